@@ -1,0 +1,3 @@
+"""An app that raises on import."""
+
+raise RuntimeError("the database is on fire")

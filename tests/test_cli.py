@@ -1,0 +1,171 @@
+"""The commands as a user types them: what they print, where, and the exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import micropie_bench as mb
+
+if TYPE_CHECKING:
+    from conftest import Tool
+
+ROOT = Path(__file__).parent.parent
+GIST = ROOT / "tests" / "data" / "gist.txt"
+
+
+@pytest.mark.parametrize(
+    ("args", "status", "complaint"),
+    [
+        ([], 2, "no command given"),
+        (["nosuch"], 2, "No such command 'nosuch'"),
+        (["serve", "nosuch"], 2, "unknown target 'nosuch'"),
+        (["serve"], 2, "Missing argument"),
+        (["compare", "nosuch"], 2, "unknown target 'nosuch'"),
+        (["compare", "fastapi", "fastapi"], 2, "two targets are named 'fastapi'"),
+        (["compare", "-c", "2", "-t", "4"], 2, "--connections 2 is below --threads 4"),
+        (["compare", "-c", "100,x"], 2, "--connections '100,x'"),
+        (["compare", "-c", "100,100"], 2, "different whole numbers"),
+        (["compare", "-d", "0s"], 2, "duration '0s'"),
+        (["compare", "-d", "2.5s"], 2, "whole seconds"),
+        (["compare", "-w", "0"], 2, "--workers"),
+        (["compare", "--path", "index"], 2, "--path 'index'"),
+        (["compare", "--quick", "--gist"], 2, "exclude each other"),
+        (["compare", "--export-json", "/no/such/dir/x.json"], 2, "--export-json /no/such/dir/x.json: No such file"),
+        (["compare", "--wrk", "/no/such/wrk"], 1, "wrk not found at /no/such/wrk. Debian/Ubuntu: apt-get install wrk"),
+        (["compare", "--wrk", sys.executable], 1, "is not wrk"),
+        (["parse", "/dev/null"], 1, "the text is empty"),
+        (["parse", "/no/such/file"], 1, "cannot read /no/such/file"),
+    ],
+)
+def test_bad_input_is_one_line_and_a_status(tool: Tool, args: list[str], status: int, complaint: str) -> None:
+    done = tool.run(*args)
+    assert done.returncode == status
+    assert done.stdout == ""
+    assert complaint in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_wrk_missing_from_path_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(mb.BenchError, match=r"(?s)apt-get install wrk.*dnf install wrk.*brew install wrk"):
+        mb.find_wrk(None)
+
+
+def test_debug_shows_the_traceback(tool: Tool) -> None:
+    done = tool.run("--debug", "parse", "/dev/null")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+
+
+def test_version_and_targets(tool: Tool) -> None:
+    assert tool.run("--version").stdout == f"micropie_bench {mb.__version__}\n"
+    listed = tool.run("targets").stdout
+    assert all(f"| {name} " in listed for name in mb.BUILT_INS)
+    assert "| micropie 0." in listed
+
+
+def test_parse_prints_the_gists_two_tables(tool: Tool) -> None:
+    assert tool.run("parse", str(GIST)).stdout.strip() == GIST_TABLES.strip()
+
+
+GIST_TABLES = """
+100 Connections
+
+| Framework | Avg Latency | Max Latency | Requests/Sec | Data Transferred (MB) | Transfer Rate (KB/s) |
+|-----------|-------------|-------------|--------------|-----------------------|----------------------|
+| FastAPI   |     49.15ms |    102.39ms |      2031.28 |                  8.39 |               285.95 |
+| MicroPie  |     44.58ms |    101.74ms |      2239.68 |                 17.02 |               580.29 |
+
+
+200 Connections
+
+| Framework | Avg Latency | Max Latency | Requests/Sec | Data Transferred (MB) | Transfer Rate (KB/s) |
+|-----------|-------------|-------------|--------------|-----------------------|----------------------|
+| FastAPI   |     91.97ms |    365.85ms |      2195.34 |                  9.06 |               309.07 |
+| MicroPie  |     81.46ms |    142.96ms |      2450.02 |                 18.61 |               634.76 |
+"""
+
+
+def test_parse_exports_json_to_stdout_alone(tool: Tool) -> None:
+    done = tool.run("parse", str(GIST), "--export-json", "-")
+    data = json.loads(done.stdout)
+    assert data["schema"] == "micropie-bench/1"
+    assert [m["requests_per_s"] for m in data["measurements"]] == [2031.28, 2195.34, 2239.68, 2450.02]
+    assert "2031.28" in done.stderr
+
+
+def test_quick_compare_measures_the_gists_apps(tool: Tool, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    start = time.monotonic()
+    done = tool.run("compare", "--quick", "-v", "--export-json", str(out))
+    assert time.monotonic() - start < 20
+    assert done.returncode == 0, done.stdout + done.stderr
+    data = json.loads(out.read_text())
+    assert data["schema"] == "micropie-bench/1"
+    assert data["environment"]["wrk_version"]
+    assert data["environment"]["python"] == ".".join(map(str, sys.version_info[:3]))
+    fastapi, micropie = data["measurements"]
+    for measurement in (fastapi, micropie):
+        assert measurement["valid"]
+        assert measurement["requests_per_s"] == measurement["requests"] / measurement["duration_s"]
+        assert list(measurement["latency"].values())[3:] == sorted(list(measurement["latency"].values())[3:])
+    assert round(fastapi["bytes"] / fastapi["requests"]) == 144
+    assert [target["response"]["bytes"] for target in data["targets"]] == [
+        144,
+        round(micropie["bytes"] / micropie["requests"]),
+    ]
+    assert f"{fastapi['requests_per_s']:.2f}" in done.stdout
+    assert "MicroPie served " in done.stdout
+    assert "The responses differ: FastAPI answers 144 bytes of application/json" in done.stdout
+    assert re.search(r"(?m)^FastAPI\n\nRunning 1s test @ ", done.stdout)
+    assert [m.target for m in mb.parse_reports(done.stdout)] == ["FastAPI", "MicroPie"]
+    assert done.stderr.splitlines() == [
+        "FastAPI: starting (round 1)",
+        "FastAPI: 100 connections (round 1)",
+        "MicroPie: starting (round 1)",
+        "MicroPie: 100 connections (round 1)",
+    ]
+
+
+def test_on_a_terminal_progress_shows_the_time_left_and_tables_fit() -> None:
+    primary, secondary = pty.openpty()
+    os.set_blocking(primary, False)
+    command = [sys.executable, str(ROOT / "micropie_bench.py"), "compare", "asgi", "--quick"]
+    process = subprocess.Popen(command, stdout=secondary, stderr=secondary, env={**os.environ, "COLUMNS": "80"})
+    os.close(secondary)
+    seen = b""
+    while process.poll() is None:
+        time.sleep(0.1)
+        try:
+            seen += os.read(primary, 65536)
+        except (BlockingIOError, OSError):
+            continue
+    os.close(primary)
+    assert process.returncode == 0
+    assert re.search(rb"ASGI: 100 connections \(round 1\).*0:00:0\d left", seen)
+    plain = re.sub(rb"\x1b\[[\d;?]*[A-Za-z]", b"", seen).decode()
+    table = plain[plain.index("100 Connections") :].splitlines()
+    assert max(map(len, table[:5])) <= 80
+
+
+def test_an_unwritable_result_is_said_after_the_tables(tool: Tool) -> None:
+    done = tool.run("compare", "asgi", "-d", "1s", "-c", "20", "-w", "1", "--export-json", "/dev/full")
+    assert done.returncode == 1
+    assert "| ASGI " in done.stdout
+    assert "not written: /dev/full: No space left on device" in done.stderr
+
+
+def test_ci_runs_what_the_readme_says() -> None:
+    command = (ROOT / ".ci" / "run").read_text().splitlines()[-1]
+    assert f"\n    {command}\n" in (ROOT / "README.md").read_text()

@@ -1,0 +1,161 @@
+"""wrk's text and exact figures, on reports captured from real runs (tests/data)."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import micropie_bench as mb
+
+if TYPE_CHECKING:
+    from conftest import Start
+
+DATA = Path(__file__).parent / "data"
+GIST = (DATA / "gist.txt").read_text()
+
+
+def parse_one(text: str) -> mb.WrkResult:
+    (measurement,) = mb.parse_reports(text)
+    assert measurement.wrk
+    return measurement.wrk
+
+
+def test_gist_reports_keep_every_published_figure() -> None:
+    rows = [(m.target, m.connections, *mb.gist_row([m])) for m in mb.parse_reports(GIST)]
+    assert rows == [
+        ("FastAPI", 100, "49.15ms", "102.39ms", "2031.28", "8.39", "285.95"),
+        ("FastAPI", 200, "91.97ms", "365.85ms", "2195.34", "9.06", "309.07"),
+        ("MicroPie", 100, "44.58ms", "101.74ms", "2239.68", "17.02", "580.29"),
+        ("MicroPie", 200, "81.46ms", "142.96ms", "2450.02", "18.61", "634.76"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("", "http://127.0.0.1:8000/"),
+        ("### My *App*\n```\n", "My *App"),
+        ("prose before\nMine\n$ wrk -c100 http://127.0.0.1:8000/\n", "Mine"),
+    ],
+)
+def test_heading_names_the_framework(text: str, name: str) -> None:
+    report = "\n".join(GIST.splitlines()[2:10])
+    assert [m.target for m in mb.parse_reports(text + report)] == [name]
+
+
+def test_read_errors_and_byte_units() -> None:
+    wrk = parse_one((DATA / "wrk_close.txt").read_text())
+    assert wrk.errors == mb.Errors(read=2166)
+    assert wrk.latency.mean_s == pytest.approx(367.43e-6)
+    assert wrk.latency.max_s == pytest.approx(4.84e-3)
+    assert wrk.latency.p99_s == pytest.approx(1.05e-3)
+    assert wrk.bytes_per_s == pytest.approx(1.01 * 1024**2)
+
+
+def test_seconds_and_bare_bytes() -> None:
+    wrk = parse_one((DATA / "wrk_slow.txt").read_text())
+    assert (wrk.latency.mean_s, wrk.latency.max_s, wrk.duration_s) == (1.00, 1.01, 4.01)
+    assert (wrk.bytes, wrk.bytes_per_s) == (round(1.37 * 1024), 348.94)
+
+
+def test_timeouts_void() -> None:
+    (measurement,) = mb.parse_reports((DATA / "wrk_late.txt").read_text())
+    assert measurement.invalid_reason == "socket errors: timeout 10"
+
+
+def test_statuses_above_399_void() -> None:
+    (measurement,) = mb.parse_reports((DATA / "wrk_503.txt").read_text())
+    assert measurement.invalid_reason == "7787 of 155756 responses had a status above 399"
+
+
+def test_no_request_at_all_is_void_not_zero_per_second() -> None:
+    (measurement,) = mb.parse_reports((DATA / "wrk_silent.txt").read_text())
+    assert measurement.wrk
+    assert measurement.wrk.requests == 0
+    assert measurement.invalid_reason == "0 requests are fewer than the 10 connections"
+    assert set(mb.gist_row([measurement])) == {"void"}
+
+
+def test_cut_off_1000_ms_is_no_thousand_minutes() -> None:
+    wrk = parse_one((DATA / "wrk_slow.txt").read_text().replace("Latency     1.00s ", "Latency  1000.00m"))
+    assert wrk.latency.mean_s == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "the text is empty"),
+        ("hello\nworld\n", "line 1: 'hello'"),
+        ("unable to connect to 127.0.0.1:8199 Connection refused", "line 1: 'unable to connect"),
+        (GIST.replace("Max   +/- Stdev", "Most", 1), "line 5: 'Thread Stats   Avg      Stdev     Most'"),
+        (GIST.replace("Requests/sec:   2031.28\n", "", 1), "no line for: throughput"),
+        ("\n".join(GIST.splitlines()[:8]), "no Transfer/sec line"),
+        ("\n".join(GIST.splitlines()[:5] + GIST.splitlines()[10:]), "ends before"),
+        (GIST.replace("Running 30s test", "Ran 30s test", 1), "line 4: '4 threads and 100 connections'"),
+    ],
+)
+def test_text_that_is_no_report_names_the_line(text: str, complaint: str) -> None:
+    with pytest.raises(mb.BenchError) as error:
+        mb.parse_reports(text)
+    assert complaint in str(error.value)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("5", 5), ("5s", 5), ("1m", 60), ("2h", 7200)])
+def test_durations_are_wrks(text: str, seconds: int) -> None:
+    assert mb.parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "0s", "2.5s", "-1s", "5 s", "1d", "5ms"])
+def test_durations_that_wrk_refuses_are_refused(text: str) -> None:
+    with pytest.raises(mb.UsageError):
+        mb.parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0, "0.00us"), (849e-6, "849.00us"), (850e-6, "0.85ms"), (0.9995, "999.50ms"), (1.0, "1.00s"), (51.0, "0.85m")],
+)
+def test_latencies_print_as_wrk_prints_them(seconds: float, text: str) -> None:
+    assert mb.format_latency(seconds) == text
+
+
+def test_exact_report_and_text_report_of_one_run_agree(start: Start, tmp_path: Path) -> None:
+    load = mb.Load(connections=20, threads=2, duration_s=1)
+    with start("fastapi", workers=2) as running:
+        exact, report = mb.run_wrk("wrk", load, running, work_dir=tmp_path, tick=lambda: None)
+    text = parse_one(report)
+    assert text.requests == exact.requests
+    assert text.errors == exact.errors
+    assert text.requests_per_s == pytest.approx(exact.requests_per_s, abs=0.01)
+    for field in ("mean_s", "stdev_s", "max_s", "p50_s", "p75_s", "p90_s", "p99_s"):
+        assert getattr(text.latency, field) == pytest.approx(getattr(exact.latency, field), rel=0.01, abs=1e-8), field
+    assert text.bytes == pytest.approx(exact.bytes, rel=0.01)
+    assert text.bytes_per_s == pytest.approx(exact.bytes_per_s, rel=0.01)
+    assert exact.requests_per_s == exact.requests / exact.duration_s
+    assert round(exact.bytes / exact.requests) == 144
+
+
+def test_direct_read_of_the_histogram_equals_wrks_own_access(start: Start, tmp_path: Path) -> None:
+    """Both ways within one `done`: a wrk whose struct differs must be noticed."""
+    both = mb.WRK_SCRIPT.replace(
+        "io.write(",
+        """
+    local slow = {}
+    by_index(latency, slow)
+    print("same", table.concat(slow, ",") == table.concat(buckets, ","), #slow, pcall(direct, latency, {}))
+    io.write(""",
+        1,
+    )
+    script = tmp_path / "both.lua"
+    script.write_text(both)
+    with start("asgi", workers=1) as running:
+        url = f"http://127.0.0.1:{running.port}/"
+        argv = mb.wrk_argv("wrk", mb.Load(connections=10, threads=2, duration_s=1), url, str(script))
+        out = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=30).stdout
+    exact, _ = mb.parse_exact(out)
+    assert f"same\ttrue\t{len(exact.latency.histogram)}\ttrue\n" in out
+    assert sum(count for _, count in exact.latency.histogram) >= exact.requests
+    assert exact.latency.histogram[-1][0] == round(exact.latency.max_s * 1e6)
