@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import errno
 import functools
 import hashlib
 import importlib.metadata
@@ -643,7 +644,7 @@ START_DEADLINE_S = 60.0
 STOP_GRACE_S = 2.0
 WARM_UP_S = 0.3
 OVERRUN_S = 15.0  # a wrk that has not ended this long after its time hangs
-POLL_S = 0.03
+POLL_S = 0.1
 TICK_S = 0.5
 WRK_HELP = (
     "Debian/Ubuntu: apt-get install wrk; Fedora: dnf install wrk; macOS: brew install wrk; "
@@ -807,39 +808,43 @@ class Child:
         self._status.close()
 
 
-def _listening(process: psutil.Process, port: int) -> list[int]:
-    """Return the process's file descriptors of sockets that listen on the port."""
-    with contextlib.suppress(psutil.Error):
-        sockets = process.net_connections("tcp")
-        return [s.fd for s in sockets if s.status == psutil.CONN_LISTEN and s.laddr.port == port]
-    return []
+def _listening_sockets(port: int) -> set[str]:
+    """Return the sockets that listen on the port, as /proc names them in fd links (Linux, proc(5))."""
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(OSError), open(table) as lines:
+            for line in lines:
+                if f":{port:04X} " in line:
+                    fields = line.split()
+                    if fields[1].endswith(f":{port:04X}") and fields[3] == "0A":  # TCP_LISTEN
+                        found.add(f"socket:[{fields[9]}]")
+    return found
 
 
-def _accepts(process: psutil.Process, port: int) -> bool:
-    """Return whether an epoll of the process waits on a socket that listens on the port (Linux, proc(5), fdinfo).
+def _held_sockets(pid: int, sockets: set[str], *, awaited: bool) -> set[str]:
+    """Return which of the sockets the process holds; with `awaited`, those that an epoll of it waits on.
 
-    Holding the socket is not enough: uvicorn's parent does, and a worker has it before it imports the app.
+    Only the latter accepts: uvicorn's parent holds its socket too, and a worker does before it imports the app.
     """
-    wanted = {str(fd) for fd in _listening(process, port)}
-    if not wanted:
-        return False
+    links = {}
     with contextlib.suppress(OSError):
-        for info in Path(f"/proc/{process.pid}/fdinfo").iterdir():
+        for fd in Path(f"/proc/{pid}/fd").iterdir():
             with contextlib.suppress(OSError):
-                lines = info.read_text().splitlines()
-                if any(line.startswith("tfd:") and line.split()[1] in wanted for line in lines):
-                    return True
-    return False
+                links[fd.name] = str(fd.readlink())
+        if awaited:
+            polls = [fd for fd, link in links.items() if link == "anon_inode:[eventpoll]"]
+            infos = "".join(Path(f"/proc/{pid}/fdinfo/{fd}").read_text() for fd in polls)
+            links = {fd: links[fd] for fd in re.findall(r"^tfd:\s*(\d+)", infos, re.MULTILINE) if fd in links}
+    return sockets & set(links.values())
 
 
-def _foreign_listener(port: int, own: Sequence[psutil.Process]) -> str | None:
-    """Return who, outside these processes, listens on the port too; None where that is nobody or cannot be told."""
-    pids = {process.pid for process in own}
+def _listener(port: int) -> str:
+    """Return who listens on the port, as far as this user may know."""
     with contextlib.suppress(psutil.AccessDenied):  # macOS tells only root
         for found in psutil.net_connections("tcp"):
-            if found.status == psutil.CONN_LISTEN and found.laddr.port == port and found.pid not in pids:  # type: ignore[union-attr]
-                return f"process {found.pid}" if found.pid else "another user's process"
-    return None
+            if found.status == psutil.CONN_LISTEN and found.laddr.port == port and found.pid:  # type: ignore[union-attr]
+                return f"process {found.pid}"
+    return "another process"
 
 
 def free_port(host: str, wanted: int | None) -> int:
@@ -853,11 +858,11 @@ def free_port(host: str, wanted: int | None) -> int:
             probe.bind((host, wanted or 0))
             probe.listen()
         except OSError as error:
-            owner = _foreign_listener(wanted, []) if wanted else None
-            by = f" ({owner} listens there)" if owner else ""
+            taken = error.errno == errno.EADDRINUSE and wanted
+            by = f" ({_listener(wanted)} listens there)" if taken and wanted else ""
             where = f"port {wanted} on {host}" if wanted else f"an address on {host}"
-            hint = "stop what holds it, or choose another --port"
-            raise BenchError(f"{where} cannot be used: {error.strerror}{by}; {hint}") from None
+            hint = "; stop what holds it, or choose another --port" if taken else ""
+            raise BenchError(f"{where} cannot be used: {error.strerror}{by}{hint}") from None
         port: int = probe.getsockname()[1]
     return port
 
@@ -949,23 +954,22 @@ class RunningServer:
         self._log.seek(max(0, self._log.seek(0, os.SEEK_END) - 65536))
         return self._log.read().decode(errors="replace")
 
-    def serving(self) -> set[psutil.Process]:
-        """Return the processes of the tree that accept connections on the port."""
-        return {process for process in self.child.processes() if _accepts(process, self.port)}
-
     def _await_workers(self, tick: Tick) -> set[psutil.Process]:
+        """Return the processes that accept connections on the port, once there are as many as workers."""
         deadline = time.monotonic() + START_DEADLINE_S
+        sockets: set[str] = set()
         seen: set[psutil.Process] = set()
+        serving: set[psutil.Process] = set()
         while not self.child.wait(POLL_S):
             tick()
             now = set(self.child.processes())
             if seen - now and self.settings.workers > 1:  # uvicorn would replace the worker for ever
                 break
             seen = now
-            serving = {process for process in now if _accepts(process, self.port)}
+            sockets = sockets or _listening_sockets(self.port)
+            serving |= {p for p in now - serving if _held_sockets(p.pid, sockets, awaited=True)}
             if len(serving) >= self.settings.workers or (sys.platform != "linux" and self._says_ready()):
-                if foreign := _foreign_listener(self.port, self.child.processes()):
-                    raise BenchError(f"{foreign} listens on port {self.port} too: stop it, or choose another --port")
+                self._check_port()
                 return serving
             if time.monotonic() > deadline:
                 raise BenchError(
@@ -973,6 +977,13 @@ class RunningServer:
                     f"{START_DEADLINE_S:.0f} s; its last words: {last_words(self.log_text())}"
                 )
         raise BenchError(f"{self.target.name} died while starting: {last_words(self.log_text())}")
+
+    def _check_port(self) -> None:
+        """Raise BenchError if any process outside this server's tree listens on its port too."""
+        sockets = _listening_sockets(self.port)
+        own = (_held_sockets(process.pid, sockets, awaited=False) for process in self.child.processes())
+        if sockets - set().union(*own):
+            raise BenchError(f"a process outside {self.target.name} listens on port {self.port} too: stop it")
 
     def _says_ready(self) -> bool:
         """Return whether uvicorn's log reports all workers started: all there is to go by without Linux's /proc."""

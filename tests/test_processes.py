@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import select
 import signal
 import socket
 import sys
@@ -88,13 +89,25 @@ def test_a_decoy_on_the_port_is_never_measured(tool: Tool, decoy: tuple[int, lis
     assert asked == []
 
 
-def test_another_listener_on_the_servers_port_is_found() -> None:
+def test_another_listener_on_the_servers_port_is_found(start: Start) -> None:
+    with start("asgi", workers=1) as server:
+        server._check_port()
+        with socket.socket() as other:  # a second address with the same port
+            other.bind(("127.0.0.2", server.port))
+            other.listen()
+            with pytest.raises(mb.BenchError, match=f"outside asgi listens on port {server.port} too"):
+                server._check_port()
+
+
+def test_a_socket_that_no_epoll_waits_on_accepts_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-        own = psutil.Process()
-        assert mb._foreign_listener(port, []) == f"process {own.pid}"
-        assert mb._foreign_listener(port, [own]) is None
-        assert not mb._accepts(own, port), "a socket that no epoll waits on accepts nothing"
+        sockets = mb._listening_sockets(listener.getsockname()[1])
+        assert len(sockets) == 1
+        assert mb._held_sockets(os.getpid(), sockets, awaited=False) == sockets
+        assert not mb._held_sockets(os.getpid(), sockets, awaited=True)
+        with select.epoll() as poll:
+            poll.register(listener)
+            assert mb._held_sockets(os.getpid(), sockets, awaited=True) == sockets
 
 
 def test_ready_means_that_every_worker_serves(start: Start, tmp_path: Path) -> None:
@@ -107,7 +120,7 @@ def test_ready_means_that_every_worker_serves(start: Start, tmp_path: Path) -> N
 def test_ready_by_uvicorns_log_where_proc_does_not_tell(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mb, "_accepts", lambda *_: False)
+    monkeypatch.setattr(mb, "_listening_sockets", lambda _: set())
     monkeypatch.setattr(sys, "platform", "darwin")
     with start("faulty:staggered"):
         assert len(list(tmp_path.glob("ready-*"))) == 4
