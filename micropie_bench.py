@@ -7,6 +7,7 @@ Each section uses only those above it: 1 domain model, 2 wrk output, 3 schedule,
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import dataclasses
 import datetime
@@ -16,17 +17,21 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import inspect
+import itertools
 import json
 import math
+import operator
 import os
 import platform
 import random
 import re
+import resource
 import select
 import shlex
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import sysconfig
@@ -80,9 +85,28 @@ class Http(StrEnum):
 
 
 class Method(StrEnum):
-    """How a trial was made: one target alone, or two at the same moment."""
+    """How a trial is made: one target alone, or two at the same moment."""
 
     SOLO = "solo"
+    DUET = "duet"
+
+
+class Metric(StrEnum):
+    """What a comparison compares."""
+
+    REQUESTS = "requests_per_s"
+    P99 = "latency_p99_s"
+    CPU = "server_cpu_per_request_s"
+
+
+class Verdict(StrEnum):
+    """What an interval says of a target against the reference; undecided: one round, which shows no uncertainty."""
+
+    FASTER = "faster"
+    SLOWER = "slower"
+    NO_DIFFERENCE = "no_difference"
+    UNDECIDED = "undecided"
+    INVALID = "invalid"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,15 +170,28 @@ class Plan:
     rounds: int
     seed: int
     server: Server
+    duet: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One load on one target, or on two at once."""
+
+    targets: tuple[Target, ...]
+    load: Load
+
+    @property
+    def method(self) -> Method:
+        return Method.SOLO if len(self.targets) == 1 else Method.DUET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """One fresh start of a target's server, and the loads that it gets, in order. Rounds count from 1."""
+    """A fresh start of one target's server, or of two, and the trials made on them, in order; rounds count from 1."""
 
     round: int
-    target: Target
-    loads: tuple[Load, ...]
+    targets: tuple[Target, ...]
+    trials: tuple[Trial, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +238,10 @@ class Errors:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrkResult:
-    """What one wrk run reports; the duration is the one that wrk measured itself."""
+    """What one wrk run reports; the duration is the one that wrk measured itself.
+
+    `latency` has wrk's correction for coordinated omission in it, `latency_uncorrected` is as measured.
+    """
 
     duration_s: float
     requests: int
@@ -210,25 +250,62 @@ class WrkResult:
     bytes_per_s: float
     latency: Latency
     errors: Errors
+    latency_uncorrected: Latency | None = None
+    load_cpu_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerUse:
+    """What a server used in one trial: CPU time of its process tree; each process's peak resident memory, summed.
+
+    `worker_balance` is the least CPU time of a worker over the most: 1 is a load shared evenly.
+    """
+
+    server_cpu_s: float
+    server_rss_bytes: int
+    worker_balance: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """What one trial yielded; void, with no claim on the statistics, if it has an `invalid_reason`."""
+    """What one trial yielded of one target; void, with no claim on the statistics, if it has an `invalid_reason`.
+
+    `partner` is the other target of a duet. `notes` are oddities that do not void.
+    """
 
     round: int
-    order: int
     method: Method
     target: str
     connections: int
     threads: int
     wrk: WrkResult | None
+    use: ServerUse | None = None
+    partner: str | None = None
     report: str = ""
+    notes: tuple[str, ...] = ()
     invalid_reason: str | None = None
 
     @property
     def valid(self) -> bool:
         return self.invalid_reason is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """A target's metric over the reference's: geometric mean of the rounds' ratios, and its confidence interval."""
+
+    connections: int
+    method: Method
+    metric: Metric
+    reference: str
+    target: str
+    ratio: float | None
+    ci_low: float | None
+    ci_high: float | None
+    confidence: float
+    rounds: int
+    verdict: Verdict
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,6 +330,7 @@ class Results:
     environment: Mapping[str, Any]
     targets: tuple[TargetFacts, ...] = ()
     measurements: tuple[Measurement, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -283,14 +361,14 @@ local function by_index(latency, buckets)
 end
 
 function done(summary, latency, requests)
-    local e, buckets = summary.errors, {}
+    local e, buckets, cpu_s = summary.errors, {}, os.clock()
     if not pcall(direct, latency, buckets) then
         buckets = {}
         by_index(latency, buckets)
     end
     io.write("\\nMARK{",
         '"duration_us":', number(summary.duration), ',"requests":', number(summary.requests),
-        ',"bytes":', number(summary.bytes),
+        ',"bytes":', number(summary.bytes), ',"cpu_s":', number(cpu_s),
         ',"errors":{"connect":', number(e.connect), ',"read":', number(e.read), ',"write":', number(e.write),
         ',"status":', number(e.status), ',"timeout":', number(e.timeout), '}',
         ',"mean_us":', number(latency.mean), ',"stdev_us":', number(latency.stdev),
@@ -331,46 +409,75 @@ def histogram_percentile(histogram: Histogram, percent: float) -> float:
     return histogram[-1][0] / 1e6 if histogram else 0.0
 
 
-def parse_exact(output: str) -> tuple[WrkResult, str]:
+def uncorrect(histogram: Histogram, interval_us: int) -> Histogram:
+    """Return the histogram without what wrk added for coordinated omission, exactly.
+
+    wrk's stats_correct (stats.c) walks up from 2 x interval and gives each latency n the samples n - interval,
+    n - 2 x interval, ... while above the interval; what it added lies below n, so walking down undoes it.
+    """
+    counts = dict(histogram)
+    for value_us, _ in reversed(histogram):
+        if interval_us and value_us >= 2 * interval_us and (count := counts[value_us]):
+            for added_us in range(value_us - interval_us, interval_us, -interval_us):
+                counts[added_us] -= count
+    return tuple((value_us, count) for value_us, count in counts.items() if count)
+
+
+def _latency(histogram: Histogram, *, mean_s: float, stdev_s: float, max_s: float) -> Latency:
+    names = {"p50_s": 50, "p75_s": 75, "p90_s": 90, "p99_s": 99, "p99_9_s": 99.9}
+    quantiles = {name: histogram_percentile(histogram, percent) for name, percent in names.items()}
+    return Latency(mean_s=mean_s, stdev_s=stdev_s, max_s=max_s, histogram=histogram, **quantiles)
+
+
+def _as_measured(corrected: Histogram, interval_us: int) -> Latency:
+    """Return the latencies with wrk's correction undone."""
+    histogram = uncorrect(corrected, interval_us)
+    values = [value_us / 1e6 for value_us, _ in histogram]
+    weights = [count for _, count in histogram]
+    total = sum(weights) or 1
+    mean_s = sum(map(operator.mul, values, weights)) / total
+    variance = sum(weight * (value - mean_s) ** 2 for value, weight in zip(values, weights, strict=True))
+    stdev_s = math.sqrt(variance / max(1, total - 1))
+    return _latency(histogram, mean_s=mean_s, stdev_s=stdev_s, max_s=values[-1] if values else 0.0)
+
+
+def parse_exact(output: str, *, connections: int) -> tuple[WrkResult, str]:
     """Return what WRK_SCRIPT reported, to the last digit, and the text report before it.
 
-    Raises BenchError if wrk printed no such line, as after a SIGTERM or with a broken script.
+    `connections` is wrk's -c, on which its latency correction depends (wrk.c). Raises BenchError if wrk printed no
+    such line, as after a SIGTERM or with a broken script.
     """
     report, mark, line = output.partition(f"\n{EXACT_MARK}")
     if not mark:
         last = output.strip().splitlines()[-1:] or ["nothing"]
         raise BenchError(f"wrk gave no result; its last words: {last[0]}")
     data = json.loads(line)
-    duration_s = data["duration_us"] / 1e6
+    duration_s, requests = data["duration_us"] / 1e6, int(data["requests"])
     histogram: Histogram = tuple((value, count) for value, count in data["histogram"])
-    percentile = functools.partial(histogram_percentile, histogram)
-    latency = Latency(
-        mean_s=data["mean_us"] / 1e6,
-        stdev_s=data["stdev_us"] / 1e6,
-        max_s=data["max_us"] / 1e6,
-        p50_s=percentile(50),
-        p75_s=percentile(75),
-        p90_s=percentile(90),
-        p99_s=percentile(99),
-        p99_9_s=percentile(99.9),
-        histogram=histogram,
-    )
+    per_connection = requests // connections
     result = WrkResult(
         duration_s=duration_s,
-        requests=int(data["requests"]),
+        requests=requests,
         bytes=int(data["bytes"]),
-        requests_per_s=data["requests"] / duration_s,
+        requests_per_s=requests / duration_s,
         bytes_per_s=data["bytes"] / duration_s,
-        latency=latency,
+        latency=_latency(
+            histogram, mean_s=data["mean_us"] / 1e6, stdev_s=data["stdev_us"] / 1e6, max_s=data["max_us"] / 1e6
+        ),
         errors=Errors(**{kind: int(count) for kind, count in data["errors"].items()}),
+        latency_uncorrected=_as_measured(
+            histogram, int(data["duration_us"]) // per_connection if per_connection else 0
+        ),
+        load_cpu_s=data["cpu_s"],
     )
     return result, report.rstrip() + "\n"
 
 
-_TIME = r"(-?[\d.]+(?:us|ms|s|m|h))"
-_BYTES = r"([\d.]+(?:[KMGT]?B)?)"
-_COUNT = r"([\d.]+[kMG]?)"
-_SHARE = r"(-?nan|[\d.]+)%"
+_NUMBER = r"\d+(?:\.\d+)?"
+_TIME = rf"(-?{_NUMBER}(?:us|ms|s|m|h))"
+_BYTES = rf"({_NUMBER}(?:[KMGT]?B)?)"
+_COUNT = rf"({_NUMBER}[kMG]?)"
+_SHARE = rf"(-?nan|{_NUMBER})%"
 _REPORT_LINES = {
     "running": re.compile(r"Running (\d+(?:s|m|h)) test @ (\S+)"),
     "load": re.compile(r"(\d+) threads and (\d+) connections"),
@@ -382,11 +489,11 @@ _REPORT_LINES = {
     "total": re.compile(rf"(\d+) requests in {_TIME}, {_BYTES} read"),
     "socket": re.compile(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)"),
     "status": re.compile(r"Non-2xx or 3xx responses: (\d+)"),
-    "throughput": re.compile(r"Requests/sec:\s+([\d.]+)"),
+    "throughput": re.compile(rf"Requests/sec:\s+({_NUMBER})"),
     "transfer": re.compile(rf"Transfer/sec:\s+{_BYTES}"),
 }
 _REQUIRED = ("running", "load", "latency", "req_sec", "total", "throughput", "transfer")
-_WRK_FAILURES = re.compile(r"(unable to (resolve|connect|create|record)|unknown option|invalid |unsupported)")
+_WRK_FAILURES = re.compile(r"unable to (resolve|connect to|create thread|record) |number of connections must be ")
 
 
 def _seconds(text: str) -> float:
@@ -403,9 +510,9 @@ def _bytes(text: str) -> float:
 
 
 def _measurement(
-    target: str, order: int, found: Mapping[str, re.Match[str]], percentiles: Mapping[str, Any]
+    target: str, number: int, found: Mapping[str, re.Match[str]], percentiles: Mapping[str, Any]
 ) -> Measurement:
-    """Return one report's figures, as printed."""
+    """Return one report's figures, as printed, as those of that round of the target."""
     mean, stdev, maximum = (_seconds(found["latency"][i]) for i in (1, 2, 3))
     sockets = [int(n) for n in found["socket"].groups()] if "socket" in found else [0, 0, 0, 0]
     errors = Errors(
@@ -425,8 +532,7 @@ def _measurement(
         errors=errors,
     )
     return Measurement(
-        round=1,
-        order=order,
+        round=number,
         method=Method.SOLO,
         target=target,
         threads=int(found["load"][1]),
@@ -436,15 +542,20 @@ def _measurement(
     )
 
 
+SOCKET_ERRORS = {
+    "connect": "the server refused or dropped connections: fewer connections, or a larger backlog or open-files limit",
+    "read": "the server closed or reset connections: it crashed or limits keep-alive; see its log",
+    "write": "the server closed connections before it had read the request; see its log",
+    "timeout": "answers took over 2 s, wrk's limit: fewer connections, or a faster server",
+}
+
+
 def void_reason(wrk: WrkResult, *, connections: int) -> str | None:
     """Return why these figures may not count as a measurement of the server; None if they may."""
-    errors = wrk.errors
-    sockets = {"connect": errors.connect, "read": errors.read, "write": errors.write, "timeout": errors.timeout}
-    reasons = []
-    if any(sockets.values()):
-        reasons.append("socket errors: " + ", ".join(f"{kind} {count}" for kind, count in sockets.items() if count))
-    if errors.status:
-        reasons.append(f"{errors.status} of {wrk.requests} responses had a status above 399")
+    counts = dataclasses.asdict(wrk.errors)
+    reasons = [f"socket errors: {kind} {counts[kind]} ({why})" for kind, why in SOCKET_ERRORS.items() if counts[kind]]
+    if wrk.errors.status:
+        reasons.append(f"{wrk.errors.status} of {wrk.requests} responses had a status above 399")
     if wrk.requests < connections:
         reasons.append(f"{wrk.requests} requests are fewer than the {connections} connections")
     return "; ".join(reasons) or None
@@ -453,7 +564,8 @@ def void_reason(wrk: WrkResult, *, connections: int) -> str | None:
 def parse_reports(text: str) -> list[Measurement]:
     """Return the figures of every wrk report in the text, in order, named by the last heading before each.
 
-    A heading is a line that is no part of a report; Markdown marks around it and code fences are ignored.
+    A heading is a line that is no part of a report; Markdown marks around it and code fences are ignored. Reports of
+    one name and connection count are its rounds; those before any heading are each named by their URL and place.
     Raises BenchError, with the line, for a report that is cut short or has a line that wrk does not print.
     """
     reports: list[Measurement] = []
@@ -467,7 +579,12 @@ def parse_reports(text: str) -> list[Measurement]:
         first = first or f"line {number}: {line[:100]!r}"
         matches = ((kind, pattern.fullmatch(line)) for kind, pattern in _REPORT_LINES.items())
         kind, match = next(((kind, match) for kind, match in matches if match), ("", None))
-        if _WRK_FAILURES.match(line) or (found and not match) or (match and not found and kind != "running"):
+        if (
+            _WRK_FAILURES.match(line)
+            or (found and not match)
+            or (match and not found and kind != "running")
+            or (kind in found and kind not in ("percentile", "running"))
+        ):
             raise BenchError(f"not understood as a wrk report, line {number}: {line[:100]!r}")
         if found and kind == "running":
             raise BenchError(f"a wrk report ends before its Transfer/sec line, at line {number}: {line[:100]!r}")
@@ -481,7 +598,9 @@ def parse_reports(text: str) -> list[Measurement]:
             missing = [name for name in _REQUIRED if name not in found]
             if missing:
                 raise BenchError(f"the wrk report that ends in line {number} has no line for: {', '.join(missing)}")
-            reports.append(_measurement(heading or found["running"][2], len(reports) + 1, found, percentiles))
+            name = heading or f"{found['running'][2]} ({len(reports) + 1})"
+            before = [m for m in reports if (m.target, m.connections) == (name, int(found["load"][2]))]
+            reports.append(_measurement(name, len(before) + 1, found, percentiles))
             found, percentiles = {}, {}
     if found:
         raise BenchError(f"the last wrk report has no Transfer/sec line; it began: {found['running'][0]!r}")
@@ -494,18 +613,30 @@ def parse_reports(text: str) -> list[Measurement]:
 
 
 def schedule(plan: Plan) -> list[Launch]:
-    """Return rounds x targets launches, targets and loads in random order within each round (seeded).
+    """Return the launches of all rounds, in random order within each round (seeded), so that drift hits all alike.
 
-    So drift hits all alike. A single round keeps the order given, as the gist did.
+    Without duets each target is launched alone. With duets each is launched beside the reference: trials of each
+    alone (of the reference in the round's first launch only) and of both at once, in random order. A single round
+    keeps the order given, as the gist did.
     """
-    if plan.rounds == 1:
-        return [Launch(round=1, target=target, loads=plan.loads) for target in plan.targets]
-    shuffled = random.Random(plan.seed)  # noqa: S311  # nothing secret
-    return [
-        Launch(round=number, target=target, loads=tuple(shuffled.sample(plan.loads, len(plan.loads))))
-        for number in range(1, plan.rounds + 1)
-        for target in shuffled.sample(plan.targets, len(plan.targets))
-    ]
+    order = random.Random(plan.seed)  # noqa: S311  # nothing secret
+    reference, *others = plan.targets
+    launches = []
+    for number in range(1, plan.rounds + 1):
+        groups = [(reference, other) for other in others] if plan.duet else [(target,) for target in plan.targets]
+        if plan.rounds > 1:
+            order.shuffle(groups)
+        for group in groups:
+            alone = [(target,) for target in group if group is groups[0] or target is not reference or not plan.duet]
+            trials = [
+                Trial(targets=targets, load=load)
+                for targets in [*alone, *([group] if plan.duet else [])]
+                for load in plan.loads
+            ]
+            if plan.rounds > 1:
+                order.shuffle(trials)
+            launches.append(Launch(round=number, targets=group, trials=tuple(trials)))
+    return launches
 
 
 # --- 4. statistics ------------------------------------------------------------------------------------------------
@@ -520,6 +651,172 @@ def pool(histograms: Sequence[Histogram]) -> Histogram:
     return tuple(sorted(counts.items()))
 
 
+def student_t(confidence: float, degrees: int) -> float:
+    """Return t such that Student's t with these degrees of freedom lies within -t to t with that probability.
+
+    The probability is the finite series for whole degrees (Abramowitz and Stegun, 26.7.3 and 26.7.4, with
+    theta = atan(t / sqrt(degrees))), solved for theta by bisection.
+    """
+
+    def within(theta: float) -> float:
+        odd = degrees % 2
+        term = total = math.cos(theta) if odd else 1.0
+        for k in range(3 if odd else 2, degrees - 1, 2):
+            term *= (k - 1) / k * math.cos(theta) ** 2
+            total += term
+        if odd:
+            return 2 / math.pi * (theta + (math.sin(theta) * total if degrees > 1 else 0))
+        return math.sin(theta) * total
+
+    low, high = 0.0, math.pi / 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if within(middle) < confidence else (low, middle)
+    return math.sqrt(degrees) * math.tan(low)
+
+
+def half_width(samples: Sequence[float], confidence: float) -> float:
+    """Return half the width of Student's t interval of the mean, in the samples' unit; at least two samples."""
+    error = statistics.stdev(samples) / math.sqrt(len(samples))
+    return student_t(confidence, len(samples) - 1) * error
+
+
+def rounds_needed(stdev: float, wished: float) -> int | None:
+    """Return the rounds for a 95% half-width no more than wished, both on the log scale; None above 1,000."""
+    rounds = range(2, 1001)
+    found = bisect.bisect_left(rounds, True, key=lambda n: student_t(0.95, n - 1) * stdev / math.sqrt(n) <= wished)
+    return rounds[found] if found < len(rounds) else None
+
+
+def compare_samples(references: Sequence[float], targets: Sequence[float], *, confidence: float) -> tuple[float, ...]:
+    """Return the ratio of target to reference, then its interval's ends where there are two pairs or more.
+
+    Pairs are by round; the sample is the log of a round's ratio; the interval is Student's t. The launch is the unit
+    of replication: the requests of one run are not independent samples.
+    """
+    logs = [math.log(mine / theirs) for theirs, mine in zip(references, targets, strict=True)]
+    mean = statistics.fmean(logs)
+    if len(logs) < 2:
+        return (math.exp(mean),)
+    half = half_width(logs, confidence)
+    return math.exp(mean), math.exp(mean - half), math.exp(mean + half)
+
+
+def cpu_per_request(m: Measurement) -> float | None:
+    """Return the server's CPU time for one request, in seconds."""
+    return m.use.server_cpu_s / m.wrk.requests if m.use and m.wrk and m.wrk.requests else None
+
+
+METRICS: dict[Metric, Callable[[Measurement], float | None]] = {
+    Metric.REQUESTS: lambda m: m.wrk.requests_per_s if m.wrk else None,
+    Metric.P99: lambda m: m.wrk.latency.p99_s if m.wrk else None,
+    Metric.CPU: cpu_per_request,
+}
+FAIR_SHARE = 0.05  # of the servers' CPU times in a duet: else the throughputs show who got more of the cores
+MAX_APART = 0.05  # of a duet's time, in which one of its targets may have run alone
+SATURATED = "load generator saturated"
+
+
+def unequal_shares(pairs: Sequence[tuple[Measurement, Measurement]]) -> bool:
+    """Return whether in some duet one server got more CPU time than the other."""
+    return any(
+        a.use and b.use and abs(math.log(a.use.server_cpu_s / b.use.server_cpu_s)) > FAIR_SHARE for a, b in pairs
+    )
+
+
+def compare_metric(
+    measurements: Sequence[Measurement], *, metric: Metric, reference: str, target: str, confidence: float
+) -> Comparison | None:
+    """Return the comparison of two targets by the measurements of one method and load; None if none was made."""
+    mine = {m.round: m for m in measurements if m.target == target and m.partner in (None, reference)}
+    theirs = {m.round: m for m in measurements if m.target == reference and m.partner in (None, target)}
+    pairs = [(theirs[n], mine[n]) for n in mine if n in theirs]
+    if not pairs:
+        return None
+    good = [(a, b) for a, b in pairs if a.valid and b.valid]
+    values = [(x, y) for x, y in ((METRICS[metric](a), METRICS[metric](b)) for a, b in good) if x and y]
+    blank = Comparison(
+        connections=pairs[0][0].connections,
+        method=pairs[0][0].method,
+        metric=metric,
+        reference=reference,
+        target=target,
+        ratio=None,
+        ci_low=None,
+        ci_high=None,
+        confidence=confidence,
+        rounds=len(values),
+        verdict=Verdict.INVALID,
+    )
+    if any(SATURATED in (m.invalid_reason or "") for pair in pairs for m in pair):
+        return dataclasses.replace(blank, reason=f"{SATURATED}: this would compare load generators, not servers")
+    if not values:
+        return dataclasses.replace(blank, reason="no round is valid for both")
+    if blank.method is Method.DUET and metric is Metric.REQUESTS and unequal_shares(good):
+        return dataclasses.replace(blank, reason="the servers' shares of the cores were unequal")
+    ratio, *ends = compare_samples([x for x, _ in values], [y for _, y in values], confidence=confidence)
+    if not ends:
+        reason = "one valid round shows no uncertainty"
+        return dataclasses.replace(blank, ratio=ratio, verdict=Verdict.UNDECIDED, reason=reason)
+    low, high = ends
+    verdict = Verdict.NO_DIFFERENCE
+    if not low <= 1 <= high:
+        verdict = Verdict.FASTER if (low > 1) == (metric is Metric.REQUESTS) else Verdict.SLOWER
+    return dataclasses.replace(blank, ratio=ratio, ci_low=low, ci_high=high, verdict=verdict)
+
+
+def compare_all(measurements: Sequence[Measurement], names: Sequence[str]) -> tuple[Comparison, ...]:
+    """Return all comparisons against the first name, by load, target, method and metric.
+
+    With k targets beside the reference the intervals are widened to 1 - 0.05 / k, so that all of them hold together
+    with 95% confidence (Bonferroni).
+    """
+    reference, *others = names
+    found = (
+        compare_metric(
+            [m for m in measurements if m.connections == connections and m.method is method],
+            metric=metric,
+            reference=reference,
+            target=target,
+            confidence=1 - 0.05 / len(others),
+        )
+        for connections in sorted({m.connections for m in measurements})
+        for target in others
+        for method in Method
+        for metric in Metric
+        if (method, metric) != (Method.DUET, Metric.P99)  # pinned to half the cores: no figure for anyone's use
+    )
+    return tuple(comparison for comparison in found if comparison)
+
+
+def little_note(wrk: WrkResult, load: Load) -> str | None:
+    """Return a note if throughput x mean latency as measured misses the open connections by 15% (Little's law)."""
+    opened = load.connections // load.threads * load.threads
+    busy = wrk.requests_per_s * wrk.latency_uncorrected.mean_s if wrk.latency_uncorrected else opened
+    if abs(busy / opened - 1) <= 0.15:
+        return None
+    return f"by Little's law {busy:.0f} of {opened} connections were busy: some were lost, or wrk was kept waiting"
+
+
+def saturation(
+    *, load_cpu_s: float, load_cores: int, server_cpu_s: float, server_cores: int, shared: int
+) -> str | None:
+    """Return a reason if the load generator, not the server, was the limit. CPU times are per second of the trial.
+
+    It was if it used 90% of the cores that it may use and the server did not; or, where they share so many cores
+    and leave none idle, if it used more than the server.
+    """
+    wrk_full, server_full = load_cpu_s >= 0.9 * load_cores, server_cpu_s >= 0.9 * server_cores
+    if (wrk_full and not server_full) or (
+        shared and load_cpu_s + server_cpu_s >= 0.9 * shared and load_cpu_s > server_cpu_s
+    ):
+        return (
+            f"{SATURATED}: wrk used {load_cpu_s:.2f} of {load_cores} cores, the server {server_cpu_s:.2f} of "
+            f"{server_cores}; more --threads or cores, or a slower target, shows the server"
+        )
+    return None
+
+
 # --- 5. rendering -------------------------------------------------------------------------------------------------
 
 GIST_COLUMNS = (
@@ -530,6 +827,9 @@ GIST_COLUMNS = (
     "Data Transferred (MB)",
     "Transfer Rate (KB/s)",
 )
+DETAIL_COLUMNS = ("Framework", "p50", "p90", "p99", "p99.9", "CPU/Request (us)", "Peak Memory (MiB)", "Errors")
+COMPARISON_COLUMNS = ("Framework", "Metric", "Rounds", "Ratio", "Interval", "Verdict")
+METRIC_NAMES = {Metric.REQUESTS: "requests per second", Metric.P99: "p99 latency", Metric.CPU: "server CPU per request"}
 
 
 def format_latency(seconds: float) -> str:
@@ -539,51 +839,129 @@ def format_latency(seconds: float) -> str:
     return f"{seconds * 1e3:.2f}ms" if seconds >= 0.85e-3 else f"{seconds * 1e6:.2f}us"
 
 
-def void_notes(measurements: Sequence[Measurement], labels: Mapping[str, str]) -> list[str]:
-    """Return a line for each void measurement, with its reason."""
-    return [
-        f"{labels.get(m.target, m.target)}, {m.connections} connections, round {m.round}: void, {m.invalid_reason}"
-        for m in measurements
-        if not m.valid
-    ]
+def measurement_notes(measurements: Sequence[Measurement], labels: Mapping[str, str]) -> list[str]:
+    """Return a line for each void measurement, with its reason, and for each odd or disturbed one."""
+    lines = []
+    for m in measurements:
+        where = f"{labels.get(m.target, m.target)}, {m.connections} connections, round {m.round} ({m.method})"
+        lines += [f"{where}: void, {m.invalid_reason}"] if not m.valid else []
+        lines += [f"{where}: {note}" for note in m.notes]
+    return lines
+
+
+def _valid(measurements: Sequence[Measurement], name: str, connections: int) -> list[Measurement]:
+    """Return the target's valid solo measurements: absolute figures come from these alone."""
+    mine = [m for m in measurements if m.target == name and m.connections == connections and m.method is Method.SOLO]
+    return [m for m in mine if m.valid and m.wrk]
 
 
 def gist_row(measurements: Sequence[Measurement]) -> list[str]:
-    """Return the gist's columns after the name, over the valid ones of a target's measurements under one load.
+    """Return the gist's columns after the name, over the valid solo measurements of a target under one load.
 
-    Means are weighted by requests, the maximum is the largest, data is the sum, throughput the mean of rounds.
+    The mean latency is over all requests, the maximum the largest, data the sum; throughput and transfer rate are
+    means over rounds, throughput with half its 95% interval.
     """
     runs = [m.wrk for m in measurements if m.valid and m.wrk]
     if not runs:
         return ["void"] * (len(GIST_COLUMNS) - 1)
+    rates = [run.requests_per_s for run in runs]
+    spread = f" ± {half_width(rates, 0.95):.2f}" if len(rates) > 1 else ""
     requests = sum(run.requests for run in runs)
     return [
         format_latency(sum(run.latency.mean_s * run.requests for run in runs) / requests),
         format_latency(max(run.latency.max_s for run in runs)),
-        f"{sum(run.requests_per_s for run in runs) / len(runs):.2f}",
+        f"{statistics.fmean(rates):.2f}{spread}",
         f"{sum(run.bytes for run in runs) / 1024**2:.2f}",
-        f"{sum(run.bytes_per_s for run in runs) / len(runs) / 1024:.2f}",
+        f"{statistics.fmean(run.bytes_per_s for run in runs) / 1024:.2f}",
     ]
 
 
-def gist_tables(measurements: Sequence[Measurement], labels: Mapping[str, str], *, markdown: bool) -> list[Table]:
-    """Return one table per connection count, ascending, rows in the order of `labels` (name to what is shown)."""
+def detail_row(valid: Sequence[Measurement], all_of_it: Sequence[Measurement]) -> list[str]:
+    """Return DETAIL_COLUMNS after the name: percentiles of all rounds' samples together, means of the rest."""
+    histogram = pool([m.wrk.latency.histogram for m in valid if m.wrk])
+    cpu = [seconds for m in valid if (seconds := cpu_per_request(m))]
+    memory = [m.use.server_rss_bytes for m in valid if m.use]
+    errors = sum(sum(dataclasses.asdict(m.wrk.errors).values()) for m in all_of_it if m.wrk)
+    return [
+        *(format_latency(histogram_percentile(histogram, p)) if histogram else "" for p in (50, 90, 99, 99.9)),
+        f"{statistics.fmean(cpu) * 1e6:.1f}" if cpu else "",
+        f"{max(memory) / 1024**2:.1f}" if memory else "",
+        str(errors),
+    ]
+
+
+def _table(title: str, columns: Sequence[str], *, markdown: bool) -> Table:
+    style = box.MARKDOWN if markdown else box.SIMPLE_HEAD
+    table = Table(title=title, title_justify="left", title_style="bold", box=style)
+    for column in columns:
+        table.add_column(column, justify="left" if column in ("Framework", "Metric", "Verdict") else "right")
+    return table
+
+
+def result_tables(results: Results, labels: Mapping[str, str], *, markdown: bool) -> list[Table]:
+    """Return, for each connection count, ascending, the gist's table, the details, and the comparisons.
+
+    Rows are in the order of `labels` (name to what is shown). A table of details or comparisons needs data for it.
+    """
     tables = []
-    for connections in sorted({m.connections for m in measurements}):
-        table = Table(
-            title=f"{connections} Connections",
-            title_justify="left",
-            title_style="bold",
-            box=box.MARKDOWN if markdown else box.SIMPLE_HEAD,
-        )
-        for column in GIST_COLUMNS:
-            table.add_column(column, justify="left" if column == "Framework" else "right")
+    for connections in sorted({m.connections for m in results.measurements}):
+        gist = _table(f"{connections} Connections", GIST_COLUMNS, markdown=markdown)
+        details = _table(f"{connections} Connections, details", DETAIL_COLUMNS, markdown=markdown)
         for name, label in labels.items():
-            mine = [m for m in measurements if m.target == name and m.connections == connections]
-            if mine:
-                table.add_row(label, *gist_row(mine))
-        tables.append(table)
+            made = [m for m in results.measurements if m.target == name and m.connections == connections]
+            valid = _valid(made, name, connections)
+            if made:
+                gist.add_row(label, *gist_row(valid))
+            if any(m.use for m in valid):
+                details.add_row(label, *detail_row(valid, made))
+        tables += [gist, details] if details.row_count else [gist]
+        compared = [c for c in results.comparisons if c.connections == connections]
+        if any(c.rounds > 1 for c in compared):
+            title = f"{connections} Connections, against {labels[compared[0].reference]}"
+            versus = _table(title, COMPARISON_COLUMNS, markdown=markdown)
+            for c in compared:
+                versus.add_row(labels[c.target], METRIC_NAMES[c.metric], *comparison_cells(c))
+            tables.append(versus)
     return tables
+
+
+def comparison_cells(c: Comparison) -> list[str]:
+    """Return method and rounds, ratio, interval and verdict."""
+    interval = f"{c.ci_low:.3f} to {c.ci_high:.3f}" if c.ci_low and c.ci_high else ""
+    ratio = f"{c.ratio:.3f}x" if c.ratio else ""
+    return [
+        f"{c.rounds} {c.method}",
+        ratio,
+        interval,
+        c.verdict.replace("_", " ") + (f": {c.reason}" if c.reason else ""),
+    ]
+
+
+def headline(comparisons: Sequence[Comparison], labels: Mapping[str, str]) -> str | None:
+    """Return the verdict on one target under one load: by the duets' server CPU per request if there are any.
+
+    The inverse of CPU per request is the capacity of a server that CPU limits, so that 1.1x is faster either way.
+    """
+    by_rank = sorted(comparisons, key=lambda c: (c.method is not Method.DUET, c.metric is not Metric.CPU))
+    c = next(
+        (c for c in by_rank if c.ratio and c.metric is (Metric.CPU if c.method is Method.DUET else Metric.REQUESTS)),
+        None,
+    )
+    if c is None or c.ratio is None:
+        return None
+    ratio, low, high = c.ratio, c.ci_low, c.ci_high
+    if c.metric is Metric.CPU:
+        ratio = 1 / ratio
+        low, high = (1 / high, 1 / low) if low and high else (None, None)
+    target, reference, at = labels[c.target], labels[c.reference], f"at {c.connections} connections"
+    by = "server CPU per request" if c.metric is Metric.CPU else "requests per second"
+    if not low or not high:
+        return f"{target} is {ratio:.3f}x {reference} {at} by {by}; {c.reason}, and launches differ by 5 to 20%."
+    told = f"{100 * c.confidence:.4g}% CI {low:.3f} to {high:.3f}, {c.rounds} {c.method} rounds"
+    if c.verdict is Verdict.NO_DIFFERENCE:
+        within = max(high - 1, 1 - low)
+        return f"{target} and {reference} {at}: no difference found in {by}, within {within:.1%} either way ({told})."
+    return f"{target} is {ratio:.3f}x {reference} {at} by {by} ({told})."
 
 
 def describe_response(response: Response) -> str:
@@ -593,35 +971,53 @@ def describe_response(response: Response) -> str:
     return f"{response.size} bytes of {content_type}{chunked}"
 
 
-def conclude(plan: Plan, results: Results) -> list[str]:
-    """Return the conclusion as sentences: throughput against the reference, then how the responses differ."""
+def calibration(comparisons: Sequence[Comparison]) -> list[str]:
+    """Return what a target against itself says of the machine, for each comparison with an interval."""
     sentences = []
-    reference = plan.targets[0]
-    for target in plan.targets[1:]:
-        ratios = []
-        for load in plan.loads:
-            theirs, mine = (
-                [
-                    m.wrk.requests_per_s
-                    for m in results.measurements
-                    if m.valid and m.wrk and m.target == name and m.connections == load.connections
-                ]
-                for name in (reference.name, target.name)
-            )
-            if theirs and mine:
-                ratio = (sum(mine) / len(mine)) / (sum(theirs) / len(theirs))
-                ratios.append(f"{ratio:.3f}x at {load.connections} connections")
-        if ratios:
-            sentences.append(
-                f"{target.label} served {' and '.join(ratios)} the requests per second of {reference.label}; "
-                "one round shows no uncertainty, and a server differs from itself by 5 to 20% between launches."
-            )
-    labels = {target.name: target.label for target in plan.targets}
-    answers = {labels[facts.name]: describe_response(facts.response) for facts in results.targets if facts.response}
+    for c in comparisons:
+        if not (c.ci_low and c.ci_high):
+            continue
+        half = math.log(c.ci_high / c.ci_low) / 2
+        stdev = half * math.sqrt(c.rounds) / student_t(c.confidence, c.rounds - 1)
+        what = f"{METRIC_NAMES[c.metric]} ({c.method}, {c.connections} connections)"
+        wished = next(step for step in (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, half / 2) if step < half)
+        rounds = rounds_needed(stdev, math.log1p(wished))
+        more = f"; for {wished:.1%} use -r {rounds}" if rounds else ""
+        sentences.append(f"{what}: differences under {math.expm1(half):.1%} cannot be told from noise{more}.")
+        if c.verdict in (Verdict.FASTER, Verdict.SLOWER):
+            sentences.append(f"{what}: it differs from itself beyond the interval, as 1 in 20 should by chance.")
+    return sentences
+
+
+def conclude(results: Results, labels: Mapping[str, str]) -> list[str]:
+    """Return the conclusion as sentences: a verdict for each load and target, then how the responses differ."""
+    groups: dict[tuple[int, str], list[Comparison]] = {}
+    for c in results.comparisons:
+        groups.setdefault((c.connections, c.target), []).append(c)
+    sentences = []
+    for (connections, target), group in groups.items():
+        reasons = [c.reason for c in group if c.reason]
+        none = f"{labels[target]} at {connections} connections: no verdict, {(reasons or ['no valid rounds'])[0]}."
+        sentences.append(headline(group, labels) or none)
+    known = [facts for facts in results.targets if facts.response]
+    answers = {labels[facts.name]: describe_response(facts.response) for facts in known if facts.response}
     if len(set(answers.values())) > 1:
         told = ", ".join(f"{label} answers {answer}" for label, answer in answers.items())
         sentences.append(f"The responses differ: {told}.")
+    if known:
+        closing = [labels[f.name] for f in known if f.response and f.response.header("connection").lower() == "close"]
+        but = f", but not by {', '.join(closing)}" if closing else ""
+        sentences.append(f"Connections were kept alive between requests{but}.")
     return sentences
+
+
+def _plain(wrk: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return wrk's fields for the results file, null if there are none, without the histograms."""
+    fields: dict[str, Any] = dict(wrk) if wrk else dict.fromkeys(f.name for f in dataclasses.fields(WrkResult))
+    for name in ("latency", "latency_uncorrected"):
+        if fields[name]:
+            fields[name] = {key: value for key, value in fields[name].items() if key != "histogram"}
+    return fields
 
 
 def to_json(results: Results) -> str:
@@ -630,17 +1026,19 @@ def to_json(results: Results) -> str:
     for facts in data["targets"]:
         if facts["response"]:
             facts["response"]["bytes"] = facts["response"].pop("size")
-    for measurement, source in zip(data["measurements"], results.measurements, strict=True):
-        measurement |= measurement.pop("wrk") or dict.fromkeys(f.name for f in dataclasses.fields(WrkResult))
-        if measurement["latency"]:
-            del measurement["latency"]["histogram"]
-        measurement["valid"] = source.valid
+    for order, (measurement, source) in enumerate(
+        zip(data["measurements"], results.measurements, strict=True), start=1
+    ):
+        measurement |= _plain(measurement.pop("wrk"))
+        measurement |= measurement.pop("use") or dict.fromkeys(f.name for f in dataclasses.fields(ServerUse))
+        measurement |= {"order": order, "valid": source.valid}
     return json.dumps(data, indent=2) + "\n"
 
 
 # --- 6. processes -------------------------------------------------------------------------------------------------
 
 START_DEADLINE_S = 60.0
+PROBE_DEADLINE_S = 10.0
 STOP_GRACE_S = 2.0
 WARM_UP_S = 0.3
 OVERRUN_S = 15.0  # a wrk that has not ended this long after its time hangs
@@ -699,8 +1097,10 @@ def guard() -> None:
         signal.signal(number, lambda *_: None)
     if spec["cores"]:
         os.sched_setaffinity(0, spec["cores"])
-    if spec["gated"] and not os.read(owner, 1):
-        return
+    if spec["gated"]:
+        tell(ready=1)
+        if not os.read(owner, 1):
+            return
     try:
         pid = os.posix_spawnp(
             spec["argv"][0],
@@ -711,7 +1111,7 @@ def guard() -> None:
             setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD],
         )
     except OSError as error:
-        tell(error=f"{spec['argv'][0]}: {error.strerror}")
+        tell(error=str(error.strerror))
         return
     tell(pid=pid)
     watched, deadline, running = [owner, wake_r], None, True
@@ -728,14 +1128,14 @@ def guard() -> None:
         if owner in ready and not os.read(owner, 1) and running:
             watched, deadline = [wake_r], time.monotonic() + spec["grace_s"]
             for member in descendants() or [pid]:  # its workers too: uvicorn looks for signals twice a second only
-                with contextlib.suppress(ProcessLookupError):
+                with contextlib.suppress(OSError):
                     os.kill(member, signal.SIGTERM)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
+    with contextlib.suppress(OSError):
         os.killpg(pid, signal.SIGKILL)
     with contextlib.suppress(ChildProcessError):
         while True:
             for descendant in descendants():
-                with contextlib.suppress(ProcessLookupError):
+                with contextlib.suppress(OSError):
                     os.kill(descendant, signal.SIGKILL)
             os.wait()
 
@@ -758,41 +1158,44 @@ class Child:
         output: IO[bytes] | None,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        cores: Sequence[int] = (),
+        gated: bool = False,
     ) -> None:
+        """Start it, on the cores given if any; a gated one waits for open_gate(). Raises BenchError."""
         status_r, status_w = os.pipe()
-        spec = {"argv": list(argv), "status": status_w, "grace_s": STOP_GRACE_S, "gated": False, "cores": []}
-        source = inspect.getsource(guard) + "guard()\n"
+        spec = {"argv": list(argv), "status": status_w, "grace_s": STOP_GRACE_S, "gated": gated, "cores": list(cores)}
+        source = f"from __future__ import annotations\n{inspect.getsource(guard)}guard()\n"
+        self.command, self.pid = argv[0], 0
         self.exit: Exit | None = None
         self._status = os.fdopen(status_r)
-        self._guard = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", "from __future__ import annotations\n" + source, json.dumps(spec)],
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=output and subprocess.STDOUT,
-            pass_fds=(status_w,),
-            start_new_session=True,
-            cwd=cwd,
-            env=env,
-        )
-        os.close(status_w)
-        started = json.loads(self._status.readline() or '{"error": "the process guard died"}')
-        if "error" in started:
+        try:
+            self._guard = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", source, json.dumps(spec)],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output and subprocess.STDOUT,
+                pass_fds=(status_w,),
+                start_new_session=True,
+                cwd=cwd,
+                env=env,
+            )
+        finally:
+            os.close(status_w)
+        self._hear()
+
+    def _hear(self) -> None:
+        """Take in one line from the guard: that it is ready, the command's pid, or its end."""
+        told = json.loads(self._status.readline() or '{"exit": -9, "cpu_s": 0}')
+        if "error" in told:
             self.stop()
-            raise BenchError(f"cannot run {started['error']}")
-        self.pid: int = started["pid"]
+            raise BenchError(f"cannot run {self.command}: {told['error']}")
+        self.pid = told.get("pid", self.pid)
+        if "exit" in told:
+            self.exit = Exit(code=told["exit"], cpu_s=told["cpu_s"])
 
-    def wait(self, timeout_s: float, *, others: Sequence[Child] = ()) -> bool:
-        """Return whether this command has ended, after at most that time, or sooner if another of them ends."""
-        pending = [child for child in (self, *others) if child.exit is None]
-        for child in pending:
-            if select.select([c._status for c in pending], [], [], timeout_s)[0] and child._readable():
-                told = json.loads(child._status.readline() or '{"exit": -9, "cpu_s": 0}')
-                child.exit = Exit(code=told["exit"], cpu_s=told["cpu_s"])
-            timeout_s = 0
-        return self.exit is not None
-
-    def _readable(self) -> bool:
-        return bool(select.select([self._status], [], [], 0)[0])
+    def open_gate(self) -> None:
+        """Let a gated command run; its pid is known once await_any() has heard of it."""
+        os.write(self._guard.stdin.fileno(), b"g")  # type: ignore[union-attr]  # it is a pipe
 
     def processes(self) -> list[psutil.Process]:
         """Return the live processes of the command's tree."""
@@ -802,10 +1205,60 @@ class Child:
 
     def stop(self) -> None:
         """End the whole tree: SIGTERM, then SIGKILL to all that is left. Interrupted, the guard still does it."""
-        with contextlib.suppress(BrokenPipeError):
-            self._guard.stdin.close()  # type: ignore[union-attr]  # it is a pipe
-        self._guard.wait()
+        self._guard.stdin.close()  # type: ignore[union-attr]  # it is a pipe
+        if self._guard.wait() < 0 and self.pid:  # somebody killed the guard
+            with contextlib.suppress(OSError):
+                os.killpg(self.pid, signal.SIGKILL)
         self._status.close()
+
+
+def await_any(children: Sequence[Child], timeout_s: float) -> None:
+    """Return when there is news of a child (its `exit`, or its `pid` after a gate), or after that time."""
+    running = [child for child in children if child.exit is None]
+    for ready in select.select([child._status for child in running], [], [], timeout_s)[0]:
+        next(child for child in running if child._status is ready)._hear()
+
+
+def all_cores() -> list[int]:
+    """Return the cores that this process may use; none where the system does not tell."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
+def cpu_time_s(process: psutil.Process) -> float:
+    """Return the CPU time of a process so far, 0 if it is gone.
+
+    On Linux from its CPU clock, to the nanosecond (clock_getcpuclockid(3): ~pid << 3 | CPUCLOCK_SCHED): the figures
+    of /proc step by 10 ms.
+    """
+    try:
+        if sys.platform == "linux":
+            return time.clock_gettime((~process.pid << 3) | 2)
+        times = process.cpu_times()
+        return float(times.user + times.system)
+    except (OSError, psutil.Error):
+        return 0.0
+
+
+def _lives(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def peak_memory_bytes(process: psutil.Process) -> int:
+    """Return the peak resident set of a process (Linux, VmHWM), elsewhere the present one; 0 if it is gone."""
+    peak = _first_match(f"/proc/{process.pid}/status", r"^VmHWM:\s*(\d+) kB")
+    with contextlib.suppress(psutil.Error):
+        return int(peak) * 1024 if peak else int(process.memory_info().rss)
+    return 0
+
+
+def _first_match(path: str, pattern: str) -> str | None:
+    """Return the pattern's first group in the file; None where either is missing."""
+    with contextlib.suppress(OSError):
+        match = re.search(pattern, Path(path).read_text(errors="replace"), re.MULTILINE)
+        return match[1].strip() if match else None
+    return None
 
 
 def _listening_sockets(port: int) -> set[str]:
@@ -835,7 +1288,8 @@ def _held_sockets(pid: int, sockets: set[str], *, awaited: bool) -> set[str]:
             polls = [fd for fd, link in links.items() if link == "anon_inode:[eventpoll]"]
             infos = "".join(Path(f"/proc/{pid}/fdinfo/{fd}").read_text() for fd in polls)
             links = {fd: links[fd] for fd in re.findall(r"^tfd:\s*(\d+)", infos, re.MULTILINE) if fd in links}
-    return sockets & set(links.values())
+        return sockets & set(links.values())
+    return set()
 
 
 def _listener(port: int) -> str:
@@ -872,11 +1326,13 @@ def probe(host: str, port: int, path: str) -> Response:
     client = h11.Connection(h11.CLIENT)
     request = h11.Request(method="GET", target=path, headers=[("Host", f"{host}:{port}")])
     size, body, head = 0, hashlib.sha256(), None
+    deadline = time.monotonic() + PROBE_DEADLINE_S
     try:
-        with socket.create_connection((host, port), timeout=10) as connection:
+        with socket.create_connection((host, port), timeout=PROBE_DEADLINE_S) as connection:
             connection.sendall((client.send(request) or b"") + (client.send(h11.EndOfMessage()) or b""))
             while not isinstance(event := client.next_event(), h11.EndOfMessage | h11.ConnectionClosed):
                 if event is h11.NEED_DATA:
+                    connection.settimeout(max(0.01, deadline - time.monotonic()))
                     data = connection.recv(65536)
                     size += len(data)
                     client.receive_data(data)
@@ -885,7 +1341,7 @@ def probe(host: str, port: int, path: str) -> Response:
                 elif isinstance(event, h11.Data):
                     body.update(event.data)
     except (OSError, h11.RemoteProtocolError) as error:
-        raise BenchError(f"no HTTP answer to GET {path}: {error}") from None
+        raise BenchError(f"no whole HTTP answer to GET {path}: {error}") from None
     if head is None:
         raise BenchError(f"no HTTP answer to GET {path}: the connection was closed")
     headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers)
@@ -919,21 +1375,29 @@ def last_words(log: str) -> str:
 class RunningServer:
     """A launched target: all its workers serve once the constructor returns. Use as a context manager."""
 
-    def __init__(self, target: Target, server: Server, *, log: Path | None, cwd: Path, tick: Tick) -> None:
-        self.target, self.settings = target, server
-        self._log = log.open("w+b") if log else None
+    def __init__(
+        self,
+        target: Target,
+        server: Server,
+        *,
+        log: Path | None,
+        tick: Tick = lambda: None,
+        deadline_s: float | None = None,
+    ) -> None:
+        """Raises BenchError if it dies, or is not ready by the deadline; None is START_DEADLINE_S.
+
+        Its output goes to the log, or where this process' goes. It runs in the app's directory, so that modules
+        where the user stands do not get in the way of the built-ins.
+        """
+        self.target, self.settings, self._log, self._cores = target, server, log, all_cores()
+        self.port = free_port(server.host, server.port)
+        self.argv = server_argv(target, server, self.port)
+        with log.open("wb") if log else contextlib.nullcontext() as output:
+            self.child = Child(self.argv, output=output, env=server_env(), cwd=target.app_dir)
         try:
-            self.port = free_port(server.host, server.port)
-            self.argv = server_argv(target, server, self.port)
-            own_cwd = None if target.app_dir == Path.cwd() else cwd  # keeps the user's modules from the built-ins
-            self.child = Child(self.argv, output=self._log, env=server_env(), cwd=own_cwd)
-            try:
-                self.workers = self._await_workers(tick)
-            except BaseException:
-                self.child.stop()
-                raise
+            self.workers = self._await_workers(tick, START_DEADLINE_S if deadline_s is None else deadline_s)
         except BaseException:
-            self._close_log()
+            self.child.stop()
             raise
 
     def __enter__(self) -> RunningServer:
@@ -941,40 +1405,64 @@ class RunningServer:
 
     def __exit__(self, *_: object) -> None:
         self.child.stop()
-        self._close_log()
-
-    def _close_log(self) -> None:
-        if self._log:
-            self._log.close()
 
     def log_text(self) -> str:
         """Return the last 64 KiB of what the server wrote."""
         if not self._log:
             return ""
-        self._log.seek(max(0, self._log.seek(0, os.SEEK_END) - 65536))
-        return self._log.read().decode(errors="replace")
+        with self._log.open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - 65536))
+            return log.read().decode(errors="replace")
 
-    def _await_workers(self, tick: Tick) -> set[psutil.Process]:
+    def cpu_s(self) -> dict[psutil.Process, float]:
+        """Return the CPU time of each process of the tree, in seconds."""
+        return {process: cpu_time_s(process) for process in self.child.processes()}
+
+    def pin(self, cores: Sequence[int]) -> None:
+        """Keep all threads of the server on these cores (Linux)."""
+        if cores == self._cores or not cores:
+            return
+        self._cores = list(cores)
+        for process in self.child.processes():
+            with contextlib.suppress(OSError):
+                for task in Path(f"/proc/{process.pid}/task").iterdir():
+                    os.sched_setaffinity(int(task.name), cores)
+
+    def use_since(self, before: Mapping[psutil.Process, float]) -> ServerUse:
+        """Return what the server used since that cpu_s()."""
+        spent = {process: cpu_s - before.get(process, 0.0) for process, cpu_s in self.cpu_s().items()}
+        shares = sorted(spent.get(worker, 0.0) for worker in self.workers)
+        return ServerUse(
+            server_cpu_s=sum(spent.values()),
+            server_rss_bytes=sum(map(peak_memory_bytes, spent)),
+            worker_balance=shares[0] / shares[-1] if shares and shares[-1] else None,
+        )
+
+    def _await_workers(self, tick: Tick, deadline_s: float) -> set[psutil.Process]:
         """Return the processes that accept connections on the port, once there are as many as workers."""
-        deadline = time.monotonic() + START_DEADLINE_S
+        deadline = time.monotonic() + deadline_s
         sockets: set[str] = set()
-        seen: set[psutil.Process] = set()
+        own: set[psutil.Process] = set()
         serving: set[psutil.Process] = set()
-        while not self.child.wait(POLL_S):
+        while not self.child.exit:
+            await_any([self.child], POLL_S)
             tick()
-            now = set(self.child.processes())
-            if seen - now and self.settings.workers > 1:  # uvicorn would replace the worker for ever
-                break
-            seen = now
+            with contextlib.suppress(psutil.NoSuchProcess):
+                now = set(psutil.Process(self.child.pid).children())
+                if own - now and self.settings.workers > 1:  # uvicorn would replace the worker for ever
+                    break
+                own = now
             sockets = sockets or _listening_sockets(self.port)
-            serving |= {p for p in now - serving if _held_sockets(p.pid, sockets, awaited=True)}
+            if sockets:
+                tree = set(self.child.processes()) - serving
+                serving |= {process for process in tree if _held_sockets(process.pid, sockets, awaited=True)}
             if len(serving) >= self.settings.workers or (sys.platform != "linux" and self._says_ready()):
                 self._check_port()
                 return serving
             if time.monotonic() > deadline:
                 raise BenchError(
                     f"{self.target.name}: {len(serving)} of {self.settings.workers} workers serve after "
-                    f"{START_DEADLINE_S:.0f} s; its last words: {last_words(self.log_text())}"
+                    f"{deadline_s:.0f} s; its last words: {last_words(self.log_text())}"
                 )
         raise BenchError(f"{self.target.name} died while starting: {last_words(self.log_text())}")
 
@@ -993,7 +1481,7 @@ class RunningServer:
         """Return what is amiss with the server since it was ready; None if it is the same processes that serve."""
         if self.child.exit:
             return f"the server died: {last_words(self.log_text())}"
-        lost = [process.pid for process in self.workers if not process.is_running()]
+        lost = [process.pid for process in self.workers if not _lives(process)]
         return f"worker {', '.join(map(str, lost))} died" if lost else None
 
 
@@ -1021,37 +1509,228 @@ def wrk_version(wrk: str) -> str:
     return match[1]
 
 
-def run_wrk(
-    wrk: str, load: Load, server: RunningServer, *, work_dir: Path, tick: Tick, cut_s: float | None = None
-) -> tuple[WrkResult, str]:
-    """Return what wrk measured, and its report; after `cut_s` seconds it is told to stop early (SIGINT).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineTimes:
+    """The machine's CPU time since its start, in seconds: in all, at work for processes, stolen by the hypervisor.
 
-    Raises BenchError if wrk fails, hangs, or the server dies meanwhile.
+    `throttled` counts how often this control group's CPU quota stopped it. All 0 where there is no /proc.
+    """
+
+    total_s: float = 0.0
+    busy_s: float = 0.0
+    steal_s: float = 0.0
+    throttled: int = 0
+
+    def since(self, before: MachineTimes, *, own_cpu_s: float) -> tuple[str, ...]:
+        """Return what disturbed the machine since then, other than these seconds of our own."""
+        total_s = self.total_s - before.total_s or 1.0
+        steal, elsewhere = (
+            (self.steal_s - before.steal_s) / total_s,
+            (self.busy_s - before.busy_s - own_cpu_s) / total_s,
+        )
+        return tuple(
+            note
+            for applies, note in (
+                (steal > 0.05, f"the hypervisor took {steal:.0%} of the machine (steal)"),
+                (elsewhere > 0.1, f"other processes took {elsewhere:.0%} of the machine"),
+                (self.throttled > before.throttled, "the CPU quota throttled it"),
+            )
+            if applies
+        )
+
+
+def _cgroup_file(name: str) -> str:
+    """Return the path of this process's file of that name in control group version 2."""
+    return f"/sys/fs/cgroup{_first_match('/proc/self/cgroup', '^0::(.*)$') or '/'}/{name}"
+
+
+def machine_times() -> MachineTimes:
+    """Return the machine's times now (/proc/stat, proc(5): user, nice, system, idle, iowait, irq, softirq, steal)."""
+    told = _first_match("/proc/stat", r"^cpu\s+(.*)$")
+    if not told:
+        return MachineTimes()
+    user, nice, system, idle, iowait, irq, softirq, steal = (
+        int(ticks) / os.sysconf("SC_CLK_TCK") for ticks in told.split()[:8]
+    )
+    return MachineTimes(
+        total_s=user + nice + system + idle + iowait + irq + softirq + steal,
+        busy_s=user + nice + system,
+        steal_s=steal,
+        throttled=int(_first_match(_cgroup_file("cpu.stat"), r"^nr_throttled (\d+)") or 0),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What was seen of one server in one trial."""
+
+    wrk: WrkResult
+    report: str
+    use: ServerUse
+    disturbances: tuple[str, ...]
+
+
+def duet_cores() -> tuple[list[int], list[int]]:
+    """Return the cores of both servers in a duet, and those of both load generators."""
+    cores = all_cores()
+    return cores[: len(cores) // 2], cores[len(cores) // 2 :]
+
+
+def run_load(
+    wrk: str, servers: Sequence[RunningServer], load: Load, *, work_dir: Path, tick: Tick, cut_s: float | None = None
+) -> list[Observation]:
+    """Return what was seen of each server, under one wrk each, all at the same moment.
+
+    Two servers are pinned to one half of the cores, and both wrks to the other. When one wrk has ended the other is
+    told to stop (SIGINT). A warm-up is cut so after `cut_s` seconds, and yields nothing. Raises BenchError if a wrk
+    fails or hangs, or a server dies meanwhile.
     """
     script = work_dir / "done.lua"
     script.write_text(WRK_SCRIPT)
-    url = f"http://{server.settings.host}:{server.port}{load.path}"
-    with tempfile.TemporaryFile(dir=work_dir) as output:
-        child = Child(wrk_argv(wrk, load, url, str(script)), output=output)
-        try:
-            start = time.monotonic()
-            end = start + load.duration_s + OVERRUN_S
-            while not child.wait(min(TICK_S, cut_s or TICK_S), others=[server.child]):
-                if server.child.exit:
-                    raise BenchError(f"the server died: {last_words(server.log_text())}")
-                if cut_s and time.monotonic() - start >= cut_s:
-                    os.kill(child.pid, signal.SIGINT)
-                    cut_s = None
-                if time.monotonic() > end:
-                    raise BenchError(f"wrk did not end within {OVERRUN_S:.0f} s of its time")
-                tick()
-        finally:
-            child.stop()
-        output.seek(0)
-        result, report = parse_exact(output.read().decode(errors="replace"))
-    if child.exit and child.exit.code:
-        raise BenchError(f"wrk ended with status {child.exit.code}")
-    return result, report
+    server_cores, load_cores = duet_cores() if len(servers) > 1 else (all_cores(), [])
+    with contextlib.ExitStack() as stack:
+        outputs, children = [], []
+        for server in servers:
+            server.pin(server_cores)
+            url = f"http://{server.settings.host}:{server.port}{load.path}"
+            outputs.append(stack.enter_context(tempfile.TemporaryFile(dir=work_dir)))
+            argv = wrk_argv(wrk, load, url, str(script))
+            children.append(Child(argv, output=outputs[-1], cores=load_cores, gated=True))
+            stack.callback(children[-1].stop)
+        machine, own_s, before = machine_times(), time.process_time(), [server.cpu_s() for server in servers]
+        for child in children:
+            child.open_gate()
+        start = time.monotonic()
+        end = start + load.duration_s + OVERRUN_S
+        told = False
+        while not all(child.exit for child in children):
+            await_any([*children, *(server.child for server in servers)], cut_s or TICK_S)
+            now = time.monotonic()
+            if dead := next((server for server in servers if server.child.exit), None):
+                raise BenchError(f"the server died: {last_words(dead.log_text())}")
+            if not told and (any(child.exit for child in children) or (cut_s and now - start >= cut_s)):
+                told = True
+                for child in children:
+                    if child.pid and not child.exit:
+                        with contextlib.suppress(ProcessLookupError):
+                            os.kill(child.pid, signal.SIGINT)
+            if now > end:
+                raise BenchError(f"wrk did not end within {OVERRUN_S:.0f} s of its time")
+            tick()
+        uses = [server.use_since(cpu_s) for server, cpu_s in zip(servers, before, strict=True)]
+        own_s = time.process_time() - own_s + sum(child.exit.cpu_s for child in children if child.exit)
+        disturbances = machine_times().since(machine, own_cpu_s=own_s + sum(use.server_cpu_s for use in uses))
+        observations: list[Observation] = []
+        if cut_s:
+            return observations
+        for child, output, use in zip(children, outputs, uses, strict=True):
+            output.seek(0)
+            result, report = parse_exact(output.read().decode(errors="replace"), connections=load.connections)
+            if child.exit and child.exit.code:
+                raise BenchError(f"wrk ended with status {child.exit.code}")
+            observations.append(Observation(wrk=result, report=report, use=use, disturbances=disturbances))
+    return observations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What a check of this machine found: state is ok, warning or unknown."""
+
+    check: str
+    state: str
+    found: str
+    why: str
+    remedy: str
+
+    @property
+    def warns(self) -> bool:
+        return self.state == "warning"
+
+
+def _busiest(seconds: float) -> tuple[list[str], MachineTimes]:
+    """Return the other processes that use over 10% of a core within that time, and what the machine did meanwhile."""
+    before = {process: cpu_time_s(process) for process in psutil.process_iter() if process.pid != os.getpid()}
+    start = machine_times()
+    time.sleep(seconds)  # a sample takes time
+    after = machine_times()
+    use = {process: (cpu_time_s(process) - cpu_s) / seconds for process, cpu_s in before.items()}
+    busy = []
+    for process, share in sorted(use.items(), key=lambda item: -item[1]):
+        with contextlib.suppress(psutil.Error):
+            busy += [f"{process.name()} (pid {process.pid}) {share:.0%}"] if share > 0.1 else []
+    delta = {f.name: getattr(after, f.name) - getattr(start, f.name) for f in dataclasses.fields(after)}
+    return busy, MachineTimes(**delta)
+
+
+def examine(*, workers: int, loads: Sequence[Load]) -> list[Finding]:
+    """Return what on this machine could spoil a measurement with these settings; it takes 0.2 s."""
+    cores, most, threads = len(all_cores()) or os.cpu_count() or 1, max(x.connections for x in loads), loads[0].threads
+    cpu = "/sys/devices/system/cpu"
+    governor = _first_match(f"{cpu}/cpu0/cpufreq/scaling_governor", "(.+)")
+    no_turbo, boost = _first_match(f"{cpu}/intel_pstate/no_turbo", "(.)"), _first_match(f"{cpu}/cpufreq/boost", "(.)")
+    turbo = no_turbo == "0" or boost == "1" if no_turbo or boost else None
+    load1 = os.getloadavg()[0]
+    busy, sample = _busiest(0.2)
+    quota = _first_match(_cgroup_file("cpu.max"), r"^(\d+ \d+)")
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    ports = _first_match("/proc/sys/net/ipv4/ip_local_port_range", "(.+)")
+    first, last = map(int, ports.split()) if ports else (0, 0)
+    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    virtual = _first_match("/proc/cpuinfo", r"^flags\s*:.*\b(hypervisor)\b")
+    steal = sample.steal_s / sample.total_s if sample.total_s else 0.0
+
+    def finding(check: str, bad: bool | None, found: object, why: str, remedy: str) -> Finding:
+        state = "unknown" if bad is None else "warning" if bad else "ok"
+        return Finding(check=check, state=state, found=str(found), why=why, remedy=remedy)
+
+    return [
+        finding(
+            "CPU governor",
+            governor != "performance" if governor else None,
+            governor or "not told by this machine",
+            "the clock follows the load, and the order of trials shows in the figures",
+            "cpupower frequency-set -g performance",
+        ),
+        finding(
+            "turbo",
+            turbo,
+            {None: "not told by this machine", True: "on", False: "off"}[turbo],
+            "the clock falls as the chip warms",
+            f"echo 0 >{cpu}/cpufreq/boost, or 1 >{cpu}/intel_pstate/no_turbo",
+        ),
+        finding("load average", load1 > 0.25 * cores, f"{load1:.2f}", "others use the cores", "wait until it is idle"),
+        finding("other processes", bool(busy), ", ".join(busy[:3]) or "none busy", "they take CPU time", "stop them"),
+        finding("CPU quota", bool(quota), quota or "none", "the kernel stops the group when it is used up", "lift it"),
+        finding(
+            "cores",
+            cores < workers + threads,
+            f"{cores} for {workers} workers and {threads} wrk threads",
+            "they wait for each other",
+            "believe the duets' CPU per request rather than throughput, or use -w and -t that fit",
+        ),
+        finding("open files", files < most + 64, files, "each connection takes one", f"ulimit -n {most + 1024}"),
+        finding(
+            "ephemeral ports",
+            last - first < 2 * most if ports else None,
+            last - first + 1 if ports else "not told by this machine",
+            "each connection takes one, for a minute after its end too",
+            "sysctl net.ipv4.ip_local_port_range='10000 65000'",
+        ),
+        finding(
+            "power",
+            not battery.power_plugged if battery else False,
+            "on battery" if battery and not battery.power_plugged else "mains, or no battery",
+            "the machine slows down to save it",
+            "plug it in",
+        ),
+        finding(
+            "virtual machine",
+            steal > 0.02 if virtual else False,
+            f"yes, {steal:.0%} of its time stolen" if virtual else "no",
+            "its neighbours take CPU time unseen",
+            "believe the duets; they share what is stolen",
+        ),
+    ]
 
 
 def package_versions(names: Sequence[str]) -> dict[str, str]:
@@ -1061,14 +1740,6 @@ def package_versions(names: Sequence[str]) -> dict[str, str]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
     return versions
-
-
-def _first_match(path: str, pattern: str) -> str | None:
-    """Return the pattern's first group in the file; None where either is missing."""
-    with contextlib.suppress(OSError):
-        match = re.search(pattern, Path(path).read_text(errors="replace"), re.MULTILINE)
-        return match[1].strip() if match else None
-    return None
 
 
 def environment(wrk: str) -> dict[str, Any]:
@@ -1081,7 +1752,7 @@ def environment(wrk: str) -> dict[str, Any]:
         "platform": platform.platform(),
         "kernel": platform.release(),
         "cpu_model": _first_match("/proc/cpuinfo", r"^model name\s*: (.*)$") or platform.processor() or None,
-        "cpu_count": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cpu_count": len(all_cores()) or os.cpu_count(),
         "governor": _first_match("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "(.*)"),
         "wrk": wrk,
         "wrk_version": wrk_version(wrk),
@@ -1093,99 +1764,151 @@ def environment(wrk: str) -> dict[str, Any]:
 
 LAUNCH_ESTIMATE_S = 3.0
 
-Trial = Callable[[RunningServer, Load], tuple[WrkResult, str]]
-Note = Callable[[str, float], None]  # what runs now, and the seconds it should take
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actions:
-    """What an experiment does to the world, injected so that tests can provoke faults."""
+    """What an experiment does to the world, injected so that tests can provoke faults.
+
+    `note` is told what runs now, and the seconds it should take.
+    """
 
     start: Callable[[Target], RunningServer]
     warm_up: Callable[[RunningServer, Load], object]
-    trial: Trial
+    load: Callable[[Sequence[RunningServer], Load], list[Observation]]
     save: Callable[[Results], None]
-    note: Note
+    note: Callable[[str, float], None]
 
 
 def planned_s(plan: Plan) -> float:
     """Return about how long the whole plan takes, in seconds."""
-    trials_s = sum(load.duration_s for load in plan.loads)
-    return plan.rounds * len(plan.targets) * (LAUNCH_ESTIMATE_S + trials_s)
+    launches = schedule(plan)
+    trials_s = sum(trial.load.duration_s for launch in launches for trial in launch.trials)
+    return trials_s + LAUNCH_ESTIMATE_S * sum(len(launch.targets) for launch in launches)
 
 
-def facts_of(server: RunningServer, response: Response | None) -> TargetFacts:
-    """Return what is recorded about a target."""
-    target = server.target
-    return TargetFacts(
-        name=target.name,
-        spec=target.spec,
-        versions=package_versions([*target.packages, *SERVER_PACKAGES]),
-        server_command=shlex.join(server.argv),
-        response=response,
+def facts_of(target: Target, command: str = "", response: Response | None = None) -> TargetFacts:
+    """Return what is recorded about a target; without command and response if it did not start."""
+    versions = package_versions([*target.packages, *SERVER_PACKAGES])
+    return TargetFacts(name=target.name, spec=target.spec, versions=versions, server_command=command, response=response)
+
+
+def limit_reason(observations: Sequence[Observation], load: Load, workers: int) -> str | None:
+    """Return why a trial did not measure its servers: wrk was the limit, or a duet's two runs did not coincide."""
+    durations = [seen.wrk.duration_s for seen in observations]
+    if (apart := 1 - min(durations) / max(durations)) > MAX_APART:
+        return f"for {apart:.0%} of the time one of the two ran alone"
+    count, cores = len(observations), len(all_cores()) or os.cpu_count() or 1
+    server_cores, load_cores = map(len, duet_cores()) if count > 1 else (cores, cores)
+    return saturation(
+        load_cpu_s=sum(seen.wrk.load_cpu_s or 0 for seen in observations) / max(durations),
+        load_cores=min(count * load.threads, load_cores),
+        server_cpu_s=sum(seen.use.server_cpu_s for seen in observations) / max(durations),
+        server_cores=min(count * workers, server_cores),
+        shared=cores if count == 1 else 0,
     )
 
 
-def measure_trial(server: RunningServer, load: Load, trial: Trial) -> tuple[WrkResult | None, str, str | None]:
-    """Return what wrk measured, its report, and why the measurement is void (None if it is valid)."""
+def measure_trial(
+    trial: Trial, servers: Mapping[str, RunningServer], actions: Actions, *, number: int
+) -> Iterator[Measurement]:
+    """Yield one measurement for each target of the trial, in round `number`.
+
+    What voids one of a duet leaves the other its figures.
+    """
+    mine = [servers[target.name] for target in trial.targets]
+    load, names = trial.load, [target.name for target in trial.targets]
+    observations: list[Observation] | None = None
     try:
-        wrk, report = trial(server, load)
+        observations = actions.load(mine, load)
+        reason = limit_reason(observations, load, mine[0].settings.workers)
     except BenchError as error:
-        return None, "", str(error)
-    server.child.wait(0)
-    return wrk, report, server.lost_workers() or void_reason(wrk, connections=load.connections)
+        reason = str(error)
+    for i, server in enumerate(mine):
+        seen = observations[i] if observations else None
+        amiss = [reason, server.lost_workers(), void_reason(seen.wrk, connections=load.connections) if seen else None]
+        little = little_note(seen.wrk, load) if seen else None
+        yield Measurement(
+            round=number,
+            method=trial.method,
+            target=names[i],
+            partner=names[1 - i] if len(names) > 1 else None,
+            connections=load.connections,
+            threads=load.threads,
+            wrk=seen.wrk if seen else None,
+            use=seen.use if seen else None,
+            report=seen.report if seen else "",
+            notes=(*([little] if little else []), *(seen.disturbances if seen else ())),
+            invalid_reason="; ".join(filter(None, amiss)) or None,
+        )
 
 
 def measure_launch(launch: Launch, actions: Actions) -> Iterator[TargetFacts | Measurement]:
-    """Yield the target's facts once its server is up, then one measurement for each load, in order.
+    """Yield each target's facts once its server is up, then the measurements of each trial, in order.
 
-    A server that does not start, or answers other than 2xx, makes them all void with that reason.
+    A server that does not start, or answers other than 2xx, voids the trials that it has a part in.
     """
-    target = launch.target
-    blank = functools.partial(Measurement, round=launch.round, method=Method.SOLO, target=target.name, order=0)
-    done = 0
-    try:
-        actions.note(f"{target.label}: starting (round {launch.round})", LAUNCH_ESTIMATE_S)
-        with actions.start(target) as server:
-            response = probe(server.settings.host, server.port, launch.loads[0].path)
-            yield facts_of(server, response)
-            if not 200 <= response.status <= 299:
-                raise BenchError(f"{target.name} answers {response.status} to GET {launch.loads[0].path}")
-            actions.warm_up(server, launch.loads[0])
-            for load in launch.loads:
-                actions.note(f"{target.label}: {load.connections} connections (round {launch.round})", load.duration_s)
-                wrk, report, reason = measure_trial(server, load, actions.trial)
-                done += 1
-                yield blank(
-                    connections=load.connections, threads=load.threads, wrk=wrk, report=report, invalid_reason=reason
+    servers: dict[str, RunningServer] = {}
+    failed: dict[str, str] = {}
+    with contextlib.ExitStack() as stack:
+        for target in launch.targets:
+            try:
+                actions.note(f"{target.label}: starting (round {launch.round})", LAUNCH_ESTIMATE_S)
+                server = stack.enter_context(actions.start(target))
+                path = launch.trials[0].load.path
+                response = probe(server.settings.host, server.port, path)
+                yield facts_of(target, shlex.join(server.argv), response)
+                if not 200 <= response.status <= 299:
+                    raise BenchError(f"{target.name} answers {response.status} to GET {path}")
+                actions.warm_up(server, launch.trials[0].load)
+                servers[target.name] = server
+            except BenchError as error:
+                failed[target.name] = str(error)
+                yield facts_of(target)
+        for trial in launch.trials:
+            label = " and ".join(target.label for target in trial.targets)
+            actions.note(f"{label}: {trial.load.connections} connections (round {launch.round})", trial.load.duration_s)
+            reasons = [failed[target.name] for target in trial.targets if target.name in failed]
+            if not reasons:
+                yield from measure_trial(trial, servers, actions, number=launch.round)
+                continue
+            for target in trial.targets:
+                yield Measurement(
+                    round=launch.round,
+                    method=trial.method,
+                    target=target.name,
+                    partner=next((other.name for other in trial.targets if other is not target), None),
+                    connections=trial.load.connections,
+                    threads=trial.load.threads,
+                    wrk=None,
+                    invalid_reason=reasons[0],
                 )
-    except BenchError as error:
-        for load in launch.loads[done:]:
-            yield blank(connections=load.connections, threads=load.threads, wrk=None, invalid_reason=str(error))
 
 
-def run_experiment(plan: Plan, results: Results, actions: Actions) -> Results:
+def with_comparisons(results: Results, names: Sequence[str]) -> Results:
+    return dataclasses.replace(results, comparisons=compare_all(results.measurements, names))
+
+
+def run_experiment(plan: Plan, results: Results, actions: Actions) -> tuple[Results, bool]:
     """Return the results with all of the plan's measurements, saved after each launch where that can be done.
 
-    Interrupted, it raises KeyboardInterrupt with the results so far as its argument: whole rounds, or in
-    the first round what there is.
+    And whether it was interrupted: then the results are those of whole rounds, in the first round what there is.
     """
+    names, current = [target.name for target in plan.targets], 1
     try:
         for launch in schedule(plan):
+            current = launch.round
             for found in measure_launch(launch, actions):
                 if isinstance(found, Measurement):
-                    numbered = dataclasses.replace(found, order=len(results.measurements) + 1)
-                    results = dataclasses.replace(results, measurements=(*results.measurements, numbered))
+                    results = dataclasses.replace(results, measurements=(*results.measurements, found))
                 elif found.name not in [facts.name for facts in results.targets]:
                     results = dataclasses.replace(results, targets=(*results.targets, found))
+            results = with_comparisons(results, names)
             with contextlib.suppress(BenchError):  # told when the last save fails: the measuring goes on
                 actions.save(results)
     except KeyboardInterrupt:
-        per_round = len(plan.targets) * len(plan.loads)
-        whole = len(results.measurements) // per_round * per_round
-        results = dataclasses.replace(results, measurements=results.measurements[: whole or None])
-        raise KeyboardInterrupt(results) from None
-    return results
+        whole = tuple(m for m in results.measurements if m.round < current or current == 1)
+        return with_comparisons(dataclasses.replace(results, measurements=whole), names), True
+    return results, False
 
 
 # --- 8. command line ----------------------------------------------------------------------------------------------
@@ -1199,19 +1922,29 @@ app = typer.Typer(
 )
 
 
-def console(stream: IO[str]) -> Console:
+def console_on(stream: IO[str]) -> Console:
     """Return a console on the stream: as wide as the terminal, or as wide as need be where there is none."""
     width = None if stream.isatty() else 10_000
-    return Console(file=stream, width=width, highlight=False, markup=False, soft_wrap=True)
+    terminal = stream.isatty()
+    return Console(file=stream, width=width, force_terminal=terminal, highlight=False, markup=False, soft_wrap=True)
 
 
-stdout, stderr = console(sys.stdout), console(sys.stderr)
+stdout, stderr = console_on(sys.stdout), console_on(sys.stderr)
 
 WorkersOption = Annotated[int, typer.Option("-w", "--workers", min=1, help="Worker processes of the server.")]
 AccessLogOption = Annotated[bool, typer.Option(help="uvicorn's access log; the gist had it on.")]
 LoopOption = Annotated[Loop, typer.Option(help="uvicorn's event loop; auto is uvloop if installed.")]
 HttpOption = Annotated[Http, typer.Option(help="uvicorn's HTTP parser; auto is httptools if installed.")]
 JsonOption = Annotated[str | None, typer.Option(metavar="FILE", help="Write the results as JSON ('-': stdout).")]
+ConnectionsOption = Annotated[str | None, typer.Option("-c", "--connections", help="Counts to run. [100,200]")]
+ThreadsOption = Annotated[int, typer.Option("-t", "--threads", min=1, help="wrk's threads.")]
+DurationOption = Annotated[str | None, typer.Option("-d", "--duration", help="Of each trial. [5s]")]
+RoundsOption = Annotated[int | None, typer.Option("-r", "--rounds", min=1, help="Launches of each target. [6]")]
+PathOption = Annotated[str, typer.Option(help="The path to request.")]
+SeedOption = Annotated[int | None, typer.Option(help="Of the random order; chosen and recorded if not given.")]
+DuetOption = Annotated[bool | None, typer.Option("--duet/--no-duet", help="Trials of two at once. [where possible]")]
+PortOption = Annotated[int | None, typer.Option(min=1, max=65535, help="The servers' port. [free ones]")]
+WrkOption = Annotated[str | None, typer.Option(envvar="MICROPIE_BENCH_WRK", metavar="PATH", help="The wrk to use.")]
 
 
 def parse_target(text: str) -> Target:
@@ -1246,8 +1979,8 @@ def parse_loads(connections: str, *, threads: int, duration_s: int, path: str) -
         raise UsageError(f"--connections {connections!r}: use different whole numbers above 0, such as 100,200")
     if short := [part for part in counts if int(part) < threads]:
         raise UsageError(f"--connections {short[0]} is below --threads {threads}: wrk needs one for each thread")
-    if not re.fullmatch(r"/[!-~]*", path):
-        raise UsageError(f"--path {path!r}: a path begins with / and has no spaces")
+    if not re.fullmatch(r"/[!\"$-~]*", path):
+        raise UsageError(f"--path {path!r}: a path begins with / and has no space, # or letter beyond ASCII")
     return tuple(Load(connections=int(n), threads=threads, duration_s=duration_s, path=path) for n in counts)
 
 
@@ -1257,22 +1990,23 @@ class Exporter:
     def __init__(self, option: str, destination: str) -> None:
         """Raises UsageError at once if the file cannot be written: no result may be lost to a typing error."""
         self.to_stdout = destination == "-"
-        self._path = Path("/dev/stdout" if self.to_stdout else destination).resolve()
-        self._whole = not self._path.exists() or self._path.is_file()  # else a device or pipe: nothing to replace
+        path = Path(destination)
+        self._whole = not path.exists() or path.is_file()  # else a device or pipe: nothing to replace
+        self._path = path.resolve() if self._whole else path
         if self.to_stdout:
             return
         try:
             if self._whole:
                 tempfile.TemporaryFile(dir=self._path.parent).close()
-            if self._path.exists():
-                self._path.open("a").close()
+            if path.is_file() or path.is_dir():
+                path.open("a").close()
         except OSError as error:
             raise UsageError(f"{option} {destination}: {error.strerror}") from None
 
     def write(self, text: str) -> None:
         """Write the file in one step. Raises BenchError."""
         if self.to_stdout:
-            sys.stdout.write(text)
+            print(text, end="", flush=True)  # noqa: T201  # not through rich: not a character may change
             return
         part = self._path.with_name(f".{self._path.name}.{os.getpid()}.part") if self._whole else self._path
         try:
@@ -1340,12 +2074,12 @@ def show(renderables: Sequence[Table | str], *, console: Console) -> None:
 def top(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  # main() reads it
 ) -> None:
-    context.obj = debug
     if version:
         stdout.print(f"micropie_bench {__version__}")
-    elif context.invoked_subcommand is None:
+        raise typer.Exit
+    if context.invoked_subcommand is None:
         raise UsageError("no command given: try --help")
 
 
@@ -1361,14 +2095,12 @@ def serve(
 ) -> int:
     """Run one target in the foreground, as the gist did; Ctrl-C ends it."""
     server = Server(host=host, port=port, workers=workers, access_log=access_log, loop=loop, http=http)
-    with tempfile.TemporaryDirectory(prefix="micropie_bench-") as work_dir:
-        try:
-            running = RunningServer(parse_target(target), server, log=None, cwd=Path(work_dir), tick=lambda: None)
-            with running:
-                while not running.child.wait(3600):
-                    pass
-        except KeyboardInterrupt:
-            return 0
+    try:
+        with RunningServer(parse_target(target), server, log=None, deadline_s=math.inf) as running:
+            while not running.child.exit:
+                await_any([running.child], 3600)
+    except KeyboardInterrupt:
+        return 0
     status = running.child.exit.code if running.child.exit else "unknown"
     raise BenchError(f"{target}: the server ended by itself, with status {status}")
 
@@ -1379,72 +2111,172 @@ def new_results(**facts: Any) -> Results:
     return Results(created=created, command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]), **facts)
 
 
-@app.command()
-def compare(
-    targets: Annotated[list[str] | None, typer.Argument(help="[NAME=]SPEC; the first is the reference.")] = None,
-    connections: Annotated[str | None, typer.Option("-c", "--connections", help="Counts to run. [100,200]")] = None,
-    threads: Annotated[int, typer.Option("-t", "--threads", min=1, help="wrk's threads.")] = 4,
-    duration: Annotated[str | None, typer.Option("-d", "--duration", help="Of each trial. [5s]")] = None,
-    rounds: Annotated[int | None, typer.Option("-r", "--rounds", min=1, help="Launches of each target. [1]")] = None,
-    workers: WorkersOption = 4,
-    path: Annotated[str, typer.Option(help="The path to request.")] = "/",
-    seed: Annotated[int | None, typer.Option(help="Of the random order; chosen and recorded if not given.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="1 round of 1 s at 100 connections.")] = False,
-    gist: Annotated[bool, typer.Option("--gist", help="The gist's own: 1 round of 30 s.")] = False,
-    access_log: AccessLogOption = True,
-    loop: LoopOption = Loop.AUTO,
-    http: HttpOption = Http.AUTO,
-    port: Annotated[int | None, typer.Option(min=1, max=65535, help="The servers' port. [a free one]")] = None,
-    wrk: Annotated[
-        str | None, typer.Option(envvar="MICROPIE_BENCH_WRK", metavar="PATH", help="The wrk to use.")
-    ] = None,
-    export_json: JsonOption = None,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print wrk's own reports too.")] = False,
-) -> int:
-    """Measure targets under the same load, and print the gist's tables."""
-    if quick and gist:
-        raise UsageError("--quick and --gist exclude each other")
-    duration_s = parse_duration(duration or ("1s" if quick else "30s" if gist else "5s"))
-    counts = connections or ("100" if quick else "100,200")
-    plan = Plan(
-        targets=parse_targets(targets or []),
-        loads=parse_loads(counts, threads=threads, duration_s=duration_s, path=path),
-        rounds=rounds or 1,
-        seed=random.SystemRandom().randrange(2**32) if seed is None else seed,
-        server=Server(port=port, workers=workers, access_log=access_log, loop=loop, http=http),
-    )
-    exporter = Exporter("--export-json", export_json) if export_json else None
+def make_plan(
+    targets: tuple[Target, ...],
+    *,
+    loads: tuple[Load, ...],
+    rounds: int,
+    seed: int | None,
+    duet: bool | None,
+    server: Server,
+) -> Plan:
+    """Return the plan; duets by default where rounds can tell of them. Raises UsageError where they cannot be had."""
+    possible = len(targets) > 1 and len(all_cores()) > 1
+    if duet and not possible:
+        raise UsageError("--duet needs two targets, at least 2 cores, and a system with CPU affinity (Linux)")
+    if duet and server.port:
+        raise UsageError("--duet runs two servers at once: leave out --port, or use --no-duet")
+    chosen = possible and rounds > 1 and not server.port if duet is None else duet
+    seed = random.SystemRandom().randrange(2**32) if seed is None else seed
+    return Plan(targets=targets, loads=loads, rounds=rounds, seed=seed, server=server, duet=chosen)
+
+
+def run_plan(plan: Plan, *, wrk: str | None, exporter: Exporter | None) -> tuple[Results, bool]:
+    """Return the results of the whole plan, and whether it was interrupted."""
     wrk_path = find_wrk(wrk)
+    if plan.server.port:
+        free_port(plan.server.host, plan.server.port)
+    load = plan.loads[0]
     results = new_results(
         seed=plan.seed,
         settings=dataclasses.asdict(plan.server)
-        | {"connections": [load.connections for load in plan.loads], "threads": threads, "duration_s": duration_s}
-        | {"path": path, "rounds": plan.rounds, "warm_up_s": WARM_UP_S},
+        | {"connections": [each.connections for each in plan.loads], "threads": load.threads, "path": load.path}
+        | {"duration_s": load.duration_s, "rounds": plan.rounds, "duet": plan.duet, "warm_up_s": WARM_UP_S},
         environment=environment(wrk_path),
+        warnings=tuple(
+            f"{finding.check}: {finding.found}; {finding.remedy}"
+            for finding in examine(workers=plan.server.workers, loads=plan.loads)
+            if finding.warns
+        ),
     )
-    if port:
-        free_port(plan.server.host, port)
-    interrupted = False
-    progress = ProgressReport(planned_s(plan))
-    with tempfile.TemporaryDirectory(prefix="micropie_bench-") as name:
-        try:
-            results = run_experiment(plan, results, actions_for(plan, wrk_path, Path(name), progress, exporter))
-        except KeyboardInterrupt as stop:
-            interrupted = True
-            results = stop.args[0] if stop.args else results
-        finally:
-            progress.close()
+    for warning in results.warnings:
+        stderr.print(f"warning: {warning}")
+    with (
+        tempfile.TemporaryDirectory(prefix="micropie_bench-") as name,
+        contextlib.closing(ProgressReport(planned_s(plan))) as progress,
+    ):
+        return run_experiment(plan, results, actions_for(plan, wrk_path, Path(name), progress, exporter))
+
+
+def finish(
+    results: Results,
+    labels: Mapping[str, str],
+    exporter: Exporter | None,
+    *,
+    closing: Sequence[str],
+    interrupted: bool = False,
+) -> int:
+    """Print tables, notes and closing lines, write the export, and return the exit status."""
     console = stderr if exporter and exporter.to_stdout else stdout
-    labels = {target.name: target.label for target in plan.targets}
-    if verbose:
-        show(verbose_reports(results, labels), console=console)
-    show(gist_tables(results.measurements, labels, markdown=not console.is_terminal), console=console)
-    show([*void_notes(results.measurements, labels), *conclude(plan, results)], console=console)
+    show(result_tables(results, labels, markdown=not console.is_terminal), console=console)
+    show([*measurement_notes(results.measurements, labels), *closing], console=console)
     if exporter:
         exporter.write(to_json(results))
     if interrupted:
         return 130
     return 0 if all(m.valid for m in results.measurements) else 1
+
+
+@app.command()
+def compare(
+    targets: Annotated[list[str] | None, typer.Argument(help="[NAME=]SPEC; the first is the reference.")] = None,
+    connections: ConnectionsOption = None,
+    threads: ThreadsOption = 4,
+    duration: DurationOption = None,
+    rounds: RoundsOption = None,
+    workers: WorkersOption = 4,
+    path: PathOption = "/",
+    seed: SeedOption = None,
+    quick: Annotated[bool, typer.Option("--quick", help="1 round of 1 s at 100 connections.")] = False,
+    gist: Annotated[bool, typer.Option("--gist", help="The gist's own: 1 round of 30 s.")] = False,
+    duet: DuetOption = None,
+    access_log: AccessLogOption = True,
+    loop: LoopOption = Loop.AUTO,
+    http: HttpOption = Http.AUTO,
+    port: PortOption = None,
+    wrk: WrkOption = None,
+    export_json: JsonOption = None,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print wrk's own reports too.")] = False,
+) -> int:
+    """Measure targets under the same load, and print the gist's tables and a verdict."""
+    if quick and gist:
+        raise UsageError("--quick and --gist exclude each other")
+    duration_s = parse_duration(duration or ("1s" if quick else "30s" if gist else "5s"))
+    counts = connections or ("100" if quick else "100,200")
+    plan = make_plan(
+        parse_targets(targets or []),
+        loads=parse_loads(counts, threads=threads, duration_s=duration_s, path=path),
+        rounds=rounds or (1 if quick or gist else 6),
+        seed=seed,
+        duet=duet,
+        server=Server(port=port, workers=workers, access_log=access_log, loop=loop, http=http),
+    )
+    exporter = Exporter("--export-json", export_json) if export_json else None
+    results, interrupted = run_plan(plan, wrk=wrk, exporter=exporter)
+    labels = {target.name: target.label for target in plan.targets}
+    if verbose:
+        show(verbose_reports(results, labels), console=stderr if exporter and exporter.to_stdout else stdout)
+    return finish(results, labels, exporter, closing=conclude(results, labels), interrupted=interrupted)
+
+
+@app.command()
+def calibrate(
+    target: Annotated[str, typer.Argument(help="[NAME=]SPEC, measured against itself.")] = "fastapi",
+    connections: ConnectionsOption = None,
+    threads: ThreadsOption = 4,
+    duration: DurationOption = None,
+    rounds: RoundsOption = None,
+    workers: WorkersOption = 4,
+    path: PathOption = "/",
+    seed: SeedOption = None,
+    duet: DuetOption = None,
+    access_log: AccessLogOption = True,
+    loop: LoopOption = Loop.AUTO,
+    http: HttpOption = Http.AUTO,
+    wrk: WrkOption = None,
+    export_json: JsonOption = None,
+) -> int:
+    """Measure a target against itself: how small a difference can this machine resolve?"""
+    spec = parse_target(target)
+    duration_s = parse_duration(duration or "5s")
+    if rounds == 1:
+        raise UsageError("--rounds 1 shows no uncertainty: calibrate needs at least 2")
+    plan = make_plan(
+        tuple(dataclasses.replace(spec, name=name, label=f"{spec.label} ({name})") for name in ("a", "b")),
+        loads=parse_loads(connections or "100,200", threads=threads, duration_s=duration_s, path=path),
+        rounds=rounds or 6,
+        seed=seed,
+        duet=duet,
+        server=Server(workers=workers, access_log=access_log, loop=loop, http=http),
+    )
+    exporter = Exporter("--export-json", export_json) if export_json else None
+    results, interrupted = run_plan(plan, wrk=wrk, exporter=exporter)
+    labels = {each.name: each.label for each in plan.targets}
+    return finish(results, labels, exporter, closing=calibration(results.comparisons), interrupted=interrupted)
+
+
+@app.command()
+def doctor(
+    workers: WorkersOption = 4,
+    connections: ConnectionsOption = None,
+    threads: ThreadsOption = 4,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> int:
+    """Say what on this machine would spoil a measurement, each with its remedy."""
+    findings = examine(
+        workers=workers, loads=parse_loads(connections or "100,200", threads=threads, duration_s=5, path="/")
+    )
+    if as_json:
+        sys.stdout.write(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=2) + "\n")
+        return 0
+    table = _table("", ("Check", "State", "Found", "Why it matters, and the remedy"), markdown=not stdout.is_terminal)
+    for column in table.columns:
+        column.justify = "left"
+    for finding in findings:
+        advice = f"{finding.why}: {finding.remedy}" if finding.warns else finding.why
+        table.add_row(finding.check, finding.state, finding.found, advice)
+    show([table], console=stdout)
+    return 0
 
 
 def verbose_reports(results: Results, labels: Mapping[str, str]) -> list[str]:
@@ -1457,13 +2289,14 @@ def verbose_reports(results: Results, labels: Mapping[str, str]) -> list[str]:
 
 def actions_for(plan: Plan, wrk: str, work_dir: Path, progress: ProgressReport, exporter: Exporter | None) -> Actions:
     """Return the real actions: uvicorn, wrk, the export file and the progress report."""
-    trial = functools.partial(run_wrk, wrk, work_dir=work_dir, tick=progress.tick)
+    run = functools.partial(run_load, wrk, work_dir=work_dir, tick=progress.tick)
+    numbers = itertools.count()
     return Actions(
         start=lambda target: RunningServer(
-            target, plan.server, log=work_dir / "server.log", cwd=work_dir, tick=progress.tick
+            target, plan.server, log=work_dir / f"server-{next(numbers) % 2}.log", tick=progress.tick
         ),
-        warm_up=lambda server, load: trial(dataclasses.replace(load, duration_s=60), server, cut_s=WARM_UP_S),
-        trial=lambda server, load: trial(load, server),
+        warm_up=lambda server, load: run([server], dataclasses.replace(load, duration_s=60), cut_s=WARM_UP_S),
+        load=run,
         save=lambda results: exporter.write(to_json(results)) if exporter and not exporter.to_stdout else None,
         note=progress.note,
     )
@@ -1482,12 +2315,8 @@ def parse(
         raise BenchError(f"cannot read {file}: {error}") from None
     measurements = parse_reports(text)
     labels = {m.target: m.target for m in measurements}
-    console = stderr if exporter and exporter.to_stdout else stdout
-    show(gist_tables(measurements, labels, markdown=not console.is_terminal), console=console)
-    show(void_notes(measurements, labels), console=console)
-    if exporter:
-        exporter.write(to_json(new_results(seed=None, settings={}, environment={}, measurements=tuple(measurements))))
-    return 0 if all(m.valid for m in measurements) else 1
+    results = new_results(seed=None, settings={}, environment={}, measurements=tuple(measurements))
+    return finish(results, labels, exporter, closing=[])
 
 
 @app.command(name="targets")
@@ -1520,8 +2349,13 @@ def main(argv: Sequence[str]) -> int:
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's last flush is quiet
+    except OSError as error:
+        if "--debug" in argv:
+            raise
+        if error.errno in (errno.EPIPE, errno.ENOSPC):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's last flush is quiet
+        if error.errno != errno.EPIPE:
+            stderr.print(f"micropie_bench: {error}")
         return 1
 
 

@@ -37,7 +37,12 @@ class Tool:
             stderr=subprocess.PIPE,
             text=True,
             cwd=cwd,
-            env={**os.environ, "FAULTY_MARKS": str(self.marks), MARK: self.mark, **env},
+            env={
+                **{k: v for k, v in os.environ.items() if k != "FORCE_COLOR"},
+                "FAULTY_MARKS": str(self.marks),
+                MARK: self.mark,
+                **env,
+            },
         )
         self.started.append(process)
         return process
@@ -86,6 +91,6 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
 
     def start(spec: str, *, workers: int = 4) -> mb.RunningServer:
         target, server = mb.parse_target(spec), mb.Server(workers=workers)
-        return mb.RunningServer(target, server, log=tmp_path / "log", cwd=tmp_path, tick=lambda: None)
+        return mb.RunningServer(target, server, log=tmp_path / "log")
 
     return start

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.metadata
 import json
 import os
 import pty
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,7 +73,7 @@ def test_version_and_targets(tool: Tool) -> None:
     assert tool.run("--version").stdout == f"micropie_bench {mb.__version__}\n"
     listed = tool.run("targets").stdout
     assert all(f"| {name} " in listed for name in mb.BUILT_INS)
-    assert "| micropie 0." in listed
+    assert f"| micropie {importlib.metadata.version('micropie')} |" in " ".join(listed.split())
 
 
 def test_parse_prints_the_gists_two_tables(tool: Tool) -> None:
@@ -107,9 +108,7 @@ def test_parse_exports_json_to_stdout_alone(tool: Tool) -> None:
 
 def test_quick_compare_measures_the_gists_apps(tool: Tool, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
-    start = time.monotonic()
     done = tool.run("compare", "--quick", "-v", "--export-json", str(out))
-    assert time.monotonic() - start < 20
     assert done.returncode == 0, done.stdout + done.stderr
     data = json.loads(out.read_text())
     assert data["schema"] == "micropie-bench/1"
@@ -120,17 +119,19 @@ def test_quick_compare_measures_the_gists_apps(tool: Tool, tmp_path: Path) -> No
         assert measurement["valid"]
         assert measurement["requests_per_s"] == measurement["requests"] / measurement["duration_s"]
         assert list(measurement["latency"].values())[3:] == sorted(list(measurement["latency"].values())[3:])
-    assert round(fastapi["bytes"] / fastapi["requests"]) == 144
-    assert [target["response"]["bytes"] for target in data["targets"]] == [
-        144,
-        round(micropie["bytes"] / micropie["requests"]),
-    ]
+    sizes = [target["response"]["bytes"] for target in data["targets"]]
+    assert sizes[0] == 144
+    for size, measurement in zip(sizes, (fastapi, micropie), strict=True):
+        under_way = measurement["bytes"] - size * measurement["requests"]
+        assert 0 <= under_way <= 100 * size, "wrk counts the bytes of answers that were under way at the end"
     assert f"{fastapi['requests_per_s']:.2f}" in done.stdout
-    assert "MicroPie served " in done.stdout
+    assert re.search(
+        r"MicroPie is [\d.]+x FastAPI at 100 connections by requests per second; one valid round", done.stdout
+    )
     assert "The responses differ: FastAPI answers 144 bytes of application/json" in done.stdout
     assert re.search(r"(?m)^FastAPI\n\nRunning 1s test @ ", done.stdout)
     assert [m.target for m in mb.parse_reports(done.stdout)] == ["FastAPI", "MicroPie"]
-    assert done.stderr.splitlines() == [
+    assert [line for line in done.stderr.splitlines() if not line.startswith("warning: ")] == [
         "FastAPI: starting (round 1)",
         "FastAPI: 100 connections (round 1)",
         "MicroPie: starting (round 1)",
@@ -140,17 +141,16 @@ def test_quick_compare_measures_the_gists_apps(tool: Tool, tmp_path: Path) -> No
 
 def test_on_a_terminal_progress_shows_the_time_left_and_tables_fit() -> None:
     primary, secondary = pty.openpty()
-    os.set_blocking(primary, False)
     command = [sys.executable, str(ROOT / "micropie_bench.py"), "compare", "asgi", "--quick"]
-    process = subprocess.Popen(command, stdout=secondary, stderr=secondary, env={**os.environ, "COLUMNS": "80"})
+    process = subprocess.Popen(
+        command, stdout=secondary, stderr=secondary, env={**os.environ, "COLUMNS": "80", "TERM": "xterm"}
+    )
     os.close(secondary)
     seen = b""
-    while process.poll() is None:
-        time.sleep(0.1)
-        try:
-            seen += os.read(primary, 65536)
-        except (BlockingIOError, OSError):
-            continue
+    with contextlib.suppress(OSError):  # EIO: the other side is closed
+        while chunk := os.read(primary, 65536):
+            seen += chunk
+    process.wait()
     os.close(primary)
     assert process.returncode == 0
     assert re.search(rb"ASGI: 100 connections \(round 1\).*0:00:0\d left", seen)
@@ -160,7 +160,7 @@ def test_on_a_terminal_progress_shows_the_time_left_and_tables_fit() -> None:
 
 
 def test_an_unwritable_result_is_said_after_the_tables(tool: Tool) -> None:
-    done = tool.run("compare", "asgi", "-d", "1s", "-c", "20", "-w", "1", "--export-json", "/dev/full")
+    done = tool.run("compare", "asgi", "-r", "1", "-d", "1s", "-c", "20", "-w", "1", "--export-json", "/dev/full")
     assert done.returncode == 1
     assert "| ASGI " in done.stdout
     assert "not written: /dev/full: No space left on device" in done.stderr

@@ -1,0 +1,112 @@
+"""Benchmark, not a test: are the verdicts true? It takes from minutes to an hour, on a machine left alone.
+
+python tests/honesty.py aa [RUNS]             `compare a=fastapi b=fastapi -r 5 -d 1s -c 50`, 30 times: how many
+                                              verdicts are not "no difference", half-widths, coverage of 1.0
+python tests/honesty.py power PERCENT [RUNS]  default `compare` of a bare ASGI app with itself plus that much CPU
+                                              time per request, 5 times: is it found, is the interval true?
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+HEADLINE = ("duet", "server_cpu_per_request_s")
+
+
+def compare(*args: str, **env: str) -> dict[str, Any]:
+    """Return the results of one run; void measurements (exit 1) are part of them."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as out:
+        command = [sys.executable, str(ROOT / "micropie_bench.py"), "compare", *args, "--export-json", out.name]
+        where = ROOT / "tests" / "targets"
+        subprocess.run(command, cwd=where, env={**os.environ, **env}, capture_output=True, check=False)
+        data: dict[str, Any] = json.loads(Path(out.name).read_text())
+    return data
+
+
+def half(c: dict[str, Any]) -> float:
+    return math.expm1(math.log(c["ci_high"] / c["ci_low"]) / 2)
+
+
+def show(comparisons: list[dict[str, Any]]) -> None:
+    told = [
+        f"{c['method']} {c['metric']} c{c['connections']} {c['ratio']:.4f} ±{half(c):.2%}"
+        for c in comparisons
+        if c["ci_low"]
+    ]
+    print("; ".join(told), flush=True)
+
+
+def summarise(comparisons: list[dict[str, Any]], truth: float) -> None:
+    """Print, for each method and metric, the false or true verdicts, the half-widths and the coverage of the truth."""
+    for key in sorted({(c["method"], c["metric"]) for c in comparisons}):
+        these = [c for c in comparisons if (c["method"], c["metric"]) == key and c["ci_low"]]
+        missing = sum((c["method"], c["metric"]) == key and not c["ci_low"] for c in comparisons)
+        if not these:
+            print(*key, f"no interval in {missing}")
+            continue
+        widths = [half(c) for c in these]
+        other = sum(c["verdict"] != "no_difference" for c in these)
+        covered = sum(c["ci_low"] <= truth <= c["ci_high"] for c in these)
+        print(
+            f"{'*' if key == HEADLINE else ' '} {key[0]} {key[1]}: {other} of {len(these)} verdicts other than no difference; "
+            f"half-width mean {statistics.mean(widths):.2%}, median {statistics.median(widths):.2%}, "
+            f"{min(widths):.2%} to {max(widths):.2%}; {covered} of {len(these)} cover {truth:.3f}; {missing} without interval"
+        )
+
+
+def aa(runs: int) -> None:
+    made = []
+    for number in range(runs):
+        made += compare("a=fastapi", "b=fastapi", "-r", "5", "-d", "1s", "-c", "50")["comparisons"]
+        print(number + 1, end=" ")
+        show(made[-5:])
+    summarise(made, 1.0)
+
+
+def loops_for(percent: float) -> int:
+    """Return how many loops cost that share of the base app's server CPU per request, by a short run of it."""
+    with tempfile.NamedTemporaryFile() as log:
+        found = compare("burner:base", "-r", "2", "-d", "2s", "-c", "100", BURN_LOG=log.name)["measurements"]
+    per_request_s = statistics.mean(m["server_cpu_s"] / m["requests"] for m in found)
+    start_s = time.thread_time()
+    for _ in range(2_000_000):
+        pass
+    return round(per_request_s * percent / 100 / ((time.thread_time() - start_s) / 2_000_000))
+
+
+def power(percent: float, runs: int) -> None:
+    loops = loops_for(percent)
+    print(f"{loops} loops for about +{percent}%", flush=True)
+    made, truths = [], []
+    for number in range(runs):
+        with tempfile.NamedTemporaryFile() as log:
+            data = compare("base=burner:base", "more=burner:more", BURN_LOG=log.name, BURN_LOOPS=str(loops))
+            lines = [line.split() for line in Path(log.name).read_text().splitlines()]
+        requests, burnt, cpu = (sum(float(line[i]) for line in lines if line[0] == "more") for i in (1, 2, 3))
+        truths.append(cpu / (cpu - burnt))
+        headline = [c for c in data["comparisons"] if (c["method"], c["metric"]) == HEADLINE]
+        made += data["comparisons"]
+        told = [
+            (c["connections"], c["verdict"], c["ci_low"] <= truths[-1] <= c["ci_high"]) for c in headline if c["ci_low"]
+        ]
+        print(f"{number + 1}: by the app's own accounting {truths[-1]:.4f} ({requests:.0f} requests);", told, end=" ")
+        show(data["comparisons"])
+    summarise(made, statistics.mean(truths))
+
+
+if __name__ == "__main__":
+    numbers = [float(argument) for argument in sys.argv[2:]]
+    if sys.argv[1] == "aa":
+        aa(int(numbers[0]) if numbers else 30)
+    else:
+        power(numbers[0], int(numbers[1]) if len(numbers) > 1 else 5)

@@ -1,0 +1,51 @@
+"""Bare ASGI apps that differ by a known CPU time per request, for tests/honesty.py.
+
+Each burns BURN_LOOPS (in the environment, 0 for `base`) and accounts for what that took by its own thread's CPU clock,
+for one request in 8. At shutdown each worker appends a line to BURN_LOG: app, requests, seconds burnt, CPU seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+HEADERS = [(b"content-type", b"text/plain"), (b"content-length", b"17")]
+
+
+def burner(name: str, loops: int) -> ASGIApp:
+    requests, sampled, burnt_s = 0, 0, 0.0
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal requests, sampled, burnt_s
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            cpu_s = time.process_time()
+            await receive()
+            with Path(os.environ["BURN_LOG"]).open("a") as log:
+                log.write(f"{name} {requests} {burnt_s * requests / max(1, sampled)} {time.process_time() - cpu_s}\n")
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        requests += 1
+        if requests % 8:
+            for _ in range(loops):
+                pass
+        else:
+            start_s = time.thread_time()
+            for _ in range(loops):
+                pass
+            burnt_s += time.thread_time() - start_s
+            sampled += 1
+        await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+        await send({"type": "http.response.body", "body": b"Hello ASGI World!"})
+
+    return app
+
+
+base = burner("base", 0)
+more = burner("more", int(os.environ.get("BURN_LOOPS", "0")))
