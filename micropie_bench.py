@@ -441,10 +441,11 @@ def _as_measured(corrected: Histogram, interval_us: int) -> Latency:
     return _latency(histogram, mean_s=mean_s, stdev_s=stdev_s, max_s=values[-1] if values else 0.0)
 
 
-def parse_exact(output: str, *, connections: int) -> tuple[WrkResult, str]:
+def parse_exact(output: str, *, connections: int, span_s: float | None = None) -> tuple[WrkResult, str]:
     """Return what WRK_SCRIPT reported, to the last digit, and the text report before it.
 
-    `connections` is wrk's -c, on which its latency correction depends (wrk.c). Raises BenchError if wrk printed no
+    `connections` is wrk's -c, on which its latency correction depends (wrk.c). `span_s` is the time under load, where
+    that is not all of wrk's own. Raises BenchError if wrk printed no
     such line, as after a SIGTERM or with a broken script.
     """
     report, mark, line = output.partition(f"\n{EXACT_MARK}")
@@ -452,7 +453,7 @@ def parse_exact(output: str, *, connections: int) -> tuple[WrkResult, str]:
         last = output.strip().splitlines()[-1:] or ["nothing"]
         raise BenchError(f"wrk gave no result; its last words: {last[0]}")
     data = json.loads(line)
-    duration_s, requests = data["duration_us"] / 1e6, int(data["requests"])
+    duration_s, requests = span_s or data["duration_us"] / 1e6, int(data["requests"])
     histogram: Histogram = tuple((value, count) for value, count in data["histogram"])
     per_connection = requests // connections
     result = WrkResult(
@@ -635,7 +636,8 @@ def schedule(plan: Plan) -> list[Launch]:
             ]
             if plan.rounds > 1:
                 order.shuffle(trials)
-            launches.append(Launch(round=number, targets=group, trials=tuple(trials)))
+            together = tuple(order.sample(group, len(group)) if plan.rounds > 1 else group)
+            launches.append(Launch(round=number, targets=together, trials=tuple(trials)))
     return launches
 
 
@@ -713,7 +715,6 @@ METRICS: dict[Metric, Callable[[Measurement], float | None]] = {
     Metric.CPU: cpu_per_request,
 }
 FAIR_SHARE = 0.05  # of the servers' CPU times in a duet: else the throughputs show who got more of the cores
-MAX_APART = 0.05  # of a duet's time, in which one of its targets may have run alone
 SATURATED = "load generator saturated"
 
 
@@ -1040,6 +1041,8 @@ def to_json(results: Results) -> str:
 START_DEADLINE_S = 60.0
 PROBE_DEADLINE_S = 10.0
 STOP_GRACE_S = 2.0
+FREEZE_S = 0.15  # beyond wrk's timer interval of 0.1 s
+HANDLER_S = 0.002  # for wrk's signal handler, which sets a flag
 WARM_UP_S = 0.3
 OVERRUN_S = 15.0  # a wrk that has not ended this long after its time hangs
 POLL_S = 0.1
@@ -1373,32 +1376,20 @@ def last_words(log: str) -> str:
 
 
 class RunningServer:
-    """A launched target: all its workers serve once the constructor returns. Use as a context manager."""
+    """A launched target: started by the constructor, serving with all its workers once await_workers() has returned.
 
-    def __init__(
-        self,
-        target: Target,
-        server: Server,
-        *,
-        log: Path | None,
-        tick: Tick = lambda: None,
-        deadline_s: float | None = None,
-    ) -> None:
-        """Raises BenchError if it dies, or is not ready by the deadline; None is START_DEADLINE_S.
+    Use as a context manager, which stops it. Its output goes to the log, or where this process' goes. It runs in the
+    app's directory, so that modules where the user stands do not get in the way of the built-ins.
+    """
 
-        Its output goes to the log, or where this process' goes. It runs in the app's directory, so that modules
-        where the user stands do not get in the way of the built-ins.
-        """
+    def __init__(self, target: Target, server: Server, *, log: Path | None) -> None:
+        """Raises BenchError if the port is taken, or it cannot be run at all."""
         self.target, self.settings, self._log, self._cores = target, server, log, all_cores()
+        self.workers: set[psutil.Process] = set()
         self.port = free_port(server.host, server.port)
         self.argv = server_argv(target, server, self.port)
         with log.open("wb") if log else contextlib.nullcontext() as output:
             self.child = Child(self.argv, output=output, env=server_env(), cwd=target.app_dir)
-        try:
-            self.workers = self._await_workers(tick, START_DEADLINE_S if deadline_s is None else deadline_s)
-        except BaseException:
-            self.child.stop()
-            raise
 
     def __enter__(self) -> RunningServer:
         return self
@@ -1438,12 +1429,15 @@ class RunningServer:
             worker_balance=shares[0] / shares[-1] if shares and shares[-1] else None,
         )
 
-    def _await_workers(self, tick: Tick, deadline_s: float) -> set[psutil.Process]:
-        """Return the processes that accept connections on the port, once there are as many as workers."""
+    def await_workers(self, *, tick: Tick = lambda: None, deadline_s: float | None = None) -> None:
+        """Return once as many processes as workers accept connections on the port.
+
+        Raises BenchError if the server or a worker dies, or at the deadline (START_DEADLINE_S).
+        """
+        deadline_s = START_DEADLINE_S if deadline_s is None else deadline_s
         deadline = time.monotonic() + deadline_s
         sockets: set[str] = set()
         own: set[psutil.Process] = set()
-        serving: set[psutil.Process] = set()
         while not self.child.exit:
             await_any([self.child], POLL_S)
             tick()
@@ -1454,14 +1448,14 @@ class RunningServer:
                 own = now
             sockets = sockets or _listening_sockets(self.port)
             if sockets:
-                tree = set(self.child.processes()) - serving
-                serving |= {process for process in tree if _held_sockets(process.pid, sockets, awaited=True)}
-            if len(serving) >= self.settings.workers or (sys.platform != "linux" and self._says_ready()):
+                tree = set(self.child.processes()) - self.workers
+                self.workers |= {process for process in tree if _held_sockets(process.pid, sockets, awaited=True)}
+            if len(self.workers) >= self.settings.workers or (sys.platform != "linux" and self._says_ready()):
                 self._check_port()
-                return serving
+                return
             if time.monotonic() > deadline:
                 raise BenchError(
-                    f"{self.target.name}: {len(serving)} of {self.settings.workers} workers serve after "
+                    f"{self.target.name}: {len(self.workers)} of {self.settings.workers} workers serve after "
                     f"{deadline_s:.0f} s; its last words: {last_words(self.log_text())}"
                 )
         raise BenchError(f"{self.target.name} died while starting: {last_words(self.log_text())}")
@@ -1576,56 +1570,88 @@ def duet_cores() -> tuple[list[int], list[int]]:
     return cores[: len(cores) // 2], cores[len(cores) // 2 :]
 
 
+def _signal_all(children: Sequence[Child], number: signal.Signals) -> None:
+    for child in children:
+        if child.pid and not child.exit:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child.pid, number)
+
+
+def _interrupt_pending(child: Child) -> bool:
+    """Return whether a SIGINT has not yet reached the command's handler (Linux, proc(5), ShdPnd)."""
+    pending = _first_match(f"/proc/{child.pid}/status", r"^ShdPnd:\s*(\w+)")
+    return bool(int(pending or "0", 16) & 1 << signal.SIGINT - 1)
+
+
 def run_load(
     wrk: str, servers: Sequence[RunningServer], load: Load, *, work_dir: Path, tick: Tick, cut_s: float | None = None
 ) -> list[Observation]:
     """Return what was seen of each server, under one wrk each, all at the same moment.
 
-    Two servers are pinned to one half of the cores, and both wrks to the other. When one wrk has ended the other is
-    told to stop (SIGINT). A warm-up is cut so after `cut_s` seconds, and yields nothing. Raises BenchError if a wrk
-    fails or hangs, or a server dies meanwhile.
+    Two servers are pinned to one half of the cores, and both wrks to the other. wrk's threads look only ten times a
+    second whether to stop, so that one of two would run on alone; 9% of a trial alone shifts CPU per request by some
+    3%. Hence both are told to stop (SIGINT) and frozen (SIGSTOP) at one moment. The servers finish what they have been
+    sent, their CPU time is read, and when both wrks go on (SIGCONT) their timers are due: they count the answers that
+    wait for them, and end. So requests and CPU time are of one span.
+    A warm-up is cut after `cut_s` seconds, and yields nothing. Raises BenchError if a wrk fails or hangs, or a server
+    dies meanwhile.
     """
     script = work_dir / "done.lua"
     script.write_text(WRK_SCRIPT)
-    server_cores, load_cores = duet_cores() if len(servers) > 1 else (all_cores(), [])
+    duet = len(servers) > 1
+    server_cores, load_cores = duet_cores() if duet else (all_cores(), [])
+    told = dataclasses.replace(load, duration_s=load.duration_s + 60) if duet or cut_s else load
     with contextlib.ExitStack() as stack:
         outputs, children = [], []
         for server in servers:
             server.pin(server_cores)
             url = f"http://{server.settings.host}:{server.port}{load.path}"
             outputs.append(stack.enter_context(tempfile.TemporaryFile(dir=work_dir)))
-            argv = wrk_argv(wrk, load, url, str(script))
-            children.append(Child(argv, output=outputs[-1], cores=load_cores, gated=True))
+            children.append(
+                Child(wrk_argv(wrk, told, url, str(script)), output=outputs[-1], cores=load_cores, gated=True)
+            )
             stack.callback(children[-1].stop)
+
+        def wait_until(end: float) -> None:
+            while not all(child.exit for child in children) and (left := end - time.monotonic()) > 0:
+                await_any([*children, *(server.child for server in servers)], min(TICK_S, left))
+                if dead := next((server for server in servers if server.child.exit), None):
+                    raise BenchError(f"the server died: {last_words(dead.log_text())}")
+                tick()
+
         machine, own_s, before = machine_times(), time.process_time(), [server.cpu_s() for server in servers]
+        start = time.monotonic()
         for child in children:
             child.open_gate()
-        start = time.monotonic()
-        end = start + load.duration_s + OVERRUN_S
-        told = False
+        deadline = start + load.duration_s + OVERRUN_S
+        span_s = uses = None
+        if duet:
+            wait_until(start + load.duration_s)
+            _signal_all(children, signal.SIGINT)
+            while any(map(_interrupt_pending, children)) and time.monotonic() < start + load.duration_s + FREEZE_S:
+                time.sleep(HANDLER_S)
+            time.sleep(HANDLER_S)
+            _signal_all(children, signal.SIGSTOP)
+            span_s = time.monotonic() - start
+            wait_until(start + span_s + FREEZE_S)
+            uses = [server.use_since(cpu_s) for server, cpu_s in zip(servers, before, strict=True)]
+            _signal_all(children, signal.SIGCONT)
+        wait_until(start + cut_s if cut_s else deadline if not duet else 0)
         while not all(child.exit for child in children):
-            await_any([*children, *(server.child for server in servers)], cut_s or TICK_S)
-            now = time.monotonic()
-            if dead := next((server for server in servers if server.child.exit), None):
-                raise BenchError(f"the server died: {last_words(dead.log_text())}")
-            if not told and (any(child.exit for child in children) or (cut_s and now - start >= cut_s)):
-                told = True
-                for child in children:
-                    if child.pid and not child.exit:
-                        with contextlib.suppress(ProcessLookupError):
-                            os.kill(child.pid, signal.SIGINT)
-            if now > end:
+            if time.monotonic() > deadline:
                 raise BenchError(f"wrk did not end within {OVERRUN_S:.0f} s of its time")
-            tick()
-        uses = [server.use_since(cpu_s) for server, cpu_s in zip(servers, before, strict=True)]
+            _signal_all(children, signal.SIGINT)  # once more: only its main thread then wakes from its sleep
+            wait_until(time.monotonic() + POLL_S)
+        if cut_s:
+            return []
+        uses = uses or [server.use_since(cpu_s) for server, cpu_s in zip(servers, before, strict=True)]
         own_s = time.process_time() - own_s + sum(child.exit.cpu_s for child in children if child.exit)
         disturbances = machine_times().since(machine, own_cpu_s=own_s + sum(use.server_cpu_s for use in uses))
-        observations: list[Observation] = []
-        if cut_s:
-            return observations
+        observations = []
         for child, output, use in zip(children, outputs, uses, strict=True):
             output.seek(0)
-            result, report = parse_exact(output.read().decode(errors="replace"), connections=load.connections)
+            text = output.read().decode(errors="replace")
+            result, report = parse_exact(text, connections=load.connections, span_s=span_s)
             if child.exit and child.exit.code:
                 raise BenchError(f"wrk ended with status {child.exit.code}")
             observations.append(Observation(wrk=result, report=report, use=use, disturbances=disturbances))
@@ -1776,6 +1802,7 @@ class Actions:
     warm_up: Callable[[RunningServer, Load], object]
     load: Callable[[Sequence[RunningServer], Load], list[Observation]]
     save: Callable[[Results], None]
+    tick: Tick
     note: Callable[[str, float], None]
 
 
@@ -1793,16 +1820,14 @@ def facts_of(target: Target, command: str = "", response: Response | None = None
 
 
 def limit_reason(observations: Sequence[Observation], load: Load, workers: int) -> str | None:
-    """Return why a trial did not measure its servers: wrk was the limit, or a duet's two runs did not coincide."""
-    durations = [seen.wrk.duration_s for seen in observations]
-    if (apart := 1 - min(durations) / max(durations)) > MAX_APART:
-        return f"for {apart:.0%} of the time one of the two ran alone"
+    """Return why a trial did not measure its servers: because wrk was the limit."""
+    duration_s = max(seen.wrk.duration_s for seen in observations)
     count, cores = len(observations), len(all_cores()) or os.cpu_count() or 1
     server_cores, load_cores = map(len, duet_cores()) if count > 1 else (cores, cores)
     return saturation(
-        load_cpu_s=sum(seen.wrk.load_cpu_s or 0 for seen in observations) / max(durations),
+        load_cpu_s=sum(seen.wrk.load_cpu_s or 0 for seen in observations) / duration_s,
         load_cores=min(count * load.threads, load_cores),
-        server_cpu_s=sum(seen.use.server_cpu_s for seen in observations) / max(durations),
+        server_cpu_s=sum(seen.use.server_cpu_s for seen in observations) / duration_s,
         server_cores=min(count * workers, server_cores),
         shared=cores if count == 1 else 0,
     )
@@ -1850,20 +1875,33 @@ def measure_launch(launch: Launch, actions: Actions) -> Iterator[TargetFacts | M
     servers: dict[str, RunningServer] = {}
     failed: dict[str, str] = {}
     with contextlib.ExitStack() as stack:
+        path = launch.trials[0].load.path
+        names = " and ".join(target.label for target in launch.targets)
+        actions.note(f"{names}: starting (round {launch.round})", LAUNCH_ESTIMATE_S * len(launch.targets))
+        for target in launch.targets:  # both at once: of two that start in turn, the second has the better luck
+            try:
+                servers[target.name] = stack.enter_context(actions.start(target))
+            except BenchError as error:
+                failed[target.name] = str(error)
         for target in launch.targets:
             try:
-                actions.note(f"{target.label}: starting (round {launch.round})", LAUNCH_ESTIMATE_S)
-                server = stack.enter_context(actions.start(target))
-                path = launch.trials[0].load.path
+                if server := servers.get(target.name):
+                    server.await_workers(tick=actions.tick)
+            except BenchError as error:
+                failed[target.name] = str(error)
+        for target in launch.targets:
+            if target.name in failed:
+                yield facts_of(target)
+                continue
+            server = servers[target.name]
+            try:
                 response = probe(server.settings.host, server.port, path)
                 yield facts_of(target, shlex.join(server.argv), response)
                 if not 200 <= response.status <= 299:
                     raise BenchError(f"{target.name} answers {response.status} to GET {path}")
                 actions.warm_up(server, launch.trials[0].load)
-                servers[target.name] = server
             except BenchError as error:
                 failed[target.name] = str(error)
-                yield facts_of(target)
         for trial in launch.trials:
             label = " and ".join(target.label for target in trial.targets)
             actions.note(f"{label}: {trial.load.connections} connections (round {launch.round})", trial.load.duration_s)
@@ -2096,7 +2134,8 @@ def serve(
     """Run one target in the foreground, as the gist did; Ctrl-C ends it."""
     server = Server(host=host, port=port, workers=workers, access_log=access_log, loop=loop, http=http)
     try:
-        with RunningServer(parse_target(target), server, log=None, deadline_s=math.inf) as running:
+        with RunningServer(parse_target(target), server, log=None) as running:
+            running.await_workers(deadline_s=math.inf)
             while not running.child.exit:
                 await_any([running.child], 3600)
     except KeyboardInterrupt:
@@ -2292,12 +2331,11 @@ def actions_for(plan: Plan, wrk: str, work_dir: Path, progress: ProgressReport, 
     run = functools.partial(run_load, wrk, work_dir=work_dir, tick=progress.tick)
     numbers = itertools.count()
     return Actions(
-        start=lambda target: RunningServer(
-            target, plan.server, log=work_dir / f"server-{next(numbers) % 2}.log", tick=progress.tick
-        ),
-        warm_up=lambda server, load: run([server], dataclasses.replace(load, duration_s=60), cut_s=WARM_UP_S),
+        start=lambda target: RunningServer(target, plan.server, log=work_dir / f"server-{next(numbers) % 2}.log"),
+        warm_up=lambda server, load: run([server], load, cut_s=WARM_UP_S),
         load=run,
         save=lambda results: exporter.write(to_json(results)) if exporter and not exporter.to_stdout else None,
+        tick=progress.tick,
         note=progress.note,
     )
 

@@ -91,6 +91,12 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
 
     def start(spec: str, *, workers: int = 4) -> mb.RunningServer:
         target, server = mb.parse_target(spec), mb.Server(workers=workers)
-        return mb.RunningServer(target, server, log=tmp_path / "log")
+        running = mb.RunningServer(target, server, log=tmp_path / "log")
+        try:
+            running.await_workers()
+        except mb.BenchError:
+            running.child.stop()
+            raise
+        return running
 
     return start

@@ -57,11 +57,12 @@ def summarise(comparisons: list[dict[str, Any]], truth: float) -> None:
         widths = [half(c) for c in these]
         other = sum(c["verdict"] != "no_difference" for c in these)
         covered = sum(c["ci_low"] <= truth <= c["ci_high"] for c in these)
+        print("*" if key == HEADLINE else " ", *key, end=": ")
         print(
-            f"{'*' if key == HEADLINE else ' '} {key[0]} {key[1]}: {other} of {len(these)} verdicts other than no difference; "
-            f"half-width mean {statistics.mean(widths):.2%}, median {statistics.median(widths):.2%}, "
-            f"{min(widths):.2%} to {max(widths):.2%}; {covered} of {len(these)} cover {truth:.3f}; {missing} without interval"
+            f"{other} of {len(these)} verdicts other than no difference; half-width mean {statistics.mean(widths):.2%},"
         )
+        print(f"    median {statistics.median(widths):.2%}, {min(widths):.2%} to {max(widths):.2%};", end=" ")
+        print(f"{covered} of {len(these)} cover {truth:.4f}; {missing} without interval")
 
 
 def aa(runs: int) -> None:
@@ -77,7 +78,7 @@ def loops_for(percent: float) -> int:
     """Return how many loops cost that share of the base app's server CPU per request, by a short run of it."""
     with tempfile.NamedTemporaryFile() as log:
         found = compare("burner:base", "-r", "2", "-d", "2s", "-c", "100", BURN_LOG=log.name)["measurements"]
-    per_request_s = statistics.mean(m["server_cpu_s"] / m["requests"] for m in found)
+    per_request_s: float = statistics.mean(m["server_cpu_s"] / m["requests"] for m in found)
     start_s = time.thread_time()
     for _ in range(2_000_000):
         pass
