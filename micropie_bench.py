@@ -17,6 +17,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import inspect
+import io
 import itertools
 import json
 import math
@@ -37,6 +38,7 @@ import sys
 import sysconfig
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -383,7 +385,7 @@ def parse_duration(text: str) -> int:
 
     Raises UsageError for all else: wrk reads whole numbers only (units.c, scan_time).
     """
-    match = re.fullmatch(r"(\d+)([smh]?)", text.strip())
+    match = re.fullmatch(r"(\d{1,6})([smh]?)", text.strip())
     if not match or int(match[1]) == 0:
         raise UsageError(f"duration {text!r}: wrk takes whole seconds, minutes or hours above 0, such as 5s or 1m")
     return int(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
@@ -452,7 +454,10 @@ def parse_exact(output: str, *, connections: int, span_s: float | None = None) -
     if not mark:
         last = output.strip().splitlines()[-1:] or ["nothing"]
         raise BenchError(f"wrk gave no result; its last words: {last[0]}")
-    data = json.loads(line)
+    try:
+        data = json.loads(line)
+    except ValueError:
+        raise BenchError(f"wrk's script gave no JSON: {line[:100]!r}") from None
     duration_s, requests = span_s or data["duration_us"] / 1e6, int(data["requests"])
     histogram: Histogram = tuple((value, count) for value, count in data["histogram"])
     per_connection = requests // connections
@@ -544,7 +549,7 @@ def _measurement(
 
 
 SOCKET_ERRORS = {
-    "connect": "the server refused or dropped connections: fewer connections, or a larger backlog or open-files limit",
+    "connect": "the server refused or dropped connections: fewer connections, or a larger backlog or ulimit -n",
     "read": "the server closed or reset connections: it crashed or limits keep-alive; see its log",
     "write": "the server closed connections before it had read the request; see its log",
     "timeout": "answers took over 2 s, wrk's limit: fewer connections, or a faster server",
@@ -557,7 +562,7 @@ def void_reason(wrk: WrkResult, *, connections: int) -> str | None:
     reasons = [f"socket errors: {kind} {counts[kind]} ({why})" for kind, why in SOCKET_ERRORS.items() if counts[kind]]
     if wrk.errors.status:
         reasons.append(f"{wrk.errors.status} of {wrk.requests} responses had a status above 399")
-    if wrk.requests < connections:
+    if wrk.requests < max(1, connections):
         reasons.append(f"{wrk.requests} requests are fewer than the {connections} connections")
     return "; ".join(reasons) or None
 
@@ -590,7 +595,7 @@ def parse_reports(text: str) -> list[Measurement]:
         if found and kind == "running":
             raise BenchError(f"a wrk report ends before its Transfer/sec line, at line {number}: {line[:100]!r}")
         if not match:
-            heading = line.strip("#*_`: ")
+            heading = "".join(filter(str.isprintable, line)).strip("#*_`: ").replace("|", "/")
             continue
         found[kind] = match
         if kind == "percentile":
@@ -841,12 +846,21 @@ def format_latency(seconds: float) -> str:
 
 
 def measurement_notes(measurements: Sequence[Measurement], labels: Mapping[str, str]) -> list[str]:
-    """Return a line for each void measurement, with its reason, and for each odd or disturbed one."""
-    lines = []
+    """Return a line for each void measurement, with its reason; then one for each oddity, at its worst, with its rounds."""
+    lines = [
+        f"{labels.get(m.target, m.target)}, {m.connections} connections, round {m.round} ({m.method}): "
+        f"void, {m.invalid_reason}"
+        for m in measurements
+        if not m.valid
+    ]
+    alike: dict[str, list[tuple[int, str, str]]] = {}
     for m in measurements:
-        where = f"{labels.get(m.target, m.target)}, {m.connections} connections, round {m.round} ({m.method})"
-        lines += [f"{where}: void, {m.invalid_reason}"] if not m.valid else []
-        lines += [f"{where}: {note}" for note in m.notes]
+        for note in m.notes:
+            alike.setdefault(re.sub(r"\d+", "#", note), []).append((m.round, labels.get(m.target, m.target), note))
+    for found in alike.values():
+        rounds = ", ".join(map(str, sorted({number for number, _, _ in found})))
+        worst = max((note for _, _, note in found), key=lambda note: (len(note), note))
+        lines.append(f"Round {rounds} ({', '.join(sorted({label for _, label, _ in found}))}): {worst}")
     return lines
 
 
@@ -1051,6 +1065,8 @@ WRK_HELP = (
     "Debian/Ubuntu: apt-get install wrk; Fedora: dnf install wrk; macOS: brew install wrk; "
     "or name one with --wrk PATH or MICROPIE_BENCH_WRK"
 )
+
+NO_REASON = "it gave no reason"
 
 Tick = Callable[[], None]
 
@@ -1309,18 +1325,21 @@ def free_port(host: str, wanted: int | None) -> int:
 
     Raises BenchError where something listens there already: a server found there must never be measured.
     """
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as uvicorn does: TIME_WAIT is no obstacle
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, wanted or 0, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise UsageError(f"host {host!r}: {error.strerror}") from None
+    with socket.socket(family, kind) as bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as uvicorn does: TIME_WAIT is no obstacle
         try:
-            probe.bind((host, wanted or 0))
-            probe.listen()
+            bound.bind(address)
+            bound.listen()
         except OSError as error:
             taken = error.errno == errno.EADDRINUSE and wanted
             by = f" ({_listener(wanted)} listens there)" if taken and wanted else ""
-            where = f"port {wanted} on {host}" if wanted else f"an address on {host}"
             hint = "; stop what holds it, or choose another --port" if taken else ""
-            raise BenchError(f"{where} cannot be used: {error.strerror}{by}{hint}") from None
-        port: int = probe.getsockname()[1]
+            raise BenchError(f"port {wanted} on {host} cannot be used: {error.strerror}{by}{hint}") from None
+        port: int = bound.getsockname()[1]
     return port
 
 
@@ -1335,7 +1354,9 @@ def probe(host: str, port: int, path: str) -> Response:
             connection.sendall((client.send(request) or b"") + (client.send(h11.EndOfMessage()) or b""))
             while not isinstance(event := client.next_event(), h11.EndOfMessage | h11.ConnectionClosed):
                 if event is h11.NEED_DATA:
-                    connection.settimeout(max(0.01, deadline - time.monotonic()))
+                    if (left_s := deadline - time.monotonic()) <= 0:
+                        raise TimeoutError(f"the answer has not ended after {PROBE_DEADLINE_S:.0f} s")
+                    connection.settimeout(left_s)
                     data = connection.recv(65536)
                     size += len(data)
                     client.receive_data(data)
@@ -1343,10 +1364,12 @@ def probe(host: str, port: int, path: str) -> Response:
                     head = event
                 elif isinstance(event, h11.Data):
                     body.update(event.data)
-    except (OSError, h11.RemoteProtocolError) as error:
-        raise BenchError(f"no whole HTTP answer to GET {path}: {error}") from None
+    except OSError as error:
+        raise BenchError(f"no whole answer to GET {path}: {error}") from None
+    except h11.RemoteProtocolError:
+        head = None
     if head is None:
-        raise BenchError(f"no HTTP answer to GET {path}: the connection was closed")
+        raise BenchError(f"no whole HTTP answer to GET {path} before the connection was closed")
     headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers)
     return Response(status=head.status_code, size=size, headers=headers, body_sha256=body.hexdigest())
 
@@ -1369,10 +1392,14 @@ def server_env() -> dict[str, str]:
 
 
 def last_words(log: str) -> str:
-    """Return the line of a server's log that tells best why it ended: the last error, else the last line."""
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    """Return the line of a server's log that tells best why it ended: the last error, else the last line.
+
+    Not uvicorn's lines on its own processes, nor its access log.
+    """
+    chatter = r"INFO: |.*(Child|parent) process \[\d+\]"
+    lines = [line.strip() for line in log.splitlines() if line.strip() and not re.match(chatter, line)]
     errors = [line for line in lines if re.match(r"([\w.]+(Error|Exception|Exit)\b|ERROR\b|\[Errno)", line)]
-    return ([*lines, *errors] or ["it logged nothing"])[-1][:300]
+    return ([*lines, *errors] or [NO_REASON])[-1][:300]
 
 
 class RunningServer:
@@ -1400,7 +1427,7 @@ class RunningServer:
     def log_text(self) -> str:
         """Return the last 64 KiB of what the server wrote."""
         if not self._log:
-            return ""
+            return "see its log above"
         with self._log.open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - 65536))
             return log.read().decode(errors="replace")
@@ -1458,7 +1485,8 @@ class RunningServer:
                     f"{self.target.name}: {len(self.workers)} of {self.settings.workers} workers serve after "
                     f"{deadline_s:.0f} s; its last words: {last_words(self.log_text())}"
                 )
-        raise BenchError(f"{self.target.name} died while starting: {last_words(self.log_text())}")
+        status = f" with status {self.child.exit.code}" if self.child.exit else ""
+        raise BenchError(f"{self.target.name} died while starting{status}: {last_words(self.log_text())}")
 
     def _check_port(self) -> None:
         """Raise BenchError if any process outside this server's tree listens on its port too."""
@@ -1494,10 +1522,10 @@ def find_wrk(wanted: str | None) -> str:
 def wrk_version(wrk: str) -> str:
     """Return the version that wrk prints of itself, such as `debian/4.1.0-3+b2`. Raises BenchError if it is no wrk."""
     try:
-        out = subprocess.run([wrk, "-v"], capture_output=True, text=True, timeout=10, check=False).stdout
+        out = subprocess.run([wrk, "-v"], capture_output=True, timeout=10, check=False, stdin=subprocess.DEVNULL).stdout
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BenchError(f"{wrk} does not run: {error}. {WRK_HELP}") from None
-    match = re.match(r"wrk (\S+) \[", out)
+    match = re.match(r"wrk (\S+) \[", out.decode(errors="replace"))
     if not match:
         raise BenchError(f"{wrk} is not wrk: `wrk -v` should begin with its name and version. {WRK_HELP}")
     return match[1]
@@ -1851,7 +1879,7 @@ def measure_trial(
     for i, server in enumerate(mine):
         seen = observations[i] if observations else None
         amiss = [reason, server.lost_workers(), void_reason(seen.wrk, connections=load.connections) if seen else None]
-        little = little_note(seen.wrk, load) if seen else None
+        little = little_note(seen.wrk, load) if seen and trial.method is Method.SOLO else None  # not of frozen wrks
         yield Measurement(
             round=number,
             method=trial.method,
@@ -1898,7 +1926,9 @@ def measure_launch(launch: Launch, actions: Actions) -> Iterator[TargetFacts | M
                 response = probe(server.settings.host, server.port, path)
                 yield facts_of(target, shlex.join(server.argv), response)
                 if not 200 <= response.status <= 299:
-                    raise BenchError(f"{target.name} answers {response.status} to GET {path}")
+                    words = last_words(server.log_text()) if response.status >= 500 else NO_REASON
+                    why = "" if words == NO_REASON else f"; its last words: {words}"
+                    raise BenchError(f"{target.name} answers {response.status} to GET {path}{why}")
                 actions.warm_up(server, launch.trials[0].load)
             except BenchError as error:
                 failed[target.name] = str(error)
@@ -1945,7 +1975,8 @@ def run_experiment(plan: Plan, results: Results, actions: Actions) -> tuple[Resu
                 actions.save(results)
     except KeyboardInterrupt:
         whole = tuple(m for m in results.measurements if m.round < current or current == 1)
-        return with_comparisons(dataclasses.replace(results, measurements=whole), names), True
+        warnings = (*results.warnings, f"interrupted in round {current} of {plan.rounds}")
+        return with_comparisons(dataclasses.replace(results, measurements=whole, warnings=warnings), names), True
     return results, False
 
 
@@ -1958,15 +1989,24 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+WIDE = 10_000
 
 
 def console_on(stream: IO[str]) -> Console:
     """Return a console on the stream: as wide as the terminal, or as wide as need be where there is none."""
-    width = None if stream.isatty() else 10_000
     terminal = stream.isatty()
-    return Console(file=stream, width=width, force_terminal=terminal, highlight=False, markup=False, soft_wrap=True)
+    width = None if terminal else WIDE
+    return Console(
+        file=stream, width=width, force_terminal=terminal, highlight=False, markup=False, emoji=False, soft_wrap=True
+    )
 
 
+for _name in ("stdin", "stdout", "stderr"):  # one that was closed is None
+    if getattr(sys, _name) is None:
+        setattr(sys, _name, open(os.devnull, "r+"))  # noqa: SIM115  # as long as the process
+for _stream in (sys.stdout, sys.stderr):
+    if isinstance(_stream, io.TextIOWrapper):
+        _stream.reconfigure(errors="backslashreplace")
 stdout, stderr = console_on(sys.stdout), console_on(sys.stderr)
 
 WorkersOption = Annotated[int, typer.Option("-w", "--workers", min=1, help="Worker processes of the server.")]
@@ -2027,33 +2067,31 @@ class Exporter:
 
     def __init__(self, option: str, destination: str) -> None:
         """Raises UsageError at once if the file cannot be written: no result may be lost to a typing error."""
-        self.to_stdout = destination == "-"
-        path = Path(destination)
-        self._whole = not path.exists() or path.is_file()  # else a device or pipe: nothing to replace
-        self._path = path.resolve() if self._whole else path
-        if self.to_stdout:
-            return
+        self.to_stdout = destination in ("-", "/dev/stdout")
+        self._path = Path(destination)
         try:
-            if self._whole:
+            self.whole = not self._path.exists() or self._path.is_file()  # else a device or pipe: nothing to replace
+            if self.whole and not self.to_stdout:
+                self._path = self._path.resolve()
                 tempfile.TemporaryFile(dir=self._path.parent).close()
-            if path.is_file() or path.is_dir():
-                path.open("a").close()
-        except OSError as error:
-            raise UsageError(f"{option} {destination}: {error.strerror}") from None
+            if not self.to_stdout and (self._path.is_file() or self._path.is_dir()):
+                self._path.open("a").close()
+        except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
+            raise UsageError(f"{option} {destination!r}: {getattr(error, 'strerror', None) or error}") from None
 
     def write(self, text: str) -> None:
         """Write the file in one step. Raises BenchError."""
         if self.to_stdout:
             print(text, end="", flush=True)  # noqa: T201  # not through rich: not a character may change
             return
-        part = self._path.with_name(f".{self._path.name}.{os.getpid()}.part") if self._whole else self._path
+        part = self._path.with_name(f".micropie_bench-{os.getpid()}.part") if self.whole else self._path
         try:
             try:
                 part.write_text(text)
-                if self._whole:
+                if self.whole:
                     part.replace(self._path)
             finally:
-                if self._whole:
+                if self.whole:
                     part.unlink(missing_ok=True)
         except OSError as error:
             raise BenchError(f"not written: {self._path}: {error.strerror}") from None
@@ -2079,7 +2117,7 @@ class ProgressReport:
         if stderr.is_terminal:
             self.tick()
         else:
-            stderr.print(text)
+            say(text)
 
     def tick(self) -> None:
         """Redraw, at most twice a second: drawing takes CPU time from what is measured."""
@@ -2095,17 +2133,28 @@ class ProgressReport:
             self._progress.stop()
 
 
+def say(text: str) -> None:
+    """Print a line on standard error; a measurement does not fail for want of a reader."""
+    with contextlib.suppress(OSError):
+        stderr.print(text)
+
+
 def show(renderables: Sequence[Table | str], *, console: Console) -> None:
-    """Print tables and lines, each table set off by blank lines."""
+    """Print tables and lines. A pipe gets Markdown without padding; on a terminal headers wrap, figures never."""
     for renderable in renderables:
-        if isinstance(renderable, str) or console.is_terminal:
+        if isinstance(renderable, str):
             console.print(renderable)
             continue
-        with console.capture() as capture:  # a pipe gets Markdown at its full width, without padding
-            console.print(renderable)
-        lines = [line.rstrip() for line in capture.get().splitlines()]
+        for column in renderable.columns:
+            cells = [str(cell) for cell in column.cells]
+            column.min_width = max(map(len, [*cells[1:], *cells[0].split()]))
+        needed = sum((column.min_width or 0) + 2 for column in renderable.columns)
+        width = console.width if console.is_terminal and needed <= console.width else WIDE
+        text = io.StringIO()
+        Console(file=text, width=width, force_terminal=console.is_terminal).print(renderable)
+        lines = [line.rstrip() for line in text.getvalue().splitlines()]
         title = [f"{lines.pop(0)}\n"] if renderable.title else []
-        console.print("\n".join(["", *title, *filter(None, lines), ""]))
+        print("\n".join(["", *title, *filter(None, lines), ""]), file=console.file)
 
 
 @app.callback(invoke_without_command=True)
@@ -2189,7 +2238,7 @@ def run_plan(plan: Plan, *, wrk: str | None, exporter: Exporter | None) -> tuple
         ),
     )
     for warning in results.warnings:
-        stderr.print(f"warning: {warning}")
+        say(f"warning: {warning}")
     with (
         tempfile.TemporaryDirectory(prefix="micropie_bench-") as name,
         contextlib.closing(ProgressReport(planned_s(plan))) as progress,
@@ -2212,6 +2261,7 @@ def finish(
     if exporter:
         exporter.write(to_json(results))
     if interrupted:
+        say(f"{results.warnings[-1]}: the results are those of the rounds before")
         return 130
     return 0 if all(m.valid for m in results.measurements) else 1
 
@@ -2240,8 +2290,8 @@ def compare(
     """Measure targets under the same load, and print the gist's tables and a verdict."""
     if quick and gist:
         raise UsageError("--quick and --gist exclude each other")
-    duration_s = parse_duration(duration or ("1s" if quick else "30s" if gist else "5s"))
-    counts = connections or ("100" if quick else "100,200")
+    duration_s = parse_duration(duration if duration is not None else "1s" if quick else "30s" if gist else "5s")
+    counts = connections if connections is not None else "100" if quick else "100,200"
     plan = make_plan(
         parse_targets(targets or []),
         loads=parse_loads(counts, threads=threads, duration_s=duration_s, path=path),
@@ -2250,7 +2300,7 @@ def compare(
         duet=duet,
         server=Server(port=port, workers=workers, access_log=access_log, loop=loop, http=http),
     )
-    exporter = Exporter("--export-json", export_json) if export_json else None
+    exporter = Exporter("--export-json", export_json) if export_json is not None else None
     results, interrupted = run_plan(plan, wrk=wrk, exporter=exporter)
     labels = {target.name: target.label for target in plan.targets}
     if verbose:
@@ -2261,9 +2311,9 @@ def compare(
 @app.command()
 def calibrate(
     target: Annotated[str, typer.Argument(help="[NAME=]SPEC, measured against itself.")] = "fastapi",
-    connections: ConnectionsOption = None,
+    connections: Annotated[str, typer.Option("-c", "--connections", help="Counts to run.")] = "100,200",
     threads: ThreadsOption = 4,
-    duration: DurationOption = None,
+    duration: Annotated[str, typer.Option("-d", "--duration", help="Of each trial.")] = "5s",
     rounds: RoundsOption = None,
     workers: WorkersOption = 4,
     path: PathOption = "/",
@@ -2277,18 +2327,18 @@ def calibrate(
 ) -> int:
     """Measure a target against itself: how small a difference can this machine resolve?"""
     spec = parse_target(target)
-    duration_s = parse_duration(duration or "5s")
+    duration_s = parse_duration(duration)
     if rounds == 1:
         raise UsageError("--rounds 1 shows no uncertainty: calibrate needs at least 2")
     plan = make_plan(
         tuple(dataclasses.replace(spec, name=name, label=f"{spec.label} ({name})") for name in ("a", "b")),
-        loads=parse_loads(connections or "100,200", threads=threads, duration_s=duration_s, path=path),
+        loads=parse_loads(connections, threads=threads, duration_s=duration_s, path=path),
         rounds=rounds or 6,
         seed=seed,
         duet=duet,
         server=Server(workers=workers, access_log=access_log, loop=loop, http=http),
     )
-    exporter = Exporter("--export-json", export_json) if export_json else None
+    exporter = Exporter("--export-json", export_json) if export_json is not None else None
     results, interrupted = run_plan(plan, wrk=wrk, exporter=exporter)
     labels = {each.name: each.label for each in plan.targets}
     return finish(results, labels, exporter, closing=calibration(results.comparisons), interrupted=interrupted)
@@ -2297,14 +2347,12 @@ def calibrate(
 @app.command()
 def doctor(
     workers: WorkersOption = 4,
-    connections: ConnectionsOption = None,
+    connections: Annotated[str, typer.Option("-c", "--connections", help="Counts to run.")] = "100,200",
     threads: ThreadsOption = 4,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> int:
     """Say what on this machine would spoil a measurement, each with its remedy."""
-    findings = examine(
-        workers=workers, loads=parse_loads(connections or "100,200", threads=threads, duration_s=5, path="/")
-    )
+    findings = examine(workers=workers, loads=parse_loads(connections, threads=threads, duration_s=5, path="/"))
     if as_json:
         sys.stdout.write(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=2) + "\n")
         return 0
@@ -2334,7 +2382,9 @@ def actions_for(plan: Plan, wrk: str, work_dir: Path, progress: ProgressReport, 
         start=lambda target: RunningServer(target, plan.server, log=work_dir / f"server-{next(numbers) % 2}.log"),
         warm_up=lambda server, load: run([server], load, cut_s=WARM_UP_S),
         load=run,
-        save=lambda results: exporter.write(to_json(results)) if exporter and not exporter.to_stdout else None,
+        save=lambda results: (
+            exporter.write(to_json(results)) if exporter and exporter.whole and not exporter.to_stdout else None
+        ),
         tick=progress.tick,
         note=progress.note,
     )
@@ -2346,11 +2396,12 @@ def parse(
     export_json: JsonOption = None,
 ) -> int:
     """Print the gist's tables from wrk's own text; a line before a report names its framework."""
-    exporter = Exporter("--export-json", export_json) if export_json else None
+    exporter = Exporter("--export-json", export_json) if export_json is not None else None
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BenchError(f"cannot read {file}: {error}") from None
+        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise BenchError(f"cannot read {file!r}: {error.strerror}") from None
+    text = data.decode("utf-8-sig", errors="replace")
     measurements = parse_reports(text)
     labels = {m.target: m.target for m in measurements}
     results = new_results(seed=None, settings={}, environment={}, measurements=tuple(measurements))
@@ -2376,25 +2427,23 @@ def list_targets() -> int:
 
 def main(argv: Sequence[str]) -> int:
     """Run one command and return the exit status; an error is one line on standard error."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    debug = "--debug" in itertools.takewhile(lambda argument: argument.startswith("-"), argv)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
     try:
         return app(args=list(argv), prog_name="micropie_bench", standalone_mode=False) or 0
-    except (BenchError, TyperException) as error:
-        if "--debug" in argv:
-            raise
-        message = error.format_message() if isinstance(error, TyperException) else str(error)
-        stderr.print(f"micropie_bench: {' '.join(message.split())}")
-        return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         return 130
-    except OSError as error:
-        if "--debug" in argv:
-            raise
-        if error.errno in (errno.EPIPE, errno.ENOSPC):
+    except (BenchError, TyperException, OSError) as error:
+        if debug:
+            traceback.print_exc()
+        message = error.format_message() if isinstance(error, TyperException) else str(error)
+        if getattr(error, "errno", None) in (errno.EPIPE, errno.ENOSPC):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's last flush is quiet
-        if error.errno != errno.EPIPE:
-            stderr.print(f"micropie_bench: {error}")
-        return 1
+        if getattr(error, "errno", None) != errno.EPIPE:
+            say(f"micropie_bench: {' '.join(message.split())}")
+        return getattr(error, "exit_code", 1)
 
 
 def entry_point() -> NoReturn:

@@ -41,11 +41,11 @@ GIST = ROOT / "tests" / "data" / "gist.txt"
         (["compare", "-w", "0"], 2, "--workers"),
         (["compare", "--path", "index"], 2, "--path 'index'"),
         (["compare", "--quick", "--gist"], 2, "exclude each other"),
-        (["compare", "--export-json", "/no/such/dir/x.json"], 2, "--export-json /no/such/dir/x.json: No such file"),
+        (["compare", "--export-json", "/no/such/dir/x.json"], 2, "--export-json '/no/such/dir/x.json': No such file"),
         (["compare", "--wrk", "/no/such/wrk"], 1, "wrk not found at /no/such/wrk. Debian/Ubuntu: apt-get install wrk"),
         (["compare", "--wrk", sys.executable], 1, "is not wrk"),
         (["parse", "/dev/null"], 1, "the text is empty"),
-        (["parse", "/no/such/file"], 1, "cannot read /no/such/file"),
+        (["parse", "/no/such/file"], 1, "cannot read '/no/such/file': No such"),
     ],
 )
 def test_bad_input_is_one_line_and_a_status(tool: Tool, args: list[str], status: int, complaint: str) -> None:

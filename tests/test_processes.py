@@ -128,7 +128,7 @@ def test_ready_by_uvicorns_log_where_proc_does_not_tell(
 
 def test_a_server_that_never_serves_is_given_up(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mb, "START_DEADLINE_S", 3.0)
-    with pytest.raises(mb.BenchError, match=r"0 of 1 workers serve after 3 s; its last words: INFO: +Waiting"):
+    with pytest.raises(mb.BenchError, match=r"0 of 1 workers serve after 3 s; its last words: it gave no reason"):
         start("faulty:never_starts", workers=1)
     assert not psutil.Process().children()
 
@@ -139,7 +139,8 @@ def test_an_app_that_raises_on_import_is_reported_at_once(tool: Tool, workers: s
     done = tool.run("compare", "broken:app", "-r", "1", "-d", "1s", "-w", workers)
     assert time.monotonic() - begun < mb.START_DEADLINE_S / 2
     assert done.returncode == 1
-    assert "void, broken:app died while starting: RuntimeError: the database is on fire" in done.stdout
+    reason = r"void, broken:app died while starting( with status 1)?: RuntimeError: the database is on fire"
+    assert re.search(reason, done.stdout)
     assert "Traceback" not in done.stdout + done.stderr
 
 

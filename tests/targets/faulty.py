@@ -72,3 +72,18 @@ async def staggered(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def never_starts(scope: Scope, receive: Receive, send: Send) -> None:
     await asyncio.sleep(3600)
+
+
+async def once_503(scope: Scope, receive: Receive, send: Send) -> None:
+    """The workers of the first launch answer 503 to every 50th request of each."""
+    global requests
+    marks = Path(os.environ["FAULTY_MARKS"])
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        (marks / "launched").touch()
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    requests += 1
+    await answer(send, 503 if requests % 50 == 0 and not (marks / "launched").exists() else 200)

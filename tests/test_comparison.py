@@ -1,0 +1,192 @@
+"""Comparisons from end to end: rounds, duets, what voids them, and what is left after an interruption."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+import micropie_bench as mb
+
+if TYPE_CHECKING:
+    from conftest import Start, Tool
+
+SHORT = ("-d", "1s", "-c", "20", "-t", "2", "-w", "2")
+
+
+def test_rounds_with_duets_give_intervals_and_a_verdict(tool: Tool, tmp_path: Path) -> None:
+    """fastapi against the bare callable: a difference that no noise hides."""
+    out = tmp_path / "out.json"
+    done = tool.run("compare", "fastapi", "asgi", "-r", "3", *SHORT, "--seed", "7", "--export-json", str(out))
+    assert done.returncode == 0, done.stdout + done.stderr
+    data = json.loads(out.read_text())
+    assert (data["seed"], data["settings"]["rounds"], data["settings"]["duet"]) == (7, 3, True)
+    assert [m["order"] for m in data["measurements"]] == list(range(1, 13))
+    made = sorted((m["round"], m["method"], m["target"]) for m in data["measurements"])
+    assert made == sorted((n, method, t) for n in (1, 2, 3) for method in ("solo", "duet") for t in ("asgi", "fastapi"))
+    for m in data["measurements"]:
+        assert m["valid"], m["invalid_reason"]
+        assert 0 < m["server_cpu_s"] <= 2 * m["duration_s"] + 0.5
+        assert m["load_cpu_s"] > 0
+        assert m["server_rss_bytes"] > 20e6
+        assert 0 < m["worker_balance"] <= 1
+        assert m["latency_uncorrected"]["mean_s"] <= m["latency"]["mean_s"]
+    (verdict,) = (c for c in data["comparisons"] if (c["method"], c["metric"]) == ("duet", "server_cpu_per_request_s"))
+    assert (verdict["reference"], verdict["target"], verdict["rounds"]) == ("fastapi", "asgi", 3)
+    assert verdict["verdict"] == "faster"
+    assert verdict["ci_low"] < verdict["ratio"] < verdict["ci_high"] < 1
+    assert re.search(r"ASGI is [\d.]+x FastAPI at 20 connections by server CPU per request \(95% CI", done.stdout)
+    assert re.search(r"\| FastAPI +\| +[\d.]+[mu]s \| +[\d.]+[mu]s \| +[\d.]+ ± [\d.]+ \|", done.stdout)
+    assert "Connections were kept alive between requests." in done.stdout
+
+
+def test_the_two_of_a_duet_run_at_one_moment_on_their_own_cores(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[set[int], set[int]]] = []
+    cores = mb.all_cores()
+    if len(cores) < 2:
+        pytest.skip("needs 2 cores")
+
+    def look() -> None:
+        servers = {core for process in a.workers | b.workers for core in process.cpu_affinity()}
+        wrks = [p for p in psutil.Process().children(recursive=True) if p.name() == "wrk"]
+        if len(wrks) == 2:
+            seen.append((servers, {core for process in wrks for core in process.cpu_affinity()}))
+
+    load = mb.Load(connections=20, threads=2, duration_s=1)
+    with start("asgi", workers=2) as a, start("b=asgi", workers=2) as b:
+        duet = mb.run_load("wrk", [a, b], load, work_dir=tmp_path, tick=look)
+        assert seen
+        assert all(pinned == tuple(map(set, mb.duet_cores())) for pinned in seen)
+        assert duet[0].wrk.duration_s == duet[1].wrk.duration_s == pytest.approx(1, abs=0.2)
+        assert all(x.wrk.requests > 100 and x.wrk.errors == mb.Errors() for x in duet)
+        (solo,) = mb.run_load("wrk", [a], load, work_dir=tmp_path, tick=lambda: None)
+        assert set(next(iter(a.workers)).cpu_affinity()) == set(cores)
+        assert solo.wrk.requests > 100
+
+
+def test_an_interruption_keeps_whole_rounds(tool: Tool, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    process = tool.start("compare", "asgi", "-r", "6", *SHORT, "--export-json", str(out))
+    assert process.stderr
+    for line in process.stderr:
+        if "20 connections (round 4)" in line:
+            break
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=20)
+    assert process.returncode == 130
+    data = json.loads(out.read_text())
+    assert [m["round"] for m in data["measurements"]] == [1, 2, 3]
+    assert data["warnings"][-1] == "interrupted in round 4 of 6"
+    assert "interrupted in round 4 of 6" in stderr
+    mean = sum(m["requests_per_s"] for m in data["measurements"]) / 3
+    assert f"| {mean:.2f} ± " in stdout
+
+
+def test_a_void_round_leaves_the_others_their_verdict(tool: Tool, tmp_path: Path) -> None:
+    """The faulty target answers 503 for a while in its first launch alone."""
+    out = tmp_path / "out.json"
+    args = ("asgi", "bad=faulty:once_503", "-r", "3", *SHORT, "--export-json", str(out))
+    done = tool.run("compare", *args)
+    assert done.returncode == 1
+    data = json.loads(out.read_text())
+    void = [m for m in data["measurements"] if not m["valid"]]
+    assert {(m["target"], m["round"]) for m in void} == {("bad", 1)}
+    assert "responses had a status above 399" in void[0]["invalid_reason"]
+    solo = next(c for c in data["comparisons"] if (c["method"], c["metric"]) == ("solo", "requests_per_s"))
+    duet = next(c for c in data["comparisons"] if (c["method"], c["metric"]) == ("duet", "server_cpu_per_request_s"))
+    assert solo["rounds"] + duet["rounds"] == 6 - len(void)
+    assert duet["verdict"] != "invalid"
+
+
+def test_a_saturated_load_generator_voids_and_says_so(tool: Tool, tmp_path: Path) -> None:
+    """wrk with one thread, made slow by a script that computes for each request."""
+    wrapper = tmp_path / "wrk"
+    wrapper.write_text(
+        f"""#!/bin/sh
+        [ "$1" = -v ] && exec wrk -v
+        for script; do case $previous in -s) break;; esac; previous=$script; done
+        cat "$script" - >{tmp_path}/slow.lua <<'LUA'
+function request() local x = 0; for i = 1, 1000000 do x = x + i % 7 end; return wrk.format("GET", "/") end
+LUA
+        exec wrk -t1 -c20 -d2s --latency -s {tmp_path}/slow.lua "$(for url; do :; done; echo "$url")"
+        """
+    )
+    wrapper.chmod(0o755)
+    out = tmp_path / "out.json"
+    args = ("asgi", "b=starlette", "-r", "2", "-d", "2s", "-c", "20", "-t", "1", "-w", "2", "--no-duet")
+    done = tool.run("compare", *args, "--wrk", str(wrapper), "--export-json", str(out))
+    assert done.returncode == 1
+    data = json.loads(out.read_text())
+    assert any("load generator saturated: wrk used " in str(m["invalid_reason"]) for m in data["measurements"])
+    assert {c["verdict"] for c in data["comparisons"]} == {"invalid"}
+    assert "no verdict, load generator saturated: this would compare load generators, not servers." in done.stdout
+
+
+def test_calibrate_says_what_this_machine_can_tell_apart(tool: Tool) -> None:
+    done = tool.run("calibrate", "asgi", "-r", "2", *SHORT)
+    assert done.returncode == 0, done.stdout
+    assert "| ASGI (a) " in done.stdout
+    assert re.search(
+        r"server CPU per request \(duet, 20 connections\): differences under [\d.]+% cannot be told from noise",
+        done.stdout,
+    )
+
+
+@pytest.mark.parametrize(
+    ("args", "complaint"),
+    [
+        (("calibrate", "-r", "1"), "calibrate needs at least 2"),
+        (("compare", "asgi", "--duet"), "--duet needs two targets"),
+        (("compare", "--duet", "--port", "8123"), "--duet runs two servers"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(tool: Tool, args: tuple[str, ...], complaint: str) -> None:
+    done = tool.run(*args)
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_doctor_reports_every_check(tool: Tool) -> None:
+    findings: list[dict[str, Any]] = json.loads(tool.run("doctor", "--json", "-w", "500").stdout)
+    assert [f["check"] for f in findings] == [
+        "CPU governor",
+        "turbo",
+        "load average",
+        "other processes",
+        "CPU quota",
+        "cores",
+        "open files",
+        "ephemeral ports",
+        "power",
+        "virtual machine",
+    ]
+    assert next(f for f in findings if f["check"] == "cores")["state"] == "warning"
+    assert all(f["state"] in ("ok", "warning", "unknown") and f["why"] and f["remedy"] for f in findings)
+    table = tool.run("doctor", "-w", "500").stdout
+    assert "| cores           | warning | " in table
+
+
+def test_doctor_sees_a_busy_process_and_few_open_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        try:
+            time.sleep(0.3)
+            monkeypatch.setattr("resource.getrlimit", lambda _: (100, 100))
+            load = mb.Load(connections=90, threads=1, duration_s=1)
+            found = {f.check: f for f in mb.examine(workers=1, loads=[load])}
+        finally:
+            busy.kill()
+    assert f"(pid {busy.pid})" in found["other processes"].found
+    assert found["open files"].warns
+    assert found["open files"].remedy == "ulimit -n 1114"
