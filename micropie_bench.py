@@ -846,7 +846,7 @@ def format_latency(seconds: float) -> str:
 
 
 def measurement_notes(measurements: Sequence[Measurement], labels: Mapping[str, str]) -> list[str]:
-    """Return a line for each void measurement, with its reason; then one for each oddity, at its worst, with its rounds."""
+    """Return a line for each void measurement, with its reason; then one for each oddity, at its worst, by rounds."""
     lines = [
         f"{labels.get(m.target, m.target)}, {m.connections} connections, round {m.round} ({m.method}): "
         f"void, {m.invalid_reason}"
