@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bisect
 import contextlib
+import ctypes
 import dataclasses
 import datetime
 import errno
@@ -754,7 +755,8 @@ def compare_metric(
         rounds=len(values),
         verdict=Verdict.INVALID,
     )
-    if any(SATURATED in (m.invalid_reason or "") for pair in pairs for m in pair):
+    saturated = [pair for pair in pairs if any(SATURATED in (m.invalid_reason or "") for m in pair)]
+    if 2 * len(saturated) >= len(pairs):
         return dataclasses.replace(blank, reason=f"{SATURATED}: this would compare load generators, not servers")
     if not values:
         return dataclasses.replace(blank, reason="no round is valid for both")
@@ -1071,22 +1073,17 @@ NO_REASON = "it gave no reason"
 Tick = Callable[[], None]
 
 
+GUARD_IMPORTS = """from __future__ import annotations
+import contextlib, ctypes, json, os, select, signal, sys, time"""
+
+
 def guard() -> None:
     """Run a command, and end its whole process tree when standard input closes, which the death of its owner does.
 
-    Runs by itself in a bare interpreter (`python -c`), so all that it needs is imported here. As a child subreaper
+    Runs by itself in a bare interpreter (`python -c`), after GUARD_IMPORTS. As a child subreaper
     (Linux, prctl(2)) it inherits whatever its descendants leave behind. It writes JSON lines to the status pipe:
     {"pid"}, then {"exit", "cpu_s"} of the command; exit is negative for a signal, as in subprocess.
     """
-    import contextlib
-    import ctypes
-    import json
-    import os
-    import select
-    import signal
-    import sys
-    import time
-
     spec = json.loads(sys.argv[1])
     owner = 0  # standard input: closed when the owner wants an end, or has died
 
@@ -1183,7 +1180,7 @@ class Child:
         """Start it, on the cores given if any; a gated one waits for open_gate(). Raises BenchError."""
         status_r, status_w = os.pipe()
         spec = {"argv": list(argv), "status": status_w, "grace_s": STOP_GRACE_S, "gated": gated, "cores": list(cores)}
-        source = f"from __future__ import annotations\n{inspect.getsource(guard)}guard()\n"
+        source = f"{GUARD_IMPORTS}\n{inspect.getsource(guard)}guard()\n"
         self.command, self.pid = argv[0], 0
         self.exit: Exit | None = None
         self._status = os.fdopen(status_r)
@@ -1862,35 +1859,40 @@ def limit_reason(observations: Sequence[Observation], load: Load, workers: int) 
 
 
 def measure_trial(
-    trial: Trial, servers: Mapping[str, RunningServer], actions: Actions, *, number: int
+    trial: Trial, servers: Mapping[str, RunningServer], failed: Mapping[str, str], actions: Actions, *, number: int
 ) -> Iterator[Measurement]:
-    """Yield one measurement for each target of the trial, in round `number`.
+    """Yield one measurement for each target of the trial, in round `number`; `failed` has reasons by target.
 
-    What voids one of a duet leaves the other its figures.
+    What voids one of a duet leaves the other its figures, if the trial could be made at all.
     """
-    mine = [servers[target.name] for target in trial.targets]
     load, names = trial.load, [target.name for target in trial.targets]
-    observations: list[Observation] | None = None
-    try:
-        observations = actions.load(mine, load)
-        reason = limit_reason(observations, load, mine[0].settings.workers)
-    except BenchError as error:
-        reason = str(error)
-    for i, server in enumerate(mine):
+    reason = next((failed[name] for name in names if name in failed), None)
+    observations: list[Observation] = []
+    if not reason:
+        try:
+            observations = actions.load([servers[name] for name in names], load)
+            reason = limit_reason(observations, load, servers[names[0]].settings.workers)
+        except BenchError as error:
+            reason = str(error)
+    for i, name in enumerate(names):
         seen = observations[i] if observations else None
-        amiss = [reason, server.lost_workers(), void_reason(seen.wrk, connections=load.connections) if seen else None]
-        little = little_note(seen.wrk, load) if seen and trial.method is Method.SOLO else None  # not of frozen wrks
+        amiss = [reason, None if name in failed else servers[name].lost_workers()]
+        notes: list[str] = []
+        if seen:
+            amiss.append(void_reason(seen.wrk, connections=load.connections))
+            little = little_note(seen.wrk, load) if trial.method is Method.SOLO else None  # not of frozen wrks
+            notes += [*filter(None, [little]), *seen.disturbances]
         yield Measurement(
             round=number,
             method=trial.method,
-            target=names[i],
+            target=name,
             partner=names[1 - i] if len(names) > 1 else None,
             connections=load.connections,
             threads=load.threads,
             wrk=seen.wrk if seen else None,
             use=seen.use if seen else None,
             report=seen.report if seen else "",
-            notes=(*([little] if little else []), *(seen.disturbances if seen else ())),
+            notes=tuple(notes),
             invalid_reason="; ".join(filter(None, amiss)) or None,
         )
 
@@ -1935,21 +1937,7 @@ def measure_launch(launch: Launch, actions: Actions) -> Iterator[TargetFacts | M
         for trial in launch.trials:
             label = " and ".join(target.label for target in trial.targets)
             actions.note(f"{label}: {trial.load.connections} connections (round {launch.round})", trial.load.duration_s)
-            reasons = [failed[target.name] for target in trial.targets if target.name in failed]
-            if not reasons:
-                yield from measure_trial(trial, servers, actions, number=launch.round)
-                continue
-            for target in trial.targets:
-                yield Measurement(
-                    round=launch.round,
-                    method=trial.method,
-                    target=target.name,
-                    partner=next((other.name for other in trial.targets if other is not target), None),
-                    connections=trial.load.connections,
-                    threads=trial.load.threads,
-                    wrk=None,
-                    invalid_reason=reasons[0],
-                )
+            yield from measure_trial(trial, servers, failed, actions, number=launch.round)
 
 
 def with_comparisons(results: Results, names: Sequence[str]) -> Results:
@@ -2146,8 +2134,7 @@ def show(renderables: Sequence[Table | str], *, console: Console) -> None:
             console.print(renderable)
             continue
         for column in renderable.columns:
-            cells = [str(cell) for cell in column.cells]
-            column.min_width = max(map(len, [*cells[1:], *cells[0].split()]))
+            column.min_width = max(map(len, [*map(str, column.cells), *str(column.header).split()]))
         needed = sum((column.min_width or 0) + 2 for column in renderable.columns)
         width = console.width if console.is_terminal and needed <= console.width else WIDE
         text = io.StringIO()

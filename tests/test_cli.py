@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib.metadata
+import io
 import json
 import os
 import pty
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from rich.console import Console
 
 import micropie_bench as mb
 
@@ -169,3 +172,63 @@ def test_an_unwritable_result_is_said_after_the_tables(tool: Tool) -> None:
 def test_ci_runs_what_the_readme_says() -> None:
     command = (ROOT / ".ci" / "run").read_text().splitlines()[-1]
     assert f"\n    {command}\n" in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_no_figure_is_cut_off_on_any_terminal(width: int) -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=width, force_terminal=True, color_system=None)
+    measurements = tuple(mb.parse_reports(GIST.read_text()))
+    results = mb.new_results(seed=None, settings={}, environment={}, measurements=measurements)
+    mb.show(mb.result_tables(results, {"FastAPI": "FastAPI"}, markdown=False), console=console)
+    text = re.sub(r"\x1b\[[\d;]*m", "", out.getvalue())
+    assert "…" not in text
+    assert all(figure in text for figure in ("49.15ms", "102.39ms", "2031.28", "8.39", "285.95"))
+    assert width == 40 or max(map(len, text.splitlines())) <= width
+
+
+@pytest.mark.parametrize("option", ["-", "/dev/stdout"])
+def test_json_on_standard_output_stands_alone(tool: Tool, option: str) -> None:
+    done = tool.run("parse", str(GIST), "--export-json", option)
+    assert json.loads(done.stdout)["schema"] == "micropie-bench/1"
+
+
+def test_json_goes_into_a_pipe(tool: Tool, tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    process = tool.start("parse", str(GIST), "--export-json", str(fifo))
+    assert len(json.loads(fifo.read_text())["measurements"]) == 4
+    assert process.wait(timeout=10) == 0
+
+
+@pytest.mark.parametrize(
+    ("redirection", "status", "complaint"),
+    [
+        (">/dev/full", 1, "micropie_bench: [Errno 28] No space left on device\n"),
+        (">&-", 0, ""),
+        ("<&- >&- 2>&-", 0, ""),
+        ("2>/dev/full", 0, ""),
+        ("| head -n 1 >/dev/null", 0, ""),
+    ],
+)
+def test_odd_standard_streams_give_no_traceback(redirection: str, status: int, complaint: str) -> None:
+    command = f"{sys.executable} {ROOT}/micropie_bench.py targets {redirection}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (status, complaint)
+
+
+def test_a_file_that_is_no_text_is_one_line(tool: Tool, tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(bytes(range(256)) * 10)
+    done = tool.run("parse", str(tmp_path / "binary"))
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "no wrk report found" in done.stderr
+
+
+def test_oddities_are_said_once_with_their_rounds_at_their_worst() -> None:
+    (measurement,) = mb.parse_reports((GIST.parent / "wrk_slow.txt").read_text())
+    made = [
+        dataclasses.replace(measurement, target="a", round=n, notes=(f"other processes took {share}% of the machine",))
+        for n, share in ((1, 12), (3, 45))
+    ]
+    assert mb.measurement_notes(made, {"a": "A"}) == ["Round 1, 3 (A): other processes took 45% of the machine"]

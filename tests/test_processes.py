@@ -220,3 +220,28 @@ def test_modules_in_the_users_directory_do_not_replace_the_frameworks(tool: Tool
         (tmp_path / f"{name}.py").write_text("raise RuntimeError('wrong module')")
     done = tool.run("compare", "fastapi", *FAST, cwd=tmp_path)
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 0.3])
+def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch, pause_s: float) -> None:
+    monkeypatch.setattr(mb, "PROBE_DEADLINE_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def stream() -> None:
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+                while True:
+                    connection.sendall(b"1\r\nx\r\n")
+                    time.sleep(pause_s)
+
+        thread = threading.Thread(target=stream)
+        thread.start()
+        with pytest.raises(mb.BenchError, match=r"no whole answer to GET /: (the answer has not ended|timed out)"):
+            mb.probe("127.0.0.1", listener.getsockname()[1], "/")
+        thread.join()
+
+
+def test_a_chosen_port_is_free_again() -> None:
+    port = mb.free_port("127.0.0.1", None)
+    assert mb.free_port("127.0.0.1", port) == port
