@@ -392,10 +392,11 @@ def parse_duration(text: str) -> int:
     return int(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
 
 
-def wrk_argv(wrk: str, load: Load, url: str, script: str) -> list[str]:
-    """Return wrk's command line for the load; `script` is the path of WRK_SCRIPT."""
+def wrk_argv(wrk: str, load: Load, url: str, script: str, *, timeout_s: int = 2) -> list[str]:
+    """Return wrk's command line for the load; `script` is the path of WRK_SCRIPT. wrk's own timeout is 2 s."""
     counts = [f"-t{load.threads}", f"-c{load.connections}", f"-d{load.duration_s}s"]
-    return [wrk, *counts, "--latency", "-s", script, url]
+    timeout = [] if timeout_s == 2 else ["--timeout", f"{timeout_s}s"]
+    return [wrk, *counts, "--latency", *timeout, "-s", script, url]
 
 
 def histogram_percentile(histogram: Histogram, percent: float) -> float:
@@ -422,6 +423,8 @@ def uncorrect(histogram: Histogram, interval_us: int) -> Histogram:
     for value_us, _ in reversed(histogram):
         if interval_us and value_us >= 2 * interval_us and (count := counts[value_us]):
             for added_us in range(value_us - interval_us, interval_us, -interval_us):
+                if added_us not in counts:
+                    raise BenchError("wrk's histogram is not as wrk 4.1 and 4.2 correct it: use one of these")
                 counts[added_us] -= count
     return tuple((value_us, count) for value_us, count in counts.items() if count)
 
@@ -635,14 +638,14 @@ def schedule(plan: Plan) -> list[Launch]:
             order.shuffle(groups)
         for group in groups:
             alone = [(target,) for target in group if group is groups[0] or target is not reference or not plan.duet]
+            together = tuple(order.sample(group, len(group)) if plan.rounds > 1 else group)
             trials = [
                 Trial(targets=targets, load=load)
-                for targets in [*alone, *([group] if plan.duet else [])]
+                for targets in [*alone, *([together] if plan.duet else [])]
                 for load in plan.loads
             ]
             if plan.rounds > 1:
                 order.shuffle(trials)
-            together = tuple(order.sample(group, len(group)) if plan.rounds > 1 else group)
             launches.append(Launch(round=number, targets=together, trials=tuple(trials)))
     return launches
 
@@ -727,7 +730,8 @@ SATURATED = "load generator saturated"
 def unequal_shares(pairs: Sequence[tuple[Measurement, Measurement]]) -> bool:
     """Return whether in some duet one server got more CPU time than the other."""
     return any(
-        a.use and b.use and abs(math.log(a.use.server_cpu_s / b.use.server_cpu_s)) > FAIR_SHARE for a, b in pairs
+        a.use and b.use and not 1 - FAIR_SHARE < a.use.server_cpu_s / (b.use.server_cpu_s or 1) < 1 + FAIR_SHARE
+        for a, b in pairs
     )
 
 
@@ -930,7 +934,7 @@ def result_tables(results: Results, labels: Mapping[str, str], *, markdown: bool
             if made:
                 gist.add_row(label, *gist_row(valid))
             if any(m.use for m in valid):
-                details.add_row(label, *detail_row(valid, made))
+                details.add_row(label, *detail_row(valid, [m for m in made if m.method is Method.SOLO]))
         tables += [gist, details] if details.row_count else [gist]
         compared = [c for c in results.comparisons if c.connections == connections]
         if any(c.rounds > 1 for c in compared):
@@ -959,11 +963,8 @@ def headline(comparisons: Sequence[Comparison], labels: Mapping[str, str]) -> st
 
     The inverse of CPU per request is the capacity of a server that CPU limits, so that 1.1x is faster either way.
     """
-    by_rank = sorted(comparisons, key=lambda c: (c.method is not Method.DUET, c.metric is not Metric.CPU))
-    c = next(
-        (c for c in by_rank if c.ratio and c.metric is (Metric.CPU if c.method is Method.DUET else Metric.REQUESTS)),
-        None,
-    )
+    wanted = ((Method.DUET, Metric.CPU), (Method.SOLO, Metric.REQUESTS))
+    c = next((c for key in wanted for c in comparisons if (c.method, c.metric) == key and c.ratio), None)
     if c is None or c.ratio is None:
         return None
     ratio, low, high = c.ratio, c.ci_low, c.ci_high
@@ -992,7 +993,7 @@ def calibration(comparisons: Sequence[Comparison]) -> list[str]:
     """Return what a target against itself says of the machine, for each comparison with an interval."""
     sentences = []
     for c in comparisons:
-        if not (c.ci_low and c.ci_high):
+        if not (c.ci_low and c.ci_high) or c.ci_low == c.ci_high:
             continue
         half = math.log(c.ci_high / c.ci_low) / 2
         stdev = half * math.sqrt(c.rounds) / student_t(c.confidence, c.rounds - 1)
@@ -1057,8 +1058,8 @@ def to_json(results: Results) -> str:
 START_DEADLINE_S = 60.0
 PROBE_DEADLINE_S = 10.0
 STOP_GRACE_S = 2.0
-FREEZE_S = 0.15  # beyond wrk's timer interval of 0.1 s
-HANDLER_S = 0.002  # for wrk's signal handler, which sets a flag
+DRAIN_STEP_S = 0.02
+READ_S = 0.05  # for a wrk to read the answers that wait for it: some 10 us each
 WARM_UP_S = 0.3
 OVERRUN_S = 15.0  # a wrk that has not ended this long after its time hangs
 POLL_S = 0.1
@@ -1439,8 +1440,8 @@ class RunningServer:
             return
         self._cores = list(cores)
         for process in self.child.processes():
-            with contextlib.suppress(OSError):
-                for task in Path(f"/proc/{process.pid}/task").iterdir():
+            for task in Path(f"/proc/{process.pid}/task").glob("*"):
+                with contextlib.suppress(OSError):
                     os.sched_setaffinity(int(task.name), cores)
 
     def use_since(self, before: Mapping[psutil.Process, float]) -> ServerUse:
@@ -1499,7 +1500,7 @@ class RunningServer:
     def lost_workers(self) -> str | None:
         """Return what is amiss with the server since it was ready; None if it is the same processes that serve."""
         if self.child.exit:
-            return f"the server died: {last_words(self.log_text())}"
+            return f"{self.target.name} died: {last_words(self.log_text())}"
         lost = [process.pid for process in self.workers if not _lives(process)]
         return f"worker {', '.join(map(str, lost))} died" if lost else None
 
@@ -1590,8 +1591,13 @@ class Observation:
 
 
 def duet_cores() -> tuple[list[int], list[int]]:
-    """Return the cores of both servers in a duet, and those of both load generators."""
-    cores = all_cores()
+    """Return the cores of both servers in a duet, and those of both load generators; no physical core is in both."""
+
+    def physical(core: int) -> tuple[int, int]:
+        siblings = _first_match(f"/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list", r"^(\d+)")
+        return int(siblings or core), core
+
+    cores = sorted(all_cores(), key=physical)
     return cores[: len(cores) // 2], cores[len(cores) // 2 :]
 
 
@@ -1602,10 +1608,22 @@ def _signal_all(children: Sequence[Child], number: signal.Signals) -> None:
                 os.kill(child.pid, number)
 
 
-def _interrupt_pending(child: Child) -> bool:
-    """Return whether a SIGINT has not yet reached the command's handler (Linux, proc(5), ShdPnd)."""
-    pending = _first_match(f"/proc/{child.pid}/status", r"^ShdPnd:\s*(\w+)")
-    return bool(int(pending or "0", 16) & 1 << signal.SIGINT - 1)
+def _drain(servers: Sequence[RunningServer]) -> None:
+    """Return when the servers have answered what they had been sent: their CPU time stands still; at most 2 s."""
+    deadline, last = time.monotonic() + 2, -1.0
+    while time.monotonic() < deadline:
+        spent = sum(sum(server.cpu_s().values()) for server in servers)
+        if 0 <= spent - last < 0.001 and last >= 0:
+            return
+        last = spent
+        time.sleep(DRAIN_STEP_S)
+
+
+def _freeze(servers: Sequence[RunningServer], *, thaw: bool = False) -> None:
+    for server in servers:
+        for process in server.child.processes():
+            with contextlib.suppress(psutil.Error):
+                process.resume() if thaw else process.suspend()
 
 
 def run_load(
@@ -1615,9 +1633,9 @@ def run_load(
 
     Two servers are pinned to one half of the cores, and both wrks to the other. wrk's threads look only ten times a
     second whether to stop, so that one of two would run on alone; 9% of a trial alone shifts CPU per request by some
-    3%. Hence both are told to stop (SIGINT) and frozen (SIGSTOP) at one moment. The servers finish what they have been
-    sent, their CPU time is read, and when both wrks go on (SIGCONT) their timers are due: they count the answers that
-    wait for them, and end. So requests and CPU time are of one span.
+    3%. Hence both wrks are frozen (SIGSTOP) at one moment; the servers answer what they have been sent, their CPU time
+    is read, and they are frozen in turn, while the wrks go on for long enough to read those answers, and end. So
+    requests and CPU time are of the same work.
     A warm-up is cut after `cut_s` seconds, and yields nothing. Raises BenchError if a wrk fails or hangs, or a server
     dies meanwhile.
     """
@@ -1633,7 +1651,12 @@ def run_load(
             url = f"http://{server.settings.host}:{server.port}{load.path}"
             outputs.append(stack.enter_context(tempfile.TemporaryFile(dir=work_dir)))
             children.append(
-                Child(wrk_argv(wrk, told, url, str(script)), output=outputs[-1], cores=load_cores, gated=True)
+                Child(
+                    wrk_argv(wrk, told, url, str(script), timeout_s=10 if duet else 2),
+                    output=outputs[-1],
+                    cores=load_cores,
+                    gated=True,
+                )
             )
             stack.callback(children[-1].stop)
 
@@ -1641,7 +1664,7 @@ def run_load(
             while not all(child.exit for child in children) and (left := end - time.monotonic()) > 0:
                 await_any([*children, *(server.child for server in servers)], min(TICK_S, left))
                 if dead := next((server for server in servers if server.child.exit), None):
-                    raise BenchError(f"the server died: {last_words(dead.log_text())}")
+                    raise BenchError(f"{dead.target.name} died: {last_words(dead.log_text())}")
                 tick()
 
         machine, own_s, before = machine_times(), time.process_time(), [server.cpu_s() for server in servers]
@@ -1652,20 +1675,25 @@ def run_load(
         span_s = uses = None
         if duet:
             wait_until(start + load.duration_s)
-            _signal_all(children, signal.SIGINT)
-            while any(map(_interrupt_pending, children)) and time.monotonic() < start + load.duration_s + FREEZE_S:
-                time.sleep(HANDLER_S)
-            time.sleep(HANDLER_S)
             _signal_all(children, signal.SIGSTOP)
             span_s = time.monotonic() - start
-            wait_until(start + span_s + FREEZE_S)
+            if any(child.exit for child in children):
+                raise BenchError("a wrk of the duet ended before its time")
+            _drain(servers)
             uses = [server.use_since(cpu_s) for server, cpu_s in zip(servers, before, strict=True)]
+            stack.callback(_drain, servers)
+            stack.callback(_freeze, servers, thaw=True)
+            _freeze(servers)
             _signal_all(children, signal.SIGCONT)
-        wait_until(start + cut_s if cut_s else deadline if not duet else 0)
+            wait_until(time.monotonic() + READ_S)
+        elif cut_s:
+            wait_until(start + cut_s)
+        else:
+            wait_until(deadline)
         while not all(child.exit for child in children):
             if time.monotonic() > deadline:
                 raise BenchError(f"wrk did not end within {OVERRUN_S:.0f} s of its time")
-            _signal_all(children, signal.SIGINT)  # once more: only its main thread then wakes from its sleep
+            _signal_all(children, signal.SIGINT)
             wait_until(time.monotonic() + POLL_S)
         if cut_s:
             return []
@@ -1676,9 +1704,9 @@ def run_load(
         for child, output, use in zip(children, outputs, uses, strict=True):
             output.seek(0)
             text = output.read().decode(errors="replace")
-            result, report = parse_exact(text, connections=load.connections, span_s=span_s)
             if child.exit and child.exit.code:
-                raise BenchError(f"wrk ended with status {child.exit.code}")
+                raise BenchError(f"wrk ended with status {child.exit.code}: {(text.strip().splitlines() or [''])[-1]}")
+            result, report = parse_exact(text, connections=load.connections, span_s=span_s)
             observations.append(Observation(wrk=result, report=report, use=use, disturbances=disturbances))
     return observations
 
@@ -1769,14 +1797,14 @@ def examine(*, workers: int, loads: Sequence[Load]) -> list[Finding]:
         ),
         finding(
             "power",
-            not battery.power_plugged if battery else False,
-            "on battery" if battery and not battery.power_plugged else "mains, or no battery",
+            battery.power_plugged is False if battery else False,
+            "on battery" if battery and battery.power_plugged is False else "mains, or no battery",
             "the machine slows down to save it",
             "plug it in",
         ),
         finding(
             "virtual machine",
-            steal > 0.02 if virtual else False,
+            steal > 0.05 if virtual else False,
             f"yes, {steal:.0%} of its time stolen" if virtual else "no",
             "its neighbours take CPU time unseen",
             "believe the duets; they share what is stolen",
@@ -1814,6 +1842,7 @@ def environment(wrk: str) -> dict[str, Any]:
 # --- 7. experiment ------------------------------------------------------------------------------------------------
 
 LAUNCH_ESTIMATE_S = 3.0
+TRIAL_ERRORS = (BenchError, OSError, psutil.Error)  # they void a trial; the others go on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1845,8 +1874,10 @@ def facts_of(target: Target, command: str = "", response: Response | None = None
 
 
 def limit_reason(observations: Sequence[Observation], load: Load, workers: int) -> str | None:
-    """Return why a trial did not measure its servers: because wrk was the limit."""
+    """Return why a trial did not measure its servers: wrk was stopped, or was the limit."""
     duration_s = max(seen.wrk.duration_s for seen in observations)
+    if not -0.05 <= duration_s - load.duration_s <= 1:
+        return f"wrk ran for {duration_s:.2f} s instead of {load.duration_s} s: somebody stopped it"
     count, cores = len(observations), len(all_cores()) or os.cpu_count() or 1
     server_cores, load_cores = map(len, duet_cores()) if count > 1 else (cores, cores)
     return saturation(
@@ -1863,7 +1894,7 @@ def measure_trial(
 ) -> Iterator[Measurement]:
     """Yield one measurement for each target of the trial, in round `number`; `failed` has reasons by target.
 
-    What voids one of a duet leaves the other its figures, if the trial could be made at all.
+    What voids one of a duet alone, such as its statuses, leaves the other its figures.
     """
     load, names = trial.load, [target.name for target in trial.targets]
     reason = next((failed[name] for name in names if name in failed), None)
@@ -1872,7 +1903,7 @@ def measure_trial(
         try:
             observations = actions.load([servers[name] for name in names], load)
             reason = limit_reason(observations, load, servers[names[0]].settings.workers)
-        except BenchError as error:
+        except TRIAL_ERRORS as error:
             reason = str(error)
     for i, name in enumerate(names):
         seen = observations[i] if observations else None
@@ -1893,8 +1924,17 @@ def measure_trial(
             use=seen.use if seen else None,
             report=seen.report if seen else "",
             notes=tuple(notes),
-            invalid_reason="; ".join(filter(None, amiss)) or None,
+            invalid_reason="; ".join(dict.fromkeys(filter(None, amiss))) or None,
         )
+
+
+@contextlib.contextmanager
+def blame(name: str, failed: dict[str, str]) -> Iterator[None]:
+    """Record the failure of what is done for a target."""
+    try:
+        yield
+    except TRIAL_ERRORS as error:
+        failed[name] = str(error)
 
 
 def measure_launch(launch: Launch, actions: Actions) -> Iterator[TargetFacts | Measurement]:
@@ -1904,27 +1944,23 @@ def measure_launch(launch: Launch, actions: Actions) -> Iterator[TargetFacts | M
     """
     servers: dict[str, RunningServer] = {}
     failed: dict[str, str] = {}
+
     with contextlib.ExitStack() as stack:
         path = launch.trials[0].load.path
         names = " and ".join(target.label for target in launch.targets)
         actions.note(f"{names}: starting (round {launch.round})", LAUNCH_ESTIMATE_S * len(launch.targets))
         for target in launch.targets:  # both at once: of two that start in turn, the second has the better luck
-            try:
+            with blame(target.name, failed):
                 servers[target.name] = stack.enter_context(actions.start(target))
-            except BenchError as error:
-                failed[target.name] = str(error)
-        for target in launch.targets:
-            try:
-                if server := servers.get(target.name):
-                    server.await_workers(tick=actions.tick)
-            except BenchError as error:
-                failed[target.name] = str(error)
+        for name, server in servers.items():
+            with blame(name, failed):
+                server.await_workers(tick=actions.tick)
         for target in launch.targets:
             if target.name in failed:
                 yield facts_of(target)
                 continue
             server = servers[target.name]
-            try:
+            with blame(target.name, failed):
                 response = probe(server.settings.host, server.port, path)
                 yield facts_of(target, shlex.join(server.argv), response)
                 if not 200 <= response.status <= 299:
@@ -1932,8 +1968,6 @@ def measure_launch(launch: Launch, actions: Actions) -> Iterator[TargetFacts | M
                     why = "" if words == NO_REASON else f"; its last words: {words}"
                     raise BenchError(f"{target.name} answers {response.status} to GET {path}{why}")
                 actions.warm_up(server, launch.trials[0].load)
-            except BenchError as error:
-                failed[target.name] = str(error)
         for trial in launch.trials:
             label = " and ".join(target.label for target in trial.targets)
             actions.note(f"{label}: {trial.load.connections} connections (round {launch.round})", trial.load.duration_s)
@@ -2243,10 +2277,12 @@ def finish(
 ) -> int:
     """Print tables, notes and closing lines, write the export, and return the exit status."""
     console = stderr if exporter and exporter.to_stdout else stdout
-    show(result_tables(results, labels, markdown=not console.is_terminal), console=console)
-    show([*measurement_notes(results.measurements, labels), *closing], console=console)
-    if exporter:
-        exporter.write(to_json(results))
+    try:
+        if exporter:
+            exporter.write(to_json(results))
+    finally:
+        show(result_tables(results, labels, markdown=not console.is_terminal), console=console)
+        show([*measurement_notes(results.measurements, labels), *closing], console=console)
     if interrupted:
         say(f"{results.warnings[-1]}: the results are those of the rounds before")
         return 130
@@ -2356,7 +2392,7 @@ def doctor(
 def verbose_reports(results: Results, labels: Mapping[str, str]) -> list[str]:
     """Return wrk's own reports, target by target, under their names as the gist has them."""
     return [
-        f"{label}\n\n" + "".join(m.report for m in results.measurements if m.target == name)
+        f"{label}\n\n" + "".join(m.report for m in results.measurements if m.target == name and m.method is Method.SOLO)
         for name, label in labels.items()
     ]
 

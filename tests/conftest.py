@@ -91,7 +91,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
 
     def start(spec: str, *, workers: int = 4) -> mb.RunningServer:
         target, server = mb.parse_target(spec), mb.Server(workers=workers)
-        running = mb.RunningServer(target, server, log=tmp_path / "log")
+        running = mb.RunningServer(target, server, log=tmp_path / f"log-{spec.partition('=')[0]}")
         try:
             running.await_workers()
         except mb.BenchError:

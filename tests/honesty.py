@@ -46,23 +46,20 @@ def show(comparisons: list[dict[str, Any]]) -> None:
     print("; ".join(told), flush=True)
 
 
-def summarise(comparisons: list[dict[str, Any]], truth: float) -> None:
-    """Print, for each method and metric, the false or true verdicts, the half-widths and the coverage of the truth."""
-    for key in sorted({(c["method"], c["metric"]) for c in comparisons}):
-        these = [c for c in comparisons if (c["method"], c["metric"]) == key and c["ci_low"]]
-        missing = sum((c["method"], c["metric"]) == key and not c["ci_low"] for c in comparisons)
-        if not these:
-            print(*key, f"no interval in {missing}")
-            continue
-        widths = [half(c) for c in these]
-        other = sum(c["verdict"] != "no_difference" for c in these)
-        covered = sum(c["ci_low"] <= truth <= c["ci_high"] for c in these)
+def summarise(found: list[tuple[dict[str, Any], float | None]]) -> None:
+    """Print, for each method and metric, verdicts, half-widths, and how many intervals cover the truth if it is known."""
+    for key in sorted({(c["method"], c["metric"]) for c, _ in found}):
+        these = [(c, truth) for c, truth in found if (c["method"], c["metric"]) == key]
+        known = [(c, truth) for c, truth in these if c["ci_low"]]
+        widths = [half(c) for c, _ in known] or [math.nan]
+        other = sum(c["verdict"] != "no_difference" for c, _ in known)
+        covered = [c["ci_low"] <= truth <= c["ci_high"] for c, truth in known if truth]
         print("*" if key == HEADLINE else " ", *key, end=": ")
         print(
-            f"{other} of {len(these)} verdicts other than no difference; half-width mean {statistics.mean(widths):.2%},"
+            f"{other} of {len(known)} verdicts other than no difference; half-width mean {statistics.mean(widths):.2%},"
         )
         print(f"    median {statistics.median(widths):.2%}, {min(widths):.2%} to {max(widths):.2%};", end=" ")
-        print(f"{covered} of {len(these)} cover {truth:.4f}; {missing} without interval")
+        print(f"{sum(covered)} of {len(covered)} cover the truth; {len(these) - len(known)} without interval")
 
 
 def aa(runs: int) -> None:
@@ -71,7 +68,7 @@ def aa(runs: int) -> None:
         made += compare("a=fastapi", "b=fastapi", "-r", "5", "-d", "1s", "-c", "50")["comparisons"]
         print(number + 1, end=" ")
         show(made[-5:])
-    summarise(made, 1.0)
+    summarise([(c, 1.0) for c in made])
 
 
 def loops_for(percent: float) -> int:
@@ -88,21 +85,30 @@ def loops_for(percent: float) -> int:
 def power(percent: float, runs: int) -> None:
     loops = loops_for(percent)
     print(f"{loops} loops for about +{percent}%", flush=True)
-    made, truths = [], []
+    made: list[tuple[dict[str, Any], float | None]] = []
     for number in range(runs):
         with tempfile.NamedTemporaryFile() as log:
             data = compare("base=burner:base", "more=burner:more", BURN_LOG=log.name, BURN_LOOPS=str(loops))
-            lines = [line.split() for line in Path(log.name).read_text().splitlines()]
-        requests, burnt, cpu = (sum(float(line[i]) for line in lines if line[0] == "more") for i in (1, 2, 3))
-        truths.append(cpu / (cpu - burnt))
-        headline = [c for c in data["comparisons"] if (c["method"], c["metric"]) == HEADLINE]
-        made += data["comparisons"]
-        told = [
-            (c["connections"], c["verdict"], c["ci_low"] <= truths[-1] <= c["ci_high"]) for c in headline if c["ci_low"]
-        ]
-        print(f"{number + 1}: by the app's own accounting {truths[-1]:.4f} ({requests:.0f} requests);", told, end=" ")
+            lines = [line.split()[1:] for line in Path(log.name).read_text().splitlines() if line.startswith("more")]
+        sums = [sum(map(float, column)) for column in zip(*lines, strict=True)]
+        burnt_s = {"solo": sums[1] / sums[0], "duet": sums[3] / sums[2]}
+        for c in data["comparisons"]:
+            truth = None
+            if c["metric"] == HEADLINE[1]:
+                same = [m for m in data["measurements"] if m["valid"] and m["target"] == "more"]
+                same = [m for m in same if (m["method"], m["connections"]) == (c["method"], c["connections"])]
+                cpu_s = statistics.mean(m["server_cpu_s"] / m["requests"] for m in same)
+                truth = cpu_s / (cpu_s - burnt_s[c["method"]])
+            made.append((c, truth))
+            if (c["method"], c["metric"]) == HEADLINE and truth and c["ci_low"]:
+                interval = f"{c['ci_low']:.4f} to {c['ci_high']:.4f}"
+                print(
+                    number + 1,
+                    f"c{c['connections']}: {c['verdict']}, {interval}, by its own accounting {truth:.4f};",
+                    end=" ",
+                )
         show(data["comparisons"])
-    summarise(made, statistics.mean(truths))
+    summarise(made)
 
 
 if __name__ == "__main__":

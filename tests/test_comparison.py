@@ -74,6 +74,43 @@ def test_the_two_of_a_duet_run_at_one_moment_on_their_own_cores(
         assert solo.wrk.requests > 100
 
 
+def test_a_duet_counts_just_the_answers_whose_cpu_time_it_counts(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the CPU time is read, each access log must have a line for each answer that wrk counts, and no other."""
+    lines: list[list[int]] = []
+    drain = mb._drain
+
+    def count_after(servers: list[mb.RunningServer]) -> None:
+        drain(servers)
+        lines.append([Path(str(server._log)).read_text().count('"GET / HTTP/1.1" 200') for server in servers])
+
+    monkeypatch.setattr(mb, "_drain", count_after)
+    load = mb.Load(connections=40, threads=2, duration_s=1)
+    with start("fastapi", workers=2) as a, start("b=asgi", workers=2) as b:
+        seen = mb.run_load("wrk", [a, b], load, work_dir=tmp_path, tick=lambda: None)
+        assert [x.wrk.requests for x in seen] == lines[0]
+        (solo,) = mb.run_load("wrk", [b], load, work_dir=tmp_path, tick=lambda: None)
+        assert solo.wrk.requests > 100, "the servers go on"
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_wrk_that_somebody_stops_voids_its_trial_alone(tool: Tool, tmp_path: Path, how: signal.Signals) -> None:
+    out = tmp_path / "out.json"
+    args = ("-r", "2", "-d", "2s", "-c", "20", "-t", "2", "-w", "2", "--no-duet")
+    process = tool.start("compare", "asgi", "b=asgi", *args, "--export-json", str(out))
+    tool.await_running(lambda running: any("/wrk -t2 -c20 -d2s" in line for line in running), seconds=30)
+    time.sleep(1)  # beyond the warm-up
+    for victim in psutil.Process(process.pid).children(recursive=True):
+        if victim.name() == "wrk":
+            victim.send_signal(how)
+    assert process.wait(timeout=60) == 1
+    made = json.loads(out.read_text())["measurements"]
+    (void,) = [m for m in made if not m["valid"]]
+    assert re.search(r"somebody stopped it|wrk ended with status -9", void["invalid_reason"])
+    assert len(made) == 4
+
+
 def test_an_interruption_keeps_whole_rounds(tool: Tool, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     process = tool.start("compare", "asgi", "-r", "6", *SHORT, "--export-json", str(out))

@@ -111,7 +111,7 @@ def plan(count: int, *, rounds: int, duet: bool, seed: int = 1) -> mb.Plan:
 
 
 def trials(launch: mb.Launch) -> list[tuple[str, int]]:
-    return [("+".join(t.name for t in trial.targets), trial.load.connections) for trial in launch.trials]
+    return [("+".join(sorted(t.name for t in trial.targets)), trial.load.connections) for trial in launch.trials]
 
 
 def test_single_round_keeps_the_gists_order() -> None:
