@@ -47,7 +47,7 @@ def show(comparisons: list[dict[str, Any]]) -> None:
 
 
 def summarise(found: list[tuple[dict[str, Any], float | None]]) -> None:
-    """Print, for each method and metric, verdicts, half-widths, and how many intervals cover the truth, if it is known."""
+    """Print verdicts, half-widths and, where the truth is known, coverage, for each method and metric."""
     for key in sorted({(c["method"], c["metric"]) for c, _ in found}):
         these = [(c, truth) for c, truth in found if (c["method"], c["metric"]) == key]
         known = [(c, truth) for c, truth in these if c["ci_low"]]
