@@ -10,6 +10,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -232,3 +233,16 @@ def test_oddities_are_said_once_with_their_rounds_at_their_worst() -> None:
         for n, share in ((1, 12), (3, 45))
     ]
     assert mb.measurement_notes(made, {"a": "A"}) == ["Round 1, 3 (A): other processes took 45% of the machine"]
+
+
+def test_installed_by_pip_the_command_measures_anywhere(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "tests", "build", "*.egg-info", "__pycache__"))
+    install = ["-m", "pip", "install", "-q", "--no-index", "--no-deps", "--no-build-isolation"]
+    subprocess.run([sys.executable, *install, "--target", str(tmp_path / "lib"), str(source)], check=True)
+    shutil.rmtree(source)
+    command = [str(tmp_path / "lib" / "bin" / "micropie-bench"), "compare", "asgi", "-r", "1", "-d", "1s", "-c", "20"]
+    env = {**os.environ, "PYTHONPATH": str(tmp_path / "lib")}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "| ASGI " in done.stdout
