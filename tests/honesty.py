@@ -82,6 +82,16 @@ def loops_for(percent: float) -> int:
     return round(per_request_s * percent / 100 / ((time.thread_time() - start_s) / 2_000_000))
 
 
+def accounting(log: str) -> dict[str, float]:
+    """Return what `more` burns for a request beyond what the accounting itself costs, which is what `base` accounts."""
+    sums = {}
+    for name in ("base", "more"):
+        lines = [line.split()[1:] for line in log.splitlines() if line.startswith(name)]
+        sums[name] = [sum(map(float, column)) for column in zip(*lines, strict=True)]
+    each_s = {name: {"solo": n[1] / n[0], "duet": n[3] / n[2]} for name, n in sums.items()}
+    return {method: each_s["more"][method] - each_s["base"][method] for method in ("solo", "duet")}
+
+
 def power(percent: float, runs: int) -> None:
     loops = loops_for(percent)
     print(f"{loops} loops for about +{percent}%", flush=True)
@@ -89,9 +99,7 @@ def power(percent: float, runs: int) -> None:
     for number in range(runs):
         with tempfile.NamedTemporaryFile() as log:
             data = compare("base=burner:base", "more=burner:more", BURN_LOG=log.name, BURN_LOOPS=str(loops))
-            lines = [line.split()[1:] for line in Path(log.name).read_text().splitlines() if line.startswith("more")]
-        sums = [sum(map(float, column)) for column in zip(*lines, strict=True)]
-        burnt_s = {"solo": sums[1] / sums[0], "duet": sums[3] / sums[2]}
+            burnt_s = accounting(Path(log.name).read_text())
         for c in data["comparisons"]:
             truth = None
             if c["metric"] == HEADLINE[1]:
