@@ -1991,7 +1991,8 @@ def run_experiment(plan: Plan, results: Results, actions: Actions) -> tuple[Resu
                 if isinstance(found, Measurement):
                     results = dataclasses.replace(results, measurements=(*results.measurements, found))
                 elif found.name not in [facts.name for facts in results.targets]:
-                    results = dataclasses.replace(results, targets=(*results.targets, found))
+                    known = sorted((*results.targets, found), key=lambda facts: names.index(facts.name))
+                    results = dataclasses.replace(results, targets=tuple(known))
             results = with_comparisons(results, names)
             with contextlib.suppress(BenchError):  # told when the last save fails: the measuring goes on
                 actions.save(results)

@@ -30,6 +30,9 @@ def test_rounds_with_duets_give_intervals_and_a_verdict(tool: Tool, tmp_path: Pa
     data = json.loads(out.read_text())
     assert (data["seed"], data["settings"]["rounds"], data["settings"]["duet"]) == (7, 3, True)
     assert [m["order"] for m in data["measurements"]] == list(range(1, 13))
+    assert [target["name"] for target in data["targets"]] == ["fastapi", "asgi"], (
+        "as given, whichever was launched first"
+    )
     made = sorted((m["round"], m["method"], m["target"]) for m in data["measurements"])
     assert made == sorted((n, method, t) for n in (1, 2, 3) for method in ("solo", "duet") for t in ("asgi", "fastapi"))
     for m in data["measurements"]:
