@@ -870,14 +870,8 @@ def measurement_notes(measurements: Sequence[Measurement], labels: Mapping[str, 
     return lines
 
 
-def _valid(measurements: Sequence[Measurement], name: str, connections: int) -> list[Measurement]:
-    """Return the target's valid solo measurements: absolute figures come from these alone."""
-    mine = [m for m in measurements if m.target == name and m.connections == connections and m.method is Method.SOLO]
-    return [m for m in mine if m.valid and m.wrk]
-
-
 def gist_row(measurements: Sequence[Measurement]) -> list[str]:
-    """Return the gist's columns after the name, over the valid solo measurements of a target under one load.
+    """Return the gist's columns after the name, over the valid ones of a target's measurements under one load.
 
     The mean latency is over all requests, the maximum the largest, data the sum; throughput and transfer rate are
     means over rounds, throughput with half its 95% interval.
@@ -897,12 +891,15 @@ def gist_row(measurements: Sequence[Measurement]) -> list[str]:
     ]
 
 
-def detail_row(valid: Sequence[Measurement], all_of_it: Sequence[Measurement]) -> list[str]:
-    """Return DETAIL_COLUMNS after the name: percentiles of all rounds' samples together, means of the rest."""
+def detail_row(measurements: Sequence[Measurement]) -> list[str]:
+    """Return DETAIL_COLUMNS after the name: percentiles of all valid rounds' samples together, their mean CPU time and
+    highest memory, and the errors of all rounds, void ones too.
+    """
+    valid = [m for m in measurements if m.valid and m.wrk]
     histogram = pool([m.wrk.latency.histogram for m in valid if m.wrk])
     cpu = [seconds for m in valid if (seconds := cpu_per_request(m))]
     memory = [m.use.server_rss_bytes for m in valid if m.use]
-    errors = sum(sum(dataclasses.asdict(m.wrk.errors).values()) for m in all_of_it if m.wrk)
+    errors = sum(sum(dataclasses.asdict(m.wrk.errors).values()) for m in measurements if m.wrk)
     return [
         *(format_latency(histogram_percentile(histogram, p)) if histogram else "" for p in (50, 90, 99, 99.9)),
         f"{statistics.fmean(cpu) * 1e6:.1f}" if cpu else "",
@@ -930,11 +927,11 @@ def result_tables(results: Results, labels: Mapping[str, str], *, markdown: bool
         details = _table(f"{connections} Connections, details", DETAIL_COLUMNS, markdown=markdown)
         for name, label in labels.items():
             made = [m for m in results.measurements if m.target == name and m.connections == connections]
-            valid = _valid(made, name, connections)
+            solo = [m for m in made if m.method is Method.SOLO]  # absolute figures come from these alone
             if made:
-                gist.add_row(label, *gist_row(valid))
-            if any(m.use for m in valid):
-                details.add_row(label, *detail_row(valid, [m for m in made if m.method is Method.SOLO]))
+                gist.add_row(label, *gist_row(solo))
+            if any(m.valid and m.use for m in solo):
+                details.add_row(label, *detail_row(solo))
         tables += [gist, details] if details.row_count else [gist]
         compared = [c for c in results.comparisons if c.connections == connections]
         if any(c.rounds > 1 for c in compared):
@@ -972,7 +969,7 @@ def headline(comparisons: Sequence[Comparison], labels: Mapping[str, str]) -> st
         ratio = 1 / ratio
         low, high = (1 / high, 1 / low) if low and high else (None, None)
     target, reference, at = labels[c.target], labels[c.reference], f"at {c.connections} connections"
-    by = "server CPU per request" if c.metric is Metric.CPU else "requests per second"
+    by = METRIC_NAMES[c.metric]
     if not low or not high:
         return f"{target} is {ratio:.3f}x {reference} {at} by {by}; {c.reason}, and launches differ by 5 to 20%."
     told = f"{100 * c.confidence:.4g}% CI {low:.3f} to {high:.3f}, {c.rounds} {c.method} rounds"
@@ -989,10 +986,10 @@ def describe_response(response: Response) -> str:
     return f"{response.size} bytes of {content_type}{chunked}"
 
 
-def calibration(comparisons: Sequence[Comparison]) -> list[str]:
+def calibration(results: Results, _labels: Mapping[str, str]) -> list[str]:
     """Return what a target against itself says of the machine, for each comparison with an interval."""
     sentences = []
-    for c in comparisons:
+    for c in results.comparisons:
         if not (c.ci_low and c.ci_high) or c.ci_low == c.ci_high:
             continue
         half = math.log(c.ci_high / c.ci_low) / 2
@@ -1726,8 +1723,8 @@ class Finding:
         return self.state == "warning"
 
 
-def _busiest(seconds: float) -> tuple[list[str], MachineTimes]:
-    """Return the other processes that use over 10% of a core within that time, and what the machine did meanwhile."""
+def _busiest(seconds: float) -> tuple[list[str], float]:
+    """Return the other processes that use over 10% of a core within that time, and the share stolen meanwhile."""
     before = {process: cpu_time_s(process) for process in psutil.process_iter() if process.pid != os.getpid()}
     start = machine_times()
     time.sleep(seconds)  # a sample takes time
@@ -1737,8 +1734,7 @@ def _busiest(seconds: float) -> tuple[list[str], MachineTimes]:
     for process, share in sorted(use.items(), key=lambda item: -item[1]):
         with contextlib.suppress(psutil.Error):
             busy += [f"{process.name()} (pid {process.pid}) {share:.0%}"] if share > 0.1 else []
-    delta = {f.name: getattr(after, f.name) - getattr(start, f.name) for f in dataclasses.fields(after)}
-    return busy, MachineTimes(**delta)
+    return busy, (after.steal_s - start.steal_s) / ((after.total_s - start.total_s) or 1.0)
 
 
 def examine(*, workers: int, loads: Sequence[Load]) -> list[Finding]:
@@ -1749,14 +1745,13 @@ def examine(*, workers: int, loads: Sequence[Load]) -> list[Finding]:
     no_turbo, boost = _first_match(f"{cpu}/intel_pstate/no_turbo", "(.)"), _first_match(f"{cpu}/cpufreq/boost", "(.)")
     turbo = no_turbo == "0" or boost == "1" if no_turbo or boost else None
     load1 = os.getloadavg()[0]
-    busy, sample = _busiest(0.2)
+    busy, steal = _busiest(0.2)
     quota = _first_match(_cgroup_file("cpu.max"), r"^(\d+ \d+)")
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     ports = _first_match("/proc/sys/net/ipv4/ip_local_port_range", "(.+)")
     first, last = map(int, ports.split()) if ports else (0, 0)
     battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
     virtual = _first_match("/proc/cpuinfo", r"^flags\s*:.*\b(hypervisor)\b")
-    steal = sample.steal_s / sample.total_s if sample.total_s else 0.0
 
     def finding(check: str, bad: bool | None, found: object, why: str, remedy: str) -> Finding:
         state = "unknown" if bad is None else "warning" if bad else "ok"
@@ -2290,6 +2285,23 @@ def finish(
     return 0 if all(m.valid for m in results.measurements) else 1
 
 
+def run_and_report(
+    plan: Plan,
+    *,
+    wrk: str | None,
+    export_json: str | None,
+    closing: Callable[[Results, Mapping[str, str]], list[str]],
+    verbose: bool = False,
+) -> int:
+    """Carry the plan out, print and export its results with these closing lines, and return the exit status."""
+    exporter = Exporter("--export-json", export_json) if export_json is not None else None
+    results, interrupted = run_plan(plan, wrk=wrk, exporter=exporter)
+    labels = {target.name: target.label for target in plan.targets}
+    if verbose:
+        show(verbose_reports(results, labels), console=stderr if exporter and exporter.to_stdout else stdout)
+    return finish(results, labels, exporter, closing=closing(results, labels), interrupted=interrupted)
+
+
 @app.command()
 def compare(
     targets: Annotated[list[str] | None, typer.Argument(help="[NAME=]SPEC; the first is the reference.")] = None,
@@ -2324,12 +2336,7 @@ def compare(
         duet=duet,
         server=Server(port=port, workers=workers, access_log=access_log, loop=loop, http=http),
     )
-    exporter = Exporter("--export-json", export_json) if export_json is not None else None
-    results, interrupted = run_plan(plan, wrk=wrk, exporter=exporter)
-    labels = {target.name: target.label for target in plan.targets}
-    if verbose:
-        show(verbose_reports(results, labels), console=stderr if exporter and exporter.to_stdout else stdout)
-    return finish(results, labels, exporter, closing=conclude(results, labels), interrupted=interrupted)
+    return run_and_report(plan, wrk=wrk, export_json=export_json, closing=conclude, verbose=verbose)
 
 
 @app.command()
@@ -2362,10 +2369,7 @@ def calibrate(
         duet=duet,
         server=Server(workers=workers, access_log=access_log, loop=loop, http=http),
     )
-    exporter = Exporter("--export-json", export_json) if export_json is not None else None
-    results, interrupted = run_plan(plan, wrk=wrk, exporter=exporter)
-    labels = {each.name: each.label for each in plan.targets}
-    return finish(results, labels, exporter, closing=calibration(results.comparisons), interrupted=interrupted)
+    return run_and_report(plan, wrk=wrk, export_json=export_json, closing=calibration)
 
 
 @app.command()

@@ -247,7 +247,8 @@ def test_calibration_says_what_can_be_told_apart() -> None:
     rates = [(1000, 1000), (1000, 1020), (1000, 980), (1000, 1010), (1000, 990), (1000, 1000)]
     made = [measured("a", n, a) for n, (a, _) in enumerate(rates)]
     made += [measured("b", n, b) for n, (_, b) in enumerate(rates)]
-    (sentence,) = mb.calibration([compared(*made)])
+    results = mb.Results(created="", command="", seed=None, settings={}, environment={}, comparisons=(compared(*made),))
+    (sentence,) = mb.calibration(results, {})
     told = re.fullmatch(r"requests per .* under (1\.\d)% cannot be told from noise; for 1.0% use -r (\d+)\.", sentence)
     assert told
     assert (float(told[1]), int(told[2])) == (1.5, 11)
