@@ -1630,7 +1630,7 @@ def run_load(
 
     Two servers are pinned to one half of the cores, and both wrks to the other. wrk's threads look only ten times a
     second whether to stop, so that one of two would run on alone; 9% of a trial alone shifts CPU per request by some
-    3%. Hence both wrks are frozen (SIGSTOP) at one moment; the servers answer what they have been sent, their CPU time
+    4%. Hence both wrks are frozen (SIGSTOP) at one moment; the servers answer what they have been sent, their CPU time
     is read, and they are frozen in turn, while the wrks go on for long enough to read those answers, and end. So
     requests and CPU time are of the same work.
     A warm-up is cut after `cut_s` seconds, and yields nothing. Raises BenchError if a wrk fails or hangs, or a server
