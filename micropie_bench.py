@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import bisect
 import contextlib
-import ctypes
 import dataclasses
 import datetime
 import errno
 import functools
 import hashlib
-import importlib.metadata
-import importlib.util
 import inspect
 import io
 import itertools
@@ -46,12 +43,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, Annotated, Any, NoReturn
 
-import h11
 import psutil
 import typer
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from typer.exceptions import TyperException
 
@@ -59,6 +54,7 @@ __version__ = "0.1.0"
 
 SCHEMA = "micropie-bench/1"
 ROOT = Path(__file__).resolve().parent  # where apps.py lies too
+BUNDLE = ROOT / "bundle.json"  # there if this runs from micropie_bench.pyz, unpacked
 
 # --- 1. domain model ----------------------------------------------------------------------------------------------
 
@@ -1072,7 +1068,7 @@ Tick = Callable[[], None]
 
 
 GUARD_IMPORTS = """from __future__ import annotations
-import contextlib, ctypes, json, os, select, signal, sys, time"""
+import contextlib, json, os, select, signal, sys, time"""
 
 
 def guard() -> None:
@@ -1082,6 +1078,8 @@ def guard() -> None:
     (Linux, prctl(2)) it inherits whatever its descendants leave behind. It writes JSON lines to the status pipe:
     {"pid"}, then {"exit", "cpu_s"} of the command; exit is negative for a signal, as in subprocess.
     """
+    import ctypes
+
     spec = json.loads(sys.argv[1])
     owner = 0  # standard input: closed when the owner wants an end, or has died
 
@@ -1340,6 +1338,8 @@ def free_port(host: str, wanted: int | None) -> int:
 
 def probe(host: str, port: int, path: str) -> Response:
     """Return the answer to one GET, counted in bytes on the wire. Raises BenchError if there is none."""
+    import h11  # here, as elsewhere below: --help starts faster without
+
     client = h11.Connection(h11.CLIENT)
     request = h11.Request(method="GET", target=path, headers=[("Host", f"{host}:{port}")])
     size, body, head = 0, hashlib.sha256(), None
@@ -1370,20 +1370,28 @@ def probe(host: str, port: int, path: str) -> Response:
 
 
 def server_argv(target: Target, server: Server, port: int) -> list[str]:
-    """Return the gist's command, `uvicorn app:app --workers 4`, for this target, by this interpreter."""
+    """Return the gist's command, `uvicorn app:app --workers 4`, for this target, by this interpreter.
+
+    From a .pyz the built-ins run without the interpreter's own site-packages (-S), so that all of it is bundled.
+    """
     options = ["--host", server.host, "--port", str(port), "--workers", str(server.workers)]
     options += ["--loop", server.loop, "--http", server.http, "--app-dir", str(target.app_dir)]
     options += [] if server.access_log else ["--no-access-log"]
-    return [sys.executable, "-m", "uvicorn", target.app, *options]
+    isolated = ["-S"] if BUNDLE.exists() and target.app_dir == ROOT else []
+    return [sys.executable, *isolated, "-m", "uvicorn", target.app, *options]
 
 
-def server_env() -> dict[str, str]:
-    """Return this environment without the variables that would change uvicorn's settings unseen."""
-    return {
+def server_env(target: Target) -> dict[str, str]:
+    """Return this environment without what would change uvicorn's settings unseen; from a .pyz, with its packages."""
+    env = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("UVICORN_") and name not in ("WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS")
     }
+    if BUNDLE.exists():
+        own = [env["PYTHONPATH"]] if target.app_dir != ROOT and env.get("PYTHONPATH") else []
+        env["PYTHONPATH"] = os.pathsep.join([str(ROOT), *own])
+    return env
 
 
 def last_words(log: str) -> str:
@@ -1411,7 +1419,7 @@ class RunningServer:
         self.port = free_port(server.host, server.port)
         self.argv = server_argv(target, server, self.port)
         with log.open("wb") if log else contextlib.nullcontext() as output:
-            self.child = Child(self.argv, output=output, env=server_env(), cwd=target.app_dir)
+            self.child = Child(self.argv, output=output, env=server_env(target), cwd=target.app_dir)
 
     def __enter__(self) -> RunningServer:
         return self
@@ -1503,12 +1511,12 @@ class RunningServer:
 
 
 def find_wrk(wanted: str | None) -> str:
-    """Return the path of wrk: the one asked for, else the one on PATH, else the one beside this interpreter.
+    """Return the path of wrk: the one asked for, else the one on PATH, else the one bundled or beside the interpreter.
 
     Raises BenchError with how to get it.
     """
-    scripts = sysconfig.get_path("scripts")
-    found = shutil.which(wanted) if wanted else shutil.which("wrk") or shutil.which("wrk", path=scripts)
+    own = str(ROOT / "wrk") if BUNDLE.exists() else sysconfig.get_path("scripts")
+    found = shutil.which(wanted) if wanted else shutil.which("wrk") or shutil.which("wrk", path=own)
     if not found:
         raise BenchError(f"wrk not found{f' at {wanted}' if wanted else ' on PATH'}. {WRK_HELP}")
     return str(Path(found).absolute())
@@ -1807,8 +1815,20 @@ def examine(*, workers: int, loads: Sequence[Load]) -> list[Finding]:
     ]
 
 
+def examine_wrk(wanted: str | None) -> Finding:
+    """Return which wrk would be used, or that there is none."""
+    try:
+        path = find_wrk(wanted)
+        found, state = f"{wrk_version(path)}, {path}", "ok"
+    except BenchError as error:
+        found, state = str(error).partition(". ")[0], "warning"
+    return Finding(check="wrk", state=state, found=found, why="it makes the load", remedy=WRK_HELP)
+
+
 def package_versions(names: Sequence[str]) -> dict[str, str]:
     """Return the installed version of each distribution that is there."""
+    import importlib.metadata
+
     versions = {}
     for name in names:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -1822,6 +1842,7 @@ def environment(wrk: str) -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "executable": sys.executable,
+        "bundle": json.loads(BUNDLE.read_text())["build"] if BUNDLE.exists() else None,
         "implementation": platform.python_implementation(),
         "platform": platform.platform(),
         "kernel": platform.release(),
@@ -2119,6 +2140,8 @@ class ProgressReport:
     """Tells on standard error what runs now: with the time left on a terminal, as plain lines elsewhere."""
 
     def __init__(self, total_s: float) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn
+
         columns = [TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]} left")]
         self._progress = Progress(*columns, console=stderr, auto_refresh=False, transient=True)
         self._task = self._progress.add_task("", total=total_s, left="")
@@ -2177,12 +2200,9 @@ def show(renderables: Sequence[Table | str], *, console: Console) -> None:
 @app.callback(invoke_without_command=True)
 def top(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  # main() reads it
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,  # noqa: ARG001  # main() reads them
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001
 ) -> None:
-    if version:
-        stdout.print(f"micropie_bench {__version__}")
-        raise typer.Exit
     if context.invoked_subcommand is None:
         raise UsageError("no command given: try --help")
 
@@ -2377,10 +2397,12 @@ def doctor(
     workers: WorkersOption = 4,
     connections: Annotated[str, typer.Option("-c", "--connections", help="Counts to run.")] = "100,200",
     threads: ThreadsOption = 4,
+    wrk: WrkOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> int:
     """Say what on this machine would spoil a measurement, each with its remedy."""
-    findings = examine(workers=workers, loads=parse_loads(connections, threads=threads, duration_s=5, path="/"))
+    loads = parse_loads(connections, threads=threads, duration_s=5, path="/")
+    findings = [examine_wrk(wrk), *examine(workers=workers, loads=loads)]
     if as_json:
         sys.stdout.write(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=2) + "\n")
         return 0
@@ -2437,7 +2459,7 @@ def parse(
 
 
 @app.command(name="targets")
-def list_targets() -> int:
+def list_targets(wrk: WrkOption = None) -> int:
     """List what can be measured here, with versions."""
     table = Table(box=None if stdout.is_terminal else box.MARKDOWN)
     for column in ("Target", "What it is", "Versions"):
@@ -2449,17 +2471,22 @@ def list_targets() -> int:
         table.add_row(name, built_in.about, f"not installed: {', '.join(missing)}" if missing else told)
     table.add_row("module:attribute", "an ASGI app found from this directory", "")
     servers = ", ".join(f"{package} {version}" for package, version in package_versions(SERVER_PACKAGES).items())
-    show([table, f"\nServed by {servers}; Python {platform.python_version()}."], console=stdout)
+    served = f"\nServed by {servers}; Python {platform.python_version()} ({sys.executable})."
+    show([table, served, f"Load by wrk {examine_wrk(wrk).found}."], console=stdout)
     return 0
 
 
 def main(argv: Sequence[str]) -> int:
     """Run one command and return the exit status; an error is one line on standard error."""
-    debug = "--debug" in itertools.takewhile(lambda argument: argument.startswith("-"), argv)
+    leading = list(itertools.takewhile(lambda argument: argument.startswith("-"), argv))
+    debug = "--debug" in leading
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)
     try:
+        if "--version" in leading:  # typer would import pydantic for it
+            stdout.print(f"micropie_bench {__version__}")
+            return 0
         return app(args=list(argv), prog_name="micropie_bench", standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
         return 130

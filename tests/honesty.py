@@ -15,7 +15,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -71,17 +70,6 @@ def aa(runs: int) -> None:
     summarise([(c, 1.0) for c in made])
 
 
-def loops_for(percent: float) -> int:
-    """Return how many loops cost that share of the base app's server CPU per request, by a short run of it."""
-    with tempfile.NamedTemporaryFile() as log:
-        found = compare("burner:base", "-r", "2", "-d", "2s", "-c", "100", BURN_LOG=log.name)["measurements"]
-    per_request_s: float = statistics.mean(m["server_cpu_s"] / m["requests"] for m in found)
-    start_s = time.thread_time()
-    for _ in range(2_000_000):
-        pass
-    return round(per_request_s * percent / 100 / ((time.thread_time() - start_s) / 2_000_000))
-
-
 def accounting(log: str) -> dict[str, float]:
     """Return what `more` burns for a request beyond what the accounting itself costs, which is what `base` accounts."""
     sums = {}
@@ -90,6 +78,17 @@ def accounting(log: str) -> dict[str, float]:
         sums[name] = [sum(map(float, column)) for column in zip(*lines, strict=True)]
     each_s = {name: {"solo": n[1] / n[0], "duet": n[3] / n[2]} for name, n in sums.items()}
     return {method: each_s["more"][method] - each_s["base"][method] for method in ("solo", "duet")}
+
+
+def loops_for(percent: float) -> int:
+    """Return how many loops add that share to the base app's CPU per request in duets, by a short run of 1,000."""
+    with tempfile.NamedTemporaryFile() as log:
+        short = ("base=burner:base", "more=burner:more", "-r", "2", "-d", "3s", "-c", "100")
+        found = compare(*short, BURN_LOG=log.name, BURN_LOOPS="1000")["measurements"]
+        burnt_s = accounting(Path(log.name).read_text())["duet"]
+    base = [m for m in found if (m["method"], m["target"]) == ("duet", "base")]
+    per_request_s: float = statistics.mean(m["server_cpu_s"] / m["requests"] for m in base)
+    return round(1000 * per_request_s * percent / 100 / burnt_s)
 
 
 def power(percent: float, runs: int) -> None:
