@@ -3,12 +3,15 @@
 python tests/overhead.py wall [RUNS]    wall time of `compare -r 1 -d 5s` over the sum of its wrk durations
 python tests/overhead.py cost [PAIRS]   throughput of fastapi through the tool over that of the same uvicorn and
                                         wrk commands by hand, alternated, with a 95% interval (t, log ratios)
+python tests/overhead.py start [PAIRS]  wall time of `--version` and `--help` from micropie_bench.pyz, which
+                                        build_pyz.sh has made, over the plain script's, likewise; and of first starts
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import socket
 import statistics
@@ -68,6 +71,37 @@ def wall(runs: int) -> None:
     print(f"mean {statistics.mean(ratios):.3f}, {min(ratios):.3f} to {max(ratios):.3f} in {runs} runs")
 
 
+def interval(logs: list[float]) -> str:
+    """Return the ratio with its 95% interval, from the logs of ratios of pairs."""
+    half = t.ppf(0.975, len(logs) - 1) * statistics.stdev(logs) / math.sqrt(len(logs))
+    mean = statistics.mean(logs)
+    ends = f"{math.exp(mean - half):.3f} to {math.exp(mean + half):.3f}"
+    return f"{math.exp(mean):.3f} (95% {ends}, {len(logs)} pairs)"
+
+
+def start(pairs: int) -> None:
+    def seconds(script: str, option: str, home: str) -> float:
+        begin = time.monotonic()
+        command = [sys.executable, str(ROOT / script), option]
+        subprocess.run(command, env={**os.environ, "HOME": home}, check=True, stdout=subprocess.DEVNULL)
+        return time.monotonic() - begin
+
+    firsts = []
+    for _ in range(3):
+        with tempfile.TemporaryDirectory() as home:
+            firsts.append(seconds("micropie_bench.pyz", "--version", home))
+            for script in ("micropie_bench.pyz", "micropie_bench.py"):  # the files are in the page cache by now
+                seconds(script, "--help", home)
+            if len(firsts) < 3:
+                continue
+            for option in ("--version", "--help"):
+                found = [[seconds(f"micropie_bench.{x}", option, home) for x in ("pyz", "py")] for _ in range(pairs)]
+                medians = " and ".join(f"{statistics.median(column) * 1e3:.0f}" for column in zip(*found, strict=True))
+                logs = [math.log(packed / plain) for packed, plain in found]
+                print(f"{option}: .pyz / plain script {interval(logs)}; medians {medians} ms")
+    print(f"first starts: {min(firsts):.1f} to {max(firsts):.1f} s, of {len(firsts)}")
+
+
 def cost(pairs: int) -> None:
     logs = []
     for number in range(pairs):
@@ -81,11 +115,9 @@ def cost(pairs: int) -> None:
                 figures[tool] = by_hand(5)
         logs.append(math.log(figures[True] / figures[False]))
         print(f"tool {figures[True]:.0f}/s, by hand {figures[False]:.0f}/s, ratio {math.exp(logs[-1]):.3f}", flush=True)
-    mean, half = statistics.mean(logs), t.ppf(0.975, pairs - 1) * statistics.stdev(logs) / math.sqrt(pairs)
-    low, high = math.exp(mean - half), math.exp(mean + half)
-    print(f"ratio {math.exp(mean):.3f}, 95% interval {low:.3f} to {high:.3f}, {pairs} pairs")
+    print(f"ratio {interval(logs)}")
 
 
 if __name__ == "__main__":
-    what = {"wall": wall, "cost": cost}[sys.argv[1]]
+    what = {"wall": wall, "cost": cost, "start": start}[sys.argv[1]]
     what(int(sys.argv[2]) if len(sys.argv) > 2 else 3 if what is wall else 10)
