@@ -214,7 +214,8 @@ trees = {path.name: tree(path) for path in sorted(Path("build/pyz").iterdir())}
 pythons = {name: files for name, files in trees.items() if name.startswith("cp")}
 first = next(iter(pythons.values()))
 common = {name: file for name, file in first.items() if all(files.get(name) == file for files in pythons.values())}
-own = {name: (Path(name).read_bytes(), 0o644) for name in ("LICENSE", "apps.py", "micropie_bench.py")}
+own = {"LICENSE": "LICENSE", "apps/apps.py": "apps.py", "micropie_bench.py": "micropie_bench.py"}
+own = {name: (Path(source).read_bytes(), 0o644) for name, source in own.items()}
 members = {"common.zip": zipped(common | own)}
 for name, files in trees.items():
     members[f"{name}.zip"] = zipped({name: file for name, file in files.items() if common.get(name) != file})

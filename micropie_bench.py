@@ -12,10 +12,12 @@ import contextlib
 import dataclasses
 import datetime
 import errno
+import fcntl
 import functools
 import hashlib
 import inspect
 import io
+import ipaddress
 import itertools
 import json
 import math
@@ -30,6 +32,7 @@ import shlex
 import shutil
 import signal
 import socket
+import ssl
 import statistics
 import subprocess
 import sys
@@ -37,10 +40,12 @@ import sysconfig
 import tempfile
 import time
 import traceback
+import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Annotated, Any, NoReturn
 
 import psutil
@@ -53,8 +58,9 @@ from typer.exceptions import TyperException
 __version__ = "0.1.0"
 
 SCHEMA = "micropie-bench/1"
-ROOT = Path(__file__).resolve().parent  # where apps.py lies too
+ROOT = Path(__file__).resolve().parent
 BUNDLE = ROOT / "bundle.json"  # there if this runs from micropie_bench.pyz, unpacked
+APPS = ROOT / "apps" if BUNDLE.exists() else ROOT  # where apps.py lies, with no package beside it
 
 # --- 1. domain model ----------------------------------------------------------------------------------------------
 
@@ -108,16 +114,32 @@ class Verdict(StrEnum):
     INVALID = "invalid"
 
 
+class AsgiServer(StrEnum):
+    UVICORN = "uvicorn"
+    GRANIAN = "granian"
+    HYPERCORN = "hypercorn"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What is measured. `label` is for people, `name` for files; `app` is uvicorn's `module:attribute`."""
+    """What is measured. `label` is for people, `name` for files.
+
+    It is an ASGI `app` (`module:attribute`, found from `app_dir`), a `command`, or the `url` of a running server. A
+    built-in has `packages`, the distributions whose versions decide its speed, and, where these are not simply the
+    interpreter's own, `requirements` (fetched on first use) or the `package_dir` that holds them.
+    """
 
     name: str
     label: str
     spec: str
-    app: str
-    app_dir: Path
+    app: str = ""
+    app_dir: Path = Path()
+    command: str = ""
+    url: str = ""
+    python: str = sys.executable
     packages: tuple[str, ...] = ()
+    requirements: tuple[str, ...] = ()
+    package_dir: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +156,10 @@ BUILT_INS = {
     "fastapi": BuiltIn(label="FastAPI", packages=("fastapi", "starlette", "pydantic"), about="the gist's FastAPI app"),
     "starlette": BuiltIn(label="Starlette", packages=("starlette",), about="the same routes in Starlette"),
     "asgi": BuiltIn(label="ASGI", packages=(), about="a bare ASGI callable: the floor that uvicorn itself costs"),
+    **{
+        label.lower(): BuiltIn(label=label, packages=(label.lower(),), about=f"the same routes in {label}")
+        for label in ("BlackSheep", "Falcon", "Litestar", "Quart", "Sanic")
+    },
 }
 SERVER_PACKAGES = ("uvicorn", "uvloop", "httptools", "h11")
 
@@ -148,6 +174,38 @@ class Server:
     access_log: bool = True
     loop: Loop = Loop.AUTO
     http: Http = Http.AUTO
+    asgi: AsgiServer = AsgiServer.UVICORN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """The request that is repeated."""
+
+    name: str = "hello"
+    method: str = "GET"
+    path: str = "/"
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+
+UPLOAD = json.dumps([{"id": i, "name": f"item {i}", "tags": ["a", "b"]} for i in range(222)], separators=(",", ":"))
+WORKLOADS = {
+    workload.name: workload
+    for workload in (
+        Workload(),
+        Workload(name="greet", path="/index?name=Ann"),
+        Workload(name="json", path="/json"),
+        Workload(name="delayed", path="/delayed"),
+        Workload(name="compute", path="/compute"),
+        Workload(
+            name="upload",
+            method="POST",
+            path="/upload",
+            headers=(("Content-Type", "application/json"),),
+            body=UPLOAD.encode(),
+        ),
+    )
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +215,7 @@ class Load:
     connections: int
     threads: int
     duration_s: int
-    path: str = "/"
+    workload: Workload = Workload()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,6 +341,7 @@ class Measurement:
     report: str = ""
     notes: tuple[str, ...] = ()
     invalid_reason: str | None = None
+    workload: str = "hello"
 
     @property
     def valid(self) -> bool:
@@ -305,6 +364,7 @@ class Comparison:
     rounds: int
     verdict: Verdict
     reason: str | None = None
+    workload: str = "hello"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -315,7 +375,7 @@ class TargetFacts:
     spec: str
     versions: Mapping[str, str]
     server_command: str
-    response: Response | None = None
+    responses: Mapping[str, Response]  # by workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -340,8 +400,13 @@ EXACT_MARK = "micropie-bench-exact:"
 # Defines `done` alone, so that wrk's request path stays as it is without a script. wrk's own way to the histogram,
 # latency(i), searches from the minimum at each call: seconds for the 20,000 buckets of one run. So it is read where it
 # lies (stats.h: count, limit, min, max, data[]) if what lies there agrees with what wrk says of it.
+# A request other than a GET is set once, when the script is read, and is as static as wrk's own.
 WRK_SCRIPT = (
     """
+wrk.method = os.getenv("MICROPIE_BENCH_METHOD") or wrk.method
+local body = os.getenv("MICROPIE_BENCH_BODY")
+if body then wrk.body = assert(io.open(body, "rb")):read("*a") end
+
 local function number(value) return value == value and string.format("%.17g", value) or "0" end
 
 local function direct(latency, buckets)
@@ -392,7 +457,8 @@ def wrk_argv(wrk: str, load: Load, url: str, script: str, *, timeout_s: int = 2)
     """Return wrk's command line for the load; `script` is the path of WRK_SCRIPT. wrk's own timeout is 2 s."""
     counts = [f"-t{load.threads}", f"-c{load.connections}", f"-d{load.duration_s}s"]
     timeout = [] if timeout_s == 2 else ["--timeout", f"{timeout_s}s"]
-    return [wrk, *counts, "--latency", *timeout, "-s", script, url]
+    headers = [word for name, value in load.workload.headers for word in ("-H", f"{name}: {value}")]
+    return [wrk, *counts, "--latency", *timeout, *headers, "-s", script, url]
 
 
 def histogram_percentile(histogram: Histogram, percent: float) -> float:
@@ -744,6 +810,7 @@ def compare_metric(
     values = [(x, y) for x, y in ((METRICS[metric](a), METRICS[metric](b)) for a, b in good) if x and y]
     blank = Comparison(
         connections=pairs[0][0].connections,
+        workload=pairs[0][0].workload,
         method=pairs[0][0].method,
         metric=metric,
         reference=reference,
@@ -773,6 +840,17 @@ def compare_metric(
     return dataclasses.replace(blank, ratio=ratio, ci_low=low, ci_high=high, verdict=verdict)
 
 
+def load_key(of: Measurement | Comparison) -> tuple[str, int]:
+    """Return what tells loads apart: workload and connections."""
+    return of.workload, of.connections
+
+
+def load_keys(measurements: Sequence[Measurement]) -> list[tuple[str, int]]:
+    """Return the loads' keys, workloads in the order of first measurement by name as known, connections ascending."""
+    order = [*WORKLOADS, *(m.workload for m in measurements)]
+    return sorted({load_key(m) for m in measurements}, key=lambda key: (order.index(key[0]), key[1]))
+
+
 def compare_all(measurements: Sequence[Measurement], names: Sequence[str]) -> tuple[Comparison, ...]:
     """Return all comparisons against the first name, by load, target, method and metric.
 
@@ -782,13 +860,13 @@ def compare_all(measurements: Sequence[Measurement], names: Sequence[str]) -> tu
     reference, *others = names
     found = (
         compare_metric(
-            [m for m in measurements if m.connections == connections and m.method is method],
+            [m for m in measurements if load_key(m) == key and m.method is method],
             metric=metric,
             reference=reference,
             target=target,
             confidence=1 - 0.05 / len(others),
         )
-        for connections in sorted({m.connections for m in measurements})
+        for key in load_keys(measurements)
         for target in others
         for method in Method
         for metric in Metric
@@ -847,11 +925,15 @@ def format_latency(seconds: float) -> str:
     return f"{seconds * 1e3:.2f}ms" if seconds >= 0.85e-3 else f"{seconds * 1e6:.2f}us"
 
 
+def describe_load(of: Measurement | Comparison) -> str:
+    """Return the load in words; the gist's own request goes without saying."""
+    return f"{of.connections} connections" + ("" if of.workload == "hello" else f", {of.workload}")
+
+
 def measurement_notes(measurements: Sequence[Measurement], labels: Mapping[str, str]) -> list[str]:
     """Return a line for each void measurement, with its reason; then one for each oddity, at its worst, by rounds."""
     lines = [
-        f"{labels.get(m.target, m.target)}, {m.connections} connections, round {m.round} ({m.method}): "
-        f"void, {m.invalid_reason}"
+        f"{labels.get(m.target, m.target)}, {describe_load(m)}, round {m.round} ({m.method}): void, {m.invalid_reason}"
         for m in measurements
         if not m.valid
     ]
@@ -918,21 +1000,22 @@ def result_tables(results: Results, labels: Mapping[str, str], *, markdown: bool
     Rows are in the order of `labels` (name to what is shown). A table of details or comparisons needs data for it.
     """
     tables = []
-    for connections in sorted({m.connections for m in results.measurements}):
-        gist = _table(f"{connections} Connections", GIST_COLUMNS, markdown=markdown)
-        details = _table(f"{connections} Connections, details", DETAIL_COLUMNS, markdown=markdown)
+    for key in load_keys(results.measurements):
+        title = f"{key[1]} Connections" + ("" if key[0] == "hello" else f", {key[0]}")
+        gist = _table(title, GIST_COLUMNS, markdown=markdown)
+        details = _table(f"{title}, details", DETAIL_COLUMNS, markdown=markdown)
         for name, label in labels.items():
-            made = [m for m in results.measurements if m.target == name and m.connections == connections]
+            made = [m for m in results.measurements if m.target == name and load_key(m) == key]
             solo = [m for m in made if m.method is Method.SOLO]  # absolute figures come from these alone
             if made:
                 gist.add_row(label, *gist_row(solo))
             if any(m.valid and m.use for m in solo):
                 details.add_row(label, *detail_row(solo))
         tables += [gist, details] if details.row_count else [gist]
-        compared = [c for c in results.comparisons if c.connections == connections]
+        compared = [c for c in results.comparisons if load_key(c) == key]
         if any(c.rounds > 1 for c in compared):
-            title = f"{connections} Connections, against {labels[compared[0].reference]}"
-            versus = _table(title, COMPARISON_COLUMNS, markdown=markdown)
+            against = f"{title}, against {labels[compared[0].reference]}"
+            versus = _table(against, COMPARISON_COLUMNS, markdown=markdown)
             for c in compared:
                 versus.add_row(labels[c.target], METRIC_NAMES[c.metric], *comparison_cells(c))
             tables.append(versus)
@@ -964,7 +1047,7 @@ def headline(comparisons: Sequence[Comparison], labels: Mapping[str, str]) -> st
     if c.metric is Metric.CPU:
         ratio = 1 / ratio
         low, high = (1 / high, 1 / low) if low and high else (None, None)
-    target, reference, at = labels[c.target], labels[c.reference], f"at {c.connections} connections"
+    target, reference, at = labels[c.target], labels[c.reference], f"at {describe_load(c)}"
     by = METRIC_NAMES[c.metric]
     if not low or not high:
         return f"{target} is {ratio:.3f}x {reference} {at} by {by}; {c.reason}, and launches differ by 5 to 20%."
@@ -990,7 +1073,7 @@ def calibration(results: Results, _labels: Mapping[str, str]) -> list[str]:
             continue
         half = math.log(c.ci_high / c.ci_low) / 2
         stdev = half * math.sqrt(c.rounds) / student_t(c.confidence, c.rounds - 1)
-        what = f"{METRIC_NAMES[c.metric]} ({c.method}, {c.connections} connections)"
+        what = f"{METRIC_NAMES[c.metric]} ({c.method}, {describe_load(c)})"
         wished = next(step for step in (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, half / 2) if step < half)
         rounds = rounds_needed(stdev, math.log1p(wished))
         more = f"; for {wished:.1%} use -r {rounds}" if rounds else ""
@@ -1002,24 +1085,115 @@ def calibration(results: Results, _labels: Mapping[str, str]) -> list[str]:
 
 def conclude(results: Results, labels: Mapping[str, str]) -> list[str]:
     """Return the conclusion as sentences: a verdict for each load and target, then how the responses differ."""
-    groups: dict[tuple[int, str], list[Comparison]] = {}
+    groups: dict[tuple[object, ...], list[Comparison]] = {}
     for c in results.comparisons:
-        groups.setdefault((c.connections, c.target), []).append(c)
+        groups.setdefault((*load_key(c), c.target), []).append(c)
     sentences = []
-    for (connections, target), group in groups.items():
+    for group in groups.values():
         reasons = [c.reason for c in group if c.reason]
-        none = f"{labels[target]} at {connections} connections: no verdict, {(reasons or ['no valid rounds'])[0]}."
+        why = (reasons or ["no valid rounds"])[0]
+        none = f"{labels[group[0].target]} at {describe_load(group[0])}: no verdict, {why}."
         sentences.append(headline(group, labels) or none)
-    known = [facts for facts in results.targets if facts.response]
-    answers = {labels[facts.name]: describe_response(facts.response) for facts in known if facts.response}
-    if len(set(answers.values())) > 1:
-        told = ", ".join(f"{label} answers {answer}" for label, answer in answers.items())
-        sentences.append(f"The responses differ: {told}.")
-    if known:
-        closing = [labels[f.name] for f in known if f.response and f.response.header("connection").lower() == "close"]
+    answers: dict[str, dict[str, Response]] = {}
+    for facts in results.targets:
+        for workload, response in facts.responses.items():
+            answers.setdefault(workload, {})[labels[facts.name]] = response
+    for workload, found in answers.items():
+        told = {label: describe_response(response) for label, response in found.items()}
+        bodies = {response.body_sha256 for response in found.values()}
+        to = "" if workload == "hello" else f" to {workload}"
+        if len(set(told.values())) > 1:
+            sentences.append(f"The responses{to} differ: {', '.join(f'{x} answers {y}' for x, y in told.items())}.")
+        elif len(bodies) > 1:
+            sentences.append(f"The responses{to} are of one kind and size, but their bodies differ.")
+    if answers:
+        everything = [(label, response) for found in answers.values() for label, response in found.items()]
+        closing = dict.fromkeys(label for label, answer in everything if answer.header("connection").lower() == "close")
         but = f", but not by {', '.join(closing)}" if closing else ""
         sentences.append(f"Connections were kept alive between requests{but}.")
     return sentences
+
+
+# "MicroPie vs FastAPI Benchmarks (with wrk)", a public gist of 2025-01-29, as published: on a StarLabs StarLite MkIV,
+# `uvicorn app:app --workers 4` with the releases of that week.
+PUBLISHED = """
+FastAPI
+
+Running 30s test @ http://127.0.0.1:8000/
+  4 threads and 100 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency    49.15ms    7.67ms 102.39ms   78.03%
+    Req/Sec   510.33     57.22   640.00     64.42%
+  61027 requests in 30.04s, 8.39MB read
+Requests/sec:   2031.28
+Transfer/sec:    285.95KB
+Running 30s test @ http://127.0.0.1:8000/
+  4 threads and 200 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency    91.97ms   36.16ms 365.85ms   72.52%
+    Req/Sec   551.72    121.33   820.00     73.33%
+  65928 requests in 30.03s, 9.06MB read
+Requests/sec:   2195.34
+Transfer/sec:    309.07KB
+
+MicroPie
+
+Running 30s test @ http://127.0.0.1:8000/
+  4 threads and 100 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency    44.58ms    2.89ms 101.74ms   90.52%
+    Req/Sec   562.74     29.75   636.00     76.58%
+  67283 requests in 30.04s, 17.02MB read
+Requests/sec:   2239.68
+Transfer/sec:    580.29KB
+Running 30s test @ http://127.0.0.1:8000/
+  4 threads and 200 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency    81.46ms   11.84ms 142.96ms   68.89%
+    Req/Sec   615.61     66.25   838.00     71.75%
+  73571 requests in 30.03s, 18.61MB read
+Requests/sec:   2450.02
+Transfer/sec:    634.76KB
+"""
+PUBLISHED_STACK = {"FastAPI": "fastapi@0.115.7", "MicroPie": "micropie@0.9"}
+PUBLISHED_PINS = {"uvicorn": "0.34.0"}
+
+
+def reproduction(results: Results, labels: Mapping[str, str], *, markdown: bool) -> list[Table | str]:
+    """Return the published figures beside those of the results, load by load, and what the comparison says."""
+    published = parse_reports(PUBLISHED)
+    shown: list[Table | str] = []
+    sentences = []
+    for key in load_keys(published):
+        table = _table(f"{key[1]} Connections, published and measured here", GIST_COLUMNS, markdown=markdown)
+        rates = {m.target: m.wrk.requests_per_s for m in published if m.wrk and load_key(m) == key}
+        for name, label in labels.items():
+            for source, made in (("published", published), ("measured", results.measurements)):
+                these = [m for m in made if (m.target, m.method, load_key(m)) == (name, Method.SOLO, key)]
+                table.add_row(f"{label}, {source}", *gist_row(these))
+        shown.append(table)
+        reference, target = labels
+        told = f"{labels[target]} over {labels[reference]} by requests per second at {key[1]} connections"
+        ratio = rates[target] / rates[reference]
+        for c in results.comparisons:
+            if (c.method, c.metric, load_key(c)) != (Method.SOLO, Metric.REQUESTS, key):
+                continue
+            if c.ratio and c.ci_low and c.ci_high:
+                where = "inside" if c.ci_low <= ratio <= c.ci_high else "outside"
+                here = f"here {c.ratio:.3f} (95% CI {c.ci_low:.3f} to {c.ci_high:.3f}, {c.rounds} rounds)"
+                sentences.append(
+                    f"{told}: published {ratio:.3f}, {here}: the published ratio lies {where} the interval."
+                )
+            else:
+                here = f"here {c.ratio:.3f}" if c.ratio else "here none"
+                sentences.append(f"{told}: published {ratio:.3f}, {here}; no interval: {c.reason}.")
+    for facts in results.targets:
+        sizes = {m.wrk.bytes // m.wrk.requests for m in published if m.wrk and m.target == facts.name}
+        found = [response.size for response in facts.responses.values()]
+        if found:
+            same = "as published: the same stack" if {*found} == sizes else f"but {sizes} as published: another stack"
+            sentences.append(f"{labels[facts.name]} answers {found[0]} bytes, {same}.")
+    return [*shown, *sentences]
 
 
 def _plain(wrk: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -1035,8 +1209,9 @@ def to_json(results: Results) -> str:
     """Return the results file's text: schema micropie-bench/1, SI units, histograms left out."""
     data: dict[str, Any] = {"schema": SCHEMA, "version": __version__, **dataclasses.asdict(results)}
     for facts in data["targets"]:
-        if facts["response"]:
-            facts["response"]["bytes"] = facts["response"].pop("size")
+        for response in facts["responses"].values():
+            response["bytes"] = response.pop("size")
+        facts["response"] = next(iter(facts["responses"].values()), None)
     for order, (measurement, source) in enumerate(
         zip(data["measurements"], results.measurements, strict=True), start=1
     ):
@@ -1049,6 +1224,8 @@ def to_json(results: Results) -> str:
 # --- 6. processes -------------------------------------------------------------------------------------------------
 
 START_DEADLINE_S = 60.0
+ELSEWHERE_S = 5.0  # a command that listens on other ports alone for so long got its port wrong
+SETTLE_S = 10.0  # at most, for the rest of a command's workers
 PROBE_DEADLINE_S = 10.0
 STOP_GRACE_S = 2.0
 DRAIN_STEP_S = 0.02
@@ -1076,7 +1253,8 @@ def guard() -> None:
 
     Runs by itself in a bare interpreter (`python -c`), after GUARD_IMPORTS. As a child subreaper
     (Linux, prctl(2)) it inherits whatever its descendants leave behind. It writes JSON lines to the status pipe:
-    {"pid"}, then {"exit", "cpu_s"} of the command; exit is negative for a signal, as in subprocess.
+    {"pid"}, then {"exit", "cpu_s", "left"} of the command; exit is negative for a signal, as in subprocess, and left
+    counts the descendants that live on.
     """
     import ctypes
 
@@ -1135,8 +1313,8 @@ def guard() -> None:
             while (ended := os.wait4(-1, os.WNOHANG))[0]:
                 if ended[0] == pid:
                     running = False
-                    usage = ended[2]
-                    tell(exit=os.waitstatus_to_exitcode(ended[1]), cpu_s=usage.ru_utime + usage.ru_stime)
+                    usage, code = ended[2], os.waitstatus_to_exitcode(ended[1])
+                    tell(exit=code, cpu_s=usage.ru_utime + usage.ru_stime, left=len(descendants()))
         if owner in ready and not os.read(owner, 1) and running:
             watched, deadline = [wake_r], time.monotonic() + spec["grace_s"]
             for member in descendants() or [pid]:  # its workers too: uvicorn looks for signals twice a second only
@@ -1154,10 +1332,11 @@ def guard() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exit:
-    """How a command ended: its code (negative for a signal) and the CPU time it took."""
+    """How a command ended: its code (negative for a signal), its CPU time, how many processes it had left behind."""
 
     code: int
     cpu_s: float
+    left: int
 
 
 class Child:
@@ -1197,13 +1376,13 @@ class Child:
 
     def _hear(self) -> None:
         """Take in one line from the guard: that it is ready, the command's pid, or its end."""
-        told = json.loads(self._status.readline() or '{"exit": -9, "cpu_s": 0}')
+        told = json.loads(self._status.readline() or '{"exit": -9, "cpu_s": 0, "left": 0}')
         if "error" in told:
             self.stop()
             raise BenchError(f"cannot run {self.command}: {told['error']}")
         self.pid = told.get("pid", self.pid)
         if "exit" in told:
-            self.exit = Exit(code=told["exit"], cpu_s=told["cpu_s"])
+            self.exit = Exit(code=told["exit"], cpu_s=told["cpu_s"], left=told["left"])
 
     def open_gate(self) -> None:
         """Let a gated command run; its pid is known once await_any() has heard of it."""
@@ -1273,17 +1452,21 @@ def _first_match(path: str, pattern: str) -> str | None:
     return None
 
 
-def _listening_sockets(port: int) -> set[str]:
-    """Return the sockets that listen on the port, as /proc names them in fd links (Linux, proc(5))."""
-    found = set()
+def _listening_sockets() -> dict[str, int]:
+    """Return the ports that are listened on, by socket as /proc names it in fd links (Linux, proc(5))."""
+    found = {}
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with contextlib.suppress(OSError), open(table) as lines:
             for line in lines:
-                if f":{port:04X} " in line:
+                if " 0A " in line:  # TCP_LISTEN
                     fields = line.split()
-                    if fields[1].endswith(f":{port:04X}") and fields[3] == "0A":  # TCP_LISTEN
-                        found.add(f"socket:[{fields[9]}]")
+                    if fields[3] == "0A":
+                        found[f"socket:[{fields[9]}]"] = int(fields[1].rpartition(":")[2], 16)
     return found
+
+
+def _sockets_on(port: int) -> set[str]:
+    return {held for held, listening in _listening_sockets().items() if listening == port}
 
 
 def _held_sockets(pid: int, sockets: set[str], *, awaited: bool) -> set[str]:
@@ -1336,17 +1519,47 @@ def free_port(host: str, wanted: int | None) -> int:
     return port
 
 
-def probe(host: str, port: int, path: str) -> Response:
-    """Return the answer to one GET, counted in bytes on the wire. Raises BenchError if there is none."""
+def split_url(url: str) -> tuple[str, str, int]:
+    """Return scheme, host and port of an http or https URL. Raises UsageError."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    except (KeyError, ValueError):
+        raise UsageError(f"{url!r} is no URL of an HTTP server: use http://HOST:PORT/PATH") from None
+    if not parts.hostname or parts.username or parts.fragment or not re.fullmatch(r"[!-~]+", url):
+        raise UsageError(f"{url!r} is no URL of an HTTP server: use http://HOST:PORT/PATH")
+    return parts.scheme, parts.hostname, port
+
+
+def probe(url: str, workload: Workload) -> Response:
+    """Return the answer to one request to the URL, made as the workload is, counted in bytes on the wire.
+
+    Those of TLS are not among them. Raises BenchError if there is no answer.
+    """
     import h11  # here, as elsewhere below: --help starts faster without
 
+    scheme, host, port = split_url(url)
     client = h11.Connection(h11.CLIENT)
-    request = h11.Request(method="GET", target=path, headers=[("Host", f"{host}:{port}")])
+    _, _, authority, path = url.split("/", 3)
+    headers = [("Host", authority), *workload.headers]
+    headers += [("Content-Length", str(len(workload.body)))] if workload.body else []
+    what = f"{workload.method} /{path}"
     size, body, head = 0, hashlib.sha256(), None
     deadline = time.monotonic() + PROBE_DEADLINE_S
     try:
-        with socket.create_connection((host, port), timeout=PROBE_DEADLINE_S) as connection:
-            connection.sendall((client.send(request) or b"") + (client.send(h11.EndOfMessage()) or b""))
+        request = client.send(h11.Request(method=workload.method, target=f"/{path}", headers=headers)) or b""
+        request += client.send(h11.Data(data=workload.body)) or b""
+        request += client.send(h11.EndOfMessage()) or b""
+    except h11.LocalProtocolError as error:
+        raise UsageError(f"{what} with these headers is no HTTP request: {error}") from None
+    try:
+        with contextlib.ExitStack() as stack:
+            connection = stack.enter_context(socket.create_connection((host, port), timeout=PROBE_DEADLINE_S))
+            if scheme == "https":
+                tls = ssl.create_default_context()
+                tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE  # as wrk does
+                connection = stack.enter_context(tls.wrap_socket(connection, server_hostname=host))
+            connection.sendall(request)
             while not isinstance(event := client.next_event(), h11.EndOfMessage | h11.ConnectionClosed):
                 if event is h11.NEED_DATA:
                     if (left_s := deadline - time.monotonic()) <= 0:
@@ -1360,37 +1573,102 @@ def probe(host: str, port: int, path: str) -> Response:
                 elif isinstance(event, h11.Data):
                     body.update(event.data)
     except OSError as error:
-        raise BenchError(f"no whole answer to GET {path}: {error}") from None
+        raise BenchError(f"no whole answer to {what}: {error}") from None
     except h11.RemoteProtocolError:
         head = None
     if head is None:
-        raise BenchError(f"no whole HTTP answer to GET {path} before the connection was closed")
-    headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers)
-    return Response(status=head.status_code, size=size, headers=headers, body_sha256=body.hexdigest())
+        raise BenchError(f"no whole HTTP answer to {what} before the connection was closed")
+    answered = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers)
+    return Response(status=head.status_code, size=size, headers=answered, body_sha256=body.hexdigest())
+
+
+def user_cache() -> Path:
+    """Return this user's directory for what is fetched. Raises BenchError if there is none that is theirs alone."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "micropie_bench"
+    try:
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        told = cache.stat()
+    except OSError as error:
+        raise BenchError(f"no cache at {cache}: {error.strerror}; set XDG_CACHE_HOME to a directory of yours") from None
+    if told.st_uid != os.geteuid() or told.st_mode & 0o022:
+        raise BenchError(f"{cache} may be written by others: set XDG_CACHE_HOME to a directory of yours")
+    return cache
+
+
+def fetch(target: Target, note: Callable[[str], None]) -> Target:
+    """Return the target with its `package_dir`: pip puts the requirements there, once for this Python and user.
+
+    `note` is told if that has to be done.
+
+    Raises BenchError if pip cannot have them.
+    """
+    if not target.requirements or target.package_dir:
+        return target
+    wanted = json.dumps([target.requirements, sys.implementation.cache_tag, platform.machine(), sys.platform])
+    directory = user_cache() / f"{target.spec}-{hashlib.sha256(wanted.encode()).hexdigest()[:16]}"
+    part = directory.with_name(f"{directory.name}.part")
+    with (directory.parent / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not directory.is_dir():
+            note(f"{target.spec}: fetching {', '.join(target.requirements)} (once)")
+            shutil.rmtree(part, ignore_errors=True)
+            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+            pip += ["--root-user-action=ignore", "--target", str(part), *target.requirements]
+            env = os.environ | ({"PYTHONPATH": str(ROOT)} if BUNDLE.exists() else {})
+            done = subprocess.run(pip, env=env, capture_output=True, stdin=subprocess.DEVNULL, text=True, check=False)
+            if done.returncode:
+                lines = [line for line in done.stderr.splitlines() if line.startswith(("ERROR", sys.executable))]
+                words = (lines or done.stderr.splitlines() or [NO_REASON])[-1].removeprefix("ERROR: ")
+                raise BenchError(f"{target.spec} is not in the cache, and pip cannot fetch it: {words}")
+            part.rename(directory)
+    return dataclasses.replace(target, package_dir=directory)
 
 
 def server_argv(target: Target, server: Server, port: int) -> list[str]:
-    """Return the gist's command, `uvicorn app:app --workers 4`, for this target, by this interpreter.
+    """Return the command that serves the target: its own, or the gist's `uvicorn app:app --workers 4` by its Python.
 
-    From a .pyz the built-ins run without the interpreter's own site-packages (-S), so that all of it is bundled.
+    One with a directory of packages runs without the interpreter's own site-packages (-S), so that all of it is from
+    there.
     """
-    options = ["--host", server.host, "--port", str(port), "--workers", str(server.workers)]
-    options += ["--loop", server.loop, "--http", server.http, "--app-dir", str(target.app_dir)]
-    options += [] if server.access_log else ["--no-access-log"]
-    isolated = ["-S"] if BUNDLE.exists() and target.app_dir == ROOT else []
-    return [sys.executable, *isolated, "-m", "uvicorn", target.app, *options]
+    if target.command:
+        values = {"port": port, "host": server.host, "workers": server.workers, "python": target.python}
+        return [
+            re.sub(r"\{(port|host|workers|python)\}", lambda match: str(values[match[1]]), word)
+            for word in shlex.split(target.command)
+        ]
+    python = [target.python, *(["-S"] if target.package_dir else []), "-m"]
+    workers = ["--workers", str(server.workers)]
+    if server.asgi is AsgiServer.UVICORN:
+        options = ["--host", server.host, "--port", str(port), *workers]
+        options += ["--loop", server.loop, "--http", server.http, "--app-dir", str(target.app_dir)]
+        options += [] if server.access_log else ["--no-access-log"]
+    elif server.asgi is AsgiServer.GRANIAN:
+        options = ["--interface", "asgi", "--host", server.host, "--port", str(port), *workers]
+        options += ["--loop", server.loop, "--access-log" if server.access_log else "--no-access-log"]
+    else:
+        host = f"[{server.host}]" if ":" in server.host else server.host
+        options = ["--bind", f"{host}:{port}", *workers, *(["--access-logfile", "-"] if server.access_log else [])]
+        options += ["--worker-class", "asyncio" if server.loop is Loop.AUTO else server.loop]
+    return [*python, server.asgi, *options, target.app]
 
 
 def server_env(target: Target) -> dict[str, str]:
-    """Return this environment without what would change uvicorn's settings unseen; from a .pyz, with its packages."""
+    """Return this environment without what would change an ASGI server's settings unseen, and with the packages.
+
+    From a .pyz these are also there for an app of the user's in this Python, before its own.
+    """
+    unseen = ("UVICORN_", "GRANIAN_", "HYPERCORN_")
+    if target.command:
+        return dict(os.environ)
     env = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("UVICORN_") and name not in ("WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS")
+        if not name.startswith(unseen) and name not in ("WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS")
     }
-    if BUNDLE.exists():
-        own = [env["PYTHONPATH"]] if target.app_dir != ROOT and env.get("PYTHONPATH") else []
-        env["PYTHONPATH"] = os.pathsep.join([str(ROOT), *own])
+    if target.package_dir:
+        env["PYTHONPATH"] = str(target.package_dir)
+    elif BUNDLE.exists() and target.python == sys.executable:
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH")]))
     return env
 
 
@@ -1419,13 +1697,23 @@ class RunningServer:
         self.port = free_port(server.host, server.port)
         self.argv = server_argv(target, server, self.port)
         with log.open("wb") if log else contextlib.nullcontext() as output:
-            self.child = Child(self.argv, output=output, env=server_env(target), cwd=target.app_dir)
+            self.child: Child | None = Child(self.argv, output=output, env=server_env(target), cwd=target.app_dir)
 
     def __enter__(self) -> RunningServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.child.stop()
+        if self.child:
+            self.child.stop()
+
+    def url(self, path: str) -> str:
+        """Return the whole URL of the path."""
+        host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
+        return f"http://{host}:{self.port}{path}"
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the live processes of the server's tree; none of a server that somebody else runs."""
+        return self.child.processes() if self.child else []
 
     def log_text(self) -> str:
         """Return the last 64 KiB of what the server wrote."""
@@ -1437,22 +1725,24 @@ class RunningServer:
 
     def cpu_s(self) -> dict[psutil.Process, float]:
         """Return the CPU time of each process of the tree, in seconds."""
-        return {process: cpu_time_s(process) for process in self.child.processes()}
+        return {process: cpu_time_s(process) for process in self.processes()}
 
     def pin(self, cores: Sequence[int]) -> None:
         """Keep all threads of the server on these cores (Linux)."""
         if cores == self._cores or not cores:
             return
         self._cores = list(cores)
-        for process in self.child.processes():
+        for process in self.processes():
             for task in Path(f"/proc/{process.pid}/task").glob("*"):
                 with contextlib.suppress(OSError):
                     os.sched_setaffinity(int(task.name), cores)
 
-    def use_since(self, before: Mapping[psutil.Process, float]) -> ServerUse:
+    def use_since(self, before: Mapping[psutil.Process, float]) -> ServerUse | None:
         """Return what the server used since that cpu_s()."""
+        if not self.child:
+            return None
         spent = {process: cpu_s - before.get(process, 0.0) for process, cpu_s in self.cpu_s().items()}
-        shares = sorted(spent.get(worker, 0.0) for worker in self.workers)
+        shares = [] if self.target.command else sorted(spent.get(worker, 0.0) for worker in self.workers)
         return ServerUse(
             server_cpu_s=sum(spent.values()),
             server_rss_bytes=sum(map(peak_memory_bytes, spent)),
@@ -1460,54 +1750,113 @@ class RunningServer:
         )
 
     def await_workers(self, *, tick: Tick = lambda: None, deadline_s: float | None = None) -> None:
-        """Return once as many processes as workers accept connections on the port.
+        """Return once as many processes as workers accept connections on the port; of a command, once it is settled.
 
         Raises BenchError if the server or a worker dies, or at the deadline (START_DEADLINE_S).
         """
         deadline_s = START_DEADLINE_S if deadline_s is None else deadline_s
-        deadline = time.monotonic() + deadline_s
-        sockets: set[str] = set()
+        start = time.monotonic()
+        wanted = 1 if self.target.command else self.settings.workers
         own: set[psutil.Process] = set()
-        while not self.child.exit:
+        while self.child and not self.child.exit:
             await_any([self.child], POLL_S)
             tick()
             with contextlib.suppress(psutil.NoSuchProcess):
                 now = set(psutil.Process(self.child.pid).children())
-                if own - now and self.settings.workers > 1:  # uvicorn would replace the worker for ever
+                if own - now and self.settings.workers > 1 and not self.target.command:  # uvicorn replaces it for ever
                     break
                 own = now
-            sockets = sockets or _listening_sockets(self.port)
-            if sockets:
-                tree = set(self.child.processes()) - self.workers
-                self.workers |= {process for process in tree if _held_sockets(process.pid, sockets, awaited=True)}
-            if len(self.workers) >= self.settings.workers or (sys.platform != "linux" and self._says_ready()):
-                self._check_port()
-                return
-            if time.monotonic() > deadline:
+            if sockets := _sockets_on(self.port):
+                tree = set(self.processes()) - self.workers
+                awaited = not self.target.command  # as Python's asyncio does; others may wait in other ways
+                self.workers |= {process for process in tree if _held_sockets(process.pid, sockets, awaited=awaited)}
+            if len(self.workers) >= wanted or (sys.platform != "linux" and self._says_ready()):
+                if self.target.command:
+                    self._settle(tick)
+                if not self.child.exit:
+                    self._check_port()
+                    return
+            waited_s = time.monotonic() - start
+            elsewhere = self._ports_elsewhere() if self.target.command and waited_s > ELSEWHERE_S else ""
+            if elsewhere or waited_s > deadline_s:
+                what = f"{len(self.workers)} of {wanted} workers serve" if not self.target.command else "nothing serves"
+                what += f" on port {self.port}, which is its {{port}}," if self.target.command else ""
                 raise BenchError(
-                    f"{self.target.name}: {len(self.workers)} of {self.settings.workers} workers serve after "
-                    f"{deadline_s:.0f} s; its last words: {last_words(self.log_text())}"
+                    f"{self.target.name}: {what} after {waited_s:.0f} s{elsewhere}; "
+                    f"its last words: {last_words(self.log_text())}"
                 )
-        status = f" with status {self.child.exit.code}" if self.child.exit else ""
+        ended = self.child.exit if self.child else None
+        if ended and ended.left and not ended.code:
+            raise BenchError(
+                f"{self.target.name}: the command ended and left {ended.left} processes behind, a daemon: "
+                "have it stay in the foreground"
+            )
+        status = f" with status {ended.code}" if ended else ""
         raise BenchError(f"{self.target.name} died while starting{status}: {last_words(self.log_text())}")
+
+    def _settle(self, tick: Tick) -> None:
+        """Return when a command's processes neither change nor work any more: others of its workers may be starting."""
+        deadline, last = time.monotonic() + SETTLE_S, (-1.0, 0)
+        while time.monotonic() < deadline and self.child and not self.child.exit:
+            spent = self.cpu_s()
+            now = (sum(spent.values()), len(spent))
+            if now[1] == last[1] and now[0] - last[0] < 0.05 * POLL_S * 3:
+                break
+            last = now
+            await_any([self.child], POLL_S * 3)
+            tick()
+        sockets = _sockets_on(self.port)
+        self.workers = {process for process in self.processes() if _held_sockets(process.pid, sockets, awaited=False)}
+
+    def _ports_elsewhere(self) -> str:
+        """Return in words on which other ports the server's processes listen; nothing if on none."""
+        listening = _listening_sockets()
+        held = (_held_sockets(process.pid, set(listening), awaited=False) for process in self.processes())
+        ports = sorted({listening[each] for each in set().union(*held)} - {self.port})
+        return f" (it listens on port {', '.join(map(str, ports))})" if ports else ""
 
     def _check_port(self) -> None:
         """Raise BenchError if any process outside this server's tree listens on its port too."""
-        sockets = _listening_sockets(self.port)
-        own = (_held_sockets(process.pid, sockets, awaited=False) for process in self.child.processes())
+        sockets = _sockets_on(self.port)
+        own = (_held_sockets(process.pid, sockets, awaited=False) for process in self.processes())
         if sockets - set().union(*own):
             raise BenchError(f"a process outside {self.target.name} listens on port {self.port} too: stop it")
 
     def _says_ready(self) -> bool:
-        """Return whether uvicorn's log reports all workers started: all there is to go by without Linux's /proc."""
+        """Return whether uvicorn's log reports all workers started, or a command's port accepts: without /proc."""
+        if self.target.command:
+            with contextlib.suppress(OSError):
+                socket.create_connection((self.settings.host, self.port), timeout=1).close()
+                return True
         return self.log_text().count("Application startup complete") >= self.settings.workers
 
     def lost_workers(self) -> str | None:
         """Return what is amiss with the server since it was ready; None if it is the same processes that serve."""
-        if self.child.exit:
+        if self.child and self.child.exit:
             return f"{self.target.name} died: {last_words(self.log_text())}"
         lost = [process.pid for process in self.workers if not _lives(process)]
         return f"worker {', '.join(map(str, lost))} died" if lost else None
+
+
+class ExternalServer(RunningServer):
+    """A server that somebody else runs: never started, stopped, pinned or looked into."""
+
+    def __init__(self, target: Target, server: Server) -> None:
+        """Starts nothing."""
+        self.target, self.settings, self.child, self.workers = target, server, None, set()
+        self.argv, self._log = [], None
+        _, _, self.port = split_url(target.url)
+
+    def url(self, path: str) -> str:
+        """Return the whole URL of the path; of the root, the target's own."""
+        root = "/".join(self.target.url.split("/")[:3])
+        return root + (self.target.url.removeprefix(root) or "/" if path == "/" else path)
+
+    def await_workers(self, *, tick: Tick = lambda: None, deadline_s: float | None = None) -> None:
+        """Return at once."""
+
+    def pin(self, cores: Sequence[int]) -> None:
+        """Do nothing."""
 
 
 def find_wrk(wanted: str | None) -> str:
@@ -1591,7 +1940,7 @@ class Observation:
 
     wrk: WrkResult
     report: str
-    use: ServerUse
+    use: ServerUse | None
     disturbances: tuple[str, ...]
 
 
@@ -1626,7 +1975,7 @@ def _drain(servers: Sequence[RunningServer]) -> None:
 
 def _freeze(servers: Sequence[RunningServer], *, thaw: bool = False) -> None:
     for server in servers:
-        for process in server.child.processes():
+        for process in server.processes():
             with contextlib.suppress(psutil.Error):
                 process.resume() if thaw else process.suspend()
 
@@ -1646,6 +1995,11 @@ def run_load(
     """
     script = work_dir / "done.lua"
     script.write_text(WRK_SCRIPT)
+    env = dict(os.environ)
+    if load.workload.method != "GET" or load.workload.body:
+        body = work_dir / "body"
+        body.write_bytes(load.workload.body)
+        env |= {"MICROPIE_BENCH_METHOD": load.workload.method, "MICROPIE_BENCH_BODY": str(body)}
     duet = len(servers) > 1
     server_cores, load_cores = duet_cores() if duet else (all_cores(), [])
     told = dataclasses.replace(load, duration_s=load.duration_s + 60) if duet or cut_s else load
@@ -1653,12 +2007,13 @@ def run_load(
         outputs, children = [], []
         for server in servers:
             server.pin(server_cores)
-            url = f"http://{server.settings.host}:{server.port}{load.path}"
+            url = server.url(load.workload.path)
             outputs.append(stack.enter_context(tempfile.TemporaryFile(dir=work_dir)))
             children.append(
                 Child(
                     wrk_argv(wrk, told, url, str(script), timeout_s=10 if duet else 2),
                     output=outputs[-1],
+                    env=env,
                     cores=load_cores,
                     gated=True,
                 )
@@ -1667,8 +2022,8 @@ def run_load(
 
         def wait_until(end: float) -> None:
             while not all(child.exit for child in children) and (left := end - time.monotonic()) > 0:
-                await_any([*children, *(server.child for server in servers)], min(TICK_S, left))
-                if dead := next((server for server in servers if server.child.exit), None):
+                await_any([*children, *(server.child for server in servers if server.child)], min(TICK_S, left))
+                if dead := next((server for server in servers if server.child and server.child.exit), None):
                     raise BenchError(f"{dead.target.name} died: {last_words(dead.log_text())}")
                 tick()
 
@@ -1704,7 +2059,7 @@ def run_load(
             return []
         uses = uses or [server.use_since(cpu_s) for server, cpu_s in zip(servers, before, strict=True)]
         own_s = time.process_time() - own_s + sum(child.exit.cpu_s for child in children if child.exit)
-        disturbances = machine_times().since(machine, own_cpu_s=own_s + sum(use.server_cpu_s for use in uses))
+        disturbances = machine_times().since(machine, own_cpu_s=own_s + sum(use.server_cpu_s for use in uses if use))
         observations = []
         for child, output, use in zip(children, outputs, uses, strict=True):
             output.seek(0)
@@ -1825,15 +2180,21 @@ def examine_wrk(wanted: str | None) -> Finding:
     return Finding(check="wrk", state=state, found=found, why="it makes the load", remedy=WRK_HELP)
 
 
-def package_versions(names: Sequence[str]) -> dict[str, str]:
-    """Return the installed version of each distribution that is there."""
+def package_versions(names: Sequence[str], *, directory: Path | None = None, python: str = "") -> dict[str, str]:
+    """Return the version of each distribution that is there: in the directory, or else in this or another Python."""
+    if python not in ("", sys.executable):
+        code = "import importlib.metadata as m, json\n"
+        code += "print(json.dumps({d.name.lower(): d.version for d in m.distributions()}))"
+        with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
+            out = subprocess.run([python, "-c", code], capture_output=True, timeout=20, check=False).stdout
+            there: dict[str, str] = json.loads(out)
+            return {name: there[name] for name in names if name in there}
+        return {}
     import importlib.metadata
 
-    versions = {}
-    for name in names:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[name] = importlib.metadata.version(name)
-    return versions
+    path = [str(directory)] if directory else sys.path
+    found = {name: next(iter(importlib.metadata.distributions(name=name, path=path)), None) for name in names}
+    return {name: distribution.version for name, distribution in found.items() if distribution}
 
 
 def environment(wrk: str) -> dict[str, Any]:
@@ -1859,6 +2220,7 @@ def environment(wrk: str) -> dict[str, Any]:
 
 LAUNCH_ESTIMATE_S = 3.0
 TRIAL_ERRORS = (BenchError, OSError, psutil.Error)  # they void a trial; the others go on
+Failed = dict[tuple[str, str], str]  # reasons by target and workload, "" for all of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1883,10 +2245,14 @@ def planned_s(plan: Plan) -> float:
     return trials_s + LAUNCH_ESTIMATE_S * sum(len(launch.targets) for launch in launches)
 
 
-def facts_of(target: Target, command: str = "", response: Response | None = None) -> TargetFacts:
-    """Return what is recorded about a target; without command and response if it did not start."""
-    versions = package_versions([*target.packages, *SERVER_PACKAGES])
-    return TargetFacts(name=target.name, spec=target.spec, versions=versions, server_command=command, response=response)
+def facts_of(target: Target, server: RunningServer | None, responses: Mapping[str, Response]) -> TargetFacts:
+    """Return what is recorded about a target; without server and responses if it did not start."""
+    asked = [] if target.command or target.url else [*target.packages, *SERVER_PACKAGES, *list(AsgiServer)[1:]]
+    versions = package_versions(asked, directory=target.package_dir, python=target.python)
+    command = shlex.join(server.argv) if server else ""
+    return TargetFacts(
+        name=target.name, spec=target.spec, versions=versions, server_command=command, responses=responses
+    )
 
 
 def limit_reason(observations: Sequence[Observation], load: Load, workers: int) -> str | None:
@@ -1899,21 +2265,23 @@ def limit_reason(observations: Sequence[Observation], load: Load, workers: int) 
     return saturation(
         load_cpu_s=sum(seen.wrk.load_cpu_s or 0 for seen in observations) / duration_s,
         load_cores=min(count * load.threads, load_cores),
-        server_cpu_s=sum(seen.use.server_cpu_s for seen in observations) / duration_s,
+        server_cpu_s=sum(seen.use.server_cpu_s for seen in observations if seen.use) / duration_s,
         server_cores=min(count * workers, server_cores),
         shared=cores if count == 1 else 0,
     )
 
 
 def measure_trial(
-    trial: Trial, servers: Mapping[str, RunningServer], failed: Mapping[str, str], actions: Actions, *, number: int
+    trial: Trial, servers: Mapping[str, RunningServer], failed: Failed, actions: Actions, *, number: int
 ) -> Iterator[Measurement]:
-    """Yield one measurement for each target of the trial, in round `number`; `failed` has reasons by target.
+    """Yield one measurement for each target of the trial, in round `number`.
 
     What voids one of a duet alone, such as its statuses, leaves the other its figures.
     """
     load, names = trial.load, [target.name for target in trial.targets]
-    reason = next((failed[name] for name in names if name in failed), None)
+    reason = next(
+        (failed[key] for name in names for key in ((name, ""), (name, load.workload.name)) if key in failed), None
+    )
     observations: list[Observation] = []
     if not reason:
         try:
@@ -1923,7 +2291,7 @@ def measure_trial(
             reason = str(error)
     for i, name in enumerate(names):
         seen = observations[i] if observations else None
-        amiss = [reason, None if name in failed else servers[name].lost_workers()]
+        amiss = [reason, None if (name, "") in failed else servers[name].lost_workers()]
         notes: list[str] = []
         if seen:
             amiss.append(void_reason(seen.wrk, connections=load.connections))
@@ -1935,6 +2303,7 @@ def measure_trial(
             target=name,
             partner=names[1 - i] if len(names) > 1 else None,
             connections=load.connections,
+            workload=load.workload.name,
             threads=load.threads,
             wrk=seen.wrk if seen else None,
             use=seen.use if seen else None,
@@ -1945,24 +2314,24 @@ def measure_trial(
 
 
 @contextlib.contextmanager
-def blame(name: str, failed: dict[str, str]) -> Iterator[None]:
+def blame(name: str, failed: Failed, workload: str = "") -> Iterator[None]:
     """Record the failure of what is done for a target."""
     try:
         yield
     except TRIAL_ERRORS as error:
-        failed[name] = str(error)
+        failed[name, workload] = str(error)
 
 
 def measure_launch(launch: Launch, actions: Actions) -> Iterator[TargetFacts | Measurement]:
     """Yield each target's facts once its server is up, then the measurements of each trial, in order.
 
-    A server that does not start, or answers other than 2xx, voids the trials that it has a part in.
+    A server that does not start voids the trials that it has a part in; so does one that answers other than 2xx, for
+    that workload.
     """
     servers: dict[str, RunningServer] = {}
-    failed: dict[str, str] = {}
-
+    failed: Failed = {}
+    loads = {trial.load.workload.name: trial.load for trial in reversed(launch.trials)}
     with contextlib.ExitStack() as stack:
-        path = launch.trials[0].load.path
         names = " and ".join(target.label for target in launch.targets)
         actions.note(f"{names}: starting (round {launch.round})", LAUNCH_ESTIMATE_S * len(launch.targets))
         for target in launch.targets:  # both at once: of two that start in turn, the second has the better luck
@@ -1972,21 +2341,26 @@ def measure_launch(launch: Launch, actions: Actions) -> Iterator[TargetFacts | M
             with blame(name, failed):
                 server.await_workers(tick=actions.tick)
         for target in launch.targets:
-            if target.name in failed:
-                yield facts_of(target)
-                continue
-            server = servers[target.name]
-            with blame(target.name, failed):
-                response = probe(server.settings.host, server.port, path)
-                yield facts_of(target, shlex.join(server.argv), response)
-                if not 200 <= response.status <= 299:
-                    words = last_words(server.log_text()) if response.status >= 500 else NO_REASON
-                    why = "" if words == NO_REASON else f"; its last words: {words}"
-                    raise BenchError(f"{target.name} answers {response.status} to GET {path}{why}")
-                actions.warm_up(server, launch.trials[0].load)
+            responses: dict[str, Response] = {}
+            for load in loads.values() if (target.name, "") not in failed else ():
+                server, workload = servers[target.name], load.workload
+                with blame(target.name, failed, workload.name):
+                    response = responses[workload.name] = probe(server.url(workload.path), workload)
+                    if not 200 <= response.status <= 299:
+                        words = last_words(server.log_text()) if response.status >= 500 else NO_REASON
+                        why = "" if words == NO_REASON else f"; its last words: {words}"
+                        what = f"{workload.method} {workload.path}"
+                        raise BenchError(f"{target.name} answers {response.status} to {what}{why}")
+            known = dict(sorted(responses.items(), key=lambda item: [*WORKLOADS, item[0]].index(item[0])))
+            yield facts_of(target, servers.get(target.name), known)
+            for load in loads.values():
+                if not {(target.name, ""), (target.name, load.workload.name)} & set(failed):
+                    with blame(target.name, failed):
+                        actions.warm_up(servers[target.name], load)
         for trial in launch.trials:
             label = " and ".join(target.label for target in trial.targets)
-            actions.note(f"{label}: {trial.load.connections} connections (round {launch.round})", trial.load.duration_s)
+            what = f"{trial.load.connections} connections" + (f", {trial.load.workload.name}" if len(loads) > 1 else "")
+            actions.note(f"{label}: {what} (round {launch.round})", trial.load.duration_s)
             yield from measure_trial(trial, servers, failed, actions, number=launch.round)
 
 
@@ -2057,31 +2431,99 @@ ConnectionsOption = Annotated[str | None, typer.Option("-c", "--connections", he
 ThreadsOption = Annotated[int, typer.Option("-t", "--threads", min=1, help="wrk's threads.")]
 DurationOption = Annotated[str | None, typer.Option("-d", "--duration", help="Of each trial. [5s]")]
 RoundsOption = Annotated[int | None, typer.Option("-r", "--rounds", min=1, help="Launches of each target. [6]")]
-PathOption = Annotated[str, typer.Option(help="The path to request.")]
+PathOption = Annotated[str | None, typer.Option(help="The path to request. [/]")]
+MethodOption = Annotated[str | None, typer.Option(help="The request's method. [GET]")]
+HeaderOption = Annotated[list[str] | None, typer.Option("--header", metavar="'NAME: VALUE'", help="A header to send.")]
+BodyOption = Annotated[str | None, typer.Option(metavar="FILE", help="What to send as the request's body.")]
+WorkloadOption = Annotated[list[str] | None, typer.Option("--workload", help=f"{', '.join(WORKLOADS)}; repeatable.")]
+ServerOption = Annotated[AsgiServer, typer.Option("--server", help="What serves ASGI apps.")]
+PythonOption = Annotated[str | None, typer.Option(metavar="PATH", help="The Python that runs apps of your own.")]
+RemoteOption = Annotated[bool, typer.Option("--allow-remote", help="Send load to other machines, too.")]
 SeedOption = Annotated[int | None, typer.Option(help="Of the random order; chosen and recorded if not given.")]
 DuetOption = Annotated[bool | None, typer.Option("--duet/--no-duet", help="Trials of two at once. [where possible]")]
 PortOption = Annotated[int | None, typer.Option(min=1, max=65535, help="The servers' port. [free ones]")]
 WrkOption = Annotated[str | None, typer.Option(envvar="MICROPIE_BENCH_WRK", metavar="PATH", help="The wrk to use.")]
 
 
-def parse_target(text: str) -> Target:
+def find_python(wanted: str | None) -> str:
+    """Return the path of the Python asked for, else of this one. Raises UsageError if there is none."""
+    found = shutil.which(wanted) if wanted else sys.executable
+    if not found:
+        raise UsageError(f"--python {wanted!r}: no such program")
+    return str(Path(found).absolute())
+
+
+def built_in_target(name: str, named: str, version: str, *, asgi: AsgiServer, pins: Mapping[str, str]) -> Target:
+    """Return a built-in target, at a version if one is given; `pins` are versions of server packages that differ.
+
+    Raises UsageError if it is neither installed nor to be fetched.
+    """
+    built_in = BUILT_INS[named]
+    target = Target(
+        name=name,
+        label=name if name != f"{named}@{version}".rstrip("@") else f"{built_in.label} {version}".strip(),
+        spec=f"{named}@{version}" if version else named,
+        app=f"apps:{named}",
+        app_dir=APPS,
+        packages=built_in.packages,
+        package_dir=ROOT if BUNDLE.exists() and not version else None,
+    )
+    if version:
+        if not built_in.packages:
+            raise UsageError(f"{target.spec!r}: {named} is part of this tool, and has no versions")
+        servers = package_versions(SERVER_PACKAGES) | dict(pins)
+        wanted = [f"{built_in.packages[0]}=={version}", *(f"{package}=={x}" for package, x in servers.items())]
+        wanted += [asgi] if asgi is not AsgiServer.UVICORN else []
+        return dataclasses.replace(target, requirements=tuple(wanted))
+    for package in [*built_in.packages[:1], asgi]:
+        if not package_versions([package]):
+            at = f"{named}@VERSION" if package == asgi else f"{package}@VERSION"
+            raise UsageError(f"{package} is not installed here: install it, or use {at}, which fetches it")
+    return target
+
+
+def parse_target(
+    text: str,
+    *,
+    python: str | None = None,
+    asgi: AsgiServer = AsgiServer.UVICORN,
+    pins: Mapping[str, str] = MappingProxyType({}),
+) -> Target:
     """Return the target that `[NAME=]SPEC` names. Raises UsageError if it is none."""
     named = re.fullmatch(r"([\w.@-]+)=(.+)", text)
     name, spec = named.groups() if named else (text, text)
-    if built_in := BUILT_INS.get(spec):
-        label = name if named else built_in.label
-        packages = built_in.packages
-        return Target(name=name, label=label, spec=spec, app=f"apps:{spec}", app_dir=ROOT, packages=packages)
+    kind, _, rest = spec.partition(":")
+    built_in, at, version = spec.partition("@")
+    if built_in in BUILT_INS:
+        if at and not re.fullmatch(r"\d[\w.!+]*", version):
+            raise UsageError(f"unknown target {spec!r}: a version is like {built_in}@0.32")
+        return built_in_target(name, built_in, version, asgi=asgi, pins=pins)
+    if kind == "cmd":
+        try:
+            words = shlex.split(rest)
+        except ValueError as error:
+            raise UsageError(f"{spec!r}: {error}") from None
+        if not words or not any("{port}" in word for word in words):
+            raise UsageError(
+                f"{spec!r}: a command needs {{port}} where its port goes, as in 'cmd:server --port {{port}}'"
+            )
+        if name == text:
+            name = Path(words[0]).name.replace("{python}", "python")
+        return Target(name=name, label=name, spec=spec, command=rest, app_dir=Path.cwd(), python=find_python(python))
+    if kind in ("http", "https"):
+        split_url(spec)
+        return Target(name=name, label=name, spec=spec, url=spec)
     if re.fullmatch(r"[\w.]+:[\w.]+", spec):
-        return Target(name=name, label=name, spec=spec, app=spec, app_dir=Path.cwd())
+        return Target(name=name, label=name, spec=spec, app=spec, app_dir=Path.cwd(), python=find_python(python))
     raise UsageError(
-        f"unknown target {spec!r}: use {', '.join(BUILT_INS)}, or module:attribute for an ASGI app in this directory"
+        f"unknown target {spec!r}: use {', '.join(BUILT_INS)}, one of these @VERSION, module:attribute for an ASGI app "
+        "in this directory, cmd:COMMAND, or http://HOST:PORT/"
     )
 
 
-def parse_targets(texts: Sequence[str]) -> tuple[Target, ...]:
+def parse_targets(texts: Sequence[str], *, python: str | None, asgi: AsgiServer) -> tuple[Target, ...]:
     """Return the targets, fastapi and micropie if none is given. Raises UsageError for a name used twice."""
-    targets = tuple(map(parse_target, texts or ("fastapi", "micropie")))
+    targets = tuple(parse_target(text, python=python, asgi=asgi) for text in texts or ("fastapi", "micropie"))
     names = [target.name for target in targets]
     for name in names:
         if names.count(name) > 1:
@@ -2089,16 +2531,80 @@ def parse_targets(texts: Sequence[str]) -> tuple[Target, ...]:
     return targets
 
 
-def parse_loads(connections: str, *, threads: int, duration_s: int, path: str) -> tuple[Load, ...]:
-    """Return a load for each of the comma-separated connection counts. Raises UsageError."""
+def loopback(host: str) -> bool:
+    """Return whether the host is this machine, as far as its name resolves to loopback addresses alone."""
+    try:
+        found = {str(address[4][0]) for address in socket.getaddrinfo(host, None)}
+    except OSError:
+        return False
+    return all(ipaddress.ip_address(address.partition("%")[0]).is_loopback for address in found)
+
+
+def check_remote(targets: Sequence[Target], loads: Sequence[Load], rounds: int, *, allowed: bool) -> None:
+    """Say what is sent to other machines. Raises UsageError if that is not allowed."""
+    for target in targets:
+        host = split_url(target.url)[1] if target.url else "127.0.0.1"
+        if not loopback(host):
+            seconds, most = rounds * sum(load.duration_s for load in loads), max(load.connections for load in loads)
+            sent = f"requests without pause on up to {most} connections, for {seconds} s in all"
+            if not allowed:
+                raise UsageError(
+                    f"{target.url}: not this machine. This sends it {sent}: an attack, unless it is yours; "
+                    "--allow-remote if it is"
+                )
+            say(f"warning: sending {host} {sent}")
+
+
+def parse_workloads(
+    names: Sequence[str] | None,
+    *,
+    path: str | None,
+    method: str | None,
+    headers: Sequence[str] | None,
+    body: str | None,
+) -> tuple[Workload, ...]:
+    """Return the workloads by name, or the one that the other options describe. Raises UsageError."""
+    if names:
+        if path is not None or method is not None or headers or body is not None:
+            raise UsageError("--workload names a whole request: leave out --path, --method, --header and --body")
+        if unknown := [name for name in names if name not in WORKLOADS]:
+            raise UsageError(f"--workload {unknown[0]!r}: use {', '.join(WORKLOADS)}")
+        return tuple(WORKLOADS[name] for name in dict.fromkeys(names))
+    path = "/" if path is None else path
+    if not re.fullmatch(r"/[!\"$-~]*", path):
+        raise UsageError(f"--path {path!r}: a path begins with / and has no space, # or letter beyond ASCII")
+    if method is not None and not re.fullmatch(r"[A-Z]{1,20}", method := method.upper()):
+        raise UsageError(f"--method {method!r}: use one such as GET or POST")
+    pairs = []
+    for header in headers or ():
+        match = re.fullmatch(r"([!#$%&'*+.^_`|~\w-]+):[ \t]*([ -~]*)", header, re.ASCII)
+        if not match or match[1].lower() in ("host", "content-length", "connection", "transfer-encoding"):
+            raise UsageError(f"--header {header!r}: use 'Name: value'; Host, Connection and lengths are wrk's own")
+        pairs.append((match[1], match[2].strip()))
+    try:
+        content = Path(body).read_bytes() if body is not None else b""
+    except OSError as error:
+        raise UsageError(f"--body {body!r}: {error.strerror}") from None
+    method = method or ("POST" if content else "GET")
+    plain = (method, path, bool(pairs), bool(content)) == ("GET", "/", False, False)
+    name = "hello" if plain else f"{method} {path}"
+    return (Workload(name=name, method=method, path=path, headers=tuple(pairs), body=content),)
+
+
+def parse_loads(
+    connections: str, *, threads: int, duration_s: int, workloads: Sequence[Workload] = (Workload(),)
+) -> tuple[Load, ...]:
+    """Return each workload at each of the comma-separated connection counts. Raises UsageError."""
     counts = [part.strip() for part in connections.split(",")]
     if not all(re.fullmatch(r"\d{1,6}", part) and int(part) > 0 for part in counts) or len(set(counts)) < len(counts):
         raise UsageError(f"--connections {connections!r}: use different whole numbers above 0, such as 100,200")
     if short := [part for part in counts if int(part) < threads]:
         raise UsageError(f"--connections {short[0]} is below --threads {threads}: wrk needs one for each thread")
-    if not re.fullmatch(r"/[!\"$-~]*", path):
-        raise UsageError(f"--path {path!r}: a path begins with / and has no space, # or letter beyond ASCII")
-    return tuple(Load(connections=int(n), threads=threads, duration_s=duration_s, path=path) for n in counts)
+    return tuple(
+        Load(connections=int(n), threads=threads, duration_s=duration_s, workload=workload)
+        for workload in workloads
+        for n in counts
+    )
 
 
 class Exporter:
@@ -2209,24 +2715,30 @@ def top(
 
 @app.command()
 def serve(
-    target: Annotated[str, typer.Argument(help="A built-in target, or module:attribute.")],
+    target: Annotated[str, typer.Argument(help="A built-in target, one @VERSION, module:attribute or cmd:COMMAND.")],
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
     workers: WorkersOption = 4,
     access_log: AccessLogOption = True,
     loop: LoopOption = Loop.AUTO,
     http: HttpOption = Http.AUTO,
+    python: PythonOption = None,
 ) -> int:
     """Run one target in the foreground, as the gist did; Ctrl-C ends it."""
     server = Server(host=host, port=port, workers=workers, access_log=access_log, loop=loop, http=http)
+    served = parse_target(target, python=python)
+    if served.url:
+        raise UsageError(f"{target}: somebody else serves that")
+    status: int | str = "unknown"
     try:
-        with RunningServer(parse_target(target), server, log=None) as running:
+        with RunningServer(fetch(served, say), server, log=None) as running:
             running.await_workers(deadline_s=math.inf)
-            while not running.child.exit:
+            while running.child and not running.child.exit:
                 await_any([running.child], 3600)
+            if running.child and running.child.exit:
+                status = running.child.exit.code
     except KeyboardInterrupt:
         return 0
-    status = running.child.exit.code if running.child.exit else "unknown"
     raise BenchError(f"{target}: the server ended by itself, with status {status}")
 
 
@@ -2246,9 +2758,11 @@ def make_plan(
     server: Server,
 ) -> Plan:
     """Return the plan; duets by default where rounds can tell of them. Raises UsageError where they cannot be had."""
-    possible = len(targets) > 1 and len(all_cores()) > 1
+    possible = len(targets) > 1 and len(all_cores()) > 1 and not any(target.url for target in targets)
     if duet and not possible:
-        raise UsageError("--duet needs two targets, at least 2 cores, and a system with CPU affinity (Linux)")
+        raise UsageError(
+            "--duet needs two targets that it starts, at least 2 cores, and a system with CPU affinity (Linux)"
+        )
     if duet and server.port:
         raise UsageError("--duet runs two servers at once: leave out --port, or use --no-duet")
     chosen = possible and rounds > 1 and not server.port if duet is None else duet
@@ -2262,10 +2776,13 @@ def run_plan(plan: Plan, *, wrk: str | None, exporter: Exporter | None) -> tuple
     if plan.server.port:
         free_port(plan.server.host, plan.server.port)
     load = plan.loads[0]
+    workloads = {each.workload.name: each.workload for each in plan.loads}.values()
+    plan = dataclasses.replace(plan, targets=tuple(fetch(target, say) for target in plan.targets))
     results = new_results(
         seed=plan.seed,
         settings=dataclasses.asdict(plan.server)
-        | {"connections": [each.connections for each in plan.loads], "threads": load.threads, "path": load.path}
+        | {"connections": list(dict.fromkeys(x.connections for x in plan.loads)), "threads": load.threads}
+        | {"workloads": [dataclasses.asdict(x) | {"body": x.body.decode("latin-1")} for x in workloads]}
         | {"duration_s": load.duration_s, "rounds": plan.rounds, "duet": plan.duet, "warm_up_s": WARM_UP_S},
         environment=environment(wrk_path),
         warnings=tuple(
@@ -2288,7 +2805,7 @@ def finish(
     labels: Mapping[str, str],
     exporter: Exporter | None,
     *,
-    closing: Sequence[str],
+    closing: Sequence[Table | str],
     interrupted: bool = False,
 ) -> int:
     """Print tables, notes and closing lines, write the export, and return the exit status."""
@@ -2310,7 +2827,7 @@ def run_and_report(
     *,
     wrk: str | None,
     export_json: str | None,
-    closing: Callable[[Results, Mapping[str, str]], list[str]],
+    closing: Callable[[Results, Mapping[str, str]], Sequence[Table | str]],
     verbose: bool = False,
 ) -> int:
     """Carry the plan out, print and export its results with these closing lines, and return the exit status."""
@@ -2330,7 +2847,11 @@ def compare(
     duration: DurationOption = None,
     rounds: RoundsOption = None,
     workers: WorkersOption = 4,
-    path: PathOption = "/",
+    workload: WorkloadOption = None,
+    path: PathOption = None,
+    method: MethodOption = None,
+    header: HeaderOption = None,
+    body: BodyOption = None,
     seed: SeedOption = None,
     quick: Annotated[bool, typer.Option("--quick", help="1 round of 1 s at 100 connections.")] = False,
     gist: Annotated[bool, typer.Option("--gist", help="The gist's own: 1 round of 30 s.")] = False,
@@ -2338,8 +2859,11 @@ def compare(
     access_log: AccessLogOption = True,
     loop: LoopOption = Loop.AUTO,
     http: HttpOption = Http.AUTO,
+    server: ServerOption = AsgiServer.UVICORN,
+    python: PythonOption = None,
     port: PortOption = None,
     wrk: WrkOption = None,
+    allow_remote: RemoteOption = False,
     export_json: JsonOption = None,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print wrk's own reports too.")] = False,
 ) -> int:
@@ -2348,14 +2872,16 @@ def compare(
         raise UsageError("--quick and --gist exclude each other")
     duration_s = parse_duration(duration if duration is not None else "1s" if quick else "30s" if gist else "5s")
     counts = connections if connections is not None else "100" if quick else "100,200"
+    workloads = parse_workloads(workload, path=path, method=method, headers=header, body=body)
     plan = make_plan(
-        parse_targets(targets or []),
-        loads=parse_loads(counts, threads=threads, duration_s=duration_s, path=path),
+        parse_targets(targets or [], python=python, asgi=server),
+        loads=parse_loads(counts, threads=threads, duration_s=duration_s, workloads=workloads),
         rounds=rounds or (1 if quick or gist else 6),
         seed=seed,
         duet=duet,
-        server=Server(port=port, workers=workers, access_log=access_log, loop=loop, http=http),
+        server=Server(port=port, workers=workers, access_log=access_log, loop=loop, http=http, asgi=server),
     )
+    check_remote(plan.targets, plan.loads, plan.rounds, allowed=allow_remote)
     return run_and_report(plan, wrk=wrk, export_json=export_json, closing=conclude, verbose=verbose)
 
 
@@ -2367,29 +2893,60 @@ def calibrate(
     duration: Annotated[str, typer.Option("-d", "--duration", help="Of each trial.")] = "5s",
     rounds: RoundsOption = None,
     workers: WorkersOption = 4,
-    path: PathOption = "/",
+    workload: WorkloadOption = None,
+    path: PathOption = None,
     seed: SeedOption = None,
     duet: DuetOption = None,
     access_log: AccessLogOption = True,
     loop: LoopOption = Loop.AUTO,
     http: HttpOption = Http.AUTO,
+    server: ServerOption = AsgiServer.UVICORN,
+    python: PythonOption = None,
     wrk: WrkOption = None,
+    allow_remote: RemoteOption = False,
     export_json: JsonOption = None,
 ) -> int:
     """Measure a target against itself: how small a difference can this machine resolve?"""
-    spec = parse_target(target)
+    spec = parse_target(target, python=python, asgi=server)
     duration_s = parse_duration(duration)
     if rounds == 1:
         raise UsageError("--rounds 1 shows no uncertainty: calibrate needs at least 2")
+    workloads = parse_workloads(workload, path=path, method=None, headers=None, body=None)
     plan = make_plan(
         tuple(dataclasses.replace(spec, name=name, label=f"{spec.label} ({name})") for name in ("a", "b")),
-        loads=parse_loads(connections, threads=threads, duration_s=duration_s, path=path),
+        loads=parse_loads(connections, threads=threads, duration_s=duration_s, workloads=workloads),
         rounds=rounds or 6,
         seed=seed,
         duet=duet,
-        server=Server(workers=workers, access_log=access_log, loop=loop, http=http),
+        server=Server(workers=workers, access_log=access_log, loop=loop, http=http, asgi=server),
     )
+    check_remote(plan.targets, plan.loads, plan.rounds, allowed=allow_remote)
     return run_and_report(plan, wrk=wrk, export_json=export_json, closing=calibration)
+
+
+@app.command()
+def reproduce(
+    duration: Annotated[str, typer.Option("-d", "--duration", help="Of each trial.")] = "5s",
+    rounds: RoundsOption = None,
+    seed: SeedOption = None,
+    quick: Annotated[bool, typer.Option("--quick", help="1 round of 1 s.")] = False,
+    duet: DuetOption = None,
+    wrk: WrkOption = None,
+    export_json: JsonOption = None,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print wrk's own reports too.")] = False,
+) -> int:
+    """Measure the gist on its own stack, next to its published figures."""
+    named = [f"{name}={spec}" for name, spec in PUBLISHED_STACK.items()]
+    plan = make_plan(
+        tuple(parse_target(text, pins=PUBLISHED_PINS) for text in named),
+        loads=parse_loads("100,200", threads=4, duration_s=1 if quick else parse_duration(duration)),
+        rounds=rounds or (1 if quick else 6),
+        seed=seed,
+        duet=duet,
+        server=Server(),
+    )
+    closing = functools.partial(reproduction, markdown=not stdout.is_terminal)
+    return run_and_report(plan, wrk=wrk, export_json=export_json, closing=closing, verbose=verbose)
 
 
 @app.command()
@@ -2401,7 +2958,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> int:
     """Say what on this machine would spoil a measurement, each with its remedy."""
-    loads = parse_loads(connections, threads=threads, duration_s=5, path="/")
+    loads = parse_loads(connections, threads=threads, duration_s=5)
     findings = [examine_wrk(wrk), *examine(workers=workers, loads=loads)]
     if as_json:
         sys.stdout.write(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=2) + "\n")
@@ -2429,7 +2986,11 @@ def actions_for(plan: Plan, wrk: str, work_dir: Path, progress: ProgressReport, 
     run = functools.partial(run_load, wrk, work_dir=work_dir, tick=progress.tick)
     numbers = itertools.count()
     return Actions(
-        start=lambda target: RunningServer(target, plan.server, log=work_dir / f"server-{next(numbers) % 2}.log"),
+        start=lambda target: (
+            ExternalServer(target, plan.server)
+            if target.url
+            else RunningServer(target, plan.server, log=work_dir / f"server-{next(numbers) % 2}.log")
+        ),
         warm_up=lambda server, load: run([server], load, cut_s=WARM_UP_S),
         load=run,
         save=lambda results: (
@@ -2465,11 +3026,14 @@ def list_targets(wrk: WrkOption = None) -> int:
     for column in ("Target", "What it is", "Versions"):
         table.add_column(column)
     for name, built_in in BUILT_INS.items():
-        versions = package_versions([*built_in.packages])
+        versions = package_versions(built_in.packages)
         missing = [package for package in built_in.packages if package not in versions]
         told = ", ".join(f"{package} {version}" for package, version in versions.items())
-        table.add_row(name, built_in.about, f"not installed: {', '.join(missing)}" if missing else told)
+        table.add_row(name, built_in.about, f"not here; {name}@VERSION is fetched" if missing else told)
+    table.add_row("NAME@VERSION", "one of these at a version, fetched from the Python index", "")
     table.add_row("module:attribute", "an ASGI app found from this directory", "")
+    table.add_row("cmd:COMMAND", "any server, with {port}, {host}, {workers} and {python} filled in", "")
+    table.add_row("http://HOST:PORT/", "a server that runs already", "")
     servers = ", ".join(f"{package} {version}" for package, version in package_versions(SERVER_PACKAGES).items())
     served = f"\nServed by {servers}; Python {platform.python_version()} ({sys.executable})."
     show([table, served, f"Load by wrk {examine_wrk(wrk).found}."], console=stdout)

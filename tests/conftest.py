@@ -95,7 +95,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
         try:
             running.await_workers()
         except mb.BenchError:
-            running.child.stop()
+            running.__exit__()
             raise
         return running
 

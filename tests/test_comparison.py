@@ -201,6 +201,7 @@ def test_what_cannot_be_compared_is_refused(tool: Tool, args: tuple[str, ...], c
 def test_doctor_reports_every_check(tool: Tool) -> None:
     findings: list[dict[str, Any]] = json.loads(tool.run("doctor", "--json", "-w", "500").stdout)
     assert [f["check"] for f in findings] == [
+        "wrk",
         "CPU governor",
         "turbo",
         "load average",

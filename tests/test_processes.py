@@ -101,7 +101,7 @@ def test_another_listener_on_the_servers_port_is_found(start: Start) -> None:
 
 def test_a_socket_that_no_epoll_waits_on_accepts_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        sockets = mb._listening_sockets(listener.getsockname()[1])
+        sockets = mb._sockets_on(listener.getsockname()[1])
         assert len(sockets) == 1
         assert mb._held_sockets(os.getpid(), sockets, awaited=False) == sockets
         assert not mb._held_sockets(os.getpid(), sockets, awaited=True)
@@ -120,7 +120,7 @@ def test_ready_means_that_every_worker_serves(start: Start, tmp_path: Path) -> N
 def test_ready_by_uvicorns_log_where_proc_does_not_tell(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mb, "_listening_sockets", lambda _: set())
+    monkeypatch.setattr(mb, "_listening_sockets", dict)
     monkeypatch.setattr(sys, "platform", "darwin")
     with start("faulty:staggered"):
         assert len(list(tmp_path.glob("ready-*"))) == 4
@@ -185,7 +185,7 @@ def test_a_server_that_dies_in_a_trial_ends_it_at_once(start: Start, tmp_path: P
     load = mb.Load(connections=4, threads=2, duration_s=20)
     begun = time.monotonic()
     with start("faulty:good", workers=1) as server, pytest.raises(mb.BenchError, match="faulty:good died"):
-        mb.run_load("wrk", [server], load, work_dir=tmp_path, tick=lambda: os.kill(server.child.pid, signal.SIGKILL))
+        mb.run_load("wrk", [server], load, work_dir=tmp_path, tick=lambda: os.kill(server.child.pid, signal.SIGKILL))  # type: ignore[union-attr]
     assert time.monotonic() - begun < 10
 
 
@@ -238,7 +238,7 @@ def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch, paus
         thread = threading.Thread(target=stream)
         thread.start()
         with pytest.raises(mb.BenchError, match=r"no whole answer to GET /: (the answer has not ended|timed out)"):
-            mb.probe("127.0.0.1", listener.getsockname()[1], "/")
+            mb.probe(f"http://127.0.0.1:{listener.getsockname()[1]}/", mb.Workload())
         thread.join()
 
 

@@ -143,7 +143,7 @@ def test_serve_runs_four_workers_of_this_python(pyz: Path, env: dict[str, str], 
                 time.sleep(0.1)
             while True:
                 try:
-                    assert mb.probe("127.0.0.1", port, "/").status == 200
+                    assert mb.probe(f"http://127.0.0.1:{port}/", mb.Workload()).status == 200
                     break
                 except mb.BenchError:
                     assert time.monotonic() < deadline
@@ -249,7 +249,7 @@ def test_all_that_is_bundled_comes_with_its_licence_and_its_origin(pyz: Path) ->
     packages = {name.partition("/")[0] for name in names if ".dist-info/" in name}
     licensed = {name.partition("/")[0] for name in names if re.search(r"\.dist-info/(.*/)?(LICEN|COPY)", name)}
     assert packages - licensed == set()
-    assert {"LICENSE", "micropie_bench.py", "apps.py"} <= set(names)
+    assert {"LICENSE", "micropie_bench.py", "apps/apps.py"} <= set(names)
     (wrk,) = [bundle[name] for name in bundle if name.startswith("wrk-")]
     assert "wrk" in [package["package"] for package in wrk]
     assert all(re.fullmatch(r"[0-9a-f]{64}", package["sha256"]) for package in wrk)
