@@ -7,7 +7,8 @@
 # build/. The file holds few and stored members, since Python reads a zip's whole directory at each start: __main__.py
 # (below), bundle.json (what is in it), common.zip, and for each Python and platform what only that needs.
 set -eu
-cd "$(dirname "$0")"
+export LC_ALL=C
+CDPATH='' cd -- "$(dirname "$0")"
 . .ci/debian.sh
 
 pythons="3.11 3.12 3.13 3.14"
@@ -31,9 +32,17 @@ for platform in $platforms; do
         .venv/bin/uv --quiet pip install --python .venv/bin/python --python-version "$python" --python-platform "$wheels" \
             --target "build/pyz/cp$(echo "$python" | tr -d .)-$platform" --link-mode copy --no-build --require-hashes -r requirements.lock
     done
-    if [ "$debian" ] && portable_wrk "build/debian-$debian" "$debian"; then
+    case $debian in
+        "") ;;
+        "$(dpkg --print-architecture 2>/dev/null)") run=yes ;;
+        *) run= ;;
+    esac
+    if [ "$debian" ] && portable_wrk "build/debian-$debian" "$debian" $run; then
         mkdir "build/pyz/wrk-$platform"
         cp -R "build/debian-$debian/wrk" "build/pyz/wrk-$platform/wrk"
+    elif [ "${run-}" ]; then
+        echo "build_pyz: cannot fetch wrk, or it does not run" >&2
+        exit 1
     else
         echo "build_pyz: no wrk for $platform can be had here: there the file uses the system's" >&2
     fi
@@ -75,12 +84,20 @@ def this_python():
 
 def unpack(wanted, directory):
     """Unpack what this Python needs, and compile it, so that no server does while it is measured."""
+    part = directory + ".part"
+    remove(part)
+    try:
+        fill(part, wanted, directory)
+        os.rename(part, directory)  # so that what has this name is whole
+    finally:
+        remove(part)
+
+
+def fill(part, wanted, directory):
     import compileall
     import io
     import zipfile
 
-    part = directory + ".part"
-    remove(part)
     with zipfile.ZipFile(HERE) as outer:
         for name in ("common", wanted, "wrk-" + wanted.partition("-")[2]):
             if name + ".zip" in outer.namelist():
@@ -90,7 +107,6 @@ def unpack(wanted, directory):
                         os.chmod(os.path.join(part, info.filename), info.external_attr >> 16)
         outer.extract("bundle.json", part)
     compileall.compile_dir(part, ddir=directory, quiet=2)
-    os.rename(part, directory)  # so that what has this name is whole
 
 
 def remove(path):
@@ -121,7 +137,10 @@ def cached(wanted):
         above = cache
         while not os.path.exists(above) and above not in (home, "/"):
             above = os.path.dirname(above)
-        if os.stat(above).st_uid != os.geteuid():  # as under sudo: neither trust it nor leave anything there
+        told = os.stat(above)
+        if told.st_uid != os.geteuid():  # as under sudo: neither trust it nor leave anything there
+            return None
+        if told.st_mode & 0o022 and not told.st_mode & 0o1000:  # others could put another in its place
             return None
         if not os.path.isdir(root):
             os.makedirs(root, 0o700)
@@ -153,8 +172,9 @@ def temporary(wanted):
                 return directory
         except OSError as error:
             reason = str(error)
-        if directory:
-            remove(directory)
+        finally:
+            if directory and not os.path.isdir(os.path.join(directory, "bundle")):
+                remove(directory)
     return fail("no directory to unpack into: %s; set TMPDIR or XDG_CACHE_HOME to one" % reason)
 
 
@@ -165,13 +185,19 @@ def main():
         platforms = sorted({name.partition("-")[2] for name in INSIDE})
         fail("in this file are CPython %s for %s; %s is %s: start it with one of those, as in python%s %s" % (
             ", ".join(versions), ", ".join(platforms), sys.executable, wanted, versions[-1], os.path.basename(HERE)))
-    directory = cached(wanted)
-    private = None if directory else temporary(wanted)
-    sys.path[0] = directory or os.path.join(private, "bundle")  # in the place of this file
+    import signal
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    private = None
     try:
+        directory = cached(wanted)
+        private = None if directory else temporary(wanted)
+        sys.path[0] = directory or os.path.join(private, "bundle")  # in the place of this file
         import micropie_bench
 
         micropie_bench.entry_point()
+    except KeyboardInterrupt:
+        sys.exit(130)
     finally:
         if private:
             remove(private)
@@ -205,7 +231,7 @@ def tree(directory):
     files = {}
     for path in sorted(path for path in directory.rglob("*") if path.is_file()):
         name = path.relative_to(directory)
-        if name.parts[0] not in ("bin", "__pycache__") and path.name not in skipped:
+        if name.parts[0] != "bin" and "__pycache__" not in name.parts and path.name not in skipped:
             files[str(name)] = (path.read_bytes(), 0o755 if os.access(path, os.X_OK) else 0o644)
     return files
 
@@ -224,9 +250,10 @@ wrk = {
     for name, files in trees.items()
     if name.startswith("wrk")
 }
-build = hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in members.values())).hexdigest()[:16]
+main = Path("build/__main__.py").read_text()
+build = hashlib.sha256(b"".join(hashlib.sha256(x).digest() for x in [main.encode(), *members.values()])).hexdigest()[:16]
 members["bundle.json"] = (json.dumps({"build": build, "pythons": list(pythons), **wrk}, indent=2) + "\n").encode()
-main = Path("build/__main__.py").read_text().replace("@BUILD@", build).replace("@INSIDE@", " ".join(pythons))
+main = main.replace("@BUILD@", build).replace("@INSIDE@", " ".join(pythons))
 members = {"__main__.py": main.encode(), **members}
 inside = {name: (content, 0o644) for name, content in members.items()}
 archive = zipped(inside, zipfile.ZIP_STORED, b"#!/usr/bin/env python3\n")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bisect
 import contextlib
+import csv
 import dataclasses
 import datetime
 import errno
@@ -33,6 +34,7 @@ import shutil
 import signal
 import socket
 import ssl
+import stat
 import statistics
 import subprocess
 import sys
@@ -40,7 +42,6 @@ import sysconfig
 import tempfile
 import time
 import traceback
-import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -122,7 +123,7 @@ class AsgiServer(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What is measured. `label` is for people, `name` for files.
+    """What is measured. `label` is what is shown, `name` what files and options say.
 
     It is an ASGI `app` (`module:attribute`, found from `app_dir`), a `command`, or the `url` of a running server. A
     built-in has `packages`, the distributions whose versions decide its speed, and, where these are not simply the
@@ -136,7 +137,7 @@ class Target:
     app_dir: Path = Path()
     command: str = ""
     url: str = ""
-    python: str = sys.executable
+    python: str = ""  # that runs it; this one if empty
     packages: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
     package_dir: Path | None = None
@@ -376,6 +377,17 @@ class TargetFacts:
     versions: Mapping[str, str]
     server_command: str
     responses: Mapping[str, Response]  # by workload
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distribution:
+    """The latencies of a target under one load, of all valid solo trials together, as (percent, seconds), ascending."""
+
+    target: str
+    workload: str
+    connections: int
+    percentiles: tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -390,6 +402,7 @@ class Results:
     targets: tuple[TargetFacts, ...] = ()
     measurements: tuple[Measurement, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
+    distributions: tuple[Distribution, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -785,6 +798,7 @@ METRICS: dict[Metric, Callable[[Measurement], float | None]] = {
     Metric.P99: lambda m: m.wrk.latency.p99_s if m.wrk else None,
     Metric.CPU: cpu_per_request,
 }
+VERDICT_METRICS = ((Method.DUET, Metric.CPU), (Method.SOLO, Metric.REQUESTS))  # the first that there is
 FAIR_SHARE = 0.05  # of the servers' CPU times in a duet: else the throughputs show who got more of the cores
 SATURATED = "load generator saturated"
 
@@ -826,7 +840,7 @@ def compare_metric(
     if 2 * len(saturated) >= len(pairs):
         return dataclasses.replace(blank, reason=f"{SATURATED}: this would compare load generators, not servers")
     if not values:
-        return dataclasses.replace(blank, reason="no round is valid for both")
+        return dataclasses.replace(blank, reason="not known of both" if good else "no round is valid for both")
     if blank.method is Method.DUET and metric is Metric.REQUESTS and unequal_shares(good):
         return dataclasses.replace(blank, reason="the servers' shares of the cores were unequal")
     ratio, *ends = compare_samples([x for x, _ in values], [y for _, y in values], confidence=confidence)
@@ -846,7 +860,7 @@ def load_key(of: Measurement | Comparison) -> tuple[str, int]:
 
 
 def load_keys(measurements: Sequence[Measurement]) -> list[tuple[str, int]]:
-    """Return the loads' keys, workloads in the order of first measurement by name as known, connections ascending."""
+    """Return the loads' keys: named workloads in their order, then others; connections ascending."""
     order = [*WORKLOADS, *(m.workload for m in measurements)]
     return sorted({load_key(m) for m in measurements}, key=lambda key: (order.index(key[0]), key[1]))
 
@@ -873,6 +887,81 @@ def compare_all(measurements: Sequence[Measurement], names: Sequence[str]) -> tu
         if (method, metric) != (Method.DUET, Metric.P99)  # pinned to half the cores: no figure for anyone's use
     )
     return tuple(comparison for comparison in found if comparison)
+
+
+PERCENTS = (*map(float, range(0, 80, 10)), 75.0, 80.0, 90.0, 95.0, 98.0, 99.0, 99.5, 99.8, 99.9, 99.95, 99.99, 100.0)
+
+
+def distribute(measurements: Sequence[Measurement]) -> tuple[Distribution, ...]:
+    """Return the distribution of each target under each load that has histograms."""
+    groups: dict[tuple[str, str, int], list[Histogram]] = {}
+    for m in measurements:
+        if m.valid and m.wrk and m.wrk.latency.histogram and m.method is Method.SOLO:
+            groups.setdefault((m.target, *load_key(m)), []).append(m.wrk.latency.histogram)
+    found = []
+    for (target, workload, connections), histograms in groups.items():
+        pooled = pool(histograms)
+        percentiles = tuple((percent, histogram_percentile(pooled, percent)) for percent in PERCENTS)
+        found.append(Distribution(target=target, workload=workload, connections=connections, percentiles=percentiles))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """By how much a target is slower than what it is compared with: a ratio, 1 is no change, and its 95% interval."""
+
+    target: str
+    load: Comparison
+    slowdown: float
+    low: float
+    high: float
+
+
+def slowdowns(comparisons: Sequence[Comparison], baseline: Sequence[Comparison] | None) -> list[Change]:
+    """Return how much slower each target is than the reference, by the metric of the verdict; or than in a baseline.
+
+    Then it is the ratio of the two ratios to the reference, in which what differs between the machines cancels. Its
+    interval is Welch's: the two variances add, the degrees of freedom by Welch and Satterthwaite (B. L. Welch, "The
+    generalization of Student's problem when several different population variances are involved", 1947).
+    """
+
+    def told(all_of_them: Sequence[Comparison]) -> dict[tuple[object, ...], tuple[Comparison, float, float, int]]:
+        """Return log slowdown, its standard error and degrees of freedom, by what must be alike to be compared."""
+        found: dict[tuple[object, ...], tuple[Comparison, float, float, int]] = {}
+        for c in all_of_them:
+            if (c.method, c.metric) in VERDICT_METRICS and c.ratio and c.ci_low and c.ci_high:
+                log = math.log(c.ratio) * (1 if c.metric is Metric.CPU else -1)
+                error = math.log(c.ci_high / c.ci_low) / 2 / student_t(c.confidence, c.rounds - 1)
+                found[c.target, c.reference, *load_key(c), c.method, c.metric] = (c, log, error, c.rounds - 1)
+        return found
+
+    now, before = told(comparisons), told(baseline) if baseline is not None else None
+    changes: dict[tuple[object, ...], Change] = {}
+    for key, (c, log, error, degrees) in now.items():
+        if before is not None:
+            if key not in before:
+                continue
+            _, log_before, error_before, degrees_before = before[key]
+            log -= log_before
+            variances = error**2, error_before**2
+            error = math.sqrt(sum(variances)) or 1e-9
+            degrees = math.floor(error**4 / (variances[0] ** 2 / degrees + variances[1] ** 2 / degrees_before or 1e-36))
+        half = student_t(c.confidence, max(1, min(degrees, 1000))) * error
+        change = Change(
+            target=c.target, load=c, slowdown=math.exp(log), low=math.exp(log - half), high=math.exp(log + half)
+        )
+        changes.setdefault((c.target, *load_key(c)), change)  # the first is the one that the verdict goes by
+    return list(changes.values())
+
+
+def knee(measurements: Sequence[Measurement]) -> int | None:
+    """Return the fewest connections with 95% of the most throughput; None for less than three counts of one target."""
+    rates: dict[int, list[float]] = {}
+    for m in measurements:
+        if m.valid and m.wrk and m.method is Method.SOLO:
+            rates.setdefault(m.connections, []).append(m.wrk.requests_per_s)
+    means = {connections: statistics.fmean(rates[connections]) for connections in sorted(rates)}
+    return next(n for n in means if means[n] >= 0.95 * max(means.values())) if len(means) > 2 else None
 
 
 def little_note(wrk: WrkResult, load: Load) -> str | None:
@@ -905,6 +994,7 @@ def saturation(
 
 # --- 5. rendering -------------------------------------------------------------------------------------------------
 
+WIDE = 10_000
 GIST_COLUMNS = (
     "Framework",
     "Avg Latency",
@@ -969,17 +1059,17 @@ def gist_row(measurements: Sequence[Measurement]) -> list[str]:
     ]
 
 
-def detail_row(measurements: Sequence[Measurement]) -> list[str]:
+def detail_row(measurements: Sequence[Measurement], distribution: Distribution | None) -> list[str]:
     """Return DETAIL_COLUMNS after the name: percentiles of all valid rounds' samples together, their mean CPU time and
     highest memory, and the errors of all rounds, void ones too.
     """
     valid = [m for m in measurements if m.valid and m.wrk]
-    histogram = pool([m.wrk.latency.histogram for m in valid if m.wrk])
+    at = dict(distribution.percentiles) if distribution else {}
     cpu = [seconds for m in valid if (seconds := cpu_per_request(m))]
     memory = [m.use.server_rss_bytes for m in valid if m.use]
     errors = sum(sum(dataclasses.asdict(m.wrk.errors).values()) for m in measurements if m.wrk)
     return [
-        *(format_latency(histogram_percentile(histogram, p)) if histogram else "" for p in (50, 90, 99, 99.9)),
+        *(format_latency(at[percent]) if at else "" for percent in (50, 90, 99, 99.9)),
         f"{statistics.fmean(cpu) * 1e6:.1f}" if cpu else "",
         f"{max(memory) / 1024**2:.1f}" if memory else "",
         str(errors),
@@ -995,7 +1085,7 @@ def _table(title: str, columns: Sequence[str], *, markdown: bool) -> Table:
 
 
 def result_tables(results: Results, labels: Mapping[str, str], *, markdown: bool) -> list[Table]:
-    """Return, for each connection count, ascending, the gist's table, the details, and the comparisons.
+    """Return, for each load, the gist's table, the details, and the comparisons.
 
     Rows are in the order of `labels` (name to what is shown). A table of details or comparisons needs data for it.
     """
@@ -1010,7 +1100,8 @@ def result_tables(results: Results, labels: Mapping[str, str], *, markdown: bool
             if made:
                 gist.add_row(label, *gist_row(solo))
             if any(m.valid and m.use for m in solo):
-                details.add_row(label, *detail_row(solo))
+                known = [d for d in results.distributions if (d.target, d.workload, d.connections) == (name, *key)]
+                details.add_row(label, *detail_row(solo, known[0] if known else None))
         tables += [gist, details] if details.row_count else [gist]
         compared = [c for c in results.comparisons if load_key(c) == key]
         if any(c.rounds > 1 for c in compared):
@@ -1020,6 +1111,27 @@ def result_tables(results: Results, labels: Mapping[str, str], *, markdown: bool
                 versus.add_row(labels[c.target], METRIC_NAMES[c.metric], *comparison_cells(c))
             tables.append(versus)
     return tables
+
+
+def bars(results: Results, labels: Mapping[str, str], *, width: int) -> list[str]:
+    """Return lines that draw each target's throughput and its interval, load by load, no wider than that."""
+    lines: list[str] = []
+    for key in load_keys(results.measurements):
+        found = {}
+        for name, label in labels.items():
+            made = [m for m in results.measurements if (m.target, m.method, load_key(m)) == (name, Method.SOLO, key)]
+            rates = [m.wrk.requests_per_s for m in made if m.valid and m.wrk]
+            half = half_width(rates, 0.95) if len(rates) > 1 else 0.0
+            if rates:
+                found[label] = (max(0.0, statistics.fmean(rates) - half), statistics.fmean(rates) + half)
+        if len(found) > 1:
+            room = max(map(len, found))
+            cell = max(high for _, high in found.values()) / (width - room - 1)
+            lines += ["", f"{key[1]} Connections{'' if key[0] == 'hello' else f', {key[0]}'}, Requests/Sec"]
+            for label, (low, high) in found.items():
+                solid = round(low / cell)
+                lines.append(f"{label:<{room}} " + "█" * solid + "▒" * (round(high / cell) - solid))
+    return [*lines, "", "▒ is the 95% interval of the mean."] if lines else []
 
 
 def comparison_cells(c: Comparison) -> list[str]:
@@ -1039,8 +1151,7 @@ def headline(comparisons: Sequence[Comparison], labels: Mapping[str, str]) -> st
 
     The inverse of CPU per request is the capacity of a server that CPU limits, so that 1.1x is faster either way.
     """
-    wanted = ((Method.DUET, Metric.CPU), (Method.SOLO, Metric.REQUESTS))
-    c = next((c for key in wanted for c in comparisons if (c.method, c.metric) == key and c.ratio), None)
+    c = next((c for key in VERDICT_METRICS for c in comparisons if (c.method, c.metric) == key and c.ratio), None)
     if c is None or c.ratio is None:
         return None
     ratio, low, high = c.ratio, c.ci_low, c.ci_high
@@ -1094,20 +1205,35 @@ def conclude(results: Results, labels: Mapping[str, str]) -> list[str]:
         why = (reasons or ["no valid rounds"])[0]
         none = f"{labels[group[0].target]} at {describe_load(group[0])}: no verdict, {why}."
         sentences.append(headline(group, labels) or none)
+    for workload in dict.fromkeys(workload for workload, _ in load_keys(results.measurements)):
+        for name, label in labels.items():
+            these = [m for m in results.measurements if (m.target, m.workload) == (name, workload)]
+            if found := knee(these):
+                on = "" if workload == "hello" else f" on {workload}"
+                sentences.append(
+                    f"{label}{on}: throughput grows up to {found} connections (95% of its most); beyond, latency does."
+                )
     answers: dict[str, dict[str, Response]] = {}
     for facts in results.targets:
         for workload, response in facts.responses.items():
             answers.setdefault(workload, {})[labels[facts.name]] = response
-    for workload, found in answers.items():
-        told = {label: describe_response(response) for label, response in found.items()}
-        bodies = {response.body_sha256 for response in found.values()}
+    for workload, given in answers.items():
+        told = {label: describe_response(response) for label, response in given.items()}
+        bodies = {response.body_sha256 for response in given.values()}
         to = "" if workload == "hello" else f" to {workload}"
         if len(set(told.values())) > 1:
             sentences.append(f"The responses{to} differ: {', '.join(f'{x} answers {y}' for x, y in told.items())}.")
         elif len(bodies) > 1:
             sentences.append(f"The responses{to} are of one kind and size, but their bodies differ.")
+    used: dict[str, set[str]] = {}
+    for facts in results.targets:
+        for package in {*SERVER_PACKAGES, *AsgiServer} & set(facts.versions):
+            used.setdefault(package, set()).add(facts.versions[package])
+    for package, versions in sorted(used.items()):
+        if len(versions) > 1:
+            sentences.append(f"They are served by different versions of {package}: {', '.join(sorted(versions))}.")
     if answers:
-        everything = [(label, response) for found in answers.values() for label, response in found.items()]
+        everything = [(label, response) for given in answers.values() for label, response in given.items()]
         closing = dict.fromkeys(label for label, answer in everything if answer.header("connection").lower() == "close")
         but = f", but not by {', '.join(closing)}" if closing else ""
         sentences.append(f"Connections were kept alive between requests{but}.")
@@ -1115,116 +1241,214 @@ def conclude(results: Results, labels: Mapping[str, str]) -> list[str]:
 
 
 # "MicroPie vs FastAPI Benchmarks (with wrk)", a public gist of 2025-01-29, as published: on a StarLabs StarLite MkIV,
-# `uvicorn app:app --workers 4` with the releases of that week.
-PUBLISHED = """
-FastAPI
-
-Running 30s test @ http://127.0.0.1:8000/
-  4 threads and 100 connections
-  Thread Stats   Avg      Stdev     Max   +/- Stdev
-    Latency    49.15ms    7.67ms 102.39ms   78.03%
-    Req/Sec   510.33     57.22   640.00     64.42%
-  61027 requests in 30.04s, 8.39MB read
-Requests/sec:   2031.28
-Transfer/sec:    285.95KB
-Running 30s test @ http://127.0.0.1:8000/
-  4 threads and 200 connections
-  Thread Stats   Avg      Stdev     Max   +/- Stdev
-    Latency    91.97ms   36.16ms 365.85ms   72.52%
-    Req/Sec   551.72    121.33   820.00     73.33%
-  65928 requests in 30.03s, 9.06MB read
-Requests/sec:   2195.34
-Transfer/sec:    309.07KB
-
-MicroPie
-
-Running 30s test @ http://127.0.0.1:8000/
-  4 threads and 100 connections
-  Thread Stats   Avg      Stdev     Max   +/- Stdev
-    Latency    44.58ms    2.89ms 101.74ms   90.52%
-    Req/Sec   562.74     29.75   636.00     76.58%
-  67283 requests in 30.04s, 17.02MB read
-Requests/sec:   2239.68
-Transfer/sec:    580.29KB
-Running 30s test @ http://127.0.0.1:8000/
-  4 threads and 200 connections
-  Thread Stats   Avg      Stdev     Max   +/- Stdev
-    Latency    81.46ms   11.84ms 142.96ms   68.89%
-    Req/Sec   615.61     66.25   838.00     71.75%
-  73571 requests in 30.03s, 18.61MB read
-Requests/sec:   2450.02
-Transfer/sec:    634.76KB
-"""
+# `uvicorn app:app --workers 4` with the releases of that week. GIST_COLUMNS by target and connections.
+PUBLISHED = {
+    ("FastAPI", 100): ("49.15ms", "102.39ms", "2031.28", "8.39", "285.95"),
+    ("MicroPie", 100): ("44.58ms", "101.74ms", "2239.68", "17.02", "580.29"),
+    ("FastAPI", 200): ("91.97ms", "365.85ms", "2195.34", "9.06", "309.07"),
+    ("MicroPie", 200): ("81.46ms", "142.96ms", "2450.02", "18.61", "634.76"),
+}
+PUBLISHED_BYTES = {"FastAPI": 144, "MicroPie": 265}  # of a response: Data Transferred over requests
 PUBLISHED_STACK = {"FastAPI": "fastapi@0.115.7", "MicroPie": "micropie@0.9"}
 PUBLISHED_PINS = {"uvicorn": "0.34.0"}
 
 
 def reproduction(results: Results, labels: Mapping[str, str], *, markdown: bool) -> list[Table | str]:
     """Return the published figures beside those of the results, load by load, and what the comparison says."""
-    published = parse_reports(PUBLISHED)
     shown: list[Table | str] = []
     sentences = []
-    for key in load_keys(published):
-        table = _table(f"{key[1]} Connections, published and measured here", GIST_COLUMNS, markdown=markdown)
-        rates = {m.target: m.wrk.requests_per_s for m in published if m.wrk and load_key(m) == key}
-        for name, label in labels.items():
-            for source, made in (("published", published), ("measured", results.measurements)):
-                these = [m for m in made if (m.target, m.method, load_key(m)) == (name, Method.SOLO, key)]
-                table.add_row(f"{label}, {source}", *gist_row(these))
+    reference, target = PUBLISHED_STACK
+    for connections in sorted({count for _, count in PUBLISHED}):
+        table = _table(f"{connections} Connections, published and measured here", GIST_COLUMNS, markdown=markdown)
+        for name in PUBLISHED_STACK:
+            made = [
+                m for m in results.measurements if (m.target, m.method, m.connections) == (name, "solo", connections)
+            ]
+            table.add_row(f"{labels[name]}, published", *PUBLISHED[name, connections])
+            table.add_row(f"{labels[name]}, measured", *gist_row(made))
         shown.append(table)
-        reference, target = labels
-        told = f"{labels[target]} over {labels[reference]} by requests per second at {key[1]} connections"
-        ratio = rates[target] / rates[reference]
+        ratio = float(PUBLISHED[target, connections][2]) / float(PUBLISHED[reference, connections][2])
+        told = f"{target} over {reference} by requests per second at {connections} connections: published {ratio:.3f}"
         for c in results.comparisons:
-            if (c.method, c.metric, load_key(c)) != (Method.SOLO, Metric.REQUESTS, key):
+            if (c.method, c.metric, c.connections) != (Method.SOLO, Metric.REQUESTS, connections):
                 continue
             if c.ratio and c.ci_low and c.ci_high:
                 where = "inside" if c.ci_low <= ratio <= c.ci_high else "outside"
                 here = f"here {c.ratio:.3f} (95% CI {c.ci_low:.3f} to {c.ci_high:.3f}, {c.rounds} rounds)"
-                sentences.append(
-                    f"{told}: published {ratio:.3f}, {here}: the published ratio lies {where} the interval."
-                )
+                sentences.append(f"{told}, {here}: the published ratio lies {where} the interval.")
             else:
                 here = f"here {c.ratio:.3f}" if c.ratio else "here none"
-                sentences.append(f"{told}: published {ratio:.3f}, {here}; no interval: {c.reason}.")
+                sentences.append(f"{told}, {here}; no interval: {c.reason}.")
     for facts in results.targets:
-        sizes = {m.wrk.bytes // m.wrk.requests for m in published if m.wrk and m.target == facts.name}
-        found = [response.size for response in facts.responses.values()]
-        if found:
-            same = "as published: the same stack" if {*found} == sizes else f"but {sizes} as published: another stack"
-            sentences.append(f"{labels[facts.name]} answers {found[0]} bytes, {same}.")
+        for response in facts.responses.values():
+            published = PUBLISHED_BYTES[facts.name]
+            same = "as published: the same stack" if response.size == published else f"not {published}: another stack"
+            sentences.append(f"{labels[facts.name]} answers {response.size} bytes, {same}.")
     return [*shown, *sentences]
-
-
-def _plain(wrk: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return wrk's fields for the results file, null if there are none, without the histograms."""
-    fields: dict[str, Any] = dict(wrk) if wrk else dict.fromkeys(f.name for f in dataclasses.fields(WrkResult))
-    for name in ("latency", "latency_uncorrected"):
-        if fields[name]:
-            fields[name] = {key: value for key, value in fields[name].items() if key != "histogram"}
-    return fields
 
 
 def to_json(results: Results) -> str:
     """Return the results file's text: schema micropie-bench/1, SI units, histograms left out."""
-    data: dict[str, Any] = {"schema": SCHEMA, "version": __version__, **dataclasses.asdict(results)}
+
+    def plain(latency: Latency | None) -> dict[str, Any] | None:
+        return {f.name: getattr(latency, f.name) for f in dataclasses.fields(Latency)[:-1]} if latency else None
+
+    bare = dataclasses.asdict(dataclasses.replace(results, measurements=()))
+    data: dict[str, Any] = {"schema": SCHEMA, "version": __version__, **bare}
     for facts in data["targets"]:
         for response in facts["responses"].values():
             response["bytes"] = response.pop("size")
         facts["response"] = next(iter(facts["responses"].values()), None)
-    for order, (measurement, source) in enumerate(
-        zip(data["measurements"], results.measurements, strict=True), start=1
-    ):
-        measurement |= _plain(measurement.pop("wrk"))
-        measurement |= measurement.pop("use") or dict.fromkeys(f.name for f in dataclasses.fields(ServerUse))
-        measurement |= {"order": order, "valid": source.valid}
+    data["measurements"] = measurements = []
+    for order, m in enumerate(results.measurements, start=1):
+        own = {f.name: getattr(m, f.name) for f in dataclasses.fields(m) if f.name not in ("wrk", "use")}
+        wrk = {f.name: getattr(m.wrk, f.name, None) for f in dataclasses.fields(WrkResult)}
+        wrk |= {name: plain(wrk[name]) for name in ("latency", "latency_uncorrected")}
+        wrk["errors"] = dataclasses.asdict(m.wrk.errors) if m.wrk else None
+        use = {f.name: getattr(m.use, f.name, None) for f in dataclasses.fields(ServerUse)}
+        measurements.append({**own, **wrk, **use, "order": order, "valid": m.valid})
     return json.dumps(data, indent=2) + "\n"
+
+
+def from_json(text: str) -> Results:
+    """Return the results that such a text holds, without histograms. Raises BenchError if it is none."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        data = json.loads(text)
+        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+            schema = data.get("schema") if isinstance(data, dict) else None
+            raise BenchError(f"no results of this tool: its schema is {schema!r}, not {SCHEMA!r}")
+        for facts in data["targets"]:
+            for response in facts["responses"].values():
+                response["size"] = response["bytes"]
+        for m in data["measurements"]:
+            m["wrk"] = {f.name: m.get(f.name) for f in dataclasses.fields(WrkResult)} if m["errors"] else None
+            m["use"] = {f.name: m.get(f.name) for f in dataclasses.fields(ServerUse)}
+            m["use"] = m["use"] if m["use"]["server_cpu_s"] is not None else None
+        return TypeAdapter(Results).validate_python(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise BenchError(f"no results of this tool: {where}: {first['msg']}") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BenchError(f"no results of this tool: {type(error).__name__} {error}") from None
+
+
+def to_csv(results: Results) -> str:
+    """Return a row for each measurement, with the names of the results file, inner ones joined by an underscore."""
+    rows = []
+    for m in json.loads(to_json(results))["measurements"]:
+        row: dict[str, Any] = {}
+        for name, value in m.items():
+            inner = value if isinstance(value, dict) else None
+            if inner is None and name in ("latency", "latency_uncorrected", "errors"):
+                inner = {}
+            row |= {f"{name}_{key}": each for key, each in inner.items()} if inner is not None else {name: value}
+        row.pop("report")
+        rows.append(row | {"notes": "; ".join(m["notes"])})
+    text = io.StringIO()
+    columns = list(dict.fromkeys(name for row in sorted(rows, key=len, reverse=True) for name in row))
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def as_text(renderables: Sequence[Table | str]) -> str:
+    """Return tables as Markdown, without padding at line ends, and lines, of which a paragraph is made."""
+    parts = []
+    for renderable in renderables:
+        if isinstance(renderable, str):
+            parts.append(renderable + "\n")
+            continue
+        text = io.StringIO()
+        Console(file=text, width=WIDE, markup=False, emoji=False).print(renderable)
+        lines = [line.rstrip() for line in text.getvalue().splitlines()]
+        title = [f"### {lines.pop(0)}", ""] if renderable.title else []
+        parts.append("\n".join([*title, *filter(None, lines), ""]))
+    return "\n".join(parts)
+
+
+def to_markdown(results: Results, labels: Mapping[str, str], closing: Sequence[Table | str]) -> str:
+    """Return all that was found, to be pasted: conclusion, tables, caveats, settings, environment, wrk's reports."""
+    known = dict(results.environment)
+    packages = known.pop("packages", {})
+    facts = {"made": results.created, "command": f"`{results.command}`", "seed": results.seed}
+    facts |= {name: value for name, value in results.settings.items() if name != "workloads"} | known | packages
+    about = _table("Settings and environment", ("What", "Value"), markdown=True)
+    for column in about.columns:
+        column.justify = "left"
+    for name, value in facts.items():
+        about.add_row(name.replace("_", " "), str(value))
+    commands = [
+        f"- {labels[facts.name]}: `{facts.server_command}`" for facts in results.targets if facts.server_command
+    ]
+    caveats = [f"- {line}" for line in [*measurement_notes(results.measurements, labels), *results.warnings]]
+    reports = verbose_reports(results, labels)
+    sections: list[Table | str] = [
+        f"# {' and '.join(labels.values())}, measured by micropie_bench {__version__}",
+        *(f"> {line}" for line in closing if isinstance(line, str)),
+        *result_tables(results, labels, markdown=True),
+        *(table for table in closing if isinstance(table, Table)),
+        *(["### Caveats", "\n".join(caveats)] if caveats else []),
+        about,
+        *(["### Server commands", "\n".join(commands)] if commands else []),
+        *(["### wrk's own reports"] if any(m.report for m in results.measurements) else []),
+        *(f"```\n{report.rstrip()}\n```" for report in reports if report.strip().count("\n")),
+    ]
+    return as_text(sections)
+
+
+def verbose_reports(results: Results, labels: Mapping[str, str]) -> list[str]:
+    """Return wrk's own reports, target by target, under their names as the gist has them."""
+    return [
+        f"{label}\n\n" + "".join(m.report for m in results.measurements if m.target == name and m.method is Method.SOLO)
+        for name, label in labels.items()
+    ]
+
+
+def to_github_benchmark(results: Results, labels: Mapping[str, str]) -> str:
+    """Return the means of throughput as customBiggerIsBetter of github-action-benchmark (its README, "Examples")."""
+    entries = []
+    for key in load_keys(results.measurements):
+        for name, label in labels.items():
+            made = [m for m in results.measurements if (m.target, m.method, load_key(m)) == (name, Method.SOLO, key)]
+            rates = [m.wrk.requests_per_s for m in made if m.valid and m.wrk]
+            if rates:
+                spread = {"range": f"± {half_width(rates, 0.95):.2f}"} if len(rates) > 1 else {}
+                extra = f"{len(rates)} rounds; {results.command}"
+                entry = {"name": f"{label}, {describe_load(made[0])}", "unit": "requests/s"}
+                entries.append({**entry, "value": round(statistics.fmean(rates), 2), **spread, "extra": extra})
+    return json.dumps(entries, indent=2, ensure_ascii=False) + "\n"
+
+
+def judge(
+    changes: Sequence[Change], labels: Mapping[str, str], *, margin: float, against: str
+) -> tuple[list[str], bool]:
+    """Return the gate's decision on each target and load, with its reason, and whether it trips.
+
+    It trips if the interval lies beyond the margin as a whole, not on a point estimate.
+    """
+    told, trips = [], False
+    for change in changes:
+        slower = change.low > 1 + margin
+        trips = trips or slower
+        c = change.load
+        interval = f"{100 * c.confidence:.4g}% CI {change.low - 1:+.1%} to {change.high - 1:+.1%}"
+        by = f"{METRIC_NAMES[c.metric]}, {c.method}"
+        told.append(
+            f"gate {'failed' if slower else 'passed'}: {labels[change.target]} at {describe_load(c)} is slower than "
+            f"{against} by {change.slowdown - 1:+.1%} ({interval}; {by}), {'' if slower else 'not '}by more than "
+            f"{100 * margin:.4g}% with confidence."
+        )
+    return told, trips
 
 
 # --- 6. processes -------------------------------------------------------------------------------------------------
 
 START_DEADLINE_S = 60.0
-ELSEWHERE_S = 5.0  # a command that listens on other ports alone for so long got its port wrong
+ELSEWHERE_S = 15.0  # a command that listens on other ports alone for so long got its port wrong
 SETTLE_S = 10.0  # at most, for the rest of a command's workers
 PROBE_DEADLINE_S = 10.0
 STOP_GRACE_S = 2.0
@@ -1430,6 +1654,14 @@ def cpu_time_s(process: psutil.Process) -> float:
         return 0.0
 
 
+def ended_children_cpu_s(process: psutil.Process) -> float:
+    """Return the CPU time of those children of a process that have ended, to 10 ms."""
+    with contextlib.suppress(psutil.Error):
+        times = process.cpu_times()
+        return float(getattr(times, "children_user", 0) + getattr(times, "children_system", 0))
+    return 0.0
+
+
 def _lives(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.NoSuchProcess):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
@@ -1503,8 +1735,8 @@ def free_port(host: str, wanted: int | None) -> int:
     """
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, wanted or 0, type=socket.SOCK_STREAM)[0]
-    except OSError as error:
-        raise UsageError(f"host {host!r}: {error.strerror}") from None
+    except (OSError, UnicodeError) as error:
+        raise UsageError(f"host {host!r}: {getattr(error, 'strerror', None) or error}") from None
     with socket.socket(family, kind) as bound:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as uvicorn does: TIME_WAIT is no obstacle
         try:
@@ -1521,14 +1753,10 @@ def free_port(host: str, wanted: int | None) -> int:
 
 def split_url(url: str) -> tuple[str, str, int]:
     """Return scheme, host and port of an http or https URL. Raises UsageError."""
-    try:
-        parts = urllib.parse.urlsplit(url)
-        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
-    except (KeyError, ValueError):
-        raise UsageError(f"{url!r} is no URL of an HTTP server: use http://HOST:PORT/PATH") from None
-    if not parts.hostname or parts.username or parts.fragment or not re.fullmatch(r"[!-~]+", url):
+    match = re.fullmatch(r"(https?)://(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::([1-9]\d{0,4}))?(?:/[!\"$-~]*)?", url, re.ASCII)
+    if not match or int(match[3] or 80) > 65535:
         raise UsageError(f"{url!r} is no URL of an HTTP server: use http://HOST:PORT/PATH")
-    return parts.scheme, parts.hostname, port
+    return match[1], match[2].strip("[]"), int(match[3] or {"http": 80, "https": 443}[match[1]])
 
 
 def probe(url: str, workload: Workload) -> Response:
@@ -1542,16 +1770,13 @@ def probe(url: str, workload: Workload) -> Response:
     client = h11.Connection(h11.CLIENT)
     _, _, authority, path = url.split("/", 3)
     headers = [("Host", authority), *workload.headers]
-    headers += [("Content-Length", str(len(workload.body)))] if workload.body else []
+    headers += [("Content-Length", str(len(workload.body)))] if workload.method != "GET" or workload.body else []
     what = f"{workload.method} /{path}"
     size, body, head = 0, hashlib.sha256(), None
     deadline = time.monotonic() + PROBE_DEADLINE_S
-    try:
-        request = client.send(h11.Request(method=workload.method, target=f"/{path}", headers=headers)) or b""
-        request += client.send(h11.Data(data=workload.body)) or b""
-        request += client.send(h11.EndOfMessage()) or b""
-    except h11.LocalProtocolError as error:
-        raise UsageError(f"{what} with these headers is no HTTP request: {error}") from None
+    request = client.send(h11.Request(method=workload.method, target=f"/{path}", headers=headers)) or b""
+    request += client.send(h11.Data(data=workload.body)) or b""
+    request += client.send(h11.EndOfMessage()) or b""
     try:
         with contextlib.ExitStack() as stack:
             connection = stack.enter_context(socket.create_connection((host, port), timeout=PROBE_DEADLINE_S))
@@ -1561,6 +1786,8 @@ def probe(url: str, workload: Workload) -> Response:
                 connection = stack.enter_context(tls.wrap_socket(connection, server_hostname=host))
             connection.sendall(request)
             while not isinstance(event := client.next_event(), h11.EndOfMessage | h11.ConnectionClosed):
+                if event is h11.PAUSED:
+                    raise BenchError(f"the answer to {what} changes the protocol")
                 if event is h11.NEED_DATA:
                     if (left_s := deadline - time.monotonic()) <= 0:
                         raise TimeoutError(f"the answer has not ended after {PROBE_DEADLINE_S:.0f} s")
@@ -1583,15 +1810,22 @@ def probe(url: str, workload: Workload) -> Response:
 
 
 def user_cache() -> Path:
-    """Return this user's directory for what is fetched. Raises BenchError if there is none that is theirs alone."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "micropie_bench"
+    """Return this user's directory for what is fetched. Raises BenchError if there is none that is theirs alone.
+
+    As root with another's HOME, as under sudo, there is none.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "micropie_bench"  # noqa: PTH111
     try:
-        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-        told = cache.stat()
+        above = next(directory for directory in cache.parents if directory.exists())
+        trusted = cache.is_absolute() and above.stat().st_uid == os.geteuid()
+        if trusted:
+            cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+            told = cache.lstat()
+            trusted = stat.S_ISDIR(told.st_mode) and told.st_uid == os.geteuid() and not told.st_mode & 0o022
     except OSError as error:
         raise BenchError(f"no cache at {cache}: {error.strerror}; set XDG_CACHE_HOME to a directory of yours") from None
-    if told.st_uid != os.geteuid() or told.st_mode & 0o022:
-        raise BenchError(f"{cache} may be written by others: set XDG_CACHE_HOME to a directory of yours")
+    if not trusted:
+        raise BenchError(f"{cache} is not yours alone to write: set XDG_CACHE_HOME to a directory of yours")
     return cache
 
 
@@ -1604,7 +1838,8 @@ def fetch(target: Target, note: Callable[[str], None]) -> Target:
     """
     if not target.requirements or target.package_dir:
         return target
-    wanted = json.dumps([target.requirements, sys.implementation.cache_tag, platform.machine(), sys.platform])
+    apps = (APPS / "apps.py").read_bytes()  # beside the packages, and nothing else with it
+    wanted = json.dumps([target.requirements, sysconfig.get_config_var("SOABI"), hashlib.sha256(apps).hexdigest()])
     directory = user_cache() / f"{target.spec}-{hashlib.sha256(wanted.encode()).hexdigest()[:16]}"
     part = directory.with_name(f"{directory.name}.part")
     with (directory.parent / "lock").open("a") as lock:
@@ -1620,8 +1855,9 @@ def fetch(target: Target, note: Callable[[str], None]) -> Target:
                 lines = [line for line in done.stderr.splitlines() if line.startswith(("ERROR", sys.executable))]
                 words = (lines or done.stderr.splitlines() or [NO_REASON])[-1].removeprefix("ERROR: ")
                 raise BenchError(f"{target.spec} is not in the cache, and pip cannot fetch it: {words}")
+            (part / "apps.py").write_bytes(apps)
             part.rename(directory)
-    return dataclasses.replace(target, package_dir=directory)
+    return dataclasses.replace(target, package_dir=directory, app_dir=directory)
 
 
 def server_argv(target: Target, server: Server, port: int) -> list[str]:
@@ -1630,13 +1866,14 @@ def server_argv(target: Target, server: Server, port: int) -> list[str]:
     One with a directory of packages runs without the interpreter's own site-packages (-S), so that all of it is from
     there.
     """
+    executable = target.python or sys.executable
     if target.command:
-        values = {"port": port, "host": server.host, "workers": server.workers, "python": target.python}
+        values = {"port": port, "host": server.host, "workers": server.workers, "python": executable}
         return [
             re.sub(r"\{(port|host|workers|python)\}", lambda match: str(values[match[1]]), word)
             for word in shlex.split(target.command)
         ]
-    python = [target.python, *(["-S"] if target.package_dir else []), "-m"]
+    python = [executable, *(["-S"] if target.package_dir else []), "-m"]
     workers = ["--workers", str(server.workers)]
     if server.asgi is AsgiServer.UVICORN:
         options = ["--host", server.host, "--port", str(port), *workers]
@@ -1667,7 +1904,7 @@ def server_env(target: Target) -> dict[str, str]:
     }
     if target.package_dir:
         env["PYTHONPATH"] = str(target.package_dir)
-    elif BUNDLE.exists() and target.python == sys.executable:
+    elif BUNDLE.exists() and not target.python:
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH")]))
     return env
 
@@ -1686,6 +1923,7 @@ def last_words(log: str) -> str:
 class RunningServer:
     """A launched target: started by the constructor, serving with all its workers once await_workers() has returned.
 
+    One that somebody else runs, by its URL, has no `child`, and is never started, stopped, pinned or looked into.
     Use as a context manager, which stops it. Its output goes to the log, or where this process' goes. It runs in the
     app's directory, so that modules where the user stands do not get in the way of the built-ins.
     """
@@ -1694,10 +1932,14 @@ class RunningServer:
         """Raises BenchError if the port is taken, or it cannot be run at all."""
         self.target, self.settings, self._log, self._cores = target, server, log, all_cores()
         self.workers: set[psutil.Process] = set()
+        self.child: Child | None = None
+        self.argv: list[str] = []
+        if target.url:
+            return
         self.port = free_port(server.host, server.port)
         self.argv = server_argv(target, server, self.port)
         with log.open("wb") if log else contextlib.nullcontext() as output:
-            self.child: Child | None = Child(self.argv, output=output, env=server_env(target), cwd=target.app_dir)
+            self.child = Child(self.argv, output=output, env=server_env(target), cwd=target.app_dir)
 
     def __enter__(self) -> RunningServer:
         return self
@@ -1707,7 +1949,10 @@ class RunningServer:
             self.child.stop()
 
     def url(self, path: str) -> str:
-        """Return the whole URL of the path."""
+        """Return the whole URL of the path; of the root, a URL target's own."""
+        if self.target.url:
+            root = "/".join(self.target.url.split("/")[:3])
+            return root + (self.target.url.removeprefix(root) or "/" if path == "/" else path)
         host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
         return f"http://{host}:{self.port}{path}"
 
@@ -1724,8 +1969,9 @@ class RunningServer:
             return log.read().decode(errors="replace")
 
     def cpu_s(self) -> dict[psutil.Process, float]:
-        """Return the CPU time of each process of the tree, in seconds."""
-        return {process: cpu_time_s(process) for process in self.processes()}
+        """Return the CPU time of each process of the tree, in seconds; a command's may fork for each request."""
+        ended = ended_children_cpu_s if self.target.command else lambda _: 0.0
+        return {process: cpu_time_s(process) + ended(process) for process in self.processes()}
 
     def pin(self, cores: Sequence[int]) -> None:
         """Keep all threads of the server on these cores (Linux)."""
@@ -1758,7 +2004,9 @@ class RunningServer:
         start = time.monotonic()
         wanted = 1 if self.target.command else self.settings.workers
         own: set[psutil.Process] = set()
-        while self.child and not self.child.exit:
+        if not self.child:
+            return
+        while not self.child.exit:
             await_any([self.child], POLL_S)
             tick()
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -1785,7 +2033,7 @@ class RunningServer:
                     f"{self.target.name}: {what} after {waited_s:.0f} s{elsewhere}; "
                     f"its last words: {last_words(self.log_text())}"
                 )
-        ended = self.child.exit if self.child else None
+        ended = self.child.exit
         if ended and ended.left and not ended.code:
             raise BenchError(
                 f"{self.target.name}: the command ended and left {ended.left} processes behind, a daemon: "
@@ -1836,27 +2084,6 @@ class RunningServer:
             return f"{self.target.name} died: {last_words(self.log_text())}"
         lost = [process.pid for process in self.workers if not _lives(process)]
         return f"worker {', '.join(map(str, lost))} died" if lost else None
-
-
-class ExternalServer(RunningServer):
-    """A server that somebody else runs: never started, stopped, pinned or looked into."""
-
-    def __init__(self, target: Target, server: Server) -> None:
-        """Starts nothing."""
-        self.target, self.settings, self.child, self.workers = target, server, None, set()
-        self.argv, self._log = [], None
-        _, _, self.port = split_url(target.url)
-
-    def url(self, path: str) -> str:
-        """Return the whole URL of the path; of the root, the target's own."""
-        root = "/".join(self.target.url.split("/")[:3])
-        return root + (self.target.url.removeprefix(root) or "/" if path == "/" else path)
-
-    def await_workers(self, *, tick: Tick = lambda: None, deadline_s: float | None = None) -> None:
-        """Return at once."""
-
-    def pin(self, cores: Sequence[int]) -> None:
-        """Do nothing."""
 
 
 def find_wrk(wanted: str | None) -> str:
@@ -1995,11 +2222,12 @@ def run_load(
     """
     script = work_dir / "done.lua"
     script.write_text(WRK_SCRIPT)
-    env = dict(os.environ)
+    told_by = ("MICROPIE_BENCH_METHOD", "MICROPIE_BENCH_BODY")
+    env = {name: value for name, value in os.environ.items() if name not in told_by}
     if load.workload.method != "GET" or load.workload.body:
         body = work_dir / "body"
         body.write_bytes(load.workload.body)
-        env |= {"MICROPIE_BENCH_METHOD": load.workload.method, "MICROPIE_BENCH_BODY": str(body)}
+        env |= dict(zip(told_by, (load.workload.method, str(body)), strict=True))
     duet = len(servers) > 1
     server_cores, load_cores = duet_cores() if duet else (all_cores(), [])
     told = dataclasses.replace(load, duration_s=load.duration_s + 60) if duet or cut_s else load
@@ -2059,7 +2287,9 @@ def run_load(
             return []
         uses = uses or [server.use_since(cpu_s) for server, cpu_s in zip(servers, before, strict=True)]
         own_s = time.process_time() - own_s + sum(child.exit.cpu_s for child in children if child.exit)
-        disturbances = machine_times().since(machine, own_cpu_s=own_s + sum(use.server_cpu_s for use in uses if use))
+        disturbances = machine_times().since(
+            machine, own_cpu_s=own_s + sum(use.server_cpu_s if use else math.inf for use in uses)
+        )
         observations = []
         for child, output, use in zip(children, outputs, uses, strict=True):
             output.seek(0)
@@ -2182,11 +2412,11 @@ def examine_wrk(wanted: str | None) -> Finding:
 
 def package_versions(names: Sequence[str], *, directory: Path | None = None, python: str = "") -> dict[str, str]:
     """Return the version of each distribution that is there: in the directory, or else in this or another Python."""
-    if python not in ("", sys.executable):
+    if python:
         code = "import importlib.metadata as m, json\n"
         code += "print(json.dumps({d.name.lower(): d.version for d in m.distributions()}))"
         with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
-            out = subprocess.run([python, "-c", code], capture_output=True, timeout=20, check=False).stdout
+            out = subprocess.run([python, "-I", "-c", code], capture_output=True, timeout=20, check=False).stdout
             there: dict[str, str] = json.loads(out)
             return {name: there[name] for name in names if name in there}
         return {}
@@ -2249,14 +2479,21 @@ def facts_of(target: Target, server: RunningServer | None, responses: Mapping[st
     """Return what is recorded about a target; without server and responses if it did not start."""
     asked = [] if target.command or target.url else [*target.packages, *SERVER_PACKAGES, *list(AsgiServer)[1:]]
     versions = package_versions(asked, directory=target.package_dir, python=target.python)
-    command = shlex.join(server.argv) if server else ""
     return TargetFacts(
-        name=target.name, spec=target.spec, versions=versions, server_command=command, responses=responses
+        name=target.name,
+        spec=target.spec,
+        label=target.label,
+        versions=versions,
+        server_command=shlex.join(server.argv) if server else "",
+        responses=responses,
     )
 
 
-def limit_reason(observations: Sequence[Observation], load: Load, workers: int) -> str | None:
-    """Return why a trial did not measure its servers: wrk was stopped, or was the limit."""
+def limit_reason(observations: Sequence[Observation], load: Load, workers: int | None) -> str | None:
+    """Return why a trial did not measure its servers: wrk was stopped, or was the limit.
+
+    None for `workers`: that is the server's own affair.
+    """
     duration_s = max(seen.wrk.duration_s for seen in observations)
     if not -0.05 <= duration_s - load.duration_s <= 1:
         return f"wrk ran for {duration_s:.2f} s instead of {load.duration_s} s: somebody stopped it"
@@ -2266,7 +2503,7 @@ def limit_reason(observations: Sequence[Observation], load: Load, workers: int) 
         load_cpu_s=sum(seen.wrk.load_cpu_s or 0 for seen in observations) / duration_s,
         load_cores=min(count * load.threads, load_cores),
         server_cpu_s=sum(seen.use.server_cpu_s for seen in observations if seen.use) / duration_s,
-        server_cores=min(count * workers, server_cores),
+        server_cores=min(count * workers, server_cores) if workers else server_cores,
         shared=cores if count == 1 else 0,
     )
 
@@ -2286,7 +2523,8 @@ def measure_trial(
     if not reason:
         try:
             observations = actions.load([servers[name] for name in names], load)
-            reason = limit_reason(observations, load, servers[names[0]].settings.workers)
+            own = any(target.command or target.url for target in trial.targets)
+            reason = limit_reason(observations, load, None if own else servers[names[0]].settings.workers)
         except TRIAL_ERRORS as error:
             reason = str(error)
     for i, name in enumerate(names):
@@ -2355,7 +2593,7 @@ def measure_launch(launch: Launch, actions: Actions) -> Iterator[TargetFacts | M
             yield facts_of(target, servers.get(target.name), known)
             for load in loads.values():
                 if not {(target.name, ""), (target.name, load.workload.name)} & set(failed):
-                    with blame(target.name, failed):
+                    with blame(target.name, failed, load.workload.name):
                         actions.warm_up(servers[target.name], load)
         for trial in launch.trials:
             label = " and ".join(target.label for target in trial.targets)
@@ -2380,9 +2618,13 @@ def run_experiment(plan: Plan, results: Results, actions: Actions) -> tuple[Resu
             for found in measure_launch(launch, actions):
                 if isinstance(found, Measurement):
                     results = dataclasses.replace(results, measurements=(*results.measurements, found))
-                elif found.name not in [facts.name for facts in results.targets]:
-                    known = sorted((*results.targets, found), key=lambda facts: names.index(facts.name))
-                    results = dataclasses.replace(results, targets=tuple(known))
+                else:
+                    known = {facts.name: facts for facts in results.targets}
+                    if found.name not in known or len(found.responses) > len(known[found.name].responses):
+                        known[found.name] = found
+                    results = dataclasses.replace(
+                        results, targets=tuple(known[name] for name in names if name in known)
+                    )
             results = with_comparisons(results, names)
             with contextlib.suppress(BenchError):  # told when the last save fails: the measuring goes on
                 actions.save(results)
@@ -2402,7 +2644,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-WIDE = 10_000
 
 
 def console_on(stream: IO[str]) -> Console:
@@ -2423,10 +2664,13 @@ for _stream in (sys.stdout, sys.stderr):
 stdout, stderr = console_on(sys.stdout), console_on(sys.stderr)
 
 WorkersOption = Annotated[int, typer.Option("-w", "--workers", min=1, help="Worker processes of the server.")]
-AccessLogOption = Annotated[bool, typer.Option(help="uvicorn's access log; the gist had it on.")]
+AccessLogOption = Annotated[bool, typer.Option(help="The server's access log; the gist had it on.")]
 LoopOption = Annotated[Loop, typer.Option(help="uvicorn's event loop; auto is uvloop if installed.")]
 HttpOption = Annotated[Http, typer.Option(help="uvicorn's HTTP parser; auto is httptools if installed.")]
 JsonOption = Annotated[str | None, typer.Option(metavar="FILE", help="Write the results as JSON ('-': stdout).")]
+MarkdownOption = Annotated[str | None, typer.Option(metavar="FILE", help="Write all of it, to be pasted.")]
+CsvOption = Annotated[str | None, typer.Option(metavar="FILE", help="Write a row for each measurement.")]
+GithubOption = Annotated[str | None, typer.Option(metavar="FILE", help="Write JSON for github-action-benchmark.")]
 ConnectionsOption = Annotated[str | None, typer.Option("-c", "--connections", help="Counts to run. [100,200]")]
 ThreadsOption = Annotated[int, typer.Option("-t", "--threads", min=1, help="wrk's threads.")]
 DurationOption = Annotated[str | None, typer.Option("-d", "--duration", help="Of each trial. [5s]")]
@@ -2446,8 +2690,10 @@ WrkOption = Annotated[str | None, typer.Option(envvar="MICROPIE_BENCH_WRK", meta
 
 
 def find_python(wanted: str | None) -> str:
-    """Return the path of the Python asked for, else of this one. Raises UsageError if there is none."""
-    found = shutil.which(wanted) if wanted else sys.executable
+    """Return the path of the Python asked for, empty if none is. Raises UsageError if it is not there."""
+    if not wanted:
+        return ""
+    found = shutil.which(wanted)
     if not found:
         raise UsageError(f"--python {wanted!r}: no such program")
     return str(Path(found).absolute())
@@ -2527,7 +2773,8 @@ def parse_targets(texts: Sequence[str], *, python: str | None, asgi: AsgiServer)
     names = [target.name for target in targets]
     for name in names:
         if names.count(name) > 1:
-            raise UsageError(f"two targets are named {name!r}: name them apart, as in a={name} b={name}")
+            spec = next(target.spec for target in targets if target.name == name)
+            raise UsageError(f"two targets are named {name!r}: name them apart, as in 'a={spec}' 'b={spec}'")
     return targets
 
 
@@ -2535,7 +2782,7 @@ def loopback(host: str) -> bool:
     """Return whether the host is this machine, as far as its name resolves to loopback addresses alone."""
     try:
         found = {str(address[4][0]) for address in socket.getaddrinfo(host, None)}
-    except OSError:
+    except (OSError, UnicodeError):
         return False
     return all(ipaddress.ip_address(address.partition("%")[0]).is_loopback for address in found)
 
@@ -2569,17 +2816,23 @@ def parse_workloads(
             raise UsageError("--workload names a whole request: leave out --path, --method, --header and --body")
         if unknown := [name for name in names if name not in WORKLOADS]:
             raise UsageError(f"--workload {unknown[0]!r}: use {', '.join(WORKLOADS)}")
-        return tuple(WORKLOADS[name] for name in dict.fromkeys(names))
+        return tuple(workload for name, workload in WORKLOADS.items() if name in names)
     path = "/" if path is None else path
     if not re.fullmatch(r"/[!\"$-~]*", path):
         raise UsageError(f"--path {path!r}: a path begins with / and has no space, # or letter beyond ASCII")
-    if method is not None and not re.fullmatch(r"[A-Z]{1,20}", method := method.upper()):
-        raise UsageError(f"--method {method!r}: use one such as GET or POST")
-    pairs = []
+    if method is not None and not re.fullmatch(r"(?!HEAD$|CONNECT$)[A-Z]{1,20}", method := method.upper()):
+        raise UsageError(
+            f"--method {method!r}: use one such as GET or POST; wrk cannot read the answers to HEAD, CONNECT"
+        )
+    pairs: list[tuple[str, str]] = []
+    taken = {"host", "content-length", "connection", "transfer-encoding", "expect", "upgrade"}
     for header in headers or ():
         match = re.fullmatch(r"([!#$%&'*+.^_`|~\w-]+):[ \t]*([ -~]*)", header, re.ASCII)
-        if not match or match[1].lower() in ("host", "content-length", "connection", "transfer-encoding"):
-            raise UsageError(f"--header {header!r}: use 'Name: value'; Host, Connection and lengths are wrk's own")
+        if not match or match[1].lower() in taken:
+            raise UsageError(
+                f"--header {header!r}: use 'Name: value', each name once, and none of {', '.join(sorted(taken))}"
+            )
+        taken.add(match[1].lower())
         pairs.append((match[1], match[2].strip()))
     try:
         content = Path(body).read_bytes() if body is not None else b""
@@ -2642,6 +2895,45 @@ class Exporter:
             raise BenchError(f"not written: {self._path}: {error.strerror}") from None
 
 
+Render = Callable[[Results, Mapping[str, str], Sequence[Table | str]], str]
+RENDERS: dict[str, Render] = {
+    "--export-json": lambda results, _labels, _closing: to_json(results),
+    "--export-markdown": to_markdown,
+    "--export-csv": lambda results, _labels, _closing: to_csv(results),
+    "--export-github-benchmark": lambda results, labels, _closing: to_github_benchmark(results, labels),
+}
+
+
+class Exports:
+    """The files that results are written to, by option."""
+
+    def __init__(self, *destinations: str | None) -> None:
+        """Take them in the order of RENDERS. Raises UsageError if one cannot be written."""
+        named = zip(RENDERS, destinations, strict=False)
+        self._files = {option: Exporter(option, file) for option, file in named if file is not None}
+        used = [option for option, file in self._files.items() if file.to_stdout]
+        if len(used) > 1:
+            raise UsageError(f"{' and '.join(used)} cannot share standard output")
+        self.console = stderr if used else stdout  # for the tables
+
+    def save(self, results: Results) -> None:
+        """Write what was measured so far as JSON, where that can be written anew."""
+        file = self._files.get("--export-json")
+        if file and file.whole and not file.to_stdout:
+            file.write(to_json(results))
+
+    def write(self, results: Results, labels: Mapping[str, str], closing: Sequence[Table | str]) -> None:
+        """Write all of them. Raises BenchError for those that were not written, once all others are."""
+        failures = []
+        for option, file in self._files.items():
+            try:
+                file.write(RENDERS[option](results, labels, closing))
+            except BenchError as error:
+                failures.append(str(error))
+        if failures:
+            raise BenchError("; ".join(failures))
+
+
 class ProgressReport:
     """Tells on standard error what runs now: with the time left on a terminal, as plain lines elsewhere."""
 
@@ -2697,7 +2989,7 @@ def show(renderables: Sequence[Table | str], *, console: Console) -> None:
         needed = sum((column.min_width or 0) + 2 for column in renderable.columns)
         width = console.width if console.is_terminal and needed <= console.width else WIDE
         text = io.StringIO()
-        Console(file=text, width=width, force_terminal=console.is_terminal).print(renderable)
+        Console(file=text, width=width, force_terminal=console.is_terminal, markup=False, emoji=False).print(renderable)
         lines = [line.rstrip() for line in text.getvalue().splitlines()]
         title = [f"{lines.pop(0)}\n"] if renderable.title else []
         print("\n".join(["", *title, *filter(None, lines), ""]), file=console.file)
@@ -2729,9 +3021,10 @@ def serve(
     served = parse_target(target, python=python)
     if served.url:
         raise UsageError(f"{target}: somebody else serves that")
+    served = fetch(served, say)
     status: int | str = "unknown"
     try:
-        with RunningServer(fetch(served, say), server, log=None) as running:
+        with RunningServer(served, server, log=None) as running:
             running.await_workers(deadline_s=math.inf)
             while running.child and not running.child.exit:
                 await_any([running.child], 3600)
@@ -2758,6 +3051,8 @@ def make_plan(
     server: Server,
 ) -> Plan:
     """Return the plan; duets by default where rounds can tell of them. Raises UsageError where they cannot be had."""
+    if server.asgi is not AsgiServer.UVICORN and server.http is not Http.AUTO:
+        raise UsageError(f"--http is uvicorn's: {server.asgi} has its own")
     possible = len(targets) > 1 and len(all_cores()) > 1 and not any(target.url for target in targets)
     if duet and not possible:
         raise UsageError(
@@ -2770,7 +3065,7 @@ def make_plan(
     return Plan(targets=targets, loads=loads, rounds=rounds, seed=seed, server=server, duet=chosen)
 
 
-def run_plan(plan: Plan, *, wrk: str | None, exporter: Exporter | None) -> tuple[Results, bool]:
+def run_plan(plan: Plan, *, wrk: str | None, save: Callable[[Results], None]) -> tuple[Results, bool]:
     """Return the results of the whole plan, and whether it was interrupted."""
     wrk_path = find_wrk(wrk)
     if plan.server.port:
@@ -2782,7 +3077,7 @@ def run_plan(plan: Plan, *, wrk: str | None, exporter: Exporter | None) -> tuple
         seed=plan.seed,
         settings=dataclasses.asdict(plan.server)
         | {"connections": list(dict.fromkeys(x.connections for x in plan.loads)), "threads": load.threads}
-        | {"workloads": [dataclasses.asdict(x) | {"body": x.body.decode("latin-1")} for x in workloads]}
+        | {"workloads": [dataclasses.asdict(x) | {"body": hashlib.sha256(x.body).hexdigest()} for x in workloads]}
         | {"duration_s": load.duration_s, "rounds": plan.rounds, "duet": plan.duet, "warm_up_s": WARM_UP_S},
         environment=environment(wrk_path),
         warnings=tuple(
@@ -2797,24 +3092,28 @@ def run_plan(plan: Plan, *, wrk: str | None, exporter: Exporter | None) -> tuple
         tempfile.TemporaryDirectory(prefix="micropie_bench-") as name,
         contextlib.closing(ProgressReport(planned_s(plan))) as progress,
     ):
-        return run_experiment(plan, results, actions_for(plan, wrk_path, Path(name), progress, exporter))
+        return run_experiment(plan, results, actions_for(plan, wrk_path, Path(name), progress, save))
 
 
 def finish(
     results: Results,
     labels: Mapping[str, str],
-    exporter: Exporter | None,
+    exports: Exports,
     *,
     closing: Sequence[Table | str],
     interrupted: bool = False,
+    verbose: bool = False,
 ) -> int:
-    """Print tables, notes and closing lines, write the export, and return the exit status."""
-    console = stderr if exporter and exporter.to_stdout else stdout
+    """Print tables, notes and closing lines, write the exports, and return the exit status."""
+    console = exports.console
     try:
-        if exporter:
-            exporter.write(to_json(results))
+        exports.write(results, labels, closing)
     finally:
+        if verbose:
+            show(verbose_reports(results, labels), console=console)
         show(result_tables(results, labels, markdown=not console.is_terminal), console=console)
+        if console.is_terminal and not console.is_dumb_terminal and console.width >= 60:
+            show(bars(results, labels, width=min(100, console.width)), console=console)
         show([*measurement_notes(results.measurements, labels), *closing], console=console)
     if interrupted:
         say(f"{results.warnings[-1]}: the results are those of the rounds before")
@@ -2824,19 +3123,78 @@ def finish(
 
 def run_and_report(
     plan: Plan,
+    exports: Exports,
     *,
     wrk: str | None,
-    export_json: str | None,
     closing: Callable[[Results, Mapping[str, str]], Sequence[Table | str]],
     verbose: bool = False,
+    gate: Gate | None = None,
 ) -> int:
     """Carry the plan out, print and export its results with these closing lines, and return the exit status."""
-    exporter = Exporter("--export-json", export_json) if export_json is not None else None
-    results, interrupted = run_plan(plan, wrk=wrk, exporter=exporter)
+    results, interrupted = run_plan(plan, wrk=wrk, save=exports.save)
+    results = dataclasses.replace(results, distributions=distribute(results.measurements))
     labels = {target.name: target.label for target in plan.targets}
-    if verbose:
-        show(verbose_reports(results, labels), console=stderr if exporter and exporter.to_stdout else stdout)
-    return finish(results, labels, exporter, closing=closing(results, labels), interrupted=interrupted)
+    decision, trips = gate.decide(results, labels) if gate else ([], False)
+    lines = [*closing(results, labels), *decision]
+    status = finish(results, labels, exports, closing=lines, interrupted=interrupted, verbose=verbose)
+    tell_github(to_markdown(results, labels, lines), decision)
+    return status or int(trips)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """When a slower target fails the run: beyond the margin, against a baseline's results or the reference."""
+
+    margin: float
+    baseline: Results | None
+
+    def decide(self, results: Results, labels: Mapping[str, str]) -> tuple[list[str], bool]:
+        """Return the decisions and whether it trips; it does if there is nothing to decide by."""
+        before = self.baseline.comparisons if self.baseline else None
+        changes = slowdowns(results.comparisons, before)
+        if not changes:
+            return ["gate failed: there is no interval to decide by for the same targets under the same load."], True
+        reference = labels[changes[0].load.reference]
+        against = f"in the baseline, each against {reference}," if self.baseline else reference
+        return judge(changes, labels, margin=self.margin, against=against)
+
+
+def make_gate(fail_if_slower: str | None, baseline: str | None, plan: Plan) -> Gate | None:
+    """Return the gate that is asked for, if any. Raises UsageError, BenchError."""
+    if fail_if_slower is None:
+        if baseline is not None:
+            raise UsageError("--baseline needs --fail-if-slower, such as 5%")
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)%", fail_if_slower.strip())
+    if not match:
+        raise UsageError(f"--fail-if-slower {fail_if_slower!r}: use a share such as 5%")
+    if plan.rounds < 2 or len(plan.targets) < 2:
+        raise UsageError("--fail-if-slower needs at least 2 rounds and 2 targets: it decides by an interval")
+    return Gate(margin=float(match[1]) / 100, baseline=read_results(baseline) if baseline is not None else None)
+
+
+def read_results(file: str) -> Results:
+    """Return the results in a file. Raises BenchError."""
+    try:
+        return from_json(Path(file).read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise BenchError(f"cannot read {file!r}: {getattr(error, 'strerror', None) or 'it is no text'}") from None
+    except BenchError as error:
+        raise BenchError(f"{file!r}: {error}") from None
+
+
+def tell_github(markdown: str, decision: Sequence[str]) -> None:
+    """In GitHub Actions, add the Markdown to the step's summary, and the gate's findings as annotations."""
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        try:
+            with open(summary, "a") as file:
+                file.write(markdown)
+        except OSError as error:
+            say(f"warning: GITHUB_STEP_SUMMARY not written: {error.strerror}")
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in decision:
+            kind = "error" if line.startswith("gate failed") else "notice"
+            say(f"::{kind} title=micropie_bench::" + line.replace("%", "%25"))
 
 
 @app.command()
@@ -2864,7 +3222,12 @@ def compare(
     port: PortOption = None,
     wrk: WrkOption = None,
     allow_remote: RemoteOption = False,
+    baseline: Annotated[str | None, typer.Option(metavar="RESULTS.json", help="What the gate compares with.")] = None,
+    fail_if_slower: Annotated[str | None, typer.Option(metavar="SHARE", help="Exit 1 beyond it, such as 5%.")] = None,
     export_json: JsonOption = None,
+    export_markdown: MarkdownOption = None,
+    export_csv: CsvOption = None,
+    export_github_benchmark: GithubOption = None,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print wrk's own reports too.")] = False,
 ) -> int:
     """Measure targets under the same load, and print the gist's tables and a verdict."""
@@ -2882,7 +3245,9 @@ def compare(
         server=Server(port=port, workers=workers, access_log=access_log, loop=loop, http=http, asgi=server),
     )
     check_remote(plan.targets, plan.loads, plan.rounds, allowed=allow_remote)
-    return run_and_report(plan, wrk=wrk, export_json=export_json, closing=conclude, verbose=verbose)
+    exports = Exports(export_json, export_markdown, export_csv, export_github_benchmark)
+    gate = make_gate(fail_if_slower, baseline, plan)
+    return run_and_report(plan, exports, wrk=wrk, closing=conclude, verbose=verbose, gate=gate)
 
 
 @app.command()
@@ -2921,7 +3286,7 @@ def calibrate(
         server=Server(workers=workers, access_log=access_log, loop=loop, http=http, asgi=server),
     )
     check_remote(plan.targets, plan.loads, plan.rounds, allowed=allow_remote)
-    return run_and_report(plan, wrk=wrk, export_json=export_json, closing=calibration)
+    return run_and_report(plan, Exports(export_json), wrk=wrk, closing=calibration)
 
 
 @app.command()
@@ -2946,7 +3311,7 @@ def reproduce(
         server=Server(),
     )
     closing = functools.partial(reproduction, markdown=not stdout.is_terminal)
-    return run_and_report(plan, wrk=wrk, export_json=export_json, closing=closing, verbose=verbose)
+    return run_and_report(plan, Exports(export_json), wrk=wrk, closing=closing, verbose=verbose)
 
 
 @app.command()
@@ -2973,29 +3338,17 @@ def doctor(
     return 0
 
 
-def verbose_reports(results: Results, labels: Mapping[str, str]) -> list[str]:
-    """Return wrk's own reports, target by target, under their names as the gist has them."""
-    return [
-        f"{label}\n\n" + "".join(m.report for m in results.measurements if m.target == name and m.method is Method.SOLO)
-        for name, label in labels.items()
-    ]
-
-
-def actions_for(plan: Plan, wrk: str, work_dir: Path, progress: ProgressReport, exporter: Exporter | None) -> Actions:
-    """Return the real actions: uvicorn, wrk, the export file and the progress report."""
+def actions_for(
+    plan: Plan, wrk: str, work_dir: Path, progress: ProgressReport, save: Callable[[Results], None]
+) -> Actions:
+    """Return the real actions: servers, wrk, the export file and the progress report."""
     run = functools.partial(run_load, wrk, work_dir=work_dir, tick=progress.tick)
     numbers = itertools.count()
     return Actions(
-        start=lambda target: (
-            ExternalServer(target, plan.server)
-            if target.url
-            else RunningServer(target, plan.server, log=work_dir / f"server-{next(numbers) % 2}.log")
-        ),
+        start=lambda target: RunningServer(target, plan.server, log=work_dir / f"server-{next(numbers) % 2}.log"),
         warm_up=lambda server, load: run([server], load, cut_s=WARM_UP_S),
         load=run,
-        save=lambda results: (
-            exporter.write(to_json(results)) if exporter and exporter.whole and not exporter.to_stdout else None
-        ),
+        save=save,
         tick=progress.tick,
         note=progress.note,
     )
@@ -3005,9 +3358,12 @@ def actions_for(plan: Plan, wrk: str, work_dir: Path, progress: ProgressReport, 
 def parse(
     file: Annotated[str, typer.Argument(help="A file with wrk's reports; '-' is standard input.")] = "-",
     export_json: JsonOption = None,
+    export_markdown: MarkdownOption = None,
+    export_csv: CsvOption = None,
+    export_github_benchmark: GithubOption = None,
 ) -> int:
     """Print the gist's tables from wrk's own text; a line before a report names its framework."""
-    exporter = Exporter("--export-json", export_json) if export_json is not None else None
+    exports = Exports(export_json, export_markdown, export_csv, export_github_benchmark)
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
@@ -3016,7 +3372,78 @@ def parse(
     measurements = parse_reports(text)
     labels = {m.target: m.target for m in measurements}
     results = new_results(seed=None, settings={}, environment={}, measurements=tuple(measurements))
-    return finish(results, labels, exporter, closing=[])
+    return finish(results, labels, exports, closing=[])
+
+
+SAME_LOAD = ("workloads", "threads", "duration_s", "workers", "access_log")
+
+
+def marked(results: Results, mark: str) -> Results:
+    """Return the results with that mark after each target's name and label."""
+
+    def names(item: Any) -> Any:
+        fields = ("name", "label", "target", "reference", "partner")
+        return dataclasses.replace(item, **{x: getattr(item, x) + mark for x in fields if getattr(item, x, None)})
+
+    return dataclasses.replace(
+        results,
+        targets=tuple(map(names, results.targets)),
+        measurements=tuple(map(names, results.measurements)),
+        comparisons=tuple(map(names, results.comparisons)),
+        distributions=tuple(map(names, results.distributions)),
+    )
+
+
+def labels_of(results: Results) -> dict[str, str]:
+    """Return what to show for each target, by name."""
+    told = {facts.name: facts.label or facts.name for facts in results.targets}
+    return told | {m.target: m.target for m in results.measurements if m.target not in told}
+
+
+def side_by_side(files: Sequence[str]) -> tuple[Results, list[str]]:
+    """Return the results of all files as one, and sentences: each one's conclusions, and what differs.
+
+    Raises UsageError if they were not made under the same load.
+    """
+    read = {file: read_results(file) for file in dict.fromkeys(files)}
+    first = next(iter(read.values()))
+    for file, results in read.items():
+        if other := [name for name in SAME_LOAD if results.settings.get(name) != first.settings.get(name)]:
+            raise UsageError(f"{file!r} and {files[0]!r} differ in {', '.join(other)}: show them one by one")
+    if len(read) == 1:
+        return first, conclude(first, labels_of(first))
+    parts = [marked(results, f" [{Path(file).stem}]") for file, results in read.items()]
+    sentences = [sentence for part in parts for sentence in conclude(part, labels_of(part))]
+    for name in sorted({name for part in parts for name in part.environment}):
+        found = {Path(file).stem: str(results.environment.get(name)) for file, results in read.items()}
+        if name not in ("executable", "wrk", "bundle") and len(set(found.values())) > 1:
+            told = "; ".join(f"{stem}: {value}" for stem, value in found.items())
+            sentences.append(f"They differ in {name.replace('_', ' ')}: {told}.")
+    whole = dataclasses.replace(
+        first,
+        targets=tuple(x for part in parts for x in part.targets),
+        measurements=tuple(x for part in parts for x in part.measurements),
+        comparisons=tuple(x for part in parts for x in part.comparisons),
+        distributions=tuple(x for part in parts for x in part.distributions),
+        warnings=tuple(x for part in parts for x in part.warnings),
+    )
+    return whole, sentences
+
+
+@app.command()
+def report(
+    files: Annotated[list[str], typer.Argument(metavar="RESULTS.json...", help="What --export-json wrote.")],
+    export_json: JsonOption = None,
+    export_markdown: MarkdownOption = None,
+    export_csv: CsvOption = None,
+    export_github_benchmark: GithubOption = None,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print wrk's own reports too.")] = False,
+) -> int:
+    """Show saved results again, in any format; several side by side."""
+    exports = Exports(export_json, export_markdown, export_csv, export_github_benchmark)
+    results, closing = side_by_side(files)
+    finish(results, labels_of(results), exports, closing=closing, verbose=verbose)
+    return 0
 
 
 @app.command(name="targets")

@@ -31,22 +31,17 @@ unpack_debian() {
     done >"$dir/packages"
 }
 
-# portable_wrk DIR ARCH: makes DIR/wrk, a directory in which `wrk` runs on any Linux of that architecture: wrk with its
-# loader, libraries, `packages` as above and each package's licence.
+# portable_wrk DIR ARCH [run]: makes DIR/wrk, a directory in which `wrk` runs on any Linux of that architecture: wrk with
+# its loader, libraries, `packages` as above and each package's licence. With `run`, fails if that wrk does not run.
+# A caller that tests its status switches `set -e` off in it, hence the returns.
 portable_wrk() {
     unpack_debian "$1" "$2" wrk with-dependencies || return 1
     rm -rf "$1/wrk"
     mkdir -p "$1/wrk/lib" "$1/wrk/licenses"
-    for directory in "$1"/root/lib/*-linux-gnu "$1"/root/usr/lib/*-linux-gnu; do
-        for library in ld-linux-\* libc.so.6 libm.so.6 libdl.so.2 libpthread.so.0 libgcc_s.so.1 libluajit-5.1.so.2 \
-            libssl.so.\* libcrypto.so.\*; do
-            for file in "$directory"/$library; do
-                [ ! -e "$file" ] || cp -L "$file" "$1/wrk/lib/"
-            done
-        done
+    for library in "$1"/root/lib/*-linux-gnu/*.so.* "$1"/root/usr/lib/*-linux-gnu/*.so.*; do
+        [ ! -f "$library" ] || cp -L "$library" "$1/wrk/lib/" || return 1
     done
-    cp "$1/root/usr/bin/wrk" "$1/wrk/lib/"
-    cp "$1/packages" "$1/wrk/"
+    cp "$1/root/usr/bin/wrk" "$1/wrk/lib/" && cp "$1/packages" "$1/wrk/" || return 1
     for copyright in "$1"/root/usr/share/doc/*/copyright; do
         package=${copyright%/*}
         cp -L "$copyright" "$1/wrk/licenses/${package##*/}"
@@ -59,5 +54,6 @@ portable_wrk() {
 lib=$(cd "$(dirname "$(readlink -f "$0")")/lib" && pwd)
 exec "$lib"/ld-linux-* --library-path "$lib" "$lib/wrk" "$@"
 WRK
-    chmod 755 "$1/wrk/wrk" "$1/wrk/lib/wrk" "$1"/wrk/lib/ld-linux-*
+    chmod 755 "$1/wrk/wrk" "$1/wrk/lib/wrk" "$1"/wrk/lib/ld-linux-* || return 1
+    [ ! "${3-}" ] || env -i PATH="$PATH" "$1/wrk/wrk" -v 2>/dev/null | grep -q '^wrk '
 }

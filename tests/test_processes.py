@@ -184,8 +184,13 @@ def test_a_wrk_that_hangs_is_given_up(start: Start, tmp_path: Path, monkeypatch:
 def test_a_server_that_dies_in_a_trial_ends_it_at_once(start: Start, tmp_path: Path) -> None:
     load = mb.Load(connections=4, threads=2, duration_s=20)
     begun = time.monotonic()
+
+    def kill() -> None:
+        with contextlib.suppress(psutil.NoSuchProcess):  # once it is gone
+            psutil.Process(server.child.pid).kill()  # type: ignore[union-attr]
+
     with start("faulty:good", workers=1) as server, pytest.raises(mb.BenchError, match="faulty:good died"):
-        mb.run_load("wrk", [server], load, work_dir=tmp_path, tick=lambda: os.kill(server.child.pid, signal.SIGKILL))  # type: ignore[union-attr]
+        mb.run_load("wrk", [server], load, work_dir=tmp_path, tick=kill)
     assert time.monotonic() - begun < 10
 
 
@@ -201,7 +206,7 @@ def test_a_daemon_that_left_its_tree_is_ended_too(tmp_path: Path) -> None:
             time.sleep(0.02)
         tree = child.processes()
         child.stop()
-    assert len(tree) >= 3
+    assert len(tree) >= 2, "the shell and the daemon"
     assert not [process for process in tree if process.is_running()]
 
 
