@@ -629,8 +629,8 @@ def _measurement(
 
 SOCKET_ERRORS = {
     "connect": "the server refused or dropped connections: fewer connections, or a larger backlog or ulimit -n",
-    "read": "the server closed or reset connections: it crashed or limits keep-alive; see its log",
-    "write": "the server closed connections before it had read the request; see its log",
+    "read": "the server closed or reset connections: it crashed or limits keep-alive",
+    "write": "the server closed connections before it had read the request",
     "timeout": "answers took over 2 s, wrk's limit: fewer connections, or a faster server",
 }
 
@@ -937,7 +937,7 @@ def slowdowns(comparisons: Sequence[Comparison], baseline: Sequence[Comparison] 
 
     now, before = told(comparisons), told(baseline) if baseline is not None else None
     changes: dict[tuple[object, ...], Change] = {}
-    for key, (c, log, error, degrees) in now.items():
+    for key, (c, log, error, degrees) in sorted(now.items(), key=lambda item: VERDICT_METRICS.index(item[0][-2:])):
         if before is not None:
             if key not in before:
                 continue
@@ -1225,13 +1225,11 @@ def conclude(results: Results, labels: Mapping[str, str]) -> list[str]:
             sentences.append(f"The responses{to} differ: {', '.join(f'{x} answers {y}' for x, y in told.items())}.")
         elif len(bodies) > 1:
             sentences.append(f"The responses{to} are of one kind and size, but their bodies differ.")
-    used: dict[str, set[str]] = {}
-    for facts in results.targets:
-        for package in {*SERVER_PACKAGES, *AsgiServer} & set(facts.versions):
-            used.setdefault(package, set()).add(facts.versions[package])
-    for package, versions in sorted(used.items()):
-        if len(versions) > 1:
-            sentences.append(f"They are served by different versions of {package}: {', '.join(sorted(versions))}.")
+    for package in (*SERVER_PACKAGES, *list(AsgiServer)[1:]):
+        versions = {labels[x.name]: x.versions.get(package, "none") for x in results.targets if x.versions}
+        if len(set(versions.values())) > 1:
+            told_of = ", ".join(f"{label} {version}" for label, version in versions.items())
+            sentences.append(f"They are served by different versions of {package}: {told_of}.")
     if answers:
         everything = [(label, response) for given in answers.values() for label, response in given.items()]
         closing = dict.fromkeys(label for label, answer in everything if answer.header("connection").lower() == "close")
@@ -1284,7 +1282,7 @@ def reproduction(results: Results, labels: Mapping[str, str], *, markdown: bool)
             published = PUBLISHED_BYTES[facts.name]
             same = "as published: the same stack" if response.size == published else f"not {published}: another stack"
             sentences.append(f"{labels[facts.name]} answers {response.size} bytes, {same}.")
-    return [*shown, *sentences]
+    return [*shown, *conclude(results, labels), *sentences]
 
 
 def to_json(results: Results) -> str:
@@ -1331,8 +1329,8 @@ def from_json(text: str) -> Results:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise BenchError(f"no results of this tool: {where}: {first['msg']}") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BenchError(f"no results of this tool: {type(error).__name__} {error}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise BenchError(f"no results of this tool, or not all of them: {type(error).__name__} {error}") from None
 
 
 def to_csv(results: Results) -> str:
@@ -1436,11 +1434,12 @@ def judge(
         trips = trips or slower
         c = change.load
         interval = f"{100 * c.confidence:.4g}% CI {change.low - 1:+.1%} to {change.high - 1:+.1%}"
+        open_ = "" if slower or change.high <= 1 + margin else " It could be: more rounds would tell."
         by = f"{METRIC_NAMES[c.metric]}, {c.method}"
         told.append(
-            f"gate {'failed' if slower else 'passed'}: {labels[change.target]} at {describe_load(c)} is slower than "
-            f"{against} by {change.slowdown - 1:+.1%} ({interval}; {by}), {'' if slower else 'not '}by more than "
-            f"{100 * margin:.4g}% with confidence."
+            f"gate {'failed' if slower else 'passed'}: {labels[change.target]} at {describe_load(c)} takes "
+            f"{change.slowdown - 1:+.1%} against {against} ({interval}; {by}): {'' if slower else 'not '}slower by "
+            f"more than {100 * margin:.4g}% with confidence.{open_}"
         )
     return told, trips
 
@@ -1854,7 +1853,9 @@ def fetch(target: Target, note: Callable[[str], None]) -> Target:
             if done.returncode:
                 lines = [line for line in done.stderr.splitlines() if line.startswith(("ERROR", sys.executable))]
                 words = (lines or done.stderr.splitlines() or [NO_REASON])[-1].removeprefix("ERROR: ")
-                raise BenchError(f"{target.spec} is not in the cache, and pip cannot fetch it: {words}")
+                raise BenchError(
+                    f"{target.spec} is not in the cache, and pip cannot fetch it (is the index reachable?): {words}"
+                )
             (part / "apps.py").write_bytes(apps)
             part.rename(directory)
     return dataclasses.replace(target, package_dir=directory, app_dir=directory)
@@ -1886,7 +1887,10 @@ def server_argv(target: Target, server: Server, port: int) -> list[str]:
         host = f"[{server.host}]" if ":" in server.host else server.host
         options = ["--bind", f"{host}:{port}", *workers, *(["--access-logfile", "-"] if server.access_log else [])]
         options += ["--worker-class", "asyncio" if server.loop is Loop.AUTO else server.loop]
-    return [*python, server.asgi, *options, target.app]
+    app = target.app
+    if server.asgi is AsgiServer.HYPERCORN and target.app_dir in (APPS, target.package_dir):
+        app = re.sub(r":(\w+)$", r':__getattr__("\1")', app)  # it evaluates the attribute among those that are there
+    return [*python, server.asgi, *options, app]
 
 
 def server_env(target: Target) -> dict[str, str]:
@@ -2034,7 +2038,7 @@ class RunningServer:
                     f"its last words: {last_words(self.log_text())}"
                 )
         ended = self.child.exit
-        if ended and ended.left and not ended.code:
+        if self.target.command and ended and ended.left and not ended.code:
             raise BenchError(
                 f"{self.target.name}: the command ended and left {ended.left} processes behind, a daemon: "
                 "have it stay in the foreground"
@@ -2587,7 +2591,7 @@ def measure_launch(launch: Launch, actions: Actions) -> Iterator[TargetFacts | M
                     if not 200 <= response.status <= 299:
                         words = last_words(server.log_text()) if response.status >= 500 else NO_REASON
                         why = "" if words == NO_REASON else f"; its last words: {words}"
-                        what = f"{workload.method} {workload.path}"
+                        what = f"{workload.method} /{server.url(workload.path).split('/', 3)[3]}"
                         raise BenchError(f"{target.name} answers {response.status} to {what}{why}")
             known = dict(sorted(responses.items(), key=lambda item: [*WORKLOADS, item[0]].index(item[0])))
             yield facts_of(target, servers.get(target.name), known)
@@ -2638,7 +2642,7 @@ def run_experiment(plan: Plan, results: Results, actions: Actions) -> tuple[Resu
 # --- 8. command line ----------------------------------------------------------------------------------------------
 
 app = typer.Typer(
-    help=(__doc__ or "").splitlines()[0],
+    help=(__doc__ or "micropie_bench").splitlines()[0],  # python -OO has no docstrings
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -2850,7 +2854,9 @@ def parse_loads(
     """Return each workload at each of the comma-separated connection counts. Raises UsageError."""
     counts = [part.strip() for part in connections.split(",")]
     if not all(re.fullmatch(r"\d{1,6}", part) and int(part) > 0 for part in counts) or len(set(counts)) < len(counts):
-        raise UsageError(f"--connections {connections!r}: use different whole numbers above 0, such as 100,200")
+        raise UsageError(
+            f"--connections {connections!r}: use different whole numbers from 1 to 999999, such as 100,200"
+        )
     if short := [part for part in counts if int(part) < threads]:
         raise UsageError(f"--connections {short[0]} is below --threads {threads}: wrk needs one for each thread")
     return tuple(
@@ -2866,14 +2872,14 @@ class Exporter:
     def __init__(self, option: str, destination: str) -> None:
         """Raises UsageError at once if the file cannot be written: no result may be lost to a typing error."""
         self.to_stdout = destination in ("-", "/dev/stdout")
-        self._path = Path(destination)
+        self.path = Path(destination)
         try:
-            self.whole = not self._path.exists() or self._path.is_file()  # else a device or pipe: nothing to replace
+            self.whole = not self.path.exists() or self.path.is_file()  # else a device or pipe: nothing to replace
             if self.whole and not self.to_stdout:
-                self._path = self._path.resolve()
-                tempfile.TemporaryFile(dir=self._path.parent).close()
-            if not self.to_stdout and (self._path.is_file() or self._path.is_dir()):
-                self._path.open("a").close()
+                self.path = self.path.resolve()
+                tempfile.TemporaryFile(dir=self.path.parent).close()
+            if not self.to_stdout and (self.path.is_file() or self.path.is_dir()):
+                self.path.open("a").close()
         except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
             raise UsageError(f"{option} {destination!r}: {getattr(error, 'strerror', None) or error}") from None
 
@@ -2882,17 +2888,17 @@ class Exporter:
         if self.to_stdout:
             print(text, end="", flush=True)  # noqa: T201  # not through rich: not a character may change
             return
-        part = self._path.with_name(f".micropie_bench-{os.getpid()}.part") if self.whole else self._path
+        part = self.path.with_name(f".micropie_bench-{os.getpid()}.part") if self.whole else self.path
         try:
             try:
                 part.write_text(text)
                 if self.whole:
-                    part.replace(self._path)
+                    part.replace(self.path)
             finally:
                 if self.whole:
                     part.unlink(missing_ok=True)
         except OSError as error:
-            raise BenchError(f"not written: {self._path}: {error.strerror}") from None
+            raise BenchError(f"not written: {self.path}: {error.strerror}") from None
 
 
 Render = Callable[[Results, Mapping[str, str], Sequence[Table | str]], str]
@@ -2914,6 +2920,9 @@ class Exports:
         used = [option for option, file in self._files.items() if file.to_stdout]
         if len(used) > 1:
             raise UsageError(f"{' and '.join(used)} cannot share standard output")
+        whole = [file.path for file in self._files.values() if file.whole and not file.to_stdout]
+        if len(set(whole)) < len(whole):
+            raise UsageError(f"two exports go to one file: {max(whole, key=whole.count)}")
         self.console = stderr if used else stdout  # for the tables
 
     def save(self, results: Results) -> None:
@@ -3155,7 +3164,7 @@ class Gate:
         if not changes:
             return ["gate failed: there is no interval to decide by for the same targets under the same load."], True
         reference = labels[changes[0].load.reference]
-        against = f"in the baseline, each against {reference}," if self.baseline else reference
+        against = f"the baseline, each relative to {reference}" if self.baseline else reference
         return judge(changes, labels, margin=self.margin, against=against)
 
 
@@ -3170,7 +3179,15 @@ def make_gate(fail_if_slower: str | None, baseline: str | None, plan: Plan) -> G
         raise UsageError(f"--fail-if-slower {fail_if_slower!r}: use a share such as 5%")
     if plan.rounds < 2 or len(plan.targets) < 2:
         raise UsageError("--fail-if-slower needs at least 2 rounds and 2 targets: it decides by an interval")
-    return Gate(margin=float(match[1]) / 100, baseline=read_results(baseline) if baseline is not None else None)
+    before = read_results(baseline) if baseline is not None else None
+    if before:
+        reference, *others = [target.name for target in plan.targets]
+        wanted = {(x, reference, load.workload.name, load.connections) for x in others for load in plan.loads}
+        there = {(c.target, c.reference, *load_key(c)) for c in before.comparisons if c.ci_low}
+        if not wanted & there:
+            told = "; ".join(f"{x} against {y}, {n} connections, {w}" for x, y, w, n in sorted(there)) or "none"
+            raise UsageError(f"--baseline {baseline!r} has no interval for what is compared here; it has: {told}")
+    return Gate(margin=float(match[1]) / 100, baseline=before)
 
 
 def read_results(file: str) -> Results:

@@ -51,7 +51,7 @@ portable_wrk() {
     done
     cat >"$1/wrk/wrk" <<'WRK'
 #!/bin/sh
-lib=$(cd "$(dirname "$(readlink -f "$0")")/lib" && pwd)
+lib=${0%/*}/lib  # with no other program's help
 exec "$lib"/ld-linux-* --library-path "$lib" "$lib/wrk" "$@"
 WRK
     chmod 755 "$1/wrk/wrk" "$1/wrk/lib/wrk" "$1"/wrk/lib/ld-linux-* || return 1

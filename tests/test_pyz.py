@@ -53,10 +53,10 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def env(tmp_path: Path, home: Path) -> dict[str, str]:
-    """Return a whole environment: a PATH with python3 and what a shell script needs, and no wrk."""
+    """Return a whole environment: a PATH with python3, env and sh alone."""
     tools = tmp_path / "bin"
     tools.mkdir()
-    for name in ("env", "sh", "dirname", "readlink"):
+    for name in ("env", "sh"):
         (tools / name).symlink_to(shutil.which(name) or "")
     (tools / "python3").symlink_to(getattr(sys, "_base_executable", sys.executable))
     (tmp_path / "tmp").mkdir()
@@ -221,6 +221,10 @@ def test_wrk_is_the_named_one_then_the_one_on_path_then_the_bundled(
     assert "named" in next(
         line for line in run("doctor", "--wrk", str(tmp_path / "mine")).stdout.splitlines() if "wrk" in line
     )
+
+
+def test_it_runs_without_docstrings(run: Run) -> None:
+    assert run("targets", PYTHONOPTIMIZE="2").returncode == 0
 
 
 def test_a_python_that_is_not_inside_is_told_what_is(pyz: Path, tmp_path: Path, env: dict[str, str]) -> None:

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent
 SHORT = ("--quick", "-c", "8", "-t", "2", "-w", "2")
 
 
-def results(tool: Tool, *args: str, cwd: Path = ROOT / "tests/targets", **env: str) -> dict[str, Any]:
+def results(tool: Tool, *args: str, cwd: Path = ROOT / "tests/targets", **env: Any) -> dict[str, Any]:
     done = tool.run("compare", *args, "--export-json", "-", cwd=cwd, **env)
     assert done.returncode == 0, done.stderr
     data: dict[str, Any] = json.loads(done.stdout)
@@ -125,6 +125,15 @@ def test_a_version_is_fetched_once_and_then_needs_no_network(tool: Tool, tmp_pat
     assert data["targets"][0]["versions"]["starlette"] == "0.45.3"
     assert data["targets"][0]["versions"]["uvicorn"] == mb.package_versions(["uvicorn"])["uvicorn"]
     assert all(m["valid"] for m in results(tool, "starlette@0.45.3", *SHORT, **offline)["measurements"])
+
+
+@pytest.mark.parametrize("server", ["granian", "hypercorn"])
+def test_other_servers_serve_a_release_and_its_versions_are_told(server: str, tool: Tool, tmp_path: Path) -> None:
+    args = ("starlette@0.45.3", *SHORT, "--server", server, "--workload", "json")
+    data = results(tool, *args, XDG_CACHE_HOME=str(tmp_path))
+    (m,) = data["measurements"]
+    assert (m["valid"], m["workload"]) == (True, "json")
+    assert server in data["targets"][0]["versions"]
 
 
 def test_two_that_fetch_at_once_do_it_once(tmp_path: Path) -> None:
