@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -149,7 +148,7 @@ def test_serve_runs_four_workers_of_this_python(pyz: Path, env: dict[str, str], 
                     assert time.monotonic() < deadline
                     time.sleep(0.1)
         finally:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             process.communicate(timeout=20)
     assert process.returncode == 0
 
