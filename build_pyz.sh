@@ -221,7 +221,7 @@ def zipped(files, method=zipfile.ZIP_DEFLATED, start=b""):
         for name, (content, mode) in files.items():
             info = zipfile.ZipInfo(name, TIME)
             info.external_attr, info.compress_type, info.create_system = mode << 16, method, 3
-            archive.writestr(info, content, compresslevel=9)
+            archive.writestr(info, content, compresslevel=6)
     return buffer.getvalue()
 
 
