@@ -1225,7 +1225,8 @@ def conclude(results: Results, labels: Mapping[str, str]) -> list[str]:
             sentences.append(f"The responses{to} differ: {', '.join(f'{x} answers {y}' for x, y in told.items())}.")
         elif len(bodies) > 1:
             sentences.append(f"The responses{to} are of one kind and size, but their bodies differ.")
-    for package in (*SERVER_PACKAGES, *list(AsgiServer)[1:]):
+    asgi = results.settings.get("asgi", AsgiServer.UVICORN)
+    for package in SERVER_PACKAGES if asgi == AsgiServer.UVICORN else (asgi, "uvloop"):
         versions = {labels[x.name]: x.versions.get(package, "none") for x in results.targets if x.versions}
         if len(set(versions.values())) > 1:
             told_of = ", ".join(f"{label} {version}" for label, version in versions.items())

@@ -267,3 +267,13 @@ def test_bars_are_in_proportion_and_show_their_intervals() -> None:
     assert more.count("█") / base.count("█") == pytest.approx(89.5 / 98.4, abs=0.03)
     assert 1 <= base.count("▒") <= 4
     assert mb.bars(mb.new_results(seed=1, settings={}, environment={}), LABELS, width=60) == []
+
+
+def test_what_serves_the_targets_is_told_where_it_differs() -> None:
+    whole = results(RATES, warnings=())
+    base, more = whole.targets
+    have = {"uvicorn": "1", "uvloop": "2"}
+    mixed = (dataclasses.replace(base, versions=have), dataclasses.replace(more, versions={"uvicorn": "1"}))
+    told = mb.conclude(dataclasses.replace(whole, targets=mixed), LABELS)
+    assert "They are served by different versions of uvloop: Base 2, More none." in told
+    assert not [line for line in told if "of uvicorn" in line]
