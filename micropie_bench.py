@@ -60,8 +60,9 @@ __version__ = "0.1.0"
 
 SCHEMA = "micropie-bench/1"
 ROOT = Path(__file__).resolve().parent
-BUNDLE = ROOT / "bundle.json"  # there if this runs from micropie_bench.pyz, unpacked
-APPS = ROOT / "apps" if BUNDLE.exists() else ROOT  # where apps.py lies, with no package beside it
+BUNDLE = ROOT / "bundle.json"
+BUNDLED = BUNDLE.exists()  # if this runs from micropie_bench.pyz, unpacked
+APPS = ROOT / "apps" if BUNDLED else ROOT  # where apps.py lies, with no package beside it
 
 # --- 1. domain model ----------------------------------------------------------------------------------------------
 
@@ -865,6 +866,12 @@ def load_keys(measurements: Sequence[Measurement]) -> list[tuple[str, int]]:
     return sorted({load_key(m) for m in measurements}, key=lambda key: (order.index(key[0]), key[1]))
 
 
+def solo_rates(measurements: Sequence[Measurement], name: str, key: tuple[str, int]) -> list[float]:
+    """Return the throughputs of a target's valid solo trials under one load, in requests/s."""
+    made = (m for m in measurements if (m.target, m.method, load_key(m)) == (name, Method.SOLO, key))
+    return [m.wrk.requests_per_s for m in made if m.valid and m.wrk]
+
+
 def compare_all(measurements: Sequence[Measurement], names: Sequence[str]) -> tuple[Comparison, ...]:
     """Return all comparisons against the first name, by load, target, method and metric.
 
@@ -954,13 +961,10 @@ def slowdowns(comparisons: Sequence[Comparison], baseline: Sequence[Comparison] 
     return list(changes.values())
 
 
-def knee(measurements: Sequence[Measurement]) -> int | None:
-    """Return the fewest connections with 95% of the most throughput; None for less than three counts of one target."""
-    rates: dict[int, list[float]] = {}
-    for m in measurements:
-        if m.valid and m.wrk and m.method is Method.SOLO:
-            rates.setdefault(m.connections, []).append(m.wrk.requests_per_s)
-    means = {connections: statistics.fmean(rates[connections]) for connections in sorted(rates)}
+def knee(measurements: Sequence[Measurement], name: str, workload: str) -> int | None:
+    """Return the fewest connections with 95% of a target's most throughput; None for less than three counts."""
+    rates = {key: solo_rates(measurements, name, key) for key in load_keys(measurements) if key[0] == workload}
+    means = {connections: statistics.fmean(found) for (_, connections), found in rates.items() if found}
     return next(n for n in means if means[n] >= 0.95 * max(means.values())) if len(means) > 2 else None
 
 
@@ -1015,15 +1019,21 @@ def format_latency(seconds: float) -> str:
     return f"{seconds * 1e3:.2f}ms" if seconds >= 0.85e-3 else f"{seconds * 1e6:.2f}us"
 
 
-def describe_load(of: Measurement | Comparison) -> str:
+def describe_load(workload: str, connections: int) -> str:
     """Return the load in words; the gist's own request goes without saying."""
-    return f"{of.connections} connections" + ("" if of.workload == "hello" else f", {of.workload}")
+    return f"{connections} connections" + ("" if workload == "hello" else f", {workload}")
+
+
+def load_title(key: tuple[str, int]) -> str:
+    """Return a load's heading, as the gist has it."""
+    return describe_load(*key).replace(" connections", " Connections", 1)
 
 
 def measurement_notes(measurements: Sequence[Measurement], labels: Mapping[str, str]) -> list[str]:
     """Return a line for each void measurement, with its reason; then one for each oddity, at its worst, by rounds."""
     lines = [
-        f"{labels.get(m.target, m.target)}, {describe_load(m)}, round {m.round} ({m.method}): void, {m.invalid_reason}"
+        f"{labels.get(m.target, m.target)}, {describe_load(*load_key(m))}, round {m.round} ({m.method}): "
+        f"void, {m.invalid_reason}"
         for m in measurements
         if not m.valid
     ]
@@ -1091,7 +1101,7 @@ def result_tables(results: Results, labels: Mapping[str, str], *, markdown: bool
     """
     tables = []
     for key in load_keys(results.measurements):
-        title = f"{key[1]} Connections" + ("" if key[0] == "hello" else f", {key[0]}")
+        title = load_title(key)
         gist = _table(title, GIST_COLUMNS, markdown=markdown)
         details = _table(f"{title}, details", DETAIL_COLUMNS, markdown=markdown)
         for name, label in labels.items():
@@ -1119,15 +1129,14 @@ def bars(results: Results, labels: Mapping[str, str], *, width: int) -> list[str
     for key in load_keys(results.measurements):
         found = {}
         for name, label in labels.items():
-            made = [m for m in results.measurements if (m.target, m.method, load_key(m)) == (name, Method.SOLO, key)]
-            rates = [m.wrk.requests_per_s for m in made if m.valid and m.wrk]
+            rates = solo_rates(results.measurements, name, key)
             half = half_width(rates, 0.95) if len(rates) > 1 else 0.0
             if rates:
                 found[label] = (max(0.0, statistics.fmean(rates) - half), statistics.fmean(rates) + half)
         if len(found) > 1:
             room = max(map(len, found))
             cell = max(high for _, high in found.values()) / (width - room - 1)
-            lines += ["", f"{key[1]} Connections{'' if key[0] == 'hello' else f', {key[0]}'}, Requests/Sec"]
+            lines += ["", f"{load_title(key)}, Requests/Sec"]
             for label, (low, high) in found.items():
                 solid = round(low / cell)
                 lines.append(f"{label:<{room}} " + "█" * solid + "▒" * (round(high / cell) - solid))
@@ -1158,7 +1167,7 @@ def headline(comparisons: Sequence[Comparison], labels: Mapping[str, str]) -> st
     if c.metric is Metric.CPU:
         ratio = 1 / ratio
         low, high = (1 / high, 1 / low) if low and high else (None, None)
-    target, reference, at = labels[c.target], labels[c.reference], f"at {describe_load(c)}"
+    target, reference, at = labels[c.target], labels[c.reference], f"at {describe_load(*load_key(c))}"
     by = METRIC_NAMES[c.metric]
     if not low or not high:
         return f"{target} is {ratio:.3f}x {reference} {at} by {by}; {c.reason}, and launches differ by 5 to 20%."
@@ -1184,7 +1193,7 @@ def calibration(results: Results, _labels: Mapping[str, str]) -> list[str]:
             continue
         half = math.log(c.ci_high / c.ci_low) / 2
         stdev = half * math.sqrt(c.rounds) / student_t(c.confidence, c.rounds - 1)
-        what = f"{METRIC_NAMES[c.metric]} ({c.method}, {describe_load(c)})"
+        what = f"{METRIC_NAMES[c.metric]} ({c.method}, {describe_load(*load_key(c))})"
         wished = next(step for step in (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, half / 2) if step < half)
         rounds = rounds_needed(stdev, math.log1p(wished))
         more = f"; for {wished:.1%} use -r {rounds}" if rounds else ""
@@ -1203,12 +1212,11 @@ def conclude(results: Results, labels: Mapping[str, str]) -> list[str]:
     for group in groups.values():
         reasons = [c.reason for c in group if c.reason]
         why = (reasons or ["no valid rounds"])[0]
-        none = f"{labels[group[0].target]} at {describe_load(group[0])}: no verdict, {why}."
+        none = f"{labels[group[0].target]} at {describe_load(*load_key(group[0]))}: no verdict, {why}."
         sentences.append(headline(group, labels) or none)
     for workload in dict.fromkeys(workload for workload, _ in load_keys(results.measurements)):
         for name, label in labels.items():
-            these = [m for m in results.measurements if (m.target, m.workload) == (name, workload)]
-            if found := knee(these):
+            if found := knee(results.measurements, name, workload):
                 on = "" if workload == "hello" else f" on {workload}"
                 sentences.append(
                     f"{label}{on}: throughput grows up to {found} connections (95% of its most); beyond, latency does."
@@ -1286,26 +1294,32 @@ def reproduction(results: Results, labels: Mapping[str, str], *, markdown: bool)
     return [*shown, *conclude(results, labels), *sentences]
 
 
-def to_json(results: Results) -> str:
-    """Return the results file's text: schema micropie-bench/1, SI units, histograms left out."""
+def measurement_rows(results: Results) -> list[dict[str, Any]]:
+    """Return the measurements as the results file has them, histograms left out."""
 
     def plain(latency: Latency | None) -> dict[str, Any] | None:
         return {f.name: getattr(latency, f.name) for f in dataclasses.fields(Latency)[:-1]} if latency else None
 
-    bare = dataclasses.asdict(dataclasses.replace(results, measurements=()))
-    data: dict[str, Any] = {"schema": SCHEMA, "version": __version__, **bare}
-    for facts in data["targets"]:
-        for response in facts["responses"].values():
-            response["bytes"] = response.pop("size")
-        facts["response"] = next(iter(facts["responses"].values()), None)
-    data["measurements"] = measurements = []
+    rows = []
     for order, m in enumerate(results.measurements, start=1):
         own = {f.name: getattr(m, f.name) for f in dataclasses.fields(m) if f.name not in ("wrk", "use")}
         wrk = {f.name: getattr(m.wrk, f.name, None) for f in dataclasses.fields(WrkResult)}
         wrk |= {name: plain(wrk[name]) for name in ("latency", "latency_uncorrected")}
         wrk["errors"] = dataclasses.asdict(m.wrk.errors) if m.wrk else None
         use = {f.name: getattr(m.use, f.name, None) for f in dataclasses.fields(ServerUse)}
-        measurements.append({**own, **wrk, **use, "order": order, "valid": m.valid})
+        rows.append({**own, **wrk, **use, "order": order, "valid": m.valid})
+    return rows
+
+
+def to_json(results: Results) -> str:
+    """Return the results file's text: schema micropie-bench/1, SI units."""
+    bare = dataclasses.asdict(dataclasses.replace(results, measurements=()))
+    data: dict[str, Any] = {"schema": SCHEMA, "version": __version__, **bare}
+    for facts in data["targets"]:
+        for response in facts["responses"].values():
+            response["bytes"] = response.pop("size")
+        facts["response"] = next(iter(facts["responses"].values()), None)
+    data["measurements"] = measurement_rows(results)
     return json.dumps(data, indent=2) + "\n"
 
 
@@ -1337,7 +1351,7 @@ def from_json(text: str) -> Results:
 def to_csv(results: Results) -> str:
     """Return a row for each measurement, with the names of the results file, inner ones joined by an underscore."""
     rows = []
-    for m in json.loads(to_json(results))["measurements"]:
+    for m in measurement_rows(results):
         row: dict[str, Any] = {}
         for name, value in m.items():
             inner = value if isinstance(value, dict) else None
@@ -1354,6 +1368,15 @@ def to_csv(results: Results) -> str:
     return text.getvalue()
 
 
+def table_lines(table: Table, *, width: int, terminal: bool) -> tuple[str, list[str]]:
+    """Return the table's title, empty if it has none, and its lines, without padding at their ends."""
+    text = io.StringIO()
+    Console(file=text, width=width, force_terminal=terminal, markup=False, emoji=False).print(table)
+    lines = [line.rstrip() for line in text.getvalue().splitlines()]
+    title = lines.pop(0) if table.title else ""
+    return title, list(filter(None, lines))
+
+
 def as_text(renderables: Sequence[Table | str]) -> str:
     """Return tables as Markdown, without padding at line ends, and lines, of which a paragraph is made."""
     parts = []
@@ -1361,11 +1384,8 @@ def as_text(renderables: Sequence[Table | str]) -> str:
         if isinstance(renderable, str):
             parts.append(renderable + "\n")
             continue
-        text = io.StringIO()
-        Console(file=text, width=WIDE, markup=False, emoji=False).print(renderable)
-        lines = [line.rstrip() for line in text.getvalue().splitlines()]
-        title = [f"### {lines.pop(0)}", ""] if renderable.title else []
-        parts.append("\n".join([*title, *filter(None, lines), ""]))
+        title, lines = table_lines(renderable, width=WIDE, terminal=False)
+        parts.append("\n".join([*([f"### {title}", ""] if title else []), *lines, ""]))
     return "\n".join(parts)
 
 
@@ -1412,12 +1432,11 @@ def to_github_benchmark(results: Results, labels: Mapping[str, str]) -> str:
     entries = []
     for key in load_keys(results.measurements):
         for name, label in labels.items():
-            made = [m for m in results.measurements if (m.target, m.method, load_key(m)) == (name, Method.SOLO, key)]
-            rates = [m.wrk.requests_per_s for m in made if m.valid and m.wrk]
+            rates = solo_rates(results.measurements, name, key)
             if rates:
                 spread = {"range": f"± {half_width(rates, 0.95):.2f}"} if len(rates) > 1 else {}
                 extra = f"{len(rates)} rounds; {results.command}"
-                entry = {"name": f"{label}, {describe_load(made[0])}", "unit": "requests/s"}
+                entry = {"name": f"{label}, {describe_load(*key)}", "unit": "requests/s"}
                 entries.append({**entry, "value": round(statistics.fmean(rates), 2), **spread, "extra": extra})
     return json.dumps(entries, indent=2, ensure_ascii=False) + "\n"
 
@@ -1438,7 +1457,7 @@ def judge(
         open_ = "" if slower or change.high <= 1 + margin else " It could be: more rounds would tell."
         by = f"{METRIC_NAMES[c.metric]}, {c.method}"
         told.append(
-            f"gate {'failed' if slower else 'passed'}: {labels[change.target]} at {describe_load(c)} takes "
+            f"gate {'failed' if slower else 'passed'}: {labels[change.target]} at {describe_load(*load_key(c))} takes "
             f"{change.slowdown - 1:+.1%} against {against} ({interval}; {by}): {'' if slower else 'not '}slower by "
             f"more than {100 * margin:.4g}% with confidence.{open_}"
         )
@@ -1832,9 +1851,7 @@ def user_cache() -> Path:
 def fetch(target: Target, note: Callable[[str], None]) -> Target:
     """Return the target with its `package_dir`: pip puts the requirements there, once for this Python and user.
 
-    `note` is told if that has to be done.
-
-    Raises BenchError if pip cannot have them.
+    `note` is told if that has to be done. Raises BenchError if pip cannot have them.
     """
     if not target.requirements or target.package_dir:
         return target
@@ -1849,7 +1866,7 @@ def fetch(target: Target, note: Callable[[str], None]) -> Target:
             shutil.rmtree(part, ignore_errors=True)
             pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
             pip += ["--root-user-action=ignore", "--target", str(part), *target.requirements]
-            env = os.environ | ({"PYTHONPATH": str(ROOT)} if BUNDLE.exists() else {})
+            env = os.environ | ({"PYTHONPATH": str(ROOT)} if BUNDLED else {})
             done = subprocess.run(pip, env=env, capture_output=True, stdin=subprocess.DEVNULL, text=True, check=False)
             if done.returncode:
                 lines = [line for line in done.stderr.splitlines() if line.startswith(("ERROR", sys.executable))]
@@ -1909,7 +1926,7 @@ def server_env(target: Target) -> dict[str, str]:
     }
     if target.package_dir:
         env["PYTHONPATH"] = str(target.package_dir)
-    elif BUNDLE.exists() and not target.python:
+    elif BUNDLED and not target.python:
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH")]))
     return env
 
@@ -2096,7 +2113,7 @@ def find_wrk(wanted: str | None) -> str:
 
     Raises BenchError with how to get it.
     """
-    own = str(ROOT / "wrk") if BUNDLE.exists() else sysconfig.get_path("scripts")
+    own = str(ROOT / "wrk") if BUNDLED else sysconfig.get_path("scripts")
     found = shutil.which(wanted) if wanted else shutil.which("wrk") or shutil.which("wrk", path=own)
     if not found:
         raise BenchError(f"wrk not found{f' at {wanted}' if wanted else ' on PATH'}. {WRK_HELP}")
@@ -2415,16 +2432,23 @@ def examine_wrk(wanted: str | None) -> Finding:
     return Finding(check="wrk", state=state, found=found, why="it makes the load", remedy=WRK_HELP)
 
 
+@functools.cache  # a launch of another Python, at each launch of its server otherwise
+def versions_in(python: str) -> Mapping[str, str]:
+    """Return the versions of all distributions in another Python, by name in lower case; none if it does not tell."""
+    code = "import importlib.metadata as m, json\n"
+    code += "print(json.dumps({d.name.lower(): d.version for d in m.distributions()}))"
+    with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
+        out = subprocess.run([python, "-I", "-c", code], capture_output=True, timeout=20, check=False).stdout
+        there: dict[str, str] = json.loads(out)
+        return there
+    return {}
+
+
 def package_versions(names: Sequence[str], *, directory: Path | None = None, python: str = "") -> dict[str, str]:
     """Return the version of each distribution that is there: in the directory, or else in this or another Python."""
     if python:
-        code = "import importlib.metadata as m, json\n"
-        code += "print(json.dumps({d.name.lower(): d.version for d in m.distributions()}))"
-        with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
-            out = subprocess.run([python, "-I", "-c", code], capture_output=True, timeout=20, check=False).stdout
-            there: dict[str, str] = json.loads(out)
-            return {name: there[name] for name in names if name in there}
-        return {}
+        there = versions_in(python)
+        return {name: there[name] for name in names if name in there}
     import importlib.metadata
 
     path = [str(directory)] if directory else sys.path
@@ -2438,7 +2462,7 @@ def environment(wrk: str) -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "executable": sys.executable,
-        "bundle": json.loads(BUNDLE.read_text())["build"] if BUNDLE.exists() else None,
+        "bundle": json.loads(BUNDLE.read_text())["build"] if BUNDLED else None,
         "implementation": platform.python_implementation(),
         "platform": platform.platform(),
         "kernel": platform.release(),
@@ -2513,6 +2537,11 @@ def limit_reason(observations: Sequence[Observation], load: Load, workers: int |
     )
 
 
+def failure(failed: Failed, name: str, workload: Workload) -> str | None:
+    """Return why a target cannot be measured under a workload."""
+    return failed.get((name, "")) or failed.get((name, workload.name))
+
+
 def measure_trial(
     trial: Trial, servers: Mapping[str, RunningServer], failed: Failed, actions: Actions, *, number: int
 ) -> Iterator[Measurement]:
@@ -2521,9 +2550,7 @@ def measure_trial(
     What voids one of a duet alone, such as its statuses, leaves the other its figures.
     """
     load, names = trial.load, [target.name for target in trial.targets]
-    reason = next(
-        (failed[key] for name in names for key in ((name, ""), (name, load.workload.name)) if key in failed), None
-    )
+    reason = next(filter(None, (failure(failed, name, load.workload) for name in names)), None)
     observations: list[Observation] = []
     if not reason:
         try:
@@ -2597,7 +2624,7 @@ def measure_launch(launch: Launch, actions: Actions) -> Iterator[TargetFacts | M
             known = dict(sorted(responses.items(), key=lambda item: [*WORKLOADS, item[0]].index(item[0])))
             yield facts_of(target, servers.get(target.name), known)
             for load in loads.values():
-                if not {(target.name, ""), (target.name, load.workload.name)} & set(failed):
+                if not failure(failed, target.name, load.workload):
                     with blame(target.name, failed, load.workload.name):
                         actions.warm_up(servers[target.name], load)
         for trial in launch.trials:
@@ -2717,7 +2744,7 @@ def built_in_target(name: str, named: str, version: str, *, asgi: AsgiServer, pi
         app=f"apps:{named}",
         app_dir=APPS,
         packages=built_in.packages,
-        package_dir=ROOT if BUNDLE.exists() and not version else None,
+        package_dir=ROOT if BUNDLED and not version else None,
     )
     if version:
         if not built_in.packages:
@@ -2998,11 +3025,8 @@ def show(renderables: Sequence[Table | str], *, console: Console) -> None:
             column.min_width = max(map(len, [*map(str, column.cells), *str(column.header).split()]))
         needed = sum((column.min_width or 0) + 2 for column in renderable.columns)
         width = console.width if console.is_terminal and needed <= console.width else WIDE
-        text = io.StringIO()
-        Console(file=text, width=width, force_terminal=console.is_terminal, markup=False, emoji=False).print(renderable)
-        lines = [line.rstrip() for line in text.getvalue().splitlines()]
-        title = [f"{lines.pop(0)}\n"] if renderable.title else []
-        print("\n".join(["", *title, *filter(None, lines), ""]), file=console.file)
+        title, lines = table_lines(renderable, width=width, terminal=console.is_terminal)
+        print("\n".join(["", *([f"{title}\n"] if title else []), *lines, ""]), file=console.file)
 
 
 @app.callback(invoke_without_command=True)
@@ -3147,7 +3171,7 @@ def run_and_report(
     decision, trips = gate.decide(results, labels) if gate else ([], False)
     lines = [*closing(results, labels), *decision]
     status = finish(results, labels, exports, closing=lines, interrupted=interrupted, verbose=verbose)
-    tell_github(to_markdown(results, labels, lines), decision)
+    tell_github(lambda: to_markdown(results, labels, lines), decision)
     return status or int(trips)
 
 
@@ -3201,12 +3225,12 @@ def read_results(file: str) -> Results:
         raise BenchError(f"{file!r}: {error}") from None
 
 
-def tell_github(markdown: str, decision: Sequence[str]) -> None:
+def tell_github(markdown: Callable[[], str], decision: Sequence[str]) -> None:
     """In GitHub Actions, add the Markdown to the step's summary, and the gate's findings as annotations."""
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         try:
             with open(summary, "a") as file:
-                file.write(markdown)
+                file.write(markdown())
         except OSError as error:
             say(f"warning: GITHUB_STEP_SUMMARY not written: {error.strerror}")
     if os.environ.get("GITHUB_ACTIONS") == "true":
@@ -3372,6 +3396,12 @@ def actions_for(
     )
 
 
+def labels_of(results: Results) -> dict[str, str]:
+    """Return what to show for each target, by name."""
+    told = {facts.name: facts.label or facts.name for facts in results.targets}
+    return told | {m.target: m.target for m in results.measurements if m.target not in told}
+
+
 @app.command()
 def parse(
     file: Annotated[str, typer.Argument(help="A file with wrk's reports; '-' is standard input.")] = "-",
@@ -3388,9 +3418,8 @@ def parse(
         raise BenchError(f"cannot read {file!r}: {error.strerror}") from None
     text = data.decode("utf-8-sig", errors="replace")
     measurements = parse_reports(text)
-    labels = {m.target: m.target for m in measurements}
     results = new_results(seed=None, settings={}, environment={}, measurements=tuple(measurements))
-    return finish(results, labels, exports, closing=[])
+    return finish(results, labels_of(results), exports, closing=[])
 
 
 SAME_LOAD = ("workloads", "threads", "duration_s", "workers", "access_log")
@@ -3410,12 +3439,6 @@ def marked(results: Results, mark: str) -> Results:
         comparisons=tuple(map(names, results.comparisons)),
         distributions=tuple(map(names, results.distributions)),
     )
-
-
-def labels_of(results: Results) -> dict[str, str]:
-    """Return what to show for each target, by name."""
-    told = {facts.name: facts.label or facts.name for facts in results.targets}
-    return told | {m.target: m.target for m in results.measurements if m.target not in told}
 
 
 def side_by_side(files: Sequence[str]) -> tuple[Results, list[str]]:

@@ -213,8 +213,8 @@ def test_knee_is_where_throughput_stops_growing() -> None:
         solo("base", 1, rate, connections=n)
         for n, rate in ((1, 30.0), (10, 80.0), (50, 99.0), (100, 100.0), (200, 90.0))
     ]
-    assert mb.knee(made) == 50
-    assert mb.knee(made[:2]) is None
+    assert mb.knee(made, "base", "hello") == 50
+    assert mb.knee(made[:2], "base", "hello") is None
     whole = dataclasses.replace(results(RATES), measurements=tuple(made), comparisons=())
     assert "Base: throughput grows up to 50 connections" in mb.conclude(whole, LABELS)[0]
 
