@@ -16,6 +16,7 @@ import errno
 import fcntl
 import functools
 import hashlib
+import html
 import inspect
 import io
 import ipaddress
@@ -47,7 +48,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, Annotated, Any, NoReturn
+from typing import IO, Annotated, Any, NamedTuple, NoReturn
 
 import psutil
 import typer
@@ -1009,6 +1010,7 @@ GIST_COLUMNS = (
 )
 DETAIL_COLUMNS = ("Framework", "p50", "p90", "p99", "p99.9", "CPU/Request (us)", "Peak Memory (MiB)", "Errors")
 COMPARISON_COLUMNS = ("Framework", "Metric", "Rounds", "Ratio", "Interval", "Verdict")
+SHORT_METRICS = {Metric.REQUESTS: "requests/s", Metric.P99: "p99", Metric.CPU: "CPU/request"}
 METRIC_NAMES = {Metric.REQUESTS: "requests per second", Metric.P99: "p99 latency", Metric.CPU: "server CPU per request"}
 
 
@@ -1021,12 +1023,13 @@ def format_latency(seconds: float) -> str:
 
 def describe_load(workload: str, connections: int) -> str:
     """Return the load in words; the gist's own request goes without saying."""
-    return f"{connections} connections" + ("" if workload == "hello" else f", {workload}")
+    plural = "" if connections == 1 else "s"
+    return f"{connections} connection{plural}" + ("" if workload == "hello" else f", {workload}")
 
 
 def load_title(key: tuple[str, int]) -> str:
     """Return a load's heading, as the gist has it."""
-    return describe_load(*key).replace(" connections", " Connections", 1)
+    return describe_load(*key).replace(" connection", " Connection", 1)
 
 
 def measurement_notes(measurements: Sequence[Measurement], labels: Mapping[str, str]) -> list[str]:
@@ -1094,33 +1097,37 @@ def _table(title: str, columns: Sequence[str], *, markdown: bool) -> Table:
     return table
 
 
-def result_tables(results: Results, labels: Mapping[str, str], *, markdown: bool) -> list[Table]:
-    """Return, for each load, the gist's table, the details, and the comparisons.
+def load_tables(results: Results, labels: Mapping[str, str], key: tuple[str, int], *, markdown: bool) -> list[Table]:
+    """Return one load's tables: the gist's, the details, and the comparisons, where there is data for them.
 
-    Rows are in the order of `labels` (name to what is shown). A table of details or comparisons needs data for it.
+    Rows are in the order of `labels` (name to what is shown).
     """
-    tables = []
-    for key in load_keys(results.measurements):
-        title = load_title(key)
-        gist = _table(title, GIST_COLUMNS, markdown=markdown)
-        details = _table(f"{title}, details", DETAIL_COLUMNS, markdown=markdown)
-        for name, label in labels.items():
-            made = [m for m in results.measurements if m.target == name and load_key(m) == key]
-            solo = [m for m in made if m.method is Method.SOLO]  # absolute figures come from these alone
-            if made:
-                gist.add_row(label, *gist_row(solo))
-            if any(m.valid and m.use for m in solo):
-                known = [d for d in results.distributions if (d.target, d.workload, d.connections) == (name, *key)]
-                details.add_row(label, *detail_row(solo, known[0] if known else None))
-        tables += [gist, details] if details.row_count else [gist]
-        compared = [c for c in results.comparisons if load_key(c) == key]
-        if any(c.rounds > 1 for c in compared):
-            against = f"{title}, against {labels[compared[0].reference]}"
-            versus = _table(against, COMPARISON_COLUMNS, markdown=markdown)
-            for c in compared:
-                versus.add_row(labels[c.target], METRIC_NAMES[c.metric], *comparison_cells(c))
-            tables.append(versus)
+    title = load_title(key)
+    gist = _table(title, GIST_COLUMNS, markdown=markdown)
+    details = _table(f"{title}, details", DETAIL_COLUMNS, markdown=markdown)
+    for name, label in labels.items():
+        made = [m for m in results.measurements if m.target == name and load_key(m) == key]
+        solo = [m for m in made if m.method is Method.SOLO]  # absolute figures come from these alone
+        if made:
+            gist.add_row(label, *gist_row(solo))
+        if any(m.valid and m.use for m in solo):
+            known = [d for d in results.distributions if (d.target, d.workload, d.connections) == (name, *key)]
+            details.add_row(label, *detail_row(solo, known[0] if known else None))
+    tables = [gist, details] if details.row_count else [gist]
+    compared = [c for c in results.comparisons if load_key(c) == key]
+    if any(c.rounds > 1 for c in compared):
+        against = f"{title}, against {labels[compared[0].reference]}"
+        versus = _table(against, COMPARISON_COLUMNS, markdown=markdown)
+        for c in compared:
+            versus.add_row(labels[c.target], METRIC_NAMES[c.metric], *comparison_cells(c))
+        tables.append(versus)
     return tables
+
+
+def result_tables(results: Results, labels: Mapping[str, str], *, markdown: bool) -> list[Table]:
+    """Return the tables of all loads."""
+    keys = load_keys(results.measurements)
+    return [table for key in keys for table in load_tables(results, labels, key, markdown=markdown)]
 
 
 def bars(results: Results, labels: Mapping[str, str], *, width: int) -> list[str]:
@@ -1389,17 +1396,22 @@ def as_text(renderables: Sequence[Table | str]) -> str:
     return "\n".join(parts)
 
 
-def to_markdown(results: Results, labels: Mapping[str, str], closing: Sequence[Table | str]) -> str:
-    """Return all that was found, to be pasted: conclusion, tables, caveats, settings, environment, wrk's reports."""
+def about_table(results: Results, *, quote: str = "") -> Table:
+    """Return how the results came about: when, by which command, under which settings, where."""
     known = dict(results.environment)
     packages = known.pop("packages", {})
-    facts = {"made": results.created, "command": f"`{results.command}`", "seed": results.seed}
+    facts = {"made": results.created, "command": f"{quote}{results.command}{quote}", "seed": results.seed}
     facts |= {name: value for name, value in results.settings.items() if name != "workloads"} | known | packages
     about = _table("Settings and environment", ("What", "Value"), markdown=True)
     for column in about.columns:
         column.justify = "left"
     for name, value in facts.items():
         about.add_row(name.replace("_", " "), str(value))
+    return about
+
+
+def to_markdown(results: Results, labels: Mapping[str, str], closing: Sequence[Table | str]) -> str:
+    """Return all that was found, to be pasted: conclusion, tables, caveats, settings, environment, wrk's reports."""
     commands = [
         f"- {labels[facts.name]}: `{facts.server_command}`" for facts in results.targets if facts.server_command
     ]
@@ -1411,12 +1423,299 @@ def to_markdown(results: Results, labels: Mapping[str, str], closing: Sequence[T
         *result_tables(results, labels, markdown=True),
         *(table for table in closing if isinstance(table, Table)),
         *(["### Caveats", "\n".join(caveats)] if caveats else []),
-        about,
+        about_table(results, quote="`"),
         *(["### Server commands", "\n".join(commands)] if commands else []),
         *(["### wrk's own reports"] if any(m.report for m in results.measurements) else []),
         *(f"```\n{report.rstrip()}\n```" for report in reports if report.strip().count("\n")),
     ]
     return as_text(sections)
+
+
+HTML_HEAD = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
+<link rel="icon" href="data:,">
+<style>
+:root { color-scheme: light dark; --bg: #fff; --fg: #1a1a1a; --soft: #595959; --line: #d0d0d0; --card: #f6f6f6;
+  --c0: #0063a6; --c1: #c04a00; --c2: #007a59; --c3: #a3338c; --c4: #7d6000; --c5: #4b4bc8; --c: var(--soft); }
+@media (prefers-color-scheme: dark) { :root { --bg: #151515; --fg: #ececec; --soft: #b0b0b0; --line: #444;
+  --card: #202020; --c0: #62b8f0; --c1: #f79646; --c2: #3ecf9f; --c3: #e58fd0; --c4: #e6cf4c; --c5: #a9a9ff; } }
+body { margin: 0 auto; padding: 1rem; max-width: 76rem; background: var(--bg); color: var(--fg);
+  font: 16px/1.5 system-ui, sans-serif; }
+h1, h2 { line-height: 1.2; }
+h1, li, .facts td { overflow-wrap: anywhere; }
+pre, .scroll { overflow-x: auto; }
+pre { padding: .75rem; background: var(--card); }
+.charts { display: grid; align-items: start; gap: 1rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 26rem), 1fr)); }
+figure { margin: 0; padding: .75rem; background: var(--card); border-radius: .5rem; }
+figcaption { color: var(--soft); font-size: .875rem; }
+figcaption strong { display: block; color: var(--fg); font-size: 1rem; }
+table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; font-size: .9375rem; }
+caption { text-align: left; font-weight: bold; padding: .25rem 0; }
+th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: left; font-weight: normal; }
+.sortable th, .sortable td { white-space: nowrap; }
+.sortable .number { text-align: right; }
+th button { all: unset; cursor: pointer; font-weight: bold; }
+th button:focus-visible, .scroll:focus-visible { outline: 2px solid var(--c0); }
+[aria-sort=ascending] button::after { content: " ▲"; }
+[aria-sort=descending] button::after { content: " ▼"; }
+svg { display: block; width: 100%; height: auto; }
+svg .background, svg .tooltip-box { fill: none; }
+svg text { fill: var(--fg); font-size: 12px; }
+svg .axis.x text { text-anchor: middle; }
+svg .axis.y text { text-anchor: end; }
+svg .axis path { fill: none; stroke: var(--line); stroke-width: .7; }
+svg .line { fill: none; stroke-width: 2; }
+svg .dot { stroke-width: 2; }
+svg .reactive { stroke: var(--c); }
+svg .dot { fill: var(--c); }
+svg .mark-1 .dot, svg .mark-3 .dot, svg .mark-5 .dot { fill: var(--card); }
+svg .mark-1 .line { stroke-dasharray: 7 4; }
+svg .mark-2 .line, svg .mark-3 .line { stroke-dasharray: 2 3; }
+svg .mark-4 .line, svg .mark-5 .line { stroke-dasharray: 9 3 2 3; }
+svg .mark-reference .line { stroke: var(--fg); stroke-width: 1; }
+.mark-0 { --c: var(--c0); } .mark-1 { --c: var(--c1); } .mark-2 { --c: var(--c2); }
+.mark-3 { --c: var(--c3); } .mark-4 { --c: var(--c4); } .mark-5 { --c: var(--c5); }
+.keys { display: flex; flex-wrap: wrap; gap: 0 1rem; margin: 0; padding: 0; list-style: none; }
+.keys svg { display: inline-block; width: 2rem; height: .75rem; }
+</style>
+"""
+HTML_TAIL = """<script>
+const units = { us: 1e-6, ms: 1e-3, s: 1, m: 60, x: 1 };
+function value(row, column) {
+  const text = row.cells[column].textContent;
+  const found = text.match(/^(-?[0-9.]+)(us|ms|s|m|x)?( |$)/);
+  return found ? parseFloat(found[1]) * (units[found[2]] || 1) : text;
+}
+function compare(a, b) {
+  if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+for (const table of document.querySelectorAll("table.sortable")) {
+  const heads = table.tHead.querySelectorAll("th");
+  heads.forEach((head, column) => head.firstChild.addEventListener("click", () => {
+    const up = head.getAttribute("aria-sort") !== "ascending";
+    for (const other of heads) other.removeAttribute("aria-sort");
+    head.setAttribute("aria-sort", up ? "ascending" : "descending");
+    const rows = [...table.tBodies[0].rows].sort((a, b) => compare(value(a, column), value(b, column)));
+    table.tBodies[0].append(...(up ? rows : rows.reverse()));
+  }));
+}
+</script>
+</body>
+</html>
+"""
+
+
+class Point(NamedTuple):
+    """A point of a chart, what is told of it, and the radius of its dot."""
+
+    x: float
+    y: float
+    told: str
+    radius: float = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """Points of a chart that belong together; `mark` gives them the look of the target of that number."""
+
+    name: str
+    mark: int | str
+    points: Sequence[Point]
+
+
+def html_chart(title: str, about: str, series: Sequence[Series], *, joined: bool = True, **options: Any) -> str:
+    """Return a figure of HTML: the series as lines or dots, with these options of a pygal chart.
+
+    pygal lays it out. Its style sheets and scripts stay out: the page has one style sheet for light and dark, and each
+    point tells of itself when pointed at. A screen reader is told of all points.
+    """
+    import pygal
+    from pygal.style import Style
+
+    style = Style(label_font_size=12, major_label_font_size=12, title_font_size=12)
+    bare = {"js": (), "css": (), "no_prefix": True, "disable_xml_declaration": True, "show_legend": False}
+    size = {
+        "width": 480,
+        "height": 280,
+        "margin": 8,
+        "margin_right": 24,
+        "max_scale": 8,
+        "truncate_label": -1,
+        "style": style,
+    }
+    chart = pygal.XY(stroke=joined, **{**bare, **size, **options})
+    for each in series:
+        points = [
+            {"value": (p.x, p.y), "formatter": lambda _, told=p.told: told, "node": {"r": p.radius}}
+            for p in each.points
+        ]
+        chart.add(each.name, points)
+    svg = chart.render(is_unicode=True)
+    svg = re.sub(r'<(style|script)\b.*?</\1>|<!--.*?-->|<title>.*?</title>| id=""', "", svg, flags=re.DOTALL)
+    svg = re.sub(r'<desc class="[xy] .*?</desc>', "", svg)
+    svg = re.sub(r'<desc class="value">(.*?)</desc>', r"<title>\1</title>", svg, flags=re.DOTALL)
+    svg = re.sub(r"serie-(\d+) color-\d+", lambda match: f"mark-{series[int(match[1])].mark}", svg)
+    words = [title] + [f"{x.name}: {', '.join(p.told for p in x.points if p.told)}" for x in series if x.name]
+    look = '<path class="line reactive" d="M0 6H32"/><circle class="dot reactive" cx="16" cy="6" r="4"/>'
+    keys = [
+        f'<li><svg viewBox="0 0 32 12" aria-hidden="true"><g class="mark-{each.mark}">{look}</g></svg> '
+        f"{html.escape(each.name)}</li>"
+        for each in series
+        if "y_labels" not in options
+    ]
+    return "\n".join(
+        [
+            f"<figure><figcaption><strong>{html.escape(title)}</strong> {html.escape(about)}</figcaption>",
+            f'<div role="img" aria-label="{html.escape(". ".join(words))}">{svg}</div>',
+            f'<ul class="keys">{"".join(keys)}</ul></figure>' if keys else "</figure>",
+        ]
+    )
+
+
+def html_intervals(title: str, about: str, rows: Sequence[Series], *, at: float | None = None, **options: Any) -> str:
+    """Return a figure with a row for each of the series: a value between the ends of its interval; a line at `at`."""
+    top = len(rows) - 1
+    placed = [
+        dataclasses.replace(row, points=[point._replace(y=top - i) for point in row.points])
+        for i, row in enumerate(rows)
+    ]
+    if at is not None:
+        ends = [Point(at, y, "", radius=0) for y in (-0.5, top + 0.5)]
+        placed.append(Series(name="", mark="reference", points=ends))
+    ticks = [{"label": row.name, "value": top - i} for i, row in enumerate(rows)]
+    fixed: dict[str, Any] = {"y_labels": ticks, "range": (-0.5, top + 0.5), "height": 60 + 34 * len(rows)}
+    return html_chart(title, about, placed, **fixed, **options)
+
+
+def interval_points(low: float, value: float, high: float, told: str) -> list[Point]:
+    """Return the points of a row of html_intervals."""
+    return [Point(low, 0, "", radius=2), Point(value, 0, told), Point(high, 0, "", radius=2)]
+
+
+def load_charts(results: Results, labels: Mapping[str, str], key: tuple[str, int]) -> list[str]:
+    """Return the figures of one load: throughputs, ratios, latency distributions, and every round."""
+    throughput, ratios, latencies, rounds = [], [], [], []
+    for mark, (name, label) in enumerate(labels.items()):
+        if rates := solo_rates(results.measurements, name, key):
+            mean, half = statistics.fmean(rates), half_width(rates, 0.95) if len(rates) > 1 else 0.0
+            told = f"{mean:.0f} ± {half:.0f}" if half else f"{mean:.0f}"
+            points = interval_points(max(0.0, mean - half), mean, mean + half, told)
+            throughput.append(Series(name=label, mark=mark, points=points))
+        made = [
+            Point(order, m.wrk.requests_per_s, f"round {m.round}: {m.wrk.requests_per_s:.0f}")
+            for order, m in enumerate(results.measurements, start=1)
+            if m.target == name and load_key(m) == key and m.method is Method.SOLO and m.valid and m.wrk
+        ]
+        rounds += [Series(name=label, mark=mark, points=made)] if len(made) > 1 else []
+        for d in results.distributions:
+            if (d.target, d.workload, d.connections) == (name, *key):
+                points = [
+                    Point(-math.log10(1 - percent / 100), seconds, f"{percent:g}% {format_latency(seconds)}", radius=2)
+                    for percent, seconds in d.percentiles
+                    if percent < 100
+                ]
+                latencies.append(Series(name=label, mark=mark, points=points))
+        for c in results.comparisons:
+            if c.target == name and load_key(c) == key and c.ratio and c.ci_low and c.ci_high:
+                _, ratio, interval, verdict = comparison_cells(c)
+                points = interval_points(c.ci_low, c.ratio, c.ci_high, f"{ratio} ({interval}), {verdict}")
+                row = f"{label}, {SHORT_METRICS[c.metric]}, {c.method}"
+                ratios.append(Series(name=row, mark=mark, points=points))
+    charts = []
+    if throughput:
+        about = "Mean of the solo trials, with its 95% interval."
+        widest = max(point.x for row in throughput for point in row.points)
+        charts.append(html_intervals("Requests per second", about, throughput, xrange=(0, widest)))
+    if ratios:
+        reference = next(labels[c.reference] for c in results.comparisons if load_key(c) == key)
+        about = f"With its interval; the line at 1 is {reference}. Of latency and CPU time, less is faster."
+        reach = [1.0, *(point.x for row in ratios for point in row.points)]
+        spread = (min(reach) - 0.01, max(reach) + 0.01)
+        charts.append(html_intervals(f"Ratio to {reference}", about, ratios, at=1.0, xrange=spread))
+    if latencies:
+        about = "Latency of all solo trials together; the axis stretches towards the slowest requests."
+        ticks = [{"label": f"{p:g}%", "value": -math.log10(1 - p / 100)} for p in (0, 90, 99, 99.9, 99.99)]
+        options: dict[str, Any] = {
+            "x_labels": ticks,
+            "value_formatter": lambda s: format_latency(s) if s else "0",
+            "include_x_axis": True,
+        }
+        charts.append(html_chart("Latency by percentile", about, latencies, **options))
+    if rounds:
+        about = "Requests per second of each solo trial, in the order made."
+        charts.append(html_chart("Every round", about, rounds, joined=False, show_x_labels=False))
+    return charts
+
+
+def sweep_charts(results: Results, labels: Mapping[str, str]) -> list[str]:
+    """Return a figure of throughput over connections for each workload with more than two counts."""
+    charts = []
+    keys = load_keys(results.measurements)
+    for workload in dict.fromkeys(workload for workload, _ in keys):
+        counts = sorted(connections for each, connections in keys if each == workload)
+        series = []
+        for mark, (name, label) in enumerate(labels.items()):
+            found = {n: rates for n in counts if (rates := solo_rates(results.measurements, name, (workload, n)))}
+            means = {n: statistics.fmean(rates) for n, rates in found.items()}
+            points = [Point(math.log10(n), mean, f"{n} connections: {mean:.0f}") for n, mean in means.items()]
+            series += [Series(name=label, mark=mark, points=points)] if points else []
+        if len(counts) > 2 and series:
+            title = "Throughput over connections" + ("" if workload == "hello" else f", {workload}")
+            about = "Mean requests per second of the solo trials; the axis of connections is logarithmic."
+            ticks = [{"label": str(n), "value": math.log10(n)} for n in counts]
+            charts.append(html_chart(title, about, series, x_labels=ticks, include_x_axis=True))
+    return charts
+
+
+def html_table(table: Table, *, sortable: bool = True) -> str:
+    """Return a table of HTML, in a box that scrolls where the screen is narrow."""
+    kinds = [' class="number"' if column.justify == "right" else "" for column in table.columns]
+    heads = [html.escape(str(column.header)) for column in table.columns]
+    if sortable:
+        heads = [f'<button type="button">{head}</button>' for head in heads]
+    title = html.escape(str(table.title))
+    lines = [
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{title}">',
+        f'<table class="{"sortable" if sortable else "facts"}"><caption>{title}</caption>',
+        "<thead><tr>",
+        *(f'<th scope="col"{kind}>{head}</th>' for kind, head in zip(kinds, heads, strict=True)),
+        "</tr></thead>\n<tbody>",
+    ]
+    for name, *cells in zip(*(column.cells for column in table.columns), strict=True):
+        told = (f"<td{kind}>{html.escape(str(cell))}</td>" for kind, cell in zip(kinds[1:], cells, strict=True))
+        lines.append(f'<tr><th scope="row">{html.escape(str(name))}</th>{"".join(told)}</tr>')
+    return "\n".join([*lines, "</tbody></table></div>"])
+
+
+def to_html(results: Results, labels: Mapping[str, str], closing: Sequence[Table | str]) -> str:
+    """Return one page that needs nothing else: conclusion, charts, tables, caveats, how to repeat it, environment."""
+
+    def listed(heading: str, lines: Sequence[str]) -> list[str]:
+        items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+        return [f"<h2>{heading}</h2>", f"<ul>{items}</ul>"] if lines else []
+
+    title = html.escape(f"{' and '.join(labels.values())}, measured by micropie_bench {__version__}")
+    parts = [HTML_HEAD, f"<title>{title}</title>\n</head>\n<body>\n<h1>{title}</h1>"]
+    parts += listed("Conclusion", [line for line in closing if isinstance(line, str)])
+    for key in load_keys(results.measurements):
+        charts, tables = load_charts(results, labels, key), load_tables(results, labels, key, markdown=True)
+        parts += [f"<h2>{html.escape(load_title(key))}</h2>", '<div class="charts">', *charts, "</div>"]
+        parts += [html_table(table) for table in tables]
+    if sweep := sweep_charts(results, labels):
+        parts += ["<h2>Sweep</h2>", '<div class="charts">', *sweep, "</div>"]
+    parts += [html_table(table) for table in closing if isinstance(table, Table)]
+    parts += listed("Caveats", [*measurement_notes(results.measurements, labels), *results.warnings])
+    parts += ["<h2>To repeat it</h2>", f"<pre><code>{html.escape(results.command)}</code></pre>"]
+    commands = [f"{labels[facts.name]}: {facts.server_command}" for facts in results.targets if facts.server_command]
+    parts += listed("Server commands", commands)
+    return "\n".join([*parts, html_table(about_table(results), sortable=False), HTML_TAIL])
 
 
 def verbose_reports(results: Results, labels: Mapping[str, str]) -> list[str]:
@@ -2702,6 +3001,7 @@ HttpOption = Annotated[Http, typer.Option(help="uvicorn's HTTP parser; auto is h
 JsonOption = Annotated[str | None, typer.Option(metavar="FILE", help="Write the results as JSON ('-': stdout).")]
 MarkdownOption = Annotated[str | None, typer.Option(metavar="FILE", help="Write all of it, to be pasted.")]
 CsvOption = Annotated[str | None, typer.Option(metavar="FILE", help="Write a row for each measurement.")]
+HtmlOption = Annotated[str | None, typer.Option(metavar="FILE", help="Write a page with charts.")]
 GithubOption = Annotated[str | None, typer.Option(metavar="FILE", help="Write JSON for github-action-benchmark.")]
 ConnectionsOption = Annotated[str | None, typer.Option("-c", "--connections", help="Counts to run. [100,200]")]
 ThreadsOption = Annotated[int, typer.Option("-t", "--threads", min=1, help="wrk's threads.")]
@@ -2934,6 +3234,7 @@ RENDERS: dict[str, Render] = {
     "--export-json": lambda results, _labels, _closing: to_json(results),
     "--export-markdown": to_markdown,
     "--export-csv": lambda results, _labels, _closing: to_csv(results),
+    "--export-html": to_html,
     "--export-github-benchmark": lambda results, labels, _closing: to_github_benchmark(results, labels),
 }
 
@@ -3269,6 +3570,7 @@ def compare(
     export_json: JsonOption = None,
     export_markdown: MarkdownOption = None,
     export_csv: CsvOption = None,
+    export_html: HtmlOption = None,
     export_github_benchmark: GithubOption = None,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print wrk's own reports too.")] = False,
 ) -> int:
@@ -3287,7 +3589,7 @@ def compare(
         server=Server(port=port, workers=workers, access_log=access_log, loop=loop, http=http, asgi=server),
     )
     check_remote(plan.targets, plan.loads, plan.rounds, allowed=allow_remote)
-    exports = Exports(export_json, export_markdown, export_csv, export_github_benchmark)
+    exports = Exports(export_json, export_markdown, export_csv, export_html, export_github_benchmark)
     gate = make_gate(fail_if_slower, baseline, plan)
     return run_and_report(plan, exports, wrk=wrk, closing=conclude, verbose=verbose, gate=gate)
 
@@ -3408,10 +3710,11 @@ def parse(
     export_json: JsonOption = None,
     export_markdown: MarkdownOption = None,
     export_csv: CsvOption = None,
+    export_html: HtmlOption = None,
     export_github_benchmark: GithubOption = None,
 ) -> int:
     """Print the gist's tables from wrk's own text; a line before a report names its framework."""
-    exports = Exports(export_json, export_markdown, export_csv, export_github_benchmark)
+    exports = Exports(export_json, export_markdown, export_csv, export_html, export_github_benchmark)
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
@@ -3473,15 +3776,18 @@ def side_by_side(files: Sequence[str]) -> tuple[Results, list[str]]:
 
 @app.command()
 def report(
-    files: Annotated[list[str], typer.Argument(metavar="RESULTS.json...", help="What --export-json wrote.")],
+    files: Annotated[
+        list[str], typer.Argument(metavar="RESULTS.json...", help="From --export-json; README: Results file.")
+    ],
     export_json: JsonOption = None,
     export_markdown: MarkdownOption = None,
     export_csv: CsvOption = None,
+    export_html: HtmlOption = None,
     export_github_benchmark: GithubOption = None,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print wrk's own reports too.")] = False,
 ) -> int:
     """Show saved results again, in any format; several side by side."""
-    exports = Exports(export_json, export_markdown, export_csv, export_github_benchmark)
+    exports = Exports(export_json, export_markdown, export_csv, export_html, export_github_benchmark)
     results, closing = side_by_side(files)
     finish(results, labels_of(results), exports, closing=closing, verbose=verbose)
     return 0

@@ -2,12 +2,16 @@
 
 python tests/honesty.py aa [RUNS]             `compare a=fastapi b=fastapi -r 5 -d 1s -c 50`, 30 times: how many
                                               verdicts are not "no difference", half-widths, coverage of 1.0
-python tests/honesty.py power PERCENT [RUNS]  default `compare` of a bare ASGI app with itself plus that much CPU
-                                              time per request, 5 times: is it found, is the interval true?
+python tests/honesty.py power PERCENT [RUNS]  `compare` of a bare ASGI app with itself plus about that much CPU time per
+                                              request, at 100 and at 200 connections, 5 times each: is it found,
+                                              and does the interval hold what the app itself accounts for?
+python tests/honesty.py gate [RUNS]           `compare --baseline --fail-if-slower 5%`, 5 times each with MicroPie as it
+                                              was and slowed down by about 10%: which of them fail?
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -15,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +27,19 @@ ROOT = Path(__file__).parent.parent
 HEADLINE = ("duet", "server_cpu_per_request_s")
 
 
-def compare(*args: str, **env: str) -> dict[str, Any]:
-    """Return the results of one run; void measurements (exit 1) are part of them."""
+def run(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the command with these variables, where the targets' modules are."""
+    command = [sys.executable, str(ROOT / "micropie_bench.py"), "compare", *args]
+    where = ROOT / "tests" / "targets"
+    return subprocess.run(command, cwd=where, env={**os.environ, **env}, capture_output=True, text=True, check=False)
+
+
+def compare(*args: str, **env: str) -> list[dict[str, Any]]:
+    """Return the comparisons of one run; void measurements (exit 1) are part of them."""
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
-        command = [sys.executable, str(ROOT / "micropie_bench.py"), "compare", *args, "--export-json", out.name]
-        where = ROOT / "tests" / "targets"
-        subprocess.run(command, cwd=where, env={**os.environ, **env}, capture_output=True, check=False)
-        data: dict[str, Any] = json.loads(Path(out.name).read_text())
-    return data
+        run(*args, "--export-json", out.name, **env)
+        comparisons: list[dict[str, Any]] = json.loads(Path(out.name).read_text())["comparisons"]
+    return comparisons
 
 
 def half(c: dict[str, Any]) -> float:
@@ -45,7 +55,7 @@ def show(comparisons: list[dict[str, Any]]) -> None:
     print("; ".join(told), flush=True)
 
 
-def summarise(found: list[tuple[dict[str, Any], float | None]]) -> None:
+def summarise(found: Sequence[tuple[dict[str, Any], float | None]]) -> None:
     """Print verdicts, half-widths and, where the truth is known, coverage, for each method and metric."""
     for key in sorted({(c["method"], c["metric"]) for c, _ in found}):
         these = [(c, truth) for c, truth in found if (c["method"], c["metric"]) == key]
@@ -64,63 +74,65 @@ def summarise(found: list[tuple[dict[str, Any], float | None]]) -> None:
 def aa(runs: int) -> None:
     made = []
     for number in range(runs):
-        made += compare("a=fastapi", "b=fastapi", "-r", "5", "-d", "1s", "-c", "50")["comparisons"]
+        made += compare("a=fastapi", "b=fastapi", "-r", "5", "-d", "1s", "-c", "50")
         print(number + 1, end=" ")
         show(made[-5:])
     summarise([(c, 1.0) for c in made])
 
 
-def accounting(log: str) -> dict[str, float]:
-    """Return what `more` burns for a request beyond what the accounting itself costs, which is what `base` accounts."""
-    sums = {}
-    for name in ("base", "more"):
-        lines = [line.split()[1:] for line in log.splitlines() if line.startswith(name)]
-        sums[name] = [sum(map(float, column)) for column in zip(*lines, strict=True)]
-    each_s = {name: {"solo": n[1] / n[0], "duet": n[3] / n[2]} for name, n in sums.items()}
-    return {method: each_s["more"][method] - each_s["base"][method] for method in ("solo", "duet")}
-
-
-def loops_for(percent: float) -> int:
-    """Return how many loops add that share to the base app's CPU per request in duets, by a short run of 1,000."""
-    with tempfile.NamedTemporaryFile() as log:
-        short = ("base=burner:base", "more=burner:more", "-r", "2", "-d", "3s", "-c", "100")
-        found = compare(*short, BURN_LOG=log.name, BURN_LOOPS="1000")["measurements"]
-        burnt_s = accounting(Path(log.name).read_text())["duet"]
-    base = [m for m in found if (m["method"], m["target"]) == ("duet", "base")]
-    per_request_s: float = statistics.mean(m["server_cpu_s"] / m["requests"] for m in base)
-    return round(1000 * per_request_s * percent / 100 / burnt_s)
+def accounted(log: str) -> dict[str, float]:
+    """Return, for solo trials and duets, the CPU per request of `more` over that of its blocks without the loops."""
+    ratios = {}
+    for method in ("solo", "duet"):
+        lines = [line.split()[2:] for line in log.splitlines() if line.startswith(f"more {method}")]
+        requests, cpu_s, burning_requests, burning_cpu_s = (sum(map(float, each)) for each in zip(*lines, strict=True))
+        ratios[method] = (cpu_s + burning_cpu_s) / (requests + burning_requests) / (cpu_s / requests)
+    return ratios
 
 
 def power(percent: float, runs: int) -> None:
-    loops = loops_for(percent)
-    print(f"{loops} loops for about +{percent}%", flush=True)
+    pair = ("base=burner:base", "more=burner:more")
+    with tempfile.NamedTemporaryFile() as log:
+        compare(*pair, "-r", "3", "-d", "3s", "-c", "100", BURN_LOG=log.name, BURN_LOOPS="1000")
+        loops = round(1000 * percent / 100 / (accounted(Path(log.name).read_text())["duet"] - 1))
+    print(f"{loops} loops in every second block for about +{percent}%", flush=True)
     made: list[tuple[dict[str, Any], float | None]] = []
-    for number in range(runs):
+    for number, connections in itertools.product(
+        range(runs), ("100", "200")
+    ):  # of one count, to account for that alone
         with tempfile.NamedTemporaryFile() as log:
-            data = compare("base=burner:base", "more=burner:more", BURN_LOG=log.name, BURN_LOOPS=str(loops))
-            burnt_s = accounting(Path(log.name).read_text())
-        for c in data["comparisons"]:
-            truth = None
-            if c["metric"] == HEADLINE[1]:
-                same = [m for m in data["measurements"] if m["valid"] and m["target"] == "more"]
-                same = [m for m in same if (m["method"], m["connections"]) == (c["method"], c["connections"])]
-                cpu_s = statistics.mean(m["server_cpu_s"] / m["requests"] for m in same)
-                truth = cpu_s / (cpu_s - burnt_s[c["method"]])
-            made.append((c, truth))
-            if (c["method"], c["metric"]) == HEADLINE and truth and c["ci_low"]:
-                interval = f"{c['ci_low']:.4f} to {c['ci_high']:.4f}"
-                print(
-                    number + 1,
-                    f"c{c['connections']}: {c['verdict']}, {interval}, by its own accounting {truth:.4f};",
-                    end=" ",
-                )
-        show(data["comparisons"])
+            comparisons = compare(*pair, "-c", connections, BURN_LOG=log.name, BURN_LOOPS=str(loops))
+            truths = accounted(Path(log.name).read_text())
+        print(number + 1, "accounted:", ", ".join(f"{method} {truth:.4f}" for method, truth in truths.items()))
+        show(comparisons)
+        made += [(c, truths[c["method"]] if c["metric"] == HEADLINE[1] else None) for c in comparisons]
     summarise(made)
+
+
+def gate(runs: int) -> None:
+    slowed = "micropie=slowed:app"
+    short = compare(
+        "micropie", slowed.replace("micropie", "slowed", 1), "-r", "3", "-d", "3s", "-c", "100", BURN_LOOPS="1000"
+    )
+    [by_1000] = [c["ratio"] for c in short if (c["method"], c["metric"]) == HEADLINE]
+    loops = round(1000 * 0.1 / (by_1000 - 1))
+    print(f"{loops} loops for about +10%", flush=True)
+    with tempfile.TemporaryDirectory() as name:
+        baseline, new = f"{name}/baseline.json", f"{name}/new.json"
+        run("fastapi", "micropie", "--export-json", baseline)
+        show(json.loads(Path(baseline).read_text())["comparisons"])
+        gated = ("--baseline", baseline, "--fail-if-slower", "5%", "--export-json", new)
+        for number in range(runs):
+            for target in ("micropie", slowed):
+                done = run("fastapi", target, *gated, BURN_LOOPS=str(loops))
+                print(number + 1, f"{target}: exit {done.returncode}")
+                print("\n".join(line for line in done.stdout.splitlines() if line.startswith("gate")))
+                show(json.loads(Path(new).read_text())["comparisons"])
 
 
 if __name__ == "__main__":
     numbers = [float(argument) for argument in sys.argv[2:]]
-    if sys.argv[1] == "aa":
-        aa(int(numbers[0]) if numbers else 30)
-    else:
+    if sys.argv[1] == "power":
         power(numbers[0], int(numbers[1]) if len(numbers) > 1 else 5)
+    else:
+        {"aa": aa, "gate": gate}[sys.argv[1]](int(numbers[0]) if numbers else 30 if sys.argv[1] == "aa" else 5)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from results_schema import loaded
 from rich.console import Console
 
 import micropie_bench as mb
@@ -104,8 +105,7 @@ GIST_TABLES = """
 
 def test_parse_exports_json_to_stdout_alone(tool: Tool) -> None:
     done = tool.run("parse", str(GIST), "--export-json", "-")
-    data = json.loads(done.stdout)
-    assert data["schema"] == "micropie-bench/1"
+    data = loaded(done.stdout)
     assert [m["requests_per_s"] for m in data["measurements"]] == [2031.28, 2195.34, 2239.68, 2450.02]
     assert "2031.28" in done.stderr
 
@@ -114,8 +114,7 @@ def test_quick_compare_measures_the_gists_apps(tool: Tool, tmp_path: Path) -> No
     out = tmp_path / "out.json"
     done = tool.run("compare", "--quick", "-v", "--export-json", str(out))
     assert done.returncode == 0, done.stdout + done.stderr
-    data = json.loads(out.read_text())
-    assert data["schema"] == "micropie-bench/1"
+    data = loaded(out.read_text())
     assert data["environment"]["wrk_version"]
     assert data["environment"]["python"] == ".".join(map(str, sys.version_info[:3]))
     fastapi, micropie = data["measurements"]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
+from results_schema import loaded
 
 import micropie_bench as mb
 
@@ -27,7 +28,7 @@ def test_rounds_with_duets_give_intervals_and_a_verdict(tool: Tool, tmp_path: Pa
     out = tmp_path / "out.json"
     done = tool.run("compare", "fastapi", "asgi", "-r", "3", *SHORT, "--seed", "7", "--export-json", str(out))
     assert done.returncode == 0, done.stdout + done.stderr
-    data = json.loads(out.read_text())
+    data = loaded(out.read_text())
     assert (data["seed"], data["settings"]["rounds"], data["settings"]["duet"]) == (7, 3, True)
     assert [m["order"] for m in data["measurements"]] == list(range(1, 13))
     assert [target["name"] for target in data["targets"]] == ["fastapi", "asgi"], (
@@ -108,7 +109,7 @@ def test_a_wrk_that_somebody_stops_voids_its_trial_alone(tool: Tool, tmp_path: P
         if victim.name() == "wrk":
             victim.send_signal(how)
     assert process.wait(timeout=60) == 1
-    made = json.loads(out.read_text())["measurements"]
+    made = loaded(out.read_text())["measurements"]
     (void,) = [m for m in made if not m["valid"]]
     assert re.search(r"somebody stopped it|wrk ended with status -9", void["invalid_reason"])
     assert len(made) == 4
@@ -125,7 +126,7 @@ def test_an_interruption_keeps_whole_rounds(tool: Tool, tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=20)
     assert process.returncode == 130
-    data = json.loads(out.read_text())
+    data = loaded(out.read_text())
     assert [m["round"] for m in data["measurements"]] == [1, 2, 3]
     assert data["warnings"][-1] == "interrupted in round 4 of 6"
     assert "interrupted in round 4 of 6" in stderr
@@ -139,7 +140,7 @@ def test_a_void_round_leaves_the_others_their_verdict(tool: Tool, tmp_path: Path
     args = ("asgi", "bad=faulty:once_503", "-r", "3", *SHORT, "--export-json", str(out))
     done = tool.run("compare", *args)
     assert done.returncode == 1
-    data = json.loads(out.read_text())
+    data = loaded(out.read_text())
     void = [m for m in data["measurements"] if not m["valid"]]
     assert {(m["target"], m["round"]) for m in void} == {("bad", 1)}
     assert "responses had a status above 399" in void[0]["invalid_reason"]
@@ -167,7 +168,7 @@ LUA
     args = ("asgi", "b=starlette", "-r", "2", "-d", "2s", "-c", "20", "-t", "1", "-w", "2", "--no-duet")
     done = tool.run("compare", *args, "--wrk", str(wrapper), "--export-json", str(out))
     assert done.returncode == 1
-    data = json.loads(out.read_text())
+    data = loaded(out.read_text())
     assert any("load generator saturated: wrk used " in str(m["invalid_reason"]) for m in data["measurements"])
     assert {c["verdict"] for c in data["comparisons"]} == {"invalid"}
     assert "no verdict, load generator saturated: this would compare load generators, not servers." in done.stdout

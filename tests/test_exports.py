@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from results_schema import VALIDATOR, loaded
 from scipy import stats
 
 import micropie_bench as mb
@@ -41,14 +42,14 @@ def results(rates: Sequence[Sequence[float]], **more: Any) -> mb.Results:
     made = [
         solo(name, n, rate) for n, pair in enumerate(rates, start=1) for name, rate in zip(NAMES, pair, strict=True)
     ]
-    response = mb.Response(status=200, size=144, headers=(("content-type", "text/plain"),), body_sha256="0")
+    response = mb.Response(status=200, size=144, headers=(("content-type", "text/plain"),), body_sha256="0" * 64)
     facts = tuple(
         mb.TargetFacts(
             name=name, label=LABELS[name], spec=name, versions={}, server_command="serve", responses={"hello": response}
         )
         for name in NAMES
     )
-    whole = mb.new_results(seed=1, settings={"threads": 4}, environment={"python": "3"}, targets=facts, **more)
+    whole = mb.new_results(seed=1, settings={"threads": 4}, environment={"python": "3.11.7"}, targets=facts, **more)
     whole = dataclasses.replace(whole, measurements=tuple(made), distributions=mb.distribute(made))
     return mb.with_comparisons(whole, NAMES)
 
@@ -92,6 +93,26 @@ def test_what_is_no_results_file_is_told_in_one_line(text: str, told: str, tool:
     assert (done.returncode, done.stdout) == (1, "")
     assert told in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        (("schema",), "micropie-bench/0"),
+        (("measurements", 0, "latency", "p99_ms"), 30),
+        (("measurements", 0, "requests"), None),
+        (("comparisons", 0, "verdict"), "better"),
+        (("targets", 0, "response", "body_sha256"), "0"),
+    ],
+)
+def test_the_schema_refuses_what_is_not_in_it(where: tuple[str | int, ...], value: object) -> None:
+    data = json.loads(mb.to_json(results(RATES)))
+    assert loaded(json.dumps(data))
+    inner: Any = data
+    for step in where[:-1]:
+        inner = inner[step]
+    inner[where[-1]] = value
+    assert not VALIDATOR.is_valid(data)
 
 
 def test_csv_has_a_row_for_each_measurement() -> None:
@@ -234,13 +255,13 @@ def test_saved_runs_side_by_side(tool: Tool, tmp_path: Path) -> None:
         f"{name} [{file}]" for name in NAMES for file in ("here", "there")
     }
     assert "| More [there]" in done.stderr
-    assert "They differ in python: here: 3; there: 4." in done.stderr
+    assert "They differ in python: here: 3.11.7; there: 4." in done.stderr
     done = tool.run("report", "here.json", "other.json", cwd=tmp_path)
     assert (done.returncode, "differ in threads" in done.stderr) == (2, True)
 
 
 def test_all_exports_of_one_run_and_github(tool: Tool, tmp_path: Path) -> None:
-    files = {kind: tmp_path / f"out.{kind}" for kind in ("json", "markdown", "csv", "github-benchmark")}
+    files = {kind: tmp_path / f"out.{kind}" for kind in ("json", "markdown", "csv", "html", "github-benchmark")}
     options = [word for kind, file in files.items() for word in (f"--export-{kind}", str(file))]
     short = ("-r", "2", "-d", "1s", "-c", "8", "-t", "2", "-w", "1", "--no-duet")
     summary = tmp_path / "summary.md"
@@ -252,7 +273,10 @@ def test_all_exports_of_one_run_and_github(tool: Tool, tmp_path: Path) -> None:
     assert "```\nMicroPie\n\nRunning 1s test @" in files["markdown"].read_text()
     assert len(files["csv"].read_text().splitlines()) == 5
     assert [entry["unit"] for entry in json.loads(files["github-benchmark"].read_text())] == ["requests/s"] * 2
-    again = tool.run("report", str(files["json"]))
+    assert loaded(files["json"].read_text())["comparisons"]
+    assert files["html"].read_text().count("<figure>") == 4
+    again = tool.run("report", str(files["json"]), "--export-html", str(tmp_path / "again.html"))
+    assert (tmp_path / "again.html").read_text().count("<figure>") == 4
     shown, saved = (text.partition("gate ")[0].rstrip() for text in (done.stdout, again.stdout))
     assert shown == saved
     done = tool.run("compare", "asgi", "micropie", *short, "--fail-if-slower", "0%", "--baseline", str(files["json"]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
+from results_schema import loaded
 
 import micropie_bench as mb
 
@@ -31,8 +31,7 @@ SHORT = ("--quick", "-c", "8", "-t", "2", "-w", "2")
 def results(tool: Tool, *args: str, cwd: Path = ROOT / "tests/targets", **env: Any) -> dict[str, Any]:
     done = tool.run("compare", *args, "--export-json", "-", cwd=cwd, **env)
     assert done.returncode == 0, done.stderr
-    data: dict[str, Any] = json.loads(done.stdout)
-    return data
+    return loaded(done.stdout)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,12 @@
-"""Bare ASGI apps that differ by a known CPU time per request, for tests/honesty.py.
+"""Bare ASGI apps that differ by a known share of CPU time per request, for tests/honesty.py.
 
-Each burns BURN_LOOPS (in the environment; `base` none) and accounts for what that took by its own thread's CPU clock,
-for one request in 8, apart for solo trials and for duets, which it tells by the cores that it may use. At shutdown each
-worker appends a line to BURN_LOG: app, requests sampled and seconds burnt in them in solo trials, the same in duets.
+`more` burns BURN_LOOPS (in the environment) in every second block of its requests, `base` nothing. Each worker reads
+its own CPU clock at the end of each block, so that the same process, on the same cores at the same time, tells what a
+request costs it with the loops and without: all of it, also what the loops do to the rest (colder caches, a load
+generator that has fallen asleep and must be woken). A clock around the loop alone misses a quarter of that.
+
+At shutdown each worker appends two lines to BURN_LOG, for solo trials and for duets, which it tells by the cores that
+it may use: app, solo or duet, requests and CPU seconds of blocks without the loops, the same of blocks with them.
 """
 
 from __future__ import annotations
@@ -16,16 +20,27 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 HEADERS = [(b"content-type", b"text/plain"), (b"content-length", b"17")]
+BLOCK = 256
 
 
 def burner(name: str, loops: int) -> ASGIApp:
-    requests = 0
-    sampled, burnt_s = [0, 0], [0.0, 0.0]  # solo, duet
     cores = len(os.sched_getaffinity(0))
+    spent = {method: [[0, 0.0], [0, 0.0]] for method in ("solo", "duet")}
+    block = requests = 0
+    start: tuple[str, float, float] | None = None
 
-    def burn() -> None:  # one place for all: CPython specialises and places code by place
+    def burn() -> None:
         for _ in range(loops):
             pass
+
+    def next_block() -> None:
+        nonlocal block, start
+        now = ("duet" if len(os.sched_getaffinity(0)) < cores else "solo", time.process_time(), time.monotonic())
+        if start and start[0] == now[0] and now[2] - start[2] < 1:  # else it spans two trials
+            tally = spent[now[0]][block % 2]
+            tally[0] += BLOCK
+            tally[1] += now[1] - start[1]
+        block, start = block + 1, now
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         nonlocal requests
@@ -34,19 +49,15 @@ def burner(name: str, loops: int) -> ASGIApp:
             await send({"type": "lifespan.startup.complete"})
             await receive()
             with Path(os.environ["BURN_LOG"]).open("a") as log:
-                log.write(f"{name} {sampled[0]} {burnt_s[0]} {sampled[1]} {burnt_s[1]}\n")
+                for method, (without, with_) in spent.items():
+                    log.write(f"{name} {method} {without[0]} {without[1]} {with_[0]} {with_[1]}\n")
             await send({"type": "lifespan.shutdown.complete"})
             return
+        if requests % BLOCK == 0:
+            next_block()
         requests += 1
-        if requests % 8:
+        if block % 2:
             burn()
-        else:
-            start_s = time.thread_time()
-            burn()
-            spent_s = time.thread_time() - start_s
-            duet = len(os.sched_getaffinity(0)) < cores
-            burnt_s[duet] += spent_s
-            sampled[duet] += 1
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
         await send({"type": "http.response.body", "body": b"Hello ASGI World!"})
 

@@ -1,0 +1,163 @@
+"""The page: in a real browser, from the distribution."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from test_exports import LABELS, NAMES, RATES, results, solo
+
+import micropie_bench as mb
+
+CHROMIUM = shutil.which("chromium")
+HOSTILE = "</script><img src=x onerror=alert(1)>"
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no chromium: .ci/env --dev installs it for root alone")
+
+
+def sweep(*counts: int) -> mb.Results:
+    """Return results of six rounds at each of these counts, by both methods."""
+    made = []
+    for number in range(1, 7):
+        for connections in counts:
+            for name, rate in zip(NAMES, (1000.0, 900.0 + number), strict=True):
+                one = solo(name, number, rate * connections, connections=connections)
+                made.append(one)
+                made.append(
+                    dataclasses.replace(one, method=mb.Method.DUET, partner=next(x for x in NAMES if x != name))
+                )
+    whole = dataclasses.replace(results(RATES), measurements=tuple(made), distributions=mb.distribute(made))
+    return mb.with_comparisons(whole, NAMES)
+
+
+def page_of(whole: mb.Results, **labels: str) -> str:
+    shown = LABELS | labels
+    return mb.to_html(whole, shown, mb.conclude(whole, shown))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
+        )
+        yield chromium
+        chromium.close()
+
+
+def opened(browser: Browser, text: str, tmp_path: Path, **options: Any) -> tuple[Page, list[str]]:
+    """Return the page, and all that it asked for or complained of."""
+    file = tmp_path / "page.html"
+    file.write_text(text)
+    page = browser.new_page(**options)
+    seen: list[str] = []
+    page.on("request", lambda request: seen.append(request.url))
+    page.on("console", lambda message: seen.append(message.text))
+    page.on("pageerror", lambda error: seen.append(str(error)))
+    page.on("dialog", lambda dialog: seen.append(dialog.message))
+    page.goto(file.as_uri(), wait_until="networkidle")
+    return page, [url for url in seen if url != file.as_uri()]
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_loads_alone_and_fits(browser: Browser, tmp_path: Path, width: int, scheme: str) -> None:
+    text = page_of(sweep(1, 100, 1000))
+    page, amiss = opened(browser, text, tmp_path, viewport={"width": width, "height": 900}, color_scheme=scheme)
+    assert amiss == []
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    shade = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert shade == {"light": "rgb(255, 255, 255)", "dark": "rgb(21, 21, 21)"}[scheme]
+    figures = page.locator("figure")
+    assert figures.count() == 3 * 4 + 1
+    for figure in figures.all():
+        box = figure.bounding_box()
+        assert box
+        assert box["x"] + box["width"] <= width
+    for text_ in page.locator("svg .axis text").all()[:40]:
+        size = text_.evaluate("x => x.getBoundingClientRect().height")
+        assert size > 8  # pixels: readable
+    page.close()
+
+
+def drawn(figure: Locator, mark: str) -> list[tuple[float, float]]:
+    """Return the centres of a target's dots, in the chart's own units."""
+    dots = figure.locator(f".mark-{mark} circle[cx]").all()
+    return [
+        (float(x.get_attribute("cx") or 0), float(x.get_attribute("cy") or 0))
+        for x in dots
+        if x.locator("xpath=..").get_attribute("class") == "dots"
+    ]
+
+
+@needs_chromium
+def test_charts_show_the_figures(browser: Browser, tmp_path: Path) -> None:
+    whole = sweep(100)
+    page, _ = opened(browser, page_of(whole), tmp_path)
+    throughput, ratio, latency, rounds = page.locator("figure").all()
+    made = [m.wrk.requests_per_s for m in whole.measurements if m.wrk and (m.target, m.method) == ("more", "solo")]
+    mean, half = sum(made) / len(made), mb.half_width(made, 0.95)
+    ticks = throughput.locator(".axis.x text").all()
+    (zero, *_, last) = ((float(x.text_content() or ""), float(x.get_attribute("x") or "")) for x in ticks)
+    assert zero[0] == 0  # lengths are in proportion
+    scale = (last[1] - zero[1]) / last[0]
+    expected = [zero[1] + scale * rate for rate in (mean - half, mean, mean + half)]
+    assert [x for x, _ in drawn(throughput, "1")] == pytest.approx(expected, abs=0.01)
+    assert "More: 90350 ± 196" in (throughput.locator("[role=img]").get_attribute("aria-label") or "")
+    line = ratio.locator(".mark-reference path.line").get_attribute("d") or ""
+    assert max(x for x, _ in drawn(ratio, "1")[:3]) < float(re.findall(r"[\d.]+", line)[0])  # fewer requests: left of 1
+    assert len(drawn(latency, "0")) == len(whole.distributions[0].percentiles) - (
+        whole.distributions[0].percentiles[-1][0] == 100
+    )
+    assert len(drawn(rounds, "0")) == len(drawn(rounds, "1")) == 6
+    heights = [y for _, y in drawn(rounds, "1")]
+    assert heights == sorted(heights, reverse=True)  # each round was faster than the one before
+    page.close()
+
+
+@needs_chromium
+def test_tables_sort_by_value_and_by_keyboard(browser: Browser, tmp_path: Path) -> None:
+    whole = sweep(100)
+    slow = [
+        dataclasses.replace(d, percentiles=tuple((p, s * 100) for p, s in d.percentiles))
+        for d in whole.distributions[:1]
+    ]
+    page, _ = opened(
+        browser, page_of(dataclasses.replace(whole, distributions=(*slow, *whole.distributions[1:]))), tmp_path
+    )
+    details = page.locator("table", has=page.locator("caption", has_text="details"))
+    names, p99 = details.locator("tbody th"), details.get_by_role("button", name="p99", exact=True)
+    assert names.all_text_contents() == ["Base", "More"]  # 3.00s, 30.00ms
+    p99.focus()
+    page.keyboard.press("Enter")
+    assert names.all_text_contents() == ["More", "Base"]
+    assert details.locator("th[aria-sort=ascending]").text_content() == "p99"
+    page.keyboard.press("Enter")
+    assert names.all_text_contents() == ["Base", "More"]
+    page.close()
+
+
+@needs_chromium
+def test_names_cannot_become_part_of_the_page(browser: Browser, tmp_path: Path) -> None:
+    whole = dataclasses.replace(sweep(1, 100, 1000), command=HOSTILE, warnings=(HOSTILE,))
+    page, amiss = opened(browser, page_of(whole, more=HOSTILE), tmp_path)
+    assert amiss == []
+    assert page.locator("img").count() == page.locator("[onerror]").count() == 0
+    assert page.locator("pre").text_content() == HOSTILE
+    page.close()
+
+
+def test_the_page_is_made_of_whatever_there_is() -> None:
+    whole = results(RATES[:1])
+    assert "<figure" in page_of(whole)
+    void = tuple(dataclasses.replace(m, wrk=None, use=None, invalid_reason="died") for m in whole.measurements)
+    text = page_of(dataclasses.replace(whole, measurements=void, distributions=(), comparisons=()))
+    assert "<figure" not in text
+    assert "void, died" in text
