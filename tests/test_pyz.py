@@ -110,9 +110,11 @@ def test_compare_needs_no_network_and_no_site_packages(run: Run, env: dict[str, 
     cut = [shutil.which("unshare") or "unshare", *([] if os.getuid() == 0 else ["-r"]), "-n"]
     if subprocess.run([*cut, "true"], capture_output=True, check=False).returncode:
         pytest.skip("network namespaces are not to be had here")
-    command = [*cut, python, "-c", up, python, "-I", "-S", str(pyz), "compare", "--quick"]
+    page = Path(env["HOME"]) / "page.html"
+    command = [*cut, python, "-c", up, python, "-I", "-S", str(pyz), "compare", "--quick", "--export-html", str(page)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
+    assert "<svg" in page.read_text()
     assert "| MicroPie  |" in done.stdout
 
 
