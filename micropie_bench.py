@@ -23,7 +23,6 @@ import ipaddress
 import itertools
 import json
 import math
-import operator
 import os
 import platform
 import random
@@ -47,7 +46,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from types import MappingProxyType
 from typing import IO, Annotated, Any, NamedTuple, NoReturn
 
 import psutil
@@ -192,6 +190,7 @@ class Workload:
 
 
 UPLOAD = json.dumps([{"id": i, "name": f"item {i}", "tags": ["a", "b"]} for i in range(222)], separators=(",", ":"))
+JSON_TYPE = (("Content-Type", "application/json"),)
 WORKLOADS = {
     workload.name: workload
     for workload in (
@@ -200,13 +199,7 @@ WORKLOADS = {
         Workload(name="json", path="/json"),
         Workload(name="delayed", path="/delayed"),
         Workload(name="compute", path="/compute"),
-        Workload(
-            name="upload",
-            method="POST",
-            path="/upload",
-            headers=(("Content-Type", "application/json"),),
-            body=UPLOAD.encode(),
-        ),
+        Workload(name="upload", method="POST", path="/upload", headers=JSON_TYPE, body=UPLOAD.encode()),
     )
 }
 
@@ -515,21 +508,18 @@ def _latency(histogram: Histogram, *, mean_s: float, stdev_s: float, max_s: floa
 def _as_measured(corrected: Histogram, interval_us: int) -> Latency:
     """Return the latencies with wrk's correction undone."""
     histogram = uncorrect(corrected, interval_us)
-    values = [value_us / 1e6 for value_us, _ in histogram]
-    weights = [count for _, count in histogram]
-    total = sum(weights) or 1
-    mean_s = sum(map(operator.mul, values, weights)) / total
-    variance = sum(weight * (value - mean_s) ** 2 for value, weight in zip(values, weights, strict=True))
-    stdev_s = math.sqrt(variance / max(1, total - 1))
-    return _latency(histogram, mean_s=mean_s, stdev_s=stdev_s, max_s=values[-1] if values else 0.0)
+    total = sum(count for _, count in histogram) or 1
+    mean_s = sum(value_us / 1e6 * count for value_us, count in histogram) / total
+    squares = sum(count * (value_us / 1e6 - mean_s) ** 2 for value_us, count in histogram)
+    max_s = histogram[-1][0] / 1e6 if histogram else 0.0
+    return _latency(histogram, mean_s=mean_s, stdev_s=math.sqrt(squares / max(1, total - 1)), max_s=max_s)
 
 
 def parse_exact(output: str, *, connections: int, span_s: float | None = None) -> tuple[WrkResult, str]:
     """Return what WRK_SCRIPT reported, to the last digit, and the text report before it.
 
     `connections` is wrk's -c, on which its latency correction depends (wrk.c). `span_s` is the time under load, where
-    that is not all of wrk's own. Raises BenchError if wrk printed no
-    such line, as after a SIGTERM or with a broken script.
+    that is not all of wrk's own. Raises BenchError if wrk printed no such line, as after a SIGTERM.
     """
     report, mark, line = output.partition(f"\n{EXACT_MARK}")
     if not mark:
@@ -541,20 +531,16 @@ def parse_exact(output: str, *, connections: int, span_s: float | None = None) -
         raise BenchError(f"wrk's script gave no JSON: {line[:100]!r}") from None
     duration_s, requests = span_s or data["duration_us"] / 1e6, int(data["requests"])
     histogram: Histogram = tuple((value, count) for value, count in data["histogram"])
-    per_connection = requests // connections
+    interval_us = int(data["duration_us"]) // (requests // connections) if requests >= connections else 0
     result = WrkResult(
         duration_s=duration_s,
         requests=requests,
         bytes=int(data["bytes"]),
         requests_per_s=requests / duration_s,
         bytes_per_s=data["bytes"] / duration_s,
-        latency=_latency(
-            histogram, mean_s=data["mean_us"] / 1e6, stdev_s=data["stdev_us"] / 1e6, max_s=data["max_us"] / 1e6
-        ),
+        latency=_latency(histogram, **{f"{name}_s": data[f"{name}_us"] / 1e6 for name in ("mean", "stdev", "max")}),
         errors=Errors(**{kind: int(count) for kind, count in data["errors"].items()}),
-        latency_uncorrected=_as_measured(
-            histogram, int(data["duration_us"]) // per_connection if per_connection else 0
-        ),
+        latency_uncorrected=_as_measured(histogram, interval_us),
         load_cpu_s=data["cpu_s"],
     )
     return result, report.rstrip() + "\n"
@@ -716,11 +702,8 @@ def schedule(plan: Plan) -> list[Launch]:
         for group in groups:
             alone = [(target,) for target in group if group is groups[0] or target is not reference or not plan.duet]
             together = tuple(order.sample(group, len(group)) if plan.rounds > 1 else group)
-            trials = [
-                Trial(targets=targets, load=load)
-                for targets in [*alone, *([together] if plan.duet else [])]
-                for load in plan.loads
-            ]
+            sets = [*alone, *([together] if plan.duet else [])]
+            trials = [Trial(targets=targets, load=load) for targets in sets for load in plan.loads]
             if plan.rounds > 1:
                 order.shuffle(trials)
             launches.append(Launch(round=number, targets=together, trials=tuple(trials)))
@@ -805,14 +788,6 @@ FAIR_SHARE = 0.05  # of the servers' CPU times in a duet: else the throughputs s
 SATURATED = "load generator saturated"
 
 
-def unequal_shares(pairs: Sequence[tuple[Measurement, Measurement]]) -> bool:
-    """Return whether in some duet one server got more CPU time than the other."""
-    return any(
-        a.use and b.use and not 1 - FAIR_SHARE < a.use.server_cpu_s / (b.use.server_cpu_s or 1) < 1 + FAIR_SHARE
-        for a, b in pairs
-    )
-
-
 def compare_metric(
     measurements: Sequence[Measurement], *, metric: Metric, reference: str, target: str, confidence: float
 ) -> Comparison | None:
@@ -843,7 +818,9 @@ def compare_metric(
         return dataclasses.replace(blank, reason=f"{SATURATED}: this would compare load generators, not servers")
     if not values:
         return dataclasses.replace(blank, reason="not known of both" if good else "no round is valid for both")
-    if blank.method is Method.DUET and metric is Metric.REQUESTS and unequal_shares(good):
+    shares = [a.use.server_cpu_s / (b.use.server_cpu_s or 1) for a, b in good if a.use and b.use]
+    fair = all(1 - FAIR_SHARE < share < 1 + FAIR_SHARE for share in shares)
+    if blank.method is Method.DUET and metric is Metric.REQUESTS and not fair:
         return dataclasses.replace(blank, reason="the servers' shares of the cores were unequal")
     ratio, *ends = compare_samples([x for x, _ in values], [y for _, y in values], confidence=confidence)
     if not ends:
@@ -918,7 +895,6 @@ def distribute(measurements: Sequence[Measurement]) -> tuple[Distribution, ...]:
 class Change:
     """By how much a target is slower than what it is compared with: a ratio, 1 is no change, and its 95% interval."""
 
-    target: str
     load: Comparison
     slowdown: float
     low: float
@@ -955,9 +931,7 @@ def slowdowns(comparisons: Sequence[Comparison], baseline: Sequence[Comparison] 
             error = math.sqrt(sum(variances)) or 1e-9
             degrees = math.floor(error**4 / (variances[0] ** 2 / degrees + variances[1] ** 2 / degrees_before or 1e-36))
         half = student_t(c.confidence, max(1, min(degrees, 1000))) * error
-        change = Change(
-            target=c.target, load=c, slowdown=math.exp(log), low=math.exp(log - half), high=math.exp(log + half)
-        )
+        change = Change(load=c, slowdown=math.exp(log), low=math.exp(log - half), high=math.exp(log + half))
         changes.setdefault((c.target, *load_key(c)), change)  # the first is the one that the verdict goes by
     return list(changes.values())
 
@@ -1000,14 +974,7 @@ def saturation(
 # --- 5. rendering -------------------------------------------------------------------------------------------------
 
 WIDE = 10_000
-GIST_COLUMNS = (
-    "Framework",
-    "Avg Latency",
-    "Max Latency",
-    "Requests/Sec",
-    "Data Transferred (MB)",
-    "Transfer Rate (KB/s)",
-)
+COLUMNS = ("Framework", "Avg Latency", "Max Latency", "Requests/Sec", "Data Transferred (MB)", "Transfer Rate (KB/s)")
 DETAIL_COLUMNS = ("Framework", "p50", "p90", "p99", "p99.9", "CPU/Request (us)", "Peak Memory (MiB)", "Errors")
 COMPARISON_COLUMNS = ("Framework", "Metric", "Rounds", "Ratio", "Interval", "Verdict")
 SHORT_METRICS = {Metric.REQUESTS: "requests/s", Metric.P99: "p99", Metric.CPU: "CPU/request"}
@@ -1059,7 +1026,7 @@ def gist_row(measurements: Sequence[Measurement]) -> list[str]:
     """
     runs = [m.wrk for m in measurements if m.valid and m.wrk]
     if not runs:
-        return ["void"] * (len(GIST_COLUMNS) - 1)
+        return ["void"] * (len(COLUMNS) - 1)
     rates = [run.requests_per_s for run in runs]
     spread = f" ± {half_width(rates, 0.95):.2f}" if len(rates) > 1 else ""
     requests = sum(run.requests for run in runs)
@@ -1103,7 +1070,7 @@ def load_tables(results: Results, labels: Mapping[str, str], key: tuple[str, int
     Rows are in the order of `labels` (name to what is shown).
     """
     title = load_title(key)
-    gist = _table(title, GIST_COLUMNS, markdown=markdown)
+    gist = _table(title, COLUMNS, markdown=markdown)
     details = _table(f"{title}, details", DETAIL_COLUMNS, markdown=markdown)
     for name, label in labels.items():
         made = [m for m in results.measurements if m.target == name and load_key(m) == key]
@@ -1154,12 +1121,8 @@ def comparison_cells(c: Comparison) -> list[str]:
     """Return method and rounds, ratio, interval and verdict."""
     interval = f"{c.ci_low:.3f} to {c.ci_high:.3f}" if c.ci_low and c.ci_high else ""
     ratio = f"{c.ratio:.3f}x" if c.ratio else ""
-    return [
-        f"{c.rounds} {c.method}",
-        ratio,
-        interval,
-        c.verdict.replace("_", " ") + (f": {c.reason}" if c.reason else ""),
-    ]
+    verdict = c.verdict.replace("_", " ") + (f": {c.reason}" if c.reason else "")
+    return [f"{c.rounds} {c.method}", ratio, interval, verdict]
 
 
 def headline(comparisons: Sequence[Comparison], labels: Mapping[str, str]) -> str | None:
@@ -1217,8 +1180,7 @@ def conclude(results: Results, labels: Mapping[str, str]) -> list[str]:
         groups.setdefault((*load_key(c), c.target), []).append(c)
     sentences = []
     for group in groups.values():
-        reasons = [c.reason for c in group if c.reason]
-        why = (reasons or ["no valid rounds"])[0]
+        why = next((c.reason for c in group if c.reason), "no valid rounds")
         none = f"{labels[group[0].target]} at {describe_load(*load_key(group[0]))}: no verdict, {why}."
         sentences.append(headline(group, labels) or none)
     for workload in dict.fromkeys(workload for workload, _ in load_keys(results.measurements)):
@@ -1255,7 +1217,7 @@ def conclude(results: Results, labels: Mapping[str, str]) -> list[str]:
 
 
 # "MicroPie vs FastAPI Benchmarks (with wrk)", a public gist of 2025-01-29, as published: on a StarLabs StarLite MkIV,
-# `uvicorn app:app --workers 4` with the releases of that week. GIST_COLUMNS by target and connections.
+# `uvicorn app:app --workers 4` with the releases of that week. COLUMNS by target and connections.
 PUBLISHED = {
     ("FastAPI", 100): ("49.15ms", "102.39ms", "2031.28", "8.39", "285.95"),
     ("MicroPie", 100): ("44.58ms", "101.74ms", "2239.68", "17.02", "580.29"),
@@ -1264,7 +1226,7 @@ PUBLISHED = {
 }
 PUBLISHED_BYTES = {"FastAPI": 144, "MicroPie": 265}  # of a response: Data Transferred over requests
 PUBLISHED_STACK = {"FastAPI": "fastapi@0.115.7", "MicroPie": "micropie@0.9"}
-PUBLISHED_PINS = {"uvicorn": "0.34.0"}
+PUBLISHED_PINS = ("uvicorn==0.34.0",)
 
 
 def reproduction(results: Results, labels: Mapping[str, str], *, markdown: bool) -> list[Table | str]:
@@ -1273,7 +1235,7 @@ def reproduction(results: Results, labels: Mapping[str, str], *, markdown: bool)
     sentences = []
     reference, target = PUBLISHED_STACK
     for connections in sorted({count for _, count in PUBLISHED}):
-        table = _table(f"{connections} Connections, published and measured here", GIST_COLUMNS, markdown=markdown)
+        table = _table(f"{connections} Connections, published and measured here", COLUMNS, markdown=markdown)
         for name in PUBLISHED_STACK:
             made = [
                 m for m in results.measurements if (m.target, m.method, m.connections) == (name, "solo", connections)
@@ -1541,21 +1503,10 @@ def html_chart(title: str, about: str, series: Sequence[Series], *, joined: bool
 
     style = Style(label_font_size=12, major_label_font_size=12, title_font_size=12)
     bare = {"js": (), "css": (), "no_prefix": True, "disable_xml_declaration": True, "show_legend": False}
-    size = {
-        "width": 480,
-        "height": 280,
-        "margin": 8,
-        "margin_right": 24,
-        "max_scale": 8,
-        "truncate_label": -1,
-        "style": style,
-    }
-    chart = pygal.XY(stroke=joined, **{**bare, **size, **options})
+    size = {"width": 480, "height": 280, "margin": 8, "margin_right": 24, "max_scale": 8, "truncate_label": -1}
+    chart = pygal.XY(stroke=joined, style=style, **{**bare, **size, **options})
     for each in series:
-        points = [
-            {"value": (p.x, p.y), "formatter": lambda _, told=p.told: told, "node": {"r": p.radius}}
-            for p in each.points
-        ]
+        points = [{"value": p[:2], "formatter": lambda _, t=p.told: t, "node": {"r": p.radius}} for p in each.points]
         chart.add(each.name, points)
     svg = chart.render(is_unicode=True)
     svg = re.sub(r'<(style|script)\b.*?</\1>|<!--.*?-->|<title>.*?</title>| id=""', "", svg, flags=re.DOTALL)
@@ -1570,22 +1521,15 @@ def html_chart(title: str, about: str, series: Sequence[Series], *, joined: bool
         for each in series
         if "y_labels" not in options
     ]
-    return "\n".join(
-        [
-            f"<figure><figcaption><strong>{html.escape(title)}</strong> {html.escape(about)}</figcaption>",
-            f'<div role="img" aria-label="{html.escape(". ".join(words))}">{svg}</div>',
-            f'<ul class="keys">{"".join(keys)}</ul></figure>' if keys else "</figure>",
-        ]
-    )
+    head = f"<figure><figcaption><strong>{html.escape(title)}</strong> {html.escape(about)}</figcaption>"
+    drawn = f'<div role="img" aria-label="{html.escape(". ".join(words))}">{svg}</div>'
+    return "\n".join([head, drawn, f'<ul class="keys">{"".join(keys)}</ul></figure>' if keys else "</figure>"])
 
 
 def html_intervals(title: str, about: str, rows: Sequence[Series], *, at: float | None = None, **options: Any) -> str:
     """Return a figure with a row for each of the series: a value between the ends of its interval; a line at `at`."""
     top = len(rows) - 1
-    placed = [
-        dataclasses.replace(row, points=[point._replace(y=top - i) for point in row.points])
-        for i, row in enumerate(rows)
-    ]
+    placed = [dataclasses.replace(x, points=[p._replace(y=top - i) for p in x.points]) for i, x in enumerate(rows)]
     if at is not None:
         ends = [Point(at, y, "", radius=0) for y in (-0.5, top + 0.5)]
         placed.append(Series(name="", mark="reference", points=ends))
@@ -1738,29 +1682,6 @@ def to_github_benchmark(results: Results, labels: Mapping[str, str]) -> str:
                 entry = {"name": f"{label}, {describe_load(*key)}", "unit": "requests/s"}
                 entries.append({**entry, "value": round(statistics.fmean(rates), 2), **spread, "extra": extra})
     return json.dumps(entries, indent=2, ensure_ascii=False) + "\n"
-
-
-def judge(
-    changes: Sequence[Change], labels: Mapping[str, str], *, margin: float, against: str
-) -> tuple[list[str], bool]:
-    """Return the gate's decision on each target and load, with its reason, and whether it trips.
-
-    It trips if the interval lies beyond the margin as a whole, not on a point estimate.
-    """
-    told, trips = [], False
-    for change in changes:
-        slower = change.low > 1 + margin
-        trips = trips or slower
-        c = change.load
-        interval = f"{100 * c.confidence:.4g}% CI {change.low - 1:+.1%} to {change.high - 1:+.1%}"
-        open_ = "" if slower or change.high <= 1 + margin else " It could be: more rounds would tell."
-        by = f"{METRIC_NAMES[c.metric]}, {c.method}"
-        told.append(
-            f"gate {'failed' if slower else 'passed'}: {labels[change.target]} at {describe_load(*load_key(c))} takes "
-            f"{change.slowdown - 1:+.1%} against {against} ({interval}; {by}): {'' if slower else 'not '}slower by "
-            f"more than {100 * margin:.4g}% with confidence.{open_}"
-        )
-    return told, trips
 
 
 # --- 6. processes -------------------------------------------------------------------------------------------------
@@ -2215,14 +2136,10 @@ def server_env(target: Target) -> dict[str, str]:
 
     From a .pyz these are also there for an app of the user's in this Python, before its own.
     """
-    unseen = ("UVICORN_", "GRANIAN_", "HYPERCORN_")
+    unseen = re.compile(r"(UVICORN|GRANIAN|HYPERCORN)_|(WEB_CONCURRENCY|FORWARDED_ALLOW_IPS)$")
     if target.command:
         return dict(os.environ)
-    env = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(unseen) and name not in ("WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS")
-    }
+    env = {name: value for name, value in os.environ.items() if not unseen.match(name)}
     if target.package_dir:
         env["PYTHONPATH"] = str(target.package_dir)
     elif BUNDLED and not target.python:
@@ -2446,19 +2363,14 @@ class MachineTimes:
     def since(self, before: MachineTimes, *, own_cpu_s: float) -> tuple[str, ...]:
         """Return what disturbed the machine since then, other than these seconds of our own."""
         total_s = self.total_s - before.total_s or 1.0
-        steal, elsewhere = (
-            (self.steal_s - before.steal_s) / total_s,
-            (self.busy_s - before.busy_s - own_cpu_s) / total_s,
-        )
-        return tuple(
-            note
-            for applies, note in (
-                (steal > 0.05, f"the hypervisor took {steal:.0%} of the machine (steal)"),
-                (elsewhere > 0.1, f"other processes took {elsewhere:.0%} of the machine"),
-                (self.throttled > before.throttled, "the CPU quota throttled it"),
-            )
-            if applies
-        )
+        steal = (self.steal_s - before.steal_s) / total_s
+        elsewhere = (self.busy_s - before.busy_s - own_cpu_s) / total_s
+        told = {
+            f"the hypervisor took {steal:.0%} of the machine (steal)": steal > 0.05,
+            f"other processes took {elsewhere:.0%} of the machine": elsewhere > 0.1,
+            "the CPU quota throttled it": self.throttled > before.throttled,
+        }
+        return tuple(note for note, applies in told.items() if applies)
 
 
 def _cgroup_file(name: str) -> str:
@@ -2556,17 +2468,9 @@ def run_load(
         outputs, children = [], []
         for server in servers:
             server.pin(server_cores)
-            url = server.url(load.workload.path)
             outputs.append(stack.enter_context(tempfile.TemporaryFile(dir=work_dir)))
-            children.append(
-                Child(
-                    wrk_argv(wrk, told, url, str(script), timeout_s=10 if duet else 2),
-                    output=outputs[-1],
-                    env=env,
-                    cores=load_cores,
-                    gated=True,
-                )
-            )
+            argv = wrk_argv(wrk, told, server.url(load.workload.path), str(script), timeout_s=10 if duet else 2)
+            children.append(Child(argv, output=outputs[-1], env=env, cores=load_cores, gated=True))
             stack.callback(children[-1].stop)
 
         def wait_until(end: float) -> None:
@@ -2953,9 +2857,7 @@ def run_experiment(plan: Plan, results: Results, actions: Actions) -> tuple[Resu
                     known = {facts.name: facts for facts in results.targets}
                     if found.name not in known or len(found.responses) > len(known[found.name].responses):
                         known[found.name] = found
-                    results = dataclasses.replace(
-                        results, targets=tuple(known[name] for name in names if name in known)
-                    )
+                    results = dataclasses.replace(results, targets=tuple(known[x] for x in names if x in known))
             results = with_comparisons(results, names)
             with contextlib.suppress(BenchError):  # told when the last save fails: the measuring goes on
                 actions.save(results)
@@ -3031,7 +2933,7 @@ def find_python(wanted: str | None) -> str:
     return str(Path(found).absolute())
 
 
-def built_in_target(name: str, named: str, version: str, *, asgi: AsgiServer, pins: Mapping[str, str]) -> Target:
+def built_in_target(name: str, named: str, version: str, *, asgi: AsgiServer, pins: Sequence[str]) -> Target:
     """Return a built-in target, at a version if one is given; `pins` are versions of server packages that differ.
 
     Raises UsageError if it is neither installed nor to be fetched.
@@ -3049,7 +2951,7 @@ def built_in_target(name: str, named: str, version: str, *, asgi: AsgiServer, pi
     if version:
         if not built_in.packages:
             raise UsageError(f"{target.spec!r}: {named} is part of this tool, and has no versions")
-        servers = package_versions(SERVER_PACKAGES) | dict(pins)
+        servers = package_versions(SERVER_PACKAGES) | dict(pin.split("==") for pin in pins)
         wanted = [f"{built_in.packages[0]}=={version}", *(f"{package}=={x}" for package, x in servers.items())]
         wanted += [asgi] if asgi is not AsgiServer.UVICORN else []
         return dataclasses.replace(target, requirements=tuple(wanted))
@@ -3061,11 +2963,7 @@ def built_in_target(name: str, named: str, version: str, *, asgi: AsgiServer, pi
 
 
 def parse_target(
-    text: str,
-    *,
-    python: str | None = None,
-    asgi: AsgiServer = AsgiServer.UVICORN,
-    pins: Mapping[str, str] = MappingProxyType({}),
+    text: str, *, python: str | None = None, asgi: AsgiServer = AsgiServer.UVICORN, pins: Sequence[str] = ()
 ) -> Target:
     """Return the target that `[NAME=]SPEC` names. Raises UsageError if it is none."""
     named = re.fullmatch(r"([\w.@-]+)=(.+)", text)
@@ -3135,12 +3033,7 @@ def check_remote(targets: Sequence[Target], loads: Sequence[Load], rounds: int, 
 
 
 def parse_workloads(
-    names: Sequence[str] | None,
-    *,
-    path: str | None,
-    method: str | None,
-    headers: Sequence[str] | None,
-    body: str | None,
+    names: Sequence[str] | None, *, path: str | None, method: str | None, headers: list[str] | None, body: str | None
 ) -> tuple[Workload, ...]:
     """Return the workloads by name, or the one that the other options describe. Raises UsageError."""
     if names:
@@ -3187,11 +3080,8 @@ def parse_loads(
         )
     if short := [part for part in counts if int(part) < threads]:
         raise UsageError(f"--connections {short[0]} is below --threads {threads}: wrk needs one for each thread")
-    return tuple(
-        Load(connections=int(n), threads=threads, duration_s=duration_s, workload=workload)
-        for workload in workloads
-        for n in counts
-    )
+    each = functools.partial(Load, threads=threads, duration_s=duration_s)
+    return tuple(each(connections=int(n), workload=workload) for workload in workloads for n in counts)
 
 
 class Exporter:
@@ -3357,14 +3247,12 @@ def serve(
     if served.url:
         raise UsageError(f"{target}: somebody else serves that")
     served = fetch(served, say)
-    status: int | str = "unknown"
     try:
         with RunningServer(served, server, log=None) as running:
             running.await_workers(deadline_s=math.inf)
-            while running.child and not running.child.exit:
-                await_any([running.child], 3600)
-            if running.child and running.child.exit:
-                status = running.child.exit.code
+            while (child := running.child) and not child.exit:
+                await_any([child], 3600)
+            status = child.exit.code if child and child.exit else "unknown"
     except KeyboardInterrupt:
         return 0
     raise BenchError(f"{target}: the server ended by itself, with status {status}")
@@ -3484,14 +3372,26 @@ class Gate:
     baseline: Results | None
 
     def decide(self, results: Results, labels: Mapping[str, str]) -> tuple[list[str], bool]:
-        """Return the decisions and whether it trips; it does if there is nothing to decide by."""
-        before = self.baseline.comparisons if self.baseline else None
-        changes = slowdowns(results.comparisons, before)
+        """Return the decision on each target and load, with its reason, and whether it trips.
+
+        It trips if an interval lies beyond the margin as a whole, not on a point estimate; or if there is none.
+        """
+        changes = slowdowns(results.comparisons, self.baseline.comparisons if self.baseline else None)
         if not changes:
             return ["gate failed: there is no interval to decide by for the same targets under the same load."], True
         reference = labels[changes[0].load.reference]
         against = f"the baseline, each relative to {reference}" if self.baseline else reference
-        return judge(changes, labels, margin=self.margin, against=against)
+        told = []
+        for change in changes:
+            c, slower = change.load, change.low > 1 + self.margin
+            interval = f"{100 * c.confidence:.4g}% CI {change.low - 1:+.1%} to {change.high - 1:+.1%}"
+            open_ = "" if slower or change.high <= 1 + self.margin else " It could be: more rounds would tell."
+            told.append(
+                f"gate {'failed' if slower else 'passed'}: {labels[c.target]} at {describe_load(*load_key(c))} takes "
+                f"{change.slowdown - 1:+.1%} against {against} ({interval}; {METRIC_NAMES[c.metric]}, {c.method}): "
+                f"{'' if slower else 'not '}slower by more than {100 * self.margin:.4g}% with confidence.{open_}"
+            )
+        return told, any(change.low > 1 + self.margin for change in changes)
 
 
 def make_gate(fail_if_slower: str | None, baseline: str | None, plan: Plan) -> Gate | None:
@@ -3728,6 +3628,9 @@ def parse(
 SAME_LOAD = ("workloads", "threads", "duration_s", "workers", "access_log")
 
 
+NAMED = ("targets", "measurements", "comparisons", "distributions")  # the parts of results that name targets
+
+
 def marked(results: Results, mark: str) -> Results:
     """Return the results with that mark after each target's name and label."""
 
@@ -3735,13 +3638,8 @@ def marked(results: Results, mark: str) -> Results:
         fields = ("name", "label", "target", "reference", "partner")
         return dataclasses.replace(item, **{x: getattr(item, x) + mark for x in fields if getattr(item, x, None)})
 
-    return dataclasses.replace(
-        results,
-        targets=tuple(map(names, results.targets)),
-        measurements=tuple(map(names, results.measurements)),
-        comparisons=tuple(map(names, results.comparisons)),
-        distributions=tuple(map(names, results.distributions)),
-    )
+    parts: dict[str, Any] = {part: tuple(map(names, getattr(results, part))) for part in NAMED}
+    return dataclasses.replace(results, **parts)
 
 
 def side_by_side(files: Sequence[str]) -> tuple[Results, list[str]]:
@@ -3763,15 +3661,8 @@ def side_by_side(files: Sequence[str]) -> tuple[Results, list[str]]:
         if name not in ("executable", "wrk", "bundle") and len(set(found.values())) > 1:
             told = "; ".join(f"{stem}: {value}" for stem, value in found.items())
             sentences.append(f"They differ in {name.replace('_', ' ')}: {told}.")
-    whole = dataclasses.replace(
-        first,
-        targets=tuple(x for part in parts for x in part.targets),
-        measurements=tuple(x for part in parts for x in part.measurements),
-        comparisons=tuple(x for part in parts for x in part.comparisons),
-        distributions=tuple(x for part in parts for x in part.distributions),
-        warnings=tuple(x for part in parts for x in part.warnings),
-    )
-    return whole, sentences
+    whole: dict[str, Any] = {x: tuple(y for part in parts for y in getattr(part, x)) for x in (*NAMED, "warnings")}
+    return dataclasses.replace(first, **whole), sentences
 
 
 @app.command()
@@ -3796,9 +3687,7 @@ def report(
 @app.command(name="targets")
 def list_targets(wrk: WrkOption = None) -> int:
     """List what can be measured here, with versions."""
-    table = Table(box=None if stdout.is_terminal else box.MARKDOWN)
-    for column in ("Target", "What it is", "Versions"):
-        table.add_column(column)
+    table = Table("Target", "What it is", "Versions", box=None if stdout.is_terminal else box.MARKDOWN)
     for name, built_in in BUILT_INS.items():
         versions = package_versions(built_in.packages)
         missing = [package for package in built_in.packages if package not in versions]
