@@ -1082,11 +1082,11 @@ def load_tables(results: Results, labels: Mapping[str, str], key: tuple[str, int
             details.add_row(label, *detail_row(solo, known[0] if known else None))
     tables = [gist, details] if details.row_count else [gist]
     compared = [c for c in results.comparisons if load_key(c) == key]
-    if any(c.rounds > 1 for c in compared):
-        against = f"{title}, against {labels[compared[0].reference]}"
-        versus = _table(against, COMPARISON_COLUMNS, markdown=markdown)
+    for reference in dict.fromkeys(c.reference for c in compared if c.rounds > 1):
+        versus = _table(f"{title}, against {labels[reference]}", COMPARISON_COLUMNS, markdown=markdown)
         for c in compared:
-            versus.add_row(labels[c.target], METRIC_NAMES[c.metric], *comparison_cells(c))
+            if c.reference == reference:
+                versus.add_row(labels[c.target], METRIC_NAMES[c.metric], *comparison_cells(c))
         tables.append(versus)
     return tables
 
@@ -1186,10 +1186,8 @@ def conclude(results: Results, labels: Mapping[str, str]) -> list[str]:
     for workload in dict.fromkeys(workload for workload, _ in load_keys(results.measurements)):
         for name, label in labels.items():
             if found := knee(results.measurements, name, workload):
-                on = "" if workload == "hello" else f" on {workload}"
-                sentences.append(
-                    f"{label}{on}: throughput grows up to {found} connections (95% of its most); beyond, latency does."
-                )
+                on, many = "" if workload == "hello" else f" on {workload}", describe_load("hello", found)
+                sentences.append(f"{label}{on}: throughput grows up to {many} (95% of its most); beyond, latency does.")
     answers: dict[str, dict[str, Response]] = {}
     for facts in results.targets:
         for workload, response in facts.responses.items():
@@ -1424,23 +1422,25 @@ th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align:
 .sortable .number { text-align: right; }
 th button { all: unset; cursor: pointer; font-weight: bold; }
 th button:focus-visible, .scroll:focus-visible { outline: 2px solid var(--c0); }
-[aria-sort=ascending] button::after { content: " ▲"; }
-[aria-sort=descending] button::after { content: " ▼"; }
+[aria-sort=ascending] button::after { content: " \\25B2"; }
+[aria-sort=descending] button::after { content: " \\25BC"; }
 svg { display: block; width: 100%; height: auto; }
 svg .background, svg .tooltip-box { fill: none; }
-svg text { fill: var(--fg); font-size: 12px; }
+svg text { fill: var(--fg); font-size: 13px; }
 svg .axis.x text { text-anchor: middle; }
 svg .axis.y text { text-anchor: end; }
 svg .axis path { fill: none; stroke: var(--line); stroke-width: .7; }
 svg .line { fill: none; stroke-width: 2; }
 svg .dot { stroke-width: 2; }
+svg .turn-1 .line { stroke-width: 4; opacity: .6; }
+svg .turn-1 .dot { stroke-width: 5; }
 svg .reactive { stroke: var(--c); }
 svg .dot { fill: var(--c); }
 svg .mark-1 .dot, svg .mark-3 .dot, svg .mark-5 .dot { fill: var(--card); }
 svg .mark-1 .line { stroke-dasharray: 7 4; }
 svg .mark-2 .line, svg .mark-3 .line { stroke-dasharray: 2 3; }
 svg .mark-4 .line, svg .mark-5 .line { stroke-dasharray: 9 3 2 3; }
-svg .mark-reference .line { stroke: var(--fg); stroke-width: 1; }
+svg .reference .line { stroke: var(--fg); stroke-width: 1; }
 .mark-0 { --c: var(--c0); } .mark-1 { --c: var(--c1); } .mark-2 { --c: var(--c2); }
 .mark-3 { --c: var(--c3); } .mark-4 { --c: var(--c4); } .mark-5 { --c: var(--c5); }
 .keys { display: flex; flex-wrap: wrap; gap: 0 1rem; margin: 0; padding: 0; list-style: none; }
@@ -1454,9 +1454,9 @@ function value(row, column) {
   const found = text.match(/^(-?[0-9.]+)(us|ms|s|m|x)?( |$)/);
   return found ? parseFloat(found[1]) * (units[found[2]] || 1) : text;
 }
-function compare(a, b) {
+function compare(a, b, up) {
   if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
-  return a < b ? -1 : a > b ? 1 : 0;
+  return (a < b ? -1 : a > b ? 1 : 0) * (up ? 1 : -1);
 }
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = table.tHead.querySelectorAll("th");
@@ -1464,14 +1464,17 @@ for (const table of document.querySelectorAll("table.sortable")) {
     const up = head.getAttribute("aria-sort") !== "ascending";
     for (const other of heads) other.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", up ? "ascending" : "descending");
-    const rows = [...table.tBodies[0].rows].sort((a, b) => compare(value(a, column), value(b, column)));
-    table.tBodies[0].append(...(up ? rows : rows.reverse()));
+    const rows = [...table.tBodies[0].rows].sort((a, b) => compare(value(a, column), value(b, column), up));
+    table.tBodies[0].append(...rows);
   }));
 }
 </script>
 </body>
 </html>
 """
+
+
+MOST = math.log(4)  # the charts' axis of ratios ends there, either way
 
 
 class Point(NamedTuple):
@@ -1485,10 +1488,10 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """Points of a chart that belong together; `mark` gives them the look of the target of that number."""
+    """Points of a chart that belong together; `mark` gives them the look of the target of that number, if of any."""
 
     name: str
-    mark: int | str
+    mark: int | None
     points: Sequence[Point]
 
 
@@ -1501,10 +1504,10 @@ def html_chart(title: str, about: str, series: Sequence[Series], *, joined: bool
     import pygal
     from pygal.style import Style
 
-    style = Style(label_font_size=12, major_label_font_size=12, title_font_size=12)
+    width = max(480, 300 + 8 * max(len(tick["label"]) for tick in options.get("y_labels", [{"label": ""}])))
     bare = {"js": (), "css": (), "no_prefix": True, "disable_xml_declaration": True, "show_legend": False}
-    size = {"width": 480, "height": 280, "margin": 8, "margin_right": 24, "max_scale": 8, "truncate_label": -1}
-    chart = pygal.XY(stroke=joined, style=style, **{**bare, **size, **options})
+    size = {"width": width, "height": 280, "margin": 8, "margin_right": 24, "max_scale": 8, "truncate_label": -1}
+    chart = pygal.XY(stroke=joined, style=Style(label_font_size=13), **{**bare, **size, **options})
     for each in series:
         points = [{"value": p[:2], "formatter": lambda _, t=p.told: t, "node": {"r": p.radius}} for p in each.points]
         chart.add(each.name, points)
@@ -1512,17 +1515,20 @@ def html_chart(title: str, about: str, series: Sequence[Series], *, joined: bool
     svg = re.sub(r'<(style|script)\b.*?</\1>|<!--.*?-->|<title>.*?</title>| id=""', "", svg, flags=re.DOTALL)
     svg = re.sub(r'<desc class="[xy] .*?</desc>', "", svg)
     svg = re.sub(r'<desc class="value">(.*?)</desc>', r"<title>\1</title>", svg, flags=re.DOTALL)
-    svg = re.sub(r"serie-(\d+) color-\d+", lambda match: f"mark-{series[int(match[1])].mark}", svg)
+    looks = ["reference" if x.mark is None else f"mark-{x.mark % 6} turn-{x.mark // 6}" for x in series]
+    svg = re.sub(r"serie-(\d+) color-\d+", lambda match: looks[int(match[1])], svg)
     words = [title] + [f"{x.name}: {', '.join(p.told for p in x.points if p.told)}" for x in series if x.name]
-    look = '<path class="line reactive" d="M0 6H32"/><circle class="dot reactive" cx="16" cy="6" r="4"/>'
+    mark = '<path class="line reactive" d="M0 6H32"/><circle class="dot reactive" cx="16" cy="6" r="4"/>'
     keys = [
-        f'<li><svg viewBox="0 0 32 12" aria-hidden="true"><g class="mark-{each.mark}">{look}</g></svg> '
-        f"{html.escape(each.name)}</li>"
-        for each in series
+        f'<li><svg viewBox="0 0 32 12" aria-hidden="true"><g class="{look}">{mark}</g></svg> {html.escape(x.name)}</li>'
+        for look, x in zip(looks, series, strict=True)
         if "y_labels" not in options
     ]
     head = f"<figure><figcaption><strong>{html.escape(title)}</strong> {html.escape(about)}</figcaption>"
-    drawn = f'<div role="img" aria-label="{html.escape(". ".join(words))}">{svg}</div>'
+    drawn = (
+        f'<div role="img" aria-label="{html.escape(". ".join(words))}" style="min-width: {0.69 * width:.0f}px">{svg}'
+    )
+    drawn = f'<div class="scroll" tabindex="0" role="region" aria-label="{html.escape(title)}">{drawn}</div></div>'
     return "\n".join([head, drawn, f'<ul class="keys">{"".join(keys)}</ul></figure>' if keys else "</figure>"])
 
 
@@ -1532,7 +1538,7 @@ def html_intervals(title: str, about: str, rows: Sequence[Series], *, at: float 
     placed = [dataclasses.replace(x, points=[p._replace(y=top - i) for p in x.points]) for i, x in enumerate(rows)]
     if at is not None:
         ends = [Point(at, y, "", radius=0) for y in (-0.5, top + 0.5)]
-        placed.append(Series(name="", mark="reference", points=ends))
+        placed.append(Series(name="", mark=None, points=ends))
     ticks = [{"label": row.name, "value": top - i} for i, row in enumerate(rows)]
     fixed: dict[str, Any] = {"y_labels": ticks, "range": (-0.5, top + 0.5), "height": 60 + 34 * len(rows)}
     return html_chart(title, about, placed, **fixed, **options)
@@ -1545,12 +1551,13 @@ def interval_points(low: float, value: float, high: float, told: str) -> list[Po
 
 def load_charts(results: Results, labels: Mapping[str, str], key: tuple[str, int]) -> list[str]:
     """Return the figures of one load: throughputs, ratios, latency distributions, and every round."""
-    throughput, ratios, latencies, rounds = [], [], [], []
+    throughput, latencies, rounds = [], [], []
+    ratios: dict[str, list[Series]] = {}
     for mark, (name, label) in enumerate(labels.items()):
         if rates := solo_rates(results.measurements, name, key):
             mean, half = statistics.fmean(rates), half_width(rates, 0.95) if len(rates) > 1 else 0.0
             told = f"{mean:.0f} ± {half:.0f}" if half else f"{mean:.0f}"
-            points = interval_points(max(0.0, mean - half), mean, mean + half, told)
+            points = interval_points(max(0.0, mean - half), mean, mean + half, told) if half else [Point(mean, 0, told)]
             throughput.append(Series(name=label, mark=mark, points=points))
         made = [
             Point(order, m.wrk.requests_per_s, f"round {m.round}: {m.wrk.requests_per_s:.0f}")
@@ -1569,24 +1576,28 @@ def load_charts(results: Results, labels: Mapping[str, str], key: tuple[str, int
         for c in results.comparisons:
             if c.target == name and load_key(c) == key and c.ratio and c.ci_low and c.ci_high:
                 _, ratio, interval, verdict = comparison_cells(c)
-                points = interval_points(c.ci_low, c.ratio, c.ci_high, f"{ratio} ({interval}), {verdict}")
+                low, middle, high = (max(-MOST, min(MOST, math.log(x))) for x in (c.ci_low, c.ratio, c.ci_high))
+                points = interval_points(low, middle, high, f"{ratio} ({interval}), {verdict}")
                 row = f"{label}, {SHORT_METRICS[c.metric]}, {c.method}"
-                ratios.append(Series(name=row, mark=mark, points=points))
+                ratios.setdefault(labels[c.reference], []).append(Series(name=row, mark=mark, points=points))
     charts = []
     if throughput:
-        about = "Mean of the solo trials, with its 95% interval."
+        several = any(len(row.points) > 1 for row in throughput)
+        about = (
+            "Mean of the solo trials, with its 95% interval." if several else "Of one solo trial, so with no interval."
+        )
         widest = max(point.x for row in throughput for point in row.points)
         charts.append(html_intervals("Requests per second", about, throughput, xrange=(0, widest)))
-    if ratios:
-        reference = next(labels[c.reference] for c in results.comparisons if load_key(c) == key)
-        about = f"With its interval; the line at 1 is {reference}. Of latency and CPU time, less is faster."
-        reach = [1.0, *(point.x for row in ratios for point in row.points)]
-        spread = (min(reach) - 0.01, max(reach) + 0.01)
-        charts.append(html_intervals(f"Ratio to {reference}", about, ratios, at=1.0, xrange=spread))
+    for reference, rows in ratios.items():
+        about = (
+            f"With its interval, up to 4 times; the line at 1 is {reference}. Of latency and CPU time, less is faster."
+        )
+        options: dict[str, Any] = {"x_value_formatter": lambda log: f"{math.exp(log):.3g}"}
+        charts.append(html_intervals(f"Ratio to {reference}", about, rows, at=0.0, **options))
     if latencies:
         about = "Latency of all solo trials together; the axis stretches towards the slowest requests."
         ticks = [{"label": f"{p:g}%", "value": -math.log10(1 - p / 100)} for p in (0, 90, 99, 99.9, 99.99)]
-        options: dict[str, Any] = {
+        options = {
             "x_labels": ticks,
             "value_formatter": lambda s: format_latency(s) if s else "0",
             "include_x_axis": True,
@@ -1608,7 +1619,9 @@ def sweep_charts(results: Results, labels: Mapping[str, str]) -> list[str]:
         for mark, (name, label) in enumerate(labels.items()):
             found = {n: rates for n in counts if (rates := solo_rates(results.measurements, name, (workload, n)))}
             means = {n: statistics.fmean(rates) for n, rates in found.items()}
-            points = [Point(math.log10(n), mean, f"{n} connections: {mean:.0f}") for n, mean in means.items()]
+            points = [
+                Point(math.log10(n), mean, f"{describe_load('hello', n)}: {mean:.0f}") for n, mean in means.items()
+            ]
             series += [Series(name=label, mark=mark, points=points)] if points else []
         if len(counts) > 2 and series:
             title = "Throughput over connections" + ("" if workload == "hello" else f", {workload}")
@@ -1654,9 +1667,8 @@ def to_html(results: Results, labels: Mapping[str, str], closing: Sequence[Table
         parts += [html_table(table) for table in tables]
     if sweep := sweep_charts(results, labels):
         parts += ["<h2>Sweep</h2>", '<div class="charts">', *sweep, "</div>"]
-    parts += [html_table(table) for table in closing if isinstance(table, Table)]
     parts += listed("Caveats", [*measurement_notes(results.measurements, labels), *results.warnings])
-    parts += ["<h2>To repeat it</h2>", f"<pre><code>{html.escape(results.command)}</code></pre>"]
+    parts += ["<h2>To repeat it</h2>", f'<pre tabindex="0"><code>{html.escape(results.command)}</code></pre>']
     commands = [f"{labels[facts.name]}: {facts.server_command}" for facts in results.targets if facts.server_command]
     parts += listed("Server commands", commands)
     return "\n".join([*parts, html_table(about_table(results), sortable=False), HTML_TAIL])
@@ -2832,7 +2844,7 @@ def measure_launch(launch: Launch, actions: Actions) -> Iterator[TargetFacts | M
                         actions.warm_up(servers[target.name], load)
         for trial in launch.trials:
             label = " and ".join(target.label for target in trial.targets)
-            what = f"{trial.load.connections} connections" + (f", {trial.load.workload.name}" if len(loads) > 1 else "")
+            what = describe_load(trial.load.workload.name if len(loads) > 1 else "hello", trial.load.connections)
             actions.note(f"{label}: {what} (round {launch.round})", trial.load.duration_s)
             yield from measure_trial(trial, servers, failed, actions, number=launch.round)
 
@@ -3109,7 +3121,7 @@ class Exporter:
         part = self.path.with_name(f".micropie_bench-{os.getpid()}.part") if self.whole else self.path
         try:
             try:
-                part.write_text(text)
+                part.write_text(text, encoding="utf-8", errors="backslashreplace")
                 if self.whole:
                     part.replace(self.path)
             finally:
@@ -3654,10 +3666,12 @@ def side_by_side(files: Sequence[str]) -> tuple[Results, list[str]]:
             raise UsageError(f"{file!r} and {files[0]!r} differ in {', '.join(other)}: show them one by one")
     if len(read) == 1:
         return first, conclude(first, labels_of(first))
-    parts = [marked(results, f" [{Path(file).stem}]") for file, results in read.items()]
+    stems = {file: Path(file).stem for file in read}
+    short = stems if len(set(stems.values())) == len(stems) else {file: file for file in read}
+    parts = [marked(results, f" [{short[file]}]") for file, results in read.items()]
     sentences = [sentence for part in parts for sentence in conclude(part, labels_of(part))]
     for name in sorted({name for part in parts for name in part.environment}):
-        found = {Path(file).stem: str(results.environment.get(name)) for file, results in read.items()}
+        found = {short[file]: str(results.environment.get(name)) for file, results in read.items()}
         if name not in ("executable", "wrk", "bundle") and len(set(found.values())) > 1:
             told = "; ".join(f"{stem}: {value}" for stem, value in found.items())
             sentences.append(f"They differ in {name.replace('_', ' ')}: {told}.")

@@ -175,8 +175,9 @@ LUA
 
 
 def test_calibrate_says_what_this_machine_can_tell_apart(tool: Tool) -> None:
-    done = tool.run("calibrate", "asgi", "-r", "2", *SHORT)
+    done = tool.run("calibrate", "asgi", "-r", "2", *SHORT, "--export-json", "/dev/stderr")
     assert done.returncode == 0, done.stdout
+    assert loaded(done.stderr[done.stderr.rindex("\n{") :])["comparisons"]
     assert "| ASGI (a) " in done.stdout
     assert re.search(
         r"server CPU per request \(duet, 20 connections\): differences under [\d.]+% cannot be told from noise",

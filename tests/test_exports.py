@@ -49,7 +49,7 @@ def results(rates: Sequence[Sequence[float]], **more: Any) -> mb.Results:
         )
         for name in NAMES
     )
-    whole = mb.new_results(seed=1, settings={"threads": 4}, environment={"python": "3.11.7"}, targets=facts, **more)
+    whole = mb.new_results(seed=1, settings={}, environment={}, targets=facts, **more)
     whole = dataclasses.replace(whole, measurements=tuple(made), distributions=mb.distribute(made))
     return mb.with_comparisons(whole, NAMES)
 
@@ -129,7 +129,7 @@ def test_csv_has_a_row_for_each_measurement() -> None:
 
 
 def test_markdown_is_whole() -> None:
-    whole = results(RATES, warnings=("load average: 9",))
+    whole = dataclasses.replace(results(RATES, warnings=("load average: 9",)), environment={"python": "3.11.7"})
     text = mb.to_markdown(whole, LABELS, mb.conclude(whole, LABELS))
     for part in (
         "# Base and More, measured by micropie_bench",
@@ -255,7 +255,13 @@ def test_saved_runs_side_by_side(tool: Tool, tmp_path: Path) -> None:
         f"{name} [{file}]" for name in NAMES for file in ("here", "there")
     }
     assert "| More [there]" in done.stderr
-    assert "They differ in python: here: 3.11.7; there: 4." in done.stderr
+    assert "They differ in python: here: None; there: 4." in done.stderr
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/here.json").write_text(mb.to_json(there))
+    done = tool.run("report", "here.json", "sub/here.json", cwd=tmp_path)
+    assert "| More [sub/here.json]" in done.stdout
+    assert "100 Connections, against Base [here.json]\n" in done.stdout
+    assert "100 Connections, against Base [sub/here.json]\n" in done.stdout
     done = tool.run("report", "here.json", "other.json", cwd=tmp_path)
     assert (done.returncode, "differ in threads" in done.stderr) == (2, True)
 

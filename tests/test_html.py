@@ -16,7 +16,7 @@ from test_exports import LABELS, NAMES, RATES, results, solo
 import micropie_bench as mb
 
 CHROMIUM = shutil.which("chromium")
-HOSTILE = "</script><img src=x onerror=alert(1)>"
+HOSTILE = """</script>'"><img src=x onerror=alert(1)>"""
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no chromium: .ci/env --dev installs it for root alone")
 
 
@@ -81,9 +81,9 @@ def test_the_page_loads_alone_and_fits(browser: Browser, tmp_path: Path, width: 
         box = figure.bounding_box()
         assert box
         assert box["x"] + box["width"] <= width
-    for text_ in page.locator("svg .axis text").all()[:40]:
-        size = text_.evaluate("x => x.getBoundingClientRect().height")
-        assert size > 8  # pixels: readable
+    for chart in page.locator("figure svg:has(.axis)").all():
+        scale = chart.evaluate("x => x.getBoundingClientRect().width / x.viewBox.baseVal.width")
+        assert 13 * scale > 8.9  # pixels: readable
     page.close()
 
 
@@ -111,7 +111,7 @@ def test_charts_show_the_figures(browser: Browser, tmp_path: Path) -> None:
     expected = [zero[1] + scale * rate for rate in (mean - half, mean, mean + half)]
     assert [x for x, _ in drawn(throughput, "1")] == pytest.approx(expected, abs=0.01)
     assert "More: 90350 ± 196" in (throughput.locator("[role=img]").get_attribute("aria-label") or "")
-    line = ratio.locator(".mark-reference path.line").get_attribute("d") or ""
+    line = ratio.locator(".reference path.line").get_attribute("d") or ""
     assert max(x for x, _ in drawn(ratio, "1")[:3]) < float(re.findall(r"[\d.]+", line)[0])  # fewer requests: left of 1
     assert len(drawn(latency, "0")) == len(whole.distributions[0].percentiles) - (
         whole.distributions[0].percentiles[-1][0] == 100
@@ -119,6 +119,18 @@ def test_charts_show_the_figures(browser: Browser, tmp_path: Path) -> None:
     assert len(drawn(rounds, "0")) == len(drawn(rounds, "1")) == 6
     heights = [y for _, y in drawn(rounds, "1")]
     assert heights == sorted(heights, reverse=True)  # each round was faster than the one before
+    page.close()
+
+
+@needs_chromium
+def test_long_names_leave_room_for_the_charts(browser: Browser, tmp_path: Path) -> None:
+    page, _ = opened(browser, page_of(sweep(100), more="M" * 70), tmp_path)
+    for figure in page.locator("figure").all()[:2]:
+        low, middle, high = (x for x, _ in drawn(figure, "1")[:3])
+        assert 0 <= low < middle < high
+        plot = figure.locator("rect.background").nth(1)
+        assert high < float(plot.get_attribute("width") or 0)
+        assert float(plot.get_attribute("width") or 0) > 150
     page.close()
 
 
@@ -157,6 +169,8 @@ def test_names_cannot_become_part_of_the_page(browser: Browser, tmp_path: Path) 
 def test_the_page_is_made_of_whatever_there_is() -> None:
     whole = results(RATES[:1])
     assert "<figure" in page_of(whole)
+    assert "so with no interval" in page_of(whole)
+    assert "so with no interval" not in page_of(results(RATES))
     void = tuple(dataclasses.replace(m, wrk=None, use=None, invalid_reason="died") for m in whole.measurements)
     text = page_of(dataclasses.replace(whole, measurements=void, distributions=(), comparisons=()))
     assert "<figure" not in text

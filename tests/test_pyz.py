@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from results_schema import loaded
 
 ROOT = Path(__file__).parent.parent
 pytestmark = [pytest.mark.timeout(600), pytest.mark.skipif(sys.platform != "linux", reason="wrk comes from Debian")]
@@ -89,7 +90,7 @@ def test_each_python_serves_what_it_was_asked_to_in_any_order_from_one_cache(run
     for python in [*found, *reversed(found)]:
         done = run("compare", "asgi", "who:app", "--quick", "-w", "1", "--export-json", "-", python=python)
         assert done.returncode == 0, done.stderr
-        data = json.loads(done.stdout)
+        data = loaded(done.stdout)
         version = subprocess.run(
             [python, "-c", "import sys; print(sys.version, end='')"], capture_output=True, check=True
         )

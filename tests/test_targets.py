@@ -177,6 +177,7 @@ def test_another_python_serves_an_app_with_packages_of_its_own(tool: Tool, tmp_p
 def test_reproduce_measures_the_stack_that_was_published(tool: Tool) -> None:
     done = tool.run("reproduce", "--quick", "--export-json", "/dev/stderr")
     assert done.returncode == 0, done.stderr
+    assert loaded(done.stderr[done.stderr.rindex("\n{") :])["settings"]["workers"] == 4
     for line in (
         "FastAPI answers 144 bytes, as published: the same stack.",
         "MicroPie answers 265 bytes, as published: the same stack.",
