@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import signal
@@ -62,9 +63,10 @@ def test_the_two_of_a_duet_run_at_one_moment_on_their_own_cores(
 
     def look() -> None:
         servers = {core for process in a.workers | b.workers for core in process.cpu_affinity()}
-        wrks = [p for p in psutil.Process().children(recursive=True) if p.name() == "wrk"]
-        if len(wrks) == 2:
-            seen.append((servers, {core for process in wrks for core in process.cpu_affinity()}))
+        with contextlib.suppress(psutil.NoSuchProcess):  # one that ends meanwhile
+            wrks = [p for p in psutil.Process().children(recursive=True) if p.name() == "wrk"]
+            if len(wrks) == 2:
+                seen.append((servers, {core for process in wrks for core in process.cpu_affinity()}))
 
     load = mb.Load(connections=20, threads=2, duration_s=1)
     with start("asgi", workers=2) as a, start("b=asgi", workers=2) as b:
