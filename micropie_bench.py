@@ -1278,6 +1278,12 @@ def measurement_rows(results: Results) -> list[dict[str, Any]]:
     return rows
 
 
+def labels_of(results: Results) -> dict[str, str]:
+    """Return what to show for each target, by name."""
+    told = {facts.name: facts.label or facts.name for facts in results.targets}
+    return told | {m.target: m.target for m in results.measurements if m.target not in told}
+
+
 def to_json(results: Results) -> str:
     """Return the results file's text: schema micropie-bench/1, SI units."""
     bare = dataclasses.asdict(dataclasses.replace(results, measurements=()))
@@ -1294,8 +1300,11 @@ def from_json(text: str) -> Results:
     """Return the results that such a text holds, without histograms. Raises BenchError if it is none."""
     from pydantic import TypeAdapter, ValidationError
 
+    def refuse(constant: str) -> NoReturn:
+        raise ValueError(f"{constant} is no number")
+
     try:
-        data = json.loads(text)
+        data = json.loads(text, parse_constant=refuse)
         if not isinstance(data, dict) or data.get("schema") != SCHEMA:
             schema = data.get("schema") if isinstance(data, dict) else None
             raise BenchError(f"no results of this tool: its schema is {schema!r}, not {SCHEMA!r}")
@@ -1306,7 +1315,10 @@ def from_json(text: str) -> Results:
             m["wrk"] = {f.name: m.get(f.name) for f in dataclasses.fields(WrkResult)} if m["errors"] else None
             m["use"] = {f.name: m.get(f.name) for f in dataclasses.fields(ServerUse)}
             m["use"] = m["use"] if m["use"]["server_cpu_s"] is not None else None
-        return TypeAdapter(Results).validate_python(data)
+        results = TypeAdapter(Results).validate_python(data)
+        if odd := [x for x in labels_of(results).values() if not x.isprintable()]:
+            raise BenchError(f"no results of this tool: {odd[0]!r} is no target's name")
+        return results
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
@@ -1405,9 +1417,8 @@ HTML_HEAD = """<!DOCTYPE html>
 @media (prefers-color-scheme: dark) { :root { --bg: #151515; --fg: #ececec; --soft: #b0b0b0; --line: #444;
   --card: #202020; --c0: #62b8f0; --c1: #f79646; --c2: #3ecf9f; --c3: #e58fd0; --c4: #e6cf4c; --c5: #a9a9ff; } }
 body { margin: 0 auto; padding: 1rem; max-width: 76rem; background: var(--bg); color: var(--fg);
-  font: 16px/1.5 system-ui, sans-serif; }
+  font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
 h1, h2 { line-height: 1.2; }
-h1, li, .facts td { overflow-wrap: anywhere; }
 pre, .scroll { overflow-x: auto; }
 pre { padding: .75rem; background: var(--card); }
 .charts { display: grid; align-items: start; gap: 1rem;
@@ -1526,7 +1537,7 @@ def html_chart(title: str, about: str, series: Sequence[Series], *, joined: bool
     ]
     head = f"<figure><figcaption><strong>{html.escape(title)}</strong> {html.escape(about)}</figcaption>"
     drawn = (
-        f'<div role="img" aria-label="{html.escape(". ".join(words))}" style="min-width: {0.69 * width:.0f}px">{svg}'
+        f'<div role="img" aria-label="{html.escape(". ".join(words))}" style="min-width: {0.62 * width:.0f}px">{svg}'
     )
     drawn = f'<div class="scroll" tabindex="0" role="region" aria-label="{html.escape(title)}">{drawn}</div></div>'
     return "\n".join([head, drawn, f'<ul class="keys">{"".join(keys)}</ul></figure>' if keys else "</figure>"])
@@ -1544,9 +1555,21 @@ def html_intervals(title: str, about: str, rows: Sequence[Series], *, at: float 
     return html_chart(title, about, placed, **fixed, **options)
 
 
-def interval_points(low: float, value: float, high: float, told: str) -> list[Point]:
-    """Return the points of a row of html_intervals."""
-    return [Point(low, 0, "", radius=2), Point(value, 0, told), Point(high, 0, "", radius=2)]
+def interval_points(low: float, value: float, high: float, told: str, *, within: tuple[float, float]) -> list[Point]:
+    """Return the points of a row of html_intervals; an end that lies beyond the axis is cut off, and has no dot."""
+    cut = [max(within[0], min(within[1], x)) for x in (low, value, high)]
+    return [
+        Point(cut[0], 0, "", radius=2 if cut[0] == low else 0),
+        Point(cut[1], 0, told),
+        Point(cut[2], 0, "", radius=2 if cut[2] == high else 0),
+    ]
+
+
+def ratio_ticks(reach: float) -> list[dict[str, Any]]:
+    """Return labels for an axis of ratios that shows logarithms up to `reach`, either way."""
+    sets = ((0.97, 0.98, 0.99, 1.01, 1.02, 1.03), (0.85, 0.9, 0.95, 1.05, 1.1, 1.15), (0.5, 0.67, 0.8, 1.25, 1.5, 2))
+    chosen = next((each for each in sets if reach <= 1.5 * math.log(each[-1])), (0.25, 0.5, 2, 4))
+    return [{"label": f"{x:g}", "value": math.log(x)} for x in sorted((1, *chosen)) if abs(math.log(x)) <= reach + 1e-9]
 
 
 def load_charts(results: Results, labels: Mapping[str, str], key: tuple[str, int]) -> list[str]:
@@ -1557,7 +1580,9 @@ def load_charts(results: Results, labels: Mapping[str, str], key: tuple[str, int
         if rates := solo_rates(results.measurements, name, key):
             mean, half = statistics.fmean(rates), half_width(rates, 0.95) if len(rates) > 1 else 0.0
             told = f"{mean:.0f} ± {half:.0f}" if half else f"{mean:.0f}"
-            points = interval_points(max(0.0, mean - half), mean, mean + half, told) if half else [Point(mean, 0, told)]
+            points = [Point(mean, 0, told)]
+            if half:
+                points = interval_points(mean - half, mean, mean + half, told, within=(0, math.inf))
             throughput.append(Series(name=label, mark=mark, points=points))
         made = [
             Point(order, m.wrk.requests_per_s, f"round {m.round}: {m.wrk.requests_per_s:.0f}")
@@ -1576,8 +1601,8 @@ def load_charts(results: Results, labels: Mapping[str, str], key: tuple[str, int
         for c in results.comparisons:
             if c.target == name and load_key(c) == key and c.ratio and c.ci_low and c.ci_high:
                 _, ratio, interval, verdict = comparison_cells(c)
-                low, middle, high = (max(-MOST, min(MOST, math.log(x))) for x in (c.ci_low, c.ratio, c.ci_high))
-                points = interval_points(low, middle, high, f"{ratio} ({interval}), {verdict}")
+                ends = math.log(c.ci_low), math.log(c.ratio), math.log(c.ci_high)
+                points = interval_points(*ends, f"{ratio} ({interval}), {verdict}", within=(-MOST, MOST))
                 row = f"{label}, {SHORT_METRICS[c.metric]}, {c.method}"
                 ratios.setdefault(labels[c.reference], []).append(Series(name=row, mark=mark, points=points))
     charts = []
@@ -1589,10 +1614,11 @@ def load_charts(results: Results, labels: Mapping[str, str], key: tuple[str, int
         widest = max(point.x for row in throughput for point in row.points)
         charts.append(html_intervals("Requests per second", about, throughput, xrange=(0, widest)))
     for reference, rows in ratios.items():
+        reach = max(0.02, *(abs(point.x) for row in rows for point in row.points))
+        options: dict[str, Any] = {"x_labels": ratio_ticks(reach), "xrange": (-reach, reach)}
         about = (
-            f"With its interval, up to 4 times; the line at 1 is {reference}. Of latency and CPU time, less is faster."
+            f"The line at 1 is {reference}. Of latency and CPU time, less is faster. Ends without a dot lie beyond 4x."
         )
-        options: dict[str, Any] = {"x_value_formatter": lambda log: f"{math.exp(log):.3g}"}
         charts.append(html_intervals(f"Ratio to {reference}", about, rows, at=0.0, **options))
     if latencies:
         about = "Latency of all solo trials together; the axis stretches towards the slowest requests."
@@ -1661,11 +1687,12 @@ def to_html(results: Results, labels: Mapping[str, str], closing: Sequence[Table
     title = html.escape(f"{' and '.join(labels.values())}, measured by micropie_bench {__version__}")
     parts = [HTML_HEAD, f"<title>{title}</title>\n</head>\n<body>\n<h1>{title}</h1>"]
     parts += listed("Conclusion", [line for line in closing if isinstance(line, str)])
+    short = {name: label if len(label) <= 40 else f"{label[:39]}…" for name, label in labels.items()}
     for key in load_keys(results.measurements):
-        charts, tables = load_charts(results, labels, key), load_tables(results, labels, key, markdown=True)
+        charts, tables = load_charts(results, short, key), load_tables(results, labels, key, markdown=True)
         parts += [f"<h2>{html.escape(load_title(key))}</h2>", '<div class="charts">', *charts, "</div>"]
         parts += [html_table(table) for table in tables]
-    if sweep := sweep_charts(results, labels):
+    if sweep := sweep_charts(results, short):
         parts += ["<h2>Sweep</h2>", '<div class="charts">', *sweep, "</div>"]
     parts += listed("Caveats", [*measurement_notes(results.measurements, labels), *results.warnings])
     parts += ["<h2>To repeat it</h2>", f'<pre tabindex="0"><code>{html.escape(results.command)}</code></pre>']
@@ -3116,7 +3143,9 @@ class Exporter:
     def write(self, text: str) -> None:
         """Write the file in one step. Raises BenchError."""
         if self.to_stdout:
-            print(text, end="", flush=True)  # noqa: T201  # not through rich: not a character may change
+            sys.stdout.flush()
+            sys.stdout.buffer.write(text.encode(errors="backslashreplace"))  # in files and here alike: UTF-8
+            sys.stdout.buffer.flush()
             return
         part = self.path.with_name(f".micropie_bench-{os.getpid()}.part") if self.whole else self.path
         try:
@@ -3610,12 +3639,6 @@ def actions_for(
     )
 
 
-def labels_of(results: Results) -> dict[str, str]:
-    """Return what to show for each target, by name."""
-    told = {facts.name: facts.label or facts.name for facts in results.targets}
-    return told | {m.target: m.target for m in results.measurements if m.target not in told}
-
-
 @app.command()
 def parse(
     file: Annotated[str, typer.Argument(help="A file with wrk's reports; '-' is standard input.")] = "-",
@@ -3634,7 +3657,8 @@ def parse(
     text = data.decode("utf-8-sig", errors="replace")
     measurements = parse_reports(text)
     results = new_results(seed=None, settings={}, environment={}, measurements=tuple(measurements))
-    return finish(results, labels_of(results), exports, closing=[])
+    labels = labels_of(results)
+    return finish(results, labels, exports, closing=conclude(results, labels))
 
 
 SAME_LOAD = ("workloads", "threads", "duration_s", "workers", "access_log")
@@ -3692,9 +3716,16 @@ def report(
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print wrk's own reports too.")] = False,
 ) -> int:
     """Show saved results again, in any format; several side by side."""
-    exports = Exports(export_json, export_markdown, export_csv, export_html, export_github_benchmark)
+    destinations = (export_json, export_markdown, export_csv, export_html, export_github_benchmark)
+    for file in files:
+        if Path(file).resolve() in [Path(x).resolve() for x in destinations if x is not None]:
+            raise UsageError(f"{file!r} is to be read: export to another file")
+    exports = Exports(*destinations)
     results, closing = side_by_side(files)
-    finish(results, labels_of(results), exports, closing=closing, verbose=verbose)
+    try:
+        finish(results, labels_of(results), exports, closing=closing, verbose=verbose)
+    except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
+        raise BenchError(f"{', '.join(files)}: a value in it is none that was ever measured: {error}") from error
     return 0
 
 

@@ -55,6 +55,7 @@ def results(rates: Sequence[Sequence[float]], **more: Any) -> mb.Results:
 
 
 RATES = ((100.0, 90.0), (102.0, 91.0), (99.0, 90.0), (101.0, 91.5))
+COMPARED = results(RATES).comparisons[0]
 
 
 def test_saved_results_read_again_are_the_same() -> None:
@@ -83,6 +84,7 @@ def test_an_unmeasured_trial_survives_the_file() -> None:
         ("[" * 100_000, "RecursionError"),
         ('{"schema": "micropie-bench/0"}', "its schema is 'micropie-bench/0', not 'micropie-bench/1'"),
         ('{"schema": "micropie-bench/1"}', "KeyError 'targets'"),
+        ('{"schema": "micropie-bench/1", "targets": [NaN]}', "NaN is no number"),
         ('{"schema": "micropie-bench/1", "targets": [], "measurements": [1]}', "TypeError"),
         ('{"schema": "micropie-bench/1", "targets": [], "measurements": []}', "created: Field required"),
     ],
@@ -113,6 +115,33 @@ def test_the_schema_refuses_what_is_not_in_it(where: tuple[str | int, ...], valu
         inner = inner[step]
     inner[where[-1]] = value
     assert not VALIDATOR.is_valid(data)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"environment": {"packages": None}}, "a value in it is none that was ever measured"),
+        ({"comparisons": (dataclasses.replace(COMPARED, ratio=-1.0),)}, "a value in it is none that was ever measured"),
+        ({"measurements": (dataclasses.replace(solo("a\x1b[31m", 1, 1.0)),)}, r"'a\x1b[31m' is no target's name"),
+    ],
+)
+def test_values_that_nobody_measured_are_told_in_one_line(
+    change: dict[str, Any], told: str, tool: Tool, tmp_path: Path
+) -> None:
+    file = tmp_path / "edited.json"
+    file.write_text(mb.to_json(dataclasses.replace(results(RATES), **change)))
+    done = tool.run("report", str(file), "--export-html", str(tmp_path / "page.html"))
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert told in done.stderr
+
+
+def test_report_keeps_what_it_reads(tool: Tool, tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    file.write_text(mb.to_json(results(RATES)))
+    before = file.read_text()
+    done = tool.run("report", "results.json", "--export-html", str(file), cwd=tmp_path)
+    assert (done.returncode, file.read_text()) == (2, before)
+    assert "'results.json' is to be read: export to another file" in done.stderr
 
 
 def test_csv_has_a_row_for_each_measurement() -> None:
