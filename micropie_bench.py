@@ -1429,7 +1429,7 @@ figcaption strong { display: block; color: var(--fg); font-size: 1rem; }
 table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; font-size: .9375rem; }
 caption { text-align: left; font-weight: bold; padding: .25rem 0; }
 th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: left; font-weight: normal; }
-.sortable th, .sortable td { white-space: nowrap; }
+.sortable th, .sortable td, .facts th { white-space: nowrap; }
 .sortable .number { text-align: right; }
 th button { all: unset; cursor: pointer; font-weight: bold; }
 th button:focus-visible, .scroll:focus-visible { outline: 2px solid var(--c0); }
