@@ -752,6 +752,11 @@ def half_width(samples: Sequence[float], confidence: float) -> float:
     return student_t(confidence, len(samples) - 1) * error
 
 
+def mean_and_half(rates: Sequence[float]) -> tuple[float, float]:
+    """Return the mean and half its 95% interval, which is 0 for a single value."""
+    return statistics.fmean(rates), half_width(rates, 0.95) if len(rates) > 1 else 0.0
+
+
 def rounds_needed(stdev: float, wished: float) -> int | None:
     """Return the rounds for a 95% half-width no more than wished, both on the log scale; None above 1,000."""
     rounds = range(2, 1001)
@@ -818,10 +823,10 @@ def compare_metric(
         return dataclasses.replace(blank, reason=f"{SATURATED}: this would compare load generators, not servers")
     if not values:
         return dataclasses.replace(blank, reason="not known of both" if good else "no round is valid for both")
-    shares = [a.use.server_cpu_s / (b.use.server_cpu_s or 1) for a, b in good if a.use and b.use]
-    fair = all(1 - FAIR_SHARE < share < 1 + FAIR_SHARE for share in shares)
-    if blank.method is Method.DUET and metric is Metric.REQUESTS and not fair:
-        return dataclasses.replace(blank, reason="the servers' shares of the cores were unequal")
+    if blank.method is Method.DUET and metric is Metric.REQUESTS:
+        shares = [a.use.server_cpu_s / (b.use.server_cpu_s or 1) for a, b in good if a.use and b.use]
+        if not all(1 - FAIR_SHARE < share < 1 + FAIR_SHARE for share in shares):
+            return dataclasses.replace(blank, reason="the servers' shares of the cores were unequal")
     ratio, *ends = compare_samples([x for x, _ in values], [y for _, y in values], confidence=confidence)
     if not ends:
         reason = "one valid round shows no uncertainty"
@@ -1064,6 +1069,12 @@ def _table(title: str, columns: Sequence[str], *, markdown: bool) -> Table:
     return table
 
 
+def distribution_of(results: Results, name: str, key: tuple[str, int]) -> Distribution | None:
+    """Return a target's latencies under a load, if they are known."""
+    found = (d for d in results.distributions if (d.target, d.workload, d.connections) == (name, *key))
+    return next(found, None)
+
+
 def load_tables(results: Results, labels: Mapping[str, str], key: tuple[str, int], *, markdown: bool) -> list[Table]:
     """Return one load's tables: the gist's, the details, and the comparisons, where there is data for them.
 
@@ -1078,8 +1089,7 @@ def load_tables(results: Results, labels: Mapping[str, str], key: tuple[str, int
         if made:
             gist.add_row(label, *gist_row(solo))
         if any(m.valid and m.use for m in solo):
-            known = [d for d in results.distributions if (d.target, d.workload, d.connections) == (name, *key)]
-            details.add_row(label, *detail_row(solo, known[0] if known else None))
+            details.add_row(label, *detail_row(solo, distribution_of(results, name, key)))
     tables = [gist, details] if details.row_count else [gist]
     compared = [c for c in results.comparisons if load_key(c) == key]
     for reference in dict.fromkeys(c.reference for c in compared if c.rounds > 1):
@@ -1104,9 +1114,9 @@ def bars(results: Results, labels: Mapping[str, str], *, width: int) -> list[str
         found = {}
         for name, label in labels.items():
             rates = solo_rates(results.measurements, name, key)
-            half = half_width(rates, 0.95) if len(rates) > 1 else 0.0
             if rates:
-                found[label] = (max(0.0, statistics.fmean(rates) - half), statistics.fmean(rates) + half)
+                mean, half = mean_and_half(rates)
+                found[label] = (max(0.0, mean - half), mean + half)
         if len(found) > 1:
             room = max(map(len, found))
             cell = max(high for _, high in found.values()) / (width - room - 1)
@@ -1578,7 +1588,7 @@ def load_charts(results: Results, labels: Mapping[str, str], key: tuple[str, int
     ratios: dict[str, list[Series]] = {}
     for mark, (name, label) in enumerate(labels.items()):
         if rates := solo_rates(results.measurements, name, key):
-            mean, half = statistics.fmean(rates), half_width(rates, 0.95) if len(rates) > 1 else 0.0
+            mean, half = mean_and_half(rates)
             told = f"{mean:.0f} ± {half:.0f}" if half else f"{mean:.0f}"
             points = [Point(mean, 0, told)]
             if half:
@@ -1590,14 +1600,13 @@ def load_charts(results: Results, labels: Mapping[str, str], key: tuple[str, int
             if m.target == name and load_key(m) == key and m.method is Method.SOLO and m.valid and m.wrk
         ]
         rounds += [Series(name=label, mark=mark, points=made)] if len(made) > 1 else []
-        for d in results.distributions:
-            if (d.target, d.workload, d.connections) == (name, *key):
-                points = [
-                    Point(-math.log10(1 - percent / 100), seconds, f"{percent:g}% {format_latency(seconds)}", radius=2)
-                    for percent, seconds in d.percentiles
-                    if percent < 100
-                ]
-                latencies.append(Series(name=label, mark=mark, points=points))
+        if distribution := distribution_of(results, name, key):
+            points = [
+                Point(-math.log10(1 - percent / 100), seconds, f"{percent:g}% {format_latency(seconds)}", radius=2)
+                for percent, seconds in distribution.percentiles
+                if percent < 100
+            ]
+            latencies.append(Series(name=label, mark=mark, points=points))
         for c in results.comparisons:
             if c.target == name and load_key(c) == key and c.ratio and c.ci_low and c.ci_high:
                 _, ratio, interval, verdict = comparison_cells(c)
@@ -1643,11 +1652,11 @@ def sweep_charts(results: Results, labels: Mapping[str, str]) -> list[str]:
         counts = sorted(connections for each, connections in keys if each == workload)
         series = []
         for mark, (name, label) in enumerate(labels.items()):
-            found = {n: rates for n in counts if (rates := solo_rates(results.measurements, name, (workload, n)))}
-            means = {n: statistics.fmean(rates) for n, rates in found.items()}
-            points = [
-                Point(math.log10(n), mean, f"{describe_load('hello', n)}: {mean:.0f}") for n, mean in means.items()
-            ]
+            points = []
+            for n in counts:
+                if rates := solo_rates(results.measurements, name, (workload, n)):
+                    mean = statistics.fmean(rates)
+                    points.append(Point(math.log10(n), mean, f"{describe_load('hello', n)}: {mean:.0f}"))
             series += [Series(name=label, mark=mark, points=points)] if points else []
         if len(counts) > 2 and series:
             title = "Throughput over connections" + ("" if workload == "hello" else f", {workload}")
@@ -3173,8 +3182,8 @@ RENDERS: dict[str, Render] = {
 class Exports:
     """The files that results are written to, by option."""
 
-    def __init__(self, *destinations: str | None) -> None:
-        """Take them in the order of RENDERS. Raises UsageError if one cannot be written."""
+    def __init__(self, *destinations: str | None, inputs: Sequence[str] = ()) -> None:
+        """Take them in the order of RENDERS. Raises UsageError if one cannot be written, or is one of the inputs."""
         named = zip(RENDERS, destinations, strict=False)
         self._files = {option: Exporter(option, file) for option, file in named if file is not None}
         used = [option for option, file in self._files.items() if file.to_stdout]
@@ -3183,6 +3192,8 @@ class Exports:
         whole = [file.path for file in self._files.values() if file.whole and not file.to_stdout]
         if len(set(whole)) < len(whole):
             raise UsageError(f"two exports go to one file: {max(whole, key=whole.count)}")
+        if read := [file for file in inputs if Path(file).resolve() in whole]:
+            raise UsageError(f"{read[0]!r} is to be read: export to another file")
         self.console = stderr if used else stdout  # for the tables
 
     def save(self, results: Results) -> None:
@@ -3422,9 +3433,10 @@ class Gate:
             return ["gate failed: there is no interval to decide by for the same targets under the same load."], True
         reference = labels[changes[0].load.reference]
         against = f"the baseline, each relative to {reference}" if self.baseline else reference
-        told = []
+        told, trips = [], False
         for change in changes:
             c, slower = change.load, change.low > 1 + self.margin
+            trips = trips or slower
             interval = f"{100 * c.confidence:.4g}% CI {change.low - 1:+.1%} to {change.high - 1:+.1%}"
             open_ = "" if slower or change.high <= 1 + self.margin else " It could be: more rounds would tell."
             told.append(
@@ -3432,7 +3444,7 @@ class Gate:
                 f"{change.slowdown - 1:+.1%} against {against} ({interval}; {METRIC_NAMES[c.metric]}, {c.method}): "
                 f"{'' if slower else 'not '}slower by more than {100 * self.margin:.4g}% with confidence.{open_}"
             )
-        return told, any(change.low > 1 + self.margin for change in changes)
+        return told, trips
 
 
 def make_gate(fail_if_slower: str | None, baseline: str | None, plan: Plan) -> Gate | None:
@@ -3649,7 +3661,7 @@ def parse(
     export_github_benchmark: GithubOption = None,
 ) -> int:
     """Print the gist's tables from wrk's own text; a line before a report names its framework."""
-    exports = Exports(export_json, export_markdown, export_csv, export_html, export_github_benchmark)
+    exports = Exports(export_json, export_markdown, export_csv, export_html, export_github_benchmark, inputs=[file])
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
@@ -3716,11 +3728,7 @@ def report(
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print wrk's own reports too.")] = False,
 ) -> int:
     """Show saved results again, in any format; several side by side."""
-    destinations = (export_json, export_markdown, export_csv, export_html, export_github_benchmark)
-    for file in files:
-        if Path(file).resolve() in [Path(x).resolve() for x in destinations if x is not None]:
-            raise UsageError(f"{file!r} is to be read: export to another file")
-    exports = Exports(*destinations)
+    exports = Exports(export_json, export_markdown, export_csv, export_html, export_github_benchmark, inputs=files)
     results, closing = side_by_side(files)
     try:
         finish(results, labels_of(results), exports, closing=closing, verbose=verbose)

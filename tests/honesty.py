@@ -34,12 +34,16 @@ def run(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=where, env={**os.environ, **env}, capture_output=True, text=True, check=False)
 
 
+def comparisons_in(file: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(Path(file).read_text())["comparisons"]
+    return found
+
+
 def compare(*args: str, **env: str) -> list[dict[str, Any]]:
     """Return the comparisons of one run; void measurements (exit 1) are part of them."""
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
         run(*args, "--export-json", out.name, **env)
-        comparisons: list[dict[str, Any]] = json.loads(Path(out.name).read_text())["comparisons"]
-    return comparisons
+        return comparisons_in(out.name)
 
 
 def half(c: dict[str, Any]) -> float:
@@ -97,9 +101,7 @@ def power(percent: float, runs: int) -> None:
         loops = round(1000 * percent / 100 / (accounted(Path(log.name).read_text())["duet"] - 1))
     print(f"{loops} loops in every second block for about +{percent}%", flush=True)
     made: list[tuple[dict[str, Any], float | None]] = []
-    for number, connections in itertools.product(
-        range(runs), ("100", "200")
-    ):  # of one count, to account for that alone
+    for number, connections in itertools.product(range(runs), ("100", "200")):  # apart: an app cannot tell them apart
         with tempfile.NamedTemporaryFile() as log:
             comparisons = compare(*pair, "-c", connections, BURN_LOG=log.name, BURN_LOOPS=str(loops))
             truths = accounted(Path(log.name).read_text())
@@ -111,23 +113,21 @@ def power(percent: float, runs: int) -> None:
 
 def gate(runs: int) -> None:
     slowed = "micropie=slowed:app"
-    short = compare(
-        "micropie", slowed.replace("micropie", "slowed", 1), "-r", "3", "-d", "3s", "-c", "100", BURN_LOOPS="1000"
-    )
+    short = compare("micropie", "slowed=slowed:app", "-r", "3", "-d", "3s", "-c", "100", BURN_LOOPS="1000")
     [by_1000] = [c["ratio"] for c in short if (c["method"], c["metric"]) == HEADLINE]
     loops = round(1000 * 0.1 / (by_1000 - 1))
     print(f"{loops} loops for about +10%", flush=True)
     with tempfile.TemporaryDirectory() as name:
         baseline, new = f"{name}/baseline.json", f"{name}/new.json"
         run("fastapi", "micropie", "--export-json", baseline)
-        show(json.loads(Path(baseline).read_text())["comparisons"])
+        show(comparisons_in(baseline))
         gated = ("--baseline", baseline, "--fail-if-slower", "5%", "--export-json", new)
         for number in range(runs):
             for target in ("micropie", slowed):
                 done = run("fastapi", target, *gated, BURN_LOOPS=str(loops))
                 print(number + 1, f"{target}: exit {done.returncode}")
                 print("\n".join(line for line in done.stdout.splitlines() if line.startswith("gate")))
-                show(json.loads(Path(new).read_text())["comparisons"])
+                show(comparisons_in(new))
 
 
 if __name__ == "__main__":

@@ -144,6 +144,14 @@ def test_report_keeps_what_it_reads(tool: Tool, tmp_path: Path) -> None:
     assert "'results.json' is to be read: export to another file" in done.stderr
 
 
+def test_parse_keeps_what_it_reads(tool: Tool, tmp_path: Path) -> None:
+    file = tmp_path / "reports.txt"
+    file.write_text(GIST.read_text())
+    done = tool.run("parse", "reports.txt", "--export-markdown", str(file), cwd=tmp_path)
+    assert (done.returncode, file.read_text()) == (2, GIST.read_text())
+    assert "'reports.txt' is to be read: export to another file" in done.stderr
+
+
 def test_csv_has_a_row_for_each_measurement() -> None:
     whole = results(RATES)
     void = dataclasses.replace(whole.measurements[0], wrk=None, use=None, invalid_reason="died", notes=("a", "b"))
