@@ -1,12 +1,15 @@
-"""The apps that the built-in targets serve: the gist's routes and four workloads, once in each framework.
+"""The apps that the built-in targets serve: the gist's routes and four workloads.
 
-`uvicorn apps:fastapi` serves one of them. An attribute is built when it is first asked for, so that a server
-imports its own framework and no other. The gist ("MicroPie vs FastAPI Benchmarks (with wrk)", 2025-01-29) has
-`/`, `/index` and `/index?name=X`; FastAPI sends its strings as JSON, and MicroPie has one handler for all three.
-The bodies of the workloads, `/json`, `/delayed`, `/compute` and POST `/upload`, are the same bytes everywhere.
+Each framework has them once; `uvicorn apps:fastapi` serves one of them. An attribute is
+built when it is first asked for, so that a server imports its own framework and no other.
+The gist ("MicroPie vs FastAPI Benchmarks (with wrk)", 2025-01-29) has `/`, `/index` and
+`/index?name=X`; FastAPI sends its strings as JSON, and MicroPie has one handler for all
+three. The bodies of the workloads, `/json`, `/delayed`, `/compute` and POST `/upload`, are
+the same bytes everywhere.
 """
 
-# No `from __future__ import annotations`: frameworks evaluate their handlers' annotations, where local names are lost.
+# No `from __future__ import annotations`: frameworks evaluate their handlers' annotations,
+# where local names are lost.
 import asyncio
 import importlib
 import json
@@ -70,7 +73,10 @@ def _micropie_module() -> Any:
 
 
 def _micropie_payload(module: Any) -> Callable[[Any], Any] | None:
-    """Return what gives the JSON that was sent to an app, or None: releases up to 0.9.9.4 do not hand it on."""
+    """Return what gives the JSON that was sent to an app.
+
+    None for releases up to 0.9.9.4, which do not hand it on.
+    """
     request = getattr(module, "Request", None)  # none up to 0.9.1
     if hasattr(request, "json"):  # 0.28 and later
         return lambda app: app.request.json()
@@ -84,7 +90,9 @@ def _micropie() -> "ASGIApp":
     payload = _micropie_payload(module)
     base: Any = getattr(module, "App", None) or module.Server  # Server up to 0.9.2
 
-    def reply(value: object) -> tuple[int, str, list[tuple[str, str]]]:  # a dict would be sent with spaces
+    def reply(
+        value: object,
+    ) -> tuple[int, str, list[tuple[str, str]]]:  # a dict would be sent with spaces
         return 200, _dumps(value), [("Content-Type", "application/json")]
 
     class Root(base):  # type: ignore[misc]  # micropie ships no types
@@ -319,7 +327,9 @@ def _falcon() -> "ASGIApp":
             response.media = await request.get_media()
 
     app, root = App(), Root()
-    app.resp_options.media_handlers[MEDIA_JSON] = JSONHandler(dumps=_dumps)  # Falcon's own has spaces
+    app.resp_options.media_handlers[MEDIA_JSON] = JSONHandler(
+        dumps=_dumps
+    )  # Falcon's own has spaces
     app.add_route("/", root)
     app.add_route("/index", root)
     for route in ("json", "delayed", "compute", "upload"):

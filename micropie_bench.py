@@ -1,12 +1,28 @@
 #!/usr/bin/env python3
 """Compare MicroPie with FastAPI, or any two HTTP servers, under identical load.
 
-Each section uses only those above it: 1 domain model, 2 wrk output, 3 schedule, 4 statistics, 5 rendering,
-6 processes, 7 experiment, 8 command line. Sections 1 to 5 are pure; 6 alone starts processes, 8 alone prints.
+Each section uses only those above it, and the texts of the last one:
+
+ 1 domain model       what is measured, how, and what came out
+ 2 wrk                its command line, its exact figures, its text reports
+ 3 schedule           which trials are made, in which order
+ 4 statistics         intervals, verdicts, the gate's decision
+ 5 results file       written, read, several merged
+ 6 report             tables and sentences; terminal, Markdown, CSV, HTML
+ 7 processes          a guard and its child; what the system says of processes
+ 8 servers            packages, ports, launches, readiness
+ 9 load               wrk against one server, or two at once
+10 machine            what would spoil a measurement here
+11 experiment         rounds, launches, trials
+12 command line       options and commands
+13 embedded texts     Lua, HTML, CSS, JavaScript
+
+Sections 1 to 6 are pure. Only 7 to 10 start processes, and only 12 prints.
 """
 
 from __future__ import annotations
 
+import abc
 import bisect
 import contextlib
 import csv
@@ -33,8 +49,6 @@ import shlex
 import shutil
 import signal
 import socket
-import ssl
-import stat
 import statistics
 import subprocess
 import sys
@@ -42,32 +56,51 @@ import sysconfig
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, Annotated, Any, NamedTuple, NoReturn
+from typing import (
+    IO,
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Final,
+    Literal,
+    NamedTuple,
+    NoReturn,
+    Self,
+    get_args,
+    get_type_hints,
+)
 
 import psutil
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
+from annotated_types import Ge, Le, Lt, MinLen, Predicate
 from typer.exceptions import TyperException
+
+if TYPE_CHECKING:
+    import h11
+    from rich.console import Console
 
 __version__ = "0.1.0"
 
-SCHEMA = "micropie-bench/1"
+SCHEMA: Final = "micropie-bench/2"
 ROOT = Path(__file__).resolve().parent
 BUNDLE = ROOT / "bundle.json"
-BUNDLED = BUNDLE.exists()  # if this runs from micropie_bench.pyz, unpacked
-APPS = ROOT / "apps" if BUNDLED else ROOT  # where apps.py lies, with no package beside it
+BUNDLED = BUNDLE.exists()  # whether this runs from micropie_bench.pyz, unpacked
+APPS = ROOT / "apps" if BUNDLED else ROOT  # where apps.py lies, without packages
 
-# --- 1. domain model ----------------------------------------------------------------------------------------------
+
+# --- 1. domain model ------------------------------------------------------------------
 
 
 class BenchError(Exception):
-    """A failure that the user can act on; its message is one line that says what failed and what to do."""
+    """A failure that the user can act on.
+
+    Its message is one line that says what failed and what to do.
+    """
 
     exit_code = 1
 
@@ -78,16 +111,41 @@ class UsageError(BenchError):
     exit_code = 2
 
 
+# Bounds within which a figure is possible. They are checked where a file is read.
+Seconds = Annotated[float, Ge(0), Le(1e9)]
+Rate = Annotated[float, Ge(0), Le(1e15)]
+Count = Annotated[int, Ge(0), Le(10**18)]
+Ordinal = Annotated[int, Ge(0), Le(100_000)]
+Ratio = Annotated[float, Ge(1e-100), Le(1e100)]
+Share = Annotated[float, Ge(0), Le(1)]
+Percent = Annotated[float, Ge(0), Le(100)]
+Confidence = Annotated[float, Ge(0.5), Lt(1)]
+Connections = Annotated[int, Ge(1), Le(999_999)]
+Name = Annotated[str, MinLen(1), Predicate(str.isprintable)]
+
+
 class Loop(StrEnum):
+    """The event loop of uvicorn's workers."""
+
     AUTO = "auto"
     ASYNCIO = "asyncio"
     UVLOOP = "uvloop"
 
 
 class Http(StrEnum):
+    """The HTTP parser of uvicorn's workers."""
+
     AUTO = "auto"
     H11 = "h11"
     HTTPTOOLS = "httptools"
+
+
+class AsgiServer(StrEnum):
+    """What serves ASGI apps."""
+
+    UVICORN = "uvicorn"
+    GRANIAN = "granian"
+    HYPERCORN = "hypercorn"
 
 
 class Method(StrEnum):
@@ -97,16 +155,19 @@ class Method(StrEnum):
     DUET = "duet"
 
 
-class Metric(StrEnum):
-    """What a comparison compares."""
+class Limit(StrEnum):
+    """What limited the throughput of a trial."""
 
-    REQUESTS = "requests_per_s"
-    P99 = "latency_p99_s"
-    CPU = "server_cpu_per_request_s"
+    SERVER_CPU = "server_cpu"
+    LOAD_GENERATOR = "load_generator"
+    NEITHER = "neither"
 
 
 class Verdict(StrEnum):
-    """What an interval says of a target against the reference; undecided: one round, which shows no uncertainty."""
+    """What an interval says of a target against the reference.
+
+    Undecided means one round, which shows no uncertainty.
+    """
 
     FASTER = "faster"
     SLOWER = "slower"
@@ -115,103 +176,337 @@ class Verdict(StrEnum):
     INVALID = "invalid"
 
 
-class AsgiServer(StrEnum):
-    UVICORN = "uvicorn"
-    GRANIAN = "granian"
-    HYPERCORN = "hypercorn"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """What is measured. `label` is what is shown, `name` what files and options say.
+class ServerSettings:
+    """How every target is served.
 
-    It is an ASGI `app` (`module:attribute`, found from `app_dir`), a `command`, or the `url` of a running server. A
-    built-in has `packages`, the distributions whose versions decide its speed, and, where these are not simply the
-    interpreter's own, `requirements` (fetched on first use) or the `package_dir` that holds them.
+    Without a `port` a free one is chosen for each launch.
     """
 
-    name: str
-    label: str
-    spec: str
-    app: str = ""
-    app_dir: Path = Path()
-    command: str = ""
-    url: str = ""
-    python: str = ""  # that runs it; this one if empty
-    packages: tuple[str, ...] = ()
-    requirements: tuple[str, ...] = ()
-    package_dir: Path | None = None
+    host: str = "127.0.0.1"
+    port: Annotated[int, Ge(1), Le(65535)] | None = None
+    workers: Annotated[int, Ge(1)] = 4
+    access_log: bool = True
+    loop: Loop = Loop.AUTO
+    http: Http = Http.AUTO
+    asgi: AsgiServer = AsgiServer.UVICORN
+
+    @property
+    def url_host(self) -> str:
+        """The host as it stands in a URL: an IPv6 address in brackets."""
+        return f"[{self.host}]" if ":" in self.host else self.host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltIn:
-    """An app in apps.py: its label, and the distributions whose versions decide its speed."""
+    """An app in apps.py; the versions of `packages` decide its speed."""
 
     label: str
     packages: tuple[str, ...]
     about: str
 
 
+def _framework(label: str) -> BuiltIn:
+    """Return a built-in whose distribution has the framework's own name."""
+    return BuiltIn(label=label, packages=(label.lower(),), about=f"the same routes in {label}")
+
+
 BUILT_INS = {
     "micropie": BuiltIn(label="MicroPie", packages=("micropie",), about="the gist's MicroPie app"),
-    "fastapi": BuiltIn(label="FastAPI", packages=("fastapi", "starlette", "pydantic"), about="the gist's FastAPI app"),
-    "starlette": BuiltIn(label="Starlette", packages=("starlette",), about="the same routes in Starlette"),
-    "asgi": BuiltIn(label="ASGI", packages=(), about="a bare ASGI callable: the floor that uvicorn itself costs"),
-    **{
-        label.lower(): BuiltIn(label=label, packages=(label.lower(),), about=f"the same routes in {label}")
-        for label in ("BlackSheep", "Falcon", "Litestar", "Quart", "Sanic")
-    },
+    "fastapi": BuiltIn(
+        label="FastAPI",
+        packages=("fastapi", "starlette", "pydantic"),
+        about="the gist's FastAPI app",
+    ),
+    "starlette": _framework("Starlette"),
+    "asgi": BuiltIn(
+        label="ASGI", packages=(), about="a bare ASGI callable: the floor that uvicorn itself costs"
+    ),
+    "blacksheep": _framework("BlackSheep"),
+    "falcon": _framework("Falcon"),
+    "litestar": _framework("Litestar"),
+    "quart": _framework("Quart"),
+    "sanic": _framework("Sanic"),
 }
-SERVER_PACKAGES = ("uvicorn", "uvloop", "httptools", "h11")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
-    """How each target is served. `port` None: a free one is chosen for each launch."""
+class Readiness:
+    """When a launched server counts as ready.
 
-    host: str = "127.0.0.1"
-    port: int | None = None
-    workers: int = 4
-    access_log: bool = True
-    loop: Loop = Loop.AUTO
-    http: Http = Http.AUTO
-    asgi: AsgiServer = AsgiServer.UVICORN
+    `processes` must accept connections on its port. With `has_fixed_workers` there are
+    always just so many, and one that goes missing has died. Otherwise processes may come
+    and go, and the server is ready once they have come to rest. `log_line` is what its
+    log says for each process that serves, for systems that do not tell who accepts.
+    """
+
+    processes: int
+    has_fixed_workers: bool
+    log_line: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseTarget:
+    """What every target has: a `name` for files and options, a `label` for tables.
+
+    `spec` is what the user typed after `NAME=`.
+    """
+
+    name: Name
+    label: str
+    spec: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsgiTarget(BaseTarget):
+    """An ASGI app, `module:attribute`, that a server of AsgiServer runs.
+
+    Its modules lie in `directory`, where it also runs. `python` is the interpreter; this
+    one if empty. The versions of `packages` decide its speed. Where these are not simply
+    the interpreter's own, `requirements` are fetched on first use, or `package_dir`
+    already holds them. A built-in is one of apps.py.
+    """
+
+    app: str
+    directory: Path
+    python: str = ""
+    packages: tuple[str, ...] = ()
+    requirements: tuple[str, ...] = ()
+    package_dir: Path | None = None
+    is_built_in: bool = False
+
+    def argv(self, settings: ServerSettings, port: int) -> list[str]:
+        """Return the command that serves the app on the port.
+
+        A target with a directory of packages runs without the interpreter's own
+        site-packages (-S), so that all of it comes from there.
+        """
+        python = [self.python or sys.executable]
+        if self.package_dir:
+            python.append("-S")
+        options = ASGI_SERVERS[settings.asgi].options(self, settings, port)
+        return [*python, "-m", settings.asgi, *options]
+
+    def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
+        """Return the server's environment.
+
+        Variables that would silently change its settings are left out. In a .pyz the
+        bundled packages come first on PYTHONPATH, before the user's.
+        """
+        environment = {
+            name: value for name, value in inherited.items() if not SILENT_SETTINGS.match(name)
+        }
+        if self.package_dir:
+            environment["PYTHONPATH"] = str(self.package_dir)
+        elif BUNDLED and not self.python:
+            paths = [str(ROOT), environment.get("PYTHONPATH", "")]
+            environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+        return environment
+
+    def readiness(self, settings: ServerSettings) -> Readiness:
+        """Return when it is ready: when all workers accept."""
+        return Readiness(
+            processes=settings.workers,
+            has_fixed_workers=True,
+            log_line=ASGI_SERVERS[settings.asgi].log_line,
+        )
+
+
+SILENT_SETTINGS = re.compile(
+    rf"({'|'.join(AsgiServer).upper()})_|(WEB_CONCURRENCY|FORWARDED_ALLOW_IPS)$"
+)
+
+
+def uvicorn_options(target: AsgiTarget, settings: ServerSettings, port: int) -> list[str]:
+    """Return what follows `python -m uvicorn`, as in the gist."""
+    options = ["--host", settings.host, "--port", str(port)]
+    options += ["--workers", str(settings.workers)]
+    options += ["--loop", settings.loop, "--http", settings.http]
+    options += ["--app-dir", str(target.directory)]
+    if not settings.access_log:
+        options.append("--no-access-log")
+    return [*options, target.app]
+
+
+def granian_options(target: AsgiTarget, settings: ServerSettings, port: int) -> list[str]:
+    """Return what follows `python -m granian`."""
+    options = ["--interface", "asgi", "--host", settings.host, "--port", str(port)]
+    options += ["--workers", str(settings.workers), "--loop", settings.loop]
+    options.append("--access-log" if settings.access_log else "--no-access-log")
+    return [*options, target.app]
+
+
+def hypercorn_options(target: AsgiTarget, settings: ServerSettings, port: int) -> list[str]:
+    """Return what follows `python -m hypercorn`.
+
+    It looks an app up among the attributes that a module has already. Those of apps.py
+    are made when they are first asked for, so they are asked for by `__getattr__`.
+    """
+    options = ["--bind", f"{settings.url_host}:{port}"]
+    options += ["--workers", str(settings.workers)]
+    if settings.access_log:
+        options += ["--access-logfile", "-"]
+    loop = Loop.ASYNCIO if settings.loop is Loop.AUTO else settings.loop
+    options += ["--worker-class", loop]
+    app = target.app
+    if target.is_built_in:
+        app = re.sub(r":(\w+)$", r':__getattr__("\1")', app)
+    return [*options, app]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsgiServerFacts:
+    """How an ASGI server is run, and what decides its speed.
+
+    `options` returns what follows `python -m NAME`. The versions of `packages` are
+    recorded. `log_line` is what its log says for each worker that serves, if that is
+    known. `has_http_option` is whether it lets its HTTP parser be chosen.
+    """
+
+    options: Callable[[AsgiTarget, ServerSettings, int], list[str]]
+    packages: tuple[str, ...]
+    log_line: str | None = None
+    has_http_option: bool = False
+
+
+ASGI_SERVERS = {
+    AsgiServer.UVICORN: AsgiServerFacts(
+        options=uvicorn_options,
+        packages=("uvicorn", "uvloop", "httptools", "h11"),
+        log_line="Application startup complete",
+        has_http_option=True,
+    ),
+    AsgiServer.GRANIAN: AsgiServerFacts(options=granian_options, packages=("granian", "uvloop")),
+    AsgiServer.HYPERCORN: AsgiServerFacts(
+        options=hypercorn_options, packages=("hypercorn", "h11", "uvloop")
+    ),
+}
+SERVER_PACKAGES = tuple(
+    dict.fromkeys(itertools.chain(*(facts.packages for facts in ASGI_SERVERS.values())))
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandTarget(BaseTarget):
+    """Any server that a command starts; it runs in `directory`."""
+
+    command: str
+    directory: Path
+    python: str = ""
+
+    def argv(self, settings: ServerSettings, port: int) -> list[str]:
+        """Return the command's words, with {port} and the others filled in."""
+        values = {
+            "{port}": str(port),
+            "{host}": settings.host,
+            "{workers}": str(settings.workers),
+            "{python}": self.python or sys.executable,
+        }
+        return [
+            re.sub(r"\{(port|host|workers|python)\}", lambda m: values[m[0]], word)
+            for word in shlex.split(self.command)
+        ]
+
+    def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
+        """Return the server's environment: the user's."""
+        return dict(inherited)
+
+    def readiness(self, _settings: ServerSettings) -> Readiness:
+        """Return when it is ready: when a process accepts and all have come to rest."""
+        return Readiness(processes=1, has_fixed_workers=False, log_line=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UrlTarget(BaseTarget):
+    """A server that somebody else runs. It has no command, and is always ready."""
+
+    url: str
+
+
+LaunchedTarget = AsgiTarget | CommandTarget
+Target = AsgiTarget | CommandTarget | UrlTarget
+
+DEFAULT_WORKLOAD = "hello"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
     """The request that is repeated."""
 
-    name: str = "hello"
+    name: str = DEFAULT_WORKLOAD
     method: str = "GET"
     path: str = "/"
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
 
 
-UPLOAD = json.dumps([{"id": i, "name": f"item {i}", "tags": ["a", "b"]} for i in range(222)], separators=(",", ":"))
-JSON_TYPE = (("Content-Type", "application/json"),)
-WORKLOADS = {
-    workload.name: workload
-    for workload in (
-        Workload(),
-        Workload(name="greet", path="/index?name=Ann"),
-        Workload(name="json", path="/json"),
-        Workload(name="delayed", path="/delayed"),
-        Workload(name="compute", path="/compute"),
-        Workload(name="upload", method="POST", path="/upload", headers=JSON_TYPE, body=UPLOAD.encode()),
-    )
-}
+def _upload_body() -> bytes:
+    """Return some 10 kB of JSON."""
+    items = [{"id": number, "name": f"item {number}", "tags": ["a", "b"]} for number in range(222)]
+    return json.dumps(items, separators=(",", ":")).encode()
+
+
+NAMED_WORKLOADS = (
+    Workload(),
+    Workload(name="greet", path="/index?name=Ann"),
+    Workload(name="json", path="/json"),
+    Workload(name="delayed", path="/delayed"),
+    Workload(name="compute", path="/compute"),
+    Workload(
+        name="upload",
+        method="POST",
+        path="/upload",
+        headers=(("Content-Type", "application/json"),),
+        body=_upload_body(),
+    ),
+)
+WORKLOADS = {workload.name: workload for workload in NAMED_WORKLOADS}
+
+
+def pluralize(count: int, noun: str) -> str:
+    """Return the count with the noun, such as `1 connection` or `2 connections`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadId:
+    """What tells the loads of a run apart."""
+
+    workload: Name
+    connections: Connections
+
+    @property
+    def sentence(self) -> str:
+        """The load in words. The gist's own request goes without saying."""
+        connections = pluralize(self.connections, "connection")
+        if self.workload == DEFAULT_WORKLOAD:
+            return connections
+        return f"{connections}, {self.workload}"
+
+    @property
+    def title(self) -> str:
+        """The load as a heading, as in the gist."""
+        return self.sentence.replace(" connection", " Connection", 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What wrk is told to do; the duration is in whole seconds, as wrk takes no others."""
+    """What wrk is told to do. It takes whole seconds only."""
 
     connections: int
     threads: int
     duration_s: int
-    workload: Workload = Workload()
+    workload: Workload = WORKLOADS[DEFAULT_WORKLOAD]
+
+    @property
+    def id(self) -> LoadId:
+        """What tells this load from others of the run."""
+        return LoadId(workload=self.workload.name, connections=self.connections)
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections wrk opens: each thread the whole part of its share."""
+        return self.connections // self.threads * self.threads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,8 +517,18 @@ class Plan:
     loads: tuple[Load, ...]
     rounds: int
     seed: int
-    server: Server
+    server: ServerSettings
     duet: bool
+
+    @property
+    def names(self) -> list[str]:
+        """The targets' names; the reference's first."""
+        return [target.name for target in self.targets]
+
+
+def labels_of(targets: Iterable[Target]) -> str:
+    """Return the targets' labels, joined by `and`."""
+    return " and ".join(target.label for target in targets)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,12 +540,16 @@ class Trial:
 
     @property
     def method(self) -> Method:
+        """Solo or duet, by the number of targets."""
         return Method.SOLO if len(self.targets) == 1 else Method.DUET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """A fresh start of one target's server, or of two, and the trials made on them, in order; rounds count from 1."""
+    """A fresh start of one target's server, or of two, and the trials on them.
+
+    Trials are in the order made. Rounds count from 1.
+    """
 
     round: int
     targets: tuple[Target, ...]
@@ -249,15 +558,22 @@ class Launch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """The answer to one request. `size` counts every byte on the wire, head included, as wrk counts."""
+    """The answer to one request.
 
-    status: int
-    size: int
+    `bytes` counts everything on the wire, the head included, as wrk counts.
+    """
+
+    status: Annotated[int, Ge(100), Le(599)]
+    bytes: Count
     headers: tuple[tuple[str, str], ...]
     body_sha256: str
 
     def header(self, name: str) -> str:
-        return next((value for key, value in self.headers if key.lower() == name), "")
+        """Return the first header of that name; empty if none. `name` is in lower case."""
+        for key, value in self.headers:
+            if key.lower() == name:
+                return value
+        return ""
 
 
 Histogram = tuple[tuple[int, int], ...]  # (latency in microseconds, count), ascending
@@ -265,285 +581,597 @@ Histogram = tuple[tuple[int, int], ...]  # (latency in microseconds, count), asc
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """wrk's latencies, corrected by it for coordinated omission; None where a text report does not tell."""
+    """Latencies of one wrk run; None where a text report does not tell.
 
-    mean_s: float
-    stdev_s: float
-    max_s: float
-    p50_s: float | None = None
-    p75_s: float | None = None
-    p90_s: float | None = None
-    p99_s: float | None = None
-    p99_9_s: float | None = None
+    The histogram is known while the run lasts, and is not saved.
+    """
+
+    mean_s: Seconds
+    stdev_s: Seconds
+    max_s: Seconds
+    p50_s: Seconds | None = None
+    p75_s: Seconds | None = None
+    p90_s: Seconds | None = None
+    p99_s: Seconds | None = None
+    p99_9_s: Seconds | None = None
     histogram: Histogram = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errors:
-    """wrk's counts: sockets that failed to connect, read or write, statuses above 399, answers that came too late."""
+    """wrk's counts of what went wrong.
 
-    connect: int = 0
-    read: int = 0
-    write: int = 0
-    status: int = 0
-    timeout: int = 0
+    Sockets that failed to connect, read or write; statuses above 399; answers that came
+    too late.
+    """
+
+    connect: Count = 0
+    read: Count = 0
+    write: Count = 0
+    status: Count = 0
+    timeout: Count = 0
+
+    @property
+    def total(self) -> int:
+        """All of them together."""
+        sockets = self.connect + self.read + self.write
+        return sockets + self.status + self.timeout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrkResult:
-    """What one wrk run reports; the duration is the one that wrk measured itself.
+    """What one wrk run reports.
 
-    `latency` has wrk's correction for coordinated omission in it, `latency_uncorrected` is as measured.
+    `duration_s` is the time that wrk measured itself, `load_cpu_s` the CPU time that it
+    used. `latency` has wrk's correction for coordinated omission in it;
+    `latency_uncorrected` is as measured. A text report tells neither that nor the CPU
+    time.
     """
 
-    duration_s: float
-    requests: int
-    bytes: int
-    requests_per_s: float
-    bytes_per_s: float
+    duration_s: Seconds
+    requests: Count
+    bytes: Count
+    requests_per_s: Rate
+    bytes_per_s: Rate
     latency: Latency
     errors: Errors
     latency_uncorrected: Latency | None = None
-    load_cpu_s: float | None = None
+    load_cpu_s: Seconds | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerUse:
-    """What a server used in one trial: CPU time of its process tree; each process's peak resident memory, summed.
+    """What a server used in one trial.
 
-    `worker_balance` is the least CPU time of a worker over the most: 1 is a load shared evenly.
+    CPU time of its process tree; each process's peak resident memory, summed.
+    `worker_balance` is the least CPU time of a worker over the most: 1 is a load shared
+    evenly.
     """
 
-    server_cpu_s: float
-    server_rss_bytes: int
-    worker_balance: float | None
+    server_cpu_s: Seconds
+    server_rss_bytes: Count
+    worker_balance: Share | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """What one trial yielded of one target; void, with no claim on the statistics, if it has an `invalid_reason`.
+    """What one trial yielded of one target.
 
+    With an `invalid_reason` it is void: shown, but left out of the statistics. Nothing
+    was observed where `wrk` is None; of somebody else's server `use` is not known.
     `partner` is the other target of a duet. `notes` are oddities that do not void.
     """
 
-    round: int
+    round: Ordinal
     method: Method
-    target: str
-    connections: int
-    threads: int
-    wrk: WrkResult | None
+    target: Name
+    load: LoadId
+    threads: Annotated[int, Ge(1)]
+    partner: Name | None = None
+    wrk: WrkResult | None = None
     use: ServerUse | None = None
-    partner: str | None = None
+    limited_by: Limit | None = None
     report: str = ""
     notes: tuple[str, ...] = ()
     invalid_reason: str | None = None
-    workload: str = "hello"
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where nothing was measured, and it is not void."""
+        if self.valid and not (self.wrk and self.wrk.requests):
+            raise ValueError("a trial without requests cannot be valid")
 
     @property
     def valid(self) -> bool:
+        """Whether it counts."""
         return self.invalid_reason is None
+
+    @property
+    def requests_per_s(self) -> float | None:
+        """The throughput, where it is known."""
+        return self.wrk.requests_per_s if self.wrk else None
+
+    @property
+    def latency_p99_s(self) -> float | None:
+        """The 99th percentile of latencies, where it is known."""
+        return self.wrk.latency.p99_s if self.wrk else None
+
+    @property
+    def cpu_per_request_s(self) -> float | None:
+        """The server's CPU time for one request, where both are known."""
+        if not self.use or not self.wrk or not self.wrk.requests:
+            return None
+        return self.use.server_cpu_s / self.wrk.requests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricFacts:
+    """What is known of a metric.
+
+    `key` stands in files, the names in reports. `read` returns the figure of a
+    measurement, None where it is not known. `in_duets` is whether a duet shows it.
+    """
+
+    key: str
+    full_name: str
+    short_name: str
+    higher_is_faster: bool
+    in_duets: bool
+    read: Callable[[Measurement], float | None]
+
+
+class Metric(StrEnum):
+    """What a comparison compares."""
+
+    facts: MetricFacts
+
+    REQUESTS = MetricFacts(
+        key="requests_per_s",
+        full_name="requests per second",
+        short_name="requests/s",
+        higher_is_faster=True,
+        in_duets=True,
+        read=lambda measurement: measurement.requests_per_s,
+    )
+    P99 = MetricFacts(
+        key="latency_p99_s",
+        full_name="p99 latency",
+        short_name="p99",
+        higher_is_faster=False,
+        in_duets=False,  # there the server has half the cores: no figure for anyone
+        read=lambda measurement: measurement.latency_p99_s,
+    )
+    CPU = MetricFacts(
+        key="server_cpu_per_request_s",
+        full_name="server CPU per request",
+        short_name="CPU/request",
+        higher_is_faster=False,
+        in_duets=True,
+        read=lambda measurement: measurement.cpu_per_request_s,
+    )
+
+    def __new__(cls, facts: MetricFacts) -> Metric:
+        metric = str.__new__(cls, facts.key)
+        metric._value_ = facts.key
+        metric.facts = facts
+        return metric
+
+    @property
+    def full_name(self) -> str:
+        """What sentences call it."""
+        return self.facts.full_name
+
+    @property
+    def short_name(self) -> str:
+        """What charts call it."""
+        return self.facts.short_name
+
+    def read(self, measurement: Measurement) -> float | None:
+        """Return the figure of the measurement; None where it is not known."""
+        return self.facts.read(measurement)
+
+    def speed(self, ratio: float) -> float:
+        """Return how many times as fast a target with that ratio of this metric is."""
+        return ratio if self.facts.higher_is_faster else 1 / ratio
+
+
+class Interval(NamedTuple):
+    """The ends of an interval of ratios."""
+
+    low: float
+    high: float
+
+    def contains(self, ratio: float) -> bool:
+        """Return whether the ratio lies between the ends, or at one."""
+        return self.low <= ratio <= self.high
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A ratio, and its confidence interval; one round shows none."""
+
+    ratio: Ratio
+    low: Ratio | None
+    high: Ratio | None
+    confidence: Confidence
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where the ratio lies outside its interval."""
+        if (self.low is None) != (self.high is None):
+            raise ValueError("an interval needs both ends")
+        if self.interval and not self.interval.contains(self.ratio):
+            raise ValueError("the ratio lies outside its interval")
+
+    @property
+    def interval(self) -> Interval | None:
+        """The interval, if there is one."""
+        if self.low is None or self.high is None:
+            return None
+        return Interval(self.low, self.high)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """A target's metric over the reference's: geometric mean of the rounds' ratios, and its confidence interval."""
+    """A metric of a target over the reference's, by the rounds valid for both.
 
-    connections: int
+    The estimate is the geometric mean of the rounds' ratios; None if there is none, for
+    the `reason`.
+    """
+
+    load: LoadId
     method: Method
     metric: Metric
-    reference: str
-    target: str
-    ratio: float | None
-    ci_low: float | None
-    ci_high: float | None
-    confidence: float
-    rounds: int
+    reference: Name
+    target: Name
+    rounds: Ordinal
+    estimate: Estimate | None
     verdict: Verdict
     reason: str | None = None
-    workload: str = "hello"
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for an interval that so few rounds cannot show."""
+        if self.interval and self.rounds < 2:
+            raise ValueError("an interval needs two rounds or more")
+
+    @property
+    def interval(self) -> Interval | None:
+        """The ratio's confidence interval, if there is one."""
+        return self.estimate.interval if self.estimate else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetFacts:
-    """What was found out about a target when it was launched."""
+    """What was found out about a target when it was launched.
 
-    name: str
+    `responses` has the answer to one request of each workload, by the workload's name.
+    """
+
+    name: Name
+    label: Name
     spec: str
     versions: Mapping[str, str]
     server_command: str
-    responses: Mapping[str, Response]  # by workload
-    label: str = ""
+    responses: Mapping[str, Response]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distribution:
-    """The latencies of a target under one load, of all valid solo trials together, as (percent, seconds), ascending."""
+    """Latencies of a target under a load, of all valid solo trials together.
 
-    target: str
-    workload: str
-    connections: int
-    percentiles: tuple[tuple[float, float], ...]
+    As pairs of percent and seconds, ascending.
+    """
+
+    target: Name
+    load: LoadId
+    percentiles: tuple[tuple[Percent, Seconds], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadFacts:
+    """A workload as it is recorded: its body only as a hash."""
+
+    name: Name
+    method: str
+    path: str
+    headers: tuple[tuple[str, str], ...]
+    body_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What was asked for."""
+
+    server: ServerSettings
+    workloads: tuple[WorkloadFacts, ...]
+    connections: tuple[Connections, ...]
+    threads: Annotated[int, Ge(1)]
+    duration_s: Annotated[int, Ge(1)]
+    rounds: Annotated[int, Ge(1)]
+    duet: bool
+    warm_up_s: Seconds
+
+    def load_differences(self, other: Settings) -> list[str]:
+        """Return the names of settings that make the two loads differ."""
+        pairs = {
+            "workloads": (self.workloads, other.workloads),
+            "threads": (self.threads, other.threads),
+            "duration_s": (self.duration_s, other.duration_s),
+            "workers": (self.server.workers, other.server.workers),
+            "access_log": (self.server.access_log, other.server.access_log),
+        }
+        return [name for name, (mine, theirs) in pairs.items() if mine != theirs]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """Where it was measured; None for what the machine does not tell.
+
+    `bundle` is the build of micropie_bench.pyz, `wrk` the path of wrk.
+    """
+
+    python: str
+    executable: str
+    bundle: str | None
+    implementation: str
+    platform: str
+    kernel: str
+    cpu_model: str | None
+    cpu_count: Annotated[int, Ge(1)]
+    governor: str | None
+    wrk: str
+    wrk_version: str
+    packages: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """All that a results file holds: the facts of a run and its measurements, in the order made."""
+    """All that a results file holds; measurements are in the order made.
 
+    A parsed text of wrk has neither settings nor environment.
+    """
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
+
+    schema: Literal["micropie-bench/2"] = SCHEMA
+    version: str = __version__
     created: str
     command: str
-    seed: int | None
-    settings: Mapping[str, Any]
-    environment: Mapping[str, Any]
+    seed: int | None = None
+    settings: Settings | None = None
+    environment: Environment | None = None
     targets: tuple[TargetFacts, ...] = ()
     measurements: tuple[Measurement, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     distributions: tuple[Distribution, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    @property
+    def names(self) -> list[str]:
+        """The targets' names, each once, in the order of the tables."""
+        names = [facts.name for facts in self.targets]
+        names += [measurement.target for measurement in self.measurements]
+        return list(dict.fromkeys(names))
 
-# --- 2. wrk output ------------------------------------------------------------------------------------------------
+    def label(self, name: str) -> str:
+        """Return what tables show for the target of that name."""
+        for facts in self.targets:
+            if facts.name == name:
+                return facts.label
+        return name
 
-EXACT_MARK = "micropie-bench-exact:"
+    @property
+    def labels(self) -> list[str]:
+        """What tables show, in the order of `names`."""
+        return [self.label(name) for name in self.names]
 
-# Defines `done` alone, so that wrk's request path stays as it is without a script. wrk's own way to the histogram,
-# latency(i), searches from the minimum at each call: seconds for the 20,000 buckets of one run. So it is read where it
-# lies (stats.h: count, limit, min, max, data[]) if what lies there agrees with what wrk says of it.
-# A request other than a GET is set once, when the script is read, and is as static as wrk's own.
-WRK_SCRIPT = (
-    """
-wrk.method = os.getenv("MICROPIE_BENCH_METHOD") or wrk.method
-local body = os.getenv("MICROPIE_BENCH_BODY")
-if body then wrk.body = assert(io.open(body, "rb")):read("*a") end
+    @property
+    def loads(self) -> list[LoadId]:
+        """The loads: named workloads in their order, then others; connections rise."""
+        loads = {measurement.load for measurement in self.measurements}
+        measured = [measurement.load.workload for measurement in self.measurements]
+        order = [*WORKLOADS, *measured]
+        return sorted(loads, key=lambda load: (order.index(load.workload), load.connections))
 
-local function number(value) return value == value and string.format("%.17g", value) or "0" end
+    @property
+    def workloads(self) -> list[str]:
+        """The workloads' names, each once."""
+        return list(dict.fromkeys(load.workload for load in self.loads))
 
-local function direct(latency, buckets)
-    local stats = require("ffi").cast("uint64_t **", latency)[0]
-    local min, max = tonumber(stats[2]), tonumber(stats[3])
-    assert(min == latency.min and max == latency.max)
-    for value = min, max do
-        local count = tonumber(stats[4 + value])
-        if count > 0 then buckets[#buckets + 1] = string.format("[%.0f,%.0f]", value, count) end
-    end
-    assert(#buckets == #latency)
-end
+    def solo_trials(self, name: str, load: LoadId) -> list[Measurement]:
+        """Return the measurements of a target alone under a load, void ones too."""
+        wanted = (name, load, Method.SOLO)
+        return [m for m in self.measurements if (m.target, m.load, m.method) == wanted]
 
-local function by_index(latency, buckets)
-    for i = 1, #latency do buckets[i] = string.format("[%.0f,%.0f]", latency(i)) end
-end
+    def throughputs(self, name: str, load: LoadId) -> list[float]:
+        """Return the requests/s of a target's valid solo trials under a load."""
+        return [
+            trial.wrk.requests_per_s
+            for trial in self.solo_trials(name, load)
+            if trial.valid and trial.wrk
+        ]
 
-function done(summary, latency, requests)
-    local e, buckets, cpu_s = summary.errors, {}, os.clock()
-    if not pcall(direct, latency, buckets) then
-        buckets = {}
-        by_index(latency, buckets)
-    end
-    io.write("\\nMARK{",
-        '"duration_us":', number(summary.duration), ',"requests":', number(summary.requests),
-        ',"bytes":', number(summary.bytes), ',"cpu_s":', number(cpu_s),
-        ',"errors":{"connect":', number(e.connect), ',"read":', number(e.read), ',"write":', number(e.write),
-        ',"status":', number(e.status), ',"timeout":', number(e.timeout), '}',
-        ',"mean_us":', number(latency.mean), ',"stdev_us":', number(latency.stdev),
-        ',"max_us":', number(latency.max), ',"histogram":[', table.concat(buckets, ","), ']}\\n')
-end
-"""
-).replace("MARK", EXACT_MARK)
+    def distribution(self, name: str, load: LoadId) -> Distribution | None:
+        """Return the latencies of a target under a load, if they are known."""
+        for distribution in self.distributions:
+            if (distribution.target, distribution.load) == (name, load):
+                return distribution
+        return None
+
+
+# --- 2. wrk ---------------------------------------------------------------------------
+
+EXACT_MARK = "micropie-bench-exact:"  # as WRK_SCRIPT prints it
+WRK_TIMEOUT_S = 2  # wrk's own default
+
+SECONDS_IN = {"us": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
+BYTES_IN = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 
 
 def parse_duration(text: str) -> int:
-    """Return wrk's duration (`5s`, `1m`, `1h`; a bare number is seconds) in seconds, above 0.
+    """Return wrk's duration in seconds, above 0.
 
-    Raises UsageError for all else: wrk reads whole numbers only (units.c, scan_time).
+    It is a whole number, of seconds or of the unit `s`, `m` or `h`. Raises UsageError
+    for anything else, as wrk does (units.c, scan_time).
     """
     match = re.fullmatch(r"(\d{1,6})([smh]?)", text.strip())
     if not match or int(match[1]) == 0:
-        raise UsageError(f"duration {text!r}: wrk takes whole seconds, minutes or hours above 0, such as 5s or 1m")
-    return int(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+        raise UsageError(
+            f"duration {text!r}: wrk takes whole seconds, minutes or hours above 0, "
+            "such as 5s or 1m"
+        )
+    unit = match[2] or "s"
+    return int(match[1]) * int(SECONDS_IN[unit])
 
 
-def wrk_argv(wrk: str, load: Load, url: str, script: str, *, timeout_s: int = 2) -> list[str]:
-    """Return wrk's command line for the load; `script` is the path of WRK_SCRIPT. wrk's own timeout is 2 s."""
-    counts = [f"-t{load.threads}", f"-c{load.connections}", f"-d{load.duration_s}s"]
-    timeout = [] if timeout_s == 2 else ["--timeout", f"{timeout_s}s"]
-    headers = [word for name, value in load.workload.headers for word in ("-H", f"{name}: {value}")]
-    return [wrk, *counts, "--latency", *timeout, *headers, "-s", script, url]
+def wrk_argv(
+    wrk: str, load: Load, url: str, script: str, *, timeout_s: int = WRK_TIMEOUT_S
+) -> list[str]:
+    """Return wrk's command line for the load; `script` is the path of WRK_SCRIPT."""
+    argv = [wrk, f"-t{load.threads}", f"-c{load.connections}", f"-d{load.duration_s}s"]
+    argv.append("--latency")
+    if timeout_s != WRK_TIMEOUT_S:
+        argv += ["--timeout", f"{timeout_s}s"]
+    for name, value in load.workload.headers:
+        argv += ["-H", f"{name}: {value}"]
+    return [*argv, "-s", script, url]
+
+
+def sample_count(histogram: Histogram) -> int:
+    """Return how many latencies the histogram holds."""
+    return sum(count for _, count in histogram)
 
 
 def histogram_percentile(histogram: Histogram, percent: float) -> float:
-    """Return the latency in seconds below or at which that percent of the histogram lies.
+    """Return the latency in seconds below or at which that percent lies.
 
-    The rank is wrk's own (stats.c, stats_percentile): round(percent / 100 * count + 0.5). 0 for no samples.
+    The rank is wrk's own (stats.c, stats_percentile): round(percent / 100 * count +
+    0.5). 0 for no samples.
     """
-    rank = math.floor(percent / 100 * sum(count for _, count in histogram) + 0.5 + 0.5)
+    if not histogram:
+        return 0.0
+    count = sample_count(histogram)
+    rank = math.floor(percent / 100 * count + 0.5 + 0.5)  # C's round() adds the second half
     seen = 0
-    for value_us, count in histogram:
-        seen += count
+    for value_us, bucket_count in histogram:
+        seen += bucket_count
         if seen >= rank:
             return value_us / 1e6
-    return histogram[-1][0] / 1e6 if histogram else 0.0
+    return histogram[-1][0] / 1e6
+
+
+def pool(histograms: Iterable[Histogram]) -> Histogram:
+    """Return the histogram of all samples together.
+
+    Percentiles of several runs come from this, never from a mean of percentiles.
+    """
+    counts: dict[int, int] = {}
+    for histogram in histograms:
+        for value_us, count in histogram:
+            counts[value_us] = counts.get(value_us, 0) + count
+    return tuple(sorted(counts.items()))
 
 
 def uncorrect(histogram: Histogram, interval_us: int) -> Histogram:
     """Return the histogram without what wrk added for coordinated omission, exactly.
 
-    wrk's stats_correct (stats.c) walks up from 2 x interval and gives each latency n the samples n - interval,
-    n - 2 x interval, ... while above the interval; what it added lies below n, so walking down undoes it.
+    wrk's stats_correct (stats.c) walks up from 2 x interval and gives each latency n the
+    samples n - interval, n - 2 x interval, ... while above the interval. What it added
+    lies below n, so walking down undoes it. Raises BenchError if the histogram was not
+    made so.
     """
+    if not interval_us:
+        return histogram
     counts = dict(histogram)
     for value_us, _ in reversed(histogram):
-        if interval_us and value_us >= 2 * interval_us and (count := counts[value_us]):
-            for added_us in range(value_us - interval_us, interval_us, -interval_us):
-                if added_us not in counts:
-                    raise BenchError("wrk's histogram is not as wrk 4.1 and 4.2 correct it: use one of these")
-                counts[added_us] -= count
+        count = counts[value_us]
+        if value_us < 2 * interval_us or not count:
+            continue
+        for added_us in range(value_us - interval_us, interval_us, -interval_us):
+            counts[added_us] = counts.get(added_us, 0) - count
+            if counts[added_us] < 0:
+                raise BenchError(
+                    "wrk's histogram is not as wrk 4.1 and 4.2 correct it: use one of these"
+                )
     return tuple((value_us, count) for value_us, count in counts.items() if count)
 
 
-def _latency(histogram: Histogram, *, mean_s: float, stdev_s: float, max_s: float) -> Latency:
-    names = {"p50_s": 50, "p75_s": 75, "p90_s": 90, "p99_s": 99, "p99_9_s": 99.9}
-    quantiles = {name: histogram_percentile(histogram, percent) for name, percent in names.items()}
-    return Latency(mean_s=mean_s, stdev_s=stdev_s, max_s=max_s, histogram=histogram, **quantiles)
+def latency_with_percentiles(
+    histogram: Histogram, *, mean_s: float, stdev_s: float, max_s: float
+) -> Latency:
+    """Return the latencies with the percentiles of the histogram."""
+    return Latency(
+        mean_s=mean_s,
+        stdev_s=stdev_s,
+        max_s=max_s,
+        p50_s=histogram_percentile(histogram, 50),
+        p75_s=histogram_percentile(histogram, 75),
+        p90_s=histogram_percentile(histogram, 90),
+        p99_s=histogram_percentile(histogram, 99),
+        p99_9_s=histogram_percentile(histogram, 99.9),
+        histogram=histogram,
+    )
 
 
-def _as_measured(corrected: Histogram, interval_us: int) -> Latency:
-    """Return the latencies with wrk's correction undone."""
-    histogram = uncorrect(corrected, interval_us)
-    total = sum(count for _, count in histogram) or 1
-    mean_s = sum(value_us / 1e6 * count for value_us, count in histogram) / total
-    squares = sum(count * (value_us / 1e6 - mean_s) ** 2 for value_us, count in histogram)
-    max_s = histogram[-1][0] / 1e6 if histogram else 0.0
-    return _latency(histogram, mean_s=mean_s, stdev_s=math.sqrt(squares / max(1, total - 1)), max_s=max_s)
+def latency_from_histogram(histogram: Histogram) -> Latency:
+    """Return the latencies whose every figure comes from the histogram."""
+    count = sample_count(histogram)
+    if not count:
+        return latency_with_percentiles((), mean_s=0.0, stdev_s=0.0, max_s=0.0)
+    mean_s = sum(value * n for value, n in histogram) / 1e6 / count
+    squares = sum(n * (value / 1e6 - mean_s) ** 2 for value, n in histogram)
+    stdev_s = math.sqrt(squares / max(1, count - 1))
+    max_s = histogram[-1][0] / 1e6
+    return latency_with_percentiles(histogram, mean_s=mean_s, stdev_s=stdev_s, max_s=max_s)
 
 
-def parse_exact(output: str, *, connections: int, span_s: float | None = None) -> tuple[WrkResult, str]:
+def correction_interval_us(duration_us: int, requests: int, connections: int) -> int:
+    """Return the interval of wrk's latency correction; 0 if it corrects nothing (wrk.c)."""
+    if requests < connections:
+        return 0
+    return duration_us // (requests // connections)
+
+
+def parse_exact(
+    output: str, *, connections: int, span_s: float | None = None
+) -> tuple[WrkResult, str]:
     """Return what WRK_SCRIPT reported, to the last digit, and the text report before it.
 
-    `connections` is wrk's -c, on which its latency correction depends (wrk.c). `span_s` is the time under load, where
-    that is not all of wrk's own. Raises BenchError if wrk printed no such line, as after a SIGTERM.
+    `connections` is wrk's -c, on which its latency correction depends. `span_s` is the
+    time under load, where that is not all of wrk's own. Raises BenchError if wrk printed
+    no such line, as after a SIGTERM.
     """
     report, mark, line = output.partition(f"\n{EXACT_MARK}")
     if not mark:
-        last = output.strip().splitlines()[-1:] or ["nothing"]
-        raise BenchError(f"wrk gave no result; its last words: {last[0]}")
+        last_lines = output.strip().splitlines()[-1:] or ["nothing"]
+        raise BenchError(f"wrk gave no result; its last words: {last_lines[0]}")
     try:
         data = json.loads(line)
     except ValueError:
         raise BenchError(f"wrk's script gave no JSON: {line[:100]!r}") from None
-    duration_s, requests = span_s or data["duration_us"] / 1e6, int(data["requests"])
-    histogram: Histogram = tuple((value, count) for value, count in data["histogram"])
-    interval_us = int(data["duration_us"]) // (requests // connections) if requests >= connections else 0
-    result = WrkResult(
+    return _exact_result(data, connections, span_s), report.rstrip() + "\n"
+
+
+def _exact_result(data: Mapping[str, Any], connections: int, span_s: float | None) -> WrkResult:
+    """Return the result from what WRK_SCRIPT wrote as JSON."""
+    duration_us, requests = int(data["duration_us"]), int(data["requests"])
+    duration_s = span_s or data["duration_us"] / 1e6
+    histogram = tuple((value_us, count) for value_us, count in data["histogram"])
+    interval_us = correction_interval_us(duration_us, requests, connections)
+    return WrkResult(
         duration_s=duration_s,
         requests=requests,
         bytes=int(data["bytes"]),
         requests_per_s=requests / duration_s,
         bytes_per_s=data["bytes"] / duration_s,
-        latency=_latency(histogram, **{f"{name}_s": data[f"{name}_us"] / 1e6 for name in ("mean", "stdev", "max")}),
-        errors=Errors(**{kind: int(count) for kind, count in data["errors"].items()}),
-        latency_uncorrected=_as_measured(histogram, interval_us),
+        latency=latency_with_percentiles(
+            histogram,
+            mean_s=data["mean_us"] / 1e6,
+            stdev_s=data["stdev_us"] / 1e6,
+            max_s=data["max_us"] / 1e6,
+        ),
+        errors=Errors(**data["errors"]),
+        latency_uncorrected=latency_from_histogram(uncorrect(histogram, interval_us)),
         load_cpu_s=data["cpu_s"],
     )
-    return result, report.rstrip() + "\n"
 
 
 _NUMBER = r"\d+(?:\.\d+)?"
@@ -551,9 +1179,9 @@ _TIME = rf"(-?{_NUMBER}(?:us|ms|s|m|h))"
 _BYTES = rf"({_NUMBER}(?:[KMGT]?B)?)"
 _COUNT = rf"({_NUMBER}[kMG]?)"
 _SHARE = rf"(-?nan|{_NUMBER})%"
-_REPORT_LINES = {
+REPORT_LINES = {
     "running": re.compile(r"Running (\d+(?:s|m|h)) test @ (\S+)"),
-    "load": re.compile(r"(\d+) threads and (\d+) connections"),
+    "load": re.compile(r"(\d{1,6}) threads and (\d{1,6}) connections"),
     "header": re.compile(r"Thread Stats\s+Avg\s+Stdev\s+Max\s+\+/- Stdev"),
     "latency": re.compile(rf"Latency\s+{_TIME}\s+{_TIME}\s+{_TIME}\s+{_SHARE}"),
     "req_sec": re.compile(rf"Req/Sec\s+{_COUNT}\s+{_COUNT}\s+{_COUNT}\s+{_SHARE}"),
@@ -565,68 +1193,48 @@ _REPORT_LINES = {
     "throughput": re.compile(rf"Requests/sec:\s+({_NUMBER})"),
     "transfer": re.compile(rf"Transfer/sec:\s+{_BYTES}"),
 }
-_REQUIRED = ("running", "load", "latency", "req_sec", "total", "throughput", "transfer")
-_WRK_FAILURES = re.compile(r"unable to (resolve|connect to|create thread|record) |number of connections must be ")
+REQUIRED_LINES = ("running", "load", "latency", "req_sec", "total", "throughput", "transfer")
+WRK_FAILURES = re.compile(
+    r"unable to (resolve|connect to|create thread|record) "
+    r"|number of connections must be "
+)
 
 
-def _seconds(text: str) -> float:
-    """Return wrk's printed time in seconds. `1000.00m` is a cut-off `1000.00ms`: wrk prints no 1000 minutes."""
-    number, unit = re.fullmatch(r"(-?[\d.]+)([a-z]+)", text).groups()  # type: ignore[union-attr]  # _TIME matched
-    unit = "ms" if text == "1000.00m" else unit
-    return float(number) * {"us": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}[unit]
+def parse_time(text: str) -> float:
+    """Return wrk's printed time in seconds.
+
+    `1000.00m` is a cut-off `1000.00ms`: wrk prints no 1000 minutes.
+    """
+    if text == "1000.00m":
+        return 1.0
+    number = text.rstrip("umsh")
+    unit = text.removeprefix(number)
+    return float(number) * SECONDS_IN[unit]
 
 
-def _bytes(text: str) -> float:
+def parse_bytes(text: str) -> float:
     """Return wrk's printed size in bytes; its units step by 1024 (units.c)."""
-    number, unit = re.fullmatch(r"([\d.]+)([KMGT]?)B?", text).groups()  # type: ignore[union-attr]  # _BYTES matched
-    return float(number) * {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}[unit]
-
-
-def _measurement(
-    target: str, number: int, found: Mapping[str, re.Match[str]], percentiles: Mapping[str, Any]
-) -> Measurement:
-    """Return one report's figures, as printed, as those of that round of the target."""
-    mean, stdev, maximum = (_seconds(found["latency"][i]) for i in (1, 2, 3))
-    sockets = [int(n) for n in found["socket"].groups()] if "socket" in found else [0, 0, 0, 0]
-    errors = Errors(
-        connect=sockets[0],
-        read=sockets[1],
-        write=sockets[2],
-        timeout=sockets[3],
-        status=int(found["status"][1]) if "status" in found else 0,
-    )
-    wrk = WrkResult(
-        duration_s=_seconds(found["total"][2]),
-        requests=int(found["total"][1]),
-        bytes=round(_bytes(found["total"][3])),
-        requests_per_s=float(found["throughput"][1]),
-        bytes_per_s=_bytes(found["transfer"][1]),
-        latency=Latency(mean_s=mean, stdev_s=stdev, max_s=maximum, **percentiles),
-        errors=errors,
-    )
-    return Measurement(
-        round=number,
-        method=Method.SOLO,
-        target=target,
-        threads=int(found["load"][1]),
-        connections=int(found["load"][2]),
-        wrk=wrk,
-        invalid_reason=void_reason(wrk, connections=int(found["load"][2])),
-    )
+    number = text.rstrip("KMGTB")
+    unit = text.removeprefix(number).removesuffix("B")
+    return float(number) * BYTES_IN[unit]
 
 
 SOCKET_ERRORS = {
-    "connect": "the server refused or dropped connections: fewer connections, or a larger backlog or ulimit -n",
+    "connect": "the server refused or dropped connections: "
+    "fewer connections, or a larger backlog or ulimit -n",
     "read": "the server closed or reset connections: it crashed or limits keep-alive",
     "write": "the server closed connections before it had read the request",
-    "timeout": "answers took over 2 s, wrk's limit: fewer connections, or a faster server",
+    "timeout": "answers took longer than wrk waits: fewer connections, or a faster server",
 }
 
 
 def void_reason(wrk: WrkResult, *, connections: int) -> str | None:
-    """Return why these figures may not count as a measurement of the server; None if they may."""
-    counts = dataclasses.asdict(wrk.errors)
-    reasons = [f"socket errors: {kind} {counts[kind]} ({why})" for kind, why in SOCKET_ERRORS.items() if counts[kind]]
+    """Return why these figures may not count; None if they may."""
+    reasons = []
+    for kind, explanation in SOCKET_ERRORS.items():
+        count = getattr(wrk.errors, kind)
+        if count:
+            reasons.append(f"socket errors: {kind} {count} ({explanation})")
     if wrk.errors.status:
         reasons.append(f"{wrk.errors.status} of {wrk.requests} responses had a status above 399")
     if wrk.requests < max(1, connections):
@@ -634,1224 +1242,2763 @@ def void_reason(wrk: WrkResult, *, connections: int) -> str | None:
     return "; ".join(reasons) or None
 
 
-def parse_reports(text: str) -> list[Measurement]:
-    """Return the figures of every wrk report in the text, in order, named by the last heading before each.
+class ReportReader:
+    """Reads wrk's text reports line by line; `measurements` has those read so far.
 
-    A heading is a line that is no part of a report; Markdown marks around it and code fences are ignored. Reports of
-    one name and connection count are its rounds; those before any heading are each named by their URL and place.
-    Raises BenchError, with the line, for a report that is cut short or has a line that wrk does not print.
+    A line that is no part of a report is a heading, and names the reports after it.
+    Reports of one name and connection count are its rounds. Those before any heading are
+    each named by their URL and number.
     """
-    reports: list[Measurement] = []
-    heading = first = ""
-    found: dict[str, re.Match[str]] = {}
-    percentiles: dict[str, float] = {}
-    for number, raw in enumerate(text.splitlines(), start=1):
-        line = raw.strip()
+
+    def __init__(self) -> None:
+        self.measurements: list[Measurement] = []
+        self._heading = ""
+        self._lines: dict[str, re.Match[str]] = {}
+        self._percentiles: dict[str, Any] = {}
+
+    def read_line(self, line: str, place: str) -> None:
+        """Take in one line. Raises BenchError, with the place, if it is out of order."""
+        kind, match = self._classify(line)
+        if kind == "running" and self._lines:
+            raise BenchError(f"a wrk report ends before its Transfer/sec line, at {place}")
+        if self._is_out_of_order(line, kind):
+            raise BenchError(f"not understood as a wrk report, {place}")
+        if match is None:
+            self._heading = heading_text(line)
+            return
+        self._lines[kind] = match
+        if kind == "percentile":
+            self._percentiles[f"p{match[1]}_s"] = parse_time(match[2])
+        if kind == "transfer":
+            self._finish_report(place)
+
+    def close(self) -> None:
+        """Raise BenchError if a report has begun and not ended."""
+        if self._lines:
+            beginning = self._lines["running"][0]
+            raise BenchError(
+                f"the last wrk report has no Transfer/sec line; it began: {beginning!r}"
+            )
+
+    def _classify(self, line: str) -> tuple[str, re.Match[str] | None]:
+        """Return which line of a report this is; an empty kind if it is none."""
+        for kind, pattern in REPORT_LINES.items():
+            match = pattern.fullmatch(line)
+            if match:
+                return kind, match
+        return "", None
+
+    def _is_out_of_order(self, line: str, kind: str) -> bool:
+        """Return whether the line cannot stand here."""
+        if WRK_FAILURES.match(line):
+            return True
+        if not self._lines:
+            return kind not in ("", "running")
+        return not kind or (kind in self._lines and kind != "percentile")
+
+    def _finish_report(self, place: str) -> None:
+        """Make a measurement of the lines of one report."""
+        missing = [kind for kind in REQUIRED_LINES if kind not in self._lines]
+        if missing:
+            raise BenchError(
+                f"the wrk report that ends at {place} has no line for: {', '.join(missing)}"
+            )
+        url = self._lines["running"][2]
+        name = self._heading or f"{url} ({len(self.measurements) + 1})"
+        load = LoadId(workload=DEFAULT_WORKLOAD, connections=int(self._lines["load"][2]))
+        earlier = [m for m in self.measurements if (m.target, m.load) == (name, load)]
+        wrk = self._result()
+        self.measurements.append(
+            Measurement(
+                round=len(earlier) + 1,
+                method=Method.SOLO,
+                target=name,
+                load=load,
+                threads=int(self._lines["load"][1]),
+                wrk=wrk,
+                invalid_reason=void_reason(wrk, connections=load.connections),
+            )
+        )
+        self._lines, self._percentiles = {}, {}
+
+    def _result(self) -> WrkResult:
+        """Return the figures of one report, as printed."""
+        lines = self._lines
+        return WrkResult(
+            duration_s=parse_time(lines["total"][2]),
+            requests=int(lines["total"][1]),
+            bytes=round(parse_bytes(lines["total"][3])),
+            requests_per_s=float(lines["throughput"][1]),
+            bytes_per_s=parse_bytes(lines["transfer"][1]),
+            latency=Latency(
+                mean_s=parse_time(lines["latency"][1]),
+                stdev_s=parse_time(lines["latency"][2]),
+                max_s=parse_time(lines["latency"][3]),
+                **self._percentiles,
+            ),
+            errors=self._errors(),
+        )
+
+    def _errors(self) -> Errors:
+        """Return the errors of one report; wrk prints only those that there were."""
+        connect = read = write = timeout = status = 0
+        if "socket" in self._lines:
+            groups = self._lines["socket"].groups()
+            connect, read, write, timeout = map(int, groups)
+        if "status" in self._lines:
+            status = int(self._lines["status"][1])
+        return Errors(connect=connect, read=read, write=write, status=status, timeout=timeout)
+
+
+def heading_text(line: str) -> str:
+    """Return the line without Markdown marks and without what cannot be shown."""
+    printable = "".join(filter(str.isprintable, line))
+    return printable.strip("#*_`: ").replace("|", "/")
+
+
+def parse_reports(text: str) -> list[Measurement]:
+    """Return the figures of every wrk report in the text, in order.
+
+    Code fences and shell prompts are passed over. Raises BenchError, with the line, for
+    a report that is cut short or has a line that wrk does not print.
+    """
+    reader = ReportReader()
+    first_place = ""
+    for number, raw_line in enumerate(text.splitlines(), start=1):
+        line = raw_line.strip()
         if not line or line.startswith(("```", "~~~", "$ ")):
             continue
-        first = first or f"line {number}: {line[:100]!r}"
-        matches = ((kind, pattern.fullmatch(line)) for kind, pattern in _REPORT_LINES.items())
-        kind, match = next(((kind, match) for kind, match in matches if match), ("", None))
-        if (
-            _WRK_FAILURES.match(line)
-            or (found and not match)
-            or (match and not found and kind != "running")
-            or (kind in found and kind not in ("percentile", "running"))
-        ):
-            raise BenchError(f"not understood as a wrk report, line {number}: {line[:100]!r}")
-        if found and kind == "running":
-            raise BenchError(f"a wrk report ends before its Transfer/sec line, at line {number}: {line[:100]!r}")
-        if not match:
-            heading = "".join(filter(str.isprintable, line)).strip("#*_`: ").replace("|", "/")
-            continue
-        found[kind] = match
-        if kind == "percentile":
-            percentiles[f"p{match[1]}_s"] = _seconds(match[2])
-        if kind == "transfer":
-            missing = [name for name in _REQUIRED if name not in found]
-            if missing:
-                raise BenchError(f"the wrk report that ends in line {number} has no line for: {', '.join(missing)}")
-            name = heading or f"{found['running'][2]} ({len(reports) + 1})"
-            before = [m for m in reports if (m.target, m.connections) == (name, int(found["load"][2]))]
-            reports.append(_measurement(name, len(before) + 1, found, percentiles))
-            found, percentiles = {}, {}
-    if found:
-        raise BenchError(f"the last wrk report has no Transfer/sec line; it began: {found['running'][0]!r}")
-    if not reports:
-        raise BenchError(f"no wrk report found; {first or 'the text is empty'}")
-    return reports
+        place = f"line {number}: {line[:100]!r}"
+        first_place = first_place or place
+        reader.read_line(line, place)
+    reader.close()
+    if not reader.measurements:
+        raise BenchError(f"no wrk report found; {first_place or 'the text is empty'}")
+    return reader.measurements
 
 
-# --- 3. schedule --------------------------------------------------------------------------------------------------
+# --- 3. schedule ----------------------------------------------------------------------
 
 
 def schedule(plan: Plan) -> list[Launch]:
-    """Return the launches of all rounds, in random order within each round (seeded), so that drift hits all alike.
+    """Return the launches of all rounds, in random order within each round (seeded).
 
-    Without duets each target is launched alone. With duets each is launched beside the reference: trials of each
-    alone (of the reference in the round's first launch only) and of both at once, in random order. A single round
-    keeps the order given, as the gist did.
+    So drift hits all targets alike. A single round keeps the order given, as the gist
+    did.
     """
     order = random.Random(plan.seed)  # noqa: S311  # nothing secret
-    reference, *others = plan.targets
+    randomized = plan.rounds > 1
     launches = []
     for number in range(1, plan.rounds + 1):
-        groups = [(reference, other) for other in others] if plan.duet else [(target,) for target in plan.targets]
-        if plan.rounds > 1:
+        groups = launch_groups(plan)
+        if randomized:
             order.shuffle(groups)
-        for group in groups:
-            alone = [(target,) for target in group if group is groups[0] or target is not reference or not plan.duet]
-            together = tuple(order.sample(group, len(group)) if plan.rounds > 1 else group)
-            sets = [*alone, *([together] if plan.duet else [])]
-            trials = [Trial(targets=targets, load=load) for targets in sets for load in plan.loads]
-            if plan.rounds > 1:
+        for position, group in enumerate(groups):
+            targets = tuple(order.sample(group, len(group))) if randomized else group
+            trials = launch_trials(plan, targets, is_first=position == 0)
+            if randomized:
                 order.shuffle(trials)
-            launches.append(Launch(round=number, targets=together, trials=tuple(trials)))
+            launches.append(Launch(round=number, targets=targets, trials=tuple(trials)))
     return launches
 
 
-# --- 4. statistics ------------------------------------------------------------------------------------------------
+def launch_groups(plan: Plan) -> list[tuple[Target, ...]]:
+    """Return which targets are launched together.
+
+    Without duets that is each alone; with duets each beside the reference.
+    """
+    reference, *others = plan.targets
+    if plan.duet:
+        return [(reference, other) for other in others]
+    return [(target,) for target in plan.targets]
 
 
-def pool(histograms: Sequence[Histogram]) -> Histogram:
-    """Return the histogram of all samples together: percentiles of several runs come from this, never from a mean."""
-    counts: dict[int, int] = {}
-    for histogram in histograms:
-        for value_us, count in histogram:
-            counts[value_us] = counts.get(value_us, 0) + count
-    return tuple(sorted(counts.items()))
+def launch_trials(plan: Plan, targets: tuple[Target, ...], *, is_first: bool) -> list[Trial]:
+    """Return the trials of one launch: of each target alone, then of both at once.
+
+    The reference is measured alone in the round's first launch only.
+    """
+    reference = plan.targets[0]
+    groups: list[tuple[Target, ...]] = []
+    for target in plan.targets:
+        has_been_measured = plan.duet and target is reference and not is_first
+        if target in targets and not has_been_measured:
+            groups.append((target,))
+    if plan.duet:
+        groups.append(targets)
+    trials = []
+    for group, load in itertools.product(groups, plan.loads):
+        trials.append(Trial(targets=group, load=load))
+    return trials
+
+
+# --- 4. statistics --------------------------------------------------------------------
 
 
 def student_t(confidence: float, degrees: int) -> float:
-    """Return t such that Student's t with these degrees of freedom lies within -t to t with that probability.
+    """Return t such that Student's t lies within -t to t with that probability.
 
-    The probability is the finite series for whole degrees (Abramowitz and Stegun, 26.7.3 and 26.7.4, with
-    theta = atan(t / sqrt(degrees))), solved for theta by bisection.
+    The probability is the finite series for whole degrees of freedom (Abramowitz and
+    Stegun, 26.7.3 and 26.7.4, with theta = atan(t / sqrt(degrees))), solved for theta by
+    bisection.
     """
-
-    def within(theta: float) -> float:
-        odd = degrees % 2
-        term = total = math.cos(theta) if odd else 1.0
-        for k in range(3 if odd else 2, degrees - 1, 2):
-            term *= (k - 1) / k * math.cos(theta) ** 2
-            total += term
-        if odd:
-            return 2 / math.pi * (theta + (math.sin(theta) * total if degrees > 1 else 0))
-        return math.sin(theta) * total
-
     low, high = 0.0, math.pi / 2
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if within(middle) < confidence else (low, middle)
+        if _student_probability(middle, degrees) < confidence:
+            low = middle
+        else:
+            high = middle
     return math.sqrt(degrees) * math.tan(low)
 
 
-def half_width(samples: Sequence[float], confidence: float) -> float:
-    """Return half the width of Student's t interval of the mean, in the samples' unit; at least two samples."""
+def _student_probability(theta: float, degrees: int) -> float:
+    """Return the probability of |t| <= sqrt(degrees) * tan(theta)."""
+    is_odd = degrees % 2 == 1
+    term = total = math.cos(theta) if is_odd else 1.0
+    for k in range(3 if is_odd else 2, degrees - 1, 2):
+        term *= (k - 1) / k * math.cos(theta) ** 2
+        total += term
+    if not is_odd:
+        return math.sin(theta) * total
+    if degrees == 1:
+        return 2 / math.pi * theta
+    return 2 / math.pi * (theta + math.sin(theta) * total)
+
+
+def half_width(samples: Sequence[float], confidence: float = 0.95) -> float:
+    """Return half the width of Student's t interval of the mean, in the samples' unit.
+
+    There must be two samples or more.
+    """
     error = statistics.stdev(samples) / math.sqrt(len(samples))
     return student_t(confidence, len(samples) - 1) * error
 
 
-def mean_and_half(rates: Sequence[float]) -> tuple[float, float]:
+def mean_and_half_width(samples: Sequence[float]) -> tuple[float, float]:
     """Return the mean and half its 95% interval, which is 0 for a single value."""
-    return statistics.fmean(rates), half_width(rates, 0.95) if len(rates) > 1 else 0.0
+    half = half_width(samples) if len(samples) > 1 else 0.0
+    return statistics.fmean(samples), half
 
 
 def rounds_needed(stdev: float, wished: float) -> int | None:
-    """Return the rounds for a 95% half-width no more than wished, both on the log scale; None above 1,000."""
-    rounds = range(2, 1001)
-    found = bisect.bisect_left(rounds, True, key=lambda n: student_t(0.95, n - 1) * stdev / math.sqrt(n) <= wished)
-    return rounds[found] if found < len(rounds) else None
+    """Return the rounds for a 95% half-width no more than wished; None above 1,000.
 
-
-def compare_samples(references: Sequence[float], targets: Sequence[float], *, confidence: float) -> tuple[float, ...]:
-    """Return the ratio of target to reference, then its interval's ends where there are two pairs or more.
-
-    Pairs are by round; the sample is the log of a round's ratio; the interval is Student's t. The launch is the unit
-    of replication: the requests of one run are not independent samples.
+    Both are on the log scale.
     """
-    logs = [math.log(mine / theirs) for theirs, mine in zip(references, targets, strict=True)]
+
+    def is_narrow_enough(rounds: int) -> bool:
+        return student_t(0.95, rounds - 1) * stdev / math.sqrt(rounds) <= wished
+
+    candidates = range(2, 1001)
+    index = bisect.bisect_left(candidates, True, key=is_narrow_enough)
+    return candidates[index] if index < len(candidates) else None
+
+
+WIDEST_LOG = 100.0  # half an interval; a wider one says no more, and overflows
+
+
+def estimate_ratio(
+    references: Sequence[float], targets: Sequence[float], *, confidence: float
+) -> Estimate:
+    """Return the ratio of target to reference; its interval needs two pairs or more.
+
+    Pairs are by round. The sample is the log of a round's ratio, and the interval is
+    Student's t. The launch is the unit of replication: the requests of one run are not
+    independent samples.
+    """
+    logs = []
+    for reference, target in zip(references, targets, strict=True):
+        logs.append(math.log(target / reference))
     mean = statistics.fmean(logs)
-    if len(logs) < 2:
-        return (math.exp(mean),)
-    half = half_width(logs, confidence)
-    return math.exp(mean), math.exp(mean - half), math.exp(mean + half)
+    low = high = None
+    if len(logs) > 1:
+        half = min(WIDEST_LOG, half_width(logs, confidence))
+        low, high = math.exp(mean - half), math.exp(mean + half)
+    return Estimate(ratio=math.exp(mean), low=low, high=high, confidence=confidence)
 
 
-def cpu_per_request(m: Measurement) -> float | None:
-    """Return the server's CPU time for one request, in seconds."""
-    return m.use.server_cpu_s / m.wrk.requests if m.use and m.wrk and m.wrk.requests else None
-
-
-METRICS: dict[Metric, Callable[[Measurement], float | None]] = {
-    Metric.REQUESTS: lambda m: m.wrk.requests_per_s if m.wrk else None,
-    Metric.P99: lambda m: m.wrk.latency.p99_s if m.wrk else None,
-    Metric.CPU: cpu_per_request,
-}
-VERDICT_METRICS = ((Method.DUET, Metric.CPU), (Method.SOLO, Metric.REQUESTS))  # the first that there is
-FAIR_SHARE = 0.05  # of the servers' CPU times in a duet: else the throughputs show who got more of the cores
+# The verdict goes by the first of these that there is.
+VERDICT_METRICS = ((Method.DUET, Metric.CPU), (Method.SOLO, Metric.REQUESTS))
+FAIR_SHARE = 0.05  # of the servers' CPU times in a duet
 SATURATED = "load generator saturated"
 
 
+class Pair(NamedTuple):
+    """The measurements of one round that a comparison holds against each other."""
+
+    reference: Measurement
+    target: Measurement
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether both count."""
+        return self.reference.valid and self.target.valid
+
+    @property
+    def is_saturated(self) -> bool:
+        """Whether the load generator was the limit of either."""
+        limits = (self.reference.limited_by, self.target.limited_by)
+        return Limit.LOAD_GENERATOR in limits
+
+    @property
+    def has_fair_shares(self) -> bool:
+        """Whether both servers got the same CPU time, as far as it is known."""
+        if not self.reference.use or not self.target.use:
+            return True
+        reference_s = self.reference.use.server_cpu_s
+        target_s = self.target.use.server_cpu_s or 1
+        return abs(reference_s / target_s - 1) < FAIR_SHARE
+
+
+def pair_by_round(
+    measurements: Iterable[Measurement], *, reference: str, target: str
+) -> list[Pair]:
+    """Return the pairs of a round's measurements; a duet's with its own partner alone."""
+    references: dict[int, Measurement] = {}
+    targets: dict[int, Measurement] = {}
+    for measurement in measurements:
+        own = (measurement.target, measurement.partner)
+        if own in ((reference, None), (reference, target)):
+            references[measurement.round] = measurement
+        elif own in ((target, None), (target, reference)):
+            targets[measurement.round] = measurement
+    return [Pair(references[number], targets[number]) for number in targets if number in references]
+
+
 def compare_metric(
-    measurements: Sequence[Measurement], *, metric: Metric, reference: str, target: str, confidence: float
+    measurements: Iterable[Measurement],
+    *,
+    metric: Metric,
+    reference: str,
+    target: str,
+    confidence: float,
 ) -> Comparison | None:
-    """Return the comparison of two targets by the measurements of one method and load; None if none was made."""
-    mine = {m.round: m for m in measurements if m.target == target and m.partner in (None, reference)}
-    theirs = {m.round: m for m in measurements if m.target == reference and m.partner in (None, target)}
-    pairs = [(theirs[n], mine[n]) for n in mine if n in theirs]
+    """Return the comparison of two targets; None if they never met.
+
+    The measurements are those of one method and load.
+    """
+    pairs = pair_by_round(measurements, reference=reference, target=target)
     if not pairs:
         return None
-    good = [(a, b) for a, b in pairs if a.valid and b.valid]
-    values = [(x, y) for x, y in ((METRICS[metric](a), METRICS[metric](b)) for a, b in good) if x and y]
-    blank = Comparison(
-        connections=pairs[0][0].connections,
-        workload=pairs[0][0].workload,
-        method=pairs[0][0].method,
+    valid_pairs = [pair for pair in pairs if pair.is_valid]
+    references, targets = [], []
+    for pair in valid_pairs:
+        reference_value = metric.read(pair.reference)
+        target_value = metric.read(pair.target)
+        if reference_value and target_value:
+            references.append(reference_value)
+            targets.append(target_value)
+    first = pairs[0].target
+    comparison = Comparison(
+        load=first.load,
+        method=first.method,
         metric=metric,
         reference=reference,
         target=target,
-        ratio=None,
-        ci_low=None,
-        ci_high=None,
-        confidence=confidence,
-        rounds=len(values),
+        rounds=len(targets),
+        estimate=None,
         verdict=Verdict.INVALID,
+        reason=reason_for_no_estimate(pairs, metric, values=len(targets)),
     )
-    saturated = [pair for pair in pairs if any(SATURATED in (m.invalid_reason or "") for m in pair)]
+    if comparison.reason:
+        return comparison
+    estimate = estimate_ratio(references, targets, confidence=confidence)
+    return dataclasses.replace(
+        comparison,
+        estimate=estimate,
+        verdict=judge(estimate, metric),
+        reason=None if estimate.interval else "one valid round shows no uncertainty",
+    )
+
+
+def reason_for_no_estimate(pairs: Sequence[Pair], metric: Metric, *, values: int) -> str | None:
+    """Return why these pairs, with so many known values, give no ratio; None if they do."""
+    saturated = [pair for pair in pairs if pair.is_saturated]
     if 2 * len(saturated) >= len(pairs):
-        return dataclasses.replace(blank, reason=f"{SATURATED}: this would compare load generators, not servers")
+        return f"{SATURATED}: this would compare load generators, not servers"
+    valid_pairs = [pair for pair in pairs if pair.is_valid]
+    if not valid_pairs:
+        return "no round is valid for both"
     if not values:
-        return dataclasses.replace(blank, reason="not known of both" if good else "no round is valid for both")
-    if blank.method is Method.DUET and metric is Metric.REQUESTS:
-        shares = [a.use.server_cpu_s / (b.use.server_cpu_s or 1) for a, b in good if a.use and b.use]
-        if not all(1 - FAIR_SHARE < share < 1 + FAIR_SHARE for share in shares):
-            return dataclasses.replace(blank, reason="the servers' shares of the cores were unequal")
-    ratio, *ends = compare_samples([x for x, _ in values], [y for _, y in values], confidence=confidence)
-    if not ends:
-        reason = "one valid round shows no uncertainty"
-        return dataclasses.replace(blank, ratio=ratio, verdict=Verdict.UNDECIDED, reason=reason)
-    low, high = ends
-    verdict = Verdict.NO_DIFFERENCE
-    if not low <= 1 <= high:
-        verdict = Verdict.FASTER if (low > 1) == (metric is Metric.REQUESTS) else Verdict.SLOWER
-    return dataclasses.replace(blank, ratio=ratio, ci_low=low, ci_high=high, verdict=verdict)
+        return "this metric is not known of both"
+    # With unequal shares a duet's throughputs show who got more of the cores.
+    if (pairs[0].target.method, metric) == (Method.DUET, Metric.REQUESTS):
+        shares_are_fair = all(pair.has_fair_shares for pair in valid_pairs)
+        return None if shares_are_fair else "the servers' shares of the cores were unequal"
+    return None
 
 
-def load_key(of: Measurement | Comparison) -> tuple[str, int]:
-    """Return what tells loads apart: workload and connections."""
-    return of.workload, of.connections
+def judge(estimate: Estimate, metric: Metric) -> Verdict:
+    """Return the verdict: faster or slower if the interval leaves 1 out."""
+    if estimate.interval is None:
+        return Verdict.UNDECIDED
+    if estimate.interval.contains(1):
+        return Verdict.NO_DIFFERENCE
+    is_faster = metric.speed(estimate.ratio) > 1
+    return Verdict.FASTER if is_faster else Verdict.SLOWER
 
 
-def load_keys(measurements: Sequence[Measurement]) -> list[tuple[str, int]]:
-    """Return the loads' keys: named workloads in their order, then others; connections ascending."""
-    order = [*WORKLOADS, *(m.workload for m in measurements)]
-    return sorted({load_key(m) for m in measurements}, key=lambda key: (order.index(key[0]), key[1]))
+def compare_all(results: Results, names: Sequence[str]) -> tuple[Comparison, ...]:
+    """Return all comparisons against the first name: by load, target, method, metric.
 
-
-def solo_rates(measurements: Sequence[Measurement], name: str, key: tuple[str, int]) -> list[float]:
-    """Return the throughputs of a target's valid solo trials under one load, in requests/s."""
-    made = (m for m in measurements if (m.target, m.method, load_key(m)) == (name, Method.SOLO, key))
-    return [m.wrk.requests_per_s for m in made if m.valid and m.wrk]
-
-
-def compare_all(measurements: Sequence[Measurement], names: Sequence[str]) -> tuple[Comparison, ...]:
-    """Return all comparisons against the first name, by load, target, method and metric.
-
-    With k targets beside the reference the intervals are widened to 1 - 0.05 / k, so that all of them hold together
-    with 95% confidence (Bonferroni).
+    With k targets beside the reference the intervals are widened to 1 - 0.05 / k, so
+    that all of them hold together with 95% confidence (Bonferroni).
     """
     reference, *others = names
-    found = (
-        compare_metric(
-            [m for m in measurements if load_key(m) == key and m.method is method],
-            metric=metric,
-            reference=reference,
-            target=target,
-            confidence=1 - 0.05 / len(others),
-        )
-        for key in load_keys(measurements)
-        for target in others
-        for method in Method
-        for metric in Metric
-        if (method, metric) != (Method.DUET, Metric.P99)  # pinned to half the cores: no figure for anyone's use
-    )
-    return tuple(comparison for comparison in found if comparison)
+    comparisons = []
+    for load, target, method in itertools.product(results.loads, others, Method):
+        wanted = (load, method)
+        measurements = [m for m in results.measurements if (m.load, m.method) == wanted]
+        for metric in Metric:
+            if method is Method.DUET and not metric.facts.in_duets:
+                continue
+            comparison = compare_metric(
+                measurements,
+                metric=metric,
+                reference=reference,
+                target=target,
+                confidence=1 - 0.05 / len(others),
+            )
+            if comparison:
+                comparisons.append(comparison)
+    return tuple(comparisons)
 
 
-PERCENTS = (*map(float, range(0, 80, 10)), 75.0, 80.0, 90.0, 95.0, 98.0, 99.0, 99.5, 99.8, 99.9, 99.95, 99.99, 100.0)
+def with_comparisons(results: Results, names: Sequence[str]) -> Results:
+    """Return the results with the comparisons that their measurements give."""
+    return dataclasses.replace(results, comparisons=compare_all(results, names))
 
 
-def distribute(measurements: Sequence[Measurement]) -> tuple[Distribution, ...]:
+# Of the charts and the results file; tables show 50, 90, 99 and 99.9.
+PERCENTS = (
+    *(0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 75.0, 80.0, 90.0, 95.0, 98.0, 99.0),
+    *(99.5, 99.8, 99.9, 99.95, 99.99, 100.0),
+)
+
+
+def distribute(results: Results) -> tuple[Distribution, ...]:
     """Return the distribution of each target under each load that has histograms."""
-    groups: dict[tuple[str, str, int], list[Histogram]] = {}
-    for m in measurements:
-        if m.valid and m.wrk and m.wrk.latency.histogram and m.method is Method.SOLO:
-            groups.setdefault((m.target, *load_key(m)), []).append(m.wrk.latency.histogram)
-    found = []
-    for (target, workload, connections), histograms in groups.items():
+    distributions = []
+    for load, name in itertools.product(results.loads, results.names):
+        histograms = [
+            trial.wrk.latency.histogram
+            for trial in results.solo_trials(name, load)
+            if trial.valid and trial.wrk
+        ]
         pooled = pool(histograms)
-        percentiles = tuple((percent, histogram_percentile(pooled, percent)) for percent in PERCENTS)
-        found.append(Distribution(target=target, workload=workload, connections=connections, percentiles=percentiles))
-    return tuple(found)
+        if not pooled:
+            continue
+        percentiles = [(percent, histogram_percentile(pooled, percent)) for percent in PERCENTS]
+        distributions.append(Distribution(target=name, load=load, percentiles=tuple(percentiles)))
+    return tuple(distributions)
+
+
+class ComparisonKey(NamedTuple):
+    """What must be alike in two comparisons to hold them against each other."""
+
+    target: str
+    reference: str
+    load: LoadId
+    method: Method
+    metric: Metric
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSlowdown:
+    """A slowdown's logarithm, its standard error and degrees of freedom."""
+
+    comparison: Comparison
+    log: float
+    error: float
+    degrees: int
+    confidence: float
+
+
+def log_slowdowns(comparisons: Iterable[Comparison]) -> dict[ComparisonKey, LogSlowdown]:
+    """Return the slowdowns of the comparisons that a verdict goes by."""
+    slowdowns = {}
+    for comparison in comparisons:
+        key = ComparisonKey(
+            comparison.target,
+            comparison.reference,
+            comparison.load,
+            comparison.method,
+            comparison.metric,
+        )
+        estimate, interval = comparison.estimate, comparison.interval
+        if (key.method, key.metric) not in VERDICT_METRICS or not interval:
+            continue
+        assert estimate is not None  # noqa: S101  # an interval is part of one
+        degrees = comparison.rounds - 1
+        t = student_t(estimate.confidence, degrees)
+        slowdowns[key] = LogSlowdown(
+            comparison=comparison,
+            log=-math.log(comparison.metric.speed(estimate.ratio)),
+            error=math.log(interval.high / interval.low) / 2 / t,
+            degrees=degrees,
+            confidence=estimate.confidence,
+        )
+    return slowdowns
+
+
+def difference(now: LogSlowdown, before: LogSlowdown) -> LogSlowdown:
+    """Return the slowdown now over the one before.
+
+    The interval is Welch's: the two variances add, the degrees of freedom are by Welch
+    and Satterthwaite (B. L. Welch, "The generalization of Student's problem when several
+    different population variances are involved", 1947), rounded down.
+    """
+    variance = now.error**2 + before.error**2
+    spread = now.error**4 / now.degrees + before.error**4 / before.degrees
+    degrees = math.floor(variance**2 / spread) if spread else 1
+    return LogSlowdown(
+        comparison=now.comparison,
+        log=now.log - before.log,
+        error=math.sqrt(variance),
+        degrees=max(1, min(degrees, 1000)),
+        confidence=now.confidence,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """By how much a target is slower than what it is compared with: a ratio, 1 is no change, and its 95% interval."""
+    """By how much a target is slower than what it is compared with.
 
-    load: Comparison
+    `slowdown` is a ratio, 1 is no change; low and high are the ends of its interval.
+    """
+
+    comparison: Comparison
     slowdown: float
     low: float
     high: float
+    confidence: float
 
 
-def slowdowns(comparisons: Sequence[Comparison], baseline: Sequence[Comparison] | None) -> list[Change]:
-    """Return how much slower each target is than the reference, by the metric of the verdict; or than in a baseline.
+def changes_between(
+    comparisons: Iterable[Comparison], baseline: Iterable[Comparison] | None
+) -> list[Change]:
+    """Return how much slower each target is, by the metric of the verdict.
 
-    Then it is the ratio of the two ratios to the reference, in which what differs between the machines cancels. Its
-    interval is Welch's: the two variances add, the degrees of freedom by Welch and Satterthwaite (B. L. Welch, "The
-    generalization of Student's problem when several different population variances are involved", 1947).
+    Without a baseline that is than the reference. With one it is the ratio to the
+    reference now over the ratio then, so that a difference between machines cancels.
     """
-
-    def told(all_of_them: Sequence[Comparison]) -> dict[tuple[object, ...], tuple[Comparison, float, float, int]]:
-        """Return log slowdown, its standard error and degrees of freedom, by what must be alike to be compared."""
-        found: dict[tuple[object, ...], tuple[Comparison, float, float, int]] = {}
-        for c in all_of_them:
-            if (c.method, c.metric) in VERDICT_METRICS and c.ratio and c.ci_low and c.ci_high:
-                log = math.log(c.ratio) * (1 if c.metric is Metric.CPU else -1)
-                error = math.log(c.ci_high / c.ci_low) / 2 / student_t(c.confidence, c.rounds - 1)
-                found[c.target, c.reference, *load_key(c), c.method, c.metric] = (c, log, error, c.rounds - 1)
-        return found
-
-    now, before = told(comparisons), told(baseline) if baseline is not None else None
-    changes: dict[tuple[object, ...], Change] = {}
-    for key, (c, log, error, degrees) in sorted(now.items(), key=lambda item: VERDICT_METRICS.index(item[0][-2:])):
-        if before is not None:
-            if key not in before:
-                continue
-            _, log_before, error_before, degrees_before = before[key]
-            log -= log_before
-            variances = error**2, error_before**2
-            error = math.sqrt(sum(variances)) or 1e-9
-            degrees = math.floor(error**4 / (variances[0] ** 2 / degrees + variances[1] ** 2 / degrees_before or 1e-36))
-        half = student_t(c.confidence, max(1, min(degrees, 1000))) * error
-        change = Change(load=c, slowdown=math.exp(log), low=math.exp(log - half), high=math.exp(log + half))
-        changes.setdefault((c.target, *load_key(c)), change)  # the first is the one that the verdict goes by
+    slowdowns = log_slowdowns(comparisons)
+    if baseline is not None:
+        earlier = log_slowdowns(baseline)
+        slowdowns = {
+            key: difference(slowdown, earlier[key])
+            for key, slowdown in slowdowns.items()
+            if key in earlier
+        }
+    changes: dict[tuple[str, LoadId], Change] = {}
+    for method, metric in VERDICT_METRICS:
+        for key, slowdown in slowdowns.items():
+            is_decided = (key.target, key.load) in changes
+            if (key.method, key.metric) == (method, metric) and not is_decided:
+                changes[key.target, key.load] = change_of(slowdown)
     return list(changes.values())
 
 
-def knee(measurements: Sequence[Measurement], name: str, workload: str) -> int | None:
-    """Return the fewest connections with 95% of a target's most throughput; None for less than three counts."""
-    rates = {key: solo_rates(measurements, name, key) for key in load_keys(measurements) if key[0] == workload}
-    means = {connections: statistics.fmean(found) for (_, connections), found in rates.items() if found}
-    return next(n for n in means if means[n] >= 0.95 * max(means.values())) if len(means) > 2 else None
+def change_of(slowdown: LogSlowdown) -> Change:
+    """Return the slowdown as a ratio with its interval."""
+    half = min(WIDEST_LOG, student_t(slowdown.confidence, slowdown.degrees) * slowdown.error)
+    return Change(
+        comparison=slowdown.comparison,
+        slowdown=math.exp(slowdown.log),
+        low=math.exp(slowdown.log - half),
+        high=math.exp(slowdown.log + half),
+        confidence=slowdown.confidence,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateDecision:
+    """Whether a slower target fails the run, and the changes by which that is decided."""
+
+    margin: float
+    changes: tuple[Change, ...]
+    has_baseline: bool
+
+    def is_slower(self, change: Change) -> bool:
+        """Return whether the interval lies beyond the margin as a whole."""
+        return change.low > 1 + self.margin
+
+    def may_be_slower(self, change: Change) -> bool:
+        """Return whether a part of the interval lies beyond the margin."""
+        return change.high > 1 + self.margin
+
+    @property
+    def fails(self) -> bool:
+        """Whether any target is slower with confidence, or there is nothing to go by."""
+        return not self.changes or any(map(self.is_slower, self.changes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """When a slower target fails the run: beyond the margin, a share such as 0.05.
+
+    Each target is compared with the baseline's, or with the reference if there is none.
+    """
+
+    margin: float
+    baseline: Results | None
+
+    def decide(self, results: Results) -> GateDecision:
+        """Return the decision: by intervals, never by a point estimate."""
+        baseline = self.baseline.comparisons if self.baseline else None
+        changes = changes_between(results.comparisons, baseline)
+        return GateDecision(
+            margin=self.margin, changes=tuple(changes), has_baseline=self.baseline is not None
+        )
+
+
+def knee(results: Results, name: str, workload: str) -> int | None:
+    """Return the fewest connections with 95% of a target's most throughput.
+
+    None for less than three connection counts.
+    """
+    means = {}
+    for load in results.loads:
+        throughputs = results.throughputs(name, load)
+        if load.workload == workload and throughputs:
+            means[load.connections] = statistics.fmean(throughputs)
+    if len(means) < 3:
+        return None
+    enough = 0.95 * max(means.values())
+    return min(count for count, mean in means.items() if mean >= enough)
 
 
 def little_note(wrk: WrkResult, load: Load) -> str | None:
-    """Return a note if throughput x mean latency as measured misses the open connections by 15% (Little's law)."""
-    opened = load.connections // load.threads * load.threads
-    busy = wrk.requests_per_s * wrk.latency_uncorrected.mean_s if wrk.latency_uncorrected else opened
+    """Return a note if fewer or more connections were busy than open, by 15%.
+
+    By Little's law the busy ones are throughput x mean latency as measured.
+    """
+    if wrk.latency_uncorrected is None:
+        return None
+    opened = load.open_connections
+    busy = wrk.requests_per_s * wrk.latency_uncorrected.mean_s
     if abs(busy / opened - 1) <= 0.15:
         return None
-    return f"by Little's law {busy:.0f} of {opened} connections were busy: some were lost, or wrk was kept waiting"
+    return (
+        f"by Little's law {busy:.0f} of {opened} connections were busy: "
+        "some were lost, or wrk was kept waiting"
+    )
 
 
-def saturation(
-    *, load_cpu_s: float, load_cores: int, server_cpu_s: float, server_cores: int, shared: int
-) -> str | None:
-    """Return a reason if the load generator, not the server, was the limit. CPU times are per second of the trial.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoreUse:
+    """CPU seconds per second of a trial, and the cores that they could be spent on.
 
-    It was if it used 90% of the cores that it may use and the server did not; or, where they share so many cores
-    and leave none idle, if it used more than the server.
+    `shared_cores` counts the cores that load generator and server share; 0 if each has
+    its own.
     """
-    wrk_full, server_full = load_cpu_s >= 0.9 * load_cores, server_cpu_s >= 0.9 * server_cores
-    if (wrk_full and not server_full) or (
-        shared and load_cpu_s + server_cpu_s >= 0.9 * shared and load_cpu_s > server_cpu_s
-    ):
+
+    load_cpu: float
+    load_cores: int
+    server_cpu: float
+    server_cores: int
+    shared_cores: int
+
+    @property
+    def limited_by(self) -> Limit:
+        """What limited the trial's throughput.
+
+        - The load generator, if it used 90% of its cores and the server did not.
+        - The load generator, if both used 90% of the cores that they share, and it used
+          more of them than the server.
+        - The server's CPU, if it used 90% of its cores, or both 90% of the shared ones.
+        - Neither, if there was idle time on both sides.
+        """
+        load_is_full = self.load_cpu >= 0.9 * self.load_cores
+        server_is_full = self.server_cpu >= 0.9 * self.server_cores
+        used = self.load_cpu + self.server_cpu
+        machine_is_full = self.shared_cores and used >= 0.9 * self.shared_cores
+        if load_is_full and not server_is_full:
+            return Limit.LOAD_GENERATOR
+        if machine_is_full and self.load_cpu > self.server_cpu:
+            return Limit.LOAD_GENERATOR
+        if machine_is_full or server_is_full:
+            return Limit.SERVER_CPU
+        return Limit.NEITHER
+
+    @property
+    def saturation_reason(self) -> str | None:
+        """Why the trial does not show the server, if the load generator was the limit."""
+        if self.limited_by is not Limit.LOAD_GENERATOR:
+            return None
         return (
-            f"{SATURATED}: wrk used {load_cpu_s:.2f} of {load_cores} cores, the server {server_cpu_s:.2f} of "
-            f"{server_cores}; more --threads or cores, or a slower target, shows the server"
+            f"{SATURATED}: wrk used {self.load_cpu:.2f} of {self.load_cores} cores, "
+            f"the server {self.server_cpu:.2f} of {self.server_cores}; "
+            "more --threads or cores, or a slower target, shows the server"
         )
-    return None
 
 
-# --- 5. rendering -------------------------------------------------------------------------------------------------
+# --- 5. results file ------------------------------------------------------------------
 
-WIDE = 10_000
-COLUMNS = ("Framework", "Avg Latency", "Max Latency", "Requests/Sec", "Data Transferred (MB)", "Transfer Rate (KB/s)")
-DETAIL_COLUMNS = ("Framework", "p50", "p90", "p99", "p99.9", "CPU/Request (us)", "Peak Memory (MiB)", "Errors")
-COMPARISON_COLUMNS = ("Framework", "Metric", "Rounds", "Ratio", "Interval", "Verdict")
-SHORT_METRICS = {Metric.REQUESTS: "requests/s", Metric.P99: "p99", Metric.CPU: "CPU/request"}
-METRIC_NAMES = {Metric.REQUESTS: "requests per second", Metric.P99: "p99 latency", Metric.CPU: "server CPU per request"}
-
-
-def format_latency(seconds: float) -> str:
-    """Return the time as wrk prints it: two decimals, each unit from 0.85 of it on, seconds from 1 s (units.c)."""
-    if seconds >= 1:
-        return f"{seconds:.2f}s" if seconds < 0.85 * 60 else f"{seconds / 60:.2f}m"
-    return f"{seconds * 1e3:.2f}ms" if seconds >= 0.85e-3 else f"{seconds * 1e6:.2f}us"
+EXCLUDE_HISTOGRAM = {"histogram": True}
+NOT_SAVED = {
+    "measurements": {
+        "__all__": {"wrk": {"latency": EXCLUDE_HISTOGRAM, "latency_uncorrected": EXCLUDE_HISTOGRAM}}
+    }
+}
 
 
-def describe_load(workload: str, connections: int) -> str:
-    """Return the load in words; the gist's own request goes without saying."""
-    plural = "" if connections == 1 else "s"
-    return f"{connections} connection{plural}" + ("" if workload == "hello" else f", {workload}")
+@functools.cache
+def results_adapter() -> Any:
+    """Return what reads and writes Results; pydantic is slow to import."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Results)
 
 
-def load_title(key: tuple[str, int]) -> str:
-    """Return a load's heading, as the gist has it."""
-    return describe_load(*key).replace(" connection", " Connection", 1)
+def results_data(results: Results) -> dict[str, Any]:
+    """Return the results as a results file has them, in JSON's own types.
+
+    Each measurement also says whether it is valid.
+    """
+    data: dict[str, Any] = results_adapter().dump_python(results, mode="json", exclude=NOT_SAVED)
+    for measurement in data["measurements"]:
+        measurement["valid"] = measurement["invalid_reason"] is None
+    return data
 
 
-def measurement_notes(measurements: Sequence[Measurement], labels: Mapping[str, str]) -> list[str]:
-    """Return a line for each void measurement, with its reason; then one for each oddity, at its worst, by rounds."""
-    lines = [
-        f"{labels.get(m.target, m.target)}, {describe_load(*load_key(m))}, round {m.round} ({m.method}): "
-        f"void, {m.invalid_reason}"
-        for m in measurements
-        if not m.valid
+def to_json(results: Results) -> str:
+    """Return the results file's text: schema micropie-bench/2, SI units."""
+    return json.dumps(results_data(results), indent=2, ensure_ascii=False) + "\n"
+
+
+def from_json(text: str) -> Results:
+    """Return the results in such a text, without histograms.
+
+    Raises BenchError if it has another schema, or a value that cannot have been measured.
+    """
+    from pydantic import ValidationError
+
+    data = _json_object(text)
+    schema = data.get("schema")
+    if schema != SCHEMA:
+        raise BenchError(
+            f"not a results file of this version: its schema is {short_repr(schema)}, "
+            f"not {SCHEMA!r}; measure again, or use the version that wrote it"
+        )
+    for measurement in _dicts_in(data.get("measurements")):
+        measurement.pop("valid", None)  # it follows from invalid_reason
+    try:
+        # As JSON again: strict validation takes tuples and enums from JSON alone.
+        results: Results = results_adapter().validate_json(json.dumps(data), strict=True)
+    except ValidationError as error:
+        raise BenchError(_first_complaint(error.errors())) from None
+    return results
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    """Return the JSON object in the text. Raises BenchError if there is none."""
+
+    def refuse(constant: str) -> NoReturn:
+        raise ValueError(f"{constant} is not a number")
+
+    try:
+        data = json.loads(text, parse_constant=refuse)
+    except RecursionError:
+        raise BenchError("not a results file: it is nested too deeply") from None
+    except ValueError as error:
+        raise BenchError(f"not a results file, or not a whole one: {error}") from None
+    if not isinstance(data, dict):
+        raise BenchError("not a results file: it does not hold an object")
+    return data
+
+
+def _dicts_in(items: object) -> list[dict[str, Any]]:
+    """Return those of the items that are dicts."""
+    if not isinstance(items, list):
+        return []
+    return [item for item in items if isinstance(item, dict)]
+
+
+def short_repr(value: object) -> str:
+    """Return the value as in Python's source, cut after 60 characters."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _first_complaint(errors: Sequence[Mapping[str, Any]]) -> str:
+    """Return what pydantic found wrong first, in one line."""
+    first = errors[0]
+    steps = []
+    for step in map(str, first["loc"]):
+        is_plain = step.isprintable() and len(step) <= 60
+        steps.append(step if is_plain else short_repr(step))
+    if not steps:
+        return f"not a results file, or not a whole one: {first['msg']}"
+    value = short_repr(first["input"])
+    return f"{'.'.join(steps)} contains an impossible value, {value}: {first['msg']}"
+
+
+def suffixed(results: Results, suffix: str) -> Results:
+    """Return the results with that suffix after each target's name and label."""
+    targets = [
+        dataclasses.replace(facts, name=facts.name + suffix, label=facts.label + suffix)
+        for facts in results.targets
     ]
-    alike: dict[str, list[tuple[int, str, str]]] = {}
-    for m in measurements:
-        for note in m.notes:
-            alike.setdefault(re.sub(r"\d+", "#", note), []).append((m.round, labels.get(m.target, m.target), note))
-    for found in alike.values():
-        rounds = ", ".join(map(str, sorted({number for number, _, _ in found})))
-        worst = max((note for _, _, note in found), key=lambda note: (len(note), note))
-        lines.append(f"Round {rounds} ({', '.join(sorted({label for _, label, _ in found}))}): {worst}")
+    measurements = []
+    for measurement in results.measurements:
+        partner = measurement.partner + suffix if measurement.partner else None
+        measurements.append(
+            dataclasses.replace(measurement, target=measurement.target + suffix, partner=partner)
+        )
+    comparisons = [
+        dataclasses.replace(
+            comparison, target=comparison.target + suffix, reference=comparison.reference + suffix
+        )
+        for comparison in results.comparisons
+    ]
+    distributions = [
+        dataclasses.replace(distribution, target=distribution.target + suffix)
+        for distribution in results.distributions
+    ]
+    return dataclasses.replace(
+        results,
+        targets=tuple(targets),
+        measurements=tuple(measurements),
+        comparisons=tuple(comparisons),
+        distributions=tuple(distributions),
+    )
+
+
+def short_names(files: Iterable[str]) -> dict[str, str]:
+    """Return the files' stems, by file; the files' own names where stems are alike."""
+    stems = {file: Path(file).stem for file in files}
+    if len(set(stems.values())) == len(stems):
+        return stems
+    return {file: file for file in stems}
+
+
+def suffixed_by_file(files: Mapping[str, Results]) -> list[Results]:
+    """Return each file's results, their targets suffixed by the file's short name."""
+    names = short_names(files)
+    return [suffixed(results, f" [{names[file]}]") for file, results in files.items()]
+
+
+def check_same_load(files: Mapping[str, Results]) -> None:
+    """Raise UsageError if the results were not made under the same load."""
+    (first_file, first), *others = files.items()
+    for file, results in others:
+        if first.settings and results.settings:
+            differing = results.settings.load_differences(first.settings)
+        else:
+            differing = [] if first.settings == results.settings else ["settings"]
+        if differing:
+            raise UsageError(
+                f"{file!r} and {first_file!r} differ in {', '.join(differing)}: "
+                "show them one by one"
+            )
+
+
+def merge(parts: Sequence[Results]) -> Results:
+    """Return the results of several files as one.
+
+    Seed, settings and environment are each file's own, and left out where they differ.
+    """
+
+    def all_of(field: str) -> tuple[Any, ...]:
+        return tuple(itertools.chain(*(getattr(part, field) for part in parts)))
+
+    def shared(field: str) -> Any:
+        values = [getattr(part, field) for part in parts]
+        return values[0] if all(value == values[0] for value in values) else None
+
+    commands = dict.fromkeys(part.command for part in parts)
+    return dataclasses.replace(
+        parts[0],
+        command="; ".join(commands),
+        seed=shared("seed"),
+        settings=shared("settings"),
+        environment=shared("environment"),
+        targets=all_of("targets"),
+        measurements=all_of("measurements"),
+        comparisons=all_of("comparisons"),
+        distributions=all_of("distributions"),
+        warnings=all_of("warnings"),
+    )
+
+
+# --- 6. report ------------------------------------------------------------------------
+
+
+class Align(StrEnum):
+    """On which side the cells of a column stand."""
+
+    LEFT = "left"
+    RIGHT = "right"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column of a table."""
+
+    title: str
+    align: Align = Align.RIGHT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Cells in rows; rendered for terminal, Markdown and HTML."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conclusion:
+    """What follows from results: sentences, and tables that only this command has."""
+
+    sentences: tuple[str, ...]
+    tables: tuple[Table, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What every export is made of."""
+
+    results: Results
+    conclusion: Conclusion
+
+
+def columns_from(titles: Sequence[str], *, left: Sequence[str]) -> tuple[Column, ...]:
+    """Return columns of these titles; those in `left` are aligned there."""
+    columns = []
+    for title in titles:
+        align = Align.LEFT if title in left else Align.RIGHT
+        columns.append(Column(title=title, align=align))
+    return tuple(columns)
+
+
+def markdown_lines(table: Table) -> list[str]:
+    """Return the table in Markdown, a line for each row, in columns of even width."""
+    titles = tuple(column.title for column in table.columns)
+    rows = [tuple(cell.replace("|", r"\|") for cell in row) for row in (titles, *table.rows)]
+    widths = [max(map(cell_width, cells)) for cells in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        padded = []
+        for cell, width, column in zip(row, widths, table.columns, strict=True):
+            padding = " " * (width - cell_width(cell))
+            is_left = column.align is Align.LEFT
+            padded.append(cell + padding if is_left else padding + cell)
+        lines.append(f"| {' | '.join(padded)} |")
+    rule = "|".join("-" * (width + 2) for width in widths)
+    lines.insert(1, f"|{rule}|")
     return lines
 
 
-def gist_row(measurements: Sequence[Measurement]) -> list[str]:
-    """Return the gist's columns after the name, over the valid ones of a target's measurements under one load.
+INDENT = "  "  # of what belongs to a heading on a terminal
+GAP = "  "  # between the columns of a table there
 
-    The mean latency is over all requests, the maximum the largest, data the sum; throughput and transfer rate are
-    means over rounds, throughput with half its 95% interval.
+
+def terminal_lines(table: Table, *, width: int) -> list[str]:
+    """Return the table for a terminal of that width; nothing of it is ever cut.
+
+    Figures stay in one line if there is room, else they break at spaces as texts do. Where
+    that is not enough, each row becomes a list of its cells.
+    """
+    for break_figures in (False, True):
+        least = least_widths(table, break_figures=break_figures)
+        spare = width - len(INDENT) - len(GAP) * (len(least) - 1) - sum(least)
+        if spare >= 0:
+            return drawn_lines(table, wider(table, least, spare))
+    return listed_lines(table)
+
+
+def cells_by_column(table: Table) -> list[list[str]]:
+    """Return the title and the cells of each column."""
+    titles = [column.title for column in table.columns]
+    return [list(cells) for cells in zip(titles, *table.rows, strict=True)]
+
+
+def least_widths(table: Table, *, break_figures: bool) -> list[int]:
+    """Return how narrow each column may be: titles and texts are broken at spaces only."""
+    widths = []
+    for column, (title, *cells) in zip(table.columns, cells_by_column(table), strict=True):
+        pieces = title.split()
+        for cell in cells:
+            can_break = break_figures or column.align is Align.LEFT
+            pieces += cell.split() if can_break else [cell]
+        widths.append(max(map(cell_width, pieces), default=0))
+    return widths
+
+
+def wider(table: Table, widths: Sequence[int], spare: int) -> list[int]:
+    """Return the widths, with as much of what is to spare as the columns can use."""
+    result = []
+    for width, cells in zip(widths, cells_by_column(table), strict=True):
+        wish = max(map(cell_width, cells)) - width
+        more = max(0, min(wish, spare))
+        spare -= more
+        result.append(width + more)
+    return result
+
+
+def cell_width(text: str) -> int:
+    """Return how many columns of a terminal the text takes."""
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def broken(text: str, width: int) -> list[str]:
+    """Return the text in lines of that width, broken at spaces; one line at least."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if cell_width(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return [line for line in lines if line] or [""]
+
+
+def drawn_lines(table: Table, widths: Sequence[int]) -> list[str]:
+    """Return the table drawn in columns of these widths, which hold every word."""
+    titles = tuple(column.title for column in table.columns)
+    lines = []
+    for row in (titles, *table.rows):
+        cells = [broken(cell, width) for cell, width in zip(row, widths, strict=True)]
+        for parts in itertools.zip_longest(*cells, fillvalue=""):
+            padded = []
+            for part, width, column in zip(parts, widths, table.columns, strict=True):
+                padding = " " * (width - cell_width(part))
+                is_left = column.align is Align.LEFT
+                padded.append(part + padding if is_left else padding + part)
+            lines.append((INDENT + GAP.join(padded)).rstrip())
+        if row is titles:
+            lines.append(INDENT + "─" * (sum(widths) + len(GAP) * (len(widths) - 1)))
+    return lines
+
+
+def listed_lines(table: Table) -> list[str]:
+    """Return each row as its first cell, and the others below it, by their titles."""
+    others = table.columns[1:]
+    room = max(len(column.title) for column in others)
+    lines = []
+    for row in table.rows:
+        lines.append(INDENT + row[0])
+        for column, cell in zip(others, row[1:], strict=True):
+            if cell:
+                lines.append(f"{2 * INDENT}{column.title:<{room}}  {cell}")
+    return lines
+
+
+# The tables of results.
+
+GIST_TITLES = (
+    "Framework",
+    "Avg Latency",
+    "Max Latency",
+    "Requests/Sec",
+    "Data Transferred (MB)",
+    "Transfer Rate (KB/s)",
+)
+GIST_COLUMNS = columns_from(GIST_TITLES, left=["Framework"])
+DETAIL_COLUMNS = columns_from(
+    ("Framework", "p50", "p90", "p99", "p99.9", "CPU/Request (us)", "Peak Memory (MiB)", "Errors"),
+    left=["Framework"],
+)
+COMPARISON_COLUMNS = columns_from(
+    ("Framework", "Metric", "Rounds", "Ratio", "Interval", "Verdict"),
+    left=["Framework", "Metric", "Verdict"],
+)
+
+
+def format_latency(seconds: float) -> str:
+    """Return the time as wrk prints it (units.c).
+
+    Two decimals; each unit from 0.85 of it on, but seconds from 1 s.
+    """
+    if seconds >= 0.85 * 60:
+        return f"{seconds / 60:.2f}m"
+    if seconds >= 1:
+        return f"{seconds:.2f}s"
+    if seconds >= 0.85e-3:
+        return f"{seconds * 1e3:.2f}ms"
+    return f"{seconds * 1e6:.2f}us"
+
+
+def gist_row(measurements: Iterable[Measurement]) -> list[str]:
+    """Return the gist's columns after the name, over the valid measurements.
+
+    They are those of a target under one load. The mean latency is over all requests, the
+    maximum the largest, data the sum; throughput and transfer rate are means over
+    rounds, throughput with half its 95% interval.
     """
     runs = [m.wrk for m in measurements if m.valid and m.wrk]
     if not runs:
-        return ["void"] * (len(COLUMNS) - 1)
-    rates = [run.requests_per_s for run in runs]
-    spread = f" ± {half_width(rates, 0.95):.2f}" if len(rates) > 1 else ""
+        return ["void"] * (len(GIST_COLUMNS) - 1)
     requests = sum(run.requests for run in runs)
+    latency_sum_s = sum(run.latency.mean_s * run.requests for run in runs)
+    mean, half = mean_and_half_width([run.requests_per_s for run in runs])
     return [
-        format_latency(sum(run.latency.mean_s * run.requests for run in runs) / requests),
+        format_latency(latency_sum_s / requests),
         format_latency(max(run.latency.max_s for run in runs)),
-        f"{statistics.fmean(rates):.2f}{spread}",
+        f"{mean:.2f} ± {half:.2f}" if len(runs) > 1 else f"{mean:.2f}",
         f"{sum(run.bytes for run in runs) / 1024**2:.2f}",
         f"{statistics.fmean(run.bytes_per_s for run in runs) / 1024:.2f}",
     ]
 
 
 def detail_row(measurements: Sequence[Measurement], distribution: Distribution | None) -> list[str]:
-    """Return DETAIL_COLUMNS after the name: percentiles of all valid rounds' samples together, their mean CPU time and
-    highest memory, and the errors of all rounds, void ones too.
+    """Return the columns of details after the name, over a target under one load.
+
+    Percentiles of all valid rounds' samples together, their mean CPU time and highest
+    memory, and the errors of all rounds, void ones too.
     """
     valid = [m for m in measurements if m.valid and m.wrk]
-    at = dict(distribution.percentiles) if distribution else {}
-    cpu = [seconds for m in valid if (seconds := cpu_per_request(m))]
+    cpu_s = [m.cpu_per_request_s for m in valid if m.cpu_per_request_s]
     memory = [m.use.server_rss_bytes for m in valid if m.use]
-    errors = sum(sum(dataclasses.asdict(m.wrk.errors).values()) for m in measurements if m.wrk)
+    errors = sum(m.wrk.errors.total for m in measurements if m.wrk)
+    by_percent = dict(distribution.percentiles) if distribution else {}
+    latencies = []
+    for percent in (50, 90, 99, 99.9):
+        seconds = by_percent.get(percent)
+        latencies.append("" if seconds is None else format_latency(seconds))
     return [
-        *(format_latency(at[percent]) if at else "" for percent in (50, 90, 99, 99.9)),
-        f"{statistics.fmean(cpu) * 1e6:.1f}" if cpu else "",
+        *latencies,
+        f"{statistics.fmean(cpu_s) * 1e6:.1f}" if cpu_s else "",
         f"{max(memory) / 1024**2:.1f}" if memory else "",
         str(errors),
     ]
 
 
-def _table(title: str, columns: Sequence[str], *, markdown: bool) -> Table:
-    style = box.MARKDOWN if markdown else box.SIMPLE_HEAD
-    table = Table(title=title, title_justify="left", title_style="bold", box=style)
-    for column in columns:
-        table.add_column(column, justify="left" if column in ("Framework", "Metric", "Verdict") else "right")
-    return table
+class ComparisonCells(NamedTuple):
+    """A comparison in words and figures."""
+
+    rounds: str
+    ratio: str
+    interval: str
+    verdict: str
 
 
-def distribution_of(results: Results, name: str, key: tuple[str, int]) -> Distribution | None:
-    """Return a target's latencies under a load, if they are known."""
-    found = (d for d in results.distributions if (d.target, d.workload, d.connections) == (name, *key))
-    return next(found, None)
+def comparison_cells(comparison: Comparison) -> ComparisonCells:
+    """Return method and rounds, ratio, interval and verdict."""
+    ratio = interval = ""
+    if comparison.estimate:
+        ratio = f"{comparison.estimate.ratio:.3f}x"
+    if comparison.interval:
+        interval = f"{comparison.interval.low:.3f} to {comparison.interval.high:.3f}"
+    verdict = comparison.verdict.replace("_", " ")
+    if comparison.reason:
+        verdict += f": {comparison.reason}"
+    rounds = f"{comparison.rounds} {comparison.method}"
+    return ComparisonCells(rounds, ratio, interval, verdict)
 
 
-def load_tables(results: Results, labels: Mapping[str, str], key: tuple[str, int], *, markdown: bool) -> list[Table]:
-    """Return one load's tables: the gist's, the details, and the comparisons, where there is data for them.
+def gist_table(results: Results, load: LoadId) -> Table:
+    """Return the gist's table of one load. Absolute figures come from solo trials."""
+    rows = []
+    for name in results.names:
+        if any((m.target, m.load) == (name, load) for m in results.measurements):
+            cells = gist_row(results.solo_trials(name, load))
+            rows.append((results.label(name), *cells))
+    return Table(title=load.title, columns=GIST_COLUMNS, rows=tuple(rows))
 
-    Rows are in the order of `labels` (name to what is shown).
-    """
-    title = load_title(key)
-    gist = _table(title, COLUMNS, markdown=markdown)
-    details = _table(f"{title}, details", DETAIL_COLUMNS, markdown=markdown)
-    for name, label in labels.items():
-        made = [m for m in results.measurements if m.target == name and load_key(m) == key]
-        solo = [m for m in made if m.method is Method.SOLO]  # absolute figures come from these alone
-        if made:
-            gist.add_row(label, *gist_row(solo))
-        if any(m.valid and m.use for m in solo):
-            details.add_row(label, *detail_row(solo, distribution_of(results, name, key)))
-    tables = [gist, details] if details.row_count else [gist]
-    compared = [c for c in results.comparisons if load_key(c) == key]
-    for reference in dict.fromkeys(c.reference for c in compared if c.rounds > 1):
-        versus = _table(f"{title}, against {labels[reference]}", COMPARISON_COLUMNS, markdown=markdown)
-        for c in compared:
-            if c.reference == reference:
-                versus.add_row(labels[c.target], METRIC_NAMES[c.metric], *comparison_cells(c))
-        tables.append(versus)
+
+def detail_table(results: Results, load: LoadId) -> Table:
+    """Return percentiles, CPU, memory and errors of those targets that show any."""
+    rows = []
+    for name in results.names:
+        *figures, errors = detail_row(
+            results.solo_trials(name, load), results.distribution(name, load)
+        )
+        if any(figures):
+            rows.append((results.label(name), *figures, errors))
+    return Table(title=f"{load.title}, details", columns=DETAIL_COLUMNS, rows=tuple(rows))
+
+
+def comparison_tables(results: Results, load: LoadId) -> list[Table]:
+    """Return a table of ratios for each reference that rounds were compared with."""
+    comparisons = [c for c in results.comparisons if c.load == load]
+    references = dict.fromkeys(c.reference for c in comparisons if c.rounds > 1)
+    tables = []
+    for reference in references:
+        rows = []
+        for comparison in comparisons:
+            if comparison.reference == reference:
+                label = results.label(comparison.target)
+                cells = comparison_cells(comparison)
+                rows.append((label, comparison.metric.full_name, *cells))
+        title = f"{load.title}, against {results.label(reference)}"
+        tables.append(Table(title=title, columns=COMPARISON_COLUMNS, rows=tuple(rows)))
     return tables
 
 
-def result_tables(results: Results, labels: Mapping[str, str], *, markdown: bool) -> list[Table]:
+def load_tables(results: Results, load: LoadId) -> list[Table]:
+    """Return one load's tables, as far as there is data for them."""
+    details = detail_table(results, load)
+    return [
+        gist_table(results, load),
+        *([details] if details.rows else []),
+        *comparison_tables(results, load),
+    ]
+
+
+def result_tables(results: Results) -> list[Table]:
     """Return the tables of all loads."""
-    keys = load_keys(results.measurements)
-    return [table for key in keys for table in load_tables(results, labels, key, markdown=markdown)]
+    tables = []
+    for load in results.loads:
+        tables += load_tables(results, load)
+    return tables
 
 
-def bars(results: Results, labels: Mapping[str, str], *, width: int) -> list[str]:
-    """Return lines that draw each target's throughput and its interval, load by load, no wider than that."""
+def draw_bars(results: Results, *, width: int) -> list[str]:
+    """Return lines that draw throughputs and their intervals, no wider than that."""
     lines: list[str] = []
-    for key in load_keys(results.measurements):
-        found = {}
-        for name, label in labels.items():
-            rates = solo_rates(results.measurements, name, key)
-            if rates:
-                mean, half = mean_and_half(rates)
-                found[label] = (max(0.0, mean - half), mean + half)
-        if len(found) > 1:
-            room = max(map(len, found))
-            cell = max(high for _, high in found.values()) / (width - room - 1)
-            lines += ["", f"{load_title(key)}, Requests/Sec"]
-            for label, (low, high) in found.items():
-                solid = round(low / cell)
-                lines.append(f"{label:<{room}} " + "█" * solid + "▒" * (round(high / cell) - solid))
-    return [*lines, "", "▒ is the 95% interval of the mean."] if lines else []
+    for load in results.loads:
+        intervals = {}
+        for name in results.names:
+            throughputs = results.throughputs(name, load)
+            if throughputs:
+                mean, half = mean_and_half_width(throughputs)
+                low = max(0.0, mean - half)
+                intervals[results.label(name)] = Interval(low, mean + half)
+        if len(intervals) > 1:
+            lines += ["", f"{load.title}, Requests/Sec", *_bars(intervals, width)]
+    if lines:
+        lines += ["", "▒ is the 95% interval of the mean."]
+    return lines
 
 
-def comparison_cells(c: Comparison) -> list[str]:
-    """Return method and rounds, ratio, interval and verdict."""
-    interval = f"{c.ci_low:.3f} to {c.ci_high:.3f}" if c.ci_low and c.ci_high else ""
-    ratio = f"{c.ratio:.3f}x" if c.ratio else ""
-    verdict = c.verdict.replace("_", " ") + (f": {c.reason}" if c.reason else "")
-    return [f"{c.rounds} {c.method}", ratio, interval, verdict]
+def _bars(intervals: Mapping[str, Interval], width: int) -> list[str]:
+    """Return a bar for each label: solid up to the low end, then shaded."""
+    room = min(max(map(len, intervals)), width // 2)
+    highest = max(interval.high for interval in intervals.values())
+    cell = highest / (width - room - 1) or 1.0  # nothing to draw if all are 0
+    bars = []
+    for label, interval in intervals.items():
+        solid = round(interval.low / cell)
+        shaded = round(interval.high / cell) - solid
+        bars.append(f"{label[:room]:<{room}} {'█' * solid}{'▒' * shaded}")
+    return bars
 
 
-def headline(comparisons: Sequence[Comparison], labels: Mapping[str, str]) -> str | None:
-    """Return the verdict on one target under one load: by the duets' server CPU per request if there are any.
+# Sentences.
 
-    The inverse of CPU per request is the capacity of a server that CPU limits, so that 1.1x is faster either way.
+
+def measurement_notes(results: Results) -> list[str]:
+    """Return a line for each void measurement, then one for each kind of oddity."""
+    lines = []
+    for measurement in results.measurements:
+        if not measurement.valid:
+            lines.append(
+                f"{results.label(measurement.target)}, {measurement.load.sentence}, "
+                f"round {measurement.round} ({measurement.method}): "
+                f"void, {measurement.invalid_reason}"
+            )
+    return lines + oddities(results)
+
+
+def oddities(results: Results) -> list[str]:
+    """Return each kind of note once, at its worst, with its rounds and targets."""
+    alike: dict[str, list[tuple[Measurement, str]]] = {}
+    for measurement in results.measurements:
+        for note in measurement.notes:
+            kind = re.sub(r"\d+", "#", note)
+            alike.setdefault(kind, []).append((measurement, note))
+    lines = []
+    for noted in alike.values():
+        rounds = sorted({measurement.round for measurement, _ in noted})
+        labels = sorted({results.label(measurement.target) for measurement, _ in noted})
+        worst = max((note for _, note in noted), key=lambda note: (len(note), note))
+        numbers = ", ".join(map(str, rounds))
+        lines.append(f"Round {numbers} ({', '.join(labels)}): {worst}")
+    return lines
+
+
+def verdict_comparison(comparisons: Sequence[Comparison]) -> Comparison:
+    """Return the comparison that the verdict goes by, of one target under one load.
+
+    If there is none with an estimate, it is the first that says why.
     """
-    c = next((c for key in VERDICT_METRICS for c in comparisons if (c.method, c.metric) == key and c.ratio), None)
-    if c is None or c.ratio is None:
-        return None
-    ratio, low, high = c.ratio, c.ci_low, c.ci_high
-    if c.metric is Metric.CPU:
-        ratio = 1 / ratio
-        low, high = (1 / high, 1 / low) if low and high else (None, None)
-    target, reference, at = labels[c.target], labels[c.reference], f"at {describe_load(*load_key(c))}"
-    by = METRIC_NAMES[c.metric]
-    if not low or not high:
-        return f"{target} is {ratio:.3f}x {reference} {at} by {by}; {c.reason}, and launches differ by 5 to 20%."
-    told = f"{100 * c.confidence:.4g}% CI {low:.3f} to {high:.3f}, {c.rounds} {c.method} rounds"
-    if c.verdict is Verdict.NO_DIFFERENCE:
+    for method, metric in VERDICT_METRICS:
+        for comparison in comparisons:
+            is_wanted = (comparison.method, comparison.metric) == (method, metric)
+            if is_wanted and comparison.estimate:
+                return comparison
+    with_reason = [comparison for comparison in comparisons if comparison.reason]
+    return (with_reason or comparisons)[0]
+
+
+def verdict_sentence(results: Results, comparison: Comparison) -> str:
+    """Return the verdict on one target under one load.
+
+    The inverse of CPU per request is the capacity of a server that CPU limits, so that
+    1.1x is faster by either metric.
+    """
+    target, reference = results.label(comparison.target), results.label(comparison.reference)
+    where = f"at {comparison.load.sentence}"
+    estimate, metric = comparison.estimate, comparison.metric
+    if estimate is None:
+        return f"{target} {where}: no verdict, {comparison.reason or 'no valid rounds'}."
+    speed = f"{target} is {metric.speed(estimate.ratio):.3f}x {reference} {where}"
+    if estimate.interval is None:
+        return (
+            f"{speed} by {metric.full_name}; {comparison.reason}, and launches differ by 5 to 20%."
+        )
+    low, high = sorted(map(metric.speed, estimate.interval))
+    evidence = (
+        f"{100 * estimate.confidence:.4g}% CI {low:.3f} to {high:.3f}, "
+        f"{comparison.rounds} {comparison.method} rounds"
+    )
+    if comparison.verdict is Verdict.NO_DIFFERENCE:
         within = max(high - 1, 1 - low)
-        return f"{target} and {reference} {at}: no difference found in {by}, within {within:.1%} either way ({told})."
-    return f"{target} is {ratio:.3f}x {reference} {at} by {by} ({told})."
+        return (
+            f"{target} and {reference} {where}: no difference found in {metric.full_name}, "
+            f"within {within:.1%} either way ({evidence})."
+        )
+    return f"{speed} by {metric.full_name} ({evidence})."
+
+
+def verdict_sentences(results: Results) -> list[str]:
+    """Return a verdict for each load and target."""
+    groups: dict[tuple[LoadId, str], list[Comparison]] = {}
+    for comparison in results.comparisons:
+        key = (comparison.load, comparison.target)
+        groups.setdefault(key, []).append(comparison)
+    return [
+        verdict_sentence(results, verdict_comparison(comparisons))
+        for comparisons in groups.values()
+    ]
+
+
+def knee_sentences(results: Results) -> list[str]:
+    """Return for each target from which connection count on throughput stops growing."""
+    sentences = []
+    for workload, name in itertools.product(results.workloads, results.names):
+        count = knee(results, name, workload)
+        if count is None:
+            continue
+        label = results.label(name)
+        if workload != DEFAULT_WORKLOAD:
+            label += f" on {workload}"
+        sentences.append(
+            f"{label}: throughput grows up to {pluralize(count, 'connection')} "
+            "(95% of its most); beyond that, only latency grows."
+        )
+    return sentences
 
 
 def describe_response(response: Response) -> str:
     """Return the answer in words: bytes on the wire, content type, chunked or not."""
-    content_type = response.header("content-type").partition(";")[0] or "no content type"
-    chunked = ", chunked" if response.header("transfer-encoding") == "chunked" else ""
-    return f"{response.size} bytes of {content_type}{chunked}"
+    content_type = response.header("content-type").partition(";")[0]
+    described = f"{response.bytes} bytes of {content_type or 'no content type'}"
+    if response.header("transfer-encoding") == "chunked":
+        described += ", chunked"
+    return described
 
 
-def calibration(results: Results, _labels: Mapping[str, str]) -> list[str]:
-    """Return what a target against itself says of the machine, for each comparison with an interval."""
-    sentences = []
-    for c in results.comparisons:
-        if not (c.ci_low and c.ci_high) or c.ci_low == c.ci_high:
-            continue
-        half = math.log(c.ci_high / c.ci_low) / 2
-        stdev = half * math.sqrt(c.rounds) / student_t(c.confidence, c.rounds - 1)
-        what = f"{METRIC_NAMES[c.metric]} ({c.method}, {describe_load(*load_key(c))})"
-        wished = next(step for step in (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, half / 2) if step < half)
-        rounds = rounds_needed(stdev, math.log1p(wished))
-        more = f"; for {wished:.1%} use -r {rounds}" if rounds else ""
-        sentences.append(f"{what}: differences under {math.expm1(half):.1%} cannot be told from noise{more}.")
-        if c.verdict in (Verdict.FASTER, Verdict.SLOWER):
-            sentences.append(f"{what}: it differs from itself beyond the interval, as 1 in 20 should by chance.")
-    return sentences
-
-
-def conclude(results: Results, labels: Mapping[str, str]) -> list[str]:
-    """Return the conclusion as sentences: a verdict for each load and target, then how the responses differ."""
-    groups: dict[tuple[object, ...], list[Comparison]] = {}
-    for c in results.comparisons:
-        groups.setdefault((*load_key(c), c.target), []).append(c)
-    sentences = []
-    for group in groups.values():
-        why = next((c.reason for c in group if c.reason), "no valid rounds")
-        none = f"{labels[group[0].target]} at {describe_load(*load_key(group[0]))}: no verdict, {why}."
-        sentences.append(headline(group, labels) or none)
-    for workload in dict.fromkeys(workload for workload, _ in load_keys(results.measurements)):
-        for name, label in labels.items():
-            if found := knee(results.measurements, name, workload):
-                on, many = "" if workload == "hello" else f" on {workload}", describe_load("hello", found)
-                sentences.append(f"{label}{on}: throughput grows up to {many} (95% of its most); beyond, latency does.")
+def responses_by_workload(results: Results) -> dict[str, dict[str, Response]]:
+    """Return the targets' answers by label, for each workload."""
     answers: dict[str, dict[str, Response]] = {}
     for facts in results.targets:
         for workload, response in facts.responses.items():
-            answers.setdefault(workload, {})[labels[facts.name]] = response
-    for workload, given in answers.items():
-        told = {label: describe_response(response) for label, response in given.items()}
-        bodies = {response.body_sha256 for response in given.values()}
-        to = "" if workload == "hello" else f" to {workload}"
-        if len(set(told.values())) > 1:
-            sentences.append(f"The responses{to} differ: {', '.join(f'{x} answers {y}' for x, y in told.items())}.")
+            answers.setdefault(workload, {})[facts.label] = response
+    return answers
+
+
+def response_sentences(results: Results) -> list[str]:
+    """Return for each workload how the targets' answers differ."""
+    sentences = []
+    for workload, responses in responses_by_workload(results).items():
+        to = "" if workload == DEFAULT_WORKLOAD else f" to {workload}"
+        described = {label: describe_response(response) for label, response in responses.items()}
+        bodies = {response.body_sha256 for response in responses.values()}
+        if len(set(described.values())) > 1:
+            answers = [f"{label} answers {text}" for label, text in described.items()]
+            sentences.append(f"The responses{to} differ: {', '.join(answers)}.")
         elif len(bodies) > 1:
-            sentences.append(f"The responses{to} are of one kind and size, but their bodies differ.")
-    asgi = results.settings.get("asgi", AsgiServer.UVICORN)
-    for package in SERVER_PACKAGES if asgi == AsgiServer.UVICORN else (asgi, "uvloop"):
-        versions = {labels[x.name]: x.versions.get(package, "none") for x in results.targets if x.versions}
-        if len(set(versions.values())) > 1:
-            told_of = ", ".join(f"{label} {version}" for label, version in versions.items())
-            sentences.append(f"They are served by different versions of {package}: {told_of}.")
-    if answers:
-        everything = [(label, response) for given in answers.values() for label, response in given.items()]
-        closing = dict.fromkeys(label for label, answer in everything if answer.header("connection").lower() == "close")
-        but = f", but not by {', '.join(closing)}" if closing else ""
-        sentences.append(f"Connections were kept alive between requests{but}.")
+            sentences.append(
+                f"The responses{to} are of one kind and size, but their bodies differ."
+            )
     return sentences
 
 
-# "MicroPie vs FastAPI Benchmarks (with wrk)", a public gist of 2025-01-29, as published: on a StarLabs StarLite MkIV,
-# `uvicorn app:app --workers 4` with the releases of that week. COLUMNS by target and connections.
-PUBLISHED = {
-    ("FastAPI", 100): ("49.15ms", "102.39ms", "2031.28", "8.39", "285.95"),
-    ("MicroPie", 100): ("44.58ms", "101.74ms", "2239.68", "17.02", "580.29"),
-    ("FastAPI", 200): ("91.97ms", "365.85ms", "2195.34", "9.06", "309.07"),
-    ("MicroPie", 200): ("81.46ms", "142.96ms", "2450.02", "18.61", "634.76"),
-}
-PUBLISHED_BYTES = {"FastAPI": 144, "MicroPie": 265}  # of a response: Data Transferred over requests
-PUBLISHED_STACK = {"FastAPI": "fastapi@0.115.7", "MicroPie": "micropie@0.9"}
-PUBLISHED_PINS = ("uvicorn==0.34.0",)
-
-
-def reproduction(results: Results, labels: Mapping[str, str], *, markdown: bool) -> list[Table | str]:
-    """Return the published figures beside those of the results, load by load, and what the comparison says."""
-    shown: list[Table | str] = []
+def server_version_sentences(results: Results) -> list[str]:
+    """Return which of the packages that serve the targets differ in their versions."""
+    asgi = results.settings.server.asgi if results.settings else AsgiServer.UVICORN
+    packages = ASGI_SERVERS[asgi].packages
     sentences = []
-    reference, target = PUBLISHED_STACK
-    for connections in sorted({count for _, count in PUBLISHED}):
-        table = _table(f"{connections} Connections, published and measured here", COLUMNS, markdown=markdown)
-        for name in PUBLISHED_STACK:
-            made = [
-                m for m in results.measurements if (m.target, m.method, m.connections) == (name, "solo", connections)
-            ]
-            table.add_row(f"{labels[name]}, published", *PUBLISHED[name, connections])
-            table.add_row(f"{labels[name]}, measured", *gist_row(made))
-        shown.append(table)
-        ratio = float(PUBLISHED[target, connections][2]) / float(PUBLISHED[reference, connections][2])
-        told = f"{target} over {reference} by requests per second at {connections} connections: published {ratio:.3f}"
-        for c in results.comparisons:
-            if (c.method, c.metric, c.connections) != (Method.SOLO, Metric.REQUESTS, connections):
-                continue
-            if c.ratio and c.ci_low and c.ci_high:
-                where = "inside" if c.ci_low <= ratio <= c.ci_high else "outside"
-                here = f"here {c.ratio:.3f} (95% CI {c.ci_low:.3f} to {c.ci_high:.3f}, {c.rounds} rounds)"
-                sentences.append(f"{told}, {here}: the published ratio lies {where} the interval.")
-            else:
-                here = f"here {c.ratio:.3f}" if c.ratio else "here none"
-                sentences.append(f"{told}, {here}; no interval: {c.reason}.")
+    for package in packages:
+        versions = {
+            facts.label: facts.versions.get(package, "none")
+            for facts in results.targets
+            if facts.versions
+        }
+        if len(set(versions.values())) > 1:
+            listed = [f"{label} {version}" for label, version in versions.items()]
+            sentences.append(
+                f"They are served by different versions of {package}: {', '.join(listed)}."
+            )
+    return sentences
+
+
+def keep_alive_sentences(results: Results) -> list[str]:
+    """Return whether connections were kept alive, by what the servers say."""
+    closes_by_label: dict[str, bool] = {}
+    for responses in responses_by_workload(results).values():
+        for label, response in responses.items():
+            closes = response.header("connection").lower() == "close"
+            closes_by_label[label] = closes_by_label.get(label, False) or closes
+    closing = [label for label, closes in closes_by_label.items() if closes]
+    if not closes_by_label:
+        return []
+    if not closing:
+        return ["Connections were kept alive between requests."]
+    if len(closing) == len(closes_by_label):
+        return ["No connection was kept alive: each request had its own."]
+    return [f"Connections were kept alive between requests, but not by {', '.join(closing)}."]
+
+
+def conclude(results: Results) -> Conclusion:
+    """Return the verdict for each load and target, then how the targets differ."""
+    sentences = [
+        *verdict_sentences(results),
+        *knee_sentences(results),
+        *response_sentences(results),
+        *server_version_sentences(results),
+        *keep_alive_sentences(results),
+    ]
+    return Conclusion(sentences=tuple(sentences))
+
+
+def conclude_side_by_side(files: Mapping[str, Results]) -> Conclusion:
+    """Return each file's conclusions, and in what the places differ."""
+    sentences: list[str] = []
+    for part in suffixed_by_file(files):
+        sentences += conclude(part).sentences
+    names = short_names(files)
+    described = {file: describe_environment(part) for file, part in files.items()}
+    facts: set[str] = set()
+    for known in described.values():
+        facts.update(known)
+    for fact in sorted(facts):
+        values = {names[file]: described[file].get(fact, "unknown") for file in files}
+        if len(set(values.values())) > 1:
+            listed = "; ".join(f"{name}: {value}" for name, value in values.items())
+            sentences.append(f"They differ in {fact}: {listed}.")
+    return Conclusion(sentences=tuple(sentences))
+
+
+RESOLUTION_STEPS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
+
+
+def calibration_conclusion(results: Results) -> Conclusion:
+    """Return what a target against itself says of the machine."""
+    sentences: list[str] = []
+    for comparison in results.comparisons:
+        sentences += calibration_sentences(comparison)
+    return Conclusion(sentences=tuple(sentences))
+
+
+def calibration_sentences(comparison: Comparison) -> list[str]:
+    """Return how small a difference the comparison's metric can tell from noise."""
+    estimate, interval = comparison.estimate, comparison.interval
+    if not estimate or not interval or interval.low == interval.high:
+        return []
+    half = math.log(interval.high / interval.low) / 2
+    t = student_t(estimate.confidence, comparison.rounds - 1)
+    stdev = half * math.sqrt(comparison.rounds) / t
+    narrower = [step for step in RESOLUTION_STEPS if step < half] or [half / 2]
+    rounds = rounds_needed(stdev, math.log1p(narrower[0]))
+    advice = f"; for {narrower[0]:.1%} use -r {rounds}" if rounds else ""
+    what = f"{comparison.metric.full_name} ({comparison.method}, {comparison.load.sentence})"
+    sentences = [
+        f"{what}: differences under {math.expm1(half):.1%} cannot be told from noise{advice}."
+    ]
+    if not interval.contains(1):
+        sentences.append(
+            f"{what}: it differs from itself beyond the interval, as 1 in 20 should by chance."
+        )
+    return sentences
+
+
+def gate_sentences(results: Results, decision: GateDecision) -> list[str]:
+    """Return the gate's decision on each target and load, with its reason."""
+    if not decision.changes:
+        return [
+            "gate failed: there is no interval to decide by "
+            "for the same targets under the same load."
+        ]
+    return [gate_sentence(results, decision, change) for change in decision.changes]
+
+
+def gate_sentence(results: Results, decision: GateDecision, change: Change) -> str:
+    """Return the gate's decision on one target under one load."""
+    comparison = change.comparison
+    reference = results.label(comparison.reference)
+    against = reference
+    if decision.has_baseline:
+        against = f"the baseline, each relative to {reference}"
+    interval = (
+        f"{100 * change.confidence:.4g}% CI {change.low - 1:+.1%} to "
+        f"{change.high - 1:+.1%}; {comparison.metric.full_name}, {comparison.method}"
+    )
+    if decision.is_slower(change):
+        outcome, how, rest = "failed", "slower", ""
+    elif decision.may_be_slower(change):
+        outcome, how = "passed", "not slower"
+        rest = " It could be: more rounds would tell."
+    else:
+        outcome, how, rest = "passed", "not slower", ""
+    return (
+        f"gate {outcome}: {results.label(comparison.target)} at "
+        f"{comparison.load.sentence} takes {change.slowdown - 1:+.1%} "
+        f"against {against} ({interval}): "
+        f"{how} by more than {100 * decision.margin:.4g}% with confidence.{rest}"
+    )
+
+
+# The gist "MicroPie vs FastAPI Benchmarks (with wrk)" of 2025-01-29, as published: on a
+# StarLabs StarLite MkIV, `uvicorn app:app --workers 4`, the releases of that week.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What was published of one target.
+
+    `cells` has the gist's columns after the name, by connections. `bytes` of a response
+    are the data transferred over the requests; `spec` is the release that sends so many.
+    """
+
+    spec: str
+    bytes: int
+    cells: Mapping[int, tuple[str, ...]]
+
+    def throughput(self, connections: int) -> float:
+        """Return the requests/s at that many connections."""
+        column = GIST_TITLES.index("Requests/Sec") - 1
+        return float(self.cells[connections][column])
+
+
+PUBLISHED = {
+    "FastAPI": Published(
+        spec="fastapi@0.115.7",
+        bytes=144,
+        cells={
+            100: ("49.15ms", "102.39ms", "2031.28", "8.39", "285.95"),
+            200: ("91.97ms", "365.85ms", "2195.34", "9.06", "309.07"),
+        },
+    ),
+    "MicroPie": Published(
+        spec="micropie@0.9",
+        bytes=265,
+        cells={
+            100: ("44.58ms", "101.74ms", "2239.68", "17.02", "580.29"),
+            200: ("81.46ms", "142.96ms", "2450.02", "18.61", "634.76"),
+        },
+    ),
+}
+PUBLISHED_REFERENCE, PUBLISHED_TARGET = "FastAPI", "MicroPie"
+PUBLISHED_CONNECTIONS = (100, 200)
+PUBLISHED_PINS = {"uvicorn": "0.34.0"}
+
+
+def published_table(results: Results, connections: int) -> Table:
+    """Return the published figures, each above what was measured here."""
+    load = LoadId(workload=DEFAULT_WORKLOAD, connections=connections)
+    rows = []
+    for name, published in PUBLISHED.items():
+        label = results.label(name)
+        measured = gist_row(results.solo_trials(name, load))
+        rows.append((f"{label}, published", *published.cells[connections]))
+        rows.append((f"{label}, measured", *measured))
+    return Table(
+        title=f"{load.title}, published and measured here", columns=GIST_COLUMNS, rows=tuple(rows)
+    )
+
+
+def published_ratio_sentence(comparison: Comparison) -> str:
+    """Return whether the published ratio of throughputs lies in the measured interval."""
+    connections = comparison.load.connections
+    reference = PUBLISHED[PUBLISHED_REFERENCE].throughput(connections)
+    ratio = PUBLISHED[PUBLISHED_TARGET].throughput(connections) / reference
+    published = (
+        f"{PUBLISHED_TARGET} over {PUBLISHED_REFERENCE} by requests per second "
+        f"at {connections} connections: published {ratio:.3f}"
+    )
+    estimate, interval = comparison.estimate, comparison.interval
+    if not estimate:
+        return f"{published}, here none; no interval: {comparison.reason}."
+    here = f"{published}, here {estimate.ratio:.3f}"
+    if not interval:
+        return f"{here}; no interval: {comparison.reason}."
+    where = "inside" if interval.contains(ratio) else "outside"
+    return (
+        f"{here} (95% CI {interval.low:.3f} to {interval.high:.3f}, "
+        f"{comparison.rounds} rounds): the published ratio lies {where} the interval."
+    )
+
+
+def stack_sentences(results: Results) -> list[str]:
+    """Return whether each target's bytes of a response are those of the gist's stack."""
+    sentences = []
     for facts in results.targets:
+        published = PUBLISHED[facts.name].bytes
         for response in facts.responses.values():
-            published = PUBLISHED_BYTES[facts.name]
-            same = "as published: the same stack" if response.size == published else f"not {published}: another stack"
-            sentences.append(f"{labels[facts.name]} answers {response.size} bytes, {same}.")
-    return [*shown, *conclude(results, labels), *sentences]
+            proof = f"not {published}: another stack"
+            if response.bytes == published:
+                proof = "as published: the same stack"
+            sentences.append(f"{facts.label} answers {response.bytes} bytes, {proof}.")
+    return sentences
 
 
-def measurement_rows(results: Results) -> list[dict[str, Any]]:
-    """Return the measurements as the results file has them, histograms left out."""
-
-    def plain(latency: Latency | None) -> dict[str, Any] | None:
-        return {f.name: getattr(latency, f.name) for f in dataclasses.fields(Latency)[:-1]} if latency else None
-
-    rows = []
-    for order, m in enumerate(results.measurements, start=1):
-        own = {f.name: getattr(m, f.name) for f in dataclasses.fields(m) if f.name not in ("wrk", "use")}
-        wrk = {f.name: getattr(m.wrk, f.name, None) for f in dataclasses.fields(WrkResult)}
-        wrk |= {name: plain(wrk[name]) for name in ("latency", "latency_uncorrected")}
-        wrk["errors"] = dataclasses.asdict(m.wrk.errors) if m.wrk else None
-        use = {f.name: getattr(m.use, f.name, None) for f in dataclasses.fields(ServerUse)}
-        rows.append({**own, **wrk, **use, "order": order, "valid": m.valid})
-    return rows
+def reproduction_conclusion(results: Results) -> Conclusion:
+    """Return the published figures beside those of the results, and what they say."""
+    tables = [published_table(results, connections) for connections in PUBLISHED_CONNECTIONS]
+    sentences = list(conclude(results).sentences)
+    for comparison in results.comparisons:
+        if (comparison.method, comparison.metric) == (Method.SOLO, Metric.REQUESTS):
+            sentences.append(published_ratio_sentence(comparison))
+    sentences += stack_sentences(results)
+    return Conclusion(sentences=tuple(sentences), tables=tuple(tables))
 
 
-def labels_of(results: Results) -> dict[str, str]:
-    """Return what to show for each target, by name."""
-    told = {facts.name: facts.label or facts.name for facts in results.targets}
-    return told | {m.target: m.target for m in results.measurements if m.target not in told}
+# Exports.
 
 
-def to_json(results: Results) -> str:
-    """Return the results file's text: schema micropie-bench/1, SI units."""
-    bare = dataclasses.asdict(dataclasses.replace(results, measurements=()))
-    data: dict[str, Any] = {"schema": SCHEMA, "version": __version__, **bare}
-    for facts in data["targets"]:
-        for response in facts["responses"].values():
-            response["bytes"] = response.pop("size")
-        facts["response"] = next(iter(facts["responses"].values()), None)
-    data["measurements"] = measurement_rows(results)
-    return json.dumps(data, indent=2) + "\n"
+def report_title(results: Results) -> str:
+    """Return the heading of a report."""
+    labels = " and ".join(results.labels)
+    return f"{labels}, measured by micropie_bench {results.version}"
 
 
-def from_json(text: str) -> Results:
-    """Return the results that such a text holds, without histograms. Raises BenchError if it is none."""
-    from pydantic import TypeAdapter, ValidationError
-
-    def refuse(constant: str) -> NoReturn:
-        raise ValueError(f"{constant} is no number")
-
-    try:
-        data = json.loads(text, parse_constant=refuse)
-        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-            schema = data.get("schema") if isinstance(data, dict) else None
-            raise BenchError(f"no results of this tool: its schema is {schema!r}, not {SCHEMA!r}")
-        for facts in data["targets"]:
-            for response in facts["responses"].values():
-                response["size"] = response["bytes"]
-        for m in data["measurements"]:
-            m["wrk"] = {f.name: m.get(f.name) for f in dataclasses.fields(WrkResult)} if m["errors"] else None
-            m["use"] = {f.name: m.get(f.name) for f in dataclasses.fields(ServerUse)}
-            m["use"] = m["use"] if m["use"]["server_cpu_s"] is not None else None
-        results = TypeAdapter(Results).validate_python(data)
-        if odd := [x for x in labels_of(results).values() if not x.isprintable()]:
-            raise BenchError(f"no results of this tool: {odd[0]!r} is no target's name")
-        return results
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise BenchError(f"no results of this tool: {where}: {first['msg']}") from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise BenchError(f"no results of this tool, or not all of them: {type(error).__name__} {error}") from None
+def show_value(value: object) -> str:
+    """Return a setting's value for people."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return ", ".join(map(show_value, value))
+    return str(value)
 
 
-def to_csv(results: Results) -> str:
-    """Return a row for each measurement, with the names of the results file, inner ones joined by an underscore."""
-    rows = []
-    for m in measurement_rows(results):
-        row: dict[str, Any] = {}
-        for name, value in m.items():
-            inner = value if isinstance(value, dict) else None
-            if inner is None and name in ("latency", "latency_uncorrected", "errors"):
-                inner = {}
-            row |= {f"{name}_{key}": each for key, each in inner.items()} if inner is not None else {name: value}
-        row.pop("report")
-        rows.append(row | {"notes": "; ".join(m["notes"])})
-    text = io.StringIO()
-    columns = list(dict.fromkeys(name for row in sorted(rows, key=len, reverse=True) for name in row))
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+def describe_settings(settings: Settings | None) -> dict[str, str]:
+    """Return the settings by name, for people."""
+    if settings is None:
+        return {}
+    values = {
+        field.name: getattr(settings.server, field.name)
+        for field in dataclasses.fields(ServerSettings)
+    }
+    values |= {
+        "connections": settings.connections,
+        "threads": settings.threads,
+        "duration (s)": settings.duration_s,
+        "rounds": settings.rounds,
+        "duet": settings.duet,
+        "warm-up (s)": settings.warm_up_s,
+    }
+    return {name.replace("_", " "): show_value(value) for name, value in values.items()}
 
 
-def table_lines(table: Table, *, width: int, terminal: bool) -> tuple[str, list[str]]:
-    """Return the table's title, empty if it has none, and its lines, without padding at their ends."""
-    text = io.StringIO()
-    Console(file=text, width=width, force_terminal=terminal, markup=False, emoji=False).print(table)
-    lines = [line.rstrip() for line in text.getvalue().splitlines()]
-    title = lines.pop(0) if table.title else ""
-    return title, list(filter(None, lines))
-
-
-def as_text(renderables: Sequence[Table | str]) -> str:
-    """Return tables as Markdown, without padding at line ends, and lines, of which a paragraph is made."""
-    parts = []
-    for renderable in renderables:
-        if isinstance(renderable, str):
-            parts.append(renderable + "\n")
-            continue
-        title, lines = table_lines(renderable, width=WIDE, terminal=False)
-        parts.append("\n".join([*([f"### {title}", ""] if title else []), *lines, ""]))
-    return "\n".join(parts)
+def describe_environment(results: Results) -> dict[str, str]:
+    """Return the facts of the machine and its software by name, for people."""
+    environment = results.environment
+    if environment is None:
+        return {}
+    facts = {
+        "python": environment.python,
+        "implementation": environment.implementation,
+        "platform": environment.platform,
+        "kernel": environment.kernel,
+        "cpu model": environment.cpu_model,
+        "cpu count": environment.cpu_count,
+        "governor": environment.governor,
+        "wrk version": environment.wrk_version,
+        **environment.packages,
+    }
+    return {name: show_value(value) for name, value in facts.items()}
 
 
 def about_table(results: Results, *, quote: str = "") -> Table:
-    """Return how the results came about: when, by which command, under which settings, where."""
-    known = dict(results.environment)
-    packages = known.pop("packages", {})
-    facts = {"made": results.created, "command": f"{quote}{results.command}{quote}", "seed": results.seed}
-    facts |= {name: value for name, value in results.settings.items() if name != "workloads"} | known | packages
-    about = _table("Settings and environment", ("What", "Value"), markdown=True)
-    for column in about.columns:
-        column.justify = "left"
-    for name, value in facts.items():
-        about.add_row(name.replace("_", " "), str(value))
-    return about
+    """Return how the results came about: when, by which command, how, where."""
+    facts = {"made": results.created, "command": f"{quote}{results.command}{quote}"}
+    facts["seed"] = show_value(results.seed)
+    facts |= describe_settings(results.settings)
+    facts |= describe_environment(results)
+    if results.environment:
+        facts["wrk"] = results.environment.wrk
+        facts["executable"] = results.environment.executable
+        facts["bundle"] = show_value(results.environment.bundle)
+    return Table(
+        title="Settings and environment",
+        columns=columns_from(("What", "Value"), left=("What", "Value")),
+        rows=tuple(facts.items()),
+    )
 
 
-def to_markdown(results: Results, labels: Mapping[str, str], closing: Sequence[Table | str]) -> str:
-    """Return all that was found, to be pasted: conclusion, tables, caveats, settings, environment, wrk's reports."""
-    commands = [
-        f"- {labels[facts.name]}: `{facts.server_command}`" for facts in results.targets if facts.server_command
-    ]
-    caveats = [f"- {line}" for line in [*measurement_notes(results.measurements, labels), *results.warnings]]
-    reports = verbose_reports(results, labels)
-    sections: list[Table | str] = [
-        f"# {' and '.join(labels.values())}, measured by micropie_bench {__version__}",
-        *(f"> {line}" for line in closing if isinstance(line, str)),
-        *result_tables(results, labels, markdown=True),
-        *(table for table in closing if isinstance(table, Table)),
-        *(["### Caveats", "\n".join(caveats)] if caveats else []),
-        about_table(results, quote="`"),
-        *(["### Server commands", "\n".join(commands)] if commands else []),
-        *(["### wrk's own reports"] if any(m.report for m in results.measurements) else []),
-        *(f"```\n{report.rstrip()}\n```" for report in reports if report.strip().count("\n")),
-    ]
-    return as_text(sections)
+def server_commands(results: Results) -> dict[str, str]:
+    """Return the command of each server that was started, by its target's label."""
+    return {facts.label: facts.server_command for facts in results.targets if facts.server_command}
 
 
-HTML_HEAD = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-<link rel="icon" href="data:,">
-<style>
-:root { color-scheme: light dark; --bg: #fff; --fg: #1a1a1a; --soft: #595959; --line: #d0d0d0; --card: #f6f6f6;
-  --c0: #0063a6; --c1: #c04a00; --c2: #007a59; --c3: #a3338c; --c4: #7d6000; --c5: #4b4bc8; --c: var(--soft); }
-@media (prefers-color-scheme: dark) { :root { --bg: #151515; --fg: #ececec; --soft: #b0b0b0; --line: #444;
-  --card: #202020; --c0: #62b8f0; --c1: #f79646; --c2: #3ecf9f; --c3: #e58fd0; --c4: #e6cf4c; --c5: #a9a9ff; } }
-body { margin: 0 auto; padding: 1rem; max-width: 76rem; background: var(--bg); color: var(--fg);
-  font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
-h1, h2 { line-height: 1.2; }
-pre, .scroll { overflow-x: auto; }
-pre { padding: .75rem; background: var(--card); }
-.charts { display: grid; align-items: start; gap: 1rem;
-  grid-template-columns: repeat(auto-fill, minmax(min(100%, 26rem), 1fr)); }
-figure { margin: 0; padding: .75rem; background: var(--card); border-radius: .5rem; }
-figcaption { color: var(--soft); font-size: .875rem; }
-figcaption strong { display: block; color: var(--fg); font-size: 1rem; }
-table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; font-size: .9375rem; }
-caption { text-align: left; font-weight: bold; padding: .25rem 0; }
-th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: left; font-weight: normal; }
-.sortable th, .sortable td, .facts th { white-space: nowrap; }
-.sortable .number { text-align: right; }
-th button { all: unset; cursor: pointer; font-weight: bold; }
-th button:focus-visible, .scroll:focus-visible { outline: 2px solid var(--c0); }
-[aria-sort=ascending] button::after { content: " \\25B2"; }
-[aria-sort=descending] button::after { content: " \\25BC"; }
-svg { display: block; width: 100%; height: auto; }
-svg .background, svg .tooltip-box { fill: none; }
-svg text { fill: var(--fg); font-size: 13px; }
-svg .axis.x text { text-anchor: middle; }
-svg .axis.y text { text-anchor: end; }
-svg .axis path { fill: none; stroke: var(--line); stroke-width: .7; }
-svg .line { fill: none; stroke-width: 2; }
-svg .dot { stroke-width: 2; }
-svg .turn-1 .line { stroke-width: 4; opacity: .6; }
-svg .turn-1 .dot { stroke-width: 5; }
-svg .reactive { stroke: var(--c); }
-svg .dot { fill: var(--c); }
-svg .mark-1 .dot, svg .mark-3 .dot, svg .mark-5 .dot { fill: var(--card); }
-svg .mark-1 .line { stroke-dasharray: 7 4; }
-svg .mark-2 .line, svg .mark-3 .line { stroke-dasharray: 2 3; }
-svg .mark-4 .line, svg .mark-5 .line { stroke-dasharray: 9 3 2 3; }
-svg .reference .line { stroke: var(--fg); stroke-width: 1; }
-.mark-0 { --c: var(--c0); } .mark-1 { --c: var(--c1); } .mark-2 { --c: var(--c2); }
-.mark-3 { --c: var(--c3); } .mark-4 { --c: var(--c4); } .mark-5 { --c: var(--c5); }
-.keys { display: flex; flex-wrap: wrap; gap: 0 1rem; margin: 0; padding: 0; list-style: none; }
-.keys svg { display: inline-block; width: 2rem; height: .75rem; }
-</style>
-"""
-HTML_TAIL = """<script>
-const units = { us: 1e-6, ms: 1e-3, s: 1, m: 60, x: 1 };
-function value(row, column) {
-  const text = row.cells[column].textContent;
-  const found = text.match(/^(-?[0-9.]+)(us|ms|s|m|x)?( |$)/);
-  return found ? parseFloat(found[1]) * (units[found[2]] || 1) : text;
-}
-function compare(a, b, up) {
-  if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
-  return (a < b ? -1 : a > b ? 1 : 0) * (up ? 1 : -1);
-}
-for (const table of document.querySelectorAll("table.sortable")) {
-  const heads = table.tHead.querySelectorAll("th");
-  heads.forEach((head, column) => head.firstChild.addEventListener("click", () => {
-    const up = head.getAttribute("aria-sort") !== "ascending";
-    for (const other of heads) other.removeAttribute("aria-sort");
-    head.setAttribute("aria-sort", up ? "ascending" : "descending");
-    const rows = [...table.tBodies[0].rows].sort((a, b) => compare(value(a, column), value(b, column), up));
-    table.tBodies[0].append(...rows);
-  }));
-}
-</script>
-</body>
-</html>
-"""
+def wrk_reports(results: Results) -> list[str]:
+    """Return wrk's own reports, each target's under its name as the gist has them."""
+    texts = []
+    for name in results.names:
+        reports = [
+            measurement.report
+            for measurement in results.measurements
+            if (measurement.target, measurement.method) == (name, Method.SOLO)
+        ]
+        if any(reports):
+            texts.append(f"{results.label(name)}\n\n{''.join(reports)}")
+    return texts
 
 
-MOST = math.log(4)  # the charts' axis of ratios ends there, either way
+def to_markdown(report: Report) -> str:
+    """Return all that was found, to be pasted."""
+    results, conclusion = report.results, report.conclusion
+    parts = [f"# {report_title(results)}"]
+    for sentence in conclusion.sentences:
+        parts.append(f"> {sentence}")
+    for table in [*result_tables(results), *conclusion.tables]:
+        parts += _markdown_section(table.title, markdown_lines(table))
+    caveats = [*measurement_notes(results), *results.warnings]
+    parts += _markdown_section("Caveats", [f"- {line}" for line in caveats])
+    about = about_table(results, quote="`")
+    parts += _markdown_section(about.title, markdown_lines(about))
+    commands = [f"- {label}: `{command}`" for label, command in server_commands(results).items()]
+    parts += _markdown_section("Server commands", commands)
+    reports = [f"```\n{text.rstrip()}\n```" for text in wrk_reports(results)]
+    parts += _markdown_section("wrk's own reports", ["\n\n".join(reports)] if reports else [])
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown_section(title: str, lines: Sequence[str]) -> list[str]:
+    """Return heading and lines as paragraphs; none if there are no lines."""
+    return [f"### {title}", "\n".join(lines)] if lines else []
+
+
+NOT_IN_CSV = ("report", "histogram")
+
+
+def csv_columns(kind: Any, prefix: str = "") -> list[str]:
+    """Return the names of a dataclass's fields, inner ones joined by an underscore."""
+    columns = []
+    for name, hint in get_type_hints(kind).items():
+        inner = [part for part in (hint, *get_args(hint)) if dataclasses.is_dataclass(part)]
+        if inner:
+            columns += csv_columns(inner[0], f"{prefix}{name}_")
+        elif name not in NOT_IN_CSV:
+            columns.append(prefix + name)
+    return columns
+
+
+def flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the values of nested dicts by their names, joined by an underscore."""
+    flat: dict[str, Any] = {}
+    for name, value in data.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{name}_")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def to_csv(report: Report) -> str:
+    """Return a row for each measurement, in the columns of csv_columns."""
+    text = io.StringIO()
+    columns = [*csv_columns(Measurement), "valid"]
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for measurement in results_data(report.results)["measurements"]:
+        row = flatten(measurement)
+        row["notes"] = "; ".join(measurement["notes"])
+        writer.writerow(row)
+    return text.getvalue()
+
+
+def to_github_benchmark(report: Report) -> str:
+    """Return mean throughputs as customBiggerIsBetter of github-action-benchmark.
+
+    The format is in its README, "Examples".
+    """
+    results = report.results
+    entries = []
+    for load, name in itertools.product(results.loads, results.names):
+        throughputs = results.throughputs(name, load)
+        if not throughputs:
+            continue
+        mean, half = mean_and_half_width(throughputs)
+        entry: dict[str, Any] = {
+            "name": f"{results.label(name)}, {load.sentence}",
+            "unit": "requests/s",
+            "value": round(mean, 2),
+        }
+        if len(throughputs) > 1:
+            entry["range"] = f"± {half:.2f}"
+        entry["extra"] = f"{len(throughputs)} rounds; {results.command}"
+        entries.append(entry)
+    return json.dumps(entries, indent=2, ensure_ascii=False) + "\n"
+
+
+# The page's charts. Their units are those of an SVG: text is 13 units high, so that it
+# is still readable where a phone shows 480 units on 334 pixels.
+CHART_WIDTH = 480
+PLOT_HEIGHT = 240
+ROW_HEIGHT = 44  # of an interval chart: a name above its interval
+TOP_MARGIN = 10
+RIGHT_MARGIN = 32  # half of the last label
+BOTTOM_MARGIN = 26  # the labels of the x axis
+LEFT_MARGIN = 14
+DIGIT_WIDTH = 8
+LOOKS = 6  # of series: in colour, dot and dashes; beyond them, lines get bolder
+
+
+class TickMark(NamedTuple):
+    """A value at which an axis has a line, and its label."""
+
+    value: float
+    label: str
+
+
+def ticks_at(values: Iterable[float], *, unit: str = "") -> tuple[TickMark, ...]:
+    """Return ticks at the values, labelled with them and the unit."""
+    return tuple(TickMark(value, f"{value:.12g}{unit}") for value in values)
+
+
+def linear(value: float) -> float:
+    """Return the value itself: the scale of most axes."""
+    return value
+
+
+def percentile_scale(percent: float) -> float:
+    """Return 0 for 0%, 1 for 90%, 2 for 99%, 3 for 99.9%, and so on without end."""
+    return 2 - math.log10(100 - percent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """An axis from `low` to `high`; its equal distances are equal steps of `scale`."""
+
+    low: float
+    high: float
+    ticks: tuple[TickMark, ...] = ()
+    scale: Callable[[float], float] = linear
+
+    def contains(self, value: float) -> bool:
+        """Return whether the value lies on the axis."""
+        return self.low <= value <= self.high
+
+    def position(self, value: float, length: float) -> float:
+        """Return how far along an axis of that length the value lies.
+
+        What lies beyond an end is moved to that end.
+        """
+        start = self.scale(self.low)
+        span = self.scale(self.high) - start
+        nearest = max(self.low, min(self.high, value))
+        return length * (self.scale(nearest) - start) / span
+
+
+def round_numbers(low: float, high: float) -> list[float]:
+    """Return evenly spaced round numbers that enclose low and high.
+
+    Their step is 1, 2 or 5 times a power of ten, and a sixth of the span or more.
+    """
+    least_step = max(high - low, 1e-9) / 6
+    power = 10.0 ** math.floor(math.log10(least_step))
+    candidates = (power, 2 * power, 5 * power, 10 * power)
+    step = next(size for size in candidates if size >= least_step)
+    first = math.floor(low / step)
+    last = max(math.ceil(high / step), first + 1)
+    return [index * step for index in range(first, last + 1)]
+
+
+def round_axis(low: float, high: float, *, unit: str = "", unit_size: float = 1.0) -> Axis:
+    """Return an axis that ends at round numbers of the unit, around low and high."""
+    ticks = []
+    for number in round_numbers(low / unit_size, high / unit_size):
+        label = f"{number:.12g}{unit}"
+        ticks.append(TickMark(number * unit_size, label))
+    return Axis(low=ticks[0].value, high=ticks[-1].value, ticks=tuple(ticks))
+
+
+def latency_axis(longest_s: float) -> Axis:
+    """Return an axis from 0 s to the longest latency, labelled in a unit that suits."""
+    if longest_s >= 1:
+        return round_axis(0, longest_s, unit="s")
+    if longest_s >= 1e-3:
+        return round_axis(0, longest_s, unit="ms", unit_size=1e-3)
+    return round_axis(0, longest_s, unit="us", unit_size=1e-6)
+
+
+def percentile_axis(highest: float) -> Axis:
+    """Return an axis of percentiles that stretches towards 100%, to the highest."""
+    percents = (0, 90, 99, 99.9, 99.99)
+    return Axis(
+        low=0,
+        high=max(percents[-1], highest),
+        ticks=ticks_at(percents, unit="%"),
+        scale=percentile_scale,
+    )
+
+
+# Labels for axes of ratios, from fine to coarse.
+RATIO_LABELS = (
+    (0.97, 0.98, 0.99, 1.0, 1.01, 1.02, 1.03),
+    (0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15),
+    (0.5, 0.67, 0.8, 1.0, 1.25, 1.5, 2.0),
+    (0.25, 0.5, 1.0, 2.0, 4.0),
+    (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0),
+)
+
+
+def ratio_labels(reach: float) -> Sequence[float]:
+    """Return the finest labels that cover most of an axis to that ratio.
+
+    Beyond RATIO_LABELS they are powers of ten.
+    """
+    for ratios in RATIO_LABELS:
+        if reach <= ratios[-1] ** 1.75:
+            return ratios
+    decades = math.ceil(math.log10(reach) / 3)
+    return [10.0 ** (decades * index) for index in range(-3, 4)]
+
+
+def ratio_ticks(reach: float) -> tuple[TickMark, ...]:
+    """Return ticks for a logarithmic axis from 1 / reach to reach, which is above 1."""
+    ratios = ratio_labels(reach)
+    return ticks_at(ratio for ratio in ratios if 1 / reach <= ratio <= reach)
+
+
+def ratio_axis(reach: float) -> Axis:
+    """Return a logarithmic axis from 1 / reach to reach, with 1 in its middle."""
+    ticks = ratio_ticks(reach)
+    return Axis(low=1 / reach, high=reach, ticks=ticks, scale=math.log)
 
 
 class Point(NamedTuple):
-    """A point of a chart, what is told of it, and the radius of its dot."""
+    """A point of a chart, and the text that it shows when pointed at."""
 
     x: float
     y: float
-    told: str
-    radius: float = 4
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """Points of a chart that belong together; `mark` gives them the look of the target of that number, if of any."""
+    """Points that belong together; `look` is their target's number, from 0."""
 
     name: str
-    mark: int | None
-    points: Sequence[Point]
+    look: int
+    points: tuple[Point, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The series in words, for a screen reader."""
+        texts = ", ".join(point.text for point in self.points)
+        return f"{self.name}: {texts}"
 
 
-def html_chart(title: str, about: str, series: Sequence[Series], *, joined: bool = True, **options: Any) -> str:
-    """Return a figure of HTML: the series as lines or dots, with these options of a pygal chart.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntervalRow:
+    """A value between the ends of its interval; without one, all three are the same."""
 
-    pygal lays it out. Its style sheets and scripts stay out: the page has one style sheet for light and dark, and each
-    point tells of itself when pointed at. A screen reader is told of all points.
-    """
-    import pygal
-    from pygal.style import Style
+    name: str
+    look: int
+    low: float
+    value: float
+    high: float
+    text: str
 
-    width = max(480, 300 + 8 * max(len(tick["label"]) for tick in options.get("y_labels", [{"label": ""}])))
-    bare = {"js": (), "css": (), "no_prefix": True, "disable_xml_declaration": True, "show_legend": False}
-    size = {"width": width, "height": 280, "margin": 8, "margin_right": 24, "max_scale": 8, "truncate_label": -1}
-    chart = pygal.XY(stroke=joined, style=Style(label_font_size=13), **{**bare, **size, **options})
-    for each in series:
-        points = [{"value": p[:2], "formatter": lambda _, t=p.told: t, "node": {"r": p.radius}} for p in each.points]
-        chart.add(each.name, points)
-    svg = chart.render(is_unicode=True)
-    svg = re.sub(r'<(style|script)\b.*?</\1>|<!--.*?-->|<title>.*?</title>| id=""', "", svg, flags=re.DOTALL)
-    svg = re.sub(r'<desc class="[xy] .*?</desc>', "", svg)
-    svg = re.sub(r'<desc class="value">(.*?)</desc>', r"<title>\1</title>", svg, flags=re.DOTALL)
-    looks = ["reference" if x.mark is None else f"mark-{x.mark % 6} turn-{x.mark // 6}" for x in series]
-    svg = re.sub(r"serie-(\d+) color-\d+", lambda match: looks[int(match[1])], svg)
-    words = [title] + [f"{x.name}: {', '.join(p.told for p in x.points if p.told)}" for x in series if x.name]
-    mark = '<path class="line reactive" d="M0 6H32"/><circle class="dot reactive" cx="16" cy="6" r="4"/>'
-    keys = [
-        f'<li><svg viewBox="0 0 32 12" aria-hidden="true"><g class="{look}">{mark}</g></svg> {html.escape(x.name)}</li>'
-        for look, x in zip(looks, series, strict=True)
-        if "y_labels" not in options
-    ]
-    head = f"<figure><figcaption><strong>{html.escape(title)}</strong> {html.escape(about)}</figcaption>"
-    drawn = (
-        f'<div role="img" aria-label="{html.escape(". ".join(words))}" style="min-width: {0.62 * width:.0f}px">{svg}'
+    @property
+    def sentence(self) -> str:
+        """The row in words, for a screen reader."""
+        return f"{self.name}: {self.text}"
+
+
+def css_classes(look: int) -> str:
+    """Return the classes that give a series its look: colour, dots and dashes."""
+    return f"mark-{look % LOOKS} turn-{look // LOOKS}"
+
+
+def svg_path(points: Iterable[tuple[float, float]]) -> str:
+    """Return the `d` of an SVG path, a line through the points."""
+    return "M" + "L".join(f"{x:.6g} {y:.6g}" for x, y in points)
+
+
+def svg_text(x: float, y: float, text: str) -> str:
+    """Return a text of an SVG; its style says which end of it is at x."""
+    return f'<text x="{x:.6g}" y="{y:.6g}">{html.escape(text)}</text>'
+
+
+def svg_dot(x: float, y: float, text: str, *, radius: int = 4) -> str:
+    """Return a dot of an SVG that shows the text when pointed at."""
+    return (
+        f'<circle class="dot" cx="{x:.6g}" cy="{y:.6g}" r="{radius}">'
+        f"<title>{html.escape(text)}</title></circle>"
     )
-    drawn = f'<div class="scroll" tabindex="0" role="region" aria-label="{html.escape(title)}">{drawn}</div></div>'
-    return "\n".join([head, drawn, f'<ul class="keys">{"".join(keys)}</ul></figure>' if keys else "</figure>"])
 
 
-def html_intervals(title: str, about: str, rows: Sequence[Series], *, at: float | None = None, **options: Any) -> str:
-    """Return a figure with a row for each of the series: a value between the ends of its interval; a line at `at`."""
-    top = len(rows) - 1
-    placed = [dataclasses.replace(x, points=[p._replace(y=top - i) for p in x.points]) for i, x in enumerate(rows)]
-    if at is not None:
-        ends = [Point(at, y, "", radius=0) for y in (-0.5, top + 0.5)]
-        placed.append(Series(name="", mark=None, points=ends))
-    ticks = [{"label": row.name, "value": top - i} for i, row in enumerate(rows)]
-    fixed: dict[str, Any] = {"y_labels": ticks, "range": (-0.5, top + 0.5), "height": 60 + 34 * len(rows)}
-    return html_chart(title, about, placed, **fixed, **options)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plot:
+    """The rectangle that holds a chart's points; positions count from its top left."""
 
+    left: float
+    height: float
 
-def interval_points(low: float, value: float, high: float, told: str, *, within: tuple[float, float]) -> list[Point]:
-    """Return the points of a row of html_intervals; an end that lies beyond the axis is cut off, and has no dot."""
-    cut = [max(within[0], min(within[1], x)) for x in (low, value, high)]
-    return [
-        Point(cut[0], 0, "", radius=2 if cut[0] == low else 0),
-        Point(cut[1], 0, told),
-        Point(cut[2], 0, "", radius=2 if cut[2] == high else 0),
-    ]
+    @property
+    def width(self) -> float:
+        """What the chart's margins leave."""
+        return CHART_WIDTH - self.left - RIGHT_MARGIN
 
-
-def ratio_ticks(reach: float) -> list[dict[str, Any]]:
-    """Return labels for an axis of ratios that shows logarithms up to `reach`, either way."""
-    sets = ((0.97, 0.98, 0.99, 1.01, 1.02, 1.03), (0.85, 0.9, 0.95, 1.05, 1.1, 1.15), (0.5, 0.67, 0.8, 1.25, 1.5, 2))
-    chosen = next((each for each in sets if reach <= 1.5 * math.log(each[-1])), (0.25, 0.5, 2, 4))
-    return [{"label": f"{x:g}", "value": math.log(x)} for x in sorted((1, *chosen)) if abs(math.log(x)) <= reach + 1e-9]
-
-
-def load_charts(results: Results, labels: Mapping[str, str], key: tuple[str, int]) -> list[str]:
-    """Return the figures of one load: throughputs, ratios, latency distributions, and every round."""
-    throughput, latencies, rounds = [], [], []
-    ratios: dict[str, list[Series]] = {}
-    for mark, (name, label) in enumerate(labels.items()):
-        if rates := solo_rates(results.measurements, name, key):
-            mean, half = mean_and_half(rates)
-            told = f"{mean:.0f} ± {half:.0f}" if half else f"{mean:.0f}"
-            points = [Point(mean, 0, told)]
-            if half:
-                points = interval_points(mean - half, mean, mean + half, told, within=(0, math.inf))
-            throughput.append(Series(name=label, mark=mark, points=points))
-        made = [
-            Point(order, m.wrk.requests_per_s, f"round {m.round}: {m.wrk.requests_per_s:.0f}")
-            for order, m in enumerate(results.measurements, start=1)
-            if m.target == name and load_key(m) == key and m.method is Method.SOLO and m.valid and m.wrk
+    def svg(self, parts: Iterable[str]) -> str:
+        """Return the whole SVG, with these parts in the plot."""
+        chart_height = TOP_MARGIN + self.height + BOTTOM_MARGIN
+        lines = [
+            f'<svg viewBox="0 0 {CHART_WIDTH} {chart_height:.6g}">',
+            f'<g transform="translate({self.left:.6g} {TOP_MARGIN})">',
+            f'<rect class="background" width="{self.width:.6g}" height="{self.height:.6g}"/>',
+            *parts,
+            "</g></svg>",
         ]
-        rounds += [Series(name=label, mark=mark, points=made)] if len(made) > 1 else []
-        if distribution := distribution_of(results, name, key):
-            points = [
-                Point(-math.log10(1 - percent / 100), seconds, f"{percent:g}% {format_latency(seconds)}", radius=2)
-                for percent, seconds in distribution.percentiles
-                if percent < 100
-            ]
-            latencies.append(Series(name=label, mark=mark, points=points))
-        for c in results.comparisons:
-            if c.target == name and load_key(c) == key and c.ratio and c.ci_low and c.ci_high:
-                _, ratio, interval, verdict = comparison_cells(c)
-                ends = math.log(c.ci_low), math.log(c.ratio), math.log(c.ci_high)
-                points = interval_points(*ends, f"{ratio} ({interval}), {verdict}", within=(-MOST, MOST))
-                row = f"{label}, {SHORT_METRICS[c.metric]}, {c.method}"
-                ratios.setdefault(labels[c.reference], []).append(Series(name=row, mark=mark, points=points))
-    charts = []
-    if throughput:
-        several = any(len(row.points) > 1 for row in throughput)
-        about = (
-            "Mean of the solo trials, with its 95% interval." if several else "Of one solo trial, so with no interval."
+        return "\n".join(lines)
+
+    def vertical(self, x: float) -> str:
+        """Return the path of a line from top to bottom."""
+        return svg_path([(x, 0), (x, self.height)])
+
+    def horizontal(self, y: float) -> str:
+        """Return the path of a line from left to right."""
+        return svg_path([(0, y), (self.width, y)])
+
+
+def svg_x_axis(axis: Axis, plot: Plot) -> str:
+    """Return the axis below a plot; labels that would touch another are left out."""
+    parts = ['<g class="axis x">']
+    free_from = -math.inf
+    for tick in axis.ticks:
+        x = axis.position(tick.value, plot.width)
+        parts.append(f'<path d="{plot.vertical(x)}"/>')
+        half = DIGIT_WIDTH * len(tick.label) / 2
+        if x - half >= free_from:
+            parts.append(svg_text(x, plot.height + 18, tick.label))
+            free_from = x + half + DIGIT_WIDTH / 2
+    return "".join([*parts, "</g>"])
+
+
+def svg_y_axis(axis: Axis, plot: Plot) -> str:
+    """Return the axis to the left of a plot."""
+    parts = ['<g class="axis y">']
+    for tick in axis.ticks:
+        y = plot.height - axis.position(tick.value, plot.height)
+        parts.append(f'<path d="{plot.horizontal(y)}"/>')
+        parts.append(svg_text(-8, y + 5, tick.label))
+    return "".join([*parts, "</g>"])
+
+
+def svg_series(series: Series, *, x: Axis, y: Axis, plot: Plot, joined: bool) -> str:
+    """Return the dots of a series; where they are joined, small ones on a line."""
+    radius = 2 if joined else 4
+    path = []
+    dots = []
+    for point in series.points:
+        dot_x = x.position(point.x, plot.width)
+        dot_y = plot.height - y.position(point.y, plot.height)
+        path.append((dot_x, dot_y))
+        dots.append(svg_dot(dot_x, dot_y, point.text, radius=radius))
+    line = f'<path class="line" d="{svg_path(path)}"/>' if joined else ""
+    drawn_dots = f'<g class="dots">{"".join(dots)}</g>'
+    return f'<g class="{css_classes(series.look)}">{line}{drawn_dots}</g>'
+
+
+def svg_row_names(rows: Sequence[IntervalRow], plot: Plot) -> str:
+    """Return the names of an interval chart's rows, each above its own line."""
+    parts = ['<g class="axis y rows">']
+    for number, row in enumerate(rows):
+        y = row_middle(number)
+        parts.append(f'<path d="{plot.horizontal(y)}"/>')
+        parts.append(svg_text(0, y - 12, row.name))
+    return "".join([*parts, "</g>"])
+
+
+def row_middle(number: int) -> float:
+    """Return the height at which a row's interval is drawn; rows count from 0."""
+    return (number + 0.7) * ROW_HEIGHT
+
+
+def svg_interval(row: IntervalRow, y: float, *, axis: Axis, plot: Plot) -> str:
+    """Return a row's interval; an end that lies beyond the axis has no dot."""
+    line = ""
+    dots = []
+    if row.low < row.high:
+        low_x = axis.position(row.low, plot.width)
+        high_x = axis.position(row.high, plot.width)
+        line = f'<path class="line" d="{svg_path([(low_x, y), (high_x, y)])}"/>'
+        if axis.contains(row.low):
+            dots.append(svg_dot(low_x, y, row.text, radius=2))
+        if axis.contains(row.high):
+            dots.append(svg_dot(high_x, y, row.text, radius=2))
+    value_x = axis.position(row.value, plot.width)
+    dots.append(svg_dot(value_x, y, row.text))  # last, so that it lies on top
+    drawn_dots = f'<g class="dots">{"".join(dots)}</g>'
+    return f'<g class="{css_classes(row.look)}">{line}{drawn_dots}</g>'
+
+
+def html_figure(
+    title: str, about: str, drawing: str, *, shown: Iterable[Series | IntervalRow], keys: str = ""
+) -> str:
+    """Return a figure: caption, drawing in a box that scrolls where narrow, keys.
+
+    A screen reader reads in words what the drawing shows.
+    """
+    shown_title = html.escape(title)
+    sentences = [title]
+    sentences += [series.sentence for series in shown]
+    spoken = html.escape(". ".join(sentences))
+    lines = [
+        "<figure>",
+        f"<figcaption><strong>{shown_title}</strong> {html.escape(about)}</figcaption>",
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{shown_title}">',
+        f'<div role="img" aria-label="{spoken}">',
+        drawing,
+        "</div></div>",
+        keys,
+        "</figure>",
+    ]
+    return "\n".join(lines)
+
+
+def html_keys(series: Iterable[Series]) -> str:
+    """Return the list of what each series looks like."""
+    items = []
+    for one in series:
+        sample = (
+            '<svg viewBox="0 0 32 12" aria-hidden="true">'
+            f'<g class="{css_classes(one.look)}"><path class="line" d="M0 6H32"/>'
+            '<circle class="dot" cx="16" cy="6" r="4"/></g></svg>'
         )
-        widest = max(point.x for row in throughput for point in row.points)
-        charts.append(html_intervals("Requests per second", about, throughput, xrange=(0, widest)))
-    for reference, rows in ratios.items():
-        reach = max(0.02, *(abs(point.x) for row in rows for point in row.points))
-        options: dict[str, Any] = {"x_labels": ratio_ticks(reach), "xrange": (-reach, reach)}
-        about = (
-            f"The line at 1 is {reference}. Of latency and CPU time, less is faster. Ends without a dot lie beyond 4x."
+        items.append(f"<li>{sample} {html.escape(one.name)}</li>")
+    return f'<ul class="keys">{"".join(items)}</ul>'
+
+
+def series_figure(
+    title: str, about: str, series: Sequence[Series], *, x: Axis, y: Axis, joined: bool = True
+) -> str:
+    """Return a figure of the series, as lines with dots or as dots alone."""
+    longest_label = max(len(tick.label) for tick in y.ticks)
+    plot = Plot(left=LEFT_MARGIN + DIGIT_WIDTH * longest_label, height=PLOT_HEIGHT)
+    parts = [svg_x_axis(x, plot), svg_y_axis(y, plot)]
+    for one in series:
+        drawing = svg_series(one, x=x, y=y, plot=plot, joined=joined)
+        parts.append(drawing)
+    return html_figure(title, about, plot.svg(parts), shown=series, keys=html_keys(series))
+
+
+def interval_figure(
+    title: str,
+    about: str,
+    rows: Sequence[IntervalRow],
+    *,
+    axis: Axis,
+    reference: float | None = None,
+) -> str:
+    """Return a figure with a row for each interval, and a line at the reference."""
+    plot = Plot(left=LEFT_MARGIN, height=ROW_HEIGHT * len(rows))
+    parts = [svg_x_axis(axis, plot)]
+    if reference is not None:
+        line = plot.vertical(axis.position(reference, plot.width))
+        parts.append(f'<g class="reference"><path class="line" d="{line}"/></g>')
+    parts.append(svg_row_names(rows, plot))
+    for number, row in enumerate(rows):
+        middle = row_middle(number)
+        parts.append(svg_interval(row, middle, axis=axis, plot=plot))
+    return html_figure(title, about, plot.svg(parts), shown=rows)
+
+
+def series_of(
+    labels: Mapping[str, str], points_of: Callable[[str], tuple[Point, ...]]
+) -> list[Series]:
+    """Return a series for each target that has points."""
+    series = []
+    for look, (name, label) in enumerate(labels.items()):
+        points = points_of(name)
+        if points:
+            series.append(Series(name=label, look=look, points=points))
+    return series
+
+
+def points_in(series: Iterable[Series]) -> list[Point]:
+    """Return all points of the series."""
+    points: list[Point] = []
+    for one in series:
+        points += one.points
+    return points
+
+
+def load_charts(results: Results, load: LoadId, labels: Mapping[str, str]) -> list[str]:
+    """Return one load's figures: throughputs, ratios, latencies, and every round.
+
+    `labels` has what is shown for each target's name; its order gives their looks.
+    """
+    figures = [
+        throughput_chart(results, load, labels),
+        *ratio_charts(results, load, labels),
+        latency_chart(results, load, labels),
+        rounds_chart(results, load, labels),
+    ]
+    return list(filter(None, figures))
+
+
+def throughput_chart(results: Results, load: LoadId, labels: Mapping[str, str]) -> str | None:
+    """Return the figure of throughputs and their intervals; None if there are none."""
+    rows = []
+    about = "Of one solo trial, so with no interval."
+    for look, (name, label) in enumerate(labels.items()):
+        throughputs = results.throughputs(name, load)
+        if not throughputs:
+            continue
+        if len(throughputs) > 1:
+            about = "Mean of the solo trials, with its 95% interval."
+        mean, half = mean_and_half_width(throughputs)
+        row = IntervalRow(
+            name=label,
+            look=look,
+            low=max(0.0, mean - half),
+            value=mean,
+            high=mean + half,
+            text=f"{mean:.0f} ± {half:.0f}" if half else f"{mean:.0f}",
         )
-        charts.append(html_intervals(f"Ratio to {reference}", about, rows, at=0.0, **options))
-    if latencies:
-        about = "Latency of all solo trials together; the axis stretches towards the slowest requests."
-        ticks = [{"label": f"{p:g}%", "value": -math.log10(1 - p / 100)} for p in (0, 90, 99, 99.9, 99.99)]
-        options = {
-            "x_labels": ticks,
-            "value_formatter": lambda s: format_latency(s) if s else "0",
-            "include_x_axis": True,
-        }
-        charts.append(html_chart("Latency by percentile", about, latencies, **options))
-    if rounds:
-        about = "Requests per second of each solo trial, in the order made."
-        charts.append(html_chart("Every round", about, rounds, joined=False, show_x_labels=False))
-    return charts
+        rows.append(row)
+    if not rows:
+        return None
+    axis = round_axis(0, max(row.high for row in rows))
+    return interval_figure("Requests per second", about, rows, axis=axis)
+
+
+def ratio_charts(results: Results, load: LoadId, labels: Mapping[str, str]) -> list[str]:
+    """Return a figure of ratios and their intervals for each reference."""
+    rows_by_reference: dict[str, list[IntervalRow]] = {}
+    for look, (name, label) in enumerate(labels.items()):
+        for comparison in results.comparisons:
+            if (comparison.target, comparison.load) != (name, load):
+                continue
+            row = ratio_row(comparison, label, look)
+            if row:
+                rows = rows_by_reference.setdefault(comparison.reference, [])
+                rows.append(row)
+    figures = []
+    for reference, rows in rows_by_reference.items():
+        reference_label = shortened(results.label(reference))
+        about = (
+            f"The line at 1 is {reference_label}. Of {less_is_faster()}, less is faster. "
+            "Ends without a dot lie beyond the axis."
+        )
+        figure = interval_figure(
+            f"Ratio to {reference_label}",
+            about,
+            rows,
+            axis=ratio_axis(ratio_reach(rows)),
+            reference=1,
+        )
+        figures.append(figure)
+    return figures
+
+
+def less_is_faster() -> str:
+    """Return the short names of the metrics of which less is faster."""
+    names = [metric.short_name for metric in Metric if not metric.facts.higher_is_faster]
+    return " and ".join(names)
+
+
+def ratio_row(comparison: Comparison, label: str, look: int) -> IntervalRow | None:
+    """Return the row of a comparison; None if it has no interval."""
+    estimate, interval = comparison.estimate, comparison.interval
+    if not estimate or not interval:
+        return None
+    cells = comparison_cells(comparison)
+    return IntervalRow(
+        name=f"{label}, {comparison.metric.short_name}, {comparison.method}",
+        look=look,
+        low=interval.low,
+        value=estimate.ratio,
+        high=interval.high,
+        text=f"{cells.ratio} ({cells.interval}), {cells.verdict}",
+    )
+
+
+def ratio_reach(rows: Iterable[IntervalRow]) -> float:
+    """Return the ratio at which the axis of these rows ends.
+
+    It lies a bit beyond all values, and beyond the ends of intervals up to 4.
+    """
+    furthest_value = furthest_end = 1.0
+    for row in rows:
+        furthest_value = max(furthest_value, row.value, 1 / row.value)
+        furthest_end = max(furthest_end, row.high, 1 / row.low)
+    return max(1.02, 1.01 * min(furthest_end, max(4, furthest_value)))
+
+
+def latency_chart(results: Results, load: LoadId, labels: Mapping[str, str]) -> str | None:
+    """Return the figure of latency percentiles; None if none are known."""
+    series = series_of(labels, lambda name: percentile_points(results, name, load))
+    if not series:
+        return None
+    percents, latencies_s, _ = zip(*points_in(series), strict=True)
+    return series_figure(
+        "Latency by percentile",
+        "Latency of all solo trials together; the axis stretches towards the slowest requests.",
+        series,
+        x=percentile_axis(max(percents)),
+        y=latency_axis(max(latencies_s)),
+    )
+
+
+def percentile_points(results: Results, name: str, load: LoadId) -> tuple[Point, ...]:
+    """Return a target's percentiles under a load as points, in percent and seconds.
+
+    The maximum is left out: on the axis of percentiles, 100% is infinitely far away.
+    """
+    distribution = results.distribution(name, load)
+    points = []
+    for percent, latency_s in distribution.percentiles if distribution else ():
+        if percent < 100:
+            text = f"{percent:g}% {format_latency(latency_s)}"
+            points.append(Point(percent, latency_s, text))
+    return tuple(points)
+
+
+def rounds_chart(results: Results, load: LoadId, labels: Mapping[str, str]) -> str | None:
+    """Return the figure of each round's throughput; None for a single round.
+
+    Its axis need not start at zero: it is for what changes from round to round.
+    """
+    series = series_of(labels, lambda name: throughput_points(results, name, load))
+    repeated = [one for one in series if len(one.points) > 1]
+    if not repeated:
+        return None
+    orders, throughputs, _ = zip(*points_in(repeated), strict=True)
+    return series_figure(
+        "Every round",
+        "Requests per second of each solo trial, in the order made.",
+        repeated,
+        x=order_axis(min(orders), max(orders)),
+        y=change_axis(min(throughputs), max(throughputs)),
+        joined=False,
+    )
+
+
+def throughput_points(results: Results, name: str, load: LoadId) -> tuple[Point, ...]:
+    """Return a target's valid solo trials under a load: order among all, requests/s."""
+    points = []
+    for order, measurement in enumerate(results.measurements, start=1):
+        key = (measurement.target, measurement.load, measurement.method)
+        if key != (name, load, Method.SOLO) or not measurement.valid:
+            continue
+        if measurement.wrk:
+            throughput = measurement.wrk.requests_per_s
+            text = f"round {measurement.round}: {throughput:.0f}"
+            points.append(Point(order, throughput, text))
+    return tuple(points)
+
+
+def order_axis(first: float, last: float) -> Axis:
+    """Return an axis without labels, a bit longer than from first to last."""
+    room = 0.04 * (last - first)
+    return Axis(low=first - room, high=last + room)
+
+
+def change_axis(low: float, high: float) -> Axis:
+    """Return an axis around low and high.
+
+    It spans a tenth of the high value or more, so that small changes look small.
+    """
+    missing = max(0, 0.1 * high - (high - low))
+    return round_axis(max(0, low - missing / 2), high + missing / 2)
 
 
 def sweep_charts(results: Results, labels: Mapping[str, str]) -> list[str]:
-    """Return a figure of throughput over connections for each workload with more than two counts."""
-    charts = []
-    keys = load_keys(results.measurements)
-    for workload in dict.fromkeys(workload for workload, _ in keys):
-        counts = sorted(connections for each, connections in keys if each == workload)
-        series = []
-        for mark, (name, label) in enumerate(labels.items()):
-            points = []
-            for n in counts:
-                if rates := solo_rates(results.measurements, name, (workload, n)):
-                    mean = statistics.fmean(rates)
-                    points.append(Point(math.log10(n), mean, f"{describe_load('hello', n)}: {mean:.0f}"))
-            series += [Series(name=label, mark=mark, points=points)] if points else []
-        if len(counts) > 2 and series:
-            title = "Throughput over connections" + ("" if workload == "hello" else f", {workload}")
-            about = "Mean requests per second of the solo trials; the axis of connections is logarithmic."
-            ticks = [{"label": str(n), "value": math.log10(n)} for n in counts]
-            charts.append(html_chart(title, about, series, x_labels=ticks, include_x_axis=True))
-    return charts
+    """Return a figure for each workload with more than two counts of connections."""
+    figures = []
+    for workload in results.workloads:
+        figure = sweep_chart(results, workload, labels)
+        if figure:
+            figures.append(figure)
+    return figures
+
+
+def sweep_chart(results: Results, workload: str, labels: Mapping[str, str]) -> str | None:
+    """Return the figure of throughput over connections; None for less than three."""
+    loads = [load for load in results.loads if load.workload == workload]
+    series = series_of(labels, lambda name: mean_throughput_points(results, name, loads))
+    if len(loads) < 3 or not series:
+        return None
+    _, throughputs, _ = zip(*points_in(series), strict=True)
+    title = "Throughput over connections"
+    if workload != DEFAULT_WORKLOAD:
+        title += f", {workload}"
+    return series_figure(
+        title,
+        "Mean requests per second of the solo trials; the axis of connections is logarithmic.",
+        series,
+        x=connections_axis(loads),
+        y=round_axis(0, max(throughputs)),
+    )
+
+
+def connections_axis(loads: Iterable[LoadId]) -> Axis:
+    """Return a logarithmic axis of connections with a tick for each load."""
+    counts = sorted(load.connections for load in loads)
+    return Axis(low=counts[0], high=counts[-1], ticks=ticks_at(counts), scale=math.log)
+
+
+def mean_throughput_points(
+    results: Results, name: str, loads: Iterable[LoadId]
+) -> tuple[Point, ...]:
+    """Return connections and mean requests/s of a target's loads with valid trials."""
+    points = []
+    for load in loads:
+        throughputs = results.throughputs(name, load)
+        if throughputs:
+            mean = statistics.fmean(throughputs)
+            text = f"{pluralize(load.connections, 'connection')}: {mean:.0f}"
+            points.append(Point(load.connections, mean, text))
+    return tuple(points)
 
 
 def html_table(table: Table, *, sortable: bool = True) -> str:
     """Return a table of HTML, in a box that scrolls where the screen is narrow."""
-    kinds = [' class="number"' if column.justify == "right" else "" for column in table.columns]
-    heads = [html.escape(str(column.header)) for column in table.columns]
-    if sortable:
-        heads = [f'<button type="button">{head}</button>' for head in heads]
-    title = html.escape(str(table.title))
+    title = html.escape(table.title)
+    css_class = "sortable" if sortable else "facts"
+    rows = [html_row(table.columns, cells) for cells in table.rows]
     lines = [
         f'<div class="scroll" tabindex="0" role="region" aria-label="{title}">',
-        f'<table class="{"sortable" if sortable else "facts"}"><caption>{title}</caption>',
-        "<thead><tr>",
-        *(f'<th scope="col"{kind}>{head}</th>' for kind, head in zip(kinds, heads, strict=True)),
-        "</tr></thead>\n<tbody>",
+        f'<table class="{css_class}"><caption>{title}</caption>',
+        f"<thead>{html_head_row(table.columns, sortable=sortable)}</thead>",
+        "<tbody>",
+        *rows,
+        "</tbody></table></div>",
     ]
-    for name, *cells in zip(*(column.cells for column in table.columns), strict=True):
-        told = (f"<td{kind}>{html.escape(str(cell))}</td>" for kind, cell in zip(kinds[1:], cells, strict=True))
-        lines.append(f'<tr><th scope="row">{html.escape(str(name))}</th>{"".join(told)}</tr>')
-    return "\n".join([*lines, "</tbody></table></div>"])
+    return "\n".join(lines)
 
 
-def to_html(results: Results, labels: Mapping[str, str], closing: Sequence[Table | str]) -> str:
-    """Return one page that needs nothing else: conclusion, charts, tables, caveats, how to repeat it, environment."""
-
-    def listed(heading: str, lines: Sequence[str]) -> list[str]:
-        items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
-        return [f"<h2>{heading}</h2>", f"<ul>{items}</ul>"] if lines else []
-
-    title = html.escape(f"{' and '.join(labels.values())}, measured by micropie_bench {__version__}")
-    parts = [HTML_HEAD, f"<title>{title}</title>\n</head>\n<body>\n<h1>{title}</h1>"]
-    parts += listed("Conclusion", [line for line in closing if isinstance(line, str)])
-    short = {name: label if len(label) <= 40 else f"{label[:39]}…" for name, label in labels.items()}
-    for key in load_keys(results.measurements):
-        charts, tables = load_charts(results, short, key), load_tables(results, labels, key, markdown=True)
-        parts += [f"<h2>{html.escape(load_title(key))}</h2>", '<div class="charts">', *charts, "</div>"]
-        parts += [html_table(table) for table in tables]
-    if sweep := sweep_charts(results, short):
-        parts += ["<h2>Sweep</h2>", '<div class="charts">', *sweep, "</div>"]
-    parts += listed("Caveats", [*measurement_notes(results.measurements, labels), *results.warnings])
-    parts += ["<h2>To repeat it</h2>", f'<pre tabindex="0"><code>{html.escape(results.command)}</code></pre>']
-    commands = [f"{labels[facts.name]}: {facts.server_command}" for facts in results.targets if facts.server_command]
-    parts += listed("Server commands", commands)
-    return "\n".join([*parts, html_table(about_table(results), sortable=False), HTML_TAIL])
+def html_head_row(columns: Iterable[Column], *, sortable: bool) -> str:
+    """Return the row of column titles; in a sortable table they are buttons."""
+    parts = []
+    for column in columns:
+        title = html.escape(column.title)
+        if sortable:
+            title = f'<button type="button">{title}</button>'
+        parts.append(f'<th scope="col"{html_alignment(column)}>{title}</th>')
+    return f"<tr>{''.join(parts)}</tr>"
 
 
-def verbose_reports(results: Results, labels: Mapping[str, str]) -> list[str]:
-    """Return wrk's own reports, target by target, under their names as the gist has them."""
-    return [
-        f"{label}\n\n" + "".join(m.report for m in results.measurements if m.target == name and m.method is Method.SOLO)
-        for name, label in labels.items()
+def html_row(columns: Iterable[Column], cells: Iterable[str]) -> str:
+    """Return a table's row; its first cell is its head."""
+    parts: list[str] = []
+    for column, cell in zip(columns, cells, strict=True):
+        text = html.escape(cell)
+        if not parts:
+            parts.append(f'<th scope="row">{text}</th>')
+        else:
+            parts.append(f"<td{html_alignment(column)}>{text}</td>")
+    return f"<tr>{''.join(parts)}</tr>"
+
+
+def html_alignment(column: Column) -> str:
+    """Return the attribute of a column's cells that aligns them; none to the left."""
+    return ' class="number"' if column.align is Align.RIGHT else ""
+
+
+def html_list(heading: str, items: Iterable[str]) -> list[str]:
+    """Return a heading with a list below; nothing if there are no items."""
+    lines = [f"<li>{html.escape(item)}</li>" for item in items]
+    if not lines:
+        return []
+    return [f"<h2>{html.escape(heading)}</h2>", "<ul>", *lines, "</ul>"]
+
+
+def html_charts(heading: str, figures: Sequence[str]) -> list[str]:
+    """Return a heading with figures side by side below it, if there are any."""
+    shown_heading = f"<h2>{html.escape(heading)}</h2>"
+    if not figures:
+        return [shown_heading]
+    return [shown_heading, '<div class="charts">', *figures, "</div>"]
+
+
+def html_load(results: Results, load: LoadId, labels: Mapping[str, str]) -> list[str]:
+    """Return a load's part of the page: charts, then tables."""
+    tables = load_tables(results, load)
+    return [*html_charts(load.title, load_charts(results, load, labels)), *map(html_table, tables)]
+
+
+def shortened(label: str) -> str:
+    """Return a label that fits into a chart: 40 characters at most."""
+    return label if len(label) <= 40 else f"{label[:39]}…"
+
+
+def to_html(report: Report) -> str:
+    """Return one page that needs nothing else.
+
+    Conclusion, charts, tables, caveats, how to repeat it, settings and environment.
+    """
+    results = report.results
+    labels = {name: shortened(results.label(name)) for name in results.names}
+    body = html_list("Conclusion", report.conclusion.sentences)
+    for load in results.loads:
+        body += html_load(results, load, labels)
+    sweep = sweep_charts(results, labels)
+    if sweep:
+        body += html_charts("Sweep", sweep)
+    body += map(html_table, report.conclusion.tables)
+    body += html_list("Caveats", [*measurement_notes(results), *results.warnings])
+    body.append("<h2>To repeat it</h2>")
+    body.append(f'<pre tabindex="0"><code>{html.escape(results.command)}</code></pre>')
+    commands = [f"{label}: {command}" for label, command in server_commands(results).items()]
+    body += html_list("Server commands", commands)
+    body.append(html_table(about_table(results), sortable=False))
+    return html_page(report_title(results), body)
+
+
+def html_page(title: str, body: Iterable[str]) -> str:
+    """Return the page with that title, as heading too, and that body."""
+    shown_title = html.escape(title)
+    lines = [
+        PAGE_HEAD,
+        f"<title>{shown_title}</title>",
+        f"<style>{PAGE_STYLE}</style>",
+        "</head>",
+        "<body>",
+        f"<h1>{shown_title}</h1>",
+        *body,
+        f"<script>{PAGE_SCRIPT}</script>",
+        "</body>",
+        "</html>\n",
     ]
+    return "\n".join(lines)
 
 
-def to_github_benchmark(results: Results, labels: Mapping[str, str]) -> str:
-    """Return the means of throughput as customBiggerIsBetter of github-action-benchmark (its README, "Examples")."""
-    entries = []
-    for key in load_keys(results.measurements):
-        for name, label in labels.items():
-            rates = solo_rates(results.measurements, name, key)
-            if rates:
-                spread = {"range": f"± {half_width(rates, 0.95):.2f}"} if len(rates) > 1 else {}
-                extra = f"{len(rates)} rounds; {results.command}"
-                entry = {"name": f"{label}, {describe_load(*key)}", "unit": "requests/s"}
-                entries.append({**entry, "value": round(statistics.fmean(rates), 2), **spread, "extra": extra})
-    return json.dumps(entries, indent=2, ensure_ascii=False) + "\n"
+# --- 7. processes ---------------------------------------------------------------------
+
+STOP_GRACE_S = 2.0  # between SIGTERM and SIGKILL
+POLL_S = 0.1  # between two looks at a server that starts
+TICK_S = 0.5  # between two redrawings of the progress bar
+
+Tick = Callable[[], None]  # gives the progress bar a chance to be redrawn
 
 
-# --- 6. processes -------------------------------------------------------------------------------------------------
-
-START_DEADLINE_S = 60.0
-ELSEWHERE_S = 15.0  # a command that listens on other ports alone for so long got its port wrong
-SETTLE_S = 10.0  # at most, for the rest of a command's workers
-PROBE_DEADLINE_S = 10.0
-STOP_GRACE_S = 2.0
-DRAIN_STEP_S = 0.02
-READ_S = 0.05  # for a wrk to read the answers that wait for it: some 10 us each
-WARM_UP_S = 0.3
-OVERRUN_S = 15.0  # a wrk that has not ended this long after its time hangs
-POLL_S = 0.1
-TICK_S = 0.5
-WRK_HELP = (
-    "Debian/Ubuntu: apt-get install wrk; Fedora: dnf install wrk; macOS: brew install wrk; "
-    "or name one with --wrk PATH or MICROPIE_BENCH_WRK"
-)
-
-NO_REASON = "it gave no reason"
-
-Tick = Callable[[], None]
+# The guard is a process of its own, in a bare interpreter, which starts in some 20 ms. The
+# text of the functions from here to guard() is all that it has, so their imports stand in
+# them. It is given to it as a file, so that `ps` shows what is guarded, and no program.
 
 
-GUARD_IMPORTS = """from __future__ import annotations
-import contextlib, json, os, select, signal, sys, time"""
+def guard_descendants() -> list[int]:
+    """Return the pids of all processes below the guard; none but on Linux."""
+    import contextlib
+    import os
+    import sys
+
+    if sys.platform != "linux":
+        return []
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):  # noqa: PTH208  # the guard does without pathlib
+        if not name.isdigit():
+            continue
+        with contextlib.suppress(OSError), open(f"/proc/{name}/stat") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+            children.setdefault(int(fields[1]), []).append(int(name))
+    descendants = list(children.get(os.getpid(), []))
+    for pid in descendants:  # it grows while it is walked
+        descendants += children.get(pid, [])
+    return descendants
+
+
+def guard_signal(pids: list[int], number: int) -> None:
+    """Send the signal to all of the processes that still live."""
+    import contextlib
+    import os
+
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            os.kill(pid, number)
+
+
+def guard_wakeup() -> int:
+    """Return a pipe that can be read when a child ends or a signal comes.
+
+    As a child subreaper (Linux, prctl(2)) the guard inherits whatever its descendants
+    leave behind.
+    """
+    import ctypes
+    import os
+    import signal
+    import sys
+
+    if sys.platform == "linux":
+        PR_SET_CHILD_SUBREAPER = 36  # noqa: N806  # the kernel's name
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    wake_reader, wake_writer = os.pipe()
+    os.set_blocking(wake_writer, False)
+    signal.set_wakeup_fd(wake_writer, warn_on_full_buffer=False)
+    for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)
+    return wake_reader
+
+
+def guard_reap(pid: int) -> dict[str, float] | None:
+    """Return how the command ended; None if it runs. Descendants that ended are reaped.
+
+    exit is negative for a signal, as in subprocess; left counts the descendants that
+    live on.
+    """
+    import os
+
+    try:
+        while True:
+            ended_pid, status, usage = os.wait4(-1, os.WNOHANG)
+            if ended_pid == pid:
+                return {
+                    "exit": os.waitstatus_to_exitcode(status),
+                    "cpu_s": usage.ru_utime + usage.ru_stime,
+                    "left": len(guard_descendants()),
+                }
+            if not ended_pid:
+                return None
+    except ChildProcessError:
+        return None
+
+
+def guard_watch(pid: int, wake_reader: int, grace_s: float) -> dict[str, float] | None:
+    """Return how the command ended; None if it runs `grace_s` after it was told to end.
+
+    It is told so when the owner closes standard input, which the owner's death does, too.
+    """
+    import os
+    import select
+    import signal
+    import sys
+    import time
+
+    owner = sys.stdin.fileno()
+    watched, deadline = [owner, wake_reader], None
+    end = None
+    while not end and (deadline is None or time.monotonic() < deadline):
+        timeout_s: float | None = None
+        if deadline is not None:
+            timeout_s = max(0.0, deadline - time.monotonic())
+        ready = select.select(watched, [], [], timeout_s)[0]
+        if wake_reader in ready:
+            os.read(wake_reader, 4096)
+        end = guard_reap(pid)
+        if owner in ready and not os.read(owner, 1) and not end:
+            watched, deadline = [wake_reader], time.monotonic() + grace_s
+            # The workers too: uvicorn's parent looks for signals twice a second only.
+            guard_signal(guard_descendants() or [pid], signal.SIGTERM)
+    return end
+
+
+def guard_end(pid: int) -> None:
+    """Kill all that is left of the command's tree, and wait for it."""
+    import contextlib
+    import os
+    import signal
+
+    with contextlib.suppress(OSError):
+        os.killpg(pid, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            guard_signal(guard_descendants(), signal.SIGKILL)
+            os.wait()
 
 
 def guard() -> None:
-    """Run a command, and end its whole process tree when standard input closes, which the death of its owner does.
+    """Run a command, and end its whole process tree when standard input closes.
 
-    Runs by itself in a bare interpreter (`python -c`), after GUARD_IMPORTS. As a child subreaper
-    (Linux, prctl(2)) it inherits whatever its descendants leave behind. It writes JSON lines to the status pipe:
-    {"pid"}, then {"exit", "cpu_s", "left"} of the command; exit is negative for a signal, as in subprocess, and left
-    counts the descendants that live on.
+    The arguments are the status pipe, the grace in seconds after SIGTERM, the cores to
+    run on, whether to wait at a gate for a byte on standard input, and the command. It
+    writes JSON lines to the status pipe: {"ready"} at the gate; {"pid"} or {"error"};
+    then what guard_reap() returns.
     """
-    import ctypes
+    import contextlib
+    import json
+    import os
+    import signal
+    import sys
 
-    spec = json.loads(sys.argv[1])
-    owner = 0  # standard input: closed when the owner wants an end, or has died
+    os.unlink(sys.argv[0])  # noqa: PTH108  # its own text, which is read by now
+    status, grace_s, cores, gate, *command = sys.argv[1:]
+    os.set_inheritable(int(status), False)
 
     def tell(**message: float | str) -> None:
         with contextlib.suppress(BrokenPipeError):
-            os.write(spec["status"], json.dumps(message).encode() + b"\n")
+            os.write(int(status), json.dumps(message).encode() + b"\n")
 
-    def descendants() -> list[int]:
-        if sys.platform != "linux":
-            return []
-        children: dict[int, list[int]] = {}
-        for name in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208  # no pathlib in the guard
-            with contextlib.suppress(OSError), open(f"/proc/{name}/stat") as stat:
-                children.setdefault(int(stat.read().rpartition(")")[2].split()[1]), []).append(int(name))
-        found = list(children.get(os.getpid(), []))
-        for pid in found:  # grows while it is walked
-            found += children.get(pid, [])
-        return found
-
-    os.set_inheritable(spec["status"], False)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
-    wake_r, wake_w = os.pipe()
-    os.set_blocking(wake_w, False)
-    signal.set_wakeup_fd(wake_w, warn_on_full_buffer=False)
-    for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: None)
-    if spec["cores"]:
-        os.sched_setaffinity(0, spec["cores"])
-    if spec["gated"]:
+    wake_reader = guard_wakeup()
+    if cores != "all":
+        os.sched_setaffinity(0, [int(core) for core in cores.split(",")])
+    if gate == "gated":
         tell(ready=1)
-        if not os.read(owner, 1):
+        if not os.read(sys.stdin.fileno(), 1):
             return
+    defaults = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
     try:
         pid = os.posix_spawnp(
-            spec["argv"][0],
-            spec["argv"],
+            command[0],
+            command,
             os.environ,
             file_actions=[(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)],
             setpgroup=0,
-            setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD],
+            setsigdef=[*defaults, signal.SIGCHLD],
         )
     except OSError as error:
         tell(error=str(error.strerror))
         return
     tell(pid=pid)
-    watched, deadline, running = [owner, wake_r], None, True
-    while running and (deadline is None or time.monotonic() < deadline):
-        ready = select.select(watched, [], [], None if deadline is None else max(0, deadline - time.monotonic()))[0]
-        if wake_r in ready:
-            os.read(wake_r, 4096)
-        with contextlib.suppress(ChildProcessError):
-            while (ended := os.wait4(-1, os.WNOHANG))[0]:
-                if ended[0] == pid:
-                    running = False
-                    usage, code = ended[2], os.waitstatus_to_exitcode(ended[1])
-                    tell(exit=code, cpu_s=usage.ru_utime + usage.ru_stime, left=len(descendants()))
-        if owner in ready and not os.read(owner, 1) and running:
-            watched, deadline = [wake_r], time.monotonic() + spec["grace_s"]
-            for member in descendants() or [pid]:  # its workers too: uvicorn looks for signals twice a second only
-                with contextlib.suppress(OSError):
-                    os.kill(member, signal.SIGTERM)
-    with contextlib.suppress(OSError):
-        os.killpg(pid, signal.SIGKILL)
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            for descendant in descendants():
-                with contextlib.suppress(OSError):
-                    os.kill(descendant, signal.SIGKILL)
-            os.wait()
+    end = guard_watch(pid, wake_reader, float(grace_s))
+    if end:
+        tell(**end)
+    guard_end(pid)
+
+
+GUARD_FUNCTIONS = (
+    guard_descendants,
+    guard_signal,
+    guard_wakeup,
+    guard_reap,
+    guard_watch,
+    guard_end,
+    guard,
+)
+
+
+@functools.cache
+def guard_program() -> str:
+    """Return the text that the guard's interpreter runs."""
+    texts = [inspect.getsource(function) for function in GUARD_FUNCTIONS]
+    future = "from __future__ import annotations\n"
+    return "\n\n".join([future, *texts, "guard()\n"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exit:
-    """How a command ended: its code (negative for a signal), its CPU time, how many processes it had left behind."""
+    """How a command ended.
+
+    Its code (negative for a signal), its CPU time, and how many of its descendants live on.
+    """
 
     code: int
     cpu_s: float
-    left: int
+    survivors: int
 
 
 class Child:
-    """A command that runs under a guard: its process tree is gone after stop(), and soon after this process dies."""
+    """A command that runs under a guard.
+
+    Its process tree is gone after stop(), and soon after this process dies. `exit` is
+    known once await_any() has heard of it, and so is the `pid` of a gated one.
+    """
 
     def __init__(
         self,
@@ -1863,41 +4010,79 @@ class Child:
         cores: Sequence[int] = (),
         gated: bool = False,
     ) -> None:
-        """Start it, on the cores given if any; a gated one waits for open_gate(). Raises BenchError."""
-        status_r, status_w = os.pipe()
-        spec = {"argv": list(argv), "status": status_w, "grace_s": STOP_GRACE_S, "gated": gated, "cores": list(cores)}
-        source = f"{GUARD_IMPORTS}\n{inspect.getsource(guard)}guard()\n"
-        self.command, self.pid = argv[0], 0
+        """Start it, on the cores given if any; a gated one waits for open_gate().
+
+        Raises BenchError if it cannot be run.
+        """
+        self.command = argv[0]
+        self.pid = 0
         self.exit: Exit | None = None
-        self._status = os.fdopen(status_r)
+        status_reader, status_writer = os.pipe()
+        self._status = os.fdopen(status_reader)
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="micropie_bench-guard-", suffix=".py", delete=False
+        ) as program:
+            program.write(guard_program())
+        guard_argv = [
+            *(sys.executable, "-I", "-S", program.name),
+            str(status_writer),
+            str(STOP_GRACE_S),
+            ",".join(map(str, cores)) or "all",
+            "gated" if gated else "open",
+            *argv,
+        ]
         try:
             self._guard = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", source, json.dumps(spec)],
+                guard_argv,
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output and subprocess.STDOUT,
-                pass_fds=(status_w,),
+                pass_fds=(status_writer,),
                 start_new_session=True,
                 cwd=cwd,
                 env=env,
             )
+        except BaseException:
+            Path(program.name).unlink(missing_ok=True)
+            self._status.close()
+            raise
         finally:
-            os.close(status_w)
-        self._hear()
+            os.close(status_writer)
+        self.hear()
 
-    def _hear(self) -> None:
-        """Take in one line from the guard: that it is ready, the command's pid, or its end."""
-        told = json.loads(self._status.readline() or '{"exit": -9, "cpu_s": 0, "left": 0}')
-        if "error" in told:
+    @property
+    def guard_pid(self) -> int:
+        """The guard's own process."""
+        return self._guard.pid
+
+    def fileno(self) -> int:
+        """Return the descriptor that can be read when there is news: for select()."""
+        return self._status.fileno()
+
+    def hear(self) -> None:
+        """Take in one line from the guard: its readiness, the command's pid or end.
+
+        The guard closes the pipe soon after the end, so that a second line that is
+        already in the buffer is heard of then.
+        """
+        line = self._status.readline()
+        if not line:  # somebody killed the guard
+            self.exit = Exit(code=-signal.SIGKILL, cpu_s=0.0, survivors=0)
+            return
+        message = json.loads(line)
+        if "error" in message:
             self.stop()
-            raise BenchError(f"cannot run {self.command}: {told['error']}")
-        self.pid = told.get("pid", self.pid)
-        if "exit" in told:
-            self.exit = Exit(code=told["exit"], cpu_s=told["cpu_s"], left=told["left"])
+            raise BenchError(f"cannot run {self.command}: {message['error']}")
+        self.pid = message.get("pid", self.pid)
+        if "exit" in message:
+            self.exit = Exit(
+                code=message["exit"], cpu_s=message["cpu_s"], survivors=message["left"]
+            )
 
     def open_gate(self) -> None:
-        """Let a gated command run; its pid is known once await_any() has heard of it."""
-        os.write(self._guard.stdin.fileno(), b"g")  # type: ignore[union-attr]  # it is a pipe
+        """Let a gated command run."""
+        assert self._guard.stdin is not None  # noqa: S101  # it is a pipe
+        os.write(self._guard.stdin.fileno(), b"g")
 
     def processes(self) -> list[psutil.Process]:
         """Return the live processes of the command's tree."""
@@ -1905,32 +4090,50 @@ class Child:
             return psutil.Process(self._guard.pid).children(recursive=True)
         return []
 
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send the signal to the command itself, if it still runs."""
+        if self.pid and not self.exit:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
     def stop(self) -> None:
-        """End the whole tree: SIGTERM, then SIGKILL to all that is left. Interrupted, the guard still does it."""
-        self._guard.stdin.close()  # type: ignore[union-attr]  # it is a pipe
-        if self._guard.wait() < 0 and self.pid:  # somebody killed the guard
+        """End the whole tree: SIGTERM, then SIGKILL to all that is left.
+
+        The guard does it even where this is interrupted.
+        """
+        assert self._guard.stdin is not None  # noqa: S101  # it is a pipe
+        self._guard.stdin.close()
+        guard_status = self._guard.wait()
+        if guard_status < 0 and self.pid:  # somebody killed the guard
             with contextlib.suppress(OSError):
                 os.killpg(self.pid, signal.SIGKILL)
         self._status.close()
 
 
-def await_any(children: Sequence[Child], timeout_s: float) -> None:
-    """Return when there is news of a child (its `exit`, or its `pid` after a gate), or after that time."""
+def await_any(children: Iterable[Child], timeout_s: float) -> None:
+    """Return when there is news of a child, or after that time."""
     running = [child for child in children if child.exit is None]
-    for ready in select.select([child._status for child in running], [], [], timeout_s)[0]:
-        next(child for child in running if child._status is ready)._hear()
+    for child in select.select(running, [], [], timeout_s)[0]:
+        child.hear()
 
 
 def all_cores() -> list[int]:
     """Return the cores that this process may use; none where the system does not tell."""
-    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return []
+
+
+def core_count() -> int:
+    """Return how many cores this process may use."""
+    return len(all_cores()) or os.cpu_count() or 1
 
 
 def cpu_time_s(process: psutil.Process) -> float:
     """Return the CPU time of a process so far, 0 if it is gone.
 
-    On Linux from its CPU clock, to the nanosecond (clock_getcpuclockid(3): ~pid << 3 | CPUCLOCK_SCHED): the figures
-    of /proc step by 10 ms.
+    On Linux from its CPU clock, to the nanosecond (clock_getcpuclockid(3): ~pid << 3 |
+    CPUCLOCK_SCHED): the figures of /proc step by 10 ms.
     """
     try:
         if sys.platform == "linux":
@@ -1943,325 +4146,575 @@ def cpu_time_s(process: psutil.Process) -> float:
 
 def ended_children_cpu_s(process: psutil.Process) -> float:
     """Return the CPU time of those children of a process that have ended, to 10 ms."""
-    with contextlib.suppress(psutil.Error):
+    try:
         times = process.cpu_times()
-        return float(getattr(times, "children_user", 0) + getattr(times, "children_system", 0))
-    return 0.0
+    except psutil.Error:
+        return 0.0
+    user_s = getattr(times, "children_user", 0.0)
+    return float(user_s + getattr(times, "children_system", 0.0))
 
 
-def _lives(process: psutil.Process) -> bool:
+def is_alive(process: psutil.Process) -> bool:
+    """Return whether the process runs and is not a zombie."""
     with contextlib.suppress(psutil.NoSuchProcess):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
 
 
 def peak_memory_bytes(process: psutil.Process) -> int:
-    """Return the peak resident set of a process (Linux, VmHWM), elsewhere the present one; 0 if it is gone."""
-    peak = _first_match(f"/proc/{process.pid}/status", r"^VmHWM:\s*(\d+) kB")
+    """Return the peak resident set of a process; 0 if it is gone.
+
+    That is VmHWM on Linux, which psutil does not read; elsewhere the present one.
+    """
+    peak_kb = search_file(f"/proc/{process.pid}/status", r"^VmHWM:\s*(\d+) kB")
+    if peak_kb:
+        return int(peak_kb) * 1024
     with contextlib.suppress(psutil.Error):
-        return int(peak) * 1024 if peak else int(process.memory_info().rss)
+        return int(process.memory_info().rss)
     return 0
 
 
-def _first_match(path: str, pattern: str) -> str | None:
+def search_file(path: str, pattern: str) -> str | None:
     """Return the pattern's first group in the file; None where either is missing."""
-    with contextlib.suppress(OSError):
-        match = re.search(pattern, Path(path).read_text(errors="replace"), re.MULTILINE)
-        return match[1].strip() if match else None
-    return None
+    try:
+        text = Path(path).read_text(errors="replace")
+    except OSError:
+        return None
+    match = re.search(pattern, text, re.MULTILINE)
+    return match[1].strip() if match else None
 
 
-def _listening_sockets() -> dict[str, int]:
-    """Return the ports that are listened on, by socket as /proc names it in fd links (Linux, proc(5))."""
-    found = {}
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        with contextlib.suppress(OSError), open(table) as lines:
-            for line in lines:
-                if " 0A " in line:  # TCP_LISTEN
-                    fields = line.split()
-                    if fields[3] == "0A":
-                        found[f"socket:[{fields[9]}]"] = int(fields[1].rpartition(":")[2], 16)
-    return found
+def listening_descriptors(process: psutil.Process) -> dict[int, int]:
+    """Return the port of each descriptor of the process that listens."""
+    try:
+        connections = process.net_connections("tcp")
+    except (OSError, RuntimeError, psutil.Error):  # RuntimeError: a cut line of /proc
+        return {}
+    return {
+        connection.fd: connection.laddr.port
+        for connection in connections
+        if connection.status == psutil.CONN_LISTEN
+    }
 
 
-def _sockets_on(port: int) -> set[str]:
-    return {held for held, listening in _listening_sockets().items() if listening == port}
-
-
-def _held_sockets(pid: int, sockets: set[str], *, awaited: bool) -> set[str]:
-    """Return which of the sockets the process holds; with `awaited`, those that an epoll of it waits on.
-
-    Only the latter accepts: uvicorn's parent holds its socket too, and a worker does before it imports the app.
-    """
+def descriptor_links(process: psutil.Process) -> dict[int, str]:
+    """Return what each descriptor of the process is, such as `socket:[123]` (Linux)."""
     links = {}
-    with contextlib.suppress(OSError):
-        for fd in Path(f"/proc/{pid}/fd").iterdir():
-            with contextlib.suppress(OSError):
-                links[fd.name] = str(fd.readlink())
-        if awaited:
-            polls = [fd for fd, link in links.items() if link == "anon_inode:[eventpoll]"]
-            infos = "".join(Path(f"/proc/{pid}/fdinfo/{fd}").read_text() for fd in polls)
-            links = {fd: links[fd] for fd in re.findall(r"^tfd:\s*(\d+)", infos, re.MULTILINE) if fd in links}
-        return sockets & set(links.values())
-    return set()
+    with contextlib.suppress(OSError):  # the process has ended
+        for path in Path(f"/proc/{process.pid}/fd").iterdir():
+            with contextlib.suppress(OSError):  # it has just been closed
+                links[int(path.name)] = str(path.readlink())
+    return links
 
 
-def _listener(port: int) -> str:
-    """Return who listens on the port, as far as this user may know."""
-    with contextlib.suppress(psutil.AccessDenied):  # macOS tells only root
-        for found in psutil.net_connections("tcp"):
-            if found.status == psutil.CONN_LISTEN and found.laddr.port == port and found.pid:  # type: ignore[union-attr]
-                return f"process {found.pid}"
-    return "another process"
+def epoll_descriptors(process: psutil.Process, links: Mapping[int, str]) -> set[int]:
+    """Return the descriptors that an epoll of the process waits on (Linux, proc(5))."""
+    awaited: set[int] = set()
+    for fd, link in links.items():
+        if link != "anon_inode:[eventpoll]":
+            continue
+        with contextlib.suppress(OSError):
+            info = Path(f"/proc/{process.pid}/fdinfo/{fd}").read_text()
+            descriptors = re.findall(r"^tfd:\s*(\d+)", info, re.MULTILINE)
+            awaited.update(map(int, descriptors))
+    return awaited
 
 
-def free_port(host: str, wanted: int | None) -> int:
-    """Return the wanted port, or one chosen by the system, after a bind that proves it free.
+def listens(process: psutil.Process, port: int) -> bool:
+    """Return whether the process holds a socket that listens on the port."""
+    return port in listening_descriptors(process).values()
 
-    Raises BenchError where something listens there already: a server found there must never be measured.
+
+def accepts(process: psutil.Process, port: int) -> bool:
+    """Return whether an epoll of the process waits for connections on the port.
+
+    Only that accepts: uvicorn's parent holds its socket too, and a worker does before it
+    imports the app.
+    """
+    listening = listening_descriptors(process)
+    on_port = [fd for fd, bound_port in listening.items() if bound_port == port]
+    if not on_port:
+        return False
+    links = descriptor_links(process)
+    awaited = {links.get(fd) for fd in epoll_descriptors(process, links)}
+    return any(links.get(fd) in awaited for fd in on_port)
+
+
+def listener_pids(port: int) -> list[int | None]:
+    """Return who listens on the port, None for whom this user may not know.
+
+    It is empty where the system tells only root, as macOS does.
     """
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, wanted or 0, type=socket.SOCK_STREAM)[0]
-    except (OSError, UnicodeError) as error:
-        raise UsageError(f"host {host!r}: {getattr(error, 'strerror', None) or error}") from None
-    with socket.socket(family, kind) as bound:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as uvicorn does: TIME_WAIT is no obstacle
-        try:
-            bound.bind(address)
-            bound.listen()
-        except OSError as error:
-            taken = error.errno == errno.EADDRINUSE and wanted
-            by = f" ({_listener(wanted)} listens there)" if taken and wanted else ""
-            hint = "; stop what holds it, or choose another --port" if taken else ""
-            raise BenchError(f"port {wanted} on {host} cannot be used: {error.strerror}{by}{hint}") from None
-        port: int = bound.getsockname()[1]
-    return port
+        connections = psutil.net_connections("tcp")
+    except (OSError, RuntimeError, psutil.Error):
+        return []
+    pids = []
+    for connection in connections:
+        if connection.status != psutil.CONN_LISTEN:
+            continue
+        if connection.laddr.port == port:  # type: ignore[union-attr]  # a listener has an address
+            pids.append(connection.pid)
+    return pids
+
+
+# --- 8. servers -----------------------------------------------------------------------
+
+START_DEADLINE_S = 60.0
+ELSEWHERE_S = 15.0  # a command that listens on other ports alone has its port wrong
+SETTLE_S = 10.0  # at most, for the rest of a command's processes
+SETTLE_STEP_S = 0.3
+PROBE_DEADLINE_S = 10.0
+LOG_TAIL_BYTES = 65536
+
+NO_REASON = "it gave no reason"
 
 
 def split_url(url: str) -> tuple[str, str, int]:
     """Return scheme, host and port of an http or https URL. Raises UsageError."""
-    match = re.fullmatch(r"(https?)://(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::([1-9]\d{0,4}))?(?:/[!\"$-~]*)?", url, re.ASCII)
+    match = re.fullmatch(
+        r"(https?)://(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::([1-9]\d{0,4}))?(?:/[!\"$-~]*)?", url, re.ASCII
+    )
     if not match or int(match[3] or 80) > 65535:
-        raise UsageError(f"{url!r} is no URL of an HTTP server: use http://HOST:PORT/PATH")
-    return match[1], match[2].strip("[]"), int(match[3] or {"http": 80, "https": 443}[match[1]])
+        raise UsageError(f"{url!r} is not an HTTP URL: use http://HOST:PORT/PATH")
+    scheme = match[1]
+    default_port = 443 if scheme == "https" else 80
+    return scheme, match[2].strip("[]"), int(match[3] or default_port)
+
+
+def free_port(host: str, wanted: int | None) -> int:
+    """Return the wanted port, or one chosen by the system, after a bind proves it free.
+
+    Raises BenchError where something listens there already: a server found there must
+    never be measured.
+    """
+    try:
+        addresses = socket.getaddrinfo(host, wanted or 0, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"host {host!r}: {reason}") from None
+    family, kind, _, _, address = addresses[0]
+    with socket.socket(family, kind) as listener:
+        # As uvicorn does: an address in TIME_WAIT is not an obstacle.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(address)
+            listener.listen()
+        except OSError as error:
+            raise BenchError(_port_complaint(host, wanted, error)) from None
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def _port_complaint(host: str, port: int | None, error: OSError) -> str:
+    """Return why the port cannot be used, and what to do."""
+    complaint = f"port {port} on {host} cannot be used: {error.strerror}"
+    if error.errno != errno.EADDRINUSE or not port:
+        return complaint
+    pids = [pid for pid in listener_pids(port) if pid]
+    owner = f"process {pids[0]}" if pids else "another process"
+    return f"{complaint} ({owner} listens there); stop what holds it, or choose another --port"
+
+
+class Probe:
+    """One request, made as a workload is, and its answer, counted in bytes.
+
+    Bytes of TLS are not among them.
+    """
+
+    def __init__(self, url: str, workload: Workload) -> None:
+        import h11  # slow to import
+
+        self._h11 = h11
+        self._client = h11.Connection(h11.CLIENT)
+        self._scheme, self._host, self._port = split_url(url)
+        _, _, self._authority, path = url.split("/", 3)
+        self._path = f"/{path}"
+        self._workload = workload
+        self._deadline = time.monotonic() + PROBE_DEADLINE_S
+        self._head: h11.Response | None = None
+        self._size = 0
+        self._body = hashlib.sha256()
+        self.name = f"{workload.method} {self._path}"
+
+    def ask(self) -> Response:
+        """Return the answer. Raises BenchError if there is none."""
+        try:
+            with contextlib.ExitStack() as stack:
+                connection = self._connect(stack)
+                connection.sendall(self._request())
+                self._read(connection)
+        except OSError as error:
+            raise BenchError(f"no whole answer to {self.name}: {error}") from None
+        except self._h11.RemoteProtocolError:
+            self._head = None
+        if self._head is None:
+            raise BenchError(
+                f"no whole HTTP answer to {self.name} before the connection was closed"
+            )
+        headers = [
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in self._head.headers
+        ]
+        return Response(
+            status=self._head.status_code,
+            bytes=self._size,
+            headers=tuple(headers),
+            body_sha256=self._body.hexdigest(),
+        )
+
+    def _connect(self, stack: contextlib.ExitStack) -> socket.socket:
+        """Return a connection to the server, closed by the stack."""
+        address = (self._host, self._port)
+        connection = stack.enter_context(
+            socket.create_connection(address, timeout=PROBE_DEADLINE_S)
+        )
+        if self._scheme == "http":
+            return connection
+        import ssl  # slow to import
+
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE  # as wrk does
+        return stack.enter_context(context.wrap_socket(connection, server_hostname=self._host))
+
+    def _request(self) -> bytes:
+        """Return the request as it goes over the wire."""
+        workload = self._workload
+        headers = [("Host", self._authority), *workload.headers]
+        if workload.method != "GET" or workload.body:
+            headers.append(("Content-Length", str(len(workload.body))))
+        events = (
+            self._h11.Request(method=workload.method, target=self._path, headers=headers),
+            self._h11.Data(data=workload.body),
+            self._h11.EndOfMessage(),
+        )
+        return b"".join(self._client.send(event) or b"" for event in events)
+
+    def _read(self, connection: socket.socket) -> None:
+        """Read up to the end of the answer, or of the connection."""
+        while True:
+            event = self._client.next_event()
+            if isinstance(event, self._h11.EndOfMessage | self._h11.ConnectionClosed):
+                return
+            if event is self._h11.PAUSED:
+                raise BenchError(f"the answer to {self.name} changes the protocol")
+            if event is self._h11.NEED_DATA:
+                self._receive(connection)
+            elif isinstance(event, self._h11.Response):
+                self._head = event
+            elif isinstance(event, self._h11.Data):
+                self._body.update(event.data)
+
+    def _receive(self, connection: socket.socket) -> None:
+        """Read what has come. Raises TimeoutError at the deadline."""
+        left_s = self._deadline - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError(f"the answer has not ended after {PROBE_DEADLINE_S:.0f} s")
+        connection.settimeout(left_s)
+        data = connection.recv(65536)
+        self._size += len(data)
+        self._client.receive_data(data)
 
 
 def probe(url: str, workload: Workload) -> Response:
-    """Return the answer to one request to the URL, made as the workload is, counted in bytes on the wire.
+    """Return the answer to one request to the URL. Raises BenchError if there is none."""
+    return Probe(url, workload).ask()
 
-    Those of TLS are not among them. Raises BenchError if there is no answer.
+
+def trusted_cache() -> str | None:
+    """Return this user's cache directory, made if need be; None if none can be trusted.
+
+    It is trusted if it, and what it lies in, belong to this user and nobody else may
+    write there. packaging/assemble.py copies this function into the .pyz, so its
+    imports stand in it.
     """
-    import h11  # here, as elsewhere below: --help starts faster without
+    import contextlib
+    import os
+    import stat
+    from pathlib import Path
 
-    scheme, host, port = split_url(url)
-    client = h11.Connection(h11.CLIENT)
-    _, _, authority, path = url.split("/", 3)
-    headers = [("Host", authority), *workload.headers]
-    headers += [("Content-Length", str(len(workload.body)))] if workload.method != "GET" or workload.body else []
-    what = f"{workload.method} /{path}"
-    size, body, head = 0, hashlib.sha256(), None
-    deadline = time.monotonic() + PROBE_DEADLINE_S
-    request = client.send(h11.Request(method=workload.method, target=f"/{path}", headers=headers)) or b""
-    request += client.send(h11.Data(data=workload.body)) or b""
-    request += client.send(h11.EndOfMessage()) or b""
+    def is_ours(status: os.stat_result) -> bool:
+        return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+
+    def others_may_write(status: os.stat_result) -> bool:
+        return bool(status.st_mode & 0o022)
+
+    home = Path(os.environ.get("HOME") or "")
+    base = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
+    cache = base / "micropie_bench"
+    if not cache.is_absolute():
+        return None
     try:
-        with contextlib.ExitStack() as stack:
-            connection = stack.enter_context(socket.create_connection((host, port), timeout=PROBE_DEADLINE_S))
-            if scheme == "https":
-                tls = ssl.create_default_context()
-                tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE  # as wrk does
-                connection = stack.enter_context(tls.wrap_socket(connection, server_hostname=host))
-            connection.sendall(request)
-            while not isinstance(event := client.next_event(), h11.EndOfMessage | h11.ConnectionClosed):
-                if event is h11.PAUSED:
-                    raise BenchError(f"the answer to {what} changes the protocol")
-                if event is h11.NEED_DATA:
-                    if (left_s := deadline - time.monotonic()) <= 0:
-                        raise TimeoutError(f"the answer has not ended after {PROBE_DEADLINE_S:.0f} s")
-                    connection.settimeout(left_s)
-                    data = connection.recv(65536)
-                    size += len(data)
-                    client.receive_data(data)
-                elif isinstance(event, h11.Response):
-                    head = event
-                elif isinstance(event, h11.Data):
-                    body.update(event.data)
-    except OSError as error:
-        raise BenchError(f"no whole answer to {what}: {error}") from None
-    except h11.RemoteProtocolError:
-        head = None
-    if head is None:
-        raise BenchError(f"no whole HTTP answer to {what} before the connection was closed")
-    answered = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers)
-    return Response(status=head.status_code, size=size, headers=answered, body_sha256=body.hexdigest())
+        missing = [cache]
+        above = base
+        while not above.exists() and above != home:  # a home is not ours to make
+            missing.append(above)
+            above = above.parent
+        status = above.stat()  # ~/.cache may be a link to a larger disk
+        sticky = status.st_mode & stat.S_ISVTX  # others cannot replace what is ours
+        if not is_ours(status) or (others_may_write(status) and not sticky):
+            return None
+        for directory in reversed(missing):
+            with contextlib.suppress(FileExistsError):
+                directory.mkdir(mode=0o700)
+            status = directory.lstat()  # another process may have made it, or a link
+            if not is_ours(status) or others_may_write(status):
+                return None
+    except OSError:
+        return None
+    return str(cache)
 
 
 def user_cache() -> Path:
-    """Return this user's directory for what is fetched. Raises BenchError if there is none that is theirs alone.
+    """Return this user's directory for what is fetched. Raises BenchError without one."""
+    cache = trusted_cache()
+    if cache is None:
+        raise BenchError(
+            "no cache directory (XDG_CACHE_HOME, else ~/.cache) that is yours alone to write: "
+            "set XDG_CACHE_HOME to a directory of yours"
+        )
+    return Path(cache)
 
-    As root with another's HOME, as under sudo, there is none.
+
+def fetch(target: Target, announce: Callable[[str], None]) -> Target:
+    """Return the target with its `package_dir`.
+
+    pip puts the requirements there, once for this Python and user, which `announce`
+    is told. Raises BenchError if pip cannot have them.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "micropie_bench"  # noqa: PTH111
-    try:
-        above = next(directory for directory in cache.parents if directory.exists())
-        trusted = cache.is_absolute() and above.stat().st_uid == os.geteuid()
-        if trusted:
-            cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-            told = cache.lstat()
-            trusted = stat.S_ISDIR(told.st_mode) and told.st_uid == os.geteuid() and not told.st_mode & 0o022
-    except OSError as error:
-        raise BenchError(f"no cache at {cache}: {error.strerror}; set XDG_CACHE_HOME to a directory of yours") from None
-    if not trusted:
-        raise BenchError(f"{cache} is not yours alone to write: set XDG_CACHE_HOME to a directory of yours")
-    return cache
-
-
-def fetch(target: Target, note: Callable[[str], None]) -> Target:
-    """Return the target with its `package_dir`: pip puts the requirements there, once for this Python and user.
-
-    `note` is told if that has to be done. Raises BenchError if pip cannot have them.
-    """
-    if not target.requirements or target.package_dir:
+    if not isinstance(target, AsgiTarget) or not target.requirements:
         return target
-    apps = (APPS / "apps.py").read_bytes()  # beside the packages, and nothing else with it
-    wanted = json.dumps([target.requirements, sysconfig.get_config_var("SOABI"), hashlib.sha256(apps).hexdigest()])
-    directory = user_cache() / f"{target.spec}-{hashlib.sha256(wanted.encode()).hexdigest()[:16]}"
-    part = directory.with_name(f"{directory.name}.part")
+    apps = (APPS / "apps.py").read_bytes()  # it must lie where -S finds it
+    wanted = [
+        target.requirements,
+        sysconfig.get_config_var("SOABI"),
+        hashlib.sha256(apps).hexdigest(),
+    ]
+    wanted_hash = hashlib.sha256(json.dumps(wanted).encode()).hexdigest()
+    directory = user_cache() / f"{target.spec}-{wanted_hash[:16]}"
     with (directory.parent / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not directory.is_dir():
-            note(f"{target.spec}: fetching {', '.join(target.requirements)} (once)")
+            announce(f"{target.spec}: fetching {', '.join(target.requirements)} (once)")
+            part = directory.with_name(f"{directory.name}.part")
             shutil.rmtree(part, ignore_errors=True)
-            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
-            pip += ["--root-user-action=ignore", "--target", str(part), *target.requirements]
-            env = os.environ | ({"PYTHONPATH": str(ROOT)} if BUNDLED else {})
-            done = subprocess.run(pip, env=env, capture_output=True, stdin=subprocess.DEVNULL, text=True, check=False)
-            if done.returncode:
-                lines = [line for line in done.stderr.splitlines() if line.startswith(("ERROR", sys.executable))]
-                words = (lines or done.stderr.splitlines() or [NO_REASON])[-1].removeprefix("ERROR: ")
-                raise BenchError(
-                    f"{target.spec} is not in the cache, and pip cannot fetch it (is the index reachable?): {words}"
-                )
+            install(target, part)
             (part / "apps.py").write_bytes(apps)
             part.rename(directory)
-    return dataclasses.replace(target, package_dir=directory, app_dir=directory)
+    return dataclasses.replace(target, package_dir=directory, directory=directory)
 
 
-def server_argv(target: Target, server: Server, port: int) -> list[str]:
-    """Return the command that serves the target: its own, or the gist's `uvicorn app:app --workers 4` by its Python.
-
-    One with a directory of packages runs without the interpreter's own site-packages (-S), so that all of it is from
-    there.
-    """
-    executable = target.python or sys.executable
-    if target.command:
-        values = {"port": port, "host": server.host, "workers": server.workers, "python": executable}
-        return [
-            re.sub(r"\{(port|host|workers|python)\}", lambda match: str(values[match[1]]), word)
-            for word in shlex.split(target.command)
-        ]
-    python = [executable, *(["-S"] if target.package_dir else []), "-m"]
-    workers = ["--workers", str(server.workers)]
-    if server.asgi is AsgiServer.UVICORN:
-        options = ["--host", server.host, "--port", str(port), *workers]
-        options += ["--loop", server.loop, "--http", server.http, "--app-dir", str(target.app_dir)]
-        options += [] if server.access_log else ["--no-access-log"]
-    elif server.asgi is AsgiServer.GRANIAN:
-        options = ["--interface", "asgi", "--host", server.host, "--port", str(port), *workers]
-        options += ["--loop", server.loop, "--access-log" if server.access_log else "--no-access-log"]
-    else:
-        host = f"[{server.host}]" if ":" in server.host else server.host
-        options = ["--bind", f"{host}:{port}", *workers, *(["--access-logfile", "-"] if server.access_log else [])]
-        options += ["--worker-class", "asyncio" if server.loop is Loop.AUTO else server.loop]
-    app = target.app
-    if server.asgi is AsgiServer.HYPERCORN and target.app_dir in (APPS, target.package_dir):
-        app = re.sub(r":(\w+)$", r':__getattr__("\1")', app)  # it evaluates the attribute among those that are there
-    return [*python, server.asgi, *options, app]
-
-
-def server_env(target: Target) -> dict[str, str]:
-    """Return this environment without what would change an ASGI server's settings unseen, and with the packages.
-
-    From a .pyz these are also there for an app of the user's in this Python, before its own.
-    """
-    unseen = re.compile(r"(UVICORN|GRANIAN|HYPERCORN)_|(WEB_CONCURRENCY|FORWARDED_ALLOW_IPS)$")
-    if target.command:
-        return dict(os.environ)
-    env = {name: value for name, value in os.environ.items() if not unseen.match(name)}
-    if target.package_dir:
-        env["PYTHONPATH"] = str(target.package_dir)
-    elif BUNDLED and not target.python:
-        env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH")]))
-    return env
+def install(target: AsgiTarget, directory: Path) -> None:
+    """Let pip put the target's requirements into the directory. Raises BenchError."""
+    pip = [
+        *(sys.executable, "-m", "pip", "install", "--quiet", "--no-input"),
+        "--disable-pip-version-check",
+        "--root-user-action=ignore",
+        *("--target", str(directory), *target.requirements),
+    ]
+    environment = dict(os.environ)
+    if BUNDLED:
+        environment["PYTHONPATH"] = str(ROOT)
+    done = subprocess.run(
+        pip, env=environment, capture_output=True, stdin=subprocess.DEVNULL, text=True, check=False
+    )
+    if done.returncode:
+        lines = done.stderr.splitlines()
+        errors = [line for line in lines if line.startswith(("ERROR", sys.executable))]
+        reason = (errors or lines or [NO_REASON])[-1].removeprefix("ERROR: ")
+        raise BenchError(
+            f"{target.spec} is not in the cache, and pip cannot fetch it "
+            f"(is the index reachable?): {reason}"
+        )
 
 
 def last_words(log: str) -> str:
-    """Return the line of a server's log that tells best why it ended: the last error, else the last line.
+    """Return the line of a server's log that tells best why it ended.
 
-    Not uvicorn's lines on its own processes, nor its access log.
+    That is the last error, else the last line; not uvicorn's lines on its own processes,
+    nor its access log.
     """
-    chatter = r"INFO: |.*(Child|parent) process \[\d+\]"
-    lines = [line.strip() for line in log.splitlines() if line.strip() and not re.match(chatter, line)]
-    errors = [line for line in lines if re.match(r"([\w.]+(Error|Exception|Exit)\b|ERROR\b|\[Errno)", line)]
-    return ([*lines, *errors] or [NO_REASON])[-1][:300]
+    chatter = re.compile(r"INFO: |.*(Child|parent) process \[\d+\]")
+    error = re.compile(r"([\w.]+(Error|Exception|Exit)\b|ERROR\b|\[Errno)")
+    lines = filter(None, map(str.strip, log.splitlines()))
+    speaking = [line for line in lines if not chatter.match(line)]
+    errors = [line for line in speaking if error.match(line)]
+    return (errors or speaking or [NO_REASON])[-1][:300]
 
 
-class RunningServer:
-    """A launched target: started by the constructor, serving with all its workers once await_workers() has returned.
+class RunningServer(abc.ABC):
+    """A server that trials are made on; as a context manager it ends what was launched."""
 
-    One that somebody else runs, by its URL, has no `child`, and is never started, stopped, pinned or looked into.
-    Use as a context manager, which stops it. Its output goes to the log, or where this process' goes. It runs in the
-    app's directory, so that modules where the user stands do not get in the way of the built-ins.
-    """
+    target: Target
+    argv: Sequence[str] = ()
+    child: Child | None = None
 
-    def __init__(self, target: Target, server: Server, *, log: Path | None) -> None:
-        """Raises BenchError if the port is taken, or it cannot be run at all."""
-        self.target, self.settings, self._log, self._cores = target, server, log, all_cores()
-        self.workers: set[psutil.Process] = set()
-        self.child: Child | None = None
-        self.argv: list[str] = []
-        if target.url:
-            return
-        self.port = free_port(server.host, server.port)
-        self.argv = server_argv(target, server, self.port)
-        with log.open("wb") if log else contextlib.nullcontext() as output:
-            self.child = Child(self.argv, output=output, env=server_env(target), cwd=target.app_dir)
-
-    def __enter__(self) -> RunningServer:
+    def __enter__(self) -> Self:
         return self
 
+    @abc.abstractmethod
     def __exit__(self, *_: object) -> None:
-        if self.child:
-            self.child.stop()
+        """End it, if it was launched."""
+
+    @abc.abstractmethod
+    def url(self, path: str) -> str:
+        """Return the whole URL of the path."""
+
+    @abc.abstractmethod
+    def await_workers(self, *, tick: Tick = lambda: None, deadline_s: float | None = None) -> None:
+        """Return once it is ready. Raises BenchError if it is not in time."""
+
+    @abc.abstractmethod
+    def processes(self) -> list[psutil.Process]:
+        """Return the live processes of its tree, as far as they are known."""
+
+    @abc.abstractmethod
+    def cpu_s(self) -> dict[psutil.Process, float]:
+        """Return the CPU time of each of its processes so far, in seconds."""
+
+    @abc.abstractmethod
+    def use_since(self, before: Mapping[psutil.Process, float]) -> ServerUse | None:
+        """Return what it used since that cpu_s(); None if that is not known."""
+
+    @abc.abstractmethod
+    def pin(self, cores: Sequence[int]) -> None:
+        """Keep all its threads on these cores."""
+
+    @abc.abstractmethod
+    def lost_workers(self) -> str | None:
+        """Return what is amiss since it was ready; None if nothing is."""
+
+    @abc.abstractmethod
+    def complaint(self) -> str:
+        """Return the line of its log that tells best what went wrong."""
+
+
+class UrlServer(RunningServer):
+    """A server that somebody else runs: never started, stopped, pinned or looked into."""
+
+    def __init__(self, target: UrlTarget) -> None:
+        self.target = target
+        self._url = target.url
+
+    def __exit__(self, *_: object) -> None:
+        """Leave it alone."""
 
     def url(self, path: str) -> str:
-        """Return the whole URL of the path; of the root, a URL target's own."""
-        if self.target.url:
-            root = "/".join(self.target.url.split("/")[:3])
-            return root + (self.target.url.removeprefix(root) or "/" if path == "/" else path)
-        host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
-        return f"http://{host}:{self.port}{path}"
+        """Return the target's own URL for `/`; for any other path, that on its host."""
+        root = "/".join(self._url.split("/")[:3])
+        if path != "/":
+            return root + path
+        return self._url if self._url != root else f"{root}/"
+
+    def await_workers(self, *, tick: Tick = lambda: None, deadline_s: float | None = None) -> None:
+        """Return at once: it runs already."""
 
     def processes(self) -> list[psutil.Process]:
-        """Return the live processes of the server's tree; none of a server that somebody else runs."""
-        return self.child.processes() if self.child else []
-
-    def log_text(self) -> str:
-        """Return the last 64 KiB of what the server wrote."""
-        if not self._log:
-            return "see its log above"
-        with self._log.open("rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - 65536))
-            return log.read().decode(errors="replace")
+        """Return nothing: it may be on another machine."""
+        return []
 
     def cpu_s(self) -> dict[psutil.Process, float]:
-        """Return the CPU time of each process of the tree, in seconds; a command's may fork for each request."""
-        ended = ended_children_cpu_s if self.target.command else lambda _: 0.0
-        return {process: cpu_time_s(process) + ended(process) for process in self.processes()}
+        """Return nothing, likewise."""
+        return {}
+
+    def use_since(self, _before: Mapping[psutil.Process, float]) -> ServerUse | None:
+        """Return None, likewise."""
+        return None
+
+    def pin(self, cores: Sequence[int]) -> None:
+        """Leave it where it is."""
+
+    def lost_workers(self) -> str | None:
+        """Return None: that is not known."""
+        return None
+
+    def complaint(self) -> str:
+        """Return that no reason is known."""
+        return NO_REASON
+
+
+class LaunchedServer(RunningServer):
+    """A server that the constructor starts.
+
+    It serves with all its workers once await_workers() has returned. Its output goes to
+    the log, or where this process' goes. It runs in the target's directory, so that
+    modules where the user stands do not get in the way of the built-ins.
+    """
+
+    child: Child
+
+    def __init__(
+        self, target: LaunchedTarget, settings: ServerSettings, *, log: Path | None
+    ) -> None:
+        """Start it. Raises BenchError if the port is taken, or it cannot be run at all."""
+        self.target = target
+        self.settings = settings
+        self.log = log
+        self.readiness = target.readiness(settings)
+        self.workers: set[psutil.Process] = set()
+        self._children: set[psutil.Process] = set()
+        self._cores = all_cores()
+        self.port = free_port(settings.host, settings.port)
+        self.argv = target.argv(settings, self.port)
+        with log.open("wb") if log else contextlib.nullcontext() as output:
+            self.child = Child(
+                self.argv, output=output, env=target.environment(os.environ), cwd=target.directory
+            )
+
+    def __exit__(self, *_: object) -> None:
+        """End its whole process tree."""
+        self.child.stop()
+
+    def url(self, path: str) -> str:
+        """Return the whole URL of the path."""
+        return f"http://{self.settings.url_host}:{self.port}{path}"
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the live processes of the server's tree."""
+        return self.child.processes()
+
+    def log_text(self) -> str:
+        """Return the end of what the server wrote."""
+        if not self.log:
+            return "see its log above"
+        with self.log.open("rb") as log:
+            size = log.seek(0, os.SEEK_END)
+            log.seek(max(0, size - LOG_TAIL_BYTES))
+            return log.read().decode(errors="replace")
+
+    def complaint(self) -> str:
+        """Return the line of its log that tells best what went wrong."""
+        return last_words(self.log_text())
+
+    def cpu_s(self) -> dict[psutil.Process, float]:
+        """Return the CPU time of each process of the tree so far, in seconds.
+
+        A command's processes may fork for each request, so those that ended count too.
+        """
+        spent = {process: cpu_time_s(process) for process in self.processes()}
+        if not self.readiness.has_fixed_workers:
+            for process in spent:
+                spent[process] += ended_children_cpu_s(process)
+        return spent
+
+    def use_since(self, before: Mapping[psutil.Process, float]) -> ServerUse:
+        """Return what the server used since that cpu_s()."""
+        spent = {
+            process: cpu_s - before.get(process, 0.0) for process, cpu_s in self.cpu_s().items()
+        }
+        balance = None
+        if self.readiness.has_fixed_workers and self.workers:
+            shares = [spent.get(worker, 0.0) for worker in self.workers]
+            balance = min(shares) / max(shares) if max(shares) else None
+        return ServerUse(
+            server_cpu_s=sum(spent.values()),
+            server_rss_bytes=sum(map(peak_memory_bytes, spent)),
+            worker_balance=balance,
+        )
 
     def pin(self, cores: Sequence[int]) -> None:
         """Keep all threads of the server on these cores (Linux)."""
-        if cores == self._cores or not cores:
+        if not cores or cores == self._cores:
             return
         self._cores = list(cores)
         for process in self.processes():
@@ -2269,138 +4722,207 @@ class RunningServer:
                 with contextlib.suppress(OSError):
                     os.sched_setaffinity(int(task.name), cores)
 
-    def use_since(self, before: Mapping[psutil.Process, float]) -> ServerUse | None:
-        """Return what the server used since that cpu_s()."""
-        if not self.child:
-            return None
-        spent = {process: cpu_s - before.get(process, 0.0) for process, cpu_s in self.cpu_s().items()}
-        shares = [] if self.target.command else sorted(spent.get(worker, 0.0) for worker in self.workers)
-        return ServerUse(
-            server_cpu_s=sum(spent.values()),
-            server_rss_bytes=sum(map(peak_memory_bytes, spent)),
-            worker_balance=shares[0] / shares[-1] if shares and shares[-1] else None,
-        )
-
     def await_workers(self, *, tick: Tick = lambda: None, deadline_s: float | None = None) -> None:
-        """Return once as many processes as workers accept connections on the port; of a command, once it is settled.
+        """Return once as many processes as it should have accept connections.
 
-        Raises BenchError if the server or a worker dies, or at the deadline (START_DEADLINE_S).
+        Raises BenchError if the server or a worker dies, if another process listens on
+        its port too, or at the deadline (START_DEADLINE_S).
         """
-        deadline_s = START_DEADLINE_S if deadline_s is None else deadline_s
+        limit_s = START_DEADLINE_S if deadline_s is None else deadline_s
         start = time.monotonic()
-        wanted = 1 if self.target.command else self.settings.workers
-        own: set[psutil.Process] = set()
-        if not self.child:
-            return
-        while not self.child.exit:
+        while not self.child.exit and not self._has_lost_a_child():
             await_any([self.child], POLL_S)
             tick()
-            with contextlib.suppress(psutil.NoSuchProcess):
-                now = set(psutil.Process(self.child.pid).children())
-                if own - now and self.settings.workers > 1 and not self.target.command:  # uvicorn replaces it for ever
-                    break
-                own = now
-            if sockets := _sockets_on(self.port):
-                tree = set(self.processes()) - self.workers
-                awaited = not self.target.command  # as Python's asyncio does; others may wait in other ways
-                self.workers |= {process for process in tree if _held_sockets(process.pid, sockets, awaited=awaited)}
-            if len(self.workers) >= wanted or (sys.platform != "linux" and self._says_ready()):
-                if self.target.command:
+            self._find_workers()
+            if self._is_ready():
+                if not self.readiness.has_fixed_workers:
                     self._settle(tick)
                 if not self.child.exit:
-                    self._check_port()
+                    self.check_port()
                     return
-            waited_s = time.monotonic() - start
-            elsewhere = self._ports_elsewhere() if self.target.command and waited_s > ELSEWHERE_S else ""
-            if elsewhere or waited_s > deadline_s:
-                what = f"{len(self.workers)} of {wanted} workers serve" if not self.target.command else "nothing serves"
-                what += f" on port {self.port}, which is its {{port}}," if self.target.command else ""
-                raise BenchError(
-                    f"{self.target.name}: {what} after {waited_s:.0f} s{elsewhere}; "
-                    f"its last words: {last_words(self.log_text())}"
-                )
-        ended = self.child.exit
-        if self.target.command and ended and ended.left and not ended.code:
-            raise BenchError(
-                f"{self.target.name}: the command ended and left {ended.left} processes behind, a daemon: "
-                "have it stay in the foreground"
-            )
-        status = f" with status {ended.code}" if ended else ""
-        raise BenchError(f"{self.target.name} died while starting{status}: {last_words(self.log_text())}")
+            self._check_deadline(time.monotonic() - start, limit_s)
+        raise BenchError(self._start_failure())
 
-    def _settle(self, tick: Tick) -> None:
-        """Return when a command's processes neither change nor work any more: others of its workers may be starting."""
-        deadline, last = time.monotonic() + SETTLE_S, (-1.0, 0)
-        while time.monotonic() < deadline and self.child and not self.child.exit:
-            spent = self.cpu_s()
-            now = (sum(spent.values()), len(spent))
-            if now[1] == last[1] and now[0] - last[0] < 0.05 * POLL_S * 3:
-                break
-            last = now
-            await_any([self.child], POLL_S * 3)
-            tick()
-        sockets = _sockets_on(self.port)
-        self.workers = {process for process in self.processes() if _held_sockets(process.pid, sockets, awaited=False)}
+    def _has_lost_a_child(self) -> bool:
+        """Return whether a worker died, which uvicorn would replace for ever."""
+        if not self.readiness.has_fixed_workers or self.readiness.processes == 1:
+            return False
+        with contextlib.suppress(psutil.NoSuchProcess):
+            children = set(psutil.Process(self.child.pid).children())
+            if self._children - children:
+                return True
+            self._children = children
+        return False
 
-    def _ports_elsewhere(self) -> str:
-        """Return in words on which other ports the server's processes listen; nothing if on none."""
-        listening = _listening_sockets()
-        held = (_held_sockets(process.pid, set(listening), awaited=False) for process in self.processes())
-        ports = sorted({listening[each] for each in set().union(*held)} - {self.port})
-        return f" (it listens on port {', '.join(map(str, ports))})" if ports else ""
+    def _find_workers(self) -> None:
+        """Take in which processes of the tree accept connections.
 
-    def _check_port(self) -> None:
-        """Raise BenchError if any process outside this server's tree listens on its port too."""
-        sockets = _sockets_on(self.port)
-        own = (_held_sockets(process.pid, sockets, awaited=False) for process in self.processes())
-        if sockets - set().union(*own):
-            raise BenchError(f"a process outside {self.target.name} listens on port {self.port} too: stop it")
+        Python's event loops wait in epoll; servers in other languages may wait otherwise.
+        """
+        if sys.platform != "linux":
+            return
+        is_worker = accepts if self.readiness.has_fixed_workers else listens
+        for process in set(self.processes()) - self.workers:
+            if is_worker(process, self.port):
+                self.workers.add(process)
+
+    def _is_ready(self) -> bool:
+        """Return whether enough processes accept, or say so where that cannot be seen."""
+        if len(self.workers) >= self.readiness.processes:
+            return True
+        return sys.platform != "linux" and self._says_ready()
 
     def _says_ready(self) -> bool:
-        """Return whether uvicorn's log reports all workers started, or a command's port accepts: without /proc."""
-        if self.target.command:
-            with contextlib.suppress(OSError):
-                socket.create_connection((self.settings.host, self.port), timeout=1).close()
-                return True
-        return self.log_text().count("Application startup complete") >= self.settings.workers
+        """Return whether its log says so for all workers, or the port can be reached."""
+        if self.readiness.log_line:
+            count = self.log_text().count(self.readiness.log_line)
+            return count >= self.readiness.processes
+        with contextlib.suppress(OSError):
+            address = (self.settings.host, self.port)
+            socket.create_connection(address, timeout=1).close()
+            return True
+        return False
+
+    def _settle(self, tick: Tick) -> None:
+        """Return when a command's processes neither change nor work any more.
+
+        Others of its workers may be starting.
+        """
+        deadline = time.monotonic() + SETTLE_S
+        last_count, last_cpu_s = -1, 0.0
+        while time.monotonic() < deadline and not self.child.exit:
+            spent = self.cpu_s()
+            count, cpu_s = len(spent), sum(spent.values())
+            if count == last_count and cpu_s - last_cpu_s < 0.05 * SETTLE_STEP_S:
+                break
+            last_count, last_cpu_s = count, cpu_s
+            await_any([self.child], SETTLE_STEP_S)
+            tick()
+        processes = self.processes()
+        self.workers = {each for each in processes if listens(each, self.port)}
+
+    def _check_deadline(self, waited_s: float, limit_s: float) -> None:
+        """Raise BenchError if it should have been ready by now."""
+        elsewhere: list[int] = []
+        if not self.readiness.has_fixed_workers and waited_s > ELSEWHERE_S:
+            elsewhere = self._ports_elsewhere()
+        if not elsewhere and waited_s <= limit_s:
+            return
+        if self.readiness.has_fixed_workers:
+            wanted = self.readiness.processes
+            state = f"{len(self.workers)} of {wanted} workers serve"
+        else:
+            state = f"nothing serves on port {self.port}, which is its {{port}},"
+        where = ""
+        if elsewhere:
+            where = f" (it listens on port {', '.join(map(str, elsewhere))})"
+        raise BenchError(
+            f"{self.target.name}: {state} after {waited_s:.0f} s{where}; "
+            f"its last words: {self.complaint()}"
+        )
+
+    def _ports_elsewhere(self) -> list[int]:
+        """Return on which other ports the server's processes listen."""
+        ports: set[int] = set()
+        for process in self.processes():
+            ports.update(listening_descriptors(process).values())
+        return sorted(ports - {self.port})
+
+    def check_port(self) -> None:
+        """Raise BenchError if a process outside this tree listens on its port too."""
+        own = {process.pid for process in self.processes()}
+        if set(listener_pids(self.port)) - own:
+            raise BenchError(
+                f"a process outside {self.target.name} listens on port {self.port} too: stop it"
+            )
+
+    def _start_failure(self) -> str:
+        """Return why it did not become ready."""
+        end = self.child.exit
+        if end and end.survivors and not end.code and not self.readiness.has_fixed_workers:
+            return (
+                f"{self.target.name}: the command ended and left {end.survivors} processes "
+                "behind, a daemon: have it stay in the foreground"
+            )
+        status = f" with status {end.code}" if end else ""
+        return f"{self.target.name} died while starting{status}: {self.complaint()}"
 
     def lost_workers(self) -> str | None:
-        """Return what is amiss with the server since it was ready; None if it is the same processes that serve."""
-        if self.child and self.child.exit:
-            return f"{self.target.name} died: {last_words(self.log_text())}"
-        lost = [process.pid for process in self.workers if not _lives(process)]
+        """Return what is amiss since it was ready; None if the same processes serve."""
+        if self.child.exit:
+            return f"{self.target.name} died: {self.complaint()}"
+        lost = [process.pid for process in self.workers if not is_alive(process)]
         return f"worker {', '.join(map(str, lost))} died" if lost else None
 
 
-def find_wrk(wanted: str | None) -> str:
-    """Return the path of wrk: the one asked for, else the one on PATH, else the one bundled or beside the interpreter.
+def start_server(target: Target, settings: ServerSettings, *, log: Path | None) -> RunningServer:
+    """Return the target's server, started if it is not somebody else's.
 
-    Raises BenchError with how to get it.
+    Raises BenchError if it cannot be started.
     """
-    own = str(ROOT / "wrk") if BUNDLED else sysconfig.get_path("scripts")
-    found = shutil.which(wanted) if wanted else shutil.which("wrk") or shutil.which("wrk", path=own)
-    if not found:
-        raise BenchError(f"wrk not found{f' at {wanted}' if wanted else ' on PATH'}. {WRK_HELP}")
-    return str(Path(found).absolute())
+    if isinstance(target, UrlTarget):
+        return UrlServer(target)
+    return LaunchedServer(target, settings, log=log)
+
+
+# --- 9. load --------------------------------------------------------------------------
+
+DRAIN_STEP_S = 0.02
+DRAIN_DEADLINE_S = 2.0
+READ_S = 0.05  # for a wrk to read the answers that wait for it: some 10 us each
+OVERRUN_S = 15.0  # a wrk that has not ended this long after its time hangs
+DUET_TIMEOUT_S = 10  # wrk's, in a duet: its frozen moments are no fault of the server
+ENDLESS_S = 60  # beyond its time, for a wrk that is to be stopped
+WRK_HELP = (
+    "Debian/Ubuntu: apt-get install wrk; Fedora: dnf install wrk; "
+    "macOS: brew install wrk; or name one with --wrk PATH or MICROPIE_BENCH_WRK"
+)
+WRK_METHOD_VARIABLE = "MICROPIE_BENCH_METHOD"  # as WRK_SCRIPT reads it
+WRK_BODY_VARIABLE = "MICROPIE_BENCH_BODY"  # likewise
+
+
+def find_wrk(wanted: str | None) -> str:
+    """Return the path of wrk.
+
+    The one asked for; else the one on PATH; else the one that is bundled, or beside the
+    interpreter. Raises BenchError with how to get it.
+    """
+    if wanted:
+        path = shutil.which(wanted)
+    else:
+        own = str(ROOT / "wrk") if BUNDLED else sysconfig.get_path("scripts")
+        path = shutil.which("wrk") or shutil.which("wrk", path=own)
+    if not path:
+        where = f"at {wanted}" if wanted else "on PATH"
+        raise BenchError(f"wrk not found {where}. {WRK_HELP}")
+    return str(Path(path).absolute())
 
 
 def wrk_version(wrk: str) -> str:
-    """Return the version that wrk prints of itself, such as `debian/4.1.0-3+b2`. Raises BenchError if it is no wrk."""
+    """Return the version that wrk prints of itself, such as `debian/4.1.0-3+b2`.
+
+    Raises BenchError if it is not wrk.
+    """
     try:
-        out = subprocess.run([wrk, "-v"], capture_output=True, timeout=10, check=False, stdin=subprocess.DEVNULL).stdout
+        done = subprocess.run(
+            [wrk, "-v"], capture_output=True, timeout=10, check=False, stdin=subprocess.DEVNULL
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BenchError(f"{wrk} does not run: {error}. {WRK_HELP}") from None
-    match = re.match(r"wrk (\S+) \[", out.decode(errors="replace"))
+    match = re.match(r"wrk (\S+) \[", done.stdout.decode(errors="replace"))
     if not match:
-        raise BenchError(f"{wrk} is not wrk: `wrk -v` should begin with its name and version. {WRK_HELP}")
+        raise BenchError(
+            f"{wrk} is not wrk: `wrk -v` should begin with its name and version. {WRK_HELP}"
+        )
     return match[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineTimes:
-    """The machine's CPU time since its start, in seconds: in all, at work for processes, stolen by the hypervisor.
+    """The machine's CPU time since its start, in seconds.
 
-    `throttled` counts how often this control group's CPU quota stopped it. All 0 where there is no /proc.
+    In all, at work for processes, and stolen by the hypervisor. `throttled` counts how
+    often this control group's CPU quota stopped it.
     """
 
     total_s: float = 0.0
@@ -2408,37 +4930,44 @@ class MachineTimes:
     steal_s: float = 0.0
     throttled: int = 0
 
-    def since(self, before: MachineTimes, *, own_cpu_s: float) -> tuple[str, ...]:
-        """Return what disturbed the machine since then, other than these seconds of our own."""
-        total_s = self.total_s - before.total_s or 1.0
-        steal = (self.steal_s - before.steal_s) / total_s
-        elsewhere = (self.busy_s - before.busy_s - own_cpu_s) / total_s
-        told = {
-            f"the hypervisor took {steal:.0%} of the machine (steal)": steal > 0.05,
-            f"other processes took {elsewhere:.0%} of the machine": elsewhere > 0.1,
-            "the CPU quota throttled it": self.throttled > before.throttled,
-        }
-        return tuple(note for note, applies in told.items() if applies)
+    def stolen_share(self, before: MachineTimes) -> float:
+        """Return the share of the machine that the hypervisor took since then."""
+        return (self.steal_s - before.steal_s) / self._passed_s(before)
+
+    def _passed_s(self, before: MachineTimes) -> float:
+        return self.total_s - before.total_s or 1.0
+
+    def disturbances(self, before: MachineTimes, *, own_cpu_s: float) -> list[str]:
+        """Return what disturbed the machine since then, other than these seconds."""
+        stolen = self.stolen_share(before)
+        others_s = self.busy_s - before.busy_s - own_cpu_s
+        elsewhere = others_s / self._passed_s(before)
+        notes = []
+        if stolen > 0.05:
+            notes.append(f"the hypervisor took {stolen:.0%} of the machine (steal)")
+        if elsewhere > 0.1:
+            notes.append(f"other processes took {elsewhere:.0%} of the machine")
+        if self.throttled > before.throttled:
+            notes.append("the CPU quota throttled it")
+        return notes
 
 
-def _cgroup_file(name: str) -> str:
-    """Return the path of this process's file of that name in control group version 2."""
-    return f"/sys/fs/cgroup{_first_match('/proc/self/cgroup', '^0::(.*)$') or '/'}/{name}"
+def cgroup_file(name: str) -> str:
+    """Return the path of this process's file of that name (control group version 2)."""
+    group = search_file("/proc/self/cgroup", "^0::(.*)$") or "/"
+    return f"/sys/fs/cgroup{group}/{name}"
 
 
 def machine_times() -> MachineTimes:
-    """Return the machine's times now (/proc/stat, proc(5): user, nice, system, idle, iowait, irq, softirq, steal)."""
-    told = _first_match("/proc/stat", r"^cpu\s+(.*)$")
-    if not told:
-        return MachineTimes()
-    user, nice, system, idle, iowait, irq, softirq, steal = (
-        int(ticks) / os.sysconf("SC_CLK_TCK") for ticks in told.split()[:8]
-    )
+    """Return the machine's times now."""
+    times = psutil.cpu_times()
+    kinds = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
+    throttled = search_file(cgroup_file("cpu.stat"), r"^nr_throttled (\d+)")
     return MachineTimes(
-        total_s=user + nice + system + idle + iowait + irq + softirq + steal,
-        busy_s=user + nice + system,
-        steal_s=steal,
-        throttled=int(_first_match(_cgroup_file("cpu.stat"), r"^nr_throttled (\d+)") or 0),
+        total_s=sum(getattr(times, kind, 0.0) for kind in kinds),
+        busy_s=times.user + getattr(times, "nice", 0.0) + times.system,
+        steal_s=getattr(times, "steal", 0.0),
+        throttled=int(throttled or 0),
     )
 
 
@@ -2452,313 +4981,635 @@ class Observation:
     disturbances: tuple[str, ...]
 
 
-def duet_cores() -> tuple[list[int], list[int]]:
-    """Return the cores of both servers in a duet, and those of both load generators; no physical core is in both."""
+class CoreHalves(NamedTuple):
+    """The cores of both servers in a duet, and those of both load generators."""
 
-    def physical(core: int) -> tuple[int, int]:
-        siblings = _first_match(f"/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list", r"^(\d+)")
-        return int(siblings or core), core
-
-    cores = sorted(all_cores(), key=physical)
-    return cores[: len(cores) // 2], cores[len(cores) // 2 :]
+    servers: list[int]
+    loads: list[int]
 
 
-def _signal_all(children: Sequence[Child], number: signal.Signals) -> None:
-    for child in children:
-        if child.pid and not child.exit:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child.pid, number)
+def duet_cores() -> CoreHalves:
+    """Return the two halves of the cores.
+
+    No physical core is in both, unless there is just one: its threads are shared out.
+    """
+    by_physical_core: dict[str, list[int]] = {}
+    for core in all_cores():
+        topology = f"/sys/devices/system/cpu/cpu{core}/topology"
+        siblings = search_file(f"{topology}/thread_siblings_list", r"^(.+)$")
+        by_physical_core.setdefault(siblings or str(core), []).append(core)
+    groups = list(by_physical_core.values())
+    if len(groups) == 1:
+        groups = [[core] for core in groups[0]]
+    half = len(groups) // 2
+    return CoreHalves(list(itertools.chain(*groups[:half])), list(itertools.chain(*groups[half:])))
 
 
-def _drain(servers: Sequence[RunningServer]) -> None:
-    """Return when the servers have answered what they had been sent: their CPU time stands still; at most 2 s."""
-    deadline, last = time.monotonic() + 2, -1.0
+def total_cpu_s(servers: Iterable[RunningServer]) -> float:
+    """Return the CPU time of all servers' processes so far, in seconds."""
+    return sum(sum(server.cpu_s().values()) for server in servers)
+
+
+def drain(servers: Sequence[RunningServer]) -> None:
+    """Return when the servers have answered what they had been sent.
+
+    Then their CPU time stands still; servers that never rest are given DRAIN_DEADLINE_S.
+    """
+    deadline = time.monotonic() + DRAIN_DEADLINE_S
+    last_s = total_cpu_s(servers)
     while time.monotonic() < deadline:
-        spent = sum(sum(server.cpu_s().values()) for server in servers)
-        if 0 <= spent - last < 0.001 and last >= 0:
-            return
-        last = spent
         time.sleep(DRAIN_STEP_S)
+        spent_s = total_cpu_s(servers)
+        if 0 <= spent_s - last_s < 0.001:
+            return
+        last_s = spent_s
 
 
-def _freeze(servers: Sequence[RunningServer], *, thaw: bool = False) -> None:
+def freeze(servers: Iterable[RunningServer]) -> None:
+    """Stop all processes of the servers where they are."""
     for server in servers:
         for process in server.processes():
             with contextlib.suppress(psutil.Error):
-                process.resume() if thaw else process.suspend()
+                process.suspend()
 
 
-def run_load(
-    wrk: str, servers: Sequence[RunningServer], load: Load, *, work_dir: Path, tick: Tick, cut_s: float | None = None
-) -> list[Observation]:
-    """Return what was seen of each server, under one wrk each, all at the same moment.
+def thaw(servers: Iterable[RunningServer]) -> None:
+    """Let all processes of the servers go on."""
+    for server in servers:
+        for process in server.processes():
+            with contextlib.suppress(psutil.Error):
+                process.resume()
 
-    Two servers are pinned to one half of the cores, and both wrks to the other. wrk's threads look only ten times a
-    second whether to stop, so that one of two would run on alone; 9% of a trial alone shifts CPU per request by some
-    4%. Hence both wrks are frozen (SIGSTOP) at one moment; the servers answer what they have been sent, their CPU time
-    is read, and they are frozen in turn, while the wrks go on for long enough to read those answers, and end. So
-    requests and CPU time are of the same work.
-    A warm-up is cut after `cut_s` seconds, and yields nothing. Raises BenchError if a wrk fails or hangs, or a server
-    dies meanwhile.
+
+class LoadRun:
+    """One wrk for each server, all started at the same moment.
+
+    A context manager: on entering, the wrks wait at their gates; on leaving, they and
+    what was frozen are brought to an end.
     """
-    script = work_dir / "done.lua"
-    script.write_text(WRK_SCRIPT)
-    told_by = ("MICROPIE_BENCH_METHOD", "MICROPIE_BENCH_BODY")
-    env = {name: value for name, value in os.environ.items() if name not in told_by}
-    if load.workload.method != "GET" or load.workload.body:
-        body = work_dir / "body"
-        body.write_bytes(load.workload.body)
-        env |= dict(zip(told_by, (load.workload.method, str(body)), strict=True))
-    duet = len(servers) > 1
-    server_cores, load_cores = duet_cores() if duet else (all_cores(), [])
-    told = dataclasses.replace(load, duration_s=load.duration_s + 60) if duet or cut_s else load
-    with contextlib.ExitStack() as stack:
-        outputs, children = [], []
-        for server in servers:
-            server.pin(server_cores)
-            outputs.append(stack.enter_context(tempfile.TemporaryFile(dir=work_dir)))
-            argv = wrk_argv(wrk, told, server.url(load.workload.path), str(script), timeout_s=10 if duet else 2)
-            children.append(Child(argv, output=outputs[-1], env=env, cores=load_cores, gated=True))
-            stack.callback(children[-1].stop)
 
-        def wait_until(end: float) -> None:
-            while not all(child.exit for child in children) and (left := end - time.monotonic()) > 0:
-                await_any([*children, *(server.child for server in servers if server.child)], min(TICK_S, left))
-                if dead := next((server for server in servers if server.child and server.child.exit), None):
-                    raise BenchError(f"{dead.target.name} died: {last_words(dead.log_text())}")
-                tick()
+    def __init__(
+        self, wrk: str, servers: Sequence[RunningServer], load: Load, *, work_dir: Path, tick: Tick
+    ) -> None:
+        self._wrk, self._servers, self._load = wrk, servers, load
+        self._work_dir, self._tick = work_dir, tick
+        self._stack = contextlib.ExitStack()
+        self._children: list[Child] = []
+        self._outputs: list[IO[bytes]] = []
+        self._script = work_dir / "done.lua"
+        self._body = work_dir / "body"
+        self._uses: list[ServerUse | None] | None = None
+        self._span_s: float | None = None
 
-        machine, own_s, before = machine_times(), time.process_time(), [server.cpu_s() for server in servers]
-        start = time.monotonic()
-        for child in children:
+    def __enter__(self) -> LoadRun:
+        self._script.write_text(WRK_SCRIPT)
+        self._body.write_bytes(self._load.workload.body)
+        with self._stack:  # what fails here undoes what was done
+            self._start_children()
+            self._stack = self._stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def is_duet(self) -> bool:
+        """Whether two servers are under load."""
+        return len(self._servers) > 1
+
+    def _start_children(self) -> None:
+        """Pin the servers, and start a gated wrk for each."""
+        cores = duet_cores() if self.is_duet else CoreHalves(all_cores(), [])
+        environment = self._environment()
+        for server in self._servers:
+            server.pin(cores.servers)
+            output = tempfile.TemporaryFile(dir=self._work_dir)  # noqa: SIM115
+            self._outputs.append(self._stack.enter_context(output))
+            child = Child(
+                self._argv(server), output=output, env=environment, cores=cores.loads, gated=True
+            )
+            self._children.append(child)
+            self._stack.callback(child.stop)
+
+    def _argv(self, server: RunningServer) -> list[str]:
+        """Return the wrk command against that server."""
+        timeout_s = DUET_TIMEOUT_S if self.is_duet else WRK_TIMEOUT_S
+        url = server.url(self._load.workload.path)
+        return wrk_argv(self._wrk, self._load, url, str(self._script), timeout_s=timeout_s)
+
+    def _environment(self) -> dict[str, str]:
+        """Return wrk's environment, in which WRK_SCRIPT finds the request."""
+        workload = self._load.workload
+        environment = dict(os.environ)
+        environment.pop(WRK_METHOD_VARIABLE, None)
+        environment.pop(WRK_BODY_VARIABLE, None)
+        if workload.method != "GET" or workload.body:
+            environment[WRK_METHOD_VARIABLE] = workload.method
+            environment[WRK_BODY_VARIABLE] = str(self._body)
+        return environment
+
+    def begin(self) -> None:
+        """Open the gates."""
+        self._machine_before = machine_times()
+        self._own_cpu_before_s = time.process_time()
+        self._cpu_before_s = [server.cpu_s() for server in self._servers]
+        self._start = time.monotonic()
+        for child in self._children:
             child.open_gate()
-        deadline = start + load.duration_s + OVERRUN_S
-        span_s = uses = None
-        if duet:
-            wait_until(start + load.duration_s)
-            _signal_all(children, signal.SIGSTOP)
-            span_s = time.monotonic() - start
-            if any(child.exit for child in children):
-                raise BenchError("a wrk of the duet ended before its time")
-            _drain(servers)
-            uses = [server.use_since(cpu_s) for server, cpu_s in zip(servers, before, strict=True)]
-            stack.callback(_drain, servers)
-            stack.callback(_freeze, servers, thaw=True)
-            _freeze(servers)
-            _signal_all(children, signal.SIGCONT)
-            wait_until(time.monotonic() + READ_S)
-        elif cut_s:
-            wait_until(start + cut_s)
-        else:
-            wait_until(deadline)
-        while not all(child.exit for child in children):
-            if time.monotonic() > deadline:
-                raise BenchError(f"wrk did not end within {OVERRUN_S:.0f} s of its time")
-            _signal_all(children, signal.SIGINT)
-            wait_until(time.monotonic() + POLL_S)
-        if cut_s:
-            return []
-        uses = uses or [server.use_since(cpu_s) for server, cpu_s in zip(servers, before, strict=True)]
-        own_s = time.process_time() - own_s + sum(child.exit.cpu_s for child in children if child.exit)
-        disturbances = machine_times().since(
-            machine, own_cpu_s=own_s + sum(use.server_cpu_s if use else math.inf for use in uses)
-        )
+
+    def _have_all_ended(self) -> bool:
+        return all(child.exit for child in self._children)
+
+    def wait(self, seconds: float) -> None:
+        """Return after that time since the gates were opened, or once all have ended.
+
+        Raises BenchError if a server dies meanwhile.
+        """
+        self._wait_until(self._start + seconds)
+
+    def _wait_until(self, end: float) -> None:
+        watched = list(self._children)
+        watched += [server.child for server in self._servers if server.child]
+        while not self._have_all_ended():
+            left_s = end - time.monotonic()
+            if left_s <= 0:
+                return
+            await_any(watched, min(TICK_S, left_s))
+            for server in self._servers:
+                if server.child and server.child.exit:
+                    raise BenchError(f"{server.target.name} died: {server.complaint()}")
+            self._tick()
+
+    def _signal(self, number: signal.Signals) -> None:
+        for child in self._children:
+            child.send_signal(number)
+
+    def stop_at_one_moment(self) -> None:
+        """Freeze both wrks, let the servers answer, and read their CPU time.
+
+        Then the servers are frozen in turn, while the wrks go on for long enough to read
+        those answers.
+        """
+        self._signal(signal.SIGSTOP)
+        self._span_s = time.monotonic() - self._start
+        if any(child.exit for child in self._children):
+            raise BenchError("a wrk of the duet ended before its time")
+        drain(self._servers)
+        self._uses = self._uses_so_far()
+        # On leaving, in reverse: the servers thaw, answer, and then the wrks are ended.
+        self._stack.callback(drain, self._servers)
+        self._stack.callback(thaw, self._servers)
+        freeze(self._servers)
+        self._signal(signal.SIGCONT)
+        self._wait_until(time.monotonic() + READ_S)
+
+    def _uses_so_far(self) -> list[ServerUse | None]:
+        return [
+            server.use_since(before)
+            for server, before in zip(self._servers, self._cpu_before_s, strict=True)
+        ]
+
+    def interrupt(self) -> None:
+        """Have the wrks that still run report and end. Raises BenchError if one does not."""
+        deadline = time.monotonic() + OVERRUN_S
+        while not self._have_all_ended() and time.monotonic() < deadline:
+            self._signal(signal.SIGINT)
+            self._wait_until(time.monotonic() + POLL_S)
+        self.require_ended()
+
+    def require_ended(self) -> None:
+        """Raise BenchError if a wrk still runs."""
+        if not self._have_all_ended():
+            raise BenchError(f"wrk did not end within {OVERRUN_S:.0f} s of its time")
+
+    def observations(self) -> list[Observation]:
+        """Return what was seen of each server. Raises BenchError if a wrk failed."""
+        uses = self._uses or self._uses_so_far()
+        disturbances = self._disturbances(uses)
         observations = []
-        for child, output, use in zip(children, outputs, uses, strict=True):
+        for child, output, use in zip(self._children, self._outputs, uses, strict=True):
             output.seek(0)
             text = output.read().decode(errors="replace")
             if child.exit and child.exit.code:
-                raise BenchError(f"wrk ended with status {child.exit.code}: {(text.strip().splitlines() or [''])[-1]}")
-            result, report = parse_exact(text, connections=load.connections, span_s=span_s)
-            observations.append(Observation(wrk=result, report=report, use=use, disturbances=disturbances))
-    return observations
+                last_line = (text.strip().splitlines() or [""])[-1]
+                raise BenchError(f"wrk ended with status {child.exit.code}: {last_line}")
+            wrk, report = parse_exact(text, connections=self._load.connections, span_s=self._span_s)
+            observations.append(
+                Observation(wrk=wrk, report=report, use=use, disturbances=disturbances)
+            )
+        return observations
+
+    def _disturbances(self, uses: Iterable[ServerUse | None]) -> tuple[str, ...]:
+        """Return what else kept the machine busy; not known beside foreign servers."""
+        own_cpu_s = time.process_time() - self._own_cpu_before_s
+        own_cpu_s += sum(child.exit.cpu_s for child in self._children if child.exit)
+        for use in uses:
+            # Of a foreign server it is not known: then nobody else is blamed.
+            own_cpu_s += use.server_cpu_s if use else math.inf
+        times = machine_times()
+        return tuple(times.disturbances(self._machine_before, own_cpu_s=own_cpu_s))
+
+
+def endless(load: Load) -> Load:
+    """Return the load for a wrk that will be interrupted at its time."""
+    return dataclasses.replace(load, duration_s=load.duration_s + ENDLESS_S)
+
+
+def run_load(
+    wrk: str, servers: Sequence[RunningServer], load: Load, *, work_dir: Path, tick: Tick
+) -> list[Observation]:
+    """Return what was seen of each server, under one wrk each, all at the same moment.
+
+    Two servers are pinned to one half of the cores, and both wrks to the other. wrk's
+    threads look only ten times a second whether to stop, so that one of two would run on
+    alone; 9% of a trial alone shifts CPU per request by some 4%. Hence both are stopped
+    at one moment, and requests and CPU time are of the same work.
+
+    Raises BenchError if a wrk fails or hangs, or a server dies meanwhile.
+    """
+    is_duet = len(servers) > 1
+    wrk_load = endless(load) if is_duet else load
+    with LoadRun(wrk, servers, wrk_load, work_dir=work_dir, tick=tick) as run:
+        run.begin()
+        if is_duet:
+            run.wait(load.duration_s)
+            run.stop_at_one_moment()
+            run.interrupt()
+        else:
+            run.wait(load.duration_s + OVERRUN_S)
+            run.require_ended()
+        return run.observations()
+
+
+def warm_up(
+    wrk: str, server: RunningServer, load: Load, *, seconds: float, work_dir: Path, tick: Tick
+) -> None:
+    """Put the server under load for that time. Raises BenchError as run_load does."""
+    with LoadRun(wrk, [server], endless(load), work_dir=work_dir, tick=tick) as run:
+        run.begin()
+        run.wait(seconds)
+        run.interrupt()
+
+
+# --- 10. machine ----------------------------------------------------------------------
+
+CPU_FILES = "/sys/devices/system/cpu"
+NOT_TOLD = "not told by this machine"
+
+
+class State(StrEnum):
+    """What a check found."""
+
+    OK = "ok"
+    WARNING = "warning"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What a check of this machine found: state is ok, warning or unknown."""
+    """What a check of this machine found, why it matters, and what to do about it."""
 
     check: str
-    state: str
+    state: State
     found: str
     why: str
     remedy: str
 
     @property
     def warns(self) -> bool:
-        return self.state == "warning"
+        """Whether it would spoil a measurement."""
+        return self.state is State.WARNING
 
 
-def _busiest(seconds: float) -> tuple[list[str], float]:
-    """Return the other processes that use over 10% of a core within that time, and the share stolen meanwhile."""
-    before = {process: cpu_time_s(process) for process in psutil.process_iter() if process.pid != os.getpid()}
-    start = machine_times()
-    time.sleep(seconds)  # a sample takes time
-    after = machine_times()
-    use = {process: (cpu_time_s(process) - cpu_s) / seconds for process, cpu_s in before.items()}
-    busy = []
-    for process, share in sorted(use.items(), key=lambda item: -item[1]):
-        with contextlib.suppress(psutil.Error):
-            busy += [f"{process.name()} (pid {process.pid}) {share:.0%}"] if share > 0.1 else []
-    return busy, (after.steal_s - start.steal_s) / ((after.total_s - start.total_s) or 1.0)
+def state_of(bad: bool | None) -> State:
+    """Return the state for what is bad, good, or not known (None)."""
+    if bad is None:
+        return State.UNKNOWN
+    return State.WARNING if bad else State.OK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What the checks go by: what is to run here, and a short sample of the machine.
+
+    `busy_processes` has the other processes that are busy, in words. `stolen_share` is
+    the share of the machine that the hypervisor took.
+    """
+
+    cores: int
+    workers: int
+    threads: int
+    connections: int
+    busy_processes: tuple[str, ...]
+    stolen_share: float
+
+
+def check_governor(_: Circumstances) -> Finding:
+    """Return whether the clock follows the load."""
+    governor = search_file(f"{CPU_FILES}/cpu0/cpufreq/scaling_governor", "(.+)")
+    return Finding(
+        check="CPU governor",
+        state=state_of(governor != "performance" if governor else None),
+        found=governor or NOT_TOLD,
+        why="the clock follows the load, and the order of trials shows in the figures",
+        remedy="cpupower frequency-set -g performance",
+    )
+
+
+def check_turbo(_: Circumstances) -> Finding:
+    """Return whether the clock may rise for a while."""
+    no_turbo = search_file(f"{CPU_FILES}/intel_pstate/no_turbo", "(.)")
+    boost = search_file(f"{CPU_FILES}/cpufreq/boost", "(.)")
+    is_on = None
+    if no_turbo or boost:
+        is_on = no_turbo == "0" or boost == "1"
+    return Finding(
+        check="turbo",
+        state=state_of(is_on),
+        found={None: NOT_TOLD, True: "on", False: "off"}[is_on],
+        why="the clock falls as the chip warms",
+        remedy=f"echo 0 >{CPU_FILES}/cpufreq/boost, or 1 >{CPU_FILES}/intel_pstate/no_turbo",
+    )
+
+
+def check_load_average(circumstances: Circumstances) -> Finding:
+    """Return whether others used the cores of late."""
+    load_average = os.getloadavg()[0]
+    return Finding(
+        check="load average",
+        state=state_of(load_average > 0.25 * circumstances.cores),
+        found=f"{load_average:.2f}",
+        why="others use the cores",
+        remedy="wait until it is idle",
+    )
+
+
+def check_other_processes(circumstances: Circumstances) -> Finding:
+    """Return whether others use the cores now."""
+    busy = circumstances.busy_processes
+    return Finding(
+        check="other processes",
+        state=state_of(bool(busy)),
+        found=", ".join(busy[:3]) or "none busy",
+        why="they take CPU time",
+        remedy="stop them",
+    )
+
+
+def check_quota(_: Circumstances) -> Finding:
+    """Return whether a control group limits the CPU time."""
+    quota = search_file(cgroup_file("cpu.max"), r"^(\d+ \d+)")
+    return Finding(
+        check="CPU quota",
+        state=state_of(bool(quota)),
+        found=quota or "none",
+        why="the kernel stops the group when it is used up",
+        remedy="lift it",
+    )
+
+
+def check_cores(circumstances: Circumstances) -> Finding:
+    """Return whether there is a core for each worker and each thread of wrk."""
+    wanted = circumstances.workers + circumstances.threads
+    return Finding(
+        check="cores",
+        state=state_of(circumstances.cores < wanted),
+        found=f"{circumstances.cores} for {circumstances.workers} workers "
+        f"and {circumstances.threads} wrk threads",
+        why="they wait for each other",
+        remedy="believe the duets' CPU per request rather than throughput, "
+        "or use -w and -t that fit",
+    )
+
+
+def check_open_files(circumstances: Circumstances) -> Finding:
+    """Return whether all connections may be opened."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    is_unlimited = limit == resource.RLIM_INFINITY
+    is_enough = is_unlimited or limit >= circumstances.connections + 64
+    return Finding(
+        check="open files",
+        state=state_of(not is_enough),
+        found="unlimited" if is_unlimited else str(limit),
+        why="each connection takes one",
+        remedy=f"ulimit -n {circumstances.connections + 1024}",
+    )
+
+
+def check_ephemeral_ports(circumstances: Circumstances) -> Finding:
+    """Return whether there are ports for all connections."""
+    ports = search_file("/proc/sys/net/ipv4/ip_local_port_range", "(.+)")
+    count = None
+    if ports:
+        first, last = map(int, ports.split())
+        count = last - first + 1
+    return Finding(
+        check="ephemeral ports",
+        state=state_of(None if count is None else count <= 2 * circumstances.connections),
+        found=NOT_TOLD if count is None else str(count),
+        why="each connection takes one, for a minute after its end too",
+        remedy="sysctl net.ipv4.ip_local_port_range='10000 65000'",
+    )
+
+
+def check_power(_: Circumstances) -> Finding:
+    """Return whether the machine saves power."""
+    battery = None
+    if hasattr(psutil, "sensors_battery"):
+        battery = psutil.sensors_battery()
+    on_battery = battery is not None and battery.power_plugged is False
+    return Finding(
+        check="power",
+        state=state_of(on_battery),
+        found="on battery" if on_battery else "mains, or no battery",
+        why="the machine slows down to save it",
+        remedy="plug it in",
+    )
+
+
+def check_virtual_machine(circumstances: Circumstances) -> Finding:
+    """Return whether a hypervisor takes time."""
+    is_virtual = search_file("/proc/cpuinfo", r"^flags\s*:.*\b(hypervisor)\b")
+    stolen = circumstances.stolen_share
+    return Finding(
+        check="virtual machine",
+        state=state_of(bool(is_virtual) and stolen > 0.05),
+        found=f"yes, {stolen:.0%} of its time stolen" if is_virtual else "no",
+        why="its neighbours take CPU time unseen",
+        remedy="believe the duets; they share what is stolen",
+    )
+
+
+# What warns here is also said by `compare`, and recorded.
+CHECKS: Sequence[Callable[[Circumstances], Finding]] = (
+    check_governor,
+    check_turbo,
+    check_load_average,
+    check_other_processes,
+    check_quota,
+    check_cores,
+    check_open_files,
+    check_ephemeral_ports,
+    check_power,
+    check_virtual_machine,
+)
 
 
 def examine(*, workers: int, loads: Sequence[Load]) -> list[Finding]:
-    """Return what on this machine could spoil a measurement with these settings; it takes 0.2 s."""
-    cores, most, threads = len(all_cores()) or os.cpu_count() or 1, max(x.connections for x in loads), loads[0].threads
-    cpu = "/sys/devices/system/cpu"
-    governor = _first_match(f"{cpu}/cpu0/cpufreq/scaling_governor", "(.+)")
-    no_turbo, boost = _first_match(f"{cpu}/intel_pstate/no_turbo", "(.)"), _first_match(f"{cpu}/cpufreq/boost", "(.)")
-    turbo = no_turbo == "0" or boost == "1" if no_turbo or boost else None
-    load1 = os.getloadavg()[0]
-    busy, steal = _busiest(0.2)
-    quota = _first_match(_cgroup_file("cpu.max"), r"^(\d+ \d+)")
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    ports = _first_match("/proc/sys/net/ipv4/ip_local_port_range", "(.+)")
-    first, last = map(int, ports.split()) if ports else (0, 0)
-    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
-    virtual = _first_match("/proc/cpuinfo", r"^flags\s*:.*\b(hypervisor)\b")
+    """Return what here could spoil a measurement with these settings; it takes 0.2 s."""
+    start = machine_times()
+    busy_processes = sample_busy_processes(0.2)
+    circumstances = Circumstances(
+        cores=core_count(),
+        workers=workers,
+        threads=loads[0].threads,
+        connections=max(load.connections for load in loads),
+        busy_processes=tuple(busy_processes),
+        stolen_share=machine_times().stolen_share(start),
+    )
+    return [check(circumstances) for check in CHECKS]
 
-    def finding(check: str, bad: bool | None, found: object, why: str, remedy: str) -> Finding:
-        state = "unknown" if bad is None else "warning" if bad else "ok"
-        return Finding(check=check, state=state, found=str(found), why=why, remedy=remedy)
 
-    return [
-        finding(
-            "CPU governor",
-            governor != "performance" if governor else None,
-            governor or "not told by this machine",
-            "the clock follows the load, and the order of trials shows in the figures",
-            "cpupower frequency-set -g performance",
-        ),
-        finding(
-            "turbo",
-            turbo,
-            {None: "not told by this machine", True: "on", False: "off"}[turbo],
-            "the clock falls as the chip warms",
-            f"echo 0 >{cpu}/cpufreq/boost, or 1 >{cpu}/intel_pstate/no_turbo",
-        ),
-        finding("load average", load1 > 0.25 * cores, f"{load1:.2f}", "others use the cores", "wait until it is idle"),
-        finding("other processes", bool(busy), ", ".join(busy[:3]) or "none busy", "they take CPU time", "stop them"),
-        finding("CPU quota", bool(quota), quota or "none", "the kernel stops the group when it is used up", "lift it"),
-        finding(
-            "cores",
-            cores < workers + threads,
-            f"{cores} for {workers} workers and {threads} wrk threads",
-            "they wait for each other",
-            "believe the duets' CPU per request rather than throughput, or use -w and -t that fit",
-        ),
-        finding("open files", files < most + 64, files, "each connection takes one", f"ulimit -n {most + 1024}"),
-        finding(
-            "ephemeral ports",
-            last - first < 2 * most if ports else None,
-            last - first + 1 if ports else "not told by this machine",
-            "each connection takes one, for a minute after its end too",
-            "sysctl net.ipv4.ip_local_port_range='10000 65000'",
-        ),
-        finding(
-            "power",
-            battery.power_plugged is False if battery else False,
-            "on battery" if battery and battery.power_plugged is False else "mains, or no battery",
-            "the machine slows down to save it",
-            "plug it in",
-        ),
-        finding(
-            "virtual machine",
-            steal > 0.05 if virtual else False,
-            f"yes, {steal:.0%} of its time stolen" if virtual else "no",
-            "its neighbours take CPU time unseen",
-            "believe the duets; they share what is stolen",
-        ),
-    ]
+def sample_busy_processes(seconds: float) -> list[str]:
+    """Return which other processes use over 10% of a core within that time."""
+    before = {}
+    for process in psutil.process_iter():
+        if process.pid != os.getpid():
+            before[process] = cpu_time_s(process)
+    time.sleep(seconds)
+    shares = {}
+    for process, cpu_s in before.items():
+        shares[process] = (cpu_time_s(process) - cpu_s) / seconds
+    busy = []
+    for process in sorted(shares, key=lambda each: -shares[each]):
+        if shares[process] > 0.1:
+            with contextlib.suppress(psutil.Error):
+                name = f"{process.name()} (pid {process.pid})"
+                busy.append(f"{name} {shares[process]:.0%}")
+    return busy
 
 
 def examine_wrk(wanted: str | None) -> Finding:
     """Return which wrk would be used, or that there is none."""
     try:
         path = find_wrk(wanted)
-        found, state = f"{wrk_version(path)}, {path}", "ok"
+        found, state = f"{wrk_version(path)}, {path}", State.OK
     except BenchError as error:
-        found, state = str(error).partition(". ")[0], "warning"
+        found, state = str(error).partition(". ")[0], State.WARNING
     return Finding(check="wrk", state=state, found=found, why="it makes the load", remedy=WRK_HELP)
 
 
-@functools.cache  # a launch of another Python, at each launch of its server otherwise
+LIST_DISTRIBUTIONS = """
+import importlib.metadata, json
+versions = {d.name.lower(): d.version for d in importlib.metadata.distributions()}
+print(json.dumps(versions))
+"""
+
+
+@functools.cache  # else another Python would start at each launch of its server
 def versions_in(python: str) -> Mapping[str, str]:
-    """Return the versions of all distributions in another Python, by name in lower case; none if it does not tell."""
-    code = "import importlib.metadata as m, json\n"
-    code += "print(json.dumps({d.name.lower(): d.version for d in m.distributions()}))"
+    """Return the versions of all distributions in another Python, by lower-case name.
+
+    It is empty if that Python does not tell.
+    """
     with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
-        out = subprocess.run([python, "-I", "-c", code], capture_output=True, timeout=20, check=False).stdout
-        there: dict[str, str] = json.loads(out)
-        return there
+        done = subprocess.run(
+            [python, "-I", "-c", LIST_DISTRIBUTIONS], capture_output=True, timeout=20, check=False
+        )
+        versions: dict[str, str] = json.loads(done.stdout)
+        return versions
     return {}
 
 
-def package_versions(names: Sequence[str], *, directory: Path | None = None, python: str = "") -> dict[str, str]:
-    """Return the version of each distribution that is there: in the directory, or else in this or another Python."""
+def package_versions(
+    names: Iterable[str], *, directory: Path | None = None, python: str = ""
+) -> dict[str, str]:
+    """Return the version of each of the distributions that is there.
+
+    In the directory, or else in this or another Python.
+    """
     if python:
-        there = versions_in(python)
-        return {name: there[name] for name in names if name in there}
+        known = versions_in(python)
+        return {name: known[name] for name in names if name in known}
     import importlib.metadata
 
     path = [str(directory)] if directory else sys.path
-    found = {name: next(iter(importlib.metadata.distributions(name=name, path=path)), None) for name in names}
-    return {name: distribution.version for name, distribution in found.items() if distribution}
+    versions = {}
+    for name in names:
+        for distribution in importlib.metadata.distributions(name=name, path=path):
+            versions[name] = distribution.version
+            break  # the first on the path is the one that is imported
+    return versions
 
 
-def environment(wrk: str) -> dict[str, Any]:
+def describe_machine(wrk: str) -> Environment:
     """Return what the results depend on: interpreter, machine, wrk and packages."""
-    packages = {package for built_in in BUILT_INS.values() for package in built_in.packages}
-    return {
-        "python": platform.python_version(),
-        "executable": sys.executable,
-        "bundle": json.loads(BUNDLE.read_text())["build"] if BUNDLED else None,
-        "implementation": platform.python_implementation(),
-        "platform": platform.platform(),
-        "kernel": platform.release(),
-        "cpu_model": _first_match("/proc/cpuinfo", r"^model name\s*: (.*)$") or platform.processor() or None,
-        "cpu_count": len(all_cores()) or os.cpu_count(),
-        "governor": _first_match("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "(.*)"),
-        "wrk": wrk,
-        "wrk_version": wrk_version(wrk),
-        "packages": package_versions([*SERVER_PACKAGES, *sorted(packages)]),
-    }
+    packages: set[str] = set()
+    for built_in in BUILT_INS.values():
+        packages.update(built_in.packages)
+    cpu_model = search_file("/proc/cpuinfo", r"^model name\s*: (.*)$")
+    return Environment(
+        python=platform.python_version(),
+        executable=sys.executable,
+        bundle=json.loads(BUNDLE.read_text())["build"] if BUNDLED else None,
+        implementation=platform.python_implementation(),
+        platform=platform.platform(),
+        kernel=platform.release(),
+        cpu_model=cpu_model or platform.processor() or None,
+        cpu_count=core_count(),
+        governor=search_file(f"{CPU_FILES}/cpu0/cpufreq/scaling_governor", "(.*)"),
+        wrk=wrk,
+        wrk_version=wrk_version(wrk),
+        packages=package_versions([*SERVER_PACKAGES, *sorted(packages)]),
+    )
 
 
-# --- 7. experiment ------------------------------------------------------------------------------------------------
+# --- 11. experiment -------------------------------------------------------------------
 
-LAUNCH_ESTIMATE_S = 3.0
-TRIAL_ERRORS = (BenchError, OSError, psutil.Error)  # they void a trial; the others go on
-Failed = dict[tuple[str, str], str]  # reasons by target and workload, "" for all of them
+LAUNCH_ESTIMATE_S = 3.0  # for one server
+WARM_UP_S = 0.3
+TRIAL_ERRORS = (BenchError, OSError, psutil.Error)  # they void a trial; others go on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actions:
     """What an experiment does to the world, injected so that tests can provoke faults.
 
-    `note` is told what runs now, and the seconds it should take.
+    `announce` is called with what runs now, and the seconds that it should take.
     """
 
     start: Callable[[Target], RunningServer]
+    ask: Callable[[RunningServer, Workload], Response]
     warm_up: Callable[[RunningServer, Load], object]
     load: Callable[[Sequence[RunningServer], Load], list[Observation]]
     save: Callable[[Results], None]
     tick: Tick
-    note: Callable[[str, float], None]
+    announce: Callable[[str, float], None]
+
+
+def start_estimate_s(launch: Launch) -> float:
+    """Return about how long it takes until the launch's servers are ready, in seconds."""
+    return LAUNCH_ESTIMATE_S * len(launch.targets)
 
 
 def planned_s(plan: Plan) -> float:
     """Return about how long the whole plan takes, in seconds."""
-    launches = schedule(plan)
-    trials_s = sum(trial.load.duration_s for launch in launches for trial in launch.trials)
-    return trials_s + LAUNCH_ESTIMATE_S * sum(len(launch.targets) for launch in launches)
+    seconds = 0.0
+    for launch in schedule(plan):
+        seconds += start_estimate_s(launch)
+        seconds += sum(trial.load.duration_s for trial in launch.trials)
+    return seconds
 
 
-def facts_of(target: Target, server: RunningServer | None, responses: Mapping[str, Response]) -> TargetFacts:
-    """Return what is recorded about a target; without server and responses if it did not start."""
-    asked = [] if target.command or target.url else [*target.packages, *SERVER_PACKAGES, *list(AsgiServer)[1:]]
-    versions = package_versions(asked, directory=target.package_dir, python=target.python)
+def facts_of(
+    target: Target, server: RunningServer | None, responses: Mapping[str, Response]
+) -> TargetFacts:
+    """Return what is recorded about a target; less if it did not start."""
+    versions = {}
+    if isinstance(target, AsgiTarget):
+        versions = package_versions(
+            [*target.packages, *SERVER_PACKAGES], directory=target.package_dir, python=target.python
+        )
     return TargetFacts(
         name=target.name,
         spec=target.spec,
@@ -2769,445 +5620,1065 @@ def facts_of(target: Target, server: RunningServer | None, responses: Mapping[st
     )
 
 
-def limit_reason(observations: Sequence[Observation], load: Load, workers: int | None) -> str | None:
-    """Return why a trial did not measure its servers: wrk was stopped, or was the limit.
+def longest_s(observations: Iterable[Observation]) -> float:
+    """Return the duration of the longest wrk run, in seconds."""
+    return max(seen.wrk.duration_s for seen in observations)
 
-    None for `workers`: that is the server's own affair.
+
+def core_use(observations: Sequence[Observation], load: Load, workers: int | None) -> CoreUse:
+    """Return how load generators and servers used the cores in one trial.
+
+    Without `workers` a server may use all of its cores.
     """
-    duration_s = max(seen.wrk.duration_s for seen in observations)
-    if not -0.05 <= duration_s - load.duration_s <= 1:
-        return f"wrk ran for {duration_s:.2f} s instead of {load.duration_s} s: somebody stopped it"
-    count, cores = len(observations), len(all_cores()) or os.cpu_count() or 1
-    server_cores, load_cores = map(len, duet_cores()) if count > 1 else (cores, cores)
-    return saturation(
-        load_cpu_s=sum(seen.wrk.load_cpu_s or 0 for seen in observations) / duration_s,
+    count = len(observations)
+    duration_s = longest_s(observations)
+    server_cores = load_cores = core_count()
+    shared_cores = server_cores
+    if count > 1:
+        halves = duet_cores()
+        server_cores, load_cores = len(halves.servers), len(halves.loads)
+        shared_cores = 0
+    if workers:
+        server_cores = min(count * workers, server_cores)
+    load_cpu_s = sum(seen.wrk.load_cpu_s or 0 for seen in observations)
+    server_cpu_s = sum(seen.use.server_cpu_s for seen in observations if seen.use)
+    return CoreUse(
+        load_cpu=load_cpu_s / duration_s,
         load_cores=min(count * load.threads, load_cores),
-        server_cpu_s=sum(seen.use.server_cpu_s for seen in observations if seen.use) / duration_s,
-        server_cores=min(count * workers, server_cores) if workers else server_cores,
-        shared=cores if count == 1 else 0,
+        server_cpu=server_cpu_s / duration_s,
+        server_cores=server_cores,
+        shared_cores=shared_cores,
     )
 
 
-def failure(failed: Failed, name: str, workload: Workload) -> str | None:
-    """Return why a target cannot be measured under a workload."""
-    return failed.get((name, "")) or failed.get((name, workload.name))
+def limit_reason(observations: Sequence[Observation], load: Load, cores: CoreUse) -> str | None:
+    """Return why a trial did not measure its servers: wrk was stopped, or the limit."""
+    duration_s = longest_s(observations)
+    if not -0.05 <= duration_s - load.duration_s <= 1:
+        return f"wrk ran for {duration_s:.2f} s instead of {load.duration_s} s: somebody stopped it"
+    return cores.saturation_reason
 
 
-def measure_trial(
-    trial: Trial, servers: Mapping[str, RunningServer], failed: Failed, actions: Actions, *, number: int
-) -> Iterator[Measurement]:
-    """Yield one measurement for each target of the trial, in round `number`.
+class LaunchRun:
+    """One launch: its servers while they run, and what failed of which target."""
 
-    What voids one of a duet alone, such as its statuses, leaves the other its figures.
-    """
-    load, names = trial.load, [target.name for target in trial.targets]
-    reason = next(filter(None, (failure(failed, name, load.workload) for name in names)), None)
-    observations: list[Observation] = []
-    if not reason:
-        try:
-            observations = actions.load([servers[name] for name in names], load)
-            own = any(target.command or target.url for target in trial.targets)
-            reason = limit_reason(observations, load, None if own else servers[names[0]].settings.workers)
-        except TRIAL_ERRORS as error:
-            reason = str(error)
-    for i, name in enumerate(names):
-        seen = observations[i] if observations else None
-        amiss = [reason, None if (name, "") in failed else servers[name].lost_workers()]
+    def __init__(self, launch: Launch, actions: Actions) -> None:
+        self._launch = launch
+        self._actions = actions
+        self._servers: dict[str, RunningServer] = {}
+        self._broken: dict[str, str] = {}  # reasons, by target
+        self._failed: dict[tuple[str, str], str] = {}  # by target and workload
+
+    @property
+    def _first_loads(self) -> list[Load]:
+        """The first load of each workload."""
+        first: dict[str, Load] = {}
+        for trial in self._launch.trials:
+            first.setdefault(trial.load.workload.name, trial.load)
+        return list(first.values())
+
+    def start(self, stack: contextlib.ExitStack) -> None:
+        """Start all servers at once, and return when each is ready or has failed.
+
+        Of two that start in turn, the second has the better luck.
+        """
+        labels = labels_of(self._launch.targets)
+        self._actions.announce(
+            f"{labels}: starting (round {self._launch.round})", start_estimate_s(self._launch)
+        )
+        for target in self._launch.targets:
+            try:
+                server = stack.enter_context(self._actions.start(target))
+                self._servers[target.name] = server
+            except TRIAL_ERRORS as error:
+                self._broken[target.name] = str(error)
+        for name, server in self._servers.items():
+            try:
+                server.await_workers(tick=self._actions.tick)
+            except TRIAL_ERRORS as error:
+                self._broken[name] = str(error)
+
+    def ask_each_workload(self, target: Target) -> TargetFacts:
+        """Return the target's facts, with its answer to one request of each workload.
+
+        An answer other than 2xx, or none, fails the target for that workload.
+        """
+        responses: dict[str, Response] = {}
+        for load in self._first_loads:
+            if target.name in self._broken:
+                break
+            try:
+                response = self._actions.ask(self._servers[target.name], load.workload)
+                responses[load.workload.name] = response
+                self._check_status(target, load.workload, response)
+            except TRIAL_ERRORS as error:
+                self._failed[target.name, load.workload.name] = str(error)
+        order = [*WORKLOADS, *responses]
+        in_order = dict(sorted(responses.items(), key=lambda pair: order.index(pair[0])))
+        return facts_of(target, self._servers.get(target.name), in_order)
+
+    def _check_status(self, target: Target, workload: Workload, response: Response) -> None:
+        """Raise BenchError for an answer other than 2xx."""
+        if 200 <= response.status <= 299:
+            return
+        server = self._servers[target.name]
+        path = server.url(workload.path).split("/", 3)[3]
+        complaint = f"{target.name} answers {response.status} to {workload.method} /{path}"
+        if response.status >= 500 and server.complaint() != NO_REASON:
+            complaint += f"; its last words: {server.complaint()}"
+        raise BenchError(complaint)
+
+    def warm_up(self, target: Target) -> None:
+        """Warm the target up for each workload that it can answer."""
+        for load in self._first_loads:
+            if self._failure(target.name, load.workload):
+                continue
+            try:
+                self._actions.warm_up(self._servers[target.name], load)
+            except TRIAL_ERRORS as error:
+                self._failed[target.name, load.workload.name] = str(error)
+
+    def _failure(self, name: str, workload: Workload) -> str | None:
+        """Return why a target cannot be measured under a workload."""
+        return self._broken.get(name) or self._failed.get((name, workload.name))
+
+    def measure(self, trial: Trial) -> Iterator[Measurement]:
+        """Yield one measurement for each target of the trial.
+
+        If only one target of a duet is amiss, such as by its statuses, the other stays
+        valid.
+        """
+        self._announce(trial)
+        names = [target.name for target in trial.targets]
+        observations: list[Observation] = []
+        cores = None
+        reason = self._trial_failure(trial)
+        if not reason:
+            try:
+                servers = [self._servers[name] for name in names]
+                observations = self._actions.load(servers, trial.load)
+                cores = core_use(observations, trial.load, self._workers(trial))
+                reason = limit_reason(observations, trial.load, cores)
+            except TRIAL_ERRORS as error:
+                reason = str(error)
+        for position, name in enumerate(names):
+            yield self._measurement(
+                trial,
+                name,
+                observations[position] if observations else None,
+                reason=reason,
+                limited_by=cores.limited_by if cores else None,
+            )
+
+    def _announce(self, trial: Trial) -> None:
+        """Tell what runs now."""
+        labels = labels_of(trial.targets)
+        load = pluralize(trial.load.connections, "connection")
+        if len(self._first_loads) > 1:
+            load = trial.load.id.sentence
+        number = self._launch.round
+        self._actions.announce(f"{labels}: {load} (round {number})", trial.load.duration_s)
+
+    def _trial_failure(self, trial: Trial) -> str | None:
+        """Return why the trial cannot be made."""
+        for target in trial.targets:
+            reason = self._failure(target.name, trial.load.workload)
+            if reason:
+                return reason
+        return None
+
+    def _workers(self, trial: Trial) -> int | None:
+        """Return how many workers each server has, where the tool decides that."""
+        server = self._servers[trial.targets[0].name]
+        are_asgi = all(isinstance(target, AsgiTarget) for target in trial.targets)
+        if are_asgi and isinstance(server, LaunchedServer):
+            return server.settings.workers
+        return None
+
+    def _measurement(
+        self,
+        trial: Trial,
+        name: str,
+        seen: Observation | None,
+        *,
+        reason: str | None,
+        limited_by: Limit | None,
+    ) -> Measurement:
+        """Return what the trial yielded of the target of that name."""
+        load = trial.load
+        partners = [target.name for target in trial.targets if target.name != name]
+        reasons = [reason]
         notes: list[str] = []
+        if name not in self._broken:
+            reasons.append(self._servers[name].lost_workers())
         if seen:
-            amiss.append(void_reason(seen.wrk, connections=load.connections))
-            little = little_note(seen.wrk, load) if trial.method is Method.SOLO else None  # not of frozen wrks
-            notes += [*filter(None, [little]), *seen.disturbances]
-        yield Measurement(
-            round=number,
+            reasons.append(void_reason(seen.wrk, connections=load.connections))
+            little = little_note(seen.wrk, load)
+            if little and trial.method is Method.SOLO:  # wrks of a duet are frozen
+                notes.append(little)
+            notes += seen.disturbances
+        distinct = dict.fromkeys(filter(None, reasons))
+        return Measurement(
+            round=self._launch.round,
             method=trial.method,
             target=name,
-            partner=names[1 - i] if len(names) > 1 else None,
-            connections=load.connections,
-            workload=load.workload.name,
+            partner=partners[0] if partners else None,
+            load=load.id,
             threads=load.threads,
             wrk=seen.wrk if seen else None,
             use=seen.use if seen else None,
+            limited_by=limited_by,
             report=seen.report if seen else "",
             notes=tuple(notes),
-            invalid_reason="; ".join(dict.fromkeys(filter(None, amiss))) or None,
+            invalid_reason="; ".join(distinct) or None,
         )
 
 
-@contextlib.contextmanager
-def blame(name: str, failed: Failed, workload: str = "") -> Iterator[None]:
-    """Record the failure of what is done for a target."""
-    try:
-        yield
-    except TRIAL_ERRORS as error:
-        failed[name, workload] = str(error)
-
-
 def measure_launch(launch: Launch, actions: Actions) -> Iterator[TargetFacts | Measurement]:
-    """Yield each target's facts once its server is up, then the measurements of each trial, in order.
+    """Yield each target's facts once its server is up, then the measurements, in order.
 
-    A server that does not start voids the trials that it has a part in; so does one that answers other than 2xx, for
-    that workload.
+    A server that does not start voids the trials that it has a part in; so does one that
+    answers other than 2xx, for that workload.
     """
-    servers: dict[str, RunningServer] = {}
-    failed: Failed = {}
-    loads = {trial.load.workload.name: trial.load for trial in reversed(launch.trials)}
+    run = LaunchRun(launch, actions)
     with contextlib.ExitStack() as stack:
-        names = " and ".join(target.label for target in launch.targets)
-        actions.note(f"{names}: starting (round {launch.round})", LAUNCH_ESTIMATE_S * len(launch.targets))
-        for target in launch.targets:  # both at once: of two that start in turn, the second has the better luck
-            with blame(target.name, failed):
-                servers[target.name] = stack.enter_context(actions.start(target))
-        for name, server in servers.items():
-            with blame(name, failed):
-                server.await_workers(tick=actions.tick)
+        run.start(stack)
         for target in launch.targets:
-            responses: dict[str, Response] = {}
-            for load in loads.values() if (target.name, "") not in failed else ():
-                server, workload = servers[target.name], load.workload
-                with blame(target.name, failed, workload.name):
-                    response = responses[workload.name] = probe(server.url(workload.path), workload)
-                    if not 200 <= response.status <= 299:
-                        words = last_words(server.log_text()) if response.status >= 500 else NO_REASON
-                        why = "" if words == NO_REASON else f"; its last words: {words}"
-                        what = f"{workload.method} /{server.url(workload.path).split('/', 3)[3]}"
-                        raise BenchError(f"{target.name} answers {response.status} to {what}{why}")
-            known = dict(sorted(responses.items(), key=lambda item: [*WORKLOADS, item[0]].index(item[0])))
-            yield facts_of(target, servers.get(target.name), known)
-            for load in loads.values():
-                if not failure(failed, target.name, load.workload):
-                    with blame(target.name, failed, load.workload.name):
-                        actions.warm_up(servers[target.name], load)
+            yield run.ask_each_workload(target)
+            run.warm_up(target)
         for trial in launch.trials:
-            label = " and ".join(target.label for target in trial.targets)
-            what = describe_load(trial.load.workload.name if len(loads) > 1 else "hello", trial.load.connections)
-            actions.note(f"{label}: {what} (round {launch.round})", trial.load.duration_s)
-            yield from measure_trial(trial, servers, failed, actions, number=launch.round)
+            yield from run.measure(trial)
 
 
-def with_comparisons(results: Results, names: Sequence[str]) -> Results:
-    return dataclasses.replace(results, comparisons=compare_all(results.measurements, names))
+def with_facts(results: Results, facts: TargetFacts, names: Sequence[str]) -> Results:
+    """Return the results with these facts, in the order of names, if they say more."""
+    known = {each.name: each for each in results.targets}
+    earlier = known.get(facts.name)
+    if earlier is None or len(facts.responses) > len(earlier.responses):
+        known[facts.name] = facts
+    in_order = [known[name] for name in names if name in known]
+    return dataclasses.replace(results, targets=tuple(in_order))
 
 
-def run_experiment(plan: Plan, results: Results, actions: Actions) -> tuple[Results, bool]:
-    """Return the results with all of the plan's measurements, saved after each launch where that can be done.
+def run_experiment(plan: Plan, results: Results, actions: Actions) -> tuple[Results, int | None]:
+    """Return the results with the plan's measurements, and the round of an interruption.
 
-    And whether it was interrupted: then the results are those of whole rounds, in the first round what there is.
+    They are saved after each launch where that can be done. After an interruption they
+    are those of whole rounds; in the first round what there is.
     """
-    names, current = [target.name for target in plan.targets], 1
+    current_round = 1
     try:
         for launch in schedule(plan):
-            current = launch.round
-            for found in measure_launch(launch, actions):
-                if isinstance(found, Measurement):
-                    results = dataclasses.replace(results, measurements=(*results.measurements, found))
+            current_round = launch.round
+            for outcome in measure_launch(launch, actions):
+                if isinstance(outcome, TargetFacts):
+                    results = with_facts(results, outcome, plan.names)
                 else:
-                    known = {facts.name: facts for facts in results.targets}
-                    if found.name not in known or len(found.responses) > len(known[found.name].responses):
-                        known[found.name] = found
-                    results = dataclasses.replace(results, targets=tuple(known[x] for x in names if x in known))
-            results = with_comparisons(results, names)
-            with contextlib.suppress(BenchError):  # told when the last save fails: the measuring goes on
+                    made = (*results.measurements, outcome)
+                    results = dataclasses.replace(results, measurements=made)
+            results = with_comparisons(results, plan.names)
+            with contextlib.suppress(BenchError):  # the last save says so if it fails
                 actions.save(results)
     except KeyboardInterrupt:
-        whole = tuple(m for m in results.measurements if m.round < current or current == 1)
-        warnings = (*results.warnings, f"interrupted in round {current} of {plan.rounds}")
-        return with_comparisons(dataclasses.replace(results, measurements=whole, warnings=warnings), names), True
-    return results, False
+        whole = [m for m in results.measurements if m.round < current_round or current_round == 1]
+        warning = f"interrupted in round {current_round} of {plan.rounds}"
+        results = dataclasses.replace(
+            results, measurements=tuple(whole), warnings=(*results.warnings, warning)
+        )
+        return with_comparisons(results, plan.names), current_round
+    return results, None
 
 
-# --- 8. command line ----------------------------------------------------------------------------------------------
+# --- 12. command line -----------------------------------------------------------------
 
 app = typer.Typer(
-    help=(__doc__ or "micropie_bench").splitlines()[0],  # python -OO has no docstrings
+    help=(__doc__ or "micropie_bench").splitlines()[0],  # python -OO drops docstrings
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+Command = Callable[..., int]
 
-def console_on(stream: IO[str]) -> Console:
-    """Return a console on the stream: as wide as the terminal, or as wide as need be where there is none."""
-    terminal = stream.isatty()
-    width = None if terminal else WIDE
-    return Console(
-        file=stream, width=width, force_terminal=terminal, highlight=False, markup=False, emoji=False, soft_wrap=True
+
+def command(name: str) -> Callable[[Command], Command]:
+    """Return a decorator that makes a function the command of that name.
+
+    A parameter that is a dataclass stands for a group of options, one for each field: so
+    commands share options, and each is declared once.
+    """
+
+    def decorate(function: Command) -> Command:
+        app.command(name=name)(with_groups_as_options(function))
+        return function
+
+    return decorate
+
+
+def with_groups_as_options(function: Command) -> Command:
+    """Return the function with the fields of its dataclass parameters in their place."""
+    hints = get_type_hints(function, include_extras=True)
+    groups: dict[str, Any] = {}
+    parameters = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        if dataclasses.is_dataclass(hints[name]):
+            groups[name] = hints[name]
+            parameters += group_parameters(hints[name])
+        else:
+            parameters.append(
+                parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[name])
+            )
+
+    @functools.wraps(function)
+    def call(**values: Any) -> int:
+        for name, group in groups.items():
+            fields = {field.name: values.pop(field.name) for field in dataclasses.fields(group)}
+            values[name] = group(**fields)
+        return function(**values)
+
+    signature = inspect.Signature(parameters)
+    call.__signature__ = signature  # type: ignore[attr-defined]  # typer reads it
+    return call
+
+
+def group_parameters(group: Any) -> list[inspect.Parameter]:
+    """Return a parameter for each field of a dataclass, with its default."""
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=hints[field.name],
+        )
+        for field in dataclasses.fields(group)
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """What --quick and --gist set, unless another option sets it."""
+
+    connections: str
+    duration: str
+    rounds: int
+
+
+DEFAULTS = Preset(connections="100,200", duration="5s", rounds=6)
+QUICK = Preset(connections="100", duration="1s", rounds=1)
+GIST = Preset(connections="100,200", duration="30s", rounds=1)
+
+# Options that stand in more than one group or command.
+
+WorkersOption = Annotated[
+    int, typer.Option("-w", "--workers", min=1, help="Worker processes of the server.")
+]
+WrkOption = Annotated[
+    str | None, typer.Option(envvar="MICROPIE_BENCH_WRK", metavar="PATH", help="The wrk to use.")
+]
+RemoteOption = Annotated[
+    bool, typer.Option("--allow-remote", help="Send load to other machines, too.")
+]
+VerboseOption = Annotated[
+    bool, typer.Option("-v", "--verbose", help="Print wrk's own reports too.")
+]
+QuickOption = Annotated[bool, typer.Option("--quick", help="A quick try: 1 round of 1 s.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadOptions:
+    """How many connections wrk opens, by how many threads."""
+
+    connections: Annotated[
+        str | None,
+        typer.Option(
+            "-c",
+            "--connections",
+            help="Numbers of connections, separated by commas.",
+            show_default=DEFAULTS.connections,
+        ),
+    ] = None
+    threads: Annotated[int, typer.Option("-t", "--threads", min=1, help="wrk's threads.")] = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimingOptions:
+    """How long and how often is measured."""
+
+    duration: Annotated[
+        str | None,
+        typer.Option(
+            "-d", "--duration", help="Duration of each trial.", show_default=DEFAULTS.duration
+        ),
+    ] = None
+    rounds: Annotated[
+        int | None,
+        typer.Option(
+            "-r",
+            "--rounds",
+            min=1,
+            help="Launches of each target.",
+            show_default=str(DEFAULTS.rounds),
+        ),
+    ] = None
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of the random order; chosen and recorded if not given.")
+    ] = None
+    duet: Annotated[
+        bool | None,
+        typer.Option(
+            "--duet/--no-duet", help="Trials of two at once.", show_default="where possible"
+        ),
+    ] = None
+
+    def duration_s(self, preset: Preset) -> int:
+        """Return each trial's duration in whole seconds. Raises UsageError."""
+        return parse_duration(preset.duration if self.duration is None else self.duration)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestOptions:
+    """The request that is repeated."""
+
+    workload: Annotated[
+        list[str] | None, typer.Option(help=f"{', '.join(WORKLOADS)}; repeatable.")
+    ] = None
+    path: Annotated[str | None, typer.Option(help="The path to request.", show_default="/")] = None
+    method: Annotated[
+        str | None, typer.Option(help="The request's method.", show_default="GET; with a body POST")
+    ] = None
+    header: Annotated[
+        list[str] | None,
+        typer.Option(metavar="'NAME: VALUE'", help="A header to send; repeatable."),
+    ] = None
+    body: Annotated[
+        str | None, typer.Option(metavar="FILE", help="What to send as the request's body.")
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServingOptions:
+    """How every target is served."""
+
+    workers: WorkersOption = 4
+    access_log: Annotated[
+        bool, typer.Option(help="The server's access log; the gist had it on.")
+    ] = True
+    loop: Annotated[
+        Loop, typer.Option(help="uvicorn's event loop; auto is uvloop if installed.")
+    ] = Loop.AUTO
+    http: Annotated[
+        Http, typer.Option(help="uvicorn's HTTP parser; auto is httptools if installed.")
+    ] = Http.AUTO
+    server: Annotated[AsgiServer, typer.Option(help="The server of ASGI apps.")] = (
+        AsgiServer.UVICORN
     )
+    python: Annotated[
+        str | None, typer.Option(metavar="PATH", help="The Python that runs apps of your own.")
+    ] = None
+
+    def settings(self, *, host: str = "127.0.0.1", port: int | None = None) -> ServerSettings:
+        """Return the settings of every server. Raises UsageError if they exclude each other."""
+        if self.http is not Http.AUTO and not ASGI_SERVERS[self.server].has_http_option:
+            raise UsageError(f"--http is uvicorn's: {self.server} has its own")
+        return ServerSettings(
+            host=host,
+            port=port,
+            workers=self.workers,
+            access_log=self.access_log,
+            loop=self.loop,
+            http=self.http,
+            asgi=self.server,
+        )
 
 
-for _name in ("stdin", "stdout", "stderr"):  # one that was closed is None
-    if getattr(sys, _name) is None:
-        setattr(sys, _name, open(os.devnull, "r+"))  # noqa: SIM115  # as long as the process
-for _stream in (sys.stdout, sys.stderr):
-    if isinstance(_stream, io.TextIOWrapper):
-        _stream.reconfigure(errors="backslashreplace")
-stdout, stderr = console_on(sys.stdout), console_on(sys.stderr)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportOptions:
+    """The files that results are written to."""
 
-WorkersOption = Annotated[int, typer.Option("-w", "--workers", min=1, help="Worker processes of the server.")]
-AccessLogOption = Annotated[bool, typer.Option(help="The server's access log; the gist had it on.")]
-LoopOption = Annotated[Loop, typer.Option(help="uvicorn's event loop; auto is uvloop if installed.")]
-HttpOption = Annotated[Http, typer.Option(help="uvicorn's HTTP parser; auto is httptools if installed.")]
-JsonOption = Annotated[str | None, typer.Option(metavar="FILE", help="Write the results as JSON ('-': stdout).")]
-MarkdownOption = Annotated[str | None, typer.Option(metavar="FILE", help="Write all of it, to be pasted.")]
-CsvOption = Annotated[str | None, typer.Option(metavar="FILE", help="Write a row for each measurement.")]
-HtmlOption = Annotated[str | None, typer.Option(metavar="FILE", help="Write a page with charts.")]
-GithubOption = Annotated[str | None, typer.Option(metavar="FILE", help="Write JSON for github-action-benchmark.")]
-ConnectionsOption = Annotated[str | None, typer.Option("-c", "--connections", help="Counts to run. [100,200]")]
-ThreadsOption = Annotated[int, typer.Option("-t", "--threads", min=1, help="wrk's threads.")]
-DurationOption = Annotated[str | None, typer.Option("-d", "--duration", help="Of each trial. [5s]")]
-RoundsOption = Annotated[int | None, typer.Option("-r", "--rounds", min=1, help="Launches of each target. [6]")]
-PathOption = Annotated[str | None, typer.Option(help="The path to request. [/]")]
-MethodOption = Annotated[str | None, typer.Option(help="The request's method. [GET]")]
-HeaderOption = Annotated[list[str] | None, typer.Option("--header", metavar="'NAME: VALUE'", help="A header to send.")]
-BodyOption = Annotated[str | None, typer.Option(metavar="FILE", help="What to send as the request's body.")]
-WorkloadOption = Annotated[list[str] | None, typer.Option("--workload", help=f"{', '.join(WORKLOADS)}; repeatable.")]
-ServerOption = Annotated[AsgiServer, typer.Option("--server", help="What serves ASGI apps.")]
-PythonOption = Annotated[str | None, typer.Option(metavar="PATH", help="The Python that runs apps of your own.")]
-RemoteOption = Annotated[bool, typer.Option("--allow-remote", help="Send load to other machines, too.")]
-SeedOption = Annotated[int | None, typer.Option(help="Of the random order; chosen and recorded if not given.")]
-DuetOption = Annotated[bool | None, typer.Option("--duet/--no-duet", help="Trials of two at once. [where possible]")]
-PortOption = Annotated[int | None, typer.Option(min=1, max=65535, help="The servers' port. [free ones]")]
-WrkOption = Annotated[str | None, typer.Option(envvar="MICROPIE_BENCH_WRK", metavar="PATH", help="The wrk to use.")]
+    export_json: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write the results as JSON ('-': stdout).")
+    ] = None
+    export_markdown: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write the whole report in Markdown.")
+    ] = None
+    export_csv: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write a row for each measurement.")
+    ] = None
+    export_html: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write a page with charts.")
+    ] = None
+    export_github_benchmark: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write JSON for github-action-benchmark.")
+    ] = None
+
+    def destinations(self) -> dict[str, str]:
+        """Return the files asked for, by option."""
+        destinations = {}
+        for field in dataclasses.fields(self):
+            file = getattr(self, field.name)
+            if file is not None:
+                destinations[f"--{field.name.replace('_', '-')}"] = file
+        return destinations
+
+
+RENDERERS: Mapping[str, Callable[[Report], str]] = {
+    "--export-json": lambda report: to_json(report.results),
+    "--export-markdown": to_markdown,
+    "--export-csv": to_csv,
+    "--export-html": to_html,
+    "--export-github-benchmark": to_github_benchmark,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateOptions:
+    """When a slower target fails the run."""
+
+    baseline: Annotated[
+        str | None, typer.Option(metavar="RESULTS.json", help="What the gate compares with.")
+    ] = None
+    fail_if_slower: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE", help="Exit with 1 if a target is slower by more than that, such as 5%."
+        ),
+    ] = None
+
+
+# What the arguments mean.
 
 
 def find_python(wanted: str | None) -> str:
-    """Return the path of the Python asked for, empty if none is. Raises UsageError if it is not there."""
+    """Return the path of the Python asked for, empty if none is. Raises UsageError."""
     if not wanted:
         return ""
-    found = shutil.which(wanted)
-    if not found:
-        raise UsageError(f"--python {wanted!r}: no such program")
-    return str(Path(found).absolute())
+    path = shutil.which(wanted)
+    if not path:
+        raise UsageError(f"--python {wanted!r}: there is no such program")
+    return str(Path(path).absolute())
 
 
-def built_in_target(name: str, named: str, version: str, *, asgi: AsgiServer, pins: Sequence[str]) -> Target:
-    """Return a built-in target, at a version if one is given; `pins` are versions of server packages that differ.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetSpec:
+    """`[NAME=]SPEC` as typed, and what decides how it is served.
 
-    Raises UsageError if it is neither installed nor to be fetched.
+    `pins` are versions of server packages that differ from those here.
     """
-    built_in = BUILT_INS[named]
-    target = Target(
-        name=name,
-        label=name if name != f"{named}@{version}".rstrip("@") else f"{built_in.label} {version}".strip(),
-        spec=f"{named}@{version}" if version else named,
-        app=f"apps:{named}",
-        app_dir=APPS,
-        packages=built_in.packages,
-        package_dir=ROOT if BUNDLED and not version else None,
-    )
-    if version:
+
+    name: str | None
+    spec: str
+    python: str | None
+    asgi: AsgiServer
+    pins: dict[str, str]
+
+    def target(self) -> Target:
+        """Return the target that is meant. Raises UsageError if there is none."""
+        kind, _, rest = self.spec.partition(":")
+        built_in = self.spec.partition("@")[0]
+        if built_in in BUILT_INS:
+            return self._built_in_target(built_in)
+        if kind == "cmd":
+            return self._command_target(rest)
+        if kind in ("http", "https") and rest.startswith("//"):
+            split_url(self.spec)
+            name = self.name or self.spec
+            return UrlTarget(name=name, label=name, spec=self.spec, url=self.spec)
+        if re.fullmatch(r"[\w.]+:[\w.]+", self.spec):
+            name = self.name or self.spec
+            return AsgiTarget(
+                name=name,
+                label=name,
+                spec=self.spec,
+                app=self.spec,
+                directory=Path.cwd(),
+                python=find_python(self.python),
+            )
+        raise UsageError(
+            f"unknown target {self.spec!r}: use {', '.join(BUILT_INS)}, "
+            "one of these @VERSION, module:attribute for an ASGI app in this directory, "
+            "cmd:COMMAND, or http://HOST:PORT/"
+        )
+
+    def _built_in_target(self, key: str) -> AsgiTarget:
+        """Return a built-in; raise UsageError if it is neither here nor to be fetched."""
+        built_in = BUILT_INS[key]
+        version = self.spec.removeprefix(key).removeprefix("@")
+        if self.spec != key and not re.fullmatch(r"\d[\w.!+]*", version):
+            raise UsageError(f"unknown target {self.spec!r}: a version is like {key}@0.32")
+        label = f"{built_in.label} {version}" if version else built_in.label
+        target = AsgiTarget(
+            name=self.name or self.spec,
+            label=self.name or label,
+            spec=self.spec,
+            app=f"apps:{key}",
+            directory=APPS,
+            packages=built_in.packages,
+            package_dir=ROOT if BUNDLED and not version else None,
+            is_built_in=True,
+        )
+        if version:
+            return dataclasses.replace(target, requirements=self._requirements(built_in, version))
+        for package in [*built_in.packages[:1], self.asgi]:
+            if not package_versions([package]):
+                release = f"{key if package == self.asgi else package}@VERSION"
+                raise UsageError(
+                    f"{package} is not installed here: install it, "
+                    f"or use {release}, which fetches it"
+                )
+        return target
+
+    def _requirements(self, built_in: BuiltIn, version: str) -> tuple[str, ...]:
+        """Return what pip fetches: the release, and the servers of the others."""
         if not built_in.packages:
-            raise UsageError(f"{target.spec!r}: {named} is part of this tool, and has no versions")
-        servers = package_versions(SERVER_PACKAGES) | dict(pin.split("==") for pin in pins)
-        wanted = [f"{built_in.packages[0]}=={version}", *(f"{package}=={x}" for package, x in servers.items())]
-        wanted += [asgi] if asgi is not AsgiServer.UVICORN else []
-        return dataclasses.replace(target, requirements=tuple(wanted))
-    for package in [*built_in.packages[:1], asgi]:
-        if not package_versions([package]):
-            at = f"{named}@VERSION" if package == asgi else f"{package}@VERSION"
-            raise UsageError(f"{package} is not installed here: install it, or use {at}, which fetches it")
-    return target
+            key = self.spec.partition("@")[0]
+            raise UsageError(f"{self.spec!r}: {key} is part of this tool, and has no versions")
+        uvicorn, chosen = ASGI_SERVERS[AsgiServer.UVICORN], ASGI_SERVERS[self.asgi]
+        versions = package_versions([*uvicorn.packages, *chosen.packages]) | self.pins
+        requirements = [f"{built_in.packages[0]}=={version}"]
+        requirements += [f"{name}=={pinned}" for name, pinned in versions.items()]
+        if self.asgi not in versions:
+            requirements.append(self.asgi)
+        return tuple(requirements)
+
+    def _command_target(self, command_line: str) -> CommandTarget:
+        """Return a server that a command starts. Raises UsageError if it cannot be one."""
+        try:
+            words = shlex.split(command_line)
+        except ValueError as error:
+            raise UsageError(f"{self.spec!r}: {error}") from None
+        if not any("{port}" in word for word in words):
+            raise UsageError(
+                f"{self.spec!r}: a command needs {{port}} where its port goes, "
+                "as in 'cmd:server --port {port}'"
+            )
+        name = self.name or Path(words[0]).name.replace("{python}", "python")
+        return CommandTarget(
+            name=name,
+            label=name,
+            spec=self.spec,
+            command=command_line,
+            directory=Path.cwd(),
+            python=find_python(self.python),
+        )
+
+
+NO_PINS: dict[str, str] = {}
 
 
 def parse_target(
-    text: str, *, python: str | None = None, asgi: AsgiServer = AsgiServer.UVICORN, pins: Sequence[str] = ()
+    text: str,
+    *,
+    python: str | None = None,
+    asgi: AsgiServer = AsgiServer.UVICORN,
+    pins: dict[str, str] = NO_PINS,
 ) -> Target:
-    """Return the target that `[NAME=]SPEC` names. Raises UsageError if it is none."""
-    named = re.fullmatch(r"([\w.@-]+)=(.+)", text)
-    name, spec = named.groups() if named else (text, text)
-    kind, _, rest = spec.partition(":")
-    built_in, at, version = spec.partition("@")
-    if built_in in BUILT_INS:
-        if at and not re.fullmatch(r"\d[\w.!+]*", version):
-            raise UsageError(f"unknown target {spec!r}: a version is like {built_in}@0.32")
-        return built_in_target(name, built_in, version, asgi=asgi, pins=pins)
-    if kind == "cmd":
-        try:
-            words = shlex.split(rest)
-        except ValueError as error:
-            raise UsageError(f"{spec!r}: {error}") from None
-        if not words or not any("{port}" in word for word in words):
+    """Return the target that `[NAME=]SPEC` names. Raises UsageError if there is none."""
+    match = re.fullmatch(r"(?:([\w.@-]+)=)?(.+)", text, re.DOTALL)
+    name, spec = match.groups() if match else (None, text)
+    return TargetSpec(name=name, spec=spec, python=python, asgi=asgi, pins=pins).target()
+
+
+def parse_targets(texts: Sequence[str] | None, serving: ServingOptions) -> tuple[Target, ...]:
+    """Return the targets, fastapi and micropie if none is given.
+
+    Raises UsageError for a name used twice.
+    """
+    targets: dict[str, Target] = {}
+    for text in texts or ("fastapi", "micropie"):
+        target = parse_target(text, python=serving.python, asgi=serving.server)
+        if target.name in targets:
             raise UsageError(
-                f"{spec!r}: a command needs {{port}} where its port goes, as in 'cmd:server --port {{port}}'"
+                f"two targets are named {target.name!r}: name them apart, "
+                f"as in 'a={target.spec}' 'b={target.spec}'"
             )
-        if name == text:
-            name = Path(words[0]).name.replace("{python}", "python")
-        return Target(name=name, label=name, spec=spec, command=rest, app_dir=Path.cwd(), python=find_python(python))
-    if kind in ("http", "https"):
-        split_url(spec)
-        return Target(name=name, label=name, spec=spec, url=spec)
-    if re.fullmatch(r"[\w.]+:[\w.]+", spec):
-        return Target(name=name, label=name, spec=spec, app=spec, app_dir=Path.cwd(), python=find_python(python))
-    raise UsageError(
-        f"unknown target {spec!r}: use {', '.join(BUILT_INS)}, one of these @VERSION, module:attribute for an ASGI app "
-        "in this directory, cmd:COMMAND, or http://HOST:PORT/"
+        targets[target.name] = target
+    return tuple(targets.values())
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether the name resolves to addresses of this machine alone."""
+    try:
+        found = {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
+    except (OSError, UnicodeError):
+        return False
+    addresses = [ipaddress.ip_address(text.partition("%")[0]) for text in found]
+    return all(address.is_loopback for address in addresses)
+
+
+def check_remote(plan: Plan, *, allowed: bool) -> None:
+    """Say what is sent to other machines. Raises UsageError if that is not allowed."""
+    seconds = plan.rounds * sum(load.duration_s for load in plan.loads)
+    connections = max(load.connections for load in plan.loads)
+    amount = f"requests without pause on up to {connections} connections, for {seconds} s in all"
+    for target in plan.targets:
+        if not isinstance(target, UrlTarget):
+            continue
+        host = split_url(target.url)[1]
+        if is_loopback(host):
+            continue
+        if not allowed:
+            raise UsageError(
+                f"{target.url}: not this machine. This sends it {amount}: "
+                "only do that to a server of your own, with --allow-remote"
+            )
+        say(f"warning: sending {host} {amount}")
+
+
+RESERVED_HEADERS = (
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "transfer-encoding",
+    "upgrade",
+)
+
+
+def parse_workloads(request: RequestOptions) -> tuple[Workload, ...]:
+    """Return the workloads by name, or the one that the other options describe.
+
+    Raises UsageError for a name or a value that wrk cannot send.
+    """
+    described = (request.path, request.method, request.header, request.body)
+    if request.workload:
+        if any(option is not None for option in described):
+            raise UsageError(
+                "--workload names a whole request: leave out --path, --method, --header and --body"
+            )
+        for name in request.workload:
+            if name not in WORKLOADS:
+                raise UsageError(f"--workload {name!r}: use {', '.join(WORKLOADS)}")
+        return tuple(workload for workload in NAMED_WORKLOADS if workload.name in request.workload)
+    path = parse_path("/" if request.path is None else request.path)
+    headers = parse_headers(request.header or ())
+    body = read_body(request.body)
+    method = parse_method(request.method, default="POST" if body else "GET")
+    name = f"{method} {path}"
+    if (method, path, headers, body) == ("GET", "/", (), b""):
+        name = DEFAULT_WORKLOAD
+    return (Workload(name=name, method=method, path=path, headers=headers, body=body),)
+
+
+def parse_path(text: str) -> str:
+    """Return the path. Raises UsageError if a request cannot have it."""
+    if not re.fullmatch(r"/[!\"$-~]*", text):
+        raise UsageError(
+            f"--path {text!r}: a path begins with / and has no space, # or letter beyond ASCII"
+        )
+    return text
+
+
+def parse_method(text: str | None, *, default: str) -> str:
+    """Return the method in capitals. Raises UsageError if wrk cannot use it."""
+    method = default if text is None else text.upper()
+    if not re.fullmatch(r"(?!HEAD$|CONNECT$)[A-Z]{1,20}", method):
+        raise UsageError(
+            f"--method {text!r}: use one such as GET or POST; "
+            "wrk cannot read the answers to HEAD, CONNECT"
+        )
+    return method
+
+
+def parse_headers(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return names and values. Raises UsageError for one that wrk sets, or two alike."""
+    headers: dict[str, tuple[str, str]] = {}
+    for text in texts:
+        match = re.fullmatch(r"([!#$%&'*+.^_`|~\w-]+):[ \t]*([ -~]*)", text, re.ASCII)
+        name = match[1].lower() if match else ""
+        if not match or name in headers or name in RESERVED_HEADERS:
+            raise UsageError(
+                f"--header {text!r}: use 'Name: value', each name once, "
+                f"and none of {', '.join(RESERVED_HEADERS)}"
+            )
+        headers[name] = (match[1], match[2].strip())
+    return tuple(headers.values())
+
+
+def read_body(file: str | None) -> bytes:
+    """Return the file's content, empty without a file. Raises UsageError."""
+    if file is None:
+        return b""
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise UsageError(f"--body {file!r}: {error.strerror}") from None
+
+
+def parse_connections(text: str, *, threads: int) -> list[int]:
+    """Return the comma-separated counts. Raises UsageError for what wrk does not take."""
+    words = [word.strip() for word in text.split(",")]
+    are_counts = all(re.fullmatch(r"[1-9]\d{0,5}", word) for word in words)
+    if not are_counts or len(set(words)) < len(words):
+        raise UsageError(
+            f"--connections {text!r}: use different whole numbers from 1 to 999999, such as 100,200"
+        )
+    counts = [int(word) for word in words]
+    if min(counts) < threads:
+        raise UsageError(
+            f"--connections {min(counts)} is below --threads {threads}: "
+            "wrk needs one for each thread"
+        )
+    return counts
+
+
+def make_loads(
+    connections: Sequence[int],
+    *,
+    threads: int,
+    duration_s: int,
+    workloads: Sequence[Workload] = (WORKLOADS[DEFAULT_WORKLOAD],),
+) -> tuple[Load, ...]:
+    """Return each workload at each of the connection counts."""
+    loads = []
+    for workload, count in itertools.product(workloads, connections):
+        loads.append(
+            Load(connections=count, threads=threads, duration_s=duration_s, workload=workload)
+        )
+    return tuple(loads)
+
+
+def choose_preset(*, quick: bool, gist: bool) -> Preset:
+    """Return the values of what no other option sets. Raises UsageError for both."""
+    if quick and gist:
+        raise UsageError("--quick and --gist exclude each other")
+    if quick:
+        return QUICK
+    return GIST if gist else DEFAULTS
+
+
+def planned_loads(
+    load: LoadOptions, timing: TimingOptions, request: RequestOptions, preset: Preset
+) -> tuple[Load, ...]:
+    """Return the loads asked for; the preset has what is not. Raises UsageError."""
+    connections = preset.connections if load.connections is None else load.connections
+    return make_loads(
+        parse_connections(connections, threads=load.threads),
+        threads=load.threads,
+        duration_s=timing.duration_s(preset),
+        workloads=parse_workloads(request),
     )
 
 
-def parse_targets(texts: Sequence[str], *, python: str | None, asgi: AsgiServer) -> tuple[Target, ...]:
-    """Return the targets, fastapi and micropie if none is given. Raises UsageError for a name used twice."""
-    targets = tuple(parse_target(text, python=python, asgi=asgi) for text in texts or ("fastapi", "micropie"))
-    names = [target.name for target in targets]
-    for name in names:
-        if names.count(name) > 1:
-            spec = next(target.spec for target in targets if target.name == name)
-            raise UsageError(f"two targets are named {name!r}: name them apart, as in 'a={spec}' 'b={spec}'")
-    return targets
+def make_plan(
+    targets: tuple[Target, ...],
+    *,
+    loads: tuple[Load, ...],
+    server: ServerSettings,
+    timing: TimingOptions,
+    preset: Preset,
+) -> Plan:
+    """Return the plan. Raises UsageError for duets that cannot be had.
 
-
-def loopback(host: str) -> bool:
-    """Return whether the host is this machine, as far as its name resolves to loopback addresses alone."""
-    try:
-        found = {str(address[4][0]) for address in socket.getaddrinfo(host, None)}
-    except (OSError, UnicodeError):
-        return False
-    return all(ipaddress.ip_address(address.partition("%")[0]).is_loopback for address in found)
-
-
-def check_remote(targets: Sequence[Target], loads: Sequence[Load], rounds: int, *, allowed: bool) -> None:
-    """Say what is sent to other machines. Raises UsageError if that is not allowed."""
-    for target in targets:
-        host = split_url(target.url)[1] if target.url else "127.0.0.1"
-        if not loopback(host):
-            seconds, most = rounds * sum(load.duration_s for load in loads), max(load.connections for load in loads)
-            sent = f"requests without pause on up to {most} connections, for {seconds} s in all"
-            if not allowed:
-                raise UsageError(
-                    f"{target.url}: not this machine. This sends it {sent}: an attack, unless it is yours; "
-                    "--allow-remote if it is"
-                )
-            say(f"warning: sending {host} {sent}")
-
-
-def parse_workloads(
-    names: Sequence[str] | None, *, path: str | None, method: str | None, headers: list[str] | None, body: str | None
-) -> tuple[Workload, ...]:
-    """Return the workloads by name, or the one that the other options describe. Raises UsageError."""
-    if names:
-        if path is not None or method is not None or headers or body is not None:
-            raise UsageError("--workload names a whole request: leave out --path, --method, --header and --body")
-        if unknown := [name for name in names if name not in WORKLOADS]:
-            raise UsageError(f"--workload {unknown[0]!r}: use {', '.join(WORKLOADS)}")
-        return tuple(workload for name, workload in WORKLOADS.items() if name in names)
-    path = "/" if path is None else path
-    if not re.fullmatch(r"/[!\"$-~]*", path):
-        raise UsageError(f"--path {path!r}: a path begins with / and has no space, # or letter beyond ASCII")
-    if method is not None and not re.fullmatch(r"(?!HEAD$|CONNECT$)[A-Z]{1,20}", method := method.upper()):
+    They are the default where they are possible, with two rounds or more and no port.
+    """
+    rounds = timing.rounds or preset.rounds
+    are_ours = not any(isinstance(target, UrlTarget) for target in targets)
+    duet_is_possible = len(targets) > 1 and len(all_cores()) > 1 and are_ours
+    duet = timing.duet
+    if duet and not duet_is_possible:
         raise UsageError(
-            f"--method {method!r}: use one such as GET or POST; wrk cannot read the answers to HEAD, CONNECT"
+            "--duet needs two targets that it starts, at least 2 cores, "
+            "and a system with CPU affinity (Linux)"
         )
-    pairs: list[tuple[str, str]] = []
-    taken = {"host", "content-length", "connection", "transfer-encoding", "expect", "upgrade"}
-    for header in headers or ():
-        match = re.fullmatch(r"([!#$%&'*+.^_`|~\w-]+):[ \t]*([ -~]*)", header, re.ASCII)
-        if not match or match[1].lower() in taken:
-            raise UsageError(
-                f"--header {header!r}: use 'Name: value', each name once, and none of {', '.join(sorted(taken))}"
-            )
-        taken.add(match[1].lower())
-        pairs.append((match[1], match[2].strip()))
+    if duet and server.port:
+        raise UsageError("--duet runs two servers at once: leave out --port, or use --no-duet")
+    if duet is None:
+        duet = duet_is_possible and rounds > 1 and not server.port
+    seed = timing.seed
+    if seed is None:
+        seed = random.SystemRandom().randrange(2**32)
+    return Plan(targets=targets, loads=loads, rounds=rounds, seed=seed, server=server, duet=duet)
+
+
+def make_gate(options: GateOptions, plan: Plan) -> Gate | None:
+    """Return the gate that is asked for, if any. Raises UsageError, BenchError."""
+    if options.fail_if_slower is None:
+        if options.baseline is not None:
+            raise UsageError("--baseline needs --fail-if-slower, such as 5%")
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)%", options.fail_if_slower.strip())
+    if not match:
+        raise UsageError(f"--fail-if-slower {options.fail_if_slower!r}: use a share such as 5%")
+    if plan.rounds < 2 or len(plan.targets) < 2:
+        raise UsageError(
+            "--fail-if-slower needs at least 2 rounds and 2 targets: it decides by an interval"
+        )
+    baseline = None
+    if options.baseline is not None:
+        baseline = read_results(options.baseline)
+        check_baseline(options.baseline, baseline, plan)
+    return Gate(margin=float(match[1]) / 100, baseline=baseline)
+
+
+def check_baseline(file: str, baseline: Results, plan: Plan) -> None:
+    """Raise UsageError if the baseline lacks an interval for what the plan compares."""
+    reference, *others = plan.names
+    available = []
+    for comparison in baseline.comparisons:
+        if comparison.interval and (comparison.method, comparison.metric) in VERDICT_METRICS:
+            available.append((comparison.target, comparison.reference, comparison.load))
+    for name, load in itertools.product(others, plan.loads):
+        if (name, reference, load.id) in available:
+            continue
+        described = [
+            f"{target} against {against}, {pluralize(load_id.connections, 'connection')}, "
+            f"{load_id.workload}"
+            for target, against, load_id in dict.fromkeys(available)
+        ]
+        raise UsageError(
+            f"--baseline {file!r} has no interval for {name} against {reference} at "
+            f"{load.id.sentence}; it has: {'; '.join(described) or 'none'}"
+        )
+
+
+def read_results(file: str) -> Results:
+    """Return the results in a file. Raises BenchError."""
     try:
-        content = Path(body).read_bytes() if body is not None else b""
+        return from_json(Path(file).read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageError(f"--body {body!r}: {error.strerror}") from None
-    method = method or ("POST" if content else "GET")
-    plain = (method, path, bool(pairs), bool(content)) == ("GET", "/", False, False)
-    name = "hello" if plain else f"{method} {path}"
-    return (Workload(name=name, method=method, path=path, headers=tuple(pairs), body=content),)
+        raise BenchError(f"cannot read {file!r}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BenchError(f"cannot read {file!r}: it is not a text") from None
+    except BenchError as error:
+        raise BenchError(f"{file!r}: {error}") from None
 
 
-def parse_loads(
-    connections: str, *, threads: int, duration_s: int, workloads: Sequence[Workload] = (Workload(),)
-) -> tuple[Load, ...]:
-    """Return each workload at each of the comma-separated connection counts. Raises UsageError."""
-    counts = [part.strip() for part in connections.split(",")]
-    if not all(re.fullmatch(r"\d{1,6}", part) and int(part) > 0 for part in counts) or len(set(counts)) < len(counts):
-        raise UsageError(
-            f"--connections {connections!r}: use different whole numbers from 1 to 999999, such as 100,200"
-        )
-    if short := [part for part in counts if int(part) < threads]:
-        raise UsageError(f"--connections {short[0]} is below --threads {threads}: wrk needs one for each thread")
-    each = functools.partial(Load, threads=threads, duration_s=duration_s)
-    return tuple(each(connections=int(n), workload=workload) for workload in workloads for n in counts)
+# Output.
+
+
+def console_on(stream: IO[str]) -> Console:
+    """Return a console on the stream: as wide as the terminal, where there is one."""
+    from rich.console import Console
+
+    terminal = stream.isatty()
+    return Console(
+        file=stream,
+        width=None if terminal else UNLIMITED_WIDTH,
+        force_terminal=terminal,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=True,
+    )
+
+
+UNLIMITED_WIDTH = 10_000
+
+
+def say(text: str) -> None:
+    """Print a line on standard error; a measurement does not fail for want of a reader."""
+    with contextlib.suppress(OSError):
+        console_on(sys.stderr).print(text)
+
+
+def show_lines(lines: Iterable[str], console: Console) -> None:
+    """Print the lines."""
+    for line in lines:
+        console.print(line)
+
+
+def show_table(table: Table, console: Console) -> None:
+    """Print a table: drawn on a terminal, else as Markdown."""
+    console.print()
+    if table.title:
+        console.print(f"{table.title}\n", style="bold")
+    if console.is_terminal:
+        lines = terminal_lines(table, width=console.width)
+    else:
+        lines = markdown_lines(table)
+    print("\n".join([*lines, ""]), file=console.file)  # with its escape sequences
 
 
 class Exporter:
     """Writes a text to a file whole or not at all; '-' is standard output."""
 
     def __init__(self, option: str, destination: str) -> None:
-        """Raises UsageError at once if the file cannot be written: no result may be lost to a typing error."""
+        """Raise UsageError at once if the file cannot be written.
+
+        No result may be lost to a typing error.
+        """
         self.to_stdout = destination in ("-", "/dev/stdout")
         self.path = Path(destination)
+        self.replaces = False
+        if self.to_stdout:
+            return
         try:
-            self.whole = not self.path.exists() or self.path.is_file()  # else a device or pipe: nothing to replace
-            if self.whole and not self.to_stdout:
+            # Anything but a file is a device or pipe: there is nothing to replace.
+            self.replaces = not self.path.exists() or self.path.is_file()
+            if self.replaces:
                 self.path = self.path.resolve()
                 tempfile.TemporaryFile(dir=self.path.parent).close()
-            if not self.to_stdout and (self.path.is_file() or self.path.is_dir()):
+            if self.path.is_file() or self.path.is_dir():
                 self.path.open("a").close()
         except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
-            raise UsageError(f"{option} {destination!r}: {getattr(error, 'strerror', None) or error}") from None
+            reason = getattr(error, "strerror", None) or error
+            raise UsageError(f"{option} {destination!r}: {reason}") from None
 
     def write(self, text: str) -> None:
-        """Write the file in one step. Raises BenchError."""
+        """Write the file in one step, in UTF-8. Raises BenchError."""
+        data = text.encode("utf-8", errors="backslashreplace")
         if self.to_stdout:
             sys.stdout.flush()
-            sys.stdout.buffer.write(text.encode(errors="backslashreplace"))  # in files and here alike: UTF-8
+            sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
             return
-        part = self.path.with_name(f".micropie_bench-{os.getpid()}.part") if self.whole else self.path
         try:
-            try:
-                part.write_text(text, encoding="utf-8", errors="backslashreplace")
-                if self.whole:
-                    part.replace(self.path)
-            finally:
-                if self.whole:
-                    part.unlink(missing_ok=True)
+            if self.replaces:
+                self._replace(data)
+            else:
+                self.path.write_bytes(data)
         except OSError as error:
             raise BenchError(f"not written: {self.path}: {error.strerror}") from None
 
-
-Render = Callable[[Results, Mapping[str, str], Sequence[Table | str]], str]
-RENDERS: dict[str, Render] = {
-    "--export-json": lambda results, _labels, _closing: to_json(results),
-    "--export-markdown": to_markdown,
-    "--export-csv": lambda results, _labels, _closing: to_csv(results),
-    "--export-html": to_html,
-    "--export-github-benchmark": lambda results, labels, _closing: to_github_benchmark(results, labels),
-}
+    def _replace(self, data: bytes) -> None:
+        """Put a new file in the place of the old one."""
+        part = self.path.with_name(f".micropie_bench-{os.getpid()}.part")
+        try:
+            part.write_bytes(data)
+            part.replace(self.path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 class Exports:
     """The files that results are written to, by option."""
 
-    def __init__(self, *destinations: str | None, inputs: Sequence[str] = ()) -> None:
-        """Take them in the order of RENDERS. Raises UsageError if one cannot be written, or is one of the inputs."""
-        named = zip(RENDERS, destinations, strict=False)
-        self._files = {option: Exporter(option, file) for option, file in named if file is not None}
-        used = [option for option, file in self._files.items() if file.to_stdout]
-        if len(used) > 1:
-            raise UsageError(f"{' and '.join(used)} cannot share standard output")
-        whole = [file.path for file in self._files.values() if file.whole and not file.to_stdout]
-        if len(set(whole)) < len(whole):
-            raise UsageError(f"two exports go to one file: {max(whole, key=whole.count)}")
-        if read := [file for file in inputs if Path(file).resolve() in whole]:
-            raise UsageError(f"{read[0]!r} is to be read: export to another file")
-        self.console = stderr if used else stdout  # for the tables
+    def __init__(self, options: ExportOptions, *, inputs: Sequence[str] = ()) -> None:
+        """Raise UsageError if one cannot be written, or is one of the inputs."""
+        self._files = {
+            option: Exporter(option, file) for option, file in options.destinations().items()
+        }
+        to_stdout = [option for option, file in self._files.items() if file.to_stdout]
+        if len(to_stdout) > 1:
+            raise UsageError(f"{' and '.join(to_stdout)} cannot share standard output")
+        paths = [file.path for file in self._files.values() if file.replaces]
+        for path in paths:
+            if paths.count(path) > 1:
+                raise UsageError(f"two exports go to one file: {path}")
+        for file in inputs:
+            if Path(file).resolve() in paths:
+                raise UsageError(f"{file!r} is to be read: export to another file")
+        self._shares_stdout = bool(to_stdout)
+
+    @property
+    def console(self) -> Console:
+        """Where tables go: not between the lines of an export."""
+        return console_on(sys.stderr if self._shares_stdout else sys.stdout)
 
     def save(self, results: Results) -> None:
         """Write what was measured so far as JSON, where that can be written anew."""
         file = self._files.get("--export-json")
-        if file and file.whole and not file.to_stdout:
+        if file and file.replaces:
             file.write(to_json(results))
 
-    def write(self, results: Results, labels: Mapping[str, str], closing: Sequence[Table | str]) -> None:
-        """Write all of them. Raises BenchError for those that were not written, once all others are."""
+    def write(self, report: Report) -> None:
+        """Write all of them. Raises BenchError for those that were not, at the end."""
         failures = []
         for option, file in self._files.items():
             try:
-                file.write(RENDERS[option](results, labels, closing))
+                file.write(RENDERERS[option](report))
             except BenchError as error:
                 failures.append(str(error))
         if failures:
@@ -3215,185 +6686,215 @@ class Exports:
 
 
 class ProgressReport:
-    """Tells on standard error what runs now: with the time left on a terminal, as plain lines elsewhere."""
+    """Tells on standard error what runs now.
+
+    With the time left on a terminal, as plain lines elsewhere.
+    """
 
     def __init__(self, total_s: float) -> None:
         from rich.progress import BarColumn, Progress, TextColumn
 
-        columns = [TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]} left")]
-        self._progress = Progress(*columns, console=stderr, auto_refresh=False, transient=True)
+        console = console_on(sys.stderr)
+        self._is_live = console.is_terminal
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.fields[left]} left"),
+            console=console,
+            auto_refresh=False,
+            transient=True,
+        )
         self._task = self._progress.add_task("", total=total_s, left="")
-        self._total_s, self._before_s, self._step_s = total_s, 0.0, 0.0
+        self._total_s = total_s
+        self._before_s = self._step_s = 0.0
         self._step_start = self._refreshed = time.monotonic()
-        if stderr.is_terminal:
+        if self._is_live:
             self._progress.start()
 
-    def note(self, text: str, seconds: float) -> None:
+    def announce(self, text: str, seconds: float) -> None:
         """Begin a step that should take this long."""
         self._before_s += self._step_s
-        self._step_s, self._step_start, self._refreshed = seconds, time.monotonic(), 0.0
+        self._step_s = seconds
+        self._step_start = time.monotonic()
+        self._refreshed = 0.0  # long ago: what begins is shown at once
         self._progress.update(self._task, description=text)
-        if stderr.is_terminal:
+        if self._is_live:
             self.tick()
         else:
             say(text)
 
     def tick(self) -> None:
-        """Redraw, at most twice a second: drawing takes CPU time from what is measured."""
+        """Redraw, at most twice a second: it takes CPU time from what is measured."""
         now = time.monotonic()
-        if stderr.is_terminal and now - self._refreshed >= TICK_S:
-            self._refreshed = now
-            done_s = self._before_s + min(self._step_s, now - self._step_start)
-            left = datetime.timedelta(seconds=round(self._total_s - done_s))
-            self._progress.update(self._task, completed=done_s, left=str(left), refresh=True)
+        if not self._is_live or now - self._refreshed < TICK_S:
+            return
+        self._refreshed = now
+        done_s = self._before_s + min(self._step_s, now - self._step_start)
+        left = datetime.timedelta(seconds=round(self._total_s - done_s))
+        self._progress.update(self._task, completed=done_s, left=str(left), refresh=True)
 
     def close(self) -> None:
-        if stderr.is_terminal:
+        """Take the bar off the screen."""
+        if self._is_live:
             self._progress.stop()
 
 
-def say(text: str) -> None:
-    """Print a line on standard error; a measurement does not fail for want of a reader."""
-    with contextlib.suppress(OSError):
-        stderr.print(text)
+def tell_github(report: Report, gate_lines: Sequence[str]) -> None:
+    """Add to the step's summary in GitHub Actions, and annotate with the gate's lines."""
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary:
+        try:
+            with open(summary, "a", encoding="utf-8") as file:
+                file.write(to_markdown(report))
+        except OSError as error:
+            say(f"warning: GITHUB_STEP_SUMMARY not written: {error.strerror}")
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in gate_lines:
+            kind = "error" if line.startswith("gate failed") else "notice"
+            escaped = line.replace("%", "%25")
+            say(f"::{kind} title=micropie_bench::{escaped}")
 
 
-def show(renderables: Sequence[Table | str], *, console: Console) -> None:
-    """Print tables and lines. A pipe gets Markdown without padding; on a terminal headers wrap, figures never."""
-    for renderable in renderables:
-        if isinstance(renderable, str):
-            console.print(renderable)
-            continue
-        for column in renderable.columns:
-            column.min_width = max(map(len, [*map(str, column.cells), *str(column.header).split()]))
-        needed = sum((column.min_width or 0) + 2 for column in renderable.columns)
-        width = console.width if console.is_terminal and needed <= console.width else WIDE
-        title, lines = table_lines(renderable, width=width, terminal=console.is_terminal)
-        print("\n".join(["", *([f"{title}\n"] if title else []), *lines, ""]), file=console.file)
+# What the commands share.
 
 
-@app.callback(invoke_without_command=True)
-def top(
-    context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,  # noqa: ARG001  # main() reads them
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001
-) -> None:
-    if context.invoked_subcommand is None:
-        raise UsageError("no command given: try --help")
-
-
-@app.command()
-def serve(
-    target: Annotated[str, typer.Argument(help="A built-in target, one @VERSION, module:attribute or cmd:COMMAND.")],
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
-    workers: WorkersOption = 4,
-    access_log: AccessLogOption = True,
-    loop: LoopOption = Loop.AUTO,
-    http: HttpOption = Http.AUTO,
-    python: PythonOption = None,
-) -> int:
-    """Run one target in the foreground, as the gist did; Ctrl-C ends it."""
-    server = Server(host=host, port=port, workers=workers, access_log=access_log, loop=loop, http=http)
-    served = parse_target(target, python=python)
-    if served.url:
-        raise UsageError(f"{target}: somebody else serves that")
-    served = fetch(served, say)
-    try:
-        with RunningServer(served, server, log=None) as running:
-            running.await_workers(deadline_s=math.inf)
-            while (child := running.child) and not child.exit:
-                await_any([child], 3600)
-            status = child.exit.code if child and child.exit else "unknown"
-    except KeyboardInterrupt:
-        return 0
-    raise BenchError(f"{target}: the server ended by itself, with status {status}")
-
-
-def new_results(**facts: Any) -> Results:
-    """Return results without measurements, of this moment and this command."""
-    created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return Results(created=created, command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]), **facts)
-
-
-def make_plan(
-    targets: tuple[Target, ...],
+def new_results(
     *,
-    loads: tuple[Load, ...],
-    rounds: int,
-    seed: int | None,
-    duet: bool | None,
-    server: Server,
-) -> Plan:
-    """Return the plan; duets by default where rounds can tell of them. Raises UsageError where they cannot be had."""
-    if server.asgi is not AsgiServer.UVICORN and server.http is not Http.AUTO:
-        raise UsageError(f"--http is uvicorn's: {server.asgi} has its own")
-    possible = len(targets) > 1 and len(all_cores()) > 1 and not any(target.url for target in targets)
-    if duet and not possible:
-        raise UsageError(
-            "--duet needs two targets that it starts, at least 2 cores, and a system with CPU affinity (Linux)"
+    seed: int | None = None,
+    settings: Settings | None = None,
+    environment: Environment | None = None,
+    measurements: tuple[Measurement, ...] = (),
+    warnings: tuple[str, ...] = (),
+) -> Results:
+    """Return results of this moment and this command."""
+    created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    command_line = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    return Results(
+        created=created,
+        command=command_line.encode(errors="backslashreplace").decode(),
+        seed=seed,
+        settings=settings,
+        environment=environment,
+        measurements=measurements,
+        warnings=warnings,
+    )
+
+
+def settings_of(plan: Plan) -> Settings:
+    """Return what is recorded of the plan."""
+    workloads = {load.workload.name: load.workload for load in plan.loads}
+    facts = [
+        WorkloadFacts(
+            name=workload.name,
+            method=workload.method,
+            path=workload.path,
+            headers=workload.headers,
+            body_sha256=hashlib.sha256(workload.body).hexdigest(),
         )
-    if duet and server.port:
-        raise UsageError("--duet runs two servers at once: leave out --port, or use --no-duet")
-    chosen = possible and rounds > 1 and not server.port if duet is None else duet
-    seed = random.SystemRandom().randrange(2**32) if seed is None else seed
-    return Plan(targets=targets, loads=loads, rounds=rounds, seed=seed, server=server, duet=chosen)
+        for workload in workloads.values()
+    ]
+    connections = dict.fromkeys(load.connections for load in plan.loads)
+    return Settings(
+        server=plan.server,
+        workloads=tuple(facts),
+        connections=tuple(connections),
+        threads=plan.loads[0].threads,
+        duration_s=plan.loads[0].duration_s,
+        rounds=plan.rounds,
+        duet=plan.duet,
+        warm_up_s=WARM_UP_S,
+    )
 
 
-def run_plan(plan: Plan, *, wrk: str | None, save: Callable[[Results], None]) -> tuple[Results, bool]:
-    """Return the results of the whole plan, and whether it was interrupted."""
+def actions_for(
+    plan: Plan, wrk: str, work_dir: Path, progress: ProgressReport, save: Callable[[Results], None]
+) -> Actions:
+    """Return the real actions: servers, wrk, the export file and the progress report."""
+    log_numbers = itertools.cycle((0, 1))  # no more than two servers run at once
+
+    def start(target: Target) -> RunningServer:
+        log = work_dir / f"server-{next(log_numbers)}.log"
+        return start_server(target, plan.server, log=log)
+
+    def ask(server: RunningServer, workload: Workload) -> Response:
+        return probe(server.url(workload.path), workload)
+
+    return Actions(
+        start=start,
+        ask=ask,
+        warm_up=functools.partial(
+            warm_up, wrk, seconds=WARM_UP_S, work_dir=work_dir, tick=progress.tick
+        ),
+        load=functools.partial(run_load, wrk, work_dir=work_dir, tick=progress.tick),
+        save=save,
+        tick=progress.tick,
+        announce=progress.announce,
+    )
+
+
+def run_plan(
+    plan: Plan, *, wrk: str | None, save: Callable[[Results], None]
+) -> tuple[Results, int | None]:
+    """Return the results of the whole plan, and the round of an interruption."""
     wrk_path = find_wrk(wrk)
+    environment = describe_machine(wrk_path)
     if plan.server.port:
         free_port(plan.server.host, plan.server.port)
-    load = plan.loads[0]
-    workloads = {each.workload.name: each.workload for each in plan.loads}.values()
-    plan = dataclasses.replace(plan, targets=tuple(fetch(target, say) for target in plan.targets))
+    targets = tuple(fetch(target, say) for target in plan.targets)
+    plan = dataclasses.replace(plan, targets=targets)
+    warnings = [
+        f"{finding.check}: {finding.found}; {finding.remedy}"
+        for finding in examine(workers=plan.server.workers, loads=plan.loads)
+        if finding.warns
+    ]
+    for warning in warnings:
+        say(f"warning: {warning}")
     results = new_results(
         seed=plan.seed,
-        settings=dataclasses.asdict(plan.server)
-        | {"connections": list(dict.fromkeys(x.connections for x in plan.loads)), "threads": load.threads}
-        | {"workloads": [dataclasses.asdict(x) | {"body": hashlib.sha256(x.body).hexdigest()} for x in workloads]}
-        | {"duration_s": load.duration_s, "rounds": plan.rounds, "duet": plan.duet, "warm_up_s": WARM_UP_S},
-        environment=environment(wrk_path),
-        warnings=tuple(
-            f"{finding.check}: {finding.found}; {finding.remedy}"
-            for finding in examine(workers=plan.server.workers, loads=plan.loads)
-            if finding.warns
-        ),
+        settings=settings_of(plan),
+        environment=environment,
+        warnings=tuple(warnings),
     )
-    for warning in results.warnings:
-        say(f"warning: {warning}")
     with (
-        tempfile.TemporaryDirectory(prefix="micropie_bench-") as name,
+        tempfile.TemporaryDirectory(prefix="micropie_bench-") as work_dir,
         contextlib.closing(ProgressReport(planned_s(plan))) as progress,
     ):
-        return run_experiment(plan, results, actions_for(plan, wrk_path, Path(name), progress, save))
+        actions = actions_for(plan, wrk_path, Path(work_dir), progress, save)
+        results, interrupted_round = run_experiment(plan, results, actions)
+    results = dataclasses.replace(results, distributions=distribute(results))
+    return results, interrupted_round
 
 
-def finish(
-    results: Results,
-    labels: Mapping[str, str],
-    exports: Exports,
-    *,
-    closing: Sequence[Table | str],
-    interrupted: bool = False,
-    verbose: bool = False,
-) -> int:
-    """Print tables, notes and closing lines, write the exports, and return the exit status."""
-    console = exports.console
+def show_report(report: Report, console: Console, *, verbose: bool) -> None:
+    """Print tables, notes and the conclusion; wrk's own reports first, if verbose."""
+    results, conclusion = report.results, report.conclusion
+    if verbose:
+        show_lines(wrk_reports(results), console)
+    for table in result_tables(results):
+        show_table(table, console)
+    can_draw = console.is_terminal and not console.is_dumb_terminal
+    if can_draw and console.width >= 60:
+        show_lines(draw_bars(results, width=min(100, console.width)), console)
+    show_lines(measurement_notes(results), console)
+    for table in conclusion.tables:
+        show_table(table, console)
+    show_lines(conclusion.sentences, console)
+
+
+def finish(report: Report, exports: Exports, *, verbose: bool = False) -> BenchError | None:
+    """Write the exports and print the report; return what was not written, if anything."""
+    failure = None
     try:
-        exports.write(results, labels, closing)
-    finally:
-        if verbose:
-            show(verbose_reports(results, labels), console=console)
-        show(result_tables(results, labels, markdown=not console.is_terminal), console=console)
-        if console.is_terminal and not console.is_dumb_terminal and console.width >= 60:
-            show(bars(results, labels, width=min(100, console.width)), console=console)
-        show([*measurement_notes(results.measurements, labels), *closing], console=console)
-    if interrupted:
-        say(f"{results.warnings[-1]}: the results are those of the rounds before")
-        return 130
-    return 0 if all(m.valid for m in results.measurements) else 1
+        exports.write(report)
+    except BenchError as error:
+        failure = error
+    show_report(report, exports.console, verbose=verbose)
+    return failure
+
+
+def status_of(results: Results) -> int:
+    """Return the exit status: 1 if a measurement is void."""
+    return 0 if all(measurement.valid for measurement in results.measurements) else 1
 
 
 def run_and_report(
@@ -3401,388 +6902,583 @@ def run_and_report(
     exports: Exports,
     *,
     wrk: str | None,
-    closing: Callable[[Results, Mapping[str, str]], Sequence[Table | str]],
+    concluding: Callable[[Results], Conclusion],
     verbose: bool = False,
     gate: Gate | None = None,
 ) -> int:
-    """Carry the plan out, print and export its results with these closing lines, and return the exit status."""
-    results, interrupted = run_plan(plan, wrk=wrk, save=exports.save)
-    results = dataclasses.replace(results, distributions=distribute(results.measurements))
-    labels = {target.name: target.label for target in plan.targets}
-    decision, trips = gate.decide(results, labels) if gate else ([], False)
-    lines = [*closing(results, labels), *decision]
-    status = finish(results, labels, exports, closing=lines, interrupted=interrupted, verbose=verbose)
-    tell_github(lambda: to_markdown(results, labels, lines), decision)
-    return status or int(trips)
+    """Carry the plan out, print and export its results, and return the exit status.
+
+    Raises BenchError at the end if an export was not written.
+    """
+    results, interrupted_round = run_plan(plan, wrk=wrk, save=exports.save)
+    conclusion = concluding(results)
+    decision = gate.decide(results) if gate else None
+    gate_lines = gate_sentences(results, decision) if decision else []
+    conclusion = dataclasses.replace(conclusion, sentences=(*conclusion.sentences, *gate_lines))
+    report = Report(results=results, conclusion=conclusion)
+    failure = finish(report, exports, verbose=verbose)
+    tell_github(report, gate_lines)
+    if interrupted_round:
+        kept = "the rounds before" if interrupted_round > 1 else "what was measured of it"
+        say(f"{results.warnings[-1]}: the results are those of {kept}")
+    if failure:
+        raise failure
+    if interrupted_round:
+        return 130
+    has_failed = decision is not None and decision.fails
+    return 1 if has_failed else status_of(results)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
-    """When a slower target fails the run: beyond the margin, against a baseline's results or the reference."""
-
-    margin: float
-    baseline: Results | None
-
-    def decide(self, results: Results, labels: Mapping[str, str]) -> tuple[list[str], bool]:
-        """Return the decision on each target and load, with its reason, and whether it trips.
-
-        It trips if an interval lies beyond the margin as a whole, not on a point estimate; or if there is none.
-        """
-        changes = slowdowns(results.comparisons, self.baseline.comparisons if self.baseline else None)
-        if not changes:
-            return ["gate failed: there is no interval to decide by for the same targets under the same load."], True
-        reference = labels[changes[0].load.reference]
-        against = f"the baseline, each relative to {reference}" if self.baseline else reference
-        told, trips = [], False
-        for change in changes:
-            c, slower = change.load, change.low > 1 + self.margin
-            trips = trips or slower
-            interval = f"{100 * c.confidence:.4g}% CI {change.low - 1:+.1%} to {change.high - 1:+.1%}"
-            open_ = "" if slower or change.high <= 1 + self.margin else " It could be: more rounds would tell."
-            told.append(
-                f"gate {'failed' if slower else 'passed'}: {labels[c.target]} at {describe_load(*load_key(c))} takes "
-                f"{change.slowdown - 1:+.1%} against {against} ({interval}; {METRIC_NAMES[c.metric]}, {c.method}): "
-                f"{'' if slower else 'not '}slower by more than {100 * self.margin:.4g}% with confidence.{open_}"
-            )
-        return told, trips
+# The commands.
 
 
-def make_gate(fail_if_slower: str | None, baseline: str | None, plan: Plan) -> Gate | None:
-    """Return the gate that is asked for, if any. Raises UsageError, BenchError."""
-    if fail_if_slower is None:
-        if baseline is not None:
-            raise UsageError("--baseline needs --fail-if-slower, such as 5%")
-        return None
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)%", fail_if_slower.strip())
-    if not match:
-        raise UsageError(f"--fail-if-slower {fail_if_slower!r}: use a share such as 5%")
-    if plan.rounds < 2 or len(plan.targets) < 2:
-        raise UsageError("--fail-if-slower needs at least 2 rounds and 2 targets: it decides by an interval")
-    before = read_results(baseline) if baseline is not None else None
-    if before:
-        reference, *others = [target.name for target in plan.targets]
-        wanted = {(x, reference, load.workload.name, load.connections) for x in others for load in plan.loads}
-        there = {(c.target, c.reference, *load_key(c)) for c in before.comparisons if c.ci_low}
-        if not wanted & there:
-            told = "; ".join(f"{x} against {y}, {n} connections, {w}" for x, y, w, n in sorted(there)) or "none"
-            raise UsageError(f"--baseline {baseline!r} has no interval for what is compared here; it has: {told}")
-    return Gate(margin=float(match[1]) / 100, baseline=before)
+@app.callback(invoke_without_command=True)
+def top(
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001  # main() reads it
+        bool, typer.Option("--version", help="Print the version.")
+    ] = False,
+    debug: Annotated[  # noqa: ARG001  # main() reads it
+        bool, typer.Option("--debug", help="Show the traceback of an error.")
+    ] = False,
+) -> None:
+    """Refuse to do nothing."""
+    if context.invoked_subcommand is None:
+        raise UsageError("no command given: try --help")
 
 
-def read_results(file: str) -> Results:
-    """Return the results in a file. Raises BenchError."""
+@command("serve")
+def serve(
+    target: Annotated[
+        str,
+        typer.Argument(help="A built-in target, one @VERSION, module:attribute or cmd:COMMAND."),
+    ],
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
+    *,
+    serving: ServingOptions,
+) -> int:
+    """Run one target in the foreground, as the gist did; Ctrl-C ends it."""
+    settings = serving.settings(host=host, port=port)
+    served = parse_target(target, python=serving.python, asgi=serving.server)
+    if isinstance(served, UrlTarget):
+        raise UsageError(f"{target}: somebody else serves that")
     try:
-        return from_json(Path(file).read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        raise BenchError(f"cannot read {file!r}: {getattr(error, 'strerror', None) or 'it is no text'}") from None
-    except BenchError as error:
-        raise BenchError(f"{file!r}: {error}") from None
+        with start_server(fetch(served, say), settings, log=None) as running:
+            running.await_workers(deadline_s=math.inf)
+            child = running.child
+            while child and not child.exit:
+                await_any([child], 3600)
+    except KeyboardInterrupt:
+        return 0
+    status = child.exit.code if child and child.exit else "unknown"
+    raise BenchError(f"{target}: the server ended by itself, with status {status}")
 
 
-def tell_github(markdown: Callable[[], str], decision: Sequence[str]) -> None:
-    """In GitHub Actions, add the Markdown to the step's summary, and the gate's findings as annotations."""
-    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        try:
-            with open(summary, "a") as file:
-                file.write(markdown())
-        except OSError as error:
-            say(f"warning: GITHUB_STEP_SUMMARY not written: {error.strerror}")
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in decision:
-            kind = "error" if line.startswith("gate failed") else "notice"
-            say(f"::{kind} title=micropie_bench::" + line.replace("%", "%25"))
-
-
-@app.command()
+@command("compare")
 def compare(
-    targets: Annotated[list[str] | None, typer.Argument(help="[NAME=]SPEC; the first is the reference.")] = None,
-    connections: ConnectionsOption = None,
-    threads: ThreadsOption = 4,
-    duration: DurationOption = None,
-    rounds: RoundsOption = None,
-    workers: WorkersOption = 4,
-    workload: WorkloadOption = None,
-    path: PathOption = None,
-    method: MethodOption = None,
-    header: HeaderOption = None,
-    body: BodyOption = None,
-    seed: SeedOption = None,
-    quick: Annotated[bool, typer.Option("--quick", help="1 round of 1 s at 100 connections.")] = False,
+    targets: Annotated[
+        list[str] | None, typer.Argument(help="[NAME=]SPEC; the first is the reference.")
+    ] = None,
+    *,
+    load: LoadOptions,
+    timing: TimingOptions,
+    quick: QuickOption = False,
     gist: Annotated[bool, typer.Option("--gist", help="The gist's own: 1 round of 30 s.")] = False,
-    duet: DuetOption = None,
-    access_log: AccessLogOption = True,
-    loop: LoopOption = Loop.AUTO,
-    http: HttpOption = Http.AUTO,
-    server: ServerOption = AsgiServer.UVICORN,
-    python: PythonOption = None,
-    port: PortOption = None,
+    request: RequestOptions,
+    serving: ServingOptions,
+    port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="The servers' port.", show_default="free ones"),
+    ] = None,
     wrk: WrkOption = None,
     allow_remote: RemoteOption = False,
-    baseline: Annotated[str | None, typer.Option(metavar="RESULTS.json", help="What the gate compares with.")] = None,
-    fail_if_slower: Annotated[str | None, typer.Option(metavar="SHARE", help="Exit 1 beyond it, such as 5%.")] = None,
-    export_json: JsonOption = None,
-    export_markdown: MarkdownOption = None,
-    export_csv: CsvOption = None,
-    export_html: HtmlOption = None,
-    export_github_benchmark: GithubOption = None,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print wrk's own reports too.")] = False,
+    gate_options: GateOptions,
+    export: ExportOptions,
+    verbose: VerboseOption = False,
 ) -> int:
     """Measure targets under the same load, and print the gist's tables and a verdict."""
-    if quick and gist:
-        raise UsageError("--quick and --gist exclude each other")
-    duration_s = parse_duration(duration if duration is not None else "1s" if quick else "30s" if gist else "5s")
-    counts = connections if connections is not None else "100" if quick else "100,200"
-    workloads = parse_workloads(workload, path=path, method=method, headers=header, body=body)
+    preset = choose_preset(quick=quick, gist=gist)
     plan = make_plan(
-        parse_targets(targets or [], python=python, asgi=server),
-        loads=parse_loads(counts, threads=threads, duration_s=duration_s, workloads=workloads),
-        rounds=rounds or (1 if quick or gist else 6),
-        seed=seed,
-        duet=duet,
-        server=Server(port=port, workers=workers, access_log=access_log, loop=loop, http=http, asgi=server),
+        parse_targets(targets, serving),
+        loads=planned_loads(load, timing, request, preset),
+        server=serving.settings(port=port),
+        timing=timing,
+        preset=preset,
     )
-    check_remote(plan.targets, plan.loads, plan.rounds, allowed=allow_remote)
-    exports = Exports(export_json, export_markdown, export_csv, export_html, export_github_benchmark)
-    gate = make_gate(fail_if_slower, baseline, plan)
-    return run_and_report(plan, exports, wrk=wrk, closing=conclude, verbose=verbose, gate=gate)
+    check_remote(plan, allowed=allow_remote)
+    exports = Exports(export)
+    return run_and_report(
+        plan,
+        exports,
+        wrk=wrk,
+        concluding=conclude,
+        verbose=verbose,
+        gate=make_gate(gate_options, plan),
+    )
 
 
-@app.command()
+@command("calibrate")
 def calibrate(
-    target: Annotated[str, typer.Argument(help="[NAME=]SPEC, measured against itself.")] = "fastapi",
-    connections: Annotated[str, typer.Option("-c", "--connections", help="Counts to run.")] = "100,200",
-    threads: ThreadsOption = 4,
-    duration: Annotated[str, typer.Option("-d", "--duration", help="Of each trial.")] = "5s",
-    rounds: RoundsOption = None,
-    workers: WorkersOption = 4,
-    workload: WorkloadOption = None,
-    path: PathOption = None,
-    seed: SeedOption = None,
-    duet: DuetOption = None,
-    access_log: AccessLogOption = True,
-    loop: LoopOption = Loop.AUTO,
-    http: HttpOption = Http.AUTO,
-    server: ServerOption = AsgiServer.UVICORN,
-    python: PythonOption = None,
+    target: Annotated[
+        str, typer.Argument(help="[NAME=]SPEC, measured against itself.")
+    ] = "fastapi",
+    *,
+    load: LoadOptions,
+    timing: TimingOptions,
+    request: RequestOptions,
+    serving: ServingOptions,
     wrk: WrkOption = None,
     allow_remote: RemoteOption = False,
-    export_json: JsonOption = None,
+    export: ExportOptions,
 ) -> int:
     """Measure a target against itself: how small a difference can this machine resolve?"""
-    spec = parse_target(target, python=python, asgi=server)
-    duration_s = parse_duration(duration)
-    if rounds == 1:
+    if timing.rounds == 1:
         raise UsageError("--rounds 1 shows no uncertainty: calibrate needs at least 2")
-    workloads = parse_workloads(workload, path=path, method=None, headers=None, body=None)
+    original = parse_target(target, python=serving.python, asgi=serving.server)
+    twins = [
+        dataclasses.replace(original, name=name, label=f"{original.label} ({name})")
+        for name in ("a", "b")
+    ]
     plan = make_plan(
-        tuple(dataclasses.replace(spec, name=name, label=f"{spec.label} ({name})") for name in ("a", "b")),
-        loads=parse_loads(connections, threads=threads, duration_s=duration_s, workloads=workloads),
-        rounds=rounds or 6,
-        seed=seed,
-        duet=duet,
-        server=Server(workers=workers, access_log=access_log, loop=loop, http=http, asgi=server),
+        tuple(twins),
+        loads=planned_loads(load, timing, request, DEFAULTS),
+        server=serving.settings(),
+        timing=timing,
+        preset=DEFAULTS,
     )
-    check_remote(plan.targets, plan.loads, plan.rounds, allowed=allow_remote)
-    return run_and_report(plan, Exports(export_json), wrk=wrk, closing=calibration)
+    check_remote(plan, allowed=allow_remote)
+    return run_and_report(plan, Exports(export), wrk=wrk, concluding=calibration_conclusion)
 
 
-@app.command()
+@command("reproduce")
 def reproduce(
-    duration: Annotated[str, typer.Option("-d", "--duration", help="Of each trial.")] = "5s",
-    rounds: RoundsOption = None,
-    seed: SeedOption = None,
-    quick: Annotated[bool, typer.Option("--quick", help="1 round of 1 s.")] = False,
-    duet: DuetOption = None,
+    timing: TimingOptions,
+    quick: QuickOption = False,
     wrk: WrkOption = None,
-    export_json: JsonOption = None,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print wrk's own reports too.")] = False,
+    *,
+    export: ExportOptions,
+    verbose: VerboseOption = False,
 ) -> int:
     """Measure the gist on its own stack, next to its published figures."""
-    named = [f"{name}={spec}" for name, spec in PUBLISHED_STACK.items()]
+    preset = choose_preset(quick=quick, gist=False)
+    targets = [
+        parse_target(f"{name}={published.spec}", pins=PUBLISHED_PINS)
+        for name, published in PUBLISHED.items()
+    ]
     plan = make_plan(
-        tuple(parse_target(text, pins=PUBLISHED_PINS) for text in named),
-        loads=parse_loads("100,200", threads=4, duration_s=1 if quick else parse_duration(duration)),
-        rounds=rounds or (1 if quick else 6),
-        seed=seed,
-        duet=duet,
-        server=Server(),
+        tuple(targets),
+        loads=make_loads(
+            PUBLISHED_CONNECTIONS,
+            threads=LoadOptions().threads,
+            duration_s=timing.duration_s(preset),
+        ),
+        server=ServerSettings(),
+        timing=timing,
+        preset=preset,
     )
-    closing = functools.partial(reproduction, markdown=not stdout.is_terminal)
-    return run_and_report(plan, Exports(export_json), wrk=wrk, closing=closing, verbose=verbose)
+    return run_and_report(
+        plan, Exports(export), wrk=wrk, concluding=reproduction_conclusion, verbose=verbose
+    )
 
 
-@app.command()
+@command("doctor")
 def doctor(
     workers: WorkersOption = 4,
-    connections: Annotated[str, typer.Option("-c", "--connections", help="Counts to run.")] = "100,200",
-    threads: ThreadsOption = 4,
+    *,
+    load: LoadOptions,
     wrk: WrkOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> int:
     """Say what on this machine would spoil a measurement, each with its remedy."""
-    loads = parse_loads(connections, threads=threads, duration_s=5)
+    loads = planned_loads(load, TimingOptions(), RequestOptions(), DEFAULTS)
     findings = [examine_wrk(wrk), *examine(workers=workers, loads=loads)]
     if as_json:
-        sys.stdout.write(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=2) + "\n")
+        data = [dataclasses.asdict(finding) for finding in findings]
+        sys.stdout.write(json.dumps(data, indent=2) + "\n")
         return 0
-    table = _table("", ("Check", "State", "Found", "Why it matters, and the remedy"), markdown=not stdout.is_terminal)
-    for column in table.columns:
-        column.justify = "left"
+    rows = []
     for finding in findings:
         advice = f"{finding.why}: {finding.remedy}" if finding.warns else finding.why
-        table.add_row(finding.check, finding.state, finding.found, advice)
-    show([table], console=stdout)
+        rows.append((finding.check, finding.state.value, finding.found, advice))
+    titles = ("Check", "State", "Found", "Why it matters, and the remedy")
+    columns = columns_from(titles, left=titles)
+    table = Table(title="", columns=columns, rows=tuple(rows))
+    show_table(table, console_on(sys.stdout))
     return 0
 
 
-def actions_for(
-    plan: Plan, wrk: str, work_dir: Path, progress: ProgressReport, save: Callable[[Results], None]
-) -> Actions:
-    """Return the real actions: servers, wrk, the export file and the progress report."""
-    run = functools.partial(run_load, wrk, work_dir=work_dir, tick=progress.tick)
-    numbers = itertools.count()
-    return Actions(
-        start=lambda target: RunningServer(target, plan.server, log=work_dir / f"server-{next(numbers) % 2}.log"),
-        warm_up=lambda server, load: run([server], load, cut_s=WARM_UP_S),
-        load=run,
-        save=save,
-        tick=progress.tick,
-        note=progress.note,
-    )
-
-
-@app.command()
+@command("parse")
 def parse(
-    file: Annotated[str, typer.Argument(help="A file with wrk's reports; '-' is standard input.")] = "-",
-    export_json: JsonOption = None,
-    export_markdown: MarkdownOption = None,
-    export_csv: CsvOption = None,
-    export_html: HtmlOption = None,
-    export_github_benchmark: GithubOption = None,
+    file: Annotated[
+        str, typer.Argument(help="A file with wrk's reports; '-' is standard input.")
+    ] = "-",
+    *,
+    export: ExportOptions,
 ) -> int:
-    """Print the gist's tables from wrk's own text; a line before a report names its framework."""
-    exports = Exports(export_json, export_markdown, export_csv, export_html, export_github_benchmark, inputs=[file])
+    """Print the gist's tables from wrk's own text; a line before a report names it."""
+    exports = Exports(export, inputs=[file])
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
         raise BenchError(f"cannot read {file!r}: {error.strerror}") from None
     text = data.decode("utf-8-sig", errors="replace")
-    measurements = parse_reports(text)
-    results = new_results(seed=None, settings={}, environment={}, measurements=tuple(measurements))
-    labels = labels_of(results)
-    return finish(results, labels, exports, closing=conclude(results, labels))
+    results = new_results(measurements=tuple(parse_reports(text)))
+    failure = finish(Report(results=results, conclusion=conclude(results)), exports)
+    if failure:
+        raise failure
+    return status_of(results)
 
 
-SAME_LOAD = ("workloads", "threads", "duration_s", "workers", "access_log")
-
-
-NAMED = ("targets", "measurements", "comparisons", "distributions")  # the parts of results that name targets
-
-
-def marked(results: Results, mark: str) -> Results:
-    """Return the results with that mark after each target's name and label."""
-
-    def names(item: Any) -> Any:
-        fields = ("name", "label", "target", "reference", "partner")
-        return dataclasses.replace(item, **{x: getattr(item, x) + mark for x in fields if getattr(item, x, None)})
-
-    parts: dict[str, Any] = {part: tuple(map(names, getattr(results, part))) for part in NAMED}
-    return dataclasses.replace(results, **parts)
-
-
-def side_by_side(files: Sequence[str]) -> tuple[Results, list[str]]:
-    """Return the results of all files as one, and sentences: each one's conclusions, and what differs.
-
-    Raises UsageError if they were not made under the same load.
-    """
-    read = {file: read_results(file) for file in dict.fromkeys(files)}
-    first = next(iter(read.values()))
-    for file, results in read.items():
-        if other := [name for name in SAME_LOAD if results.settings.get(name) != first.settings.get(name)]:
-            raise UsageError(f"{file!r} and {files[0]!r} differ in {', '.join(other)}: show them one by one")
-    if len(read) == 1:
-        return first, conclude(first, labels_of(first))
-    stems = {file: Path(file).stem for file in read}
-    short = stems if len(set(stems.values())) == len(stems) else {file: file for file in read}
-    parts = [marked(results, f" [{short[file]}]") for file, results in read.items()]
-    sentences = [sentence for part in parts for sentence in conclude(part, labels_of(part))]
-    for name in sorted({name for part in parts for name in part.environment}):
-        found = {short[file]: str(results.environment.get(name)) for file, results in read.items()}
-        if name not in ("executable", "wrk", "bundle") and len(set(found.values())) > 1:
-            told = "; ".join(f"{stem}: {value}" for stem, value in found.items())
-            sentences.append(f"They differ in {name.replace('_', ' ')}: {told}.")
-    whole: dict[str, Any] = {x: tuple(y for part in parts for y in getattr(part, x)) for x in (*NAMED, "warnings")}
-    return dataclasses.replace(first, **whole), sentences
-
-
-@app.command()
-def report(
+@command("report")
+def report_again(
     files: Annotated[
-        list[str], typer.Argument(metavar="RESULTS.json...", help="From --export-json; README: Results file.")
+        list[str],
+        typer.Argument(metavar="RESULTS.json...", help="From --export-json; README: Results file."),
     ],
-    export_json: JsonOption = None,
-    export_markdown: MarkdownOption = None,
-    export_csv: CsvOption = None,
-    export_html: HtmlOption = None,
-    export_github_benchmark: GithubOption = None,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print wrk's own reports too.")] = False,
+    *,
+    export: ExportOptions,
+    verbose: VerboseOption = False,
 ) -> int:
     """Show saved results again, in any format; several side by side."""
-    exports = Exports(export_json, export_markdown, export_csv, export_html, export_github_benchmark, inputs=files)
-    results, closing = side_by_side(files)
-    try:
-        finish(results, labels_of(results), exports, closing=closing, verbose=verbose)
-    except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
-        raise BenchError(f"{', '.join(files)}: a value in it is none that was ever measured: {error}") from error
+    exports = Exports(export, inputs=files)
+    results_by_file = {file: read_results(file) for file in dict.fromkeys(files)}
+    if len(results_by_file) == 1:
+        (results,) = results_by_file.values()
+        conclusion = conclude(results)
+    else:
+        check_same_load(results_by_file)
+        results = merge(suffixed_by_file(results_by_file))
+        conclusion = conclude_side_by_side(results_by_file)
+    failure = finish(Report(results=results, conclusion=conclusion), exports, verbose=verbose)
+    if failure:
+        raise failure
     return 0
 
 
-@app.command(name="targets")
+def describe_versions(versions: Mapping[str, str]) -> str:
+    """Return the packages with their versions, separated by commas."""
+    return ", ".join(f"{package} {version}" for package, version in versions.items())
+
+
+@command("targets")
 def list_targets(wrk: WrkOption = None) -> int:
     """List what can be measured here, with versions."""
-    table = Table("Target", "What it is", "Versions", box=None if stdout.is_terminal else box.MARKDOWN)
+    rows = []
     for name, built_in in BUILT_INS.items():
         versions = package_versions(built_in.packages)
-        missing = [package for package in built_in.packages if package not in versions]
-        told = ", ".join(f"{package} {version}" for package, version in versions.items())
-        table.add_row(name, built_in.about, f"not here; {name}@VERSION is fetched" if missing else told)
-    table.add_row("NAME@VERSION", "one of these at a version, fetched from the Python index", "")
-    table.add_row("module:attribute", "an ASGI app found from this directory", "")
-    table.add_row("cmd:COMMAND", "any server, with {port}, {host}, {workers} and {python} filled in", "")
-    table.add_row("http://HOST:PORT/", "a server that runs already", "")
-    servers = ", ".join(f"{package} {version}" for package, version in package_versions(SERVER_PACKAGES).items())
-    served = f"\nServed by {servers}; Python {platform.python_version()} ({sys.executable})."
-    show([table, served, f"Load by wrk {examine_wrk(wrk).found}."], console=stdout)
+        described = describe_versions(versions)
+        if len(versions) < len(built_in.packages):
+            described = f"not here; {name}@VERSION is fetched"
+        rows.append((name, built_in.about, described))
+    rows += [
+        ("NAME@VERSION", "one of these at a version, fetched from the Python index", ""),
+        ("module:attribute", "an ASGI app found from this directory", ""),
+        ("cmd:COMMAND", "any server, with {port}, {host}, {workers} and {python} filled in", ""),
+        ("http://HOST:PORT/", "a server that runs already", ""),
+    ]
+    titles = ("Target", "What it is", "Versions")
+    columns = columns_from(titles, left=titles)
+    console = console_on(sys.stdout)
+    show_table(Table(title="", columns=columns, rows=tuple(rows)), console)
+    servers = describe_versions(package_versions(SERVER_PACKAGES))
+    python = f"Python {platform.python_version()} ({sys.executable})"
+    console.print(f"\nServed by {servers}; {python}.")
+    console.print(f"Load by wrk {examine_wrk(wrk).found}.")
     return 0
 
 
-def main(argv: Sequence[str]) -> int:
-    """Run one command and return the exit status; an error is one line on standard error."""
-    leading = list(itertools.takewhile(lambda argument: argument.startswith("-"), argv))
-    debug = "--debug" in leading
+def repair_streams() -> None:
+    """Replace standard streams that were closed, which Python sets to None.
+
+    Characters that the others cannot encode are escaped.
+    """
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            null = open(os.devnull, "r+")  # noqa: SIM115  # as long as the process
+            setattr(sys, name, null)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def handle_signals() -> None:
+    """Let SIGTERM and SIGHUP end the tool as Ctrl-C does, unless they are ignored."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)
+
+
+def explain(error: BenchError | TyperException | OSError) -> int:
+    """Print the error as one line on standard error, and return the exit status."""
+    number = getattr(error, "errno", None)
+    if number in (errno.EPIPE, errno.ENOSPC):
+        # So that Python's last flush of standard output is quiet.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if number != errno.EPIPE:
+        message = error.format_message() if isinstance(error, TyperException) else str(error)
+        say(f"micropie_bench: {' '.join(message.split())}")
+    return getattr(error, "exit_code", 1)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command and return the exit status."""
+    repair_streams()
+    handle_signals()
+    leading = list(itertools.takewhile(lambda word: word.startswith("-"), argv))
     try:
-        if "--version" in leading:  # typer would import pydantic for it
-            stdout.print(f"micropie_bench {__version__}")
+        if "--version" in leading:  # typer takes longer
+            console_on(sys.stdout).print(f"micropie_bench {__version__}")
             return 0
-        return app(args=list(argv), prog_name="micropie_bench", standalone_mode=False) or 0
+        arguments = list(argv)
+        return app(args=arguments, prog_name="micropie_bench", standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except (BenchError, TyperException, OSError) as error:
-        if debug:
+        if "--debug" in leading:
             traceback.print_exc()
-        message = error.format_message() if isinstance(error, TyperException) else str(error)
-        if getattr(error, "errno", None) in (errno.EPIPE, errno.ENOSPC):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's last flush is quiet
-        if getattr(error, "errno", None) != errno.EPIPE:
-            say(f"micropie_bench: {' '.join(message.split())}")
-        return getattr(error, "exit_code", 1)
+        return explain(error)
 
 
 def entry_point() -> NoReturn:
+    """Run the command of this process, and end it."""
     sys.exit(main(sys.argv[1:]))
+
+
+# --- 13. embedded texts ---------------------------------------------------------------
+
+# Defines `done` alone, so that wrk's request path stays as it is without a script. wrk's
+# own way to the histogram, latency(i), searches from the minimum at each call: seconds
+# for the 20,000 buckets of one run. So it is read where it lies (stats.h: count, limit,
+# min, max, data[]) if what lies there agrees with what wrk says of it. A request other
+# than a GET is set once, when the script is read, and is as static as wrk's own.
+WRK_SCRIPT = r"""
+wrk.method = os.getenv("MICROPIE_BENCH_METHOD") or wrk.method
+local body = os.getenv("MICROPIE_BENCH_BODY")
+if body then
+    wrk.body = assert(io.open(body, "rb")):read("*a")
+end
+
+local function number(value)
+    if value ~= value then return "0" end  -- not a number
+    return string.format("%.17g", value)
+end
+
+local function direct(latency, buckets)
+    local stats = require("ffi").cast("uint64_t **", latency)[0]
+    local min, max = tonumber(stats[2]), tonumber(stats[3])
+    assert(min == latency.min and max == latency.max)
+    for value = min, max do
+        local count = tonumber(stats[4 + value])
+        if count > 0 then
+            buckets[#buckets + 1] = string.format("[%.0f,%.0f]", value, count)
+        end
+    end
+    assert(#buckets == #latency)
+end
+
+local function by_index(latency, buckets)
+    for i = 1, #latency do
+        buckets[i] = string.format("[%.0f,%.0f]", latency(i))
+    end
+end
+
+function done(summary, latency, requests)
+    local errors, buckets, cpu_s = summary.errors, {}, os.clock()
+    if not pcall(direct, latency, buckets) then
+        buckets = {}
+        by_index(latency, buckets)
+    end
+    io.write("\nmicropie-bench-exact:{",
+        '"duration_us":', number(summary.duration),
+        ',"requests":', number(summary.requests),
+        ',"bytes":', number(summary.bytes),
+        ',"cpu_s":', number(cpu_s),
+        ',"errors":{',
+        '"connect":', number(errors.connect),
+        ',"read":', number(errors.read),
+        ',"write":', number(errors.write),
+        ',"status":', number(errors.status),
+        ',"timeout":', number(errors.timeout),
+        '},"mean_us":', number(latency.mean),
+        ',"stdev_us":', number(latency.stdev),
+        ',"max_us":', number(latency.max),
+        ',"histogram":[', table.concat(buckets, ","), ']}\n')
+end
+"""
+
+
+PAGE_HEAD = r"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy"
+  content="default-src 'none'; img-src data:; style-src 'unsafe-inline';
+    script-src 'unsafe-inline'">
+<link rel="icon" href="data:,">"""
+
+
+PAGE_STYLE = r"""
+/* Colours: those of the page, then one for each of six targets. */
+:root {
+  color-scheme: light dark;
+  --page: #fff;
+  --card: #f6f6f6;
+  --text: #1a1a1a;
+  --soft-text: #595959;
+  --line: #d0d0d0;
+  --target-0: #0063a6;
+  --target-1: #c04a00;
+  --target-2: #007a59;
+  --target-3: #a3338c;
+  --target-4: #7d6000;
+  --target-5: #4b4bc8;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --page: #151515;
+    --card: #202020;
+    --text: #ececec;
+    --soft-text: #b0b0b0;
+    --line: #444;
+    --target-0: #62b8f0;
+    --target-1: #f79646;
+    --target-2: #3ecf9f;
+    --target-3: #e58fd0;
+    --target-4: #e6cf4c;
+    --target-5: #a9a9ff;
+  }
+}
+
+body {
+  margin: 0 auto;
+  padding: 1rem;
+  max-width: 76rem;
+  background: var(--page);
+  color: var(--text);
+  font: 16px/1.5 system-ui, sans-serif;
+  overflow-wrap: anywhere;
+}
+h1, h2 { line-height: 1.2; }
+pre, .scroll { overflow-x: auto; }
+pre { padding: .75rem; background: var(--card); }
+
+/* Tables */
+table {
+  border-collapse: collapse;
+  margin: 1rem 0;
+  font-size: .9375rem;
+  font-variant-numeric: tabular-nums;
+}
+caption { padding: .25rem 0; text-align: left; font-weight: bold; }
+th, td {
+  padding: .3rem .6rem;
+  border-bottom: 1px solid var(--line);
+  text-align: left;
+  font-weight: normal;
+}
+.sortable th, .sortable td, .facts th { white-space: nowrap; }
+.sortable .number { text-align: right; }
+th button { all: unset; cursor: pointer; font-weight: bold; }
+th button:focus-visible, .scroll:focus-visible { outline: 2px solid var(--target-0); }
+[aria-sort=ascending] button::after { content: " \25B2"; }
+[aria-sort=descending] button::after { content: " \25BC"; }
+
+/* Figures */
+.charts {
+  display: grid;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 26rem), 1fr));
+  align-items: start;
+  gap: 1rem;
+}
+figure { margin: 0; padding: .75rem; border-radius: .5rem; background: var(--card); }
+figcaption { color: var(--soft-text); font-size: .875rem; }
+figcaption strong { display: block; color: var(--text); font-size: 1rem; }
+.keys {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 0 1rem;
+  margin: 0;
+  padding: 0;
+  list-style: none;
+}
+.keys svg { display: inline-block; width: 2rem; height: .75rem; overflow: visible; }
+
+/* Charts. Below a width of 300 px they scroll, so that their text stays readable. */
+figure [role=img] { min-width: 300px; }
+svg { display: block; width: 100%; height: auto; }
+svg .background { fill: var(--card); }
+svg text { fill: var(--text); font-size: 13px; }
+svg .axis path { fill: none; stroke: var(--line); stroke-width: .7; }
+svg .axis.x text { text-anchor: middle; }
+svg .axis.y text { text-anchor: end; }
+svg .axis.rows text {
+  text-anchor: start;
+  paint-order: stroke;
+  stroke: var(--card);
+  stroke-width: 5px;
+}
+
+/* Series: each differs from the others by its dots and dashes, without colour too. */
+.mark-0 { --target: var(--target-0); }
+.mark-1 { --target: var(--target-1); }
+.mark-2 { --target: var(--target-2); }
+.mark-3 { --target: var(--target-3); }
+.mark-4 { --target: var(--target-4); }
+.mark-5 { --target: var(--target-5); }
+svg .line { fill: none; stroke: var(--target); stroke-width: 2; }
+svg .dot { fill: var(--target); stroke: var(--target); stroke-width: 2; }
+svg .mark-1 .line { stroke-dasharray: 7 4; }
+svg .mark-2 .line, svg .mark-3 .line { stroke-dasharray: 2 3; }
+svg .mark-4 .line, svg .mark-5 .line { stroke-dasharray: 9 3 2 3; }
+svg .mark-1 .dot, svg .mark-3 .dot, svg .mark-5 .dot { fill: var(--card); }
+svg .mark-2 .dot, svg .mark-3 .dot { stroke-dasharray: 2.5 1.7; }
+svg .mark-4 .dot, svg .mark-5 .dot { stroke-width: 4; }
+svg .turn-1 .line { stroke-width: 4; opacity: .6; }
+svg .turn-1 .dot { stroke-width: 7; stroke-opacity: .4; }
+svg .reference .line { stroke: var(--text); stroke-width: 1; }
+"""
+
+
+PAGE_SCRIPT = r"""
+// A click on a column's head sorts the table by it; a second click reverses the order.
+const unitSizes = { us: 1e-6, ms: 1e-3, s: 1, m: 60, x: 1 };
+
+function cellValue(row, column) {
+  const text = row.cells[column].textContent;
+  const match = text.match(/^(-?[0-9.]+)(us|ms|s|m|x)?( |$)/);
+  if (!match) return text;
+  const [, number, unit] = match;
+  return parseFloat(number) * (unitSizes[unit] || 1);
+}
+
+// Numbers come before texts, whichever way the table is sorted.
+function compareValues(a, b, ascending) {
+  if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
+  if (a === b) return 0;
+  return (a < b) === ascending ? -1 : 1;
+}
+
+function sortTable(table, head) {
+  const heads = [...table.tHead.querySelectorAll("th")];
+  const column = heads.indexOf(head);
+  const ascending = head.getAttribute("aria-sort") !== "ascending";
+  for (const other of heads) other.removeAttribute("aria-sort");
+  head.setAttribute("aria-sort", ascending ? "ascending" : "descending");
+  const body = table.tBodies[0];
+  const rows = [...body.rows];
+  rows.sort((a, b) =>
+    compareValues(cellValue(a, column), cellValue(b, column), ascending));
+  body.append(...rows);
+}
+
+for (const table of document.querySelectorAll("table.sortable")) {
+  for (const head of table.tHead.querySelectorAll("th")) {
+    head.firstChild.addEventListener("click", () => sortTable(table, head));
+  }
+}
+"""
 
 
 if __name__ == "__main__":

@@ -1,15 +1,20 @@
-"""What the tests share: the tool as a user starts it, and the proof that it leaves nothing running."""
+"""What the tests share.
+
+The tool as a user starts it, the proof that it leaves nothing running, and results.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -23,7 +28,10 @@ MARK = "MICROPIE_BENCH_TEST_RUN"
 
 @dataclass
 class Tool:
-    """Starts the tool in a directory with faulty apps; each process it starts carries this test's mark."""
+    """Starts the tool in a directory with faulty apps.
+
+    Each process that it starts carries the mark of this test.
+    """
 
     marks: Path
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -57,7 +65,10 @@ class Tool:
         found = []
         for process in psutil.process_iter():
             try:
-                if process.environ().get(MARK) == self.mark and process.status() != psutil.STATUS_ZOMBIE:
+                if (
+                    process.environ().get(MARK) == self.mark
+                    and process.status() != psutil.STATUS_ZOMBIE
+                ):
                     found.append(" ".join(process.cmdline()))
             except (psutil.NoSuchProcess, psutil.AccessDenied):
                 continue
@@ -80,7 +91,7 @@ def tool(tmp_path: Path) -> Iterator[Tool]:
     tool.await_running(lambda running: not running, seconds=5)
 
 
-Start = Callable[..., mb.RunningServer]
+Start = Callable[..., mb.LaunchedServer]
 
 
 @pytest.fixture
@@ -89,9 +100,11 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
     monkeypatch.chdir(TARGETS)
     monkeypatch.setenv("FAULTY_MARKS", str(tmp_path))
 
-    def start(spec: str, *, workers: int = 4) -> mb.RunningServer:
-        target, server = mb.parse_target(spec), mb.Server(workers=workers)
-        running = mb.RunningServer(target, server, log=tmp_path / f"log-{spec.partition('=')[0]}")
+    def start(spec: str, *, workers: int = 4) -> mb.LaunchedServer:
+        target = mb.parse_target(spec)
+        assert not isinstance(target, mb.UrlTarget)
+        log = tmp_path / f"log-{spec.partition('=')[0]}"
+        running = mb.LaunchedServer(target, mb.ServerSettings(workers=workers), log=log)
         try:
             running.await_workers()
         except mb.BenchError:
@@ -100,3 +113,102 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
         return running
 
     return start
+
+
+SLOW_FIXTURES = {"tool", "start", "pyz", "browser"}  # they start processes
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that start processes, so that `-m "not slow"` is the pure ones."""
+    for item in items:
+        if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
+# Results as a run would have them.
+
+HUNDRED = mb.LoadId(workload=mb.DEFAULT_WORKLOAD, connections=100)
+NAMES = ("base", "more")
+LABELS = {"base": "Base", "more": "More"}
+RATES = ((100.0, 90.0), (102.0, 91.0), (99.0, 90.0), (101.0, 91.5))
+
+
+def measured(
+    target: str,
+    number: int,
+    rate: float,
+    *,
+    cpu_s: float = 1.0,
+    partner: str | None = None,
+    void: str | None = None,
+    load: mb.LoadId = HUNDRED,
+    limited_by: mb.Limit | None = mb.Limit.SERVER_CPU,
+) -> mb.Measurement:
+    """Return a measurement of that many requests/s, of a round of 1 s."""
+    histogram = ((1000, 90), (2000, 9), (30_000, 1))
+    latency = mb.Latency(mean_s=0.01, stdev_s=0.01, max_s=0.03, p99_s=1 / rate, histogram=histogram)
+    wrk = mb.WrkResult(
+        duration_s=1,
+        requests=round(rate),
+        bytes=144 * round(rate),
+        requests_per_s=rate,
+        bytes_per_s=144 * rate,
+        latency=latency,
+        latency_uncorrected=latency,
+        errors=mb.Errors(),
+        load_cpu_s=0.5,
+    )
+    return mb.Measurement(
+        round=number,
+        method=mb.Method.DUET if partner else mb.Method.SOLO,
+        target=target,
+        partner=partner,
+        load=load,
+        threads=4,
+        wrk=wrk,
+        use=mb.ServerUse(server_cpu_s=cpu_s, server_rss_bytes=2**20, worker_balance=0.5),
+        limited_by=limited_by,
+        invalid_reason=void,
+    )
+
+
+def facts_of(name: str, label: str, **changes: Any) -> mb.TargetFacts:
+    """Return what is known of a target that answers 144 bytes of text."""
+    response = mb.Response(
+        status=200, bytes=144, headers=(("content-type", "text/plain"),), body_sha256="0" * 64
+    )
+    facts = mb.TargetFacts(
+        name=name,
+        label=label,
+        spec=name,
+        versions={},
+        server_command="serve",
+        responses={mb.DEFAULT_WORKLOAD: response},
+    )
+    return dataclasses.replace(facts, **changes)
+
+
+def results_of(
+    measurements: Sequence[mb.Measurement], *, labels: Mapping[str, str] = LABELS, **changes: Any
+) -> mb.Results:
+    """Return results with these measurements, and what follows from them."""
+    targets = tuple(facts_of(name, label) for name, label in labels.items())
+    results = mb.Results(
+        created="2026-11-26T00:00:00+00:00",
+        command="micropie_bench compare",
+        seed=1,
+        targets=targets,
+        measurements=tuple(measurements),
+    )
+    results = dataclasses.replace(results, distributions=mb.distribute(results))
+    results = mb.with_comparisons(results, list(labels))
+    return dataclasses.replace(results, **changes)
+
+
+def solo_results(rates: Sequence[Sequence[float]] = RATES, **changes: Any) -> mb.Results:
+    """Return results of solo rounds with these requests/s of `base` and `more`."""
+    measurements = []
+    for number, pair in enumerate(rates, start=1):
+        for name, rate in zip(NAMES, pair, strict=True):
+            measurements.append(measured(name, number, rate))
+    return results_of(measurements, **changes)

@@ -1,10 +1,13 @@
 """Benchmark, not a test: what the tool costs, in time and to the server that it measures.
 
-python tests/overhead.py wall [RUNS]    wall time of `compare -r 1 -d 5s` over the sum of its wrk durations
-python tests/overhead.py cost [PAIRS]   throughput of fastapi through the tool over that of the same uvicorn and
-                                        wrk commands by hand, alternated, with a 95% interval (t, log ratios)
-python tests/overhead.py start [PAIRS]  wall time of `--version` and `--help` from micropie_bench.pyz, which
-                                        build_pyz.sh has made, over the plain script's, likewise; and of first starts
+python tests/overhead.py wall [RUNS]
+    wall time of `compare -r 1 -d 5s` over the sum of its wrk durations
+python tests/overhead.py cost [PAIRS]
+    throughput of fastapi through the tool over that of the same uvicorn and wrk commands
+    by hand, alternated, with a 95% interval (t, log ratios)
+python tests/overhead.py start [PAIRS]
+    wall time of `--version` and `--help` from micropie_bench.pyz, which build_pyz.sh has
+    made, over the plain script's, likewise; and of first starts
 """
 
 from __future__ import annotations
@@ -28,22 +31,26 @@ ROOT = Path(__file__).parent.parent
 LOAD = ["-t4", "-c100"]
 
 
-def through_the_tool(*args: str) -> dict[str, list[dict[str, float]]]:
+def through_the_tool(*args: str) -> list[dict[str, float]]:
+    """Return what wrk reported of each measurement of `compare`, by the results file."""
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
-        command = [sys.executable, str(ROOT / "micropie_bench.py"), "compare", *args, "--export-json", out.name]
+        command = [sys.executable, str(ROOT / "micropie_bench.py"), "compare", *args]
+        command += ["--export-json", out.name]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        data: dict[str, list[dict[str, float]]] = json.loads(Path(out.name).read_text())
-    return data
+        data = json.loads(Path(out.name).read_text())
+    return [measurement["wrk"] for measurement in data["measurements"]]
 
 
 def by_hand(seconds: int) -> float:
-    """Return the Requests/sec of wrk against `uvicorn apps:fastapi --workers 4`, its log in a file.
+    """Return the Requests/sec of wrk against `uvicorn apps:fastapi --workers 4`.
 
-    The server has a session of its own, as from a second terminal: Linux shares out CPU time by session (autogroup).
+    The server's log goes to a file. It has a session of its own, as from a second terminal:
+    Linux shares out CPU time by session (autogroup).
     """
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    uvicorn = [sys.executable, "-m", "uvicorn", "apps:fastapi", "--workers", "4", "--port", str(port)]
+    uvicorn = [sys.executable, "-m", "uvicorn", "apps:fastapi"]
+    uvicorn += ["--workers", "4", "--port", str(port)]
     with tempfile.NamedTemporaryFile() as log:
         server = subprocess.Popen(uvicorn, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
         try:
@@ -52,7 +59,9 @@ def by_hand(seconds: int) -> float:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10).close()
             wrk = ["wrk", *LOAD, "--latency", f"http://127.0.0.1:{port}/"]
             subprocess.run([*wrk, "-d1s"], check=True, capture_output=True)
-            report = subprocess.run([*wrk, f"-d{seconds}s"], check=True, capture_output=True, text=True).stdout
+            report = subprocess.run(
+                [*wrk, f"-d{seconds}s"], check=True, capture_output=True, text=True
+            ).stdout
         finally:
             server.terminate()
             server.wait()
@@ -62,13 +71,16 @@ def by_hand(seconds: int) -> float:
 
 
 def wall(runs: int) -> None:
+    """Print what a whole run takes, over what its wrks take."""
     ratios = []
     for _ in range(runs):
-        start = time.monotonic()
-        data = through_the_tool("-r", "1", "-d", "5s")
-        ratios.append((time.monotonic() - start) / sum(m["duration_s"] for m in data["measurements"]))
+        begin = time.monotonic()
+        runs_of_wrk = through_the_tool("-r", "1", "-d", "5s")
+        wall_s = time.monotonic() - begin
+        ratios.append(wall_s / sum(wrk["duration_s"] for wrk in runs_of_wrk))
         print(f"wall time / wrk durations: {ratios[-1]:.3f}", flush=True)
-    print(f"mean {statistics.mean(ratios):.3f}, {min(ratios):.3f} to {max(ratios):.3f} in {runs} runs")
+    mean = statistics.mean(ratios)
+    print(f"mean {mean:.3f}, {min(ratios):.3f} to {max(ratios):.3f} in {runs} runs")
 
 
 def interval(logs: list[float]) -> str:
@@ -79,45 +91,69 @@ def interval(logs: list[float]) -> str:
     return f"{math.exp(mean):.3f} (95% {ends}, {len(logs)} pairs)"
 
 
-def start(pairs: int) -> None:
-    def seconds(script: str, option: str, home: str) -> float:
-        begin = time.monotonic()
-        command = [sys.executable, str(ROOT / script), option]
-        subprocess.run(command, env={**os.environ, "HOME": home}, check=True, stdout=subprocess.DEVNULL)
-        return time.monotonic() - begin
+def start_s(script: str, option: str, home: str) -> float:
+    """Return the wall time of a start of the script, with that home directory."""
+    command = [sys.executable, str(ROOT / script), option]
+    env = {**os.environ, "HOME": home}
+    begin = time.monotonic()
+    subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL)
+    return time.monotonic() - begin
 
+
+def compare_starts(option: str, home: str, pairs: int) -> None:
+    """Print what a start of the .pyz takes over one of the script, both not their first."""
+    packed, plain = [], []
+    for _ in range(pairs):
+        packed.append(start_s("micropie_bench.pyz", option, home))
+        plain.append(start_s("micropie_bench.py", option, home))
+    logs = [math.log(x / y) for x, y in zip(packed, plain, strict=True)]
+    medians_ms = [f"{statistics.median(column) * 1e3:.0f}" for column in (packed, plain)]
+    ratio = f"{option}: .pyz / plain script {interval(logs)}"
+    print(f"{ratio}; medians {' and '.join(medians_ms)} ms")
+
+
+def start(pairs: int) -> None:
+    """Print what first and later starts of the .pyz take."""
     firsts = []
-    for _ in range(3):
+    for number in range(3):
         with tempfile.TemporaryDirectory() as home:
-            firsts.append(seconds("micropie_bench.pyz", "--version", home))
-            for script in ("micropie_bench.pyz", "micropie_bench.py"):  # the files are in the page cache by now
-                seconds(script, "--help", home)
-            if len(firsts) < 3:
+            firsts.append(start_s("micropie_bench.pyz", "--version", home))
+            for script in ("micropie_bench.pyz", "micropie_bench.py"):
+                start_s(script, "--help", home)  # its files are in the page cache by now
+            if number < 2:
                 continue
             for option in ("--version", "--help"):
-                found = [[seconds(f"micropie_bench.{x}", option, home) for x in ("pyz", "py")] for _ in range(pairs)]
-                medians = " and ".join(f"{statistics.median(column) * 1e3:.0f}" for column in zip(*found, strict=True))
-                logs = [math.log(packed / plain) for packed, plain in found]
-                print(f"{option}: .pyz / plain script {interval(logs)}; medians {medians} ms")
+                compare_starts(option, home, pairs)
     print(f"first starts: {min(firsts):.1f} to {max(firsts):.1f} s, of {len(firsts)}")
 
 
 def cost(pairs: int) -> None:
+    """Print the throughput through the tool over that by hand."""
     logs = []
     for number in range(pairs):
         order = [True, False] if number % 2 else [False, True]
-        figures: dict[bool, float] = {}
-        for tool in order:
-            if tool:
-                (solo,) = through_the_tool("fastapi", "-d", "5s", "-c", "100", "-r", "1")["measurements"]
-                figures[tool] = solo["requests_per_s"]
+        throughputs: dict[bool, float] = {}
+        for with_tool in order:
+            if with_tool:
+                (wrk,) = through_the_tool("fastapi", "-d", "5s", "-c", "100", "-r", "1")
+                throughputs[with_tool] = wrk["requests_per_s"]
             else:
-                figures[tool] = by_hand(5)
-        logs.append(math.log(figures[True] / figures[False]))
-        print(f"tool {figures[True]:.0f}/s, by hand {figures[False]:.0f}/s, ratio {math.exp(logs[-1]):.3f}", flush=True)
+                throughputs[with_tool] = by_hand(5)
+        ratio = throughputs[True] / throughputs[False]
+        logs.append(math.log(ratio))
+        figures = f"tool {throughputs[True]:.0f}/s, by hand {throughputs[False]:.0f}/s"
+        print(f"{figures}, ratio {ratio:.3f}", flush=True)
     print(f"ratio {interval(logs)}")
 
 
 if __name__ == "__main__":
-    what = {"wall": wall, "cost": cost, "start": start}[sys.argv[1]]
-    what(int(sys.argv[2]) if len(sys.argv) > 2 else 3 if what is wall else 10)
+    what = sys.argv[1]
+    numbers = [int(argument) for argument in sys.argv[2:]]
+    if what == "wall":
+        wall(numbers[0] if numbers else 3)
+    elif what == "cost":
+        cost(numbers[0] if numbers else 10)
+    elif what == "start":
+        start(numbers[0] if numbers else 10)
+    else:
+        sys.exit(__doc__)

@@ -21,16 +21,30 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 
 BUNDLED = ("micropie", "fastapi", "starlette", "asgi")
-FRAMEWORKS = {"micropie", "fastapi", "starlette", "litestar", "blacksheep", "quart", "sanic", "falcon"}
+FRAMEWORKS = {
+    "micropie",
+    "fastapi",
+    "starlette",
+    "litestar",
+    "blacksheep",
+    "quart",
+    "sanic",
+    "falcon",
+}
 GREETING = "Hello ASGI World!"
 ROUTES = {"fastapi": (f'"{GREETING}"', '"Hello FastAPI World!"', '"Hello Ann Lee"')}
 PLAIN_ROUTES = (GREETING, GREETING, "Hello Ann Lee")
-UPLOAD = [{"number": n, "name": f"Zo\u00eb \U0001f600 <a/b&c=d>\n{n}", "a": [n / 4, n > 50, None]} for n in range(100)]
+UPLOAD = [
+    {"number": n, "name": f"Zo\u00eb \U0001f600 <a/b&c=d>\n{n}", "a": [n / 4, n > 50, None]}
+    for n in range(100)
+]
 
 
 def skip_unless_installed(name: str) -> None:
     """Skip the test of a framework that is not in the lock, where it is not installed."""
-    for package in () if name in BUNDLED else mb.BUILT_INS[name].packages:
+    if name in BUNDLED:
+        return
+    for package in mb.BUILT_INS[name].packages:
         try:
             importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
@@ -39,7 +53,8 @@ def skip_unless_installed(name: str) -> None:
 
 def answer(url: str, data: bytes | None = None) -> tuple[int, str, str]:
     """Return the status, the content type and the body."""
-    request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"} if data else {})
+    headers = {"Content-Type": "application/json"} if data else {}
+    request = urllib.request.Request(url, data=data, headers=headers)
     with urllib.request.urlopen(request, timeout=10) as response:
         return response.status, response.headers["Content-Type"], response.read().decode()
 
@@ -47,9 +62,9 @@ def answer(url: str, data: bytes | None = None) -> tuple[int, str, str]:
 @pytest.mark.parametrize("name", mb.BUILT_INS)
 def test_routes_answer_as_in_the_gist(name: str, start: Start) -> None:
     skip_unless_installed(name)
+    paths = ("/", "/index", "/index?name=Ann%20Lee")
     with start(name, workers=1) as running:
-        base = f"http://127.0.0.1:{running.port}"
-        bodies = tuple(answer(base + path)[2] for path in ("/", "/index", "/index?name=Ann%20Lee"))
+        bodies = tuple(answer(running.url(path))[2] for path in paths)
     assert bodies == ROUTES.get(name, PLAIN_ROUTES)
 
 
@@ -58,23 +73,26 @@ def test_workloads_answer_alike(name: str, start: Start) -> None:
     skip_unless_installed(name)
     sent = json.dumps(UPLOAD, indent=1, ensure_ascii=False).encode()
     assert 9_000 < len(sent) < 11_000
+    compact = json.dumps(UPLOAD, separators=(",", ":"), ensure_ascii=False)
     with start(name, workers=1) as running:
-        base = f"http://127.0.0.1:{running.port}"
-        assert answer(f"{base}/json") == (200, "application/json", '{"Hello":"World"}')
-        compact = json.dumps(UPLOAD, separators=(",", ":"), ensure_ascii=False)
-        assert answer(f"{base}/upload", sent) == (200, "application/json", compact)
-        assert answer(f"{base}/compute")[::2] == (200, "42538")
+        assert answer(running.url("/json")) == (200, "application/json", '{"Hello":"World"}')
+        assert answer(running.url("/upload"), sent) == (200, "application/json", compact)
+        assert answer(running.url("/compute"))[::2] == (200, "42538")
         began = time.monotonic()
-        assert answer(f"{base}/delayed")[::2] == (200, "delayed")
+        assert answer(running.url("/delayed"))[::2] == (200, "delayed")
         assert time.monotonic() - began > 0.009
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [None, *mb.BUILT_INS])
 def test_no_framework_but_the_one_asked_for_is_imported(name: str | None) -> None:
     if name:
         skip_unless_installed(name)
-    code = f"import sys, apps; {f'apps.{name};' if name else ''} print(*sys.modules)"
-    out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    use = f"apps.{name}" if name else ""
+    code = f"import sys, apps\n{use}\nprint(*sys.modules)"
+    out = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     wanted = {"fastapi", "starlette"} if name == "fastapi" else {name}
     assert FRAMEWORKS & set(out.split()) == FRAMEWORKS & wanted
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import importlib.metadata
 import io
 import json
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from conftest import ROOT
 from results_schema import loaded
 from rich.console import Console
 
@@ -25,8 +25,8 @@ import micropie_bench as mb
 if TYPE_CHECKING:
     from conftest import Tool
 
-ROOT = Path(__file__).parent.parent
-GIST = ROOT / "tests" / "data" / "gist.txt"
+DATA = ROOT / "tests" / "data"
+GIST = DATA / "gist.txt"
 
 
 @pytest.mark.parametrize(
@@ -46,14 +46,24 @@ GIST = ROOT / "tests" / "data" / "gist.txt"
         (["compare", "-w", "0"], 2, "--workers"),
         (["compare", "--path", "index"], 2, "--path 'index'"),
         (["compare", "--quick", "--gist"], 2, "exclude each other"),
-        (["compare", "--export-json", "/no/such/dir/x.json"], 2, "--export-json '/no/such/dir/x.json': No such file"),
-        (["compare", "--wrk", "/no/such/wrk"], 1, "wrk not found at /no/such/wrk. Debian/Ubuntu: apt-get install wrk"),
+        (
+            ["compare", "--export-json", "/no/such/dir/x.json"],
+            2,
+            "--export-json '/no/such/dir/x.json': No such file",
+        ),
+        (
+            ["compare", "--wrk", "/no/such/wrk"],
+            1,
+            "wrk not found at /no/such/wrk. Debian/Ubuntu: apt-get install wrk",
+        ),
         (["compare", "--wrk", sys.executable], 1, "is not wrk"),
         (["parse", "/dev/null"], 1, "the text is empty"),
         (["parse", "/no/such/file"], 1, "cannot read '/no/such/file': No such"),
     ],
 )
-def test_bad_input_is_one_line_and_a_status(tool: Tool, args: list[str], status: int, complaint: str) -> None:
+def test_bad_input_is_one_line_and_a_status(
+    tool: Tool, args: list[str], status: int, complaint: str
+) -> None:
     done = tool.run(*args)
     assert done.returncode == status
     assert done.stdout == ""
@@ -61,10 +71,14 @@ def test_bad_input_is_one_line_and_a_status(tool: Tool, args: list[str], status:
     assert done.stderr.count("\n") == 1
 
 
-def test_wrk_missing_from_path_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrk_missing_from_path_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(mb.BenchError, match=r"(?s)apt-get install wrk.*dnf install wrk.*brew install wrk"):
+    with pytest.raises(
+        mb.BenchError, match=r"(?s)apt-get install wrk.*dnf install wrk.*brew install wrk"
+    ):
         mb.find_wrk(None)
 
 
@@ -82,32 +96,19 @@ def test_version_and_targets(tool: Tool) -> None:
 
 
 def test_parse_prints_the_gists_two_tables(tool: Tool) -> None:
-    assert tool.run("parse", str(GIST)).stdout.strip() == GIST_TABLES.strip()
-
-
-GIST_TABLES = """
-100 Connections
-
-| Framework | Avg Latency | Max Latency | Requests/Sec | Data Transferred (MB) | Transfer Rate (KB/s) |
-|-----------|-------------|-------------|--------------|-----------------------|----------------------|
-| FastAPI   |     49.15ms |    102.39ms |      2031.28 |                  8.39 |               285.95 |
-| MicroPie  |     44.58ms |    101.74ms |      2239.68 |                 17.02 |               580.29 |
-
-
-200 Connections
-
-| Framework | Avg Latency | Max Latency | Requests/Sec | Data Transferred (MB) | Transfer Rate (KB/s) |
-|-----------|-------------|-------------|--------------|-----------------------|----------------------|
-| FastAPI   |     91.97ms |    365.85ms |      2195.34 |                  9.06 |               309.07 |
-| MicroPie  |     81.46ms |    142.96ms |      2450.02 |                 18.61 |               634.76 |
-"""
+    expected = (DATA / "gist_tables.md").read_text()
+    assert tool.run("parse", str(GIST)).stdout.strip() == expected.strip()
 
 
 def test_parse_exports_json_to_stdout_alone(tool: Tool) -> None:
     done = tool.run("parse", str(GIST), "--export-json", "-")
     data = loaded(done.stdout)
-    assert [m["requests_per_s"] for m in data["measurements"]] == [2031.28, 2195.34, 2239.68, 2450.02]
+    throughputs = [m["wrk"]["requests_per_s"] for m in data["measurements"]]
+    assert throughputs == [2031.28, 2195.34, 2239.68, 2450.02]
     assert "2031.28" in done.stderr
+
+
+PERCENTILES = ("p50_s", "p75_s", "p90_s", "p99_s", "p99_9_s")
 
 
 def test_quick_compare_measures_the_gists_apps(tool: Tool, tmp_path: Path) -> None:
@@ -117,19 +118,23 @@ def test_quick_compare_measures_the_gists_apps(tool: Tool, tmp_path: Path) -> No
     data = loaded(out.read_text())
     assert data["environment"]["wrk_version"]
     assert data["environment"]["python"] == ".".join(map(str, sys.version_info[:3]))
-    fastapi, micropie = data["measurements"]
-    for measurement in (fastapi, micropie):
-        assert measurement["valid"]
-        assert measurement["requests_per_s"] == measurement["requests"] / measurement["duration_s"]
-        assert list(measurement["latency"].values())[3:] == sorted(list(measurement["latency"].values())[3:])
-    sizes = [target["response"]["bytes"] for target in data["targets"]]
+    assert [measurement["valid"] for measurement in data["measurements"]] == [True, True]
+    fastapi, micropie = [measurement["wrk"] for measurement in data["measurements"]]
+    for wrk in (fastapi, micropie):
+        assert wrk["requests_per_s"] == wrk["requests"] / wrk["duration_s"]
+        percentiles = [wrk["latency"][name] for name in PERCENTILES]
+        assert percentiles == sorted(percentiles)
+    sizes = [target["responses"]["hello"]["bytes"] for target in data["targets"]]
     assert sizes[0] == 144
-    for size, measurement in zip(sizes, (fastapi, micropie), strict=True):
-        under_way = measurement["bytes"] - size * measurement["requests"]
-        assert 0 <= under_way <= 100 * size, "wrk counts the bytes of answers that were under way at the end"
+    for size, wrk in zip(sizes, (fastapi, micropie), strict=True):
+        under_way = wrk["bytes"] - size * wrk["requests"]
+        assert 0 <= under_way <= 100 * size, (
+            "wrk counts the bytes of answers that were under way at the end"
+        )
     assert f"{fastapi['requests_per_s']:.2f}" in done.stdout
     assert re.search(
-        r"MicroPie is [\d.]+x FastAPI at 100 connections by requests per second; one valid round", done.stdout
+        r"MicroPie is [\d.]+x FastAPI at 100 connections by requests per second; one valid round",
+        done.stdout,
     )
     assert "The responses differ: FastAPI answers 144 bytes of application/json" in done.stdout
     assert re.search(r"(?m)^FastAPI\n\nRunning 1s test @ ", done.stdout)
@@ -142,12 +147,12 @@ def test_quick_compare_measures_the_gists_apps(tool: Tool, tmp_path: Path) -> No
     ]
 
 
+@pytest.mark.slow
 def test_on_a_terminal_progress_shows_the_time_left_and_tables_fit() -> None:
     primary, secondary = pty.openpty()
     command = [sys.executable, str(ROOT / "micropie_bench.py"), "compare", "asgi", "--quick"]
-    process = subprocess.Popen(
-        command, stdout=secondary, stderr=secondary, env={**os.environ, "COLUMNS": "80", "TERM": "xterm"}
-    )
+    env = {**os.environ, "COLUMNS": "80", "TERM": "xterm"}
+    process = subprocess.Popen(command, stdout=secondary, stderr=secondary, env=env)
     os.close(secondary)
     seen = b""
     with contextlib.suppress(OSError):  # EIO: the other side is closed
@@ -163,7 +168,8 @@ def test_on_a_terminal_progress_shows_the_time_left_and_tables_fit() -> None:
 
 
 def test_an_unwritable_result_is_said_after_the_tables(tool: Tool) -> None:
-    done = tool.run("compare", "asgi", "-r", "1", "-d", "1s", "-c", "20", "-w", "1", "--export-json", "/dev/full")
+    options = ("-r", "1", "-d", "1s", "-c", "20", "-w", "1", "--export-json", "/dev/full")
+    done = tool.run("compare", "asgi", *options)
     assert done.returncode == 1
     assert "| ASGI " in done.stdout
     assert "not written: /dev/full: No space left on device" in done.stderr
@@ -179,8 +185,8 @@ def test_no_figure_is_cut_off_on_any_terminal(width: int) -> None:
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=True, color_system=None)
     measurements = tuple(mb.parse_reports(GIST.read_text()))
-    results = mb.new_results(seed=None, settings={}, environment={}, measurements=measurements)
-    mb.show(mb.result_tables(results, {"FastAPI": "FastAPI"}, markdown=False), console=console)
+    for table in mb.result_tables(mb.new_results(measurements=measurements)):
+        mb.show_table(table, console)
     text = re.sub(r"\x1b\[[\d;]*m", "", out.getvalue())
     assert "…" not in text
     assert all(figure in text for figure in ("49.15ms", "102.39ms", "2031.28", "8.39", "285.95"))
@@ -190,7 +196,7 @@ def test_no_figure_is_cut_off_on_any_terminal(width: int) -> None:
 @pytest.mark.parametrize("option", ["-", "/dev/stdout"])
 def test_json_on_standard_output_stands_alone(tool: Tool, option: str) -> None:
     done = tool.run("parse", str(GIST), "--export-json", option)
-    assert json.loads(done.stdout)["schema"] == "micropie-bench/1"
+    assert json.loads(done.stdout)["schema"] == "micropie-bench/2"
 
 
 def test_json_goes_into_a_pipe(tool: Tool, tmp_path: Path) -> None:
@@ -201,6 +207,7 @@ def test_json_goes_into_a_pipe(tool: Tool, tmp_path: Path) -> None:
     assert process.wait(timeout=10) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("redirection", "status", "complaint"),
     [
@@ -211,9 +218,13 @@ def test_json_goes_into_a_pipe(tool: Tool, tmp_path: Path) -> None:
         ("| head -n 1 >/dev/null", 0, ""),
     ],
 )
-def test_odd_standard_streams_give_no_traceback(redirection: str, status: int, complaint: str) -> None:
+def test_odd_standard_streams_give_no_traceback(
+    redirection: str, status: int, complaint: str
+) -> None:
     command = f"{sys.executable} {ROOT}/micropie_bench.py targets {redirection}"
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        ["sh", "-c", command], capture_output=True, text=True, timeout=30, check=False
+    )
     assert (done.returncode, done.stderr) == (status, complaint)
 
 
@@ -225,23 +236,89 @@ def test_a_file_that_is_no_text_is_one_line(tool: Tool, tmp_path: Path) -> None:
     assert "no wrk report found" in done.stderr
 
 
-def test_oddities_are_said_once_with_their_rounds_at_their_worst() -> None:
-    (measurement,) = mb.parse_reports((GIST.parent / "wrk_slow.txt").read_text())
-    made = [
-        dataclasses.replace(measurement, target="a", round=n, notes=(f"other processes took {share}% of the machine",))
-        for n, share in ((1, 12), (3, 45))
-    ]
-    assert mb.measurement_notes(made, {"a": "A"}) == ["Round 1, 3 (A): other processes took 45% of the machine"]
-
-
+@pytest.mark.slow
 def test_installed_by_pip_the_command_measures_anywhere(tmp_path: Path) -> None:
     source = tmp_path / "source"
-    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "tests", "build", "*.egg-info", "__pycache__"))
+    not_source = shutil.ignore_patterns(".*", "tests", "build", "*.egg-info", "__pycache__")
+    shutil.copytree(ROOT, source, ignore=not_source)
     install = ["-m", "pip", "install", "-q", "--no-index", "--no-deps", "--no-build-isolation"]
-    subprocess.run([sys.executable, *install, "--target", str(tmp_path / "lib"), str(source)], check=True)
+    subprocess.run(
+        [sys.executable, *install, "--target", str(tmp_path / "lib"), str(source)], check=True
+    )
     shutil.rmtree(source)
-    command = [str(tmp_path / "lib" / "bin" / "micropie-bench"), "compare", "asgi", "-r", "1", "-d", "1s", "-c", "20"]
+    script = str(tmp_path / "lib" / "bin" / "micropie-bench")
+    command = [script, "compare", "asgi", "-r", "1", "-d", "1s", "-c", "20"]
     env = {**os.environ, "PYTHONPATH": str(tmp_path / "lib")}
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     assert "| ASGI " in done.stdout
+
+
+IMPORT = """
+import json
+import os
+import signal
+import sys
+import threading
+
+import psutil
+
+
+def state():
+    handlers = {}
+    for number in signal.valid_signals():
+        handlers[number] = signal.getsignal(number)
+    streams = [sys.stdin, sys.stdout, sys.stderr]
+    return {
+        "streams": streams,
+        "how streams encode": [(stream.encoding, stream.errors) for stream in streams],
+        "signal handlers": handlers,
+        "wakeup": signal.set_wakeup_fd(-1),
+        "children": psutil.Process().children(),
+        "threads": threading.enumerate(),
+        "environment": dict(os.environ),
+        "directory": os.getcwd(),
+        "path": list(sys.path),
+        "excepthook": sys.excepthook,
+        "arguments": list(sys.argv),
+    }
+
+
+before = state()
+import micropie_bench
+after = state()
+
+changed = [name for name in before if before[name] != after[name]]
+modules = sorted({name.partition(".")[0] for name in sys.modules})
+print(json.dumps({"changed": changed, "modules": modules}))
+"""
+
+
+@pytest.fixture(scope="module")
+def imported() -> dict[str, list[str]]:
+    """Return what importing the script changes in a process, and which modules are there."""
+    argv = [sys.executable, "-c", IMPORT]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stderr == ""
+    found: dict[str, list[str]] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.slow
+def test_importing_the_script_changes_nothing_in_the_process(
+    imported: dict[str, list[str]],
+) -> None:
+    assert imported["changed"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "module", ["pydantic", "rich", "fastapi", "starlette", "micropie", "uvicorn", "h11"]
+)
+def test_the_script_starts_without_what_only_some_commands_need(
+    module: str, imported: dict[str, list[str]]
+) -> None:
+    assert "typer" in imported["modules"]
+    assert module not in imported["modules"]

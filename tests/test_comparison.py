@@ -1,10 +1,14 @@
-"""Comparisons from end to end: rounds, duets, what voids them, and what is left after an interruption."""
+"""Comparisons from end to end.
+
+Rounds, duets, what voids them, and what is left after an interruption.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -19,6 +23,8 @@ from results_schema import loaded
 import micropie_bench as mb
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from conftest import Start, Tool
 
 SHORT = ("-d", "1s", "-c", "20", "-t", "2", "-w", "2")
@@ -27,34 +33,61 @@ SHORT = ("-d", "1s", "-c", "20", "-t", "2", "-w", "2")
 def test_rounds_with_duets_give_intervals_and_a_verdict(tool: Tool, tmp_path: Path) -> None:
     """fastapi against the bare callable: a difference that no noise hides."""
     out = tmp_path / "out.json"
-    done = tool.run("compare", "fastapi", "asgi", "-r", "3", *SHORT, "--seed", "7", "--export-json", str(out))
+    done = tool.run(
+        "compare", "fastapi", "asgi", "-r", "3", *SHORT, "--seed", "7", "--export-json", str(out)
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     data = loaded(out.read_text())
     assert (data["seed"], data["settings"]["rounds"], data["settings"]["duet"]) == (7, 3, True)
-    assert [m["order"] for m in data["measurements"]] == list(range(1, 13))
+    assert [m["round"] for m in data["measurements"]] == [1] * 4 + [2] * 4 + [3] * 4, (
+        "in the order made"
+    )
     assert [target["name"] for target in data["targets"]] == ["fastapi", "asgi"], (
         "as given, whichever was launched first"
     )
     made = sorted((m["round"], m["method"], m["target"]) for m in data["measurements"])
-    assert made == sorted((n, method, t) for n in (1, 2, 3) for method in ("solo", "duet") for t in ("asgi", "fastapi"))
+    assert made == sorted(
+        (n, method, t)
+        for n in (1, 2, 3)
+        for method in ("solo", "duet")
+        for t in ("asgi", "fastapi")
+    )
     for m in data["measurements"]:
         assert m["valid"], m["invalid_reason"]
-        assert 0 < m["server_cpu_s"] <= 2 * m["duration_s"] + 0.5
-        assert m["load_cpu_s"] > 0
-        assert m["server_rss_bytes"] > 20e6
-        assert 0 < m["worker_balance"] <= 1
-        assert m["latency_uncorrected"]["mean_s"] <= m["latency"]["mean_s"]
-    (verdict,) = (c for c in data["comparisons"] if (c["method"], c["metric"]) == ("duet", "server_cpu_per_request_s"))
+        wrk, use = m["wrk"], m["use"]
+        assert 0 < use["server_cpu_s"] <= 2 * wrk["duration_s"] + 0.5
+        assert wrk["load_cpu_s"] > 0
+        assert use["server_rss_bytes"] > 20e6
+        assert 0 < use["worker_balance"] <= 1
+        assert wrk["latency_uncorrected"]["mean_s"] <= wrk["latency"]["mean_s"]
+    (verdict,) = (
+        c
+        for c in data["comparisons"]
+        if (c["method"], c["metric"]) == ("duet", "server_cpu_per_request_s")
+    )
     assert (verdict["reference"], verdict["target"], verdict["rounds"]) == ("fastapi", "asgi", 3)
     assert verdict["verdict"] == "faster"
-    assert verdict["ci_low"] < verdict["ratio"] < verdict["ci_high"] < 1
-    assert re.search(r"ASGI is [\d.]+x FastAPI at 20 connections by server CPU per request \(95% CI", done.stdout)
-    assert re.search(r"\| FastAPI +\| +[\d.]+[mu]s \| +[\d.]+[mu]s \| +[\d.]+ ± [\d.]+ \|", done.stdout)
+    estimate = verdict["estimate"]
+    assert estimate["low"] < estimate["ratio"] < estimate["high"] < 1
+    assert re.search(
+        r"ASGI is [\d.]+x FastAPI at 20 connections by server CPU per request \(95% CI", done.stdout
+    )
+    assert re.search(
+        r"\| FastAPI +\| +[\d.]+[mu]s \| +[\d.]+[mu]s \| +[\d.]+ ± [\d.]+ \|", done.stdout
+    )
     assert "Connections were kept alive between requests." in done.stdout
 
 
+def cores_of(processes: Iterable[psutil.Process]) -> set[int]:
+    """Return the cores that any of the processes may use."""
+    cores: set[int] = set()
+    for process in processes:
+        cores.update(process.cpu_affinity())
+    return cores
+
+
 def test_the_two_of_a_duet_run_at_one_moment_on_their_own_cores(
-    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    start: Start, tmp_path: Path
 ) -> None:
     seen: list[tuple[set[int], set[int]]] = []
     cores = mb.all_cores()
@@ -62,18 +95,19 @@ def test_the_two_of_a_duet_run_at_one_moment_on_their_own_cores(
         pytest.skip("needs 2 cores")
 
     def look() -> None:
-        servers = {core for process in a.workers | b.workers for core in process.cpu_affinity()}
         with contextlib.suppress(psutil.NoSuchProcess):  # one that ends meanwhile
             wrks = [p for p in psutil.Process().children(recursive=True) if p.name() == "wrk"]
             if len(wrks) == 2:
-                seen.append((servers, {core for process in wrks for core in process.cpu_affinity()}))
+                seen.append((cores_of(a.workers | b.workers), cores_of(wrks)))
 
-    load = mb.Load(connections=20, threads=2, duration_s=1)
+    load = mb.Load(connections=20, threads=2, duration_s=3)
     with start("asgi", workers=2) as a, start("b=asgi", workers=2) as b:
+        begun = time.monotonic()
         duet = mb.run_load("wrk", [a, b], load, work_dir=tmp_path, tick=look)
+        took_s = time.monotonic() - begun
         assert seen
         assert all(pinned == tuple(map(set, mb.duet_cores())) for pinned in seen)
-        assert duet[0].wrk.duration_s == duet[1].wrk.duration_s == pytest.approx(1, abs=0.2)
+        assert load.duration_s <= duet[0].wrk.duration_s == duet[1].wrk.duration_s < took_s
         assert all(x.wrk.requests > 100 and x.wrk.errors == mb.Errors() for x in duet)
         (solo,) = mb.run_load("wrk", [a], load, work_dir=tmp_path, tick=lambda: None)
         assert set(next(iter(a.workers)).cpu_affinity()) == set(cores)
@@ -83,15 +117,19 @@ def test_the_two_of_a_duet_run_at_one_moment_on_their_own_cores(
 def test_a_duet_counts_just_the_answers_whose_cpu_time_it_counts(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When the CPU time is read, each access log must have a line for each answer that wrk counts, and no other."""
+    """When the CPU time is read, each access log has a line for each answer that wrk counts.
+
+    And no other.
+    """
     lines: list[list[int]] = []
-    drain = mb._drain
+    drain = mb.drain
 
-    def count_after(servers: list[mb.RunningServer]) -> None:
+    def count_after(servers: list[mb.LaunchedServer]) -> None:
         drain(servers)
-        lines.append([Path(str(server._log)).read_text().count('"GET / HTTP/1.1" 200') for server in servers])
+        logs = [Path(str(server.log)).read_text() for server in servers]
+        lines.append([log.count('"GET / HTTP/1.1" 200') for log in logs])
 
-    monkeypatch.setattr(mb, "_drain", count_after)
+    monkeypatch.setattr(mb, "drain", count_after)
     load = mb.Load(connections=40, threads=2, duration_s=1)
     with start("fastapi", workers=2) as a, start("b=asgi", workers=2) as b:
         seen = mb.run_load("wrk", [a, b], load, work_dir=tmp_path, tick=lambda: None)
@@ -100,17 +138,36 @@ def test_a_duet_counts_just_the_answers_whose_cpu_time_it_counts(
         assert solo.wrk.requests > 100, "the servers go on"
 
 
+def wrks_that_handle_sigint(pid: int, argument: str) -> list[psutil.Process]:
+    """Return the wrks below the process that have this argument and run by now (proc(5)).
+
+    One that does not handle SIGINT yet has not begun.
+    """
+    running = []
+    for process in psutil.Process(pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess, OSError):
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            handled = re.search(r"^SigCgt:\s*(\w+)", status, re.MULTILINE)
+            handles_sigint = handled and int(handled[1], 16) >> (signal.SIGINT - 1) & 1
+            if process.name() == "wrk" and argument in process.cmdline() and handles_sigint:
+                running.append(process)
+    return running
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_a_wrk_that_somebody_stops_voids_its_trial_alone(tool: Tool, tmp_path: Path, how: signal.Signals) -> None:
+def test_a_wrk_that_somebody_stops_voids_its_trial_alone(
+    tool: Tool, tmp_path: Path, how: signal.Signals
+) -> None:
     out = tmp_path / "out.json"
-    args = ("-r", "2", "-d", "2s", "-c", "20", "-t", "2", "-w", "2", "--no-duet")
+    args = ("-r", "2", "-d", "5s", "-c", "20", "-t", "2", "-w", "2", "--no-duet")
     process = tool.start("compare", "asgi", "b=asgi", *args, "--export-json", str(out))
-    tool.await_running(lambda running: any("/wrk -t2 -c20 -d2s" in line for line in running), seconds=30)
-    time.sleep(1)  # beyond the warm-up
-    for victim in psutil.Process(process.pid).children(recursive=True):
-        if victim.name() == "wrk":
-            victim.send_signal(how)
-    assert process.wait(timeout=60) == 1
+    deadline = time.monotonic() + 60
+    while not (victims := wrks_that_handle_sigint(process.pid, "-d5s")):  # of no warm-up
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    for victim in victims:
+        victim.send_signal(how)
+    assert process.wait(timeout=100) == 1
     made = loaded(out.read_text())["measurements"]
     (void,) = [m for m in made if not m["valid"]]
     assert re.search(r"somebody stopped it|wrk ended with status -9", void["invalid_reason"])
@@ -119,25 +176,25 @@ def test_a_wrk_that_somebody_stops_voids_its_trial_alone(tool: Tool, tmp_path: P
 
 def test_an_interruption_keeps_whole_rounds(tool: Tool, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
-    process = tool.start("compare", "asgi", "-r", "6", *SHORT, "--export-json", str(out))
+    args = ("-r", "6", "-d", "3s", "-c", "20", "-t", "2", "-w", "2")
+    process = tool.start("compare", "asgi", *args, "--export-json", str(out))
     assert process.stderr
     for line in process.stderr:
         if "20 connections (round 4)" in line:
             break
-    time.sleep(0.3)
     process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=20)
+    stdout, stderr = process.communicate(timeout=100)
     assert process.returncode == 130
     data = loaded(out.read_text())
     assert [m["round"] for m in data["measurements"]] == [1, 2, 3]
     assert data["warnings"][-1] == "interrupted in round 4 of 6"
     assert "interrupted in round 4 of 6" in stderr
-    mean = sum(m["requests_per_s"] for m in data["measurements"]) / 3
+    mean = sum(m["wrk"]["requests_per_s"] for m in data["measurements"]) / 3
     assert f"| {mean:.2f} ± " in stdout
 
 
 def test_a_void_round_leaves_the_others_their_verdict(tool: Tool, tmp_path: Path) -> None:
-    """The faulty target answers 503 for a while in its first launch alone."""
+    """The faulty target answers 503 now and then in its first launch alone."""
     out = tmp_path / "out.json"
     args = ("asgi", "bad=faulty:once_503", "-r", "3", *SHORT, "--export-json", str(out))
     done = tool.run("compare", *args)
@@ -146,34 +203,81 @@ def test_a_void_round_leaves_the_others_their_verdict(tool: Tool, tmp_path: Path
     void = [m for m in data["measurements"] if not m["valid"]]
     assert {(m["target"], m["round"]) for m in void} == {("bad", 1)}
     assert "responses had a status above 399" in void[0]["invalid_reason"]
-    solo = next(c for c in data["comparisons"] if (c["method"], c["metric"]) == ("solo", "requests_per_s"))
-    duet = next(c for c in data["comparisons"] if (c["method"], c["metric"]) == ("duet", "server_cpu_per_request_s"))
+    solo = next(
+        c for c in data["comparisons"] if (c["method"], c["metric"]) == ("solo", "requests_per_s")
+    )
+    duet = next(
+        c
+        for c in data["comparisons"]
+        if (c["method"], c["metric"]) == ("duet", "server_cpu_per_request_s")
+    )
     assert solo["rounds"] + duet["rounds"] == 6 - len(void)
     assert duet["verdict"] != "invalid"
 
 
 def test_a_saturated_load_generator_voids_and_says_so(tool: Tool, tmp_path: Path) -> None:
-    """wrk with one thread, made slow by a script that computes for each request."""
+    """wrk with one thread, made slow by a script that computes for each request.
+
+    That uses all of wrk's time; on a busy machine it would get less, so it says so itself.
+    """
     wrapper = tmp_path / "wrk"
     wrapper.write_text(
-        f"""#!/bin/sh
+        rf"""#!/bin/sh
         [ "$1" = -v ] && exec wrk -v
         for script; do case $previous in -s) break;; esac; previous=$script; done
+        for url; do :; done
         cat "$script" - >{tmp_path}/slow.lua <<'LUA'
-function request() local x = 0; for i = 1, 1000000 do x = x + i % 7 end; return wrk.format("GET", "/") end
+            function request()
+                local x = 0
+                for i = 1, 1000000 do x = x + i % 7 end
+                return wrk.format("GET", "/")
+            end
+
+            local report = done
+            function done(summary, latency, requests)
+                os.clock = function() return summary.duration / 1e6 end
+                report(summary, latency, requests)
+            end
 LUA
-        exec wrk -t1 -c20 -d2s --latency -s {tmp_path}/slow.lua "$(for url; do :; done; echo "$url")"
+        exec wrk -t1 -c20 -d2s --latency -s {tmp_path}/slow.lua "$url"
         """
     )
     wrapper.chmod(0o755)
     out = tmp_path / "out.json"
-    args = ("asgi", "b=starlette", "-r", "2", "-d", "2s", "-c", "20", "-t", "1", "-w", "2", "--no-duet")
-    done = tool.run("compare", *args, "--wrk", str(wrapper), "--export-json", str(out))
+    args = ("-r", "2", "-d", "2s", "-c", "20", "-t", "1", "-w", "2", "--no-duet")
+    done = tool.run(
+        "compare", "asgi", "b=starlette", *args, "--wrk", str(wrapper), "--export-json", str(out)
+    )
     assert done.returncode == 1
     data = loaded(out.read_text())
-    assert any("load generator saturated: wrk used " in str(m["invalid_reason"]) for m in data["measurements"])
+    assert any(
+        "load generator saturated: wrk used " in str(m["invalid_reason"])
+        for m in data["measurements"]
+    )
     assert {c["verdict"] for c in data["comparisons"]} == {"invalid"}
-    assert "no verdict, load generator saturated: this would compare load generators, not servers." in done.stdout
+    assert (
+        "no verdict, load generator saturated: this would compare load generators, not servers."
+        in done.stdout
+    )
+
+
+def test_the_cpu_time_that_wrk_tells_is_what_the_system_counts(
+    start: Start, tmp_path: Path
+) -> None:
+    """Also where others leave wrk little of it: so much it uses at its start anyway."""
+    burn = "function setup() local x = 0; for i = 1, 100000000 do x = x + i % 7 end end\n"
+    script = tmp_path / "done.lua"
+    script.write_text(mb.WRK_SCRIPT + burn)
+    load = mb.Load(connections=20, threads=1, duration_s=1)
+    with start("faulty:good", workers=1) as server:
+        argv = mb.wrk_argv("wrk", load, server.url("/"), str(script))
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run(argv, capture_output=True, text=True, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    counted_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    result, _ = mb.parse_exact(done.stdout, connections=load.connections)
+    assert counted_s > 0.1
+    assert result.load_cpu_s == pytest.approx(counted_s, rel=0.1, abs=0.02)
 
 
 def test_calibrate_says_what_this_machine_can_tell_apart(tool: Tool) -> None:
@@ -181,10 +285,9 @@ def test_calibrate_says_what_this_machine_can_tell_apart(tool: Tool) -> None:
     assert done.returncode == 0, done.stdout
     assert loaded(done.stderr[done.stderr.rindex("\n{") :])["comparisons"]
     assert "| ASGI (a) " in done.stdout
-    assert re.search(
-        r"server CPU per request \(duet, 20 connections\): differences under [\d.]+% cannot be told from noise",
-        done.stdout,
-    )
+    measured = r"server CPU per request \(duet, 20 connections\)"
+    resolution = r"differences under [\d.]+% cannot be told from noise"
+    assert re.search(f"{measured}: {resolution}", done.stdout)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +298,9 @@ def test_calibrate_says_what_this_machine_can_tell_apart(tool: Tool) -> None:
         (("compare", "--duet", "--port", "8123"), "--duet runs two servers"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(tool: Tool, args: tuple[str, ...], complaint: str) -> None:
+def test_what_cannot_be_compared_is_refused(
+    tool: Tool, args: tuple[str, ...], complaint: str
+) -> None:
     done = tool.run(*args)
     assert done.returncode == 2
     assert complaint in done.stderr
@@ -218,18 +323,27 @@ def test_doctor_reports_every_check(tool: Tool) -> None:
         "virtual machine",
     ]
     assert next(f for f in findings if f["check"] == "cores")["state"] == "warning"
-    assert all(f["state"] in ("ok", "warning", "unknown") and f["why"] and f["remedy"] for f in findings)
+    assert all(
+        f["state"] in ("ok", "warning", "unknown") and f["why"] and f["remedy"] for f in findings
+    )
     table = tool.run("doctor", "-w", "500").stdout
     assert "| cores           | warning | " in table
 
 
+@pytest.mark.slow
 def test_doctor_sees_a_busy_process_and_few_open_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = mb.Load(connections=90, threads=1, duration_s=1)
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
         try:
-            time.sleep(0.3)
-            monkeypatch.setattr("resource.getrlimit", lambda _: (100, 100))
-            load = mb.Load(connections=90, threads=1, duration_s=1)
-            found = {f.check: f for f in mb.examine(workers=1, loads=[load])}
+            # Alone: of all busy processes, only the three that are most so are shown.
+            monkeypatch.setattr(psutil, "process_iter", lambda: [psutil.Process(busy.pid)])
+            monkeypatch.setattr(resource, "getrlimit", lambda _: (100, 100))
+            deadline = time.monotonic() + 60
+            while True:  # until it has got enough of this machine
+                found = {f.check: f for f in mb.examine(workers=1, loads=[load])}
+                if found["other processes"].warns:
+                    break
+                assert time.monotonic() < deadline
         finally:
             busy.kill()
     assert f"(pid {busy.pid})" in found["other processes"].found

@@ -3,41 +3,48 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 import shutil
-from collections.abc import Iterator
+import statistics
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import LABELS, NAMES, RATES, measured, results_of, solo_results
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
-from test_exports import LABELS, NAMES, RATES, results, solo
+from scipy import stats
 
 import micropie_bench as mb
 
 CHROMIUM = shutil.which("chromium")
 HOSTILE = """</script>'"><img src=x onerror=alert(1)>"""
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no chromium: .ci/env --dev installs it for root alone")
+needs_chromium = pytest.mark.skipif(
+    CHROMIUM is None, reason="no chromium: .ci/env --dev installs it for root alone"
+)
 
 
-def sweep(*counts: int) -> mb.Results:
-    """Return results of six rounds at each of these counts, by both methods."""
-    made = []
+def sweep(*counts: int, labels: Mapping[str, str] = LABELS) -> mb.Results:
+    """Return results of six rounds at each of these counts, by both methods.
+
+    The requests/s of `more` rise from round to round.
+    """
+    measurements = []
     for number in range(1, 7):
         for connections in counts:
-            for name, rate in zip(NAMES, (1000.0, 900.0 + number), strict=True):
-                one = solo(name, number, rate * connections, connections=connections)
-                made.append(one)
-                made.append(
-                    dataclasses.replace(one, method=mb.Method.DUET, partner=next(x for x in NAMES if x != name))
-                )
-    whole = dataclasses.replace(results(RATES), measurements=tuple(made), distributions=mb.distribute(made))
-    return mb.with_comparisons(whole, NAMES)
+            load = mb.LoadId(workload=mb.DEFAULT_WORKLOAD, connections=connections)
+            rates = (1000.0 * connections, (900.0 + number) * connections)
+            for name, partner, rate in zip(NAMES, reversed(NAMES), rates, strict=True):
+                measurements += [
+                    measured(name, number, rate, load=load),
+                    measured(name, number, rate, load=load, partner=partner),
+                ]
+    return results_of(measurements, labels=labels)
 
 
-def page_of(whole: mb.Results, **labels: str) -> str:
-    shown = LABELS | labels
-    return mb.to_html(whole, shown, mb.conclude(whole, shown))
+def page_of(results: mb.Results) -> str:
+    return mb.to_html(mb.Report(results=results, conclusion=mb.conclude(results)))
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +52,12 @@ def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
             executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-background-networking",
+                "--disable-component-update",
+            ],
         )
         yield chromium
         chromium.close()
@@ -65,12 +77,30 @@ def opened(browser: Browser, text: str, tmp_path: Path, **options: Any) -> tuple
     return page, [url for url in seen if url != file.as_uri()]
 
 
+# The texts of a chart that reach beyond its edges.
+TEXTS_CUT_OFF = """
+chart => {
+  const edge = chart.getBoundingClientRect();
+  const isCutOff = text => {
+    const box = text.getBoundingClientRect();
+    return box.left < edge.left - 1 || box.right > edge.right + 1
+      || box.top < edge.top - 1 || box.bottom > edge.bottom + 1;
+  };
+  return [...chart.querySelectorAll("text")].filter(isCutOff).map(text => text.textContent);
+}
+"""
+
+
 @needs_chromium
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_loads_alone_and_fits(browser: Browser, tmp_path: Path, width: int, scheme: str) -> None:
+def test_the_page_loads_alone_and_fits(
+    browser: Browser, tmp_path: Path, width: int, scheme: str
+) -> None:
     text = page_of(sweep(1, 100, 1000))
-    page, amiss = opened(browser, text, tmp_path, viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page, amiss = opened(
+        browser, text, tmp_path, viewport={"width": width, "height": 900}, color_scheme=scheme
+    )
     assert amiss == []
     assert page.evaluate("document.documentElement.scrollWidth") == width
     shade = page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -81,9 +111,12 @@ def test_the_page_loads_alone_and_fits(browser: Browser, tmp_path: Path, width: 
         box = figure.bounding_box()
         assert box
         assert box["x"] + box["width"] <= width
-    for chart in page.locator("figure svg:has(.axis)").all():
+    charts = page.locator("figure svg:has(.axis)")
+    assert charts.count() == figures.count()
+    for chart in charts.all():
         scale = chart.evaluate("x => x.getBoundingClientRect().width / x.viewBox.baseVal.width")
         assert 13 * scale > 8  # pixels: readable
+        assert chart.evaluate(TEXTS_CUT_OFF) == []
     page.close()
 
 
@@ -91,9 +124,9 @@ def drawn(figure: Locator, mark: str) -> list[tuple[float, float]]:
     """Return the centres of a target's dots, in the chart's own units."""
     dots = figure.locator(f".mark-{mark} circle[cx]").all()
     return [
-        (float(x.get_attribute("cx") or 0), float(x.get_attribute("cy") or 0))
-        for x in dots
-        if x.locator("xpath=..").get_attribute("class") == "dots"
+        (float(dot.get_attribute("cx") or 0), float(dot.get_attribute("cy") or 0))
+        for dot in dots
+        if dot.locator("xpath=..").get_attribute("class") == "dots"
     ]
 
 
@@ -102,34 +135,56 @@ def test_charts_show_the_figures(browser: Browser, tmp_path: Path) -> None:
     whole = sweep(100)
     page, _ = opened(browser, page_of(whole), tmp_path)
     throughput, ratio, latency, rounds = page.locator("figure").all()
-    made = [m.wrk.requests_per_s for m in whole.measurements if m.wrk and (m.target, m.method) == ("more", "solo")]
-    mean, half = sum(made) / len(made), mb.half_width(made, 0.95)
+
+    rates = [100 * (900.0 + number) for number in range(1, 7)]
+    mean = statistics.mean(rates)
+    half = stats.t.ppf(0.975, 5) * statistics.stdev(rates) / math.sqrt(6)
     ticks = throughput.locator(".axis.x text").all()
-    (zero, *_, last) = ((float(x.text_content() or ""), float(x.get_attribute("x") or "")) for x in ticks)
+    (zero, *_, last) = (
+        (float(tick.text_content() or ""), float(tick.get_attribute("x") or "")) for tick in ticks
+    )
     assert zero[0] == 0  # lengths are in proportion
     scale = (last[1] - zero[1]) / last[0]
     expected = [zero[1] + scale * rate for rate in (mean - half, mean, mean + half)]
-    assert [x for x, _ in drawn(throughput, "1")] == pytest.approx(expected, abs=0.01)
-    assert "More: 90350 ± 196" in (throughput.locator("[role=img]").get_attribute("aria-label") or "")
-    line = ratio.locator(".reference path.line").get_attribute("d") or ""
-    assert max(x for x, _ in drawn(ratio, "1")[:3]) < float(re.findall(r"[\d.]+", line)[0])  # fewer requests: left of 1
-    assert len(drawn(latency, "0")) == len(whole.distributions[0].percentiles) - (
-        whole.distributions[0].percentiles[-1][0] == 100
+    assert sorted(x for x, _ in drawn(throughput, "1")) == pytest.approx(expected, abs=0.01)
+    assert "More: 90350 ± 196" in (
+        throughput.locator("[role=img]").get_attribute("aria-label") or ""
     )
+
+    line = ratio.locator(".reference path.line").get_attribute("d") or ""
+    assert max(x for x, _ in drawn(ratio, "1")[:3]) < float(
+        re.findall(r"[\d.]+", line)[0]
+    )  # fewer requests: left of 1
+
+    percentiles = whole.distributions[0].percentiles
+    assert len(drawn(latency, "0")) == len(percentiles) - (percentiles[-1][0] == 100)
+    latency_heights = [y for _, y in drawn(latency, "0")]
+    assert latency_heights == sorted(latency_heights, reverse=True)  # a percentile never falls
+
     assert len(drawn(rounds, "0")) == len(drawn(rounds, "1")) == 6
     heights = [y for _, y in drawn(rounds, "1")]
     assert heights == sorted(heights, reverse=True)  # each round was faster than the one before
+    assert len(set(heights)) == 6
+    assert len({y for _, y in drawn(rounds, "0")}) == 1  # while these were all the same
+
+    dots = page.locator("figure .dots circle").all()
+    assert all(dot.locator("title").text_content() for dot in dots)
     page.close()
 
 
 @needs_chromium
 def test_long_names_leave_room_for_the_charts(browser: Browser, tmp_path: Path) -> None:
-    page, _ = opened(browser, page_of(sweep(100), more="M" * 200), tmp_path, viewport={"width": 390, "height": 900})
+    page, _ = opened(
+        browser,
+        page_of(sweep(100, labels=LABELS | {"more": "M" * 200})),
+        tmp_path,
+        viewport={"width": 390, "height": 900},
+    )
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     for figure in page.locator("figure").all()[:2]:
-        low, middle, high = (x for x, _ in drawn(figure, "1")[:3])
+        low, middle, high = sorted(x for x, _ in drawn(figure, "1")[:3])
         assert 0 <= low < middle < high
-        plot = figure.locator("rect.background").nth(1)
+        plot = figure.locator("rect.background")
         assert high < float(plot.get_attribute("width") or 0)
         assert float(plot.get_attribute("width") or 0) > 150
     page.close()
@@ -137,24 +192,24 @@ def test_long_names_leave_room_for_the_charts(browser: Browser, tmp_path: Path) 
 
 @needs_chromium
 def test_an_end_that_lies_beyond_the_axis_has_no_dot(browser: Browser, tmp_path: Path) -> None:
-    whole = results(((100.0, 1000.0), (100.0, 10.0)))
+    whole = solo_results(((100.0, 1000.0), (100.0, 10.0)))
     page, _ = opened(browser, page_of(whole), tmp_path)
     _, ratio, *_ = page.locator("figure").all()
-    radii = [x.get_attribute("r") for x in ratio.locator(".mark-1 .dots circle").all()]
-    assert radii[:3] == ["0", "4", "0"]
+    first_row = ratio.locator(".mark-1").first
+    radii = [dot.get_attribute("r") for dot in first_row.locator(".dots circle").all()]
+    assert radii == ["4"]
     page.close()
 
 
 @needs_chromium
 def test_tables_sort_by_value_and_by_keyboard(browser: Browser, tmp_path: Path) -> None:
     whole = sweep(100)
-    slow = [
-        dataclasses.replace(d, percentiles=tuple((p, s * 100) for p, s in d.percentiles))
-        for d in whole.distributions[:1]
-    ]
-    page, _ = opened(
-        browser, page_of(dataclasses.replace(whole, distributions=(*slow, *whole.distributions[1:]))), tmp_path
+    base, *others = whole.distributions
+    slow = dataclasses.replace(
+        base, percentiles=tuple((percent, 100 * seconds) for percent, seconds in base.percentiles)
     )
+    whole = dataclasses.replace(whole, distributions=(slow, *others))
+    page, _ = opened(browser, page_of(whole), tmp_path)
     details = page.locator("table", has=page.locator("caption", has_text="details"))
     names, p99 = details.locator("tbody th"), details.get_by_role("button", name="p99", exact=True)
     assert names.all_text_contents() == ["Base", "More"]  # 3.00s, 30.00ms
@@ -164,13 +219,15 @@ def test_tables_sort_by_value_and_by_keyboard(browser: Browser, tmp_path: Path) 
     assert details.locator("th[aria-sort=ascending]").text_content() == "p99"
     page.keyboard.press("Enter")
     assert names.all_text_contents() == ["Base", "More"]
+    assert details.locator("th[aria-sort=descending]").text_content() == "p99"
     page.close()
 
 
 @needs_chromium
 def test_names_cannot_become_part_of_the_page(browser: Browser, tmp_path: Path) -> None:
-    whole = dataclasses.replace(sweep(1, 100, 1000), command=HOSTILE, warnings=(HOSTILE,))
-    page, amiss = opened(browser, page_of(whole, more=HOSTILE), tmp_path)
+    whole = sweep(1, 100, 1000, labels=LABELS | {"more": HOSTILE})
+    whole = dataclasses.replace(whole, command=HOSTILE, warnings=(HOSTILE,))
+    page, amiss = opened(browser, page_of(whole), tmp_path)
     assert amiss == []
     assert page.locator("img").count() == page.locator("[onerror]").count() == 0
     assert page.locator("pre").text_content() == HOSTILE
@@ -178,11 +235,14 @@ def test_names_cannot_become_part_of_the_page(browser: Browser, tmp_path: Path) 
 
 
 def test_the_page_is_made_of_whatever_there_is() -> None:
-    whole = results(RATES[:1])
+    whole = solo_results(RATES[:1])
     assert "<figure" in page_of(whole)
     assert "so with no interval" in page_of(whole)
-    assert "so with no interval" not in page_of(results(RATES))
-    void = tuple(dataclasses.replace(m, wrk=None, use=None, invalid_reason="died") for m in whole.measurements)
+    assert "so with no interval" not in page_of(solo_results())
+    void = tuple(
+        dataclasses.replace(measurement, wrk=None, use=None, invalid_reason="died")
+        for measurement in whole.measurements
+    )
     text = page_of(dataclasses.replace(whole, measurements=void, distributions=(), comparisons=()))
     assert "<figure" not in text
     assert "void, died" in text

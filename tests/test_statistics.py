@@ -1,17 +1,24 @@
-"""Statistics and the schedule: pure functions against published values, scipy, and simulations."""
+"""Statistics and the schedule: pure functions.
+
+They are held against published values, scipy, wrk's own algorithm, and simulations.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import random
 import re
 import statistics
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from scipy import stats
+from conftest import measured, results_of
+from scipy.special import stdtrit
 
 import micropie_bench as mb
 
@@ -22,7 +29,8 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95, 0.975, 0.99, 1 - 0.05 / 7])
 @pytest.mark.parametrize("degrees", [1, 2, 3, 4, 5, 6, 7, 11, 29, 30, 99, 500])
 def test_t_quantiles_agree_with_scipy(confidence: float, degrees: int) -> None:
-    assert mb.student_t(confidence, degrees) == pytest.approx(stats.t.ppf(0.5 + confidence / 2, degrees), rel=1e-9)
+    expected = stdtrit(degrees, 0.5 + confidence / 2)
+    assert mb.student_t(confidence, degrees) == pytest.approx(expected, rel=1e-9)
 
 
 def test_t_quantiles_of_the_printed_tables() -> None:
@@ -32,25 +40,31 @@ def test_t_quantiles_of_the_printed_tables() -> None:
 
 
 def test_interval_of_log_ratios_agrees_with_scipy() -> None:
-    theirs, mine = [100.0, 98.0, 103.0, 99.0], [110.0, 111.0, 108.0, 112.0]
-    logs = [math.log(y / x) for x, y in zip(theirs, mine, strict=True)]
-    low, high = stats.t.interval(0.95, 3, loc=statistics.mean(logs), scale=stats.sem(logs))
-    assert mb.compare_samples(theirs, mine, confidence=0.95) == pytest.approx(
-        (math.exp(statistics.mean(logs)), math.exp(low), math.exp(high))
+    references, targets = [100.0, 98.0, 103.0, 99.0], [110.0, 111.0, 108.0, 112.0]
+    logs = [math.log(y / x) for x, y in zip(references, targets, strict=True)]
+    mean, error = statistics.mean(logs), statistics.stdev(logs) / math.sqrt(4)
+    half = stdtrit(3, 0.975) * error
+    estimate = mb.estimate_ratio(references, targets, confidence=0.95)
+    assert (estimate.ratio, estimate.low, estimate.high) == pytest.approx(
+        (math.exp(mean), math.exp(mean - half), math.exp(mean + half))
     )
 
 
 def test_one_round_has_no_interval() -> None:
-    assert mb.compare_samples([100.0], [110.0], confidence=0.95) == pytest.approx((1.1,))
+    estimate = mb.estimate_ratio([100.0], [110.0], confidence=0.95)
+    assert estimate.ratio == pytest.approx(1.1)
+    assert estimate.interval is None
 
 
 def test_intervals_of_equal_targets_cover_1_in_95_of_100() -> None:
     rng = random.Random(1)
     covered = 0
     for _ in range(1000):
-        a, b = ([math.exp(rng.gauss(0, 0.1)) for _ in range(6)] for _ in range(2))
-        _, low, high = mb.compare_samples(a, b, confidence=0.95)
-        covered += low <= 1 <= high
+        references = [math.exp(rng.gauss(0, 0.1)) for _ in range(6)]
+        targets = [math.exp(rng.gauss(0, 0.1)) for _ in range(6)]
+        interval = mb.estimate_ratio(references, targets, confidence=0.95).interval
+        assert interval
+        covered += interval.low <= 1 <= interval.high
     assert 930 <= covered <= 970
 
 
@@ -60,6 +74,9 @@ def test_rounds_needed_reach_the_wished_half_width() -> None:
     assert mb.student_t(0.95, rounds - 1) * 0.02 / math.sqrt(rounds) <= 0.005
     assert mb.student_t(0.95, rounds - 2) * 0.02 / math.sqrt(rounds - 1) > 0.005
     assert mb.rounds_needed(10.0, 0.001) is None
+
+
+# What wrk corrects.
 
 
 def wrk_correct(histogram: mb.Histogram, interval: int) -> mb.Histogram:
@@ -77,10 +94,10 @@ def wrk_correct(histogram: mb.Histogram, interval: int) -> mb.Histogram:
 def test_wrks_correction_is_undone_exactly(seed: int) -> None:
     rng = random.Random(seed)
     values = [round(rng.lognormvariate(4, 1)) + 1 for _ in range(3000)]
-    measured = tuple(sorted((value, values.count(value)) for value in set(values)))
-    corrected = wrk_correct(measured, 60)
+    uncorrected = tuple(sorted(Counter(values).items()))
+    corrected = wrk_correct(uncorrected, 60)
     assert sum(count for _, count in corrected) > 3000
-    assert mb.uncorrect(corrected, 60) == measured
+    assert mb.uncorrect(corrected, 60) == uncorrected
 
 
 def test_nothing_is_undone_where_wrk_corrected_nothing() -> None:
@@ -104,151 +121,362 @@ def test_percentiles_are_pooled_not_averaged() -> None:
     assert mb.histogram_percentile(mb.pool([fast, slow]), 25) == 0.001
 
 
+# The schedule.
+
+
 def plan(count: int, *, rounds: int, duet: bool, seed: int = 1) -> mb.Plan:
-    loads = tuple(mb.Load(connections=n, threads=1, duration_s=1) for n in (100, 200))
-    targets = tuple(mb.parse_target(f"t{n}=asgi") for n in range(count))
-    return mb.Plan(targets=targets, loads=loads, rounds=rounds, seed=seed, server=mb.Server(), duet=duet)
+    """Return a plan of that many targets, t0 and so on, at 100 and 200 connections."""
+    loads = [
+        mb.Load(connections=connections, threads=1, duration_s=1) for connections in (100, 200)
+    ]
+    targets = [mb.parse_target(f"t{number}=asgi") for number in range(count)]
+    return mb.Plan(
+        targets=tuple(targets),
+        loads=tuple(loads),
+        rounds=rounds,
+        seed=seed,
+        server=mb.ServerSettings(),
+        duet=duet,
+    )
 
 
 def trials(launch: mb.Launch) -> list[tuple[str, int]]:
-    return [("+".join(sorted(t.name for t in trial.targets)), trial.load.connections) for trial in launch.trials]
+    """Return the names of each trial's targets, and its connections."""
+    return [
+        ("+".join(sorted(target.name for target in trial.targets)), trial.load.connections)
+        for trial in launch.trials
+    ]
 
 
 def test_single_round_keeps_the_gists_order() -> None:
     launches = mb.schedule(plan(2, rounds=1, duet=False))
-    assert [trials(launch) for launch in launches] == [[("t0", 100), ("t0", 200)], [("t1", 100), ("t1", 200)]]
+    assert [trials(launch) for launch in launches] == [
+        [("t0", 100), ("t0", 200)],
+        [("t1", 100), ("t1", 200)],
+    ]
 
 
 @pytest.mark.parametrize(("count", "duet"), [(1, False), (2, False), (2, True), (4, True)])
 def test_each_round_makes_each_trial_once(count: int, duet: bool) -> None:
-    launches = mb.schedule(plan(count, rounds=3, duet=duet))
-    for number in (1, 2, 3):
-        made = sorted(t for launch in launches if launch.round == number for t in trials(launch))
-        solo = [(f"t{n}", c) for n in range(count) for c in (100, 200)]
-        pairs = [(f"t0+t{n}", c) for n in range(1, count) for c in (100, 200)] if duet else []
-        assert made == sorted(solo + pairs)
+    groups = [f"t{number}" for number in range(count)]
+    if duet:
+        groups += [f"t0+t{number}" for number in range(1, count)]
+    expected = sorted(itertools.product(groups, (100, 200)))
+    trials_by_round: dict[int, list[tuple[str, int]]] = {}
+    for launch in mb.schedule(plan(count, rounds=3, duet=duet)):
+        trials_by_round.setdefault(launch.round, []).extend(trials(launch))
+    assert {number: sorted(made) for number, made in trials_by_round.items()} == {
+        1: expected,
+        2: expected,
+        3: expected,
+    }
+
+
+def test_rounds_follow_each_other() -> None:
+    """An interruption keeps whole rounds: none may begin before the last has ended."""
+    rounds = [launch.round for launch in mb.schedule(plan(4, rounds=5, duet=True))]
+    assert rounds == [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5]
+
+
+@pytest.mark.parametrize("duet", [False, True])
+def test_a_trial_is_made_on_servers_that_its_launch_started(duet: bool) -> None:
+    for launch in mb.schedule(plan(3, rounds=4, duet=duet)):
+        for trial in launch.trials:
+            assert set(trial.targets) <= set(launch.targets)
+
+
+@pytest.mark.parametrize("duet", [False, True])
+def test_no_target_is_always_launched_first(duet: bool) -> None:
+    """Else what changes over a round would look like a difference between targets."""
+    first_by_round: dict[int, str] = {}
+    for launch in mb.schedule(plan(2, rounds=200, duet=duet)):
+        first_by_round.setdefault(launch.round, launch.targets[0].name)
+    counts = Counter(first_by_round.values())
+    assert counts["t0"] + counts["t1"] == 200
+    assert abs(counts["t0"] - 100) < 5 * math.sqrt(50), "5 standard deviations of a fair coin"
 
 
 def test_the_seed_alone_decides_the_order() -> None:
-    orders = {str([trials(x) for x in mb.schedule(plan(3, rounds=4, duet=True, seed=seed))]) for seed in (1, 1, 2)}
+    orders = set()
+    for seed in (1, 1, 2):
+        launches = mb.schedule(plan(3, rounds=4, duet=True, seed=seed))
+        orders.add(str([trials(launch) for launch in launches]))
     assert len(orders) == 2
 
 
-def measured(
-    target: str, number: int, rate: float, *, cpu_s: float = 1.0, partner: str | None = None, void: str | None = None
-) -> mb.Measurement:
-    latency = mb.Latency(mean_s=0.01, stdev_s=0.01, max_s=0.1, p99_s=1 / rate)
-    wrk = mb.WrkResult(
-        duration_s=1,
-        requests=round(rate),
-        bytes=1,
-        requests_per_s=rate,
-        bytes_per_s=1,
-        latency=latency,
-        errors=mb.Errors(),
-    )
-    return mb.Measurement(
-        round=number,
-        method=mb.Method.DUET if partner else mb.Method.SOLO,
-        target=target,
-        partner=partner,
-        connections=100,
-        threads=4,
-        wrk=wrk,
-        use=mb.ServerUse(server_cpu_s=cpu_s, server_rss_bytes=1, worker_balance=1),
-        invalid_reason=void,
-    )
+# Verdicts.
 
 
-def compared(*measurements: mb.Measurement, metric: mb.Metric = mb.Metric.REQUESTS) -> mb.Comparison:
-    found = mb.compare_metric(measurements, metric=metric, reference="a", target="b", confidence=0.95)
-    assert found
-    return found
+def rounds_of(
+    target: str,
+    rates: Sequence[float],
+    *,
+    cpu_s: float = 1.0,
+    partner: str | None = None,
+    limited_by: mb.Limit | None = mb.Limit.SERVER_CPU,
+    void_rounds: Sequence[int] = (),
+) -> list[mb.Measurement]:
+    """Return one measurement of the target for each of these requests/s; rounds from 0."""
+    measurements = []
+    for number, rate in enumerate(rates):
+        measurement = measured(
+            target,
+            number,
+            rate,
+            cpu_s=cpu_s,
+            partner=partner,
+            limited_by=limited_by,
+            void="gone" if number in void_rounds else None,
+        )
+        measurements.append(measurement)
+    return measurements
+
+
+REFERENCE_RATES = (1000, 1001, 1002, 1003)
+FASTER_RATES = (1100, 1101, 1102, 1103)
+
+
+def compared(
+    *measurements: mb.Measurement, metric: mb.Metric = mb.Metric.REQUESTS
+) -> mb.Comparison:
+    """Return the comparison of `b` with `a`."""
+    comparison = mb.compare_metric(
+        measurements, metric=metric, reference="a", target="b", confidence=0.95
+    )
+    assert comparison
+    return comparison
 
 
 def test_verdicts_follow_the_interval_and_the_metrics_direction() -> None:
-    made = [measured("a", n, 1000 + n) for n in range(4)] + [measured("b", n, 1100 + n) for n in range(4)]
-    assert compared(*made).verdict is mb.Verdict.FASTER
-    assert compared(*made, metric=mb.Metric.P99).verdict is mb.Verdict.FASTER
-    slower = [
-        measured(m.target, m.round, m.wrk.requests_per_s, cpu_s=1.5 if m.target == "b" else 1) for m in made if m.wrk
-    ]
-    assert compared(*slower, metric=mb.Metric.CPU).verdict is mb.Verdict.SLOWER
-    noisy = [measured("a", n, 1000) for n in range(4)] + [measured("b", n, 1000 + (-1) ** n * 100) for n in range(4)]
-    assert compared(*noisy).verdict is mb.Verdict.NO_DIFFERENCE
+    reference, faster = rounds_of("a", REFERENCE_RATES), rounds_of("b", FASTER_RATES)
+    assert compared(*reference, *faster).verdict is mb.Verdict.FASTER
+    assert compared(*reference, *faster, metric=mb.Metric.P99).verdict is mb.Verdict.FASTER
+    hungry = rounds_of("b", FASTER_RATES, cpu_s=1.5)
+    assert compared(*reference, *hungry, metric=mb.Metric.CPU).verdict is mb.Verdict.SLOWER
+    steady, noisy = rounds_of("a", [1000] * 4), rounds_of("b", [1100, 900, 1100, 900])
+    assert compared(*steady, *noisy).verdict is mb.Verdict.NO_DIFFERENCE
 
 
 def test_void_rounds_leave_the_comparison_with_their_partner() -> None:
-    made = [measured("a", n, 1000, void="gone" if n == 0 else None) for n in range(4)]
-    made += [measured("b", n, 1100 + n, void="gone" if n == 1 else None) for n in range(4)]
-    assert compared(*made).rounds == 2
-    assert compared(*made[:2], *made[4:6]).verdict is mb.Verdict.INVALID
-    assert compared(*made[:3], *made[4:7]).verdict is mb.Verdict.UNDECIDED
+    reference = rounds_of("a", [1000] * 4, void_rounds=[0])
+    target = rounds_of("b", FASTER_RATES, void_rounds=[1])
+    assert compared(*reference, *target).rounds == 2
+    assert compared(*reference[:2], *target[:2]).verdict is mb.Verdict.INVALID
+    assert compared(*reference[:3], *target[:3]).verdict is mb.Verdict.UNDECIDED
 
 
-def test_a_saturated_load_generator_gives_no_verdict() -> None:
-    made = [measured("a", n, 1000) for n in range(4)] + [measured("b", n, 1100, void=mb.SATURATED) for n in range(4)]
-    assert compared(*made).verdict is mb.Verdict.INVALID
-    assert "compare load generators" in str(compared(*made).reason)
-
-
-def test_duet_throughput_counts_only_with_fair_shares() -> None:
-    for share, verdict in ((1.01, mb.Verdict.FASTER), (1.2, mb.Verdict.INVALID)):
-        made = [measured("a", n, 1000 + n, partner="b") for n in range(3)]
-        made += [measured("b", n, 1100 + n, partner="a", cpu_s=share) for n in range(3)]
-        assert compared(*made).verdict is verdict
-        assert compared(*made, metric=mb.Metric.CPU).rounds == 3
-
-
-def test_a_duet_is_paired_with_its_own_partner_alone() -> None:
-    made = [measured("a", n, 1000 + n, partner="b") for n in range(3)]
-    made += [measured("a", n, 5000 + n, partner="c") for n in range(3)]
-    made += [measured("b", n, 1100 + n, partner="a") for n in range(3)]
-    assert compared(*made).ratio == pytest.approx(1.1, abs=0.001)
-
-
-def test_more_targets_widen_the_intervals() -> None:
-    made = [measured(name, n, rate + n) for name, rate in (("a", 1000), ("b", 1100), ("c", 1200)) for n in range(4)]
-    confidences = {c.confidence for c in mb.compare_all(made, ["a", "b", "c"])}
-    assert confidences == {0.975}
+@pytest.mark.parametrize("saturated", ["a", "b"])
+def test_a_saturated_load_generator_gives_no_verdict(saturated: str) -> None:
+    measurements = []
+    for name, rates in (("a", [1000] * 4), ("b", [1100] * 4)):
+        limit = mb.Limit.LOAD_GENERATOR if name == saturated else mb.Limit.SERVER_CPU
+        measurements += rounds_of(name, rates, limited_by=limit, void_rounds=range(4))
+    assert compared(*measurements).verdict is mb.Verdict.INVALID
+    assert compared(*measurements).estimate is None
+    assert "compare load generators" in str(compared(*measurements).reason)
 
 
 @pytest.mark.parametrize(
-    ("wrk", "server", "shared", "limited"),
-    [(0.95, 0.5, 0, True), (0.95, 0.95, 0, False), (0.5, 0.5, 0, False), (0.3, 1.6, 2, False), (1.2, 0.7, 2, True)],
+    ("cpu_s", "verdict"), [(1.01, mb.Verdict.FASTER), (1.2, mb.Verdict.INVALID)]
 )
-def test_saturation_is_wrk_full_and_the_server_not(wrk: float, server: float, shared: int, limited: bool) -> None:
-    cores = 2 if shared else 1
-    found = mb.saturation(load_cpu_s=wrk, load_cores=cores, server_cpu_s=server, server_cores=cores, shared=shared)
-    assert bool(found) == limited
+def test_duet_throughput_counts_only_with_fair_shares(cpu_s: float, verdict: mb.Verdict) -> None:
+    reference = rounds_of("a", REFERENCE_RATES[:3], partner="b")
+    target = rounds_of("b", FASTER_RATES[:3], partner="a", cpu_s=cpu_s)
+    assert compared(*reference, *target).verdict is verdict
+    assert compared(*reference, *target, metric=mb.Metric.CPU).rounds == 3
+
+
+def test_a_duet_is_paired_with_its_own_partner_alone() -> None:
+    measurements = [
+        *rounds_of("a", REFERENCE_RATES[:3], partner="b"),
+        *rounds_of("a", [5000, 5001, 5002], partner="c"),
+        *rounds_of("b", FASTER_RATES[:3], partner="a"),
+    ]
+    estimate = compared(*measurements).estimate
+    assert estimate
+    assert estimate.ratio == pytest.approx(1.1, abs=0.001)
+
+
+def test_more_targets_widen_the_intervals() -> None:
+    rates = {"a": REFERENCE_RATES, "b": FASTER_RATES, "c": (1200, 1201, 1202, 1203)}
+    measurements = []
+    for name, each in rates.items():
+        measurements += rounds_of(name, each)
+    results = results_of(measurements, labels={name: name for name in rates})
+    estimates = [comparison.estimate for comparison in results.comparisons]
+    assert {estimate.confidence for estimate in estimates if estimate} == {0.975}
+
+
+# What limited a trial.
+
+SERVER, WRK, NEITHER = mb.Limit.SERVER_CPU, mb.Limit.LOAD_GENERATOR, mb.Limit.NEITHER
+
+
+def core_use_of(load_cpu: float, server_cpu: float, *, shared: int) -> mb.CoreUse:
+    """Return the use of one core each; or of so many that both share."""
+    cores = shared or 1
+    return mb.CoreUse(
+        load_cpu=load_cpu,
+        load_cores=cores,
+        server_cpu=server_cpu,
+        server_cores=cores,
+        shared_cores=shared,
+    )
+
+
+@pytest.mark.parametrize(
+    ("load_cpu", "server_cpu", "shared", "limit"),
+    [
+        pytest.param(0.95, 0.5, 0, WRK, id="wrk's core is full, the server's is not"),
+        pytest.param(0.95, 0.95, 0, SERVER, id="both are full: the server is shown"),
+        pytest.param(0.5, 0.95, 0, SERVER, id="the server's core is full"),
+        pytest.param(0.5, 0.5, 0, NEITHER, id="each has room on its core"),
+        pytest.param(0.9, 0.89, 0, WRK, id="full begins at 90%"),
+        pytest.param(0.89, 0.89, 0, NEITHER, id="89% is not full"),
+        pytest.param(0.3, 1.6, 2, SERVER, id="a full machine, mostly the server's"),
+        pytest.param(1.2, 0.7, 2, WRK, id="a full machine, mostly wrk's"),
+        pytest.param(0.9, 0.9, 2, SERVER, id="a full machine in equal parts"),
+        pytest.param(0.9, 0.8, 2, NEITHER, id="a shared machine with room"),
+        pytest.param(0.0, 0.0, 2, NEITHER, id="an idle machine"),
+    ],
+)
+def test_saturation_is_wrk_full_and_the_server_not(
+    load_cpu: float, server_cpu: float, shared: int, limit: mb.Limit
+) -> None:
+    use = core_use_of(load_cpu, server_cpu, shared=shared)
+    assert use.limited_by is limit
+    assert bool(use.saturation_reason) == (limit is WRK)
+
+
+def test_a_saturated_trial_says_who_used_how_many_cores() -> None:
+    use = mb.CoreUse(load_cpu=1.934, load_cores=2, server_cpu=0.517, server_cores=4, shared_cores=0)
+    assert use.saturation_reason == (
+        f"{mb.SATURATED}: wrk used 1.93 of 2 cores, the server 0.52 of 4; "
+        "more --threads or cores, or a slower target, shows the server"
+    )
+
+
+def observed(
+    *, duration_s: float, load_cpu_s: float | None = 0.0, server_cpu_s: float | None = 0.0
+) -> mb.Observation:
+    """Return what was seen of a server in a trial; None for what is not known."""
+    wrk = measured("a", 1, 1000).wrk
+    assert wrk
+    use = None
+    if server_cpu_s is not None:
+        use = mb.ServerUse(server_cpu_s=server_cpu_s, server_rss_bytes=1, worker_balance=1)
+    return mb.Observation(
+        wrk=dataclasses.replace(wrk, duration_s=duration_s, load_cpu_s=load_cpu_s),
+        report="",
+        use=use,
+        disturbances=(),
+    )
+
+
+SOLO = [observed(duration_s=2, load_cpu_s=1, server_cpu_s=5)]
+DUET = [
+    observed(duration_s=2, load_cpu_s=1, server_cpu_s=5),
+    observed(duration_s=2, load_cpu_s=2, server_cpu_s=3),
+]
+FOREIGN = [observed(duration_s=2, load_cpu_s=1, server_cpu_s=None)]
+
+
+@pytest.mark.parametrize(
+    ("observations", "threads", "workers", "expected"),
+    [
+        pytest.param(SOLO, 2, 4, (0.5, 2, 2.5, 4, 8), id="a core for each thread and worker"),
+        pytest.param(SOLO, 16, 16, (0.5, 8, 2.5, 8, 8), id="no more cores than there are"),
+        pytest.param(SOLO, 2, None, (0.5, 2, 2.5, 8, 8), id="a command may use all cores"),
+        pytest.param(DUET, 1, 1, (1.5, 2, 4.0, 2, 0), id="the two of a duet together"),
+        pytest.param(DUET, 2, 4, (1.5, 4, 4.0, 3, 0), id="a duet has the halves of the cores"),
+        pytest.param(DUET, 9, None, (1.5, 5, 4.0, 3, 0), id="a duet of commands"),
+        pytest.param(FOREIGN, 2, None, (0.5, 2, 0.0, 8, 8), id="somebody else's server"),
+    ],
+)
+def test_a_trials_cpu_time_is_held_against_the_cores_that_it_could_use(
+    observations: list[mb.Observation],
+    threads: int,
+    workers: int | None,
+    expected: tuple[float, int, float, int, int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mb, "core_count", lambda: 8)
+    monkeypatch.setattr(
+        mb, "duet_cores", lambda: mb.CoreHalves(servers=[0, 1, 2], loads=[3, 4, 5, 6, 7])
+    )
+    load = mb.Load(connections=20, threads=threads, duration_s=2)
+    use = mb.core_use(observations, load, workers)
+    assert dataclasses.astuple(use) == expected
+
+
+WITH_ROOM = core_use_of(0.1, 0.1, shared=0)
+SATURATED_USE = core_use_of(0.95, 0.5, shared=0)
+
+
+@pytest.mark.parametrize(
+    ("durations_s", "use", "reason"),
+    [
+        pytest.param([5.0], WITH_ROOM, None, id="on time"),
+        pytest.param([4.96], WITH_ROOM, None, id="a bit early"),
+        pytest.param([5.9], WITH_ROOM, None, id="a bit late"),
+        pytest.param([5.0, 5.1], WITH_ROOM, None, id="a duet on time"),
+        pytest.param(
+            [4.9],
+            WITH_ROOM,
+            "wrk ran for 4.90 s instead of 5 s: somebody stopped it",
+            id="stopped early",
+        ),
+        pytest.param(
+            [5.0, 6.5],
+            WITH_ROOM,
+            "wrk ran for 6.50 s instead of 5 s: somebody stopped it",
+            id="one of a duet was suspended for a while",
+        ),
+        pytest.param([5.0], SATURATED_USE, SATURATED_USE.saturation_reason, id="saturated"),
+        pytest.param(
+            [1.0],
+            SATURATED_USE,
+            "wrk ran for 1.00 s instead of 5 s: somebody stopped it",
+            id="stopped early, which says nothing of saturation",
+        ),
+    ],
+)
+def test_a_trial_that_did_not_measure_its_servers_says_why(
+    durations_s: list[float], use: mb.CoreUse, reason: str | None
+) -> None:
+    load = mb.Load(connections=20, threads=2, duration_s=5)
+    observations = [observed(duration_s=duration_s) for duration_s in durations_s]
+    assert mb.limit_reason(observations, load, use) == reason
 
 
 def test_littles_law_names_lost_connections() -> None:
-    made = measured("a", 1, 1000).wrk
-    assert made
-    wrk = dataclasses.replace(made, latency_uncorrected=made.latency)  # 1000/s x 10 ms: 10 connections
+    wrk = measured("a", 1, 1000).wrk  # 1000/s x 10 ms: 10 connections
+    assert wrk
     assert mb.little_note(wrk, mb.Load(connections=10, threads=1, duration_s=1)) is None
-    note = mb.little_note(wrk, mb.Load(connections=100, threads=1, duration_s=1))
-    assert note == "by Little's law 10 of 100 connections were busy: some were lost, or wrk was kept waiting"
+    assert mb.little_note(wrk, mb.Load(connections=100, threads=1, duration_s=1)) == (
+        "by Little's law 10 of 100 connections were busy: some were lost, or wrk was kept waiting"
+    )
 
 
 def test_disturbances_are_named() -> None:
     before = mb.MachineTimes()
     after = mb.MachineTimes(total_s=10, busy_s=7, steal_s=1, throttled=3)
-    assert after.since(before, own_cpu_s=5) == (
+    assert after.disturbances(before, own_cpu_s=5) == [
         "the hypervisor took 10% of the machine (steal)",
         "other processes took 20% of the machine",
         "the CPU quota throttled it",
-    )
-    assert mb.MachineTimes(total_s=10, busy_s=7).since(before, own_cpu_s=6.5) == ()
+    ]
+    assert mb.MachineTimes(total_s=10, busy_s=7).disturbances(before, own_cpu_s=6.5) == []
 
 
 def test_calibration_says_what_can_be_told_apart() -> None:
-    rates = [(1000, 1000), (1000, 1020), (1000, 980), (1000, 1010), (1000, 990), (1000, 1000)]
-    made = [measured("a", n, a) for n, (a, _) in enumerate(rates)]
-    made += [measured("b", n, b) for n, (_, b) in enumerate(rates)]
-    results = mb.Results(created="", command="", seed=None, settings={}, environment={}, comparisons=(compared(*made),))
-    (sentence,) = mb.calibration(results, {})
-    told = re.fullmatch(r"requests per .* under (1\.\d)% cannot be told from noise; for 1.0% use -r (\d+)\.", sentence)
-    assert told
-    assert (float(told[1]), int(told[2])) == (1.5, 11)
+    reference = rounds_of("a", [1000] * 6)
+    target = rounds_of("b", [1000, 1020, 980, 1010, 990, 1000])
+    results = mb.Results(created="", command="", comparisons=(compared(*reference, *target),))
+    (sentence,) = mb.calibration_conclusion(results).sentences
+    match = re.fullmatch(
+        r"requests per .* under (1\.\d)% cannot be told from noise; for 1.0% use -r (\d+)\.",
+        sentence,
+    )
+    assert match
+    assert (float(match[1]), int(match[2])) == (1.5, 11)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 DATA = Path(__file__).parent / "data"
 GIST = (DATA / "gist.txt").read_text()
+GIST_LINES = GIST.splitlines()
 
 
 def parse_one(text: str) -> mb.WrkResult:
@@ -24,7 +25,7 @@ def parse_one(text: str) -> mb.WrkResult:
 
 
 def test_gist_reports_keep_every_published_figure() -> None:
-    rows = [(m.target, m.connections, *mb.gist_row([m])) for m in mb.parse_reports(GIST)]
+    rows = [(m.target, m.load.connections, *mb.gist_row([m])) for m in mb.parse_reports(GIST)]
     assert rows == [
         ("FastAPI", 100, "49.15ms", "102.39ms", "2031.28", "8.39", "285.95"),
         ("FastAPI", 200, "91.97ms", "365.85ms", "2195.34", "9.06", "309.07"),
@@ -42,7 +43,7 @@ def test_gist_reports_keep_every_published_figure() -> None:
     ],
 )
 def test_heading_names_the_framework(text: str, name: str) -> None:
-    report = "\n".join(GIST.splitlines()[2:10])
+    report = "\n".join(GIST_LINES[2:10])
     assert [m.target for m in mb.parse_reports(text + report)] == [name]
 
 
@@ -63,7 +64,8 @@ def test_seconds_and_bare_bytes() -> None:
 
 def test_timeouts_void() -> None:
     (measurement,) = mb.parse_reports((DATA / "wrk_late.txt").read_text())
-    assert measurement.invalid_reason == f"socket errors: timeout 10 ({mb.SOCKET_ERRORS['timeout']})"
+    explanation = mb.SOCKET_ERRORS["timeout"]
+    assert measurement.invalid_reason == f"socket errors: timeout 10 ({explanation})"
 
 
 def test_statuses_above_399_void() -> None:
@@ -80,21 +82,40 @@ def test_no_request_at_all_is_void_not_zero_per_second() -> None:
 
 
 def test_cut_off_1000_ms_is_no_thousand_minutes() -> None:
-    wrk = parse_one((DATA / "wrk_slow.txt").read_text().replace("Latency     1.00s ", "Latency  1000.00m"))
+    report = (DATA / "wrk_slow.txt").read_text()
+    wrk = parse_one(report.replace("Latency     1.00s ", "Latency  1000.00m"))
     assert wrk.latency.mean_s == 1.0
 
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("", "the text is empty"),
-        ("hello\nworld\n", "line 1: 'hello'"),
-        ("unable to connect to 127.0.0.1:8199 Connection refused", "line 1: 'unable to connect"),
-        (GIST.replace("Max   +/- Stdev", "Most", 1), "line 5: 'Thread Stats   Avg      Stdev     Most'"),
-        (GIST.replace("Requests/sec:   2031.28\n", "", 1), "no line for: throughput"),
-        ("\n".join(GIST.splitlines()[:8]), "no Transfer/sec line"),
-        ("\n".join(GIST.splitlines()[:5] + GIST.splitlines()[10:]), "ends before"),
-        (GIST.replace("Running 30s test", "Ran 30s test", 1), "line 4: '4 threads and 100 connections'"),
+        pytest.param("", "the text is empty", id="nothing"),
+        pytest.param("hello\nworld\n", "line 1: 'hello'", id="another text"),
+        pytest.param(
+            "unable to connect to 127.0.0.1:8199 Connection refused",
+            "line 1: 'unable to connect",
+            id="wrk failed",
+        ),
+        pytest.param(
+            GIST.replace("Max   +/- Stdev", "Most", 1),
+            "line 5: 'Thread Stats   Avg      Stdev     Most'",
+            id="a line that wrk does not print",
+        ),
+        pytest.param(
+            GIST.replace("Requests/sec:   2031.28\n", "", 1),
+            "no line for: throughput",
+            id="a line is missing",
+        ),
+        pytest.param("\n".join(GIST_LINES[:8]), "no Transfer/sec line", id="cut at the end"),
+        pytest.param(
+            "\n".join(GIST_LINES[:5] + GIST_LINES[10:]), "ends before", id="cut in the middle"
+        ),
+        pytest.param(
+            GIST.replace("Running 30s test", "Ran 30s test", 1),
+            "line 4: '4 threads and 100 connections'",
+            id="another beginning",
+        ),
     ],
 )
 def test_text_that_is_no_report_names_the_line(text: str, complaint: str) -> None:
@@ -116,7 +137,14 @@ def test_durations_that_wrk_refuses_are_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.0, "0.00us"), (849e-6, "849.00us"), (850e-6, "0.85ms"), (0.9995, "999.50ms"), (1.0, "1.00s"), (51.0, "0.85m")],
+    [
+        (0.0, "0.00us"),
+        (849e-6, "849.00us"),
+        (850e-6, "0.85ms"),
+        (0.9995, "999.50ms"),
+        (1.0, "1.00s"),
+        (51.0, "0.85m"),
+    ],
 )
 def test_latencies_print_as_wrk_prints_them(seconds: float, text: str) -> None:
     assert mb.format_latency(seconds) == text
@@ -132,29 +160,33 @@ def test_exact_report_and_text_report_of_one_run_agree(start: Start, tmp_path: P
     assert text.errors == exact.errors
     assert text.requests_per_s == pytest.approx(exact.requests_per_s, abs=0.01)
     for field in ("mean_s", "stdev_s", "max_s", "p50_s", "p75_s", "p90_s", "p99_s"):
-        assert getattr(text.latency, field) == pytest.approx(getattr(exact.latency, field), rel=0.01, abs=1e-8), field
+        assert getattr(text.latency, field) == pytest.approx(
+            getattr(exact.latency, field), rel=0.01, abs=1e-8
+        ), field
     assert text.bytes == pytest.approx(exact.bytes, rel=0.01)
     assert text.bytes_per_s == pytest.approx(exact.bytes_per_s, rel=0.01)
     assert exact.requests_per_s == exact.requests / exact.duration_s
-    assert 0 <= exact.bytes - 144 * exact.requests <= 144 * load.connections, "beyond the answers under way at the end"
+    assert 0 <= exact.bytes - 144 * exact.requests <= 144 * load.connections, (
+        "beyond the answers under way at the end"
+    )
+
+
+HOLD_AGAINST_EACH_OTHER = """
+    local slow = {}
+    by_index(latency, slow)
+    local same = table.concat(slow, ",") == table.concat(buckets, ",")
+    print("same", same, #slow, pcall(direct, latency, {}))
+    """
 
 
 def test_direct_read_of_the_histogram_equals_wrks_own_access(start: Start, tmp_path: Path) -> None:
     """Both ways within one `done`: a wrk whose struct differs must be noticed."""
-    both = mb.WRK_SCRIPT.replace(
-        "io.write(",
-        """
-    local slow = {}
-    by_index(latency, slow)
-    print("same", table.concat(slow, ",") == table.concat(buckets, ","), #slow, pcall(direct, latency, {}))
-    io.write(""",
-        1,
-    )
+    assert "io.write(" in mb.WRK_SCRIPT
     script = tmp_path / "both.lua"
-    script.write_text(both)
+    script.write_text(mb.WRK_SCRIPT.replace("io.write(", f"{HOLD_AGAINST_EACH_OTHER}io.write(", 1))
+    load = mb.Load(connections=10, threads=2, duration_s=1)
     with start("asgi", workers=1) as running:
-        url = f"http://127.0.0.1:{running.port}/"
-        argv = mb.wrk_argv("wrk", mb.Load(connections=10, threads=2, duration_s=1), url, str(script))
+        argv = mb.wrk_argv("wrk", load, running.url("/"), str(script))
         out = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=30).stdout
     exact, _ = mb.parse_exact(out, connections=10)
     assert f"same\ttrue\t{len(exact.latency.histogram)}\ttrue\n" in out

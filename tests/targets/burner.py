@@ -1,13 +1,15 @@
 """Bare ASGI apps that differ by a known share of CPU time per request, for tests/honesty.py.
 
-`more` burns BURN_LOOPS (in the environment) in every second block of its requests, `base` nothing. Each worker reads
-its own CPU clock at the end of each block, so that the same process, on the same cores at the same time, tells what a
-request costs it with the loops and without: all of it, also what the loops do to the rest (colder caches, a load
-generator that has fallen asleep and must be woken). A clock around the loop alone missed 20 to 25% of
-that (3 runs of 2,500 loops).
+`more` burns BURN_LOOPS (in the environment) in every second block of its requests,
+`base` nothing. Each worker reads its own CPU clock at the end of each block, so that the
+same process, on the same cores at the same time, tells what a request costs it with the
+loops and without: all of it, also what the loops do to the rest (colder caches, a load
+generator that has fallen asleep and must be woken). A clock around the loop alone missed
+20 to 25% of that (3 runs of 2,500 loops).
 
-At shutdown each worker appends two lines to BURN_LOG, for solo trials and for duets, which it tells by the cores that
-it may use: app, solo or duet, requests and CPU seconds of blocks without the loops, the same of blocks with them.
+At shutdown each worker appends two lines to BURN_LOG, for solo trials and for duets, which
+it tells by the cores that it may use: app, solo or duet, requests and CPU seconds of
+blocks without the loops, the same of blocks with them.
 """
 
 from __future__ import annotations
@@ -36,7 +38,11 @@ def burner(name: str, loops: int) -> ASGIApp:
 
     def next_block() -> None:
         nonlocal block, start
-        now = ("duet" if len(os.sched_getaffinity(0)) < cores else "solo", time.process_time(), time.monotonic())
+        now = (
+            "duet" if len(os.sched_getaffinity(0)) < cores else "solo",
+            time.process_time(),
+            time.monotonic(),
+        )
         if start and start[0] == now[0] and now[2] - start[2] < 1:  # else it spans two trials
             tally = spent[now[0]][block % 2]
             tally[0] += BLOCK

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import os
 import time
 from pathlib import Path
@@ -15,7 +17,9 @@ requests = 0
 
 
 async def answer(send: Send, status: int = 200) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"2")]})
+    await send(
+        {"type": "http.response.start", "status": status, "headers": [(b"content-length", b"2")]}
+    )
     await send({"type": "http.response.body", "body": b"hi"})
 
 
@@ -40,16 +44,12 @@ async def sometimes_503(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def dies_under_load(scope: Scope, receive: Receive, send: Send) -> None:
-    """One worker exits 0.8 s after its first request: with a warm-up of 0.3 s, that is during the trial."""
-    global requests
+    """The first worker that finds the mark `die` takes it away, and exits."""
     if scope["type"] == "lifespan":
         raise NotImplementedError
-    requests += 1
-    if requests == 1:
-        with Path(os.environ["FAULTY_MARKS"], "victim").open("a") as file:
-            file.write("x")
-            if file.tell() == 1:
-                asyncio.get_running_loop().call_later(0.8, os._exit, 9)
+    with contextlib.suppress(FileNotFoundError):
+        Path(os.environ["FAULTY_MARKS"], "die").unlink()
+        os._exit(9)
     await answer(send)
 
 
@@ -74,16 +74,20 @@ async def never_starts(scope: Scope, receive: Receive, send: Send) -> None:
     await asyncio.sleep(3600)
 
 
+@functools.cache
+def is_in_first_launch() -> bool:
+    """Return whether this worker's parent was the first of all."""
+    parent = str(os.getppid())
+    mark = Path(os.environ["FAULTY_MARKS"], "first-parent")
+    with contextlib.suppress(FileExistsError):
+        mark.symlink_to(parent)  # in one step: all workers see the same
+    return str(mark.readlink()) == parent
+
+
 async def once_503(scope: Scope, receive: Receive, send: Send) -> None:
     """The workers of the first launch answer 503 to every 50th request of each."""
     global requests
-    marks = Path(os.environ["FAULTY_MARKS"])
     if scope["type"] == "lifespan":
-        await receive()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        (marks / "launched").touch()
-        await send({"type": "lifespan.shutdown.complete"})
-        return
+        raise NotImplementedError
     requests += 1
-    await answer(send, 503 if requests % 50 == 0 and not (marks / "launched").exists() else 200)
+    await answer(send, 503 if requests % 50 == 0 and is_in_first_launch() else 200)

@@ -1,4 +1,7 @@
-"""The built-in MicroPie app with BURN_LOOPS (in the environment) of plain Python before each answer: a regression."""
+"""The built-in MicroPie app, slowed down: a regression.
+
+It runs BURN_LOOPS (in the environment) of plain Python before each answer.
+"""
 
 from __future__ import annotations
 

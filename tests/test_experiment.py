@@ -1,0 +1,654 @@
+"""The experiment in a fake world: interruptions, dead servers, failing saves; no process."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import psutil
+import pytest
+from conftest import measured
+
+import micropie_bench as mb
+
+BASE = mb.UrlTarget(name="base", label="Base", spec="http://b/", url="http://b/")
+MORE = mb.UrlTarget(name="more", label="More", spec="http://m/", url="http://m/")
+LAST = mb.UrlTarget(name="last", label="Last", spec="http://l/", url="http://l/")
+
+HELLO = mb.Load(connections=100, threads=4, duration_s=1)
+JSON = dataclasses.replace(HELLO, workload=mb.WORKLOADS["json"])
+
+NOTHING_YET = mb.Results(
+    created="2026-11-26T00:00:00+00:00", command="micropie_bench compare", warnings=("a warning",)
+)
+OK = mb.Response(status=200, bytes=144, headers=(), body_sha256="0" * 64)
+ACTIONS = ("announce", "start", "tick", "await", "ask", "warm_up", "load", "save", "exit")
+TRIAL_ERRORS = (mb.BenchError("broken"), OSError("broken"), psutil.NoSuchProcess(7, msg="broken"))
+
+
+def plan_of(*targets: mb.Target, **changes: Any) -> mb.Plan:
+    """Return a plan of three rounds of one load, each target alone."""
+    plan = mb.Plan(
+        targets=targets or (BASE, MORE),
+        loads=(HELLO,),
+        rounds=3,
+        seed=1,
+        server=mb.ServerSettings(),
+        duet=False,
+    )
+    return dataclasses.replace(plan, **changes)
+
+
+def seen_of(*, server_cpu_s: float = 1.0, **changes: Any) -> mb.Observation:
+    """Return what is seen of a server in a trial of 1 s; `changes` are of wrk's result."""
+    measurement = measured("any", 1, 100.0, cpu_s=server_cpu_s)
+    assert measurement.wrk
+    wrk = dataclasses.replace(measurement.wrk, **changes)
+    return mb.Observation(wrk=wrk, report="", use=measurement.use, disturbances=())
+
+
+# --- the fake world ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Event:
+    """A call of an action, or of a server's method, and on what."""
+
+    action: str
+    subject: str
+    round: int
+
+
+@dataclass
+class Fault:
+    """The error that the first call of an action raises.
+
+    On any subject, in any round, where these are not given; and once so many
+    measurements have been made.
+    """
+
+    error: BaseException
+    action: str
+    subject: str = ""
+    round: int = 0
+    after: int = 0
+
+    def strikes(self, event: Event, *, made: int) -> bool:
+        """Return whether the event is that call."""
+        return (
+            event.action == self.action
+            and self.subject in ("", event.subject)
+            and self.round in (0, event.round)
+            and made >= self.after
+        )
+
+
+@dataclass
+class World:
+    """Actions on fake servers, which of them were called, and what goes wrong."""
+
+    faults: list[Fault] = field(default_factory=list)
+    responses: dict[str, mb.Response] = field(default_factory=dict)  # by target and workload
+    lost: dict[str, str] = field(default_factory=dict)  # reasons, by target and workload
+    seen: dict[str, mb.Observation] = field(default_factory=dict)  # by target
+    workers: int | None = None  # of launched servers; None for those of somebody else
+
+    round: int = 0
+    workload: str = ""  # of the last trial
+    events: list[Event] = field(default_factory=list)
+    running: list[str] = field(default_factory=list)
+    made: list[tuple[int, str]] = field(default_factory=list)  # rounds and targets of trials
+    saved: list[mb.Results] = field(default_factory=list)
+    announced_s: list[float] = field(default_factory=list)
+
+    @property
+    def actions(self) -> mb.Actions:
+        """The actions to inject."""
+        return mb.Actions(
+            start=self.start,
+            ask=self.ask,
+            warm_up=self.warm_up,
+            load=self.load,
+            save=self.save,
+            tick=self.tick,
+            announce=self.announce,
+        )
+
+    def happen(self, action: str, subject: str = "") -> None:
+        """Record the call, and raise the error that it is to raise, if any."""
+        event = Event(action, subject, self.round)
+        self.events.append(event)
+        for fault in self.faults:
+            if fault.strikes(event, made=len(self.made)):
+                self.faults.remove(fault)
+                raise fault.error
+
+    def subjects(self, action: str) -> list[str]:
+        """Return what the action was called on, in order."""
+        return [event.subject for event in self.events if event.action == action]
+
+    def start(self, target: mb.Target) -> mb.RunningServer:
+        self.happen("start", target.name)
+        self.running.append(target.name)
+        if self.workers:
+            return FakeLaunchedServer(target, self, workers=self.workers)
+        return FakeServer(target, self)
+
+    def ask(self, server: mb.RunningServer, workload: mb.Workload) -> mb.Response:
+        asked = f"{server.target.name} {workload.name}"
+        self.happen("ask", asked)
+        return self.responses.get(asked, OK)
+
+    def warm_up(self, server: mb.RunningServer, load: mb.Load) -> None:
+        self.happen("warm_up", f"{server.target.name} {load.workload.name}")
+
+    def load(self, servers: Sequence[mb.RunningServer], load: mb.Load) -> list[mb.Observation]:
+        names = [server.target.name for server in servers]
+        assert set(names) <= set(self.running)
+        self.workload = load.workload.name
+        self.happen("load", f"{'+'.join(sorted(names))} {load.workload.name}")
+        self.made += [(self.round, name) for name in names]
+        return [self.seen.get(name, seen_of()) for name in names]
+
+    def save(self, results: mb.Results) -> None:
+        self.happen("save")
+        self.saved.append(results)
+
+    def tick(self) -> None:
+        self.happen("tick")
+
+    def announce(self, text: str, seconds: float) -> None:
+        self.round = int(text.rpartition("(round ")[2].rstrip(")"))
+        self.announced_s.append(seconds)
+        self.happen("announce", text)
+
+
+class FakeServer(mb.UrlServer):
+    """A server that is no process."""
+
+    argv = ("serve",)
+
+    def __init__(self, target: mb.Target, world: World) -> None:
+        self.target = target
+        self.world = world
+
+    def __exit__(self, *_: object) -> None:
+        self.world.running.remove(self.target.name)
+        self.world.happen("exit", self.target.name)
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:8000{path}"
+
+    def await_workers(self, *, tick: mb.Tick = lambda: None, **_: object) -> None:
+        tick()
+        self.world.happen("await", self.target.name)
+
+    def lost_workers(self) -> str | None:
+        return self.world.lost.get(f"{self.target.name} {self.world.workload}")
+
+    def complaint(self) -> str:
+        return "ValueError: the database is on fire"
+
+
+class FakeLaunchedServer(FakeServer, mb.LaunchedServer):  # type: ignore[misc]  # of both kinds
+    """A server that is no process either, of which the tool decides the workers."""
+
+    def __init__(self, target: mb.Target, world: World, *, workers: int) -> None:
+        self.target = target
+        self.world = world
+        self.settings = mb.ServerSettings(workers=workers)
+
+
+@pytest.fixture(autouse=True)
+def _four_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the machine have four cores, whichever this is."""
+    monkeypatch.setattr(mb, "core_count", lambda: 4)
+    monkeypatch.setattr(mb, "duet_cores", lambda: mb.CoreHalves([0, 1], [2, 3]))
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """Return a world; at the end each server that was started must have been ended."""
+    world = World()
+    yield world
+    assert world.events != []
+    assert world.faults == [], "these never struck"
+    assert world.running == []
+
+
+def run(world: World, plan: mb.Plan) -> mb.Results:
+    """Return the results of the whole plan."""
+    results, interrupted_round = mb.run_experiment(plan, NOTHING_YET, world.actions)
+    assert interrupted_round is None
+    assert results.warnings == NOTHING_YET.warnings
+    return results
+
+
+def reasons(results: mb.Results) -> dict[tuple[int, str, str, str], str]:
+    """Return why measurements are void, by round, method, target and workload."""
+    return {
+        (m.round, m.method.value, m.target, m.load.workload): m.invalid_reason
+        for m in results.measurements
+        if m.invalid_reason
+    }
+
+
+def rounds_and_targets(results: mb.Results) -> list[tuple[int, str]]:
+    """Return the rounds and targets of the measurements, in the order made."""
+    return [(m.round, m.target) for m in results.measurements]
+
+
+# --- a run without faults -----------------------------------------------------------------
+
+
+def test_each_target_is_measured_in_each_round_and_saved_after_each_launch(world: World) -> None:
+    results = run(world, plan_of())
+    assert rounds_and_targets(results) == world.made
+    assert sorted(world.made) == [(n, name) for n in (1, 2, 3) for name in ("base", "more")]
+    assert [len(saved.measurements) for saved in world.saved] == [1, 2, 3, 4, 5, 6]
+    assert world.saved[-1] == results
+    assert {(c.target, c.reference, c.rounds) for c in results.comparisons} == {("more", "base", 3)}
+
+
+def test_a_launch_is_over_before_the_next_one_begins(world: World) -> None:
+    run(world, plan_of(rounds=1))
+    calls = [(event.action, event.subject) for event in world.events]
+    assert calls == [
+        ("announce", "Base: starting (round 1)"),
+        ("start", "base"),
+        ("tick", ""),
+        ("await", "base"),
+        ("ask", "base hello"),
+        ("warm_up", "base hello"),
+        ("announce", "Base: 100 connections (round 1)"),
+        ("load", "base hello"),
+        ("exit", "base"),
+        ("save", ""),
+        ("announce", "More: starting (round 1)"),
+        ("start", "more"),
+        ("tick", ""),
+        ("await", "more"),
+        ("ask", "more hello"),
+        ("warm_up", "more hello"),
+        ("announce", "More: 100 connections (round 1)"),
+        ("load", "more hello"),
+        ("exit", "more"),
+        ("save", ""),
+    ]
+
+
+def test_both_targets_of_a_duet_start_before_either_is_awaited(world: World) -> None:
+    run(world, plan_of(duet=True))
+    starting = [event.action for event in world.events if event.action in ("start", "await")]
+    assert starting == ["start", "start", "await", "await"] * 3
+
+
+def test_a_duet_measures_each_target_alone_and_both_together(world: World) -> None:
+    results = run(world, plan_of(duet=True))
+    made = sorted((m.round, m.method, m.target, m.partner) for m in results.measurements)
+    expected: list[tuple[int, str, str, str | None]] = []
+    for number in (1, 2, 3):
+        expected += [(number, "duet", "base", "more"), (number, "duet", "more", "base")]
+        expected += [(number, "solo", "base", None), (number, "solo", "more", None)]
+    assert made == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "seconds"),
+    [
+        ({}, 3 * (2 * 3.0 + 2 * 1)),  # 3 rounds: two launches of 3 s, two trials of 1 s
+        ({"duet": True}, 3 * (2 * 3.0 + 3 * 1)),
+        ({"loads": (HELLO, JSON)}, 3 * (2 * 3.0 + 4 * 1)),
+        ({"targets": (BASE, MORE, LAST), "duet": True}, 3 * (4 * 3.0 + 5 * 1)),
+    ],
+)
+def test_the_seconds_noted_add_up_to_those_planned(
+    world: World, changes: dict[str, Any], seconds: float
+) -> None:
+    plan = plan_of(**changes)
+    run(world, plan)
+    assert sum(world.announced_s) == mb.planned_s(plan) == seconds
+
+
+def test_of_several_workloads_the_notes_say_which_one_runs(world: World) -> None:
+    run(world, plan_of(BASE, loads=(HELLO, JSON), rounds=1))
+    assert world.subjects("announce") == [
+        "Base: starting (round 1)",
+        "Base: 100 connections (round 1)",
+        "Base: 100 connections, json (round 1)",
+    ]
+
+
+@pytest.mark.parametrize("duet", [False, True])
+@pytest.mark.parametrize("seed", range(5))
+def test_facts_are_in_the_order_of_the_plan(world: World, seed: int, duet: bool) -> None:
+    plan = plan_of(LAST, BASE, MORE, loads=(JSON, HELLO), seed=seed, duet=duet)
+    results = run(world, plan)
+    assert [facts.name for facts in results.targets] == ["last", "base", "more"]
+    for facts in results.targets:
+        assert list(facts.responses) == ["hello", "json"]
+        assert facts.server_command == "serve"
+
+
+# --- interruptions ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("duet", [False, True])
+@pytest.mark.parametrize("action", ACTIONS)
+def test_an_interruption_keeps_whole_rounds_and_says_so(
+    world: World, action: str, duet: bool
+) -> None:
+    world.faults = [Fault(KeyboardInterrupt(), action, round=2)]
+    results, interrupted_round = mb.run_experiment(plan_of(duet=duet), NOTHING_YET, world.actions)
+    assert interrupted_round == 2
+    assert results.warnings == ("a warning", "interrupted in round 2 of 3")
+    assert rounds_and_targets(results) == [made for made in world.made if made[0] == 1]
+    assert len(results.measurements) == (4 if duet else 2)
+    assert {comparison.rounds for comparison in results.comparisons} == {1}
+    assert [facts.name for facts in results.targets] == ["base", "more"]
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_an_interruption_in_the_last_trial_of_a_round_drops_all_of_it(
+    world: World, action: str
+) -> None:
+    world.faults = [Fault(KeyboardInterrupt(), action, round=3, after=5)]
+    results, interrupted_round = mb.run_experiment(plan_of(), NOTHING_YET, world.actions)
+    assert interrupted_round == 3
+    assert results.warnings[-1] == "interrupted in round 3 of 3"
+    assert rounds_and_targets(results) == world.made[:4]
+    assert {comparison.rounds for comparison in results.comparisons} == {2}
+
+
+@pytest.mark.parametrize("duet", [False, True])
+@pytest.mark.parametrize("after", [0, 1, 2])
+@pytest.mark.parametrize("action", ACTIONS)
+def test_an_interruption_in_the_first_round_keeps_what_there_is(
+    world: World, action: str, after: int, duet: bool
+) -> None:
+    world.faults = [Fault(KeyboardInterrupt(), action, round=1, after=after)]
+    plan = plan_of(BASE, MORE, LAST, duet=duet)
+    results, interrupted_round = mb.run_experiment(plan, NOTHING_YET, world.actions)
+    assert interrupted_round == 1
+    assert results.warnings == ("a warning", "interrupted in round 1 of 3")
+    assert rounds_and_targets(results) == world.made
+    assert len(world.made) >= after
+
+
+# --- targets that fail --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", TRIAL_ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("action", ["start", "await"])
+def test_a_server_that_does_not_start_voids_its_trials_alone(
+    world: World, action: str, error: Exception
+) -> None:
+    world.faults = [Fault(error, action, subject="more", round=2)]
+    results = run(world, plan_of(loads=(HELLO, JSON)))
+    assert reasons(results) == {
+        (2, "solo", "more", "hello"): str(error),
+        (2, "solo", "more", "json"): str(error),
+    }
+    void = [m for m in results.measurements if not m.valid]
+    assert [(m.wrk, m.use, m.limited_by) for m in void] == [(None, None, None)] * 2
+    assert len(results.measurements) == 12
+    assert {comparison.rounds for comparison in results.comparisons} == {2}
+
+
+@pytest.mark.parametrize("action", ["start", "await"])
+def test_a_server_that_does_not_start_leaves_the_other_of_a_duet_its_own_trial(
+    world: World, action: str
+) -> None:
+    world.faults = [Fault(mb.BenchError("no such file"), action, subject="more", round=2)]
+    results = run(world, plan_of(duet=True))
+    assert reasons(results) == {
+        (2, "solo", "more", "hello"): "no such file",
+        (2, "duet", "more", "hello"): "no such file",
+        (2, "duet", "base", "hello"): "no such file",
+    }
+    assert len(results.measurements) == 12
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_facts_of_a_target_are_those_of_a_launch_that_served(world: World, number: int) -> None:
+    world.faults = [Fault(mb.BenchError("no such file"), "start", subject="more", round=number)]
+    more = run(world, plan_of()).targets[1]
+    assert more.responses == {"hello": OK}
+    assert more.server_command == "serve"
+
+
+def test_a_target_that_never_starts_has_facts_too(world: World) -> None:
+    world.faults = [
+        Fault(mb.BenchError("no such file"), "start", subject="more", round=number)
+        for number in (1, 2, 3)
+    ]
+    results = run(world, plan_of())
+    more = results.targets[1]
+    assert (more.name, more.label, more.spec) == ("more", "More", "http://m/")
+    assert (more.responses, more.server_command) == ({}, "")
+    assert {c.verdict for c in results.comparisons} == {mb.Verdict.INVALID}
+    assert {c.reason for c in results.comparisons} == {"no round is valid for both"}
+
+
+@pytest.mark.parametrize("error", TRIAL_ERRORS, ids=lambda error: type(error).__name__)
+def test_a_server_that_dies_in_a_trial_voids_that_trial_alone(
+    world: World, error: Exception
+) -> None:
+    world.faults = [Fault(error, "load", subject="more json", round=2)]
+    results = run(world, plan_of(loads=(HELLO, JSON)))
+    assert reasons(results) == {(2, "solo", "more", "json"): str(error)}
+    assert len(results.measurements) == 12
+
+
+def test_a_server_that_dies_in_a_duet_voids_it_for_both(world: World) -> None:
+    world.faults = [Fault(mb.BenchError("more died"), "load", subject="base+more hello", round=2)]
+    results = run(world, plan_of(duet=True))
+    assert reasons(results) == {
+        (2, "duet", "more", "hello"): "more died",
+        (2, "duet", "base", "hello"): "more died",
+    }
+    assert len(results.measurements) == 12
+
+
+def test_a_worker_that_dies_in_a_trial_voids_what_was_seen_of_it(world: World) -> None:
+    world.lost = {"more json": "worker 7 died"}
+    results = run(world, plan_of(loads=(HELLO, JSON), duet=True, rounds=1))
+    assert reasons(results) == {
+        (1, "solo", "more", "json"): "worker 7 died",
+        (1, "duet", "more", "json"): "worker 7 died",
+    }
+    assert all(m.wrk and m.use for m in results.measurements)
+
+
+def test_one_reason_is_told_once(world: World) -> None:
+    world.faults = [Fault(mb.BenchError("more died"), "load", subject="more hello")]
+    world.lost = {"more hello": "more died"}
+    assert reasons(run(world, plan_of(rounds=1))) == {(1, "solo", "more", "hello"): "more died"}
+
+
+# --- workloads that fail ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", TRIAL_ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("action", ["ask", "warm_up"])
+def test_a_workload_that_fails_before_its_trials_is_void_alone(
+    world: World, action: str, error: Exception
+) -> None:
+    world.faults = [Fault(error, action, subject="more json", round=2)]
+    results = run(world, plan_of(loads=(HELLO, JSON)))
+    assert reasons(results) == {(2, "solo", "more", "json"): str(error)}
+    assert len(results.measurements) == 12
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (500, "more answers 500 to GET /json; its last words: ValueError: the database is on fire"),
+        (404, "more answers 404 to GET /json"),
+        (302, "more answers 302 to GET /json"),
+        (199, "more answers 199 to GET /json"),
+    ],
+)
+def test_a_workload_that_is_answered_otherwise_than_2xx_is_void_alone(
+    world: World, status: int, reason: str
+) -> None:
+    world.responses = {"more json": dataclasses.replace(OK, status=status)}
+    results = run(world, plan_of(loads=(HELLO, JSON), duet=True, rounds=1))
+    assert reasons(results) == {
+        (1, "solo", "more", "json"): reason,
+        (1, "duet", "more", "json"): reason,
+        (1, "duet", "base", "json"): reason,
+    }
+    assert len(results.measurements) == 8
+    assert "more json" not in world.subjects("warm_up")
+    assert {"more json", "base+more json"}.isdisjoint(world.subjects("load"))
+    assert results.targets[1].responses["json"].status == status
+
+
+@pytest.mark.parametrize("status", [200, 204, 299])
+def test_an_answer_of_2xx_is_measured(world: World, status: int) -> None:
+    world.responses = {"more hello": dataclasses.replace(OK, status=status)}
+    assert reasons(run(world, plan_of())) == {}
+
+
+# --- what a trial yields ------------------------------------------------------------------
+
+
+def test_statuses_of_one_of_a_duet_leave_the_other_its_figures(world: World) -> None:
+    world.seen = {"more": seen_of(errors=mb.Errors(status=3))}
+    results = run(world, plan_of(duet=True, rounds=1))
+    reason = "3 of 100 responses had a status above 399"
+    assert reasons(results) == {
+        (1, "solo", "more", "hello"): reason,
+        (1, "duet", "more", "hello"): reason,
+    }
+
+
+@pytest.mark.parametrize("duration_s", [0.5, 2.1])
+def test_a_wrk_that_ran_for_another_time_voids_its_trial(world: World, duration_s: float) -> None:
+    world.seen = {"more": seen_of(duration_s=duration_s)}
+    assert reasons(run(world, plan_of(rounds=1))) == {
+        (1, "solo", "more", "hello"): (
+            f"wrk ran for {duration_s:.2f} s instead of 1 s: somebody stopped it"
+        )
+    }
+
+
+@pytest.mark.parametrize(
+    ("server_cpu_s", "load_cpu_s", "limit"),
+    [
+        (3.6, 0.1, mb.Limit.SERVER_CPU),  # 90% of the four cores
+        (2.0, 1.6, mb.Limit.SERVER_CPU),  # of the two, the one that used more of them
+        (1.6, 2.0, mb.Limit.LOAD_GENERATOR),
+        (0.1, 3.6, mb.Limit.LOAD_GENERATOR),
+        (1.5, 2.0, mb.Limit.NEITHER),
+    ],
+)
+def test_what_limited_a_trial_is_recorded(
+    world: World, server_cpu_s: float, load_cpu_s: float, limit: mb.Limit
+) -> None:
+    world.seen = {"more": seen_of(server_cpu_s=server_cpu_s, load_cpu_s=load_cpu_s)}
+    results = run(world, plan_of(rounds=1))
+    base, more = results.measurements
+    assert base.limited_by is mb.Limit.NEITHER
+    assert more.limited_by is limit
+    is_saturated = str(more.invalid_reason).startswith("load generator saturated: wrk used ")
+    assert is_saturated == (limit is mb.Limit.LOAD_GENERATOR)
+
+
+def test_what_limited_a_duet_goes_by_both_servers_and_their_half_of_the_cores(world: World) -> None:
+    """Both halves are full; that wrk used more of its own does not take from the servers."""
+    world.seen = {
+        "base": seen_of(server_cpu_s=0.9, load_cpu_s=1.0),
+        "more": seen_of(server_cpu_s=1.0, load_cpu_s=1.0),
+    }
+    results = run(world, plan_of(duet=True, rounds=1))
+    limits = {(m.method.value, m.target): m.limited_by for m in results.measurements}
+    assert limits == {
+        ("solo", "base"): mb.Limit.NEITHER,
+        ("solo", "more"): mb.Limit.NEITHER,
+        ("duet", "base"): mb.Limit.SERVER_CPU,
+        ("duet", "more"): mb.Limit.SERVER_CPU,
+    }
+
+
+@pytest.mark.parametrize(("workers", "limit"), [(1, mb.Limit.SERVER_CPU), (2, mb.Limit.NEITHER)])
+def test_a_server_is_busy_when_its_workers_are_on_however_many_cores(
+    world: World, workers: int, limit: mb.Limit
+) -> None:
+    app = mb.parse_target("faulty:good")
+    world.workers = workers
+    world.seen = {app.name: seen_of(server_cpu_s=0.9)}
+    (measurement,) = run(world, plan_of(app, rounds=1)).measurements
+    assert measurement.limited_by is limit
+
+
+def test_what_is_odd_in_a_trial_is_noted_and_does_not_void(world: World) -> None:
+    disturbed = dataclasses.replace(seen_of(), disturbances=("the CPU quota throttled it",))
+    world.seen = {"more": disturbed}
+    results = run(world, plan_of(duet=True, rounds=1))
+    notes = {(m.method.value, m.target): m.notes for m in results.measurements}
+    little = (
+        "by Little's law 1 of 100 connections were busy: some were lost, or wrk was kept waiting"
+    )
+    assert notes == {
+        ("solo", "base"): (little,),
+        ("solo", "more"): (little, "the CPU quota throttled it"),
+        ("duet", "base"): (),  # there wrk is kept waiting
+        ("duet", "more"): ("the CPU quota throttled it",),
+    }
+    assert reasons(results) == {}
+
+
+# --- failures of other kinds ------------------------------------------------------------
+
+
+def test_a_save_that_fails_does_not_end_the_measuring(world: World) -> None:
+    world.faults = [
+        Fault(mb.BenchError("no space left"), "save", round=number) for number in (1, 2)
+    ]
+    results = run(world, plan_of())
+    assert len(results.measurements) == 6
+    assert reasons(results) == {}
+    assert world.subjects("save") == [""] * 6
+    assert world.saved[-1] == results
+
+
+@pytest.mark.parametrize("duet", [False, True])
+@pytest.mark.parametrize("action", ACTIONS)
+def test_a_fault_of_our_own_is_no_void_trial_and_leaves_no_server(
+    world: World, action: str, duet: bool
+) -> None:
+    world.faults = [Fault(ZeroDivisionError(), action, round=2)]
+    with pytest.raises(ZeroDivisionError):
+        mb.run_experiment(plan_of(duet=duet), NOTHING_YET, world.actions)
+
+
+def test_a_launch_that_is_given_up_half_way_ends_its_servers(world: World) -> None:
+    (launch, *_) = mb.schedule(plan_of(duet=True))
+    outcomes = mb.measure_launch(launch, world.actions)
+    facts = next(outcomes)
+    assert isinstance(facts, mb.TargetFacts)
+    assert sorted(world.running) == ["base", "more"]
+    outcomes.close()  # type: ignore[attr-defined]  # it is a generator
+
+
+def test_of_a_launch_only_the_server_that_runs_is_asked_and_put_under_load(world: World) -> None:
+    world.faults = [Fault(mb.BenchError("no such file"), "start", subject="more")]
+    (launch,) = mb.schedule(plan_of(loads=(HELLO, JSON), duet=True, rounds=1))
+    launch_run = mb.LaunchRun(launch, world.actions)
+    with contextlib.ExitStack() as stack:
+        launch_run.start(stack)
+        assert world.running == ["base"]
+        assert list(launch_run.ask_each_workload(BASE).responses) == ["hello", "json"]
+        assert launch_run.ask_each_workload(MORE).responses == {}
+        launch_run.warm_up(BASE)
+        launch_run.warm_up(MORE)
+        for trial in launch.trials:
+            wanted = None if trial.targets == (BASE,) else "no such file"
+            assert {m.invalid_reason for m in launch_run.measure(trial)} == {wanted}
+    for action in ("ask", "warm_up", "load"):
+        assert world.subjects(action) == ["base hello", "base json"]

@@ -1,0 +1,851 @@
+"""What the arguments mean, and what is refused: pure functions, and each command's options."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+import typer
+from conftest import HUNDRED, NAMES, RATES, solo_results
+from typer.core import TyperGroup
+
+import micropie_bench as mb
+
+# Targets.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Meant:
+    """What a text on the command line should mean."""
+
+    kind: type[mb.Target]
+    name: str
+    label: str
+    details: Mapping[str, object]
+
+
+HERE = Path.cwd()
+
+
+def meant(kind: type[mb.Target], name: str, label: str, **details: object) -> Meant:
+    return Meant(kind=kind, name=name, label=label, details=details)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "fastapi",
+            meant(mb.AsgiTarget, "fastapi", "FastAPI", app="apps:fastapi", directory=mb.APPS),
+        ),
+        ("micropie", meant(mb.AsgiTarget, "micropie", "MicroPie", packages=("micropie",))),
+        ("a=asgi", meant(mb.AsgiTarget, "a", "a", app="apps:asgi", requirements=())),
+        ("micropie@0.9", meant(mb.AsgiTarget, "micropie@0.9", "MicroPie 0.9", app="apps:micropie")),
+        ("old=micropie@0.9", meant(mb.AsgiTarget, "old", "old", spec="micropie@0.9")),
+        ("v0.9=micropie@0.9", meant(mb.AsgiTarget, "v0.9", "v0.9", spec="micropie@0.9")),
+        (
+            "sanic@25.3.0rc1",
+            meant(mb.AsgiTarget, "sanic@25.3.0rc1", "Sanic 25.3.0rc1", package_dir=None),
+        ),
+        ("app:app", meant(mb.AsgiTarget, "app:app", "app:app", app="app:app", directory=HERE)),
+        ("mine=site.asgi:app", meant(mb.AsgiTarget, "mine", "mine", app="site.asgi:app")),
+        ("app:make.it", meant(mb.AsgiTarget, "app:make.it", "app:make.it", app="app:make.it")),
+        (
+            "cmd:node server.js {port}",
+            meant(mb.CommandTarget, "node", "node", command="node server.js {port}"),
+        ),
+        ("cmd:/opt/s/bin/server -p{port}", meant(mb.CommandTarget, "server", "server")),
+        ("cmd:{python} -m s {port}", meant(mb.CommandTarget, "python", "python", directory=HERE)),
+        ("g=cmd:s {port}", meant(mb.CommandTarget, "g", "g", spec="cmd:s {port}")),
+        ("cmd:env A=1 s {port}", meant(mb.CommandTarget, "env", "env")),
+        (
+            "http://127.0.0.1:8000/",
+            meant(mb.UrlTarget, "http://127.0.0.1:8000/", "http://127.0.0.1:8000/"),
+        ),
+        ("http://h/?a=b", meant(mb.UrlTarget, "http://h/?a=b", "http://h/?a=b")),
+        (
+            "there=https://[::1]:8443/x?a=b",
+            meant(mb.UrlTarget, "there", "there", url="https://[::1]:8443/x?a=b"),
+        ),
+    ],
+)
+def test_a_spec_names_a_target(text: str, expected: Meant) -> None:
+    target = mb.parse_target(text)
+    assert type(target) is expected.kind
+    assert (target.name, target.label) == (expected.name, expected.label)
+    details = {name: getattr(target, name) for name in expected.details}
+    assert details == expected.details
+
+
+NOT_A_URL = "is not an HTTP URL: use http://HOST:PORT/PATH"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("nosuch", "unknown target 'nosuch': use micropie, fastapi, starlette, asgi, "),
+        ("", "unknown target ''"),
+        ("a=", "unknown target 'a='"),
+        ("FastAPI", "unknown target 'FastAPI'"),
+        ("app:", "unknown target 'app:'"),
+        ("a:b:c", "unknown target 'a:b:c'"),
+        ("my app:app", "unknown target 'my app:app'"),
+        ("fastapi@", "unknown target 'fastapi@': a version is like fastapi@0.32"),
+        ("fastapi@latest", "a version is like fastapi@0.32"),
+        ("fastapi@1 --pre", "a version is like fastapi@0.32"),
+        ("asgi@1.0", "'asgi@1.0': asgi is part of this tool, and has no versions"),
+        ("cmd:server", "a command needs {port} where its port goes"),
+        ("cmd:", "a command needs {port} where its port goes"),
+        ("cmd:'", "No closing quotation"),
+        ("http://", NOT_A_URL),
+        ("http://h:0/", NOT_A_URL),
+        ("http://127.0.0.1:99999/", NOT_A_URL),
+        ("http://h/a b", NOT_A_URL),
+        ("https://ann@h/", NOT_A_URL),
+    ],
+)
+def test_a_spec_that_names_no_target_is_refused(text: str, complaint: str) -> None:
+    with pytest.raises(mb.UsageError, match=re.escape(complaint)):
+        mb.parse_target(text)
+
+
+def test_a_release_is_fetched_with_the_servers_of_the_others() -> None:
+    target = mb.parse_target("fastapi@0.115.7")
+    assert isinstance(target, mb.AsgiTarget)
+    here = mb.package_versions(mb.SERVER_PACKAGES)
+    assert "uvicorn" in here
+    servers = {f"{name}=={version}" for name, version in here.items()}
+    assert target.requirements[0] == "fastapi==0.115.7"
+    assert set(target.requirements[1:]) == servers
+
+
+def test_a_pinned_server_is_fetched_at_that_version() -> None:
+    target = mb.parse_target("fastapi@0.115.7", pins={"uvicorn": "0.34.0"})
+    assert isinstance(target, mb.AsgiTarget)
+    uvicorns = [each for each in target.requirements if each.startswith("uvicorn")]
+    assert uvicorns == ["uvicorn==0.34.0"]
+
+
+def test_another_server_is_fetched_with_a_release() -> None:
+    target = mb.parse_target("fastapi@0.115.7", asgi=mb.AsgiServer.GRANIAN)
+    assert isinstance(target, mb.AsgiTarget)
+    assert "granian" in target.requirements
+
+
+def test_a_built_in_that_is_not_installed_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(*_: object, **__: object) -> dict[str, str]:
+        return {}
+
+    monkeypatch.setattr(mb, "package_versions", nothing)
+    with pytest.raises(
+        mb.UsageError,
+        match="litestar is not installed here: install it, or use litestar@VERSION, which fetches",
+    ):
+        mb.parse_target("litestar")
+
+
+def test_a_server_that_is_not_installed_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def all_but_granian(names: Sequence[str], **_: object) -> dict[str, str]:
+        return {name: "1" for name in names if name != "granian"}
+
+    monkeypatch.setattr(mb, "package_versions", all_but_granian)
+    mb.parse_target("fastapi", asgi=mb.AsgiServer.HYPERCORN)
+    with pytest.raises(
+        mb.UsageError,
+        match="granian is not installed here: install it, or use fastapi@VERSION, which fetches",
+    ):
+        mb.parse_target("fastapi", asgi=mb.AsgiServer.GRANIAN)
+
+
+def test_a_bundle_serves_the_built_ins_with_its_own_packages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mb, "BUNDLED", True)
+    built_in, release = mb.parse_target("fastapi"), mb.parse_target("fastapi@0.115.7")
+    own = mb.parse_target("app:app")
+    package_dirs = [
+        target.package_dir
+        for target in (built_in, release, own)
+        if isinstance(target, mb.AsgiTarget)
+    ]
+    assert package_dirs == [mb.ROOT, None, None]
+
+
+def test_another_python_runs_what_is_the_users_own() -> None:
+    """The built-ins need the packages that are installed for this one."""
+    pythons = {}
+    for text in ("app:app", "cmd:{python} -m s {port}", "fastapi", "fastapi@0.115.7"):
+        target = mb.parse_target(text, python=sys.executable)
+        assert not isinstance(target, mb.UrlTarget)
+        pythons[target.spec] = target.python
+    assert pythons == {
+        "app:app": sys.executable,
+        "cmd:{python} -m s {port}": sys.executable,
+        "fastapi": "",
+        "fastapi@0.115.7": "",
+    }
+
+
+def test_a_python_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(mb.UsageError, match="--python '/nowhere': there is no such program"):
+        mb.parse_target("app:app", python="/nowhere")
+
+
+def test_targets_keep_their_order_and_are_the_gists_by_default() -> None:
+    serving = mb.ServingOptions()
+    assert [target.name for target in mb.parse_targets(None, serving)] == ["fastapi", "micropie"]
+    targets = mb.parse_targets(["b=asgi", "a=asgi", "asgi"], serving)
+    assert [target.name for target in targets] == ["b", "a", "asgi"]
+
+
+@pytest.mark.parametrize("texts", [["asgi", "asgi"], ["a=asgi", "a=fastapi"]])
+def test_two_targets_of_one_name_are_refused(texts: list[str]) -> None:
+    with pytest.raises(mb.UsageError, match=r"two targets are named '.*': name them apart"):
+        mb.parse_targets(texts, mb.ServingOptions())
+
+
+def test_an_http_parser_is_refused_for_a_server_that_has_its_own() -> None:
+    for server in mb.AsgiServer:
+        mb.ServingOptions(server=server).settings()
+    mb.ServingOptions(http=mb.Http.H11).settings()
+    serving = mb.ServingOptions(server=mb.AsgiServer.GRANIAN, http=mb.Http.H11)
+    with pytest.raises(mb.UsageError, match="--http is uvicorn's: granian has its own"):
+        serving.settings()
+
+
+# The request.
+
+
+@pytest.mark.parametrize("text", ["/", "/index?name=Ann&x=%20", '/a"b', "/!$~", "//"])
+def test_a_path_reaches_the_server_as_typed(text: str) -> None:
+    assert mb.parse_path(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "index", "/a b", "/a#b", "/ä", "/a\n", "/a\r\nX: y"])
+def test_a_path_that_no_request_can_have_is_refused(text: str) -> None:
+    with pytest.raises(mb.UsageError, match=r"--path .*: a path begins with /"):
+        mb.parse_path(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "method"),
+    [(None, "GET"), ("GET", "GET"), ("put", "PUT"), ("Post", "POST"), ("HEADER", "HEADER")],
+)
+def test_a_method_is_sent_in_capitals(text: str | None, method: str) -> None:
+    assert mb.parse_method(text, default="GET") == method
+
+
+@pytest.mark.parametrize("text", ["", "HEAD", "head", "Connect", "G T", "GET\n", "GÊT", "A" * 21])
+def test_a_method_that_wrk_cannot_use_is_refused(text: str) -> None:
+    with pytest.raises(mb.UsageError, match="wrk cannot read the answers to HEAD, CONNECT"):
+        mb.parse_method(text, default="GET")
+
+
+@pytest.mark.parametrize(
+    ("texts", "headers"),
+    [
+        ([], ()),
+        (["X-Key: a b"], (("X-Key", "a b"),)),
+        (["X-Key:a"], (("X-Key", "a"),)),
+        (["X-Key: \t a  "], (("X-Key", "a"),)),
+        (["X-Key:"], (("X-Key", ""),)),
+        (["Cookie: a=b: c"], (("Cookie", "a=b: c"),)),
+        (["B: 1", "A: 2"], (("B", "1"), ("A", "2"))),
+    ],
+)
+def test_headers_are_sent_as_typed_and_in_order(
+    texts: list[str], headers: tuple[tuple[str, str], ...]
+) -> None:
+    assert mb.parse_headers(texts) == headers
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        pytest.param(["nocolon"], id="no colon"),
+        pytest.param([": a"], id="no name"),
+        pytest.param(["X Key: a"], id="a space in the name"),
+        pytest.param(["X-Key : a"], id="a space after the name"),
+        pytest.param(["X-Key: ä"], id="beyond ASCII"),
+        pytest.param(["X-Kéy: a"], id="a name beyond ASCII"),
+        pytest.param(["X-Key: a\r\nX-Other: b"], id="two in one"),
+        pytest.param(["X-Key: a\n"], id="a line's end"),
+        pytest.param(["X-Key: 1", "x-key: 2"], id="one name twice"),
+        *[pytest.param([f"{name.title()}: a"], id=name) for name in mb.RESERVED_HEADERS],
+    ],
+)
+def test_a_header_that_wrk_cannot_send_once_is_refused(texts: list[str]) -> None:
+    with pytest.raises(mb.UsageError, match=r"--header .*: use 'Name: value', each name once"):
+        mb.parse_headers(texts)
+
+
+def test_no_option_is_the_gists_request() -> None:
+    assert mb.parse_workloads(mb.RequestOptions()) == (mb.Workload(),)
+    gists_own = mb.RequestOptions(path="/", method="get")
+    assert mb.parse_workloads(gists_own) == (mb.Workload(),)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"path": "/x?a=b"}, mb.Workload(name="GET /x?a=b", path="/x?a=b")),
+        ({"method": "delete"}, mb.Workload(name="DELETE /", method="DELETE")),
+        ({"header": ["A: 1"]}, mb.Workload(name="GET /", headers=(("A", "1"),))),
+        ({"body": "body"}, mb.Workload(name="POST /", method="POST", body=b"\x00\xff\n")),
+        ({"body": "empty"}, mb.Workload()),
+        (
+            {"body": "body", "method": "GET", "path": "/x"},
+            mb.Workload(name="GET /x", path="/x", body=b"\x00\xff\n"),
+        ),
+    ],
+)
+def test_a_request_is_described_by_its_options(
+    options: dict[str, Any], expected: mb.Workload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("body").write_bytes(b"\x00\xff\n")
+    Path("empty").touch()
+    assert mb.parse_workloads(mb.RequestOptions(**options)) == (expected,)
+
+
+def test_named_workloads_come_once_each_in_the_order_of_the_tables() -> None:
+    options = mb.RequestOptions(workload=["upload", "json", "upload", "hello"])
+    names = [workload.name for workload in mb.parse_workloads(options)]
+    assert names == ["hello", "json", "upload"]
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (
+            {"workload": ["nope"]},
+            "--workload 'nope': use hello, greet, json, delayed, compute, upload",
+        ),
+        ({"workload": ["json"], "path": "/"}, "--workload names a whole request"),
+        ({"workload": ["json"], "method": "GET"}, "--workload names a whole request"),
+        ({"workload": ["json"], "header": ["A: 1"]}, "--workload names a whole request"),
+        ({"workload": ["json"], "body": "b"}, "--workload names a whole request"),
+        ({"path": ""}, "--path ''"),
+        ({"method": ""}, "--method ''"),
+        ({"header": [""]}, "--header ''"),
+        ({"body": "/nowhere"}, "--body '/nowhere': No such file or directory"),
+        ({"body": "/"}, "--body '/': Is a directory"),
+    ],
+)
+def test_a_request_that_cannot_be_sent_is_refused(options: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(mb.UsageError, match=re.escape(complaint)):
+        mb.parse_workloads(mb.RequestOptions(**options))
+
+
+# The load.
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        ("100", [100]),
+        ("100,200", [100, 200]),
+        ("200,100", [200, 100]),
+        (" 8 , 999999 ", [8, 999999]),
+    ],
+)
+def test_each_count_of_connections_is_a_load(text: str, counts: list[int]) -> None:
+    assert mb.parse_connections(text, threads=4) == counts
+    loads = mb.make_loads(counts, threads=4, duration_s=5)
+    assert loads == tuple(mb.Load(connections=n, threads=4, duration_s=5) for n in counts)
+
+
+def test_each_workload_is_repeated_at_each_count() -> None:
+    workloads = [mb.WORKLOADS["json"], mb.WORKLOADS["upload"]]
+    loads = mb.make_loads([10, 20], threads=1, duration_s=1, workloads=workloads)
+    assert [(load.workload.name, load.connections) for load in loads] == [
+        ("json", 10),
+        ("json", 20),
+        ("upload", 10),
+        ("upload", 20),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0", "-1", "x", "1.5", "0x10", "010", "1000000", "100,", "100,100", "100;200"]
+)
+def test_connections_that_are_no_different_counts_are_refused(text: str) -> None:
+    with pytest.raises(mb.UsageError, match="use different whole numbers from 1 to 999999"):
+        mb.parse_connections(text, threads=1)
+
+
+def test_each_thread_of_wrk_has_a_connection() -> None:
+    assert mb.parse_connections("4", threads=4) == [4]
+    with pytest.raises(mb.UsageError, match="--connections 3 is below --threads 4"):
+        mb.parse_connections("100,3", threads=4)
+
+
+def test_a_preset_is_chosen_by_its_option() -> None:
+    assert mb.choose_preset(quick=False, gist=False) is mb.DEFAULTS
+    assert mb.choose_preset(quick=True, gist=False) is mb.QUICK
+    assert mb.choose_preset(quick=False, gist=True) is mb.GIST
+    with pytest.raises(mb.UsageError, match="--quick and --gist exclude each other"):
+        mb.choose_preset(quick=True, gist=True)
+
+
+def test_the_gists_preset_is_what_was_published() -> None:
+    """The gist of 2025-01-29: `wrk -t4 -c100 -d30s`, and -c200, each once."""
+    loads = mb.planned_loads(mb.LoadOptions(), mb.TimingOptions(), mb.RequestOptions(), mb.GIST)
+    assert loads == (
+        mb.Load(connections=100, threads=4, duration_s=30),
+        mb.Load(connections=200, threads=4, duration_s=30),
+    )
+    assert mb.GIST.rounds == 1
+
+
+@pytest.mark.parametrize("preset", [mb.DEFAULTS, mb.QUICK, mb.GIST], ids=["none", "quick", "gist"])
+def test_an_option_beats_the_preset(preset: mb.Preset) -> None:
+    load, timing = mb.LoadOptions(connections="7", threads=2), mb.TimingOptions(duration="2m")
+    loads = mb.planned_loads(load, timing, mb.RequestOptions(), preset)
+    assert loads == (mb.Load(connections=7, threads=2, duration_s=120),)
+
+
+# The plan.
+
+ONE, TWO = ("a=asgi",), ("a=asgi", "b=asgi")
+FOREIGN = ("a=asgi", "b=http://127.0.0.1:1/")
+
+
+def plan_of(
+    targets: Sequence[str] = TWO,
+    *,
+    rounds: int | None = None,
+    duet: bool | None = None,
+    seed: int | None = None,
+    port: int | None = None,
+    connections: int = 100,
+    workload: str = mb.DEFAULT_WORKLOAD,
+    preset: mb.Preset = mb.DEFAULTS,
+) -> mb.Plan:
+    """Return the plan that these options make."""
+    load = mb.Load(
+        connections=connections, threads=4, duration_s=1, workload=mb.WORKLOADS[workload]
+    )
+    return mb.make_plan(
+        tuple(map(mb.parse_target, targets)),
+        loads=(load,),
+        server=mb.ServerSettings(port=port),
+        timing=mb.TimingOptions(rounds=rounds, duet=duet, seed=seed),
+        preset=preset,
+    )
+
+
+@pytest.fixture
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mb, "all_cores", lambda: [0, 1])
+
+
+def test_a_plan_is_made_of_what_was_asked_for() -> None:
+    plan = plan_of(seed=7, rounds=3, port=8000, connections=50)
+    assert [target.name for target in plan.targets] == ["a", "b"]
+    assert [load.connections for load in plan.loads] == [50]
+    assert plan.server == mb.ServerSettings(port=8000)
+
+
+@pytest.mark.parametrize(
+    ("targets", "options", "duet"),
+    [
+        pytest.param(TWO, {}, True, id="two targets of ours"),
+        pytest.param(("a=asgi", "b=asgi", "c=asgi"), {}, True, id="three"),
+        pytest.param(("a=asgi", "b=cmd:s {port}"), {}, True, id="a command's too"),
+        pytest.param(TWO, {"rounds": 2}, True, id="two rounds tell"),
+        pytest.param(TWO, {"rounds": 1}, False, id="one round shows no uncertainty"),
+        pytest.param(TWO, {"preset": mb.QUICK}, False, id="one round, by the preset"),
+        pytest.param(TWO, {"port": 8000}, False, id="one port is for one server"),
+        pytest.param(ONE, {}, False, id="one target"),
+        pytest.param(FOREIGN, {}, False, id="somebody else's server is not pinned"),
+        pytest.param(TWO, {"duet": False}, False, id="not wanted"),
+        pytest.param(TWO, {"duet": True, "rounds": 1}, True, id="wanted in one round"),
+    ],
+)
+@pytest.mark.usefixtures("two_cores")
+def test_duets_are_made_where_they_tell_something(
+    targets: Sequence[str], options: dict[str, Any], duet: bool
+) -> None:
+    assert plan_of(targets, **options).duet is duet
+
+
+@pytest.mark.parametrize(
+    ("targets", "options", "complaint"),
+    [
+        pytest.param(ONE, {}, "--duet needs two targets that it starts", id="one target"),
+        pytest.param(
+            FOREIGN, {}, "--duet needs two targets that it starts", id="somebody else's server"
+        ),
+        pytest.param(TWO, {"port": 8000}, "leave out --port, or use --no-duet", id="one port"),
+    ],
+)
+@pytest.mark.usefixtures("two_cores")
+def test_a_duet_that_cannot_be_had_is_refused(
+    targets: Sequence[str], options: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(mb.UsageError, match=complaint):
+        plan_of(targets, duet=True, **options)
+
+
+@pytest.mark.parametrize("cores", [[], [0]], ids=["a system that does not tell", "one core"])
+def test_a_duet_needs_a_core_for_each_side(
+    cores: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mb, "all_cores", lambda: cores)
+    assert not plan_of().duet
+    with pytest.raises(mb.UsageError, match="at least 2 cores, and a system with CPU affinity"):
+        plan_of(duet=True)
+
+
+@pytest.mark.parametrize(
+    ("rounds", "preset", "expected"),
+    [(None, mb.DEFAULTS, 6), (None, mb.QUICK, 1), (None, mb.GIST, 1), (9, mb.GIST, 9)],
+)
+def test_rounds_are_the_presets_unless_given(
+    rounds: int | None, preset: mb.Preset, expected: int
+) -> None:
+    assert plan_of(rounds=rounds, preset=preset).rounds == expected
+
+
+def test_a_seed_is_kept_and_else_chosen_anew() -> None:
+    assert plan_of(seed=0).seed == 0
+    assert plan_of(seed=12345).seed == 12345
+    chosen = {plan_of().seed for _ in range(10)}
+    assert len(chosen) > 1
+    assert all(0 <= seed < 2**32 for seed in chosen)
+
+
+# The gate.
+
+
+@pytest.mark.parametrize(
+    ("text", "margin"), [("5%", 0.05), ("0.5%", 0.005), (" 5% ", 0.05), ("0%", 0), ("150%", 1.5)]
+)
+def test_a_gate_has_the_margin_asked_for(text: str, margin: float) -> None:
+    gate = mb.make_gate(mb.GateOptions(fail_if_slower=text), plan_of())
+    assert gate
+    assert gate.margin == pytest.approx(margin)
+    assert gate.baseline is None
+
+
+def test_without_a_margin_there_is_no_gate() -> None:
+    assert mb.make_gate(mb.GateOptions(), plan_of(ONE, rounds=1)) is None
+
+
+@pytest.mark.parametrize("text", ["", "5", "0.05", "-5%", "x%", "5 %", "5%%", ".5%", "1e1%"])
+def test_a_margin_that_is_no_share_is_refused(text: str) -> None:
+    with pytest.raises(mb.UsageError, match=r"--fail-if-slower .*: use a share such as 5%"):
+        mb.make_gate(mb.GateOptions(fail_if_slower=text), plan_of())
+
+
+@pytest.mark.parametrize(("targets", "rounds"), [(TWO, 1), (ONE, 6)])
+def test_a_gate_without_an_interval_to_decide_by_is_refused(
+    targets: Sequence[str], rounds: int
+) -> None:
+    with pytest.raises(mb.UsageError, match="at least 2 rounds and 2 targets"):
+        mb.make_gate(mb.GateOptions(fail_if_slower="5%"), plan_of(targets, rounds=rounds))
+
+
+def test_a_baseline_without_a_margin_is_refused() -> None:
+    with pytest.raises(mb.UsageError, match="--baseline needs --fail-if-slower"):
+        mb.make_gate(mb.GateOptions(baseline="results.json"), plan_of())
+
+
+BASE_AND_MORE = tuple(f"{name}=asgi" for name in NAMES)
+
+
+def test_a_gate_goes_by_the_comparisons_of_its_baseline(tmp_path: Path) -> None:
+    baseline = solo_results()
+    file = tmp_path / "baseline.json"
+    file.write_text(mb.to_json(baseline))
+    options = mb.GateOptions(baseline=str(file), fail_if_slower="5%")
+    gate = mb.make_gate(options, plan_of(BASE_AND_MORE))
+    assert gate
+    assert gate.baseline
+    assert gate.baseline.comparisons == baseline.comparisons
+    other_plan = plan_of(("base=asgi", "other=asgi"))
+    with pytest.raises(
+        mb.UsageError, match="has no interval for other against base at 100 connections; it has: "
+    ):
+        mb.make_gate(options, other_plan)
+
+
+def test_a_baseline_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    options = mb.GateOptions(baseline="/nowhere.json", fail_if_slower="5%")
+    with pytest.raises(mb.BenchError, match=r"cannot read '/nowhere\.json': No such file"):
+        mb.make_gate(options, plan_of())
+
+
+ITS_OWN = "it has: more against base, 100 connections, hello"
+
+
+@pytest.mark.parametrize(
+    ("plan", "rounds", "complaint"),
+    [
+        pytest.param(plan_of(BASE_AND_MORE), 4, None, id="the same"),
+        pytest.param(
+            plan_of((*BASE_AND_MORE, "other=asgi")), 4, ITS_OWN, id="one of two was compared before"
+        ),
+        pytest.param(plan_of(("base=asgi", "other=asgi")), 4, ITS_OWN, id="another target"),
+        pytest.param(plan_of(("more=asgi", "base=asgi")), 4, ITS_OWN, id="another reference"),
+        pytest.param(plan_of(BASE_AND_MORE, connections=200), 4, ITS_OWN, id="other connections"),
+        pytest.param(plan_of(BASE_AND_MORE, workload="json"), 4, ITS_OWN, id="another workload"),
+        pytest.param(plan_of(BASE_AND_MORE), 1, "it has: none", id="it had one round"),
+    ],
+)
+def test_a_baseline_that_says_nothing_of_the_plan_is_refused_before_the_run(
+    plan: mb.Plan, rounds: int, complaint: str | None
+) -> None:
+    baseline = solo_results(RATES[:rounds])
+    assert baseline.loads == [HUNDRED]
+    if complaint is None:
+        mb.check_baseline("old.json", baseline, plan)
+        return
+    with pytest.raises(mb.UsageError) as refusal:
+        mb.check_baseline("old.json", baseline, plan)
+    assert str(refusal.value).startswith("--baseline 'old.json' has no interval for ")
+    assert str(refusal.value).endswith(complaint)
+
+
+# Each command's options.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paint:
+    """A group of options."""
+
+    colour: Annotated[str, typer.Option("-c", "--colour", help="Its colour.")] = "blue"
+    coats: Annotated[int | None, typer.Option(help="How many.", show_default="2")] = None
+
+
+painted: list[tuple[str, Paint, bool]] = []
+
+
+def paint_wall(
+    wall: Annotated[str, typer.Argument()] = "north",
+    *,
+    paint: Paint,
+    dry: Annotated[bool, typer.Option("--dry")] = False,
+) -> int:
+    """Paint it."""
+    painted.append((wall, paint, dry))
+    return 3
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        ([], ("north", Paint(colour="blue", coats=None), False)),
+        (["south", "-c", "red"], ("south", Paint(colour="red", coats=None), False)),
+        (["--coats", "5", "--dry"], ("north", Paint(colour="blue", coats=5), True)),
+    ],
+)
+def test_a_groups_fields_are_options_and_reach_the_function_as_the_group(
+    args: list[str], expected: tuple[str, Paint, bool]
+) -> None:
+    painted.clear()
+    app = typer.Typer(add_completion=False)
+    app.command()(mb.with_groups_as_options(paint_wall))
+    assert app(args=args, standalone_mode=False) == 3
+    assert painted == [expected]
+
+
+@functools.cache
+def command_group() -> TyperGroup:
+    """Return all commands as typer makes them."""
+    group = typer.main.get_command(mb.app)
+    assert isinstance(group, TyperGroup)
+    return group
+
+
+COMMANDS = sorted(command_group().commands)
+
+
+def options_of(command: str) -> list[Any]:
+    """Return the options of a command, without its arguments."""
+    parameters = command_group().commands[command].params
+    return [each for each in parameters if each.param_type_name == "option"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_command_has_an_option_twice(command: str) -> None:
+    names: list[str] = []
+    for option in options_of(command):
+        names += [*option.opts, *option.secondary_opts]
+    assert len(names) == len(set(names))
+
+
+def test_an_option_means_the_same_in_every_command() -> None:
+    meanings: dict[str, set[tuple[object, ...]]] = {}
+    for command in COMMANDS:
+        for option in options_of(command):
+            aliases = (*option.opts, *option.secondary_opts)
+            values = (option.default, option.show_default, option.min, option.max, option.multiple)
+            for alias in aliases:
+                meaning = (aliases, option.help, option.metavar, option.envvar, values)
+                meanings.setdefault(alias, set()).add(meaning)
+    differing = [name for name, each in meanings.items() if len(each) > 1]
+    assert differing == ["--port"], "`serve` listens where it always does, `compare` anywhere"
+    assert {"--connections", "-c", "--no-duet", "--export-json", "--wrk"} <= set(meanings)
+
+
+def test_no_two_groups_declare_one_option() -> None:
+    groups = (
+        mb.LoadOptions,
+        mb.TimingOptions,
+        mb.RequestOptions,
+        mb.ServingOptions,
+        mb.ExportOptions,
+        mb.GateOptions,
+    )
+    fields: list[str] = []
+    for group in groups:
+        fields += [field.name for field in dataclasses.fields(group)]
+    assert len(fields) == len(set(fields))
+
+
+@dataclass
+class Asked:
+    """What a command would have run."""
+
+    plan: mb.Plan | None = None
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    """Return what is filled in by a command that would measure, which it does not."""
+    asked = Asked()
+
+    def note(plan: mb.Plan, _exports: mb.Exports, **options: Any) -> int:
+        asked.plan, asked.options = plan, options
+        return 0
+
+    monkeypatch.setattr(mb, "run_and_report", note)
+    monkeypatch.setattr(mb, "all_cores", lambda: [0, 1])
+    monkeypatch.delenv("MICROPIE_BENCH_WRK", raising=False)
+    return asked
+
+
+def run_command(*args: str) -> None:
+    """Run a command in this process."""
+    assert not mb.app(args=list(args), prog_name="micropie_bench", standalone_mode=False)
+
+
+def shown_defaults(command: str, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """Return the defaults that the command's help tells, by option."""
+    run_command(command, "--help")
+    _, _, options = capsys.readouterr().out.partition("Options:\n")
+    defaults = {}
+    for entry in re.split(r"\n  (?=-)", options):
+        name = re.search(r"--[\w-]+", entry)
+        default = re.search(r"\[default: \(?(.*?)\)?(; [^\]]*)?\]", " ".join(entry.split()))
+        if name and default:
+            defaults[name[0]] = default[1]
+    return defaults
+
+
+def test_without_options_a_comparison_is_what_its_help_says(
+    asked: Asked, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_command("compare")
+    plan = asked.plan
+    assert plan
+    (method,) = {load.workload.method for load in plan.loads}
+    (path,) = {load.workload.path for load in plan.loads}
+    (threads,) = {load.threads for load in plan.loads}
+    (duration_s,) = {load.duration_s for load in plan.loads}
+    assert shown_defaults("compare", capsys) == {
+        "--connections": ",".join(str(load.connections) for load in plan.loads),
+        "--threads": str(threads),
+        "--duration": f"{duration_s}s",
+        "--rounds": str(plan.rounds),
+        "--duet": "where possible",
+        "--path": path,
+        "--method": method,
+        "--workers": str(plan.server.workers),
+        "--access-log": "access-log" if plan.server.access_log else "no-access-log",
+        "--loop": plan.server.loop,
+        "--http": plan.server.http,
+        "--server": plan.server.asgi,
+        "--port": "free ones",
+    }
+    assert plan.duet
+    assert plan.server.port is None
+    assert asked.options["gate"] is None
+    assert asked.options["wrk"] is None
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_tells_each_default_that_is_a_value(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = shown_defaults(command, capsys)
+    for option in options_of(command):
+        if isinstance(option.default, int | str) and not option.is_flag:
+            assert shown[option.opts[-1]] == str(option.default)
+
+
+@pytest.mark.parametrize(
+    ("args", "labels"),
+    [
+        (["compare", "x=asgi", "asgi"], ["x", "ASGI"]),
+        (["calibrate", "asgi"], ["ASGI (a)", "ASGI (b)"]),
+        (["calibrate"], ["FastAPI (a)", "FastAPI (b)"]),
+        (["reproduce"], ["FastAPI", "MicroPie"]),
+    ],
+)
+def test_a_command_measures_its_targets(args: list[str], labels: list[str], asked: Asked) -> None:
+    run_command(*args)
+    assert asked.plan
+    assert [target.label for target in asked.plan.targets] == labels
+    assert asked.plan.duet
+
+
+@pytest.mark.parametrize("command", ["compare", "calibrate"])
+def test_every_option_of_a_group_reaches_the_plan(
+    command: str, asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("body").write_bytes(b"12")
+    load = ("-c", "6", "-t", "3", "-d", "2m", "-r", "3", "--seed", "4", "--no-duet")
+    request = ("--path", "/x", "--method", "put", "--header", "A: 1", "--body", "body")
+    serving = ("-w", "2", "--no-access-log", "--loop", "asyncio", "--http", "h11")
+    run_command(command, "asgi", *load, *request, *serving, "--wrk", "/my/wrk")
+    assert asked.plan
+    workload = mb.Workload(
+        name="PUT /x", method="PUT", path="/x", headers=(("A", "1"),), body=b"12"
+    )
+    assert dataclasses.replace(asked.plan, targets=()) == mb.Plan(
+        targets=(),
+        loads=(mb.Load(connections=6, threads=3, duration_s=120, workload=workload),),
+        rounds=3,
+        seed=4,
+        server=mb.ServerSettings(
+            workers=2, access_log=False, loop=mb.Loop.ASYNCIO, http=mb.Http.H11
+        ),
+        duet=False,
+    )
+    assert asked.options["wrk"] == "/my/wrk"
+
+
+def test_reproduce_asks_for_the_published_load(asked: Asked) -> None:
+    """4 workers, 4 threads, 100 and 200 connections; the releases of that week."""
+    run_command("reproduce", "-d", "30s", "-r", "2")
+    plan = asked.plan
+    assert plan
+    assert [(load.connections, load.threads) for load in plan.loads] == [(100, 4), (200, 4)]
+    assert {load.duration_s for load in plan.loads} == {30}
+    assert plan.server == mb.ServerSettings(workers=4)
+    assert plan.rounds == 2
+    for target, release in zip(plan.targets, ("fastapi==0.115.7", "micropie==0.9"), strict=True):
+        assert isinstance(target, mb.AsgiTarget)
+        assert {release, "uvicorn==0.34.0"} <= set(target.requirements)
