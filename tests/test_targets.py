@@ -528,7 +528,7 @@ def test_no_load_goes_to_another_machine_unasked(url: str, tool: Tool) -> None:
     done = tool.run("compare", url)
     assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch(
-        rf"micropie_bench: {re.escape(url)}: not this machine\. .* --allow-remote if it is\n",
+        rf"micropie_bench: {re.escape(url)}: not this machine\. .* with --allow-remote\n",
         done.stderr,
     )
 

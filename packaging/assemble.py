@@ -1,0 +1,210 @@
+"""Assembles micropie_bench.pyz; build_pyz.sh gathers what goes into it.
+
+python packaging/assemble.py TREES OUTPUT
+
+In TREES is a directory of packages for each Python and platform (cp311-linux-x86_64),
+and one of wrk for each platform that has it (wrk-linux-x86_64).
+
+Python reads a zip's whole directory at each start, so OUTPUT has few members, stored:
+
+__main__.py                packaging/launcher.py, with BUILD and INSIDE filled in
+trusted_cache.py           that function, as it stands in micropie_bench.py
+common.zip                 this tool, and the files that all Pythons share
+cp311-linux-x86_64.zip     for each directory of TREES: its other files
+bundle.json                what is inside
+
+The same files make the same OUTPUT, byte for byte.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import io
+import json
+import os
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OWN = {
+    "LICENSE": "LICENSE",
+    "apps/apps.py": "apps.py",
+    "micropie_bench.py": "micropie_bench.py",
+}  # from a name in common.zip to one in the checkout
+SHEBANG = b"#!/usr/bin/env python3\n"
+EARLIEST = (1980, 1, 1, 0, 0, 0)  # of the times that a zip can hold
+WRITTEN_BY_INSTALLER = {"RECORD", "INSTALLER", "REQUESTED", ".lock"}
+
+
+class AssembleError(Exception):
+    """A checkout or TREES that cannot be assembled; its message is one line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """A file to pack: what is in it, and its permissions."""
+
+    content: bytes
+    mode: int = 0o644
+
+
+Files = dict[str, File]  # by relative path, in the order they are packed
+
+
+def main() -> None:
+    """Assemble OUTPUT from TREES, and print what it consists of."""
+    if len(sys.argv) != 3:
+        sys.exit("usage: python packaging/assemble.py TREES OUTPUT")
+    output = Path(sys.argv[2])
+    try:
+        members = assembled(Path(sys.argv[1]), ROOT)
+    except AssembleError as error:
+        sys.exit(f"assemble: {error}")
+    archive = zipped(members, zipfile.ZIP_STORED, SHEBANG)
+    write_program(output, archive)
+    for name, member in members.items():
+        if name.endswith(".zip") and name != "common.zip":
+            print(f"{megabytes(member.content)} {name.removesuffix('.zip')}")
+    print(f"{megabytes(archive)} {output}")
+    print(f"sha256 {hashlib.sha256(archive).hexdigest()}")
+
+
+def assembled(trees: Path, checkout: Path) -> Files:
+    """Return the members of the .pyz. Raises AssembleError."""
+    launcher = (checkout / "packaging/launcher.py").read_text(encoding="utf-8")
+    script = (checkout / "micropie_bench.py").read_text(encoding="utf-8")
+    files_by_tree = {}
+    for directory in sorted(trees.iterdir()):
+        files_by_tree[directory.name] = installed_files(directory)
+    pythons = [name for name in files_by_tree if name.startswith("cp")]
+    if not pythons:
+        raise AssembleError(f"{trees} has no directory of packages, such as cp311-...")
+    common = common_files([files_by_tree[name] for name in pythons])
+    members = {
+        "trusted_cache.py": File(content=trusted_cache_module(script).encode()),
+        "common.zip": inner_zip(common | own_files(checkout)),
+    }
+    for name, files in files_by_tree.items():
+        members[f"{name}.zip"] = inner_zip(without(files, common))
+    build = build_name(launcher, members)
+    bundle: dict[str, object] = {"build": build, "pythons": pythons}
+    for name, files in files_by_tree.items():
+        if name.startswith("wrk"):
+            bundle[name] = debian_packages(files["wrk/packages"].content.decode())
+    members["bundle.json"] = File(content=f"{json.dumps(bundle, indent=2)}\n".encode())
+    launcher = launcher.replace("@BUILD@", build)
+    launcher = launcher.replace("@INSIDE@", " ".join(pythons))
+    return {"__main__.py": File(content=launcher.encode()), **members}
+
+
+# --- what goes into it ---------------------------------------------------------------
+
+
+def installed_files(directory: Path) -> Files:
+    """Return the directory's files, without commands, bytecode, installer's records."""
+    files = {}
+    for path in sorted(directory.rglob("*")):
+        name = path.relative_to(directory)
+        unneeded = name.parts[0] == "bin" or "__pycache__" in name.parts
+        if unneeded or path.name in WRITTEN_BY_INSTALLER or not path.is_file():
+            continue
+        mode = 0o755 if os.access(path, os.X_OK) else 0o644
+        files[str(name)] = File(content=path.read_bytes(), mode=mode)
+    return files
+
+
+def own_files(checkout: Path) -> Files:
+    """Return this tool's own files."""
+    files = {}
+    for name, source in OWN.items():
+        files[name] = File(content=(checkout / source).read_bytes())
+    return files
+
+
+def common_files(trees: list[Files]) -> Files:
+    """Return the files that are in each of the trees, and the same there."""
+    common = dict(trees[0])
+    for files in trees[1:]:
+        for name in list(common):
+            if files.get(name) != common[name]:
+                del common[name]
+    return common
+
+
+def without(files: Files, common: Files) -> Files:
+    """Return those of the files that are not in common, or differ there."""
+    return {name: file for name, file in files.items() if common.get(name) != file}
+
+
+def trusted_cache_module(script: str) -> str:
+    """Return the source of a module with the script's function trusted_cache alone.
+
+    Raises AssembleError if the script does not have that function at its top level.
+    """
+    for statement in ast.parse(script).body:
+        if isinstance(statement, ast.FunctionDef) and statement.name == "trusted_cache":
+            function = ast.get_source_segment(script, statement)
+            return (
+                '"""Copied out of micropie_bench.py."""\n\n'
+                f"from __future__ import annotations\n\n\n{function}\n"
+            )
+    raise AssembleError("micropie_bench.py has no function trusted_cache to copy")
+
+
+def debian_packages(listing: str) -> list[dict[str, str]]:
+    """Return the package, version and sha256 that each line of the listing names."""
+    packages = []
+    for line in listing.splitlines():
+        package, version, sha256 = line.split()
+        packages.append({"package": package, "version": version, "sha256": sha256})
+    return packages
+
+
+def build_name(launcher: str, members: Files) -> str:
+    """Return a name that differs if the launcher, or any of the members, does."""
+    every = hashlib.sha256(hashlib.sha256(launcher.encode()).digest())
+    for member in members.values():
+        every.update(hashlib.sha256(member.content).digest())
+    return every.hexdigest()[:16]
+
+
+# --- zips ----------------------------------------------------------------------------
+
+
+def inner_zip(files: Files) -> File:
+    """Return the compressed zip of the files, as a member of the .pyz."""
+    return File(content=zipped(files, zipfile.ZIP_DEFLATED))
+
+
+def zipped(files: Files, compression: int, start: bytes = b"") -> bytes:
+    """Return the zip of the files, in order and with their modes, after the start."""
+    buffer = io.BytesIO()
+    buffer.write(start)
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        for name, file in files.items():
+            info = zipfile.ZipInfo(name, EARLIEST)
+            info.create_system = 3  # Unix, whose modes follow
+            info.external_attr = file.mode << 16
+            info.compress_type = compression
+            archive.writestr(info, file.content, compresslevel=6)
+    return buffer.getvalue()
+
+
+def write_program(output: Path, content: bytes) -> None:
+    """Write the program, so that the output is either whole or as it was before."""
+    part = output.with_suffix(".part")
+    part.write_bytes(content)
+    part.chmod(0o755)
+    part.replace(output)
+
+
+def megabytes(content: bytes) -> str:
+    """Return the size of the content in megabytes, as text for a column."""
+    return f"{len(content) / 1e6:6.1f} MB"
+
+
+if __name__ == "__main__":
+    main()
