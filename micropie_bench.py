@@ -78,6 +78,7 @@ from typing import (
 import psutil
 import typer
 from annotated_types import Ge, Le, Lt, MinLen, Predicate
+from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 if TYPE_CHECKING:
@@ -164,16 +165,16 @@ class Limit(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What an interval says of a target against the reference.
+    """What an interval says of a target's speed against the reference's.
 
-    Undecided means one round, which shows no uncertainty.
+    Faster and slower: the interval leaves 1 out. Same: all of it lies near 1 (SAME_WITHIN).
+    Undecided: it holds 1 and is wider than that, or there is no interval.
     """
 
     FASTER = "faster"
     SLOWER = "slower"
-    NO_DIFFERENCE = "no_difference"
+    SAME = "same"
     UNDECIDED = "undecided"
-    INVALID = "invalid"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -427,6 +428,7 @@ LaunchedTarget = AsgiTarget | CommandTarget
 Target = AsgiTarget | CommandTarget | UrlTarget
 
 DEFAULT_WORKLOAD = "hello"
+DEFAULT_ROUNDS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -707,13 +709,15 @@ class Measurement:
 class MetricFacts:
     """What is known of a metric.
 
-    `key` stands in files, the names in reports. `read` returns the figure of a
-    measurement, None where it is not known. `in_duets` is whether a duet shows it.
+    `key` stands in files, the names in reports. `measure` completes the sentence "A is 1.5x
+    as fast as B ...". `read` returns the figure of a measurement, None where it is not known.
+    `in_duets` is whether a duet shows it.
     """
 
     key: str
     full_name: str
     short_name: str
+    measure: str
     higher_is_faster: bool
     in_duets: bool
     read: Callable[[Measurement], float | None]
@@ -728,6 +732,7 @@ class Metric(StrEnum):
         key="requests_per_s",
         full_name="requests per second",
         short_name="requests/s",
+        measure="in requests/s",
         higher_is_faster=True,
         in_duets=True,
         read=lambda measurement: measurement.requests_per_s,
@@ -736,6 +741,7 @@ class Metric(StrEnum):
         key="latency_p99_s",
         full_name="p99 latency",
         short_name="p99",
+        measure="in p99 latency",
         higher_is_faster=False,
         in_duets=False,  # there the server has half the cores: no figure for anyone
         read=lambda measurement: measurement.latency_p99_s,
@@ -744,6 +750,7 @@ class Metric(StrEnum):
         key="server_cpu_per_request_s",
         full_name="server CPU per request",
         short_name="CPU/request",
+        measure="per CPU second",
         higher_is_faster=False,
         in_duets=True,
         read=lambda measurement: measurement.cpu_per_request_s,
@@ -769,10 +776,6 @@ class Metric(StrEnum):
         """Return the figure of the measurement; None where it is not known."""
         return self.facts.read(measurement)
 
-    def speed(self, ratio: float) -> float:
-        """Return how many times as fast a target with that ratio of this metric is."""
-        return ratio if self.facts.higher_is_faster else 1 / ratio
-
 
 class Interval(NamedTuple):
     """The ends of an interval of ratios."""
@@ -783,6 +786,10 @@ class Interval(NamedTuple):
     def contains(self, ratio: float) -> bool:
         """Return whether the ratio lies between the ends, or at one."""
         return self.low <= ratio <= self.high
+
+    def overlaps(self, other: Interval) -> bool:
+        """Return whether any ratio lies in both."""
+        return self.low <= other.high and other.low <= self.high
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -807,6 +814,20 @@ class Estimate:
         if self.low is None or self.high is None:
             return None
         return Interval(self.low, self.high)
+
+    def inverse(self) -> Estimate:
+        """Return the estimate of one over the ratio."""
+        low = high = None
+        if self.interval:
+            low, high = 1 / self.interval.high, 1 / self.interval.low
+        return Estimate(ratio=1 / self.ratio, low=low, high=high, confidence=self.confidence)
+
+    @property
+    def half_width(self) -> float | None:
+        """Half the width of the interval as a share of the ratio, if there is one."""
+        if self.interval is None:
+            return None
+        return math.sqrt(self.interval.high / self.interval.low) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -836,6 +857,13 @@ class Comparison:
     def interval(self) -> Interval | None:
         """The ratio's confidence interval, if there is one."""
         return self.estimate.interval if self.estimate else None
+
+    @property
+    def speed(self) -> Estimate | None:
+        """How many times as fast as the reference the target is, if that is known."""
+        if self.estimate is None or self.metric.facts.higher_is_faster:
+            return self.estimate
+        return self.estimate.inverse()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1481,14 +1509,14 @@ def mean_and_half_width(samples: Sequence[float]) -> tuple[float, float]:
     return statistics.fmean(samples), half
 
 
-def rounds_needed(stdev: float, wished: float) -> int | None:
-    """Return the rounds for a 95% half-width no more than wished; None above 1,000.
+def rounds_needed(stdev: float, wished: float, confidence: float = 0.95) -> int | None:
+    """Return the rounds for a half-width no more than wished; None above 1,000.
 
     Both are on the log scale.
     """
 
     def is_narrow_enough(rounds: int) -> bool:
-        return student_t(0.95, rounds - 1) * stdev / math.sqrt(rounds) <= wished
+        return student_t(confidence, rounds - 1) * stdev / math.sqrt(rounds) <= wished
 
     candidates = range(2, 1001)
     index = bisect.bisect_left(candidates, True, key=is_narrow_enough)
@@ -1598,17 +1626,17 @@ def compare_metric(
         target=target,
         rounds=len(targets),
         estimate=None,
-        verdict=Verdict.INVALID,
+        verdict=Verdict.UNDECIDED,
         reason=reason_for_no_estimate(pairs, metric, values=len(targets)),
     )
     if comparison.reason:
         return comparison
     estimate = estimate_ratio(references, targets, confidence=confidence)
+    comparison = dataclasses.replace(comparison, estimate=estimate)
     return dataclasses.replace(
         comparison,
-        estimate=estimate,
-        verdict=judge(estimate, metric),
-        reason=None if estimate.interval else "one valid round shows no uncertainty",
+        verdict=judge(comparison.speed),
+        reason=None if estimate.interval else "one round shows no uncertainty",
     )
 
 
@@ -1629,14 +1657,60 @@ def reason_for_no_estimate(pairs: Sequence[Pair], metric: Metric, *, values: int
     return None
 
 
-def judge(estimate: Estimate, metric: Metric) -> Verdict:
-    """Return the verdict: faster or slower if the interval leaves 1 out."""
-    if estimate.interval is None:
+SAME_WITHIN = 0.05  # either way, as a share
+
+
+def judge(speed: Estimate | None) -> Verdict:
+    """Return the verdict on a speed."""
+    interval = speed.interval if speed else None
+    if interval is None:
         return Verdict.UNDECIDED
-    if estimate.interval.contains(1):
-        return Verdict.NO_DIFFERENCE
-    is_faster = metric.speed(estimate.ratio) > 1
-    return Verdict.FASTER if is_faster else Verdict.SLOWER
+    if not interval.contains(1):
+        return Verdict.FASTER if interval.low > 1 else Verdict.SLOWER
+    near_1 = Interval(1 - SAME_WITHIN, 1 + SAME_WITHIN)
+    if near_1.contains(interval.low) and near_1.contains(interval.high):
+        return Verdict.SAME
+    return Verdict.UNDECIDED
+
+
+def rounds_to_decide(comparison: Comparison) -> int | None:
+    """Return how many rounds should decide an undecided comparison; None above 1,000.
+
+    Either the interval then leaves 1 out, or all of it lies near 1: whichever takes fewer,
+    if the ratio and its spread stay as they are.
+    """
+    estimate, interval = comparison.estimate, comparison.interval
+    if not estimate or not interval:
+        return None
+    distance = abs(math.log(estimate.ratio))
+    enough = max(distance, math.log1p(SAME_WITHIN) - distance)
+    half = math.log(interval.high / interval.low) / 2
+    t = student_t(estimate.confidence, comparison.rounds - 1)
+    stdev = half * math.sqrt(comparison.rounds) / t
+    rounds = rounds_needed(stdev, enough, estimate.confidence)
+    return max(rounds, comparison.rounds + 1) if rounds else None
+
+
+def verdict_comparison(comparisons: Sequence[Comparison]) -> Comparison:
+    """Return the comparison that the verdict goes by, of one target under one load.
+
+    If there is none with an estimate, it is the first that says why.
+    """
+    for method, metric in VERDICT_METRICS:
+        for comparison in comparisons:
+            is_wanted = (comparison.method, comparison.metric) == (method, metric)
+            if is_wanted and comparison.estimate:
+                return comparison
+    with_reason = [comparison for comparison in comparisons if comparison.reason]
+    return (with_reason or comparisons)[0]
+
+
+def decisive_comparisons(results: Results) -> list[Comparison]:
+    """Return for each load and target the comparison that the verdict goes by."""
+    groups: dict[tuple[LoadId, str], list[Comparison]] = {}
+    for comparison in results.comparisons:
+        groups.setdefault((comparison.load, comparison.target), []).append(comparison)
+    return [verdict_comparison(comparisons) for comparisons in groups.values()]
 
 
 def compare_all(results: Results, names: Sequence[str]) -> tuple[Comparison, ...]:
@@ -1726,18 +1800,17 @@ def log_slowdowns(comparisons: Iterable[Comparison]) -> dict[ComparisonKey, LogS
             comparison.method,
             comparison.metric,
         )
-        estimate, interval = comparison.estimate, comparison.interval
-        if (key.method, key.metric) not in VERDICT_METRICS or not interval:
+        speed, interval = comparison.speed, comparison.interval
+        if (key.method, key.metric) not in VERDICT_METRICS or not speed or not interval:
             continue
-        assert estimate is not None  # noqa: S101  # an interval is part of one
         degrees = comparison.rounds - 1
-        t = student_t(estimate.confidence, degrees)
+        t = student_t(speed.confidence, degrees)
         slowdowns[key] = LogSlowdown(
             comparison=comparison,
-            log=-math.log(comparison.metric.speed(estimate.ratio)),
+            log=-math.log(speed.ratio),
             error=math.log(interval.high / interval.low) / 2 / t,
             degrees=degrees,
-            confidence=estimate.confidence,
+            confidence=speed.confidence,
         )
     return slowdowns
 
@@ -2151,11 +2224,29 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Conclusion:
-    """What follows from results: sentences, and tables that only this command has."""
+class Answer:
+    """The verdict on one target under one load; the sentence leaves the load out."""
 
-    sentences: tuple[str, ...]
+    load: LoadId
+    target: str
+    verdict: Verdict
+    sentence: str
+    speed: Estimate | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conclusion:
+    """What follows from results.
+
+    The answers, what else a command says, tables that only this command has, and what
+    should be known before any of it is quoted.
+    """
+
+    heading: str = ""
+    answers: tuple[Answer, ...] = ()
+    sentences: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
+    caveats: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -2306,8 +2397,8 @@ DETAIL_COLUMNS = columns_from(
     left=["Framework"],
 )
 COMPARISON_COLUMNS = columns_from(
-    ("Framework", "Metric", "Rounds", "Ratio", "Interval", "Verdict"),
-    left=["Framework", "Metric", "Verdict"],
+    ("Framework", "Metric", "Rounds", "Method", "Speed", "Interval", "Verdict"),
+    left=["Framework", "Metric", "Method", "Verdict"],
 )
 
 
@@ -2374,23 +2465,24 @@ class ComparisonCells(NamedTuple):
     """A comparison in words and figures."""
 
     rounds: str
-    ratio: str
+    method: str
+    speed: str
     interval: str
     verdict: str
 
 
 def comparison_cells(comparison: Comparison) -> ComparisonCells:
-    """Return method and rounds, ratio, interval and verdict."""
+    """Return rounds, method, speed, its interval, and the verdict with its reason."""
     ratio = interval = ""
-    if comparison.estimate:
-        ratio = f"{comparison.estimate.ratio:.3f}x"
-    if comparison.interval:
-        interval = f"{comparison.interval.low:.3f} to {comparison.interval.high:.3f}"
-    verdict = comparison.verdict.replace("_", " ")
+    speed = comparison.speed
+    if speed:
+        ratio = f"{speed.ratio:.3f}x"
+    if speed and speed.interval:
+        interval = f"{speed.interval.low:.3f} to {speed.interval.high:.3f}"
+    verdict: str = comparison.verdict
     if comparison.reason:
         verdict += f": {comparison.reason}"
-    rounds = f"{comparison.rounds} {comparison.method}"
-    return ComparisonCells(rounds, ratio, interval, verdict)
+    return ComparisonCells(str(comparison.rounds), comparison.method, ratio, interval, verdict)
 
 
 def gist_table(results: Results, load: LoadId) -> Table:
@@ -2416,7 +2508,7 @@ def detail_table(results: Results, load: LoadId) -> Table:
 
 
 def comparison_tables(results: Results, load: LoadId) -> list[Table]:
-    """Return a table of ratios for each reference that rounds were compared with."""
+    """Return a table of speeds for each reference that rounds were compared with."""
     comparisons = [c for c in results.comparisons if c.load == load]
     references = dict.fromkeys(c.reference for c in comparisons if c.rounds > 1)
     tables = []
@@ -2432,69 +2524,224 @@ def comparison_tables(results: Results, load: LoadId) -> list[Table]:
     return tables
 
 
-def load_tables(results: Results, load: LoadId) -> list[Table]:
-    """Return one load's tables, as far as there is data for them."""
-    details = detail_table(results, load)
-    return [
-        gist_table(results, load),
-        *([details] if details.rows else []),
-        *comparison_tables(results, load),
-    ]
-
-
-def result_tables(results: Results) -> list[Table]:
-    """Return the tables of all loads."""
-    tables = []
-    for load in results.loads:
-        tables += load_tables(results, load)
+def load_tables(results: Results, load: LoadId, *, details: bool = True) -> list[Table]:
+    """Return one load's tables: the gist's, and with details all that there is data for."""
+    tables = [gist_table(results, load)]
+    if details:
+        detailed = detail_table(results, load)
+        tables += [detailed] if detailed.rows else []
+        tables += comparison_tables(results, load)
     return tables
 
 
-def draw_bars(results: Results, *, width: int) -> list[str]:
-    """Return lines that draw throughputs and their intervals, no wider than that."""
-    lines: list[str] = []
+def result_tables(results: Results, *, details: bool = True) -> list[Table]:
+    """Return the tables of all loads."""
+    tables = []
     for load in results.loads:
-        intervals = {}
-        for name in results.names:
-            throughputs = results.throughputs(name, load)
-            if throughputs:
-                mean, half = mean_and_half_width(throughputs)
-                low = max(0.0, mean - half)
-                intervals[results.label(name)] = Interval(low, mean + half)
-        if len(intervals) > 1:
-            lines += ["", f"{load.title}, Requests/Sec", *_bars(intervals, width)]
-    if lines:
-        lines += ["", "▒ is the 95% interval of the mean."]
+        tables += load_tables(results, load, details=details)
+    return tables
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeedAxis:
+    """A logarithmic axis of speeds, `cells` characters wide."""
+
+    reach: Interval
+    cells: int
+
+    def cell(self, speed: float) -> int:
+        """Return in which character the speed lies, from 0; at an end if it is beyond."""
+        low, high = math.log(self.reach.low), math.log(self.reach.high)
+        share = (math.log(speed) - low) / (high - low)
+        return round(max(0.0, min(1.0, share)) * (self.cells - 1))
+
+    def labels(self) -> str:
+        """Return the line of labels; those that would touch another are left out."""
+        line = ""
+        for ratio in ratio_labels(max(1 / self.reach.low, self.reach.high)):
+            label = f"{ratio:g}"
+            start = max(0, self.cell(ratio) - len(label) // 2)
+            is_free = not line or start >= len(line) + 2
+            if self.reach.contains(ratio) and is_free and start + len(label) <= self.cells:
+                line = line.ljust(start) + label
+        return line
+
+    def draw(self, speed: Estimate) -> str:
+        """Return the line of a speed and its interval; `|` stands at 1."""
+        characters = [" "] * self.cells
+        if speed.interval:
+            low, high = map(self.cell, speed.interval)
+            characters[low : high + 1] = "─" * (high + 1 - low)
+        characters[self.cell(1)] = "|"
+        characters[self.cell(speed.ratio)] = "◆"
+        return "".join(characters).rstrip()
+
+
+def draw_speeds(results: Results, answers: Iterable[Answer], *, width: int) -> list[str]:
+    """Return lines that draw speeds and their intervals, no wider than that."""
+    speeds: dict[str, Estimate] = {}
+    ends = [0.95, 1.05]
+    for answer in answers:
+        if answer.speed is None:
+            continue
+        name = f"{results.label(answer.target)}, {answer.load.sentence}"
+        speeds[name] = answer.speed
+        ends += answer.speed.interval or [answer.speed.ratio]
+    if not speeds:
+        return []
+    room = max(map(cell_width, speeds))
+    is_narrow = width - room < 40
+    cells = width - 4 if is_narrow else min(72, width - room - 4)
+    ratios = [speed.ratio for speed in speeds.values()]
+    reach = Interval(
+        max(min(ends), min(0.25, *ratios)), min(max(ends), max(4.0, *ratios))
+    )  # intervals beyond 4x are cut, values never
+    axis = SpeedAxis(reach=reach, cells=cells)
+    margin = "  " if is_narrow else " " * (room + 4)
+    lines = [margin + axis.labels()]
+    for name, speed in speeds.items():
+        if is_narrow:
+            lines += [f"  {name}", f"  {axis.draw(speed)}"]
+        else:
+            padding = " " * (room - cell_width(name))
+            lines.append(f"  {name}{padding}  {axis.draw(speed)}")
     return lines
-
-
-def _bars(intervals: Mapping[str, Interval], width: int) -> list[str]:
-    """Return a bar for each label: solid up to the low end, then shaded."""
-    room = min(max(map(len, intervals)), width // 2)
-    highest = max(interval.high for interval in intervals.values())
-    cell = highest / (width - room - 1) or 1.0  # nothing to draw if all are 0
-    bars = []
-    for label, interval in intervals.items():
-        solid = round(interval.low / cell)
-        shaded = round(interval.high / cell) - solid
-        bars.append(f"{label[:room]:<{room}} {'█' * solid}{'▒' * shaded}")
-    return bars
 
 
 # Sentences.
 
 
+def name_rounds(numbers: Iterable[int]) -> str:
+    """Return the rounds in words, each once."""
+    distinct = sorted(set(numbers))
+    listed = ", ".join(map(str, distinct))
+    return f"round {listed}" if len(distinct) == 1 else f"rounds {listed}"
+
+
 def measurement_notes(results: Results) -> list[str]:
-    """Return a line for each void measurement, then one for each kind of oddity."""
-    lines = []
+    """Return a line for each kind of void measurement, then one for each kind of oddity."""
+    rounds_by_cause: dict[tuple[str, LoadId, Method, str], list[int]] = {}
     for measurement in results.measurements:
-        if not measurement.valid:
-            lines.append(
-                f"{results.label(measurement.target)}, {measurement.load.sentence}, "
-                f"round {measurement.round} ({measurement.method}): "
-                f"void, {measurement.invalid_reason}"
+        if measurement.invalid_reason:
+            cause = (
+                measurement.target,
+                measurement.load,
+                measurement.method,
+                measurement.invalid_reason,
             )
+            rounds_by_cause.setdefault(cause, []).append(measurement.round)
+    lines = []
+    for (target, load, method, reason), rounds in rounds_by_cause.items():
+        lines.append(
+            f"{results.label(target)}, {load.sentence}, {name_rounds(rounds)} ({method}): "
+            f"void, {reason}"
+        )
     return lines + oddities(results)
+
+
+def format_ratio(ratio: float, decimals: int) -> str:
+    """Return the ratio with so many decimals, or two digits where it is small."""
+    return f"{ratio:.{decimals}f}" if ratio >= 0.1 else f"{ratio:.2g}"
+
+
+def speed_decimals(speed: Estimate) -> int:
+    """Return 2, or 3 where two would hide the interval, or show an end near 1 as 1."""
+    if speed.interval is None:
+        return 2
+    is_near_1 = any(abs(end - 1) < 0.005 for end in speed.interval)
+    is_narrow = speed.interval.high / speed.interval.low < 1.01
+    return 3 if is_near_1 or is_narrow else 2
+
+
+def format_speed(speed: Estimate) -> str:
+    """Return how many times as fast."""
+    return f"{format_ratio(speed.ratio, speed_decimals(speed))}x"
+
+
+def format_interval(speed: Estimate) -> str:
+    """Return the interval in parentheses; nothing if there is none."""
+    if speed.interval is None:
+        return ""
+    decimals = speed_decimals(speed)
+    low, high = (format_ratio(end, decimals) for end in speed.interval)
+    return f" ({low} to {high})"
+
+
+def format_noise(half_width: float) -> str:
+    """Return half the width of a speed's interval in words."""
+    if half_width < 1:
+        return f"±{half_width:.0%}"
+    if half_width < 9:
+        return f"within a factor of {1 + half_width:.2g}"
+    return "with no useful precision"
+
+
+def throughput_comparison(results: Results, comparison: Comparison) -> Comparison | None:
+    """Return how the plain requests/s of the same targets under the same load compare."""
+    for other in results.comparisons:
+        is_plain = (other.method, other.metric) == (Method.SOLO, Metric.REQUESTS)
+        pair = (other.target, other.reference, other.load)
+        if is_plain and pair == (comparison.target, comparison.reference, comparison.load):
+            return other
+    return None
+
+
+def answer_sentence(results: Results, comparison: Comparison) -> str:
+    """Return what a comparison says of its target's speed.
+
+    The plain ratio of the table's requests/s stands beside one by another metric.
+    """
+    target, reference = results.label(comparison.target), results.label(comparison.reference)
+    measure = comparison.metric.facts.measure
+    speed = comparison.speed
+    if speed is None:
+        return f"{target} against {reference}: {comparison.reason}"
+    ratio = f"{target} is {format_speed(speed)} as fast as {reference} {measure}"
+    if comparison.verdict is Verdict.SAME and speed.interval:
+        within = max(speed.interval.high - 1, 1 - speed.interval.low)
+        sentence = f"{target} is as fast as {reference} {measure}, within {within:.1%}"
+    elif comparison.verdict is not Verdict.UNDECIDED:
+        sentence = ratio + format_interval(speed)
+    elif speed.half_width is None:
+        sentence = f"{ratio}, but {comparison.reason}; -r {DEFAULT_ROUNDS} would"
+    else:
+        sentence = f"{ratio}, {format_noise(speed.half_width)}: too noisy to tell"
+        rounds = rounds_to_decide(comparison)
+        if rounds:
+            sentence += f"; -r {rounds} should tell"
+    here = throughput_comparison(results, comparison)
+    if here and here.speed and here is not comparison:
+        sentence += f"; requests/s here {format_speed(here.speed)}{format_interval(here.speed)}"
+    return sentence
+
+
+def answers_of(results: Results) -> list[Answer]:
+    """Return the verdict for each load and target."""
+    return [
+        Answer(
+            load=comparison.load,
+            target=comparison.target,
+            verdict=comparison.verdict,
+            sentence=answer_sentence(results, comparison),
+            speed=comparison.speed,
+        )
+        for comparison in decisive_comparisons(results)
+    ]
+
+
+def heading_of(results: Results) -> str:
+    """Return what was compared, and how; nothing for a text of wrk."""
+    settings = results.settings
+    if settings is None or not results.labels:
+        return ""
+    reference, *others = results.labels
+    heading = f"{', '.join(others)} against {reference}" if others else reference
+    parts = []
+    if any(facts.versions for facts in results.targets):  # those of ASGI apps are known
+        parts += [settings.server.asgi, pluralize(settings.server.workers, "worker")]
+    rounds = max((measurement.round for measurement in results.measurements), default=0)
+    parts.append(f"{pluralize(rounds, 'round')} of {settings.duration_s} s")
+    return f"{heading}: {', '.join(parts)}"
 
 
 def oddities(results: Results) -> list[str]:
@@ -2506,68 +2753,11 @@ def oddities(results: Results) -> list[str]:
             alike.setdefault(kind, []).append((measurement, note))
     lines = []
     for noted in alike.values():
-        rounds = sorted({measurement.round for measurement, _ in noted})
+        rounds = name_rounds(measurement.round for measurement, _ in noted)
         labels = sorted({results.label(measurement.target) for measurement, _ in noted})
         worst = max((note for _, note in noted), key=lambda note: (len(note), note))
-        numbers = ", ".join(map(str, rounds))
-        lines.append(f"Round {numbers} ({', '.join(labels)}): {worst}")
+        lines.append(f"{rounds.capitalize()} ({', '.join(labels)}): {worst}")
     return lines
-
-
-def verdict_comparison(comparisons: Sequence[Comparison]) -> Comparison:
-    """Return the comparison that the verdict goes by, of one target under one load.
-
-    If there is none with an estimate, it is the first that says why.
-    """
-    for method, metric in VERDICT_METRICS:
-        for comparison in comparisons:
-            is_wanted = (comparison.method, comparison.metric) == (method, metric)
-            if is_wanted and comparison.estimate:
-                return comparison
-    with_reason = [comparison for comparison in comparisons if comparison.reason]
-    return (with_reason or comparisons)[0]
-
-
-def verdict_sentence(results: Results, comparison: Comparison) -> str:
-    """Return the verdict on one target under one load.
-
-    The inverse of CPU per request is the capacity of a server that CPU limits, so that
-    1.1x is faster by either metric.
-    """
-    target, reference = results.label(comparison.target), results.label(comparison.reference)
-    where = f"at {comparison.load.sentence}"
-    estimate, metric = comparison.estimate, comparison.metric
-    if estimate is None:
-        return f"{target} {where}: no verdict, {comparison.reason or 'no valid rounds'}."
-    speed = f"{target} is {metric.speed(estimate.ratio):.3f}x {reference} {where}"
-    if estimate.interval is None:
-        return (
-            f"{speed} by {metric.full_name}; {comparison.reason}, and launches differ by 5 to 20%."
-        )
-    low, high = sorted(map(metric.speed, estimate.interval))
-    evidence = (
-        f"{100 * estimate.confidence:.4g}% CI {low:.3f} to {high:.3f}, "
-        f"{comparison.rounds} {comparison.method} rounds"
-    )
-    if comparison.verdict is Verdict.NO_DIFFERENCE:
-        within = max(high - 1, 1 - low)
-        return (
-            f"{target} and {reference} {where}: no difference found in {metric.full_name}, "
-            f"within {within:.1%} either way ({evidence})."
-        )
-    return f"{speed} by {metric.full_name} ({evidence})."
-
-
-def verdict_sentences(results: Results) -> list[str]:
-    """Return a verdict for each load and target."""
-    groups: dict[tuple[LoadId, str], list[Comparison]] = {}
-    for comparison in results.comparisons:
-        key = (comparison.load, comparison.target)
-        groups.setdefault(key, []).append(comparison)
-    return [
-        verdict_sentence(results, verdict_comparison(comparisons))
-        for comparisons in groups.values()
-    ]
 
 
 def knee_sentences(results: Results) -> list[str]:
@@ -2605,6 +2795,11 @@ def responses_by_workload(results: Results) -> dict[str, dict[str, Response]]:
     return answers
 
 
+def are_built_in(results: Results) -> bool:
+    """Return whether all targets are built in, so that they have the named workloads."""
+    return all(facts.spec.partition("@")[0] in BUILT_INS for facts in results.targets)
+
+
 def response_sentences(results: Results) -> list[str]:
     """Return for each workload how the targets' answers differ."""
     sentences = []
@@ -2614,7 +2809,10 @@ def response_sentences(results: Results) -> list[str]:
         bodies = {response.body_sha256 for response in responses.values()}
         if len(set(described.values())) > 1:
             answers = [f"{label} answers {text}" for label, text in described.items()]
-            sentences.append(f"The responses{to} differ: {', '.join(answers)}.")
+            sentence = f"The responses{to} differ: {', '.join(answers)}."
+            if workload == DEFAULT_WORKLOAD and are_built_in(results):
+                sentence += " --workload json compares equal ones."
+            sentences.append(sentence)
         elif len(bodies) > 1:
             sentences.append(
                 f"The responses{to} are of one kind and size, but their bodies differ."
@@ -2642,39 +2840,93 @@ def server_version_sentences(results: Results) -> list[str]:
 
 
 def keep_alive_sentences(results: Results) -> list[str]:
-    """Return whether connections were kept alive, by what the servers say."""
-    closes_by_label: dict[str, bool] = {}
+    """Return which servers say that they close the connection after each answer."""
+    closing = []
     for responses in responses_by_workload(results).values():
         for label, response in responses.items():
-            closes = response.header("connection").lower() == "close"
-            closes_by_label[label] = closes_by_label.get(label, False) or closes
-    closing = [label for label, closes in closes_by_label.items() if closes]
-    if not closes_by_label:
-        return []
+            if response.header("connection").lower() == "close":
+                closing.append(label)
     if not closing:
-        return ["Connections were kept alive between requests."]
-    if len(closing) == len(closes_by_label):
-        return ["No connection was kept alive: each request had its own."]
-    return [f"Connections were kept alive between requests, but not by {', '.join(closing)}."]
+        return []
+    return [
+        f"{label} closes the connection after each answer, so each request pays for a new one."
+        for label in dict.fromkeys(closing)
+    ]
 
 
-def conclude(results: Results) -> Conclusion:
-    """Return the verdict for each load and target, then how the targets differ."""
-    sentences = [
-        *verdict_sentences(results),
-        *knee_sentences(results),
+def load_share(results: Results) -> float | None:
+    """Return wrk's share of the CPU time that it and the servers used in solo trials."""
+    load_s = server_s = 0.0
+    for measurement in results.measurements:
+        wrk, use = measurement.wrk, measurement.use
+        if not measurement.valid or measurement.method is not Method.SOLO:
+            continue
+        if wrk and use and wrk.load_cpu_s is not None:
+            load_s += wrk.load_cpu_s
+            server_s += use.server_cpu_s
+    return load_s / (load_s + server_s) if load_s and server_s else None
+
+
+def shared_core_sentences(results: Results) -> list[str]:
+    """Return why requests/s differ otherwise than CPU per request, where they clearly do.
+
+    On shared cores a request costs the server's CPU time and wrk's.
+    """
+    share = load_share(results)
+    if share is None:
+        return []
+    for comparison in decisive_comparisons(results):
+        here = throughput_comparison(results, comparison)
+        speed, plain = comparison.speed, here.speed if here else None
+        if not speed or not plain or not speed.interval or not plain.interval:
+            continue
+        if speed.interval.overlaps(plain.interval):
+            continue
+        between = Interval(min(1, speed.ratio), max(1, speed.ratio))
+        if between.contains(plain.ratio):
+            return [
+                f"wrk took {share:.0%} of the CPU time that it shared with the servers, "
+                "so requests/s differ less than CPU per request does."
+            ]
+        return [
+            "requests/s and CPU per request disagree: "
+            "something other than the servers' CPU may limit requests/s here."
+        ]
+    return []
+
+
+def caveats_of(results: Results) -> list[str]:
+    """Return what should be known before the results are quoted."""
+    return [
+        *measurement_notes(results),
         *response_sentences(results),
         *server_version_sentences(results),
         *keep_alive_sentences(results),
+        *shared_core_sentences(results),
+        *results.warnings,
     ]
-    return Conclusion(sentences=tuple(sentences))
+
+
+def conclude(results: Results) -> Conclusion:
+    """Return the verdict for each load and target, and what should be known."""
+    return Conclusion(
+        heading=heading_of(results),
+        answers=tuple(answers_of(results)),
+        sentences=tuple(knee_sentences(results)),
+        caveats=tuple(caveats_of(results)),
+    )
 
 
 def conclude_side_by_side(files: Mapping[str, Results]) -> Conclusion:
     """Return each file's conclusions, and in what the places differ."""
+    answers: list[Answer] = []
     sentences: list[str] = []
+    caveats: list[str] = []
     for part in suffixed_by_file(files):
-        sentences += conclude(part).sentences
+        conclusion = conclude(part)
+        answers += conclusion.answers
+        sentences += conclusion.sentences
+        caveats += conclusion.caveats
     names = short_names(files)
     described = {file: describe_environment(part) for file, part in files.items()}
     facts: set[str] = set()
@@ -2684,8 +2936,13 @@ def conclude_side_by_side(files: Mapping[str, Results]) -> Conclusion:
         values = {names[file]: described[file].get(fact, "unknown") for file in files}
         if len(set(values.values())) > 1:
             listed = "; ".join(f"{name}: {value}" for name, value in values.items())
-            sentences.append(f"They differ in {fact}: {listed}.")
-    return Conclusion(sentences=tuple(sentences))
+            caveats.append(f"They differ in {fact}: {listed}.")
+    return Conclusion(
+        heading=f"{' and '.join(names.values())}, side by side",
+        answers=tuple(answers),
+        sentences=tuple(sentences),
+        caveats=tuple(caveats),
+    )
 
 
 RESOLUTION_STEPS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
@@ -2696,7 +2953,9 @@ def calibration_conclusion(results: Results) -> Conclusion:
     sentences: list[str] = []
     for comparison in results.comparisons:
         sentences += calibration_sentences(comparison)
-    return Conclusion(sentences=tuple(sentences))
+    return Conclusion(
+        heading=heading_of(results), sentences=tuple(sentences), caveats=tuple(caveats_of(results))
+    )
 
 
 def calibration_sentences(comparison: Comparison) -> list[str]:
@@ -2734,26 +2993,24 @@ def gate_sentences(results: Results, decision: GateDecision) -> list[str]:
 def gate_sentence(results: Results, decision: GateDecision, change: Change) -> str:
     """Return the gate's decision on one target under one load."""
     comparison = change.comparison
-    reference = results.label(comparison.reference)
-    against = reference
+    target, reference = results.label(comparison.target), results.label(comparison.reference)
+    compared_with = reference
     if decision.has_baseline:
-        against = f"the baseline, each relative to {reference}"
-    interval = (
-        f"{100 * change.confidence:.4g}% CI {change.low - 1:+.1%} to "
-        f"{change.high - 1:+.1%}; {comparison.metric.full_name}, {comparison.method}"
+        compared_with = f"in the baseline, each against {reference}"
+    speed = f"{1 / change.slowdown:.3f}x as fast as {compared_with}"
+    evidence = (
+        f"{100 * change.confidence:.4g}% interval {1 / change.high:.3f} to "
+        f"{1 / change.low:.3f}, {comparison.metric.facts.measure}"
     )
+    margin = f"{100 * decision.margin:.4g}%"
+    outcome, finding = "passed", f"not surely slower by more than {margin}"
     if decision.is_slower(change):
-        outcome, how, rest = "failed", "slower", ""
+        outcome, finding = "failed", f"surely slower by more than {margin}"
     elif decision.may_be_slower(change):
-        outcome, how = "passed", "not slower"
-        rest = " It could be: more rounds would tell."
-    else:
-        outcome, how, rest = "passed", "not slower", ""
+        finding += "; but it may be, and more rounds would tell"
     return (
-        f"gate {outcome}: {results.label(comparison.target)} at "
-        f"{comparison.load.sentence} takes {change.slowdown - 1:+.1%} "
-        f"against {against} ({interval}): "
-        f"{how} by more than {100 * decision.margin:.4g}% with confidence.{rest}"
+        f"gate {outcome}: {target} at {comparison.load.sentence} is {speed} ({evidence}): "
+        f"{finding}."
     )
 
 
@@ -2833,7 +3090,7 @@ def published_ratio_sentence(comparison: Comparison) -> str:
         return f"{here}; no interval: {comparison.reason}."
     where = "inside" if interval.contains(ratio) else "outside"
     return (
-        f"{here} (95% CI {interval.low:.3f} to {interval.high:.3f}, "
+        f"{here} (95% interval {interval.low:.3f} to {interval.high:.3f}, "
         f"{comparison.rounds} rounds): the published ratio lies {where} the interval."
     )
 
@@ -2854,12 +3111,12 @@ def stack_sentences(results: Results) -> list[str]:
 def reproduction_conclusion(results: Results) -> Conclusion:
     """Return the published figures beside those of the results, and what they say."""
     tables = [published_table(results, connections) for connections in PUBLISHED_CONNECTIONS]
-    sentences = list(conclude(results).sentences)
+    sentences = []
     for comparison in results.comparisons:
         if (comparison.method, comparison.metric) == (Method.SOLO, Metric.REQUESTS):
             sentences.append(published_ratio_sentence(comparison))
     sentences += stack_sentences(results)
-    return Conclusion(sentences=tuple(sentences), tables=tuple(tables))
+    return dataclasses.replace(conclude(results), sentences=tuple(sentences), tables=tuple(tables))
 
 
 # Exports.
@@ -2960,12 +3217,18 @@ def to_markdown(report: Report) -> str:
     """Return all that was found, to be pasted."""
     results, conclusion = report.results, report.conclusion
     parts = [f"# {report_title(results)}"]
-    for sentence in conclusion.sentences:
-        parts.append(f"> {sentence}")
+    if conclusion.heading:
+        parts.append(f"{conclusion.heading}.")
+    answers = []
+    for answer in conclusion.answers:
+        answers.append(f"- **{answer.load.sentence}: {answer.verdict}.** {answer.sentence}.")
+    if answers:
+        parts.append("\n".join(answers))
+    parts += conclusion.sentences
+    caveats = [f"- {line}" for line in conclusion.caveats]
+    parts += _markdown_section("Before you quote it", caveats)
     for table in [*result_tables(results), *conclusion.tables]:
         parts += _markdown_section(table.title, markdown_lines(table))
-    caveats = [*measurement_notes(results), *results.warnings]
-    parts += _markdown_section("Caveats", [f"- {line}" for line in caveats])
     about = about_table(results, quote="`")
     parts += _markdown_section(about.title, markdown_lines(about))
     commands = [f"- {label}: `{command}`" for label, command in server_commands(results).items()]
@@ -3040,19 +3303,29 @@ def to_github_benchmark(report: Report) -> str:
             entry["range"] = f"± {half:.2f}"
         entry["extra"] = f"{len(throughputs)} rounds; {results.command}"
         entries.append(entry)
+    for answer in report.conclusion.answers:
+        if answer.speed:
+            entries.append(
+                {
+                    "name": f"Speed of {results.label(answer.target)}, {answer.load.sentence}",
+                    "unit": "times the reference's",
+                    "value": round(answer.speed.ratio, 4),
+                    "extra": f"{answer.verdict}: {answer.sentence}; {results.command}",
+                }
+            )
     return json.dumps(entries, indent=2, ensure_ascii=False) + "\n"
 
 
-# The page's charts. Their units are those of an SVG: text is 13 units high, so that it
-# is still readable where a phone shows 480 units on 334 pixels.
-CHART_WIDTH = 480
+# The page's charts. Their units are those of an SVG: text is 14 units high, so that it
+# is still readable where a phone shows 400 units on 300 pixels.
+CHART_WIDTH = 400
 PLOT_HEIGHT = 240
 ROW_HEIGHT = 44  # of an interval chart: a name above its interval
 TOP_MARGIN = 10
 RIGHT_MARGIN = 32  # half of the last label
 BOTTOM_MARGIN = 26  # the labels of the x axis
 LEFT_MARGIN = 14
-DIGIT_WIDTH = 8
+DIGIT_WIDTH = 9
 LOOKS = 6  # of series: in colour, dot and dashes; beyond them, lines get bolder
 
 
@@ -3439,13 +3712,13 @@ def points_in(series: Iterable[Series]) -> list[Point]:
 
 
 def load_charts(results: Results, load: LoadId, labels: Mapping[str, str]) -> list[str]:
-    """Return one load's figures: throughputs, ratios, latencies, and every round.
+    """Return one load's figures: throughputs, speeds, latencies, and every round.
 
     `labels` has what is shown for each target's name; its order gives their looks.
     """
     figures = [
         throughput_chart(results, load, labels),
-        *ratio_charts(results, load, labels),
+        *speed_charts(results, load, labels),
         latency_chart(results, load, labels),
         rounds_chart(results, load, labels),
     ]
@@ -3478,14 +3751,14 @@ def throughput_chart(results: Results, load: LoadId, labels: Mapping[str, str]) 
     return interval_figure("Requests per second", about, rows, axis=axis)
 
 
-def ratio_charts(results: Results, load: LoadId, labels: Mapping[str, str]) -> list[str]:
-    """Return a figure of ratios and their intervals for each reference."""
+def speed_charts(results: Results, load: LoadId, labels: Mapping[str, str]) -> list[str]:
+    """Return a figure of speeds and their intervals for each reference."""
     rows_by_reference: dict[str, list[IntervalRow]] = {}
     for look, (name, label) in enumerate(labels.items()):
         for comparison in results.comparisons:
             if (comparison.target, comparison.load) != (name, load):
                 continue
-            row = ratio_row(comparison, label, look)
+            row = speed_row(comparison, label, look)
             if row:
                 rows = rows_by_reference.setdefault(comparison.reference, [])
                 rows.append(row)
@@ -3493,11 +3766,11 @@ def ratio_charts(results: Results, load: LoadId, labels: Mapping[str, str]) -> l
     for reference, rows in rows_by_reference.items():
         reference_label = shortened(results.label(reference))
         about = (
-            f"The line at 1 is {reference_label}. Of {less_is_faster()}, less is faster. "
-            "Ends without a dot lie beyond the axis."
+            f"How many times as fast as {reference_label}, the line at 1: to the right is "
+            "faster, by any metric. Ends without a dot lie beyond the axis."
         )
         figure = interval_figure(
-            f"Ratio to {reference_label}",
+            f"Speed against {reference_label}, by each metric",
             about,
             rows,
             axis=ratio_axis(ratio_reach(rows)),
@@ -3507,25 +3780,19 @@ def ratio_charts(results: Results, load: LoadId, labels: Mapping[str, str]) -> l
     return figures
 
 
-def less_is_faster() -> str:
-    """Return the short names of the metrics of which less is faster."""
-    names = [metric.short_name for metric in Metric if not metric.facts.higher_is_faster]
-    return " and ".join(names)
-
-
-def ratio_row(comparison: Comparison, label: str, look: int) -> IntervalRow | None:
+def speed_row(comparison: Comparison, label: str, look: int) -> IntervalRow | None:
     """Return the row of a comparison; None if it has no interval."""
-    estimate, interval = comparison.estimate, comparison.interval
-    if not estimate or not interval:
+    speed = comparison.speed
+    if not speed or not speed.interval:
         return None
     cells = comparison_cells(comparison)
     return IntervalRow(
         name=f"{label}, {comparison.metric.short_name}, {comparison.method}",
         look=look,
-        low=interval.low,
-        value=estimate.ratio,
-        high=interval.high,
-        text=f"{cells.ratio} ({cells.interval}), {cells.verdict}",
+        low=speed.interval.low,
+        value=speed.ratio,
+        high=speed.interval.high,
+        text=f"{cells.speed} ({cells.interval}), {cells.verdict}",
     )
 
 
@@ -3571,52 +3838,36 @@ def percentile_points(results: Results, name: str, load: LoadId) -> tuple[Point,
 
 
 def rounds_chart(results: Results, load: LoadId, labels: Mapping[str, str]) -> str | None:
-    """Return the figure of each round's throughput; None for a single round.
-
-    Its axis need not start at zero: it is for what changes from round to round.
-    """
+    """Return the figure of each round's throughput; None for a single round."""
     series = series_of(labels, lambda name: throughput_points(results, name, load))
     repeated = [one for one in series if len(one.points) > 1]
     if not repeated:
         return None
-    orders, throughputs, _ = zip(*points_in(repeated), strict=True)
+    rounds, throughputs, _ = zip(*points_in(repeated), strict=True)
     return series_figure(
         "Every round",
-        "Requests per second of each solo trial, in the order made.",
+        "Requests per second of the solo trials, by round.",
         repeated,
-        x=order_axis(min(orders), max(orders)),
-        y=change_axis(min(throughputs), max(throughputs)),
+        x=rounds_axis(round(max(rounds))),
+        y=round_axis(0, max(throughputs)),
         joined=False,
     )
 
 
 def throughput_points(results: Results, name: str, load: LoadId) -> tuple[Point, ...]:
-    """Return a target's valid solo trials under a load: order among all, requests/s."""
+    """Return a target's valid solo trials under a load: round, requests/s."""
     points = []
-    for order, measurement in enumerate(results.measurements, start=1):
-        key = (measurement.target, measurement.load, measurement.method)
-        if key != (name, load, Method.SOLO) or not measurement.valid:
-            continue
-        if measurement.wrk:
-            throughput = measurement.wrk.requests_per_s
-            text = f"round {measurement.round}: {throughput:.0f}"
-            points.append(Point(order, throughput, text))
+    for trial in results.solo_trials(name, load):
+        if trial.valid and trial.wrk:
+            throughput = trial.wrk.requests_per_s
+            points.append(Point(trial.round, throughput, f"round {trial.round}: {throughput:.0f}"))
     return tuple(points)
 
 
-def order_axis(first: float, last: float) -> Axis:
-    """Return an axis without labels, a bit longer than from first to last."""
-    room = 0.04 * (last - first)
-    return Axis(low=first - room, high=last + room)
-
-
-def change_axis(low: float, high: float) -> Axis:
-    """Return an axis around low and high.
-
-    It spans a tenth of the high value or more, so that small changes look small.
-    """
-    missing = max(0, 0.1 * high - (high - low))
-    return round_axis(max(0, low - missing / 2), high + missing / 2)
+def rounds_axis(last: int) -> Axis:
+    """Return an axis of rounds, from 1; it has some ten labels at most."""
+    step = max(1, math.ceil(last / 10))
+    return Axis(low=0.5, high=last + 0.5, ticks=ticks_at(range(step, last + 1, step)))
 
 
 def sweep_charts(results: Results, labels: Mapping[str, str]) -> list[str]:
@@ -3720,42 +3971,123 @@ def html_list(heading: str, items: Iterable[str]) -> list[str]:
     return [f"<h2>{html.escape(heading)}</h2>", "<ul>", *lines, "</ul>"]
 
 
-def html_charts(heading: str, figures: Sequence[str]) -> list[str]:
-    """Return a heading with figures side by side below it, if there are any."""
-    shown_heading = f"<h2>{html.escape(heading)}</h2>"
-    if not figures:
-        return [shown_heading]
-    return [shown_heading, '<div class="charts">', *figures, "</div>"]
+def html_charts(figures: Sequence[str]) -> list[str]:
+    """Return figures side by side, if there are any."""
+    return ['<div class="charts">', *figures, "</div>"] if figures else []
+
+
+def answer_chart(results: Results, answers: Iterable[Answer]) -> str | None:
+    """Return the figure of the answers' speeds; None if there are none."""
+    rows = []
+    looks = {name: look for look, name in enumerate(results.names)}
+    for answer in answers:
+        speed = answer.speed
+        if speed is None:
+            continue
+        low, high = speed.interval or Interval(speed.ratio, speed.ratio)
+        rows.append(
+            IntervalRow(
+                name=f"{shortened(results.label(answer.target))}, {answer.load.sentence}",
+                look=looks.get(answer.target, 0),
+                low=low,
+                value=speed.ratio,
+                high=high,
+                text=f"{answer.verdict}: {answer.sentence}",
+            )
+        )
+    if not rows:
+        return None
+    return interval_figure(
+        "Speed",
+        "How many times as fast as the reference, the line at 1: to the right is faster. "
+        "A dot, with its interval.",
+        rows,
+        axis=ratio_axis(ratio_reach(rows)),
+        reference=1,
+    )
+
+
+def html_answers(answers: Iterable[Answer]) -> list[str]:
+    """Return the list of answers, each with its verdict in its colour."""
+    items = []
+    for answer in answers:
+        load, sentence = html.escape(answer.load.sentence), html.escape(answer.sentence)
+        verdict = f'<strong class="{answer.verdict}">{answer.verdict}</strong>'
+        items.append(f"<li>{load}: {verdict}. {sentence}.</li>")
+    return ['<ul class="answers">', *items, "</ul>"] if items else []
+
+
+GLOSSARY = {
+    "Speed": "how many times as fast as the reference a target is; above 1 is faster, "
+    "whatever was measured.",
+    "Per CPU second": "by the CPU time that the servers needed for a request. It decides "
+    "where duets were made, as neighbours disturb it least.",
+    "Requests/s here": "the plain throughput, on cores that wrk and the servers share.",
+    "Round": "a fresh start of each server, with every trial made on it.",
+    "Solo and duet": "a trial of one target alone, or of two at the same moment, so that "
+    "whatever disturbs one disturbs the other.",
+    "Interval": "where the true speed lies, in 95 of 100 such runs; with several targets, "
+    "all of them together. Faster and slower: it leaves 1 out. Same: all of it lies within 5% "
+    "of 1. Undecided: neither, or there was one round.",
+    "p50 to p99.9": "latency that 50 to 99.9% of the requests did not exceed.",
+    "Void": "a trial that did not measure the server. It is shown with its reason, and counts "
+    "for nothing.",
+}
+
+
+def html_glossary() -> list[str]:
+    """Return what the page's terms mean."""
+    lines = ['<details class="glossary"><summary>What the words mean</summary>', "<dl>"]
+    for term, meaning in GLOSSARY.items():
+        lines.append(f"<dt>{html.escape(term)}</dt><dd>{html.escape(meaning)}</dd>")
+    return [*lines, "</dl></details>"]
+
+
+def html_command(command_line: str) -> list[str]:
+    """Return the command to repeat the run, with a button that copies it."""
+    shown = html.escape(command_line)
+    return [
+        "<h2>To repeat it</h2>",
+        '<div class="command"><button type="button" class="copy">Copy</button>',
+        f'<pre tabindex="0"><code>{shown}</code></pre></div>',
+    ]
 
 
 def html_load(results: Results, load: LoadId, labels: Mapping[str, str]) -> list[str]:
     """Return a load's part of the page: charts, then tables."""
-    tables = load_tables(results, load)
-    return [*html_charts(load.title, load_charts(results, load, labels)), *map(html_table, tables)]
+    heading = f"<h2>{html.escape(load.title)}</h2>"
+    figures = load_charts(results, load, labels)
+    tables = map(html_table, load_tables(results, load))
+    return [heading, *html_charts(figures), *tables]
 
 
 def shortened(label: str) -> str:
-    """Return a label that fits into a chart: 40 characters at most."""
-    return label if len(label) <= 40 else f"{label[:39]}…"
+    """Return a label that fits into a chart: 28 characters at most."""
+    return label if len(label) <= 28 else f"{label[:27]}…"
 
 
 def to_html(report: Report) -> str:
     """Return one page that needs nothing else.
 
-    Conclusion, charts, tables, caveats, how to repeat it, settings and environment.
+    The answer and its chart, what to know of it, charts and tables of each load, how to
+    repeat it, settings and environment.
     """
-    results = report.results
+    results, conclusion = report.results, report.conclusion
     labels = {name: shortened(results.label(name)) for name in results.names}
-    body = html_list("Conclusion", report.conclusion.sentences)
+    body = []
+    if conclusion.heading:
+        body.append(f'<p class="heading">{html.escape(conclusion.heading)}</p>')
+    body += html_answers(conclusion.answers)
+    body += [f"<p>{html.escape(sentence)}</p>" for sentence in conclusion.sentences]
+    answer = answer_chart(results, conclusion.answers)
+    figures = [*([answer] if answer else []), *sweep_charts(results, labels)]
+    body += html_charts(figures)
+    body += html_list("Before you quote it", conclusion.caveats)
+    body += html_glossary()
     for load in results.loads:
         body += html_load(results, load, labels)
-    sweep = sweep_charts(results, labels)
-    if sweep:
-        body += html_charts("Sweep", sweep)
-    body += map(html_table, report.conclusion.tables)
-    body += html_list("Caveats", [*measurement_notes(results), *results.warnings])
-    body.append("<h2>To repeat it</h2>")
-    body.append(f'<pre tabindex="0"><code>{html.escape(results.command)}</code></pre>')
+    body += map(html_table, conclusion.tables)
+    body += html_command(results.command)
     commands = [f"{label}: {command}" for label, command in server_commands(results).items()]
     body += html_list("Server commands", commands)
     body.append(html_table(about_table(results), sortable=False))
@@ -5891,9 +6223,102 @@ def run_experiment(plan: Plan, results: Results, actions: Actions) -> tuple[Resu
 
 # --- 12. command line -----------------------------------------------------------------
 
+TOP_EXAMPLES = """
+\b
+Examples:
+  micropie_bench compare              MicroPie against FastAPI, some 4 minutes
+  micropie_bench compare --quick      a try in 10 s: one round, so no result
+  micropie_bench compare a=old:app b=new:app
+  micropie_bench COMMAND --help       more of each command
+"""
+TARGET_SYNTAX = """
+\b
+A target is one of
+  micropie, fastapi, starlette, asgi  built in; `targets` lists all
+  fastapi@0.115.7                     that release of it, fetched once
+  module:attribute                    your ASGI app, found from this directory
+  'cmd:COMMAND'                       any server, with {port} for its port
+  http://HOST:PORT/                   a server that runs already
+NAME=TARGET sets the name that tables show.
+"""
+COMPARE_EXAMPLES = """
+\b
+Examples:
+  micropie_bench compare -c 50,400 -r 12
+  micropie_bench compare fastapi mine=app:app --path /items
+  micropie_bench compare mine=app:app 'go=cmd:./server -port {port}'
+  micropie_bench compare micropie@0.13 micropie --fail-if-slower 5%
+  micropie_bench compare --export-json run.json --export-html run.html
+"""
+SERVE_EXAMPLES = """
+\b
+Examples:
+  micropie_bench serve micropie
+  micropie_bench serve app:app --port 9000 -w 2
+"""
+PARSE_EXAMPLES = """
+\b
+Examples:
+  wrk -t4 -c100 -d30s --latency http://127.0.0.1:8000/ | micropie_bench parse
+  micropie_bench parse reports.txt --export-markdown tables.md
+A line before a report names its framework.
+"""
+REPORT_EXAMPLES = """
+\b
+Examples:
+  micropie_bench report run.json --export-html run.html
+  micropie_bench report here.json there.json
+"""
+ABOUT = (__doc__ or "micropie_bench").splitlines()[0]  # python -OO drops docstrings
+
+
+OTHER_OPTIONS = "Other options"
+
+
+def write_options(subject: Any, context: typer.Context, formatter: Any) -> None:
+    """Write the help of arguments and options under the names of their groups."""
+    records: dict[str, list[tuple[str, str]]] = {}
+    for parameter in subject.get_params(context):
+        record = parameter.get_help_record(context)
+        if record is None:
+            continue
+        name, text = record
+        title = getattr(parameter, "rich_help_panel", None) or OTHER_OPTIONS
+        if parameter.param_type_name == "argument":
+            title, name = "Arguments", name.partition(" <")[0]  # without typer's type
+        records.setdefault(title, []).append((name, text))
+    for title in sorted(records, key=lambda title: title == OTHER_OPTIONS):  # these last
+        with formatter.section(title):
+            formatter.write_dl(records[title], col_max=26)
+
+
+class GroupedCommand(TyperCommand):
+    """A command whose help has its options in groups."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the options in groups."""
+        write_options(self, ctx, formatter)
+
+
+class GroupedTop(TyperGroup):
+    """The top command: its help has each command's line whole."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands, then the options."""
+        rows = []
+        for name in self.list_commands(ctx):
+            subcommand = self.get_command(ctx, name)
+            text = (subcommand.help if subcommand else None) or ""
+            rows.append((name, text.partition("\n")[0]))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+        write_options(self, ctx, formatter)
+
+
 app = typer.Typer(
-    help=(__doc__ or "micropie_bench").splitlines()[0],  # python -OO drops docstrings
-    add_completion=False,
+    cls=GroupedTop,
+    help=ABOUT,
+    epilog=TOP_EXAMPLES,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -5902,7 +6327,7 @@ app = typer.Typer(
 Command = Callable[..., int]
 
 
-def command(name: str) -> Callable[[Command], Command]:
+def command(name: str, *, examples: str = "") -> Callable[[Command], Command]:
     """Return a decorator that makes a function the command of that name.
 
     A parameter that is a dataclass stands for a group of options, one for each field: so
@@ -5910,7 +6335,8 @@ def command(name: str) -> Callable[[Command], Command]:
     """
 
     def decorate(function: Command) -> Command:
-        app.command(name=name)(with_groups_as_options(function))
+        register = app.command(name=name, cls=GroupedCommand, epilog=examples)
+        register(with_groups_as_options(function))
         return function
 
     return decorate
@@ -5943,8 +6369,15 @@ def with_groups_as_options(function: Command) -> Command:
 
 
 def group_parameters(group: Any) -> list[inspect.Parameter]:
-    """Return a parameter for each field of a dataclass, with its default."""
+    """Return a parameter for each field of a dataclass, with its default.
+
+    In the help they stand under the group's PANEL.
+    """
     hints = get_type_hints(group, include_extras=True)
+    del hints["PANEL"]  # no option
+    for hint in hints.values():
+        for option in get_args(hint)[1:]:
+            option.rich_help_panel = group.PANEL
     return [
         inspect.Parameter(
             field.name,
@@ -5956,6 +6389,16 @@ def group_parameters(group: Any) -> list[inspect.Parameter]:
     ]
 
 
+def workload_names() -> list[str]:
+    """Return what a shell completes --workload with."""
+    return list(WORKLOADS)
+
+
+def target_names() -> list[str]:
+    """Return what a shell completes a target with."""
+    return list(BUILT_INS)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
     """What --quick and --gist set, unless another option sets it."""
@@ -5965,51 +6408,81 @@ class Preset:
     rounds: int
 
 
-DEFAULTS = Preset(connections="100,200", duration="5s", rounds=6)
+DEFAULTS = Preset(connections="100,200", duration="5s", rounds=DEFAULT_ROUNDS)
 QUICK = Preset(connections="100", duration="1s", rounds=1)
 GIST = Preset(connections="100,200", duration="30s", rounds=1)
 
 # Options that stand in more than one group or command.
 
 WorkersOption = Annotated[
-    int, typer.Option("-w", "--workers", min=1, help="Worker processes of the server.")
+    int,
+    typer.Option(
+        "-w",
+        "--workers",
+        min=1,
+        metavar="N",
+        help="Worker processes of the server.",
+        rich_help_panel="Server",
+    ),
 ]
 WrkOption = Annotated[
-    str | None, typer.Option(envvar="MICROPIE_BENCH_WRK", metavar="PATH", help="The wrk to use.")
+    str | None,
+    typer.Option(
+        envvar="MICROPIE_BENCH_WRK", metavar="PATH", help="The wrk to use.", rich_help_panel="Load"
+    ),
 ]
 RemoteOption = Annotated[
-    bool, typer.Option("--allow-remote", help="Send load to other machines, too.")
+    bool,
+    typer.Option(
+        "--allow-remote", help="Send load to other machines, too.", rich_help_panel="Load"
+    ),
 ]
 VerboseOption = Annotated[
-    bool, typer.Option("-v", "--verbose", help="Print wrk's own reports too.")
+    bool, typer.Option("-v", "--verbose", help="Print all tables and notes, and wrk's own reports.")
 ]
-QuickOption = Annotated[bool, typer.Option("--quick", help="A quick try: 1 round of 1 s.")]
+QuickOption = Annotated[
+    bool,
+    typer.Option(
+        "--quick", help="A quick try: 1 round of 1 s.", rich_help_panel="Rounds and trials"
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadOptions:
     """How many connections wrk opens, by how many threads."""
 
+    PANEL: ClassVar = "Load"
+
     connections: Annotated[
         str | None,
         typer.Option(
             "-c",
             "--connections",
+            metavar="N,N...",
             help="Numbers of connections, separated by commas.",
             show_default=DEFAULTS.connections,
         ),
     ] = None
-    threads: Annotated[int, typer.Option("-t", "--threads", min=1, help="wrk's threads.")] = 4
+    threads: Annotated[
+        int, typer.Option("-t", "--threads", min=1, metavar="N", help="wrk's threads.")
+    ] = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimingOptions:
     """How long and how often is measured."""
 
+    PANEL: ClassVar = "Rounds and trials"
+
     duration: Annotated[
         str | None,
         typer.Option(
-            "-d", "--duration", help="Duration of each trial.", show_default=DEFAULTS.duration
+            "-d",
+            "--duration",
+            metavar="TIME",
+            help="Duration of each trial, such as 5s or 1m.",
+            show_default=DEFAULTS.duration,
         ),
     ] = None
     rounds: Annotated[
@@ -6018,12 +6491,16 @@ class TimingOptions:
             "-r",
             "--rounds",
             min=1,
-            help="Launches of each target.",
+            metavar="N",
+            help="Rounds: each starts every server afresh.",
             show_default=str(DEFAULTS.rounds),
         ),
     ] = None
     seed: Annotated[
-        int | None, typer.Option(help="Seed of the random order; chosen and recorded if not given.")
+        int | None,
+        typer.Option(
+            metavar="N", help="Seed of the random order; chosen and recorded if not given."
+        ),
     ] = None
     duet: Annotated[
         bool | None,
@@ -6041,12 +6518,24 @@ class TimingOptions:
 class RequestOptions:
     """The request that is repeated."""
 
+    PANEL: ClassVar = "Request"
+
     workload: Annotated[
-        list[str] | None, typer.Option(help=f"{', '.join(WORKLOADS)}; repeatable.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help=f"{', '.join(WORKLOADS)}; repeatable.",
+            autocompletion=workload_names,
+        ),
     ] = None
-    path: Annotated[str | None, typer.Option(help="The path to request.", show_default="/")] = None
+    path: Annotated[
+        str | None, typer.Option(metavar="PATH", help="The path to request.", show_default="/")
+    ] = None
     method: Annotated[
-        str | None, typer.Option(help="The request's method.", show_default="GET; with a body POST")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The request's method.", show_default="GET; with a body POST"
+        ),
     ] = None
     header: Annotated[
         list[str] | None,
@@ -6060,6 +6549,8 @@ class RequestOptions:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServingOptions:
     """How every target is served."""
+
+    PANEL: ClassVar = "Server"
 
     workers: WorkersOption = 4
     access_log: Annotated[
@@ -6096,6 +6587,8 @@ class ServingOptions:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportOptions:
     """The files that results are written to."""
+
+    PANEL: ClassVar = "Exports"
 
     export_json: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write the results as JSON ('-': stdout).")
@@ -6136,6 +6629,8 @@ RENDERERS: Mapping[str, Callable[[Report], str]] = {
 class GateOptions:
     """When a slower target fails the run."""
 
+    PANEL: ClassVar = "Gate"
+
     baseline: Annotated[
         str | None, typer.Option(metavar="RESULTS.json", help="What the gate compares with.")
     ] = None
@@ -6148,6 +6643,14 @@ class GateOptions:
 
 
 # What the arguments mean.
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return a question that names the known word most like it; nothing if none is."""
+    import difflib
+
+    matches = difflib.get_close_matches(word, known, n=1)
+    return f" (did you mean {matches[0]}?)" if matches else ""
 
 
 def find_python(wanted: str | None) -> str:
@@ -6196,7 +6699,8 @@ class TargetSpec:
                 python=find_python(self.python),
             )
         raise UsageError(
-            f"unknown target {self.spec!r}: use {', '.join(BUILT_INS)}, "
+            f"unknown target {self.spec!r}{did_you_mean(self.spec, BUILT_INS)}: "
+            f"use {', '.join(BUILT_INS)}, "
             "one of these @VERSION, module:attribute for an ASGI app in this directory, "
             "cmd:COMMAND, or http://HOST:PORT/"
         )
@@ -6349,7 +6853,10 @@ def parse_workloads(request: RequestOptions) -> tuple[Workload, ...]:
             )
         for name in request.workload:
             if name not in WORKLOADS:
-                raise UsageError(f"--workload {name!r}: use {', '.join(WORKLOADS)}")
+                raise UsageError(
+                    f"--workload {name!r}{did_you_mean(name, WORKLOADS)}: "
+                    f"use {', '.join(WORKLOADS)}"
+                )
         return tuple(workload for workload in NAMED_WORKLOADS if workload.name in request.workload)
     path = parse_path("/" if request.path is None else request.path)
     headers = parse_headers(request.header or ())
@@ -6548,14 +7055,33 @@ def read_results(file: str) -> Results:
 # Output.
 
 
+def terminal_size(stream: IO[str]) -> os.terminal_size:
+    """Return the columns and lines of the stream's terminal; 80 x 24 if it does not tell.
+
+    COLUMNS comes first, as everywhere. rich takes 80 for any terminal that is dumb.
+    """
+    columns, lines = 80, 24
+    with contextlib.suppress(OSError, ValueError):
+        columns, lines = os.get_terminal_size(stream.fileno())
+    wished = os.environ.get("COLUMNS", "")
+    if wished.isdecimal():
+        columns = int(wished)
+    return os.terminal_size((columns or 80, lines or 24))
+
+
 def console_on(stream: IO[str]) -> Console:
-    """Return a console on the stream: as wide as the terminal, where there is one."""
+    """Return a console on the stream: as wide as the terminal, where there is one.
+
+    FORCE_COLOR makes a terminal of anything; rich heeds NO_COLOR and TERM=dumb.
+    """
     from rich.console import Console
 
-    terminal = stream.isatty()
+    terminal = stream.isatty() or bool(os.environ.get("FORCE_COLOR"))
+    size = terminal_size(stream)
     return Console(
         file=stream,
-        width=None if terminal else UNLIMITED_WIDTH,
+        width=size.columns if terminal else UNLIMITED_WIDTH,
+        height=size.lines,
         force_terminal=terminal,
         highlight=False,
         markup=False,
@@ -6581,14 +7107,13 @@ def show_lines(lines: Iterable[str], console: Console) -> None:
 
 def show_table(table: Table, console: Console) -> None:
     """Print a table: drawn on a terminal, else as Markdown."""
+    title, lines = f"{table.title}\n", markdown_lines(table)
+    if console.is_terminal:
+        title, lines = table.title, terminal_lines(table, width=console.width)
     console.print()
     if table.title:
-        console.print(f"{table.title}\n", style="bold")
-    if console.is_terminal:
-        lines = terminal_lines(table, width=console.width)
-    else:
-        lines = markdown_lines(table)
-    print("\n".join([*lines, ""]), file=console.file)  # with its escape sequences
+        console.print(title, style="bold")
+    print("\n".join([*lines, ""]), file=console.file)
 
 
 class Exporter:
@@ -6686,30 +7211,30 @@ class Exports:
 
 
 class ProgressReport:
-    """Tells on standard error what runs now.
+    """Tells on standard error how much of the plan is done.
 
-    With the time left on a terminal, as plain lines elsewhere.
+    On a terminal that is what runs now, a bar, and each target's speed so far; elsewhere
+    one line for each finished round, and with `verbose` for each step.
     """
 
-    def __init__(self, total_s: float) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn
+    def __init__(self, plan: Plan, *, verbose: bool) -> None:
+        from rich.live import Live
 
         console = console_on(sys.stderr)
-        self._is_live = console.is_terminal
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TextColumn("{task.fields[left]} left"),
-            console=console,
-            auto_refresh=False,
-            transient=True,
-        )
-        self._task = self._progress.add_task("", total=total_s, left="")
-        self._total_s = total_s
+        self._plan = plan
+        self._verbose = verbose
+        trials = itertools.chain(*(launch.trials for launch in schedule(plan)))
+        self._per_round = sum(len(trial.targets) for trial in trials) // plan.rounds
+        self._total_s = planned_s(plan)
+        self._text = ""
+        self._speeds: list[str] = []
+        self._rounds_done = 0
         self._before_s = self._step_s = 0.0
-        self._step_start = self._refreshed = time.monotonic()
+        self._start = self._step_start = self._refreshed = time.monotonic()
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._is_live = sys.stderr.isatty() and not console.is_dumb_terminal
         if self._is_live:
-            self._progress.start()
+            self._live.start()
 
     def announce(self, text: str, seconds: float) -> None:
         """Begin a step that should take this long."""
@@ -6717,11 +7242,36 @@ class ProgressReport:
         self._step_s = seconds
         self._step_start = time.monotonic()
         self._refreshed = 0.0  # long ago: what begins is shown at once
-        self._progress.update(self._task, description=text)
-        if self._is_live:
-            self.tick()
-        else:
+        self._text = text
+        if self._verbose and not self._is_live:
             say(text)
+        self.tick()
+
+    def update(self, results: Results) -> None:
+        """Take in what was measured so far."""
+        self._speeds = []
+        for comparison in decisive_comparisons(results):
+            speed = comparison.speed
+            if speed:
+                self._speeds.append(
+                    f"{results.label(comparison.target)}, {comparison.load.sentence}: "
+                    f"{format_speed(speed)} as fast{format_interval(speed)}"
+                )
+        done = len(results.measurements) // self._per_round
+        if done > self._rounds_done and not self._is_live:
+            parts = [f"round {done} of {self._plan.rounds} done", self._times(), *self._speeds]
+            say("; ".join(parts))
+        self._rounds_done = done
+
+    def _done_s(self) -> float:
+        """Return how much of the planned time is over."""
+        return self._before_s + min(self._step_s, time.monotonic() - self._step_start)
+
+    def _times(self) -> str:
+        """Return the time that has passed, and what is left by the plan."""
+        elapsed = datetime.timedelta(seconds=round(time.monotonic() - self._start))
+        left = datetime.timedelta(seconds=round(max(0.0, self._total_s - self._done_s())))
+        return f"{elapsed} elapsed, {left} left"
 
     def tick(self) -> None:
         """Redraw, at most twice a second: it takes CPU time from what is measured."""
@@ -6729,14 +7279,21 @@ class ProgressReport:
         if not self._is_live or now - self._refreshed < TICK_S:
             return
         self._refreshed = now
-        done_s = self._before_s + min(self._step_s, now - self._step_start)
-        left = datetime.timedelta(seconds=round(self._total_s - done_s))
-        self._progress.update(self._task, completed=done_s, left=str(left), refresh=True)
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.text import Text
+
+        lines = [Text(self._text, overflow="ellipsis", no_wrap=True)]
+        lines += [
+            Text(f"  {speed} so far", no_wrap=False, overflow="fold") for speed in self._speeds
+        ]
+        bar = ProgressBar(total=self._total_s, completed=self._done_s(), width=40)
+        self._live.update(Group(bar, Text(self._times()), *lines), refresh=True)
 
     def close(self) -> None:
-        """Take the bar off the screen."""
+        """Take all of it off the screen."""
         if self._is_live:
-            self._progress.stop()
+            self._live.stop()
 
 
 def tell_github(report: Report, gate_lines: Sequence[str]) -> None:
@@ -6816,6 +7373,10 @@ def actions_for(
         log = work_dir / f"server-{next(log_numbers)}.log"
         return start_server(target, plan.server, log=log)
 
+    def keep(results: Results) -> None:
+        progress.update(results)
+        save(results)
+
     def ask(server: RunningServer, workload: Workload) -> Response:
         return probe(server.url(workload.path), workload)
 
@@ -6826,14 +7387,14 @@ def actions_for(
             warm_up, wrk, seconds=WARM_UP_S, work_dir=work_dir, tick=progress.tick
         ),
         load=functools.partial(run_load, wrk, work_dir=work_dir, tick=progress.tick),
-        save=save,
+        save=keep,
         tick=progress.tick,
         announce=progress.announce,
     )
 
 
 def run_plan(
-    plan: Plan, *, wrk: str | None, save: Callable[[Results], None]
+    plan: Plan, *, wrk: str | None, save: Callable[[Results], None], verbose: bool
 ) -> tuple[Results, int | None]:
     """Return the results of the whole plan, and the round of an interruption."""
     wrk_path = find_wrk(wrk)
@@ -6857,7 +7418,7 @@ def run_plan(
     )
     with (
         tempfile.TemporaryDirectory(prefix="micropie_bench-") as work_dir,
-        contextlib.closing(ProgressReport(planned_s(plan))) as progress,
+        contextlib.closing(ProgressReport(plan, verbose=verbose)) as progress,
     ):
         actions = actions_for(plan, wrk_path, Path(work_dir), progress, save)
         results, interrupted_round = run_experiment(plan, results, actions)
@@ -6865,20 +7426,82 @@ def run_plan(
     return results, interrupted_round
 
 
+VERDICT_STYLES = {
+    Verdict.FASTER: "bold green",
+    Verdict.SLOWER: "bold red",
+    Verdict.SAME: "bold cyan",
+    Verdict.UNDECIDED: "bold yellow",
+}
+MOST_CAVEATS = 8  # that are shown without -v
+
+
+def wrapped(text: str, console: Console, *, first: str = "", indent: str = "") -> list[str]:
+    """Return the text in lines that fit a terminal, broken at spaces; `first` begins it.
+
+    `first` and `indent` are of one width.
+    """
+    width = max(40, console.width) if console.is_terminal else UNLIMITED_WIDTH
+    first_line, *others = broken(text, width - len(indent))
+    return [first + first_line, *(indent + line for line in others)]
+
+
+def show_text(console: Console, text: str, *, first: str = "", indent: str = "") -> None:
+    """Print a text, broken at spaces where there is a terminal."""
+    show_lines(wrapped(text, console, first=first, indent=indent), console)
+
+
+def show_answers(conclusion: Conclusion, console: Console) -> None:
+    """Print the heading, and below it each answer: its verdict, in its colour, then why."""
+    from rich.text import Text
+
+    if conclusion.heading:
+        show_text(console, conclusion.heading)
+        console.print()
+    room = max(len(verdict) for verdict in Verdict)
+    for answer in conclusion.answers:
+        lines = wrapped(
+            f"{answer.load.sentence}: {answer.sentence}",
+            console,
+            first=f"{INDENT}{answer.verdict:<{room}}  ",
+            indent=f"{INDENT}{'':<{room}}  ",
+        )
+        text = Text("\n".join(lines))
+        start = len(INDENT)
+        text.stylize(VERDICT_STYLES[answer.verdict], start, start + len(answer.verdict))
+        console.print(text)
+
+
 def show_report(report: Report, console: Console, *, verbose: bool) -> None:
-    """Print tables, notes and the conclusion; wrk's own reports first, if verbose."""
+    """Print the answers, the tables, and what to know; with verbose all that there is."""
     results, conclusion = report.results, report.conclusion
+    show_answers(conclusion, console)
+    for sentence in conclusion.sentences:
+        show_text(console, sentence)
+    if console.is_terminal and not console.is_dumb_terminal:
+        drawing = draw_speeds(results, conclusion.answers, width=min(100, console.width))
+        show_lines(["", *drawing] if drawing else [], console)
+    for table in [*result_tables(results, details=verbose), *conclusion.tables]:
+        show_table(table, console)
+    show_caveats(conclusion.caveats, console, verbose=verbose)
     if verbose:
         show_lines(wrk_reports(results), console)
-    for table in result_tables(results):
-        show_table(table, console)
-    can_draw = console.is_terminal and not console.is_dumb_terminal
-    if can_draw and console.width >= 60:
-        show_lines(draw_bars(results, width=min(100, console.width)), console)
-    show_lines(measurement_notes(results), console)
-    for table in conclusion.tables:
-        show_table(table, console)
-    show_lines(conclusion.sentences, console)
+
+
+def show_caveats(caveats: Sequence[str], console: Console, *, verbose: bool) -> None:
+    """Print what should be known; without verbose only so many lines of it."""
+    if not caveats:
+        return
+    console.print("Before you quote it", style="bold")
+    shown = caveats if verbose else caveats[:MOST_CAVEATS]
+    for caveat in shown:
+        show_text(console, caveat, first="  - ", indent="    ")
+    if len(shown) < len(caveats):
+        show_text(
+            console,
+            f"{len(caveats) - len(shown)} more; -v prints them",
+            first="  - ",
+            indent="    ",
+        )
 
 
 def finish(report: Report, exports: Exports, *, verbose: bool = False) -> BenchError | None:
@@ -6910,7 +7533,7 @@ def run_and_report(
 
     Raises BenchError at the end if an export was not written.
     """
-    results, interrupted_round = run_plan(plan, wrk=wrk, save=exports.save)
+    results, interrupted_round = run_plan(plan, wrk=wrk, save=exports.save, verbose=verbose)
     conclusion = concluding(results)
     decision = gate.decide(results) if gate else None
     gate_lines = gate_sentences(results, decision) if decision else []
@@ -6936,25 +7559,28 @@ def run_and_report(
 def top(
     context: typer.Context,
     version: Annotated[  # noqa: ARG001  # main() reads it
-        bool, typer.Option("--version", help="Print the version.")
+        bool, typer.Option("-V", "--version", help="Print the version.")
     ] = False,
     debug: Annotated[  # noqa: ARG001  # main() reads it
         bool, typer.Option("--debug", help="Show the traceback of an error.")
     ] = False,
 ) -> None:
-    """Refuse to do nothing."""
+    """Print the help if there is no command."""
     if context.invoked_subcommand is None:
-        raise UsageError("no command given: try --help")
+        console_on(sys.stdout).print(context.get_help())
 
 
-@command("serve")
+@command("serve", examples=SERVE_EXAMPLES)
 def serve(
     target: Annotated[
-        str,
-        typer.Argument(help="A built-in target, one @VERSION, module:attribute or cmd:COMMAND."),
+        str, typer.Argument(metavar="TARGET", help="What is served.", autocompletion=target_names)
     ],
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="The address to listen on.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, metavar="N", help="The port to listen on.")
+    ] = 8000,
     *,
     serving: ServingOptions,
 ) -> int:
@@ -6975,21 +7601,39 @@ def serve(
     raise BenchError(f"{target}: the server ended by itself, with status {status}")
 
 
-@command("compare")
+@command("compare", examples=TARGET_SYNTAX + COMPARE_EXAMPLES)
 def compare(
     targets: Annotated[
-        list[str] | None, typer.Argument(help="[NAME=]SPEC; the first is the reference.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME=]TARGET",
+            help="What is compared; the first is the reference.  [default: fastapi micropie]",
+            show_default=False,
+            autocompletion=target_names,
+        ),
     ] = None,
     *,
     load: LoadOptions,
     timing: TimingOptions,
     quick: QuickOption = False,
-    gist: Annotated[bool, typer.Option("--gist", help="The gist's own: 1 round of 30 s.")] = False,
+    gist: Annotated[
+        bool,
+        typer.Option(
+            "--gist", help="As in the gist: 1 round of 30 s.", rich_help_panel="Rounds and trials"
+        ),
+    ] = False,
     request: RequestOptions,
     serving: ServingOptions,
     port: Annotated[
         int | None,
-        typer.Option(min=1, max=65535, help="The servers' port.", show_default="free ones"),
+        typer.Option(
+            min=1,
+            max=65535,
+            metavar="N",
+            rich_help_panel="Server",
+            help="The servers' port.",
+            show_default="free ones",
+        ),
     ] = None,
     wrk: WrkOption = None,
     allow_remote: RemoteOption = False,
@@ -7018,10 +7662,15 @@ def compare(
     )
 
 
-@command("calibrate")
+@command("calibrate", examples=TARGET_SYNTAX)
 def calibrate(
     target: Annotated[
-        str, typer.Argument(help="[NAME=]SPEC, measured against itself.")
+        str,
+        typer.Argument(
+            metavar="[NAME=]TARGET",
+            help="What is measured against itself.",
+            autocompletion=target_names,
+        ),
     ] = "fastapi",
     *,
     load: LoadOptions,
@@ -7031,6 +7680,7 @@ def calibrate(
     wrk: WrkOption = None,
     allow_remote: RemoteOption = False,
     export: ExportOptions,
+    verbose: VerboseOption = False,
 ) -> int:
     """Measure a target against itself: how small a difference can this machine resolve?"""
     if timing.rounds == 1:
@@ -7048,7 +7698,9 @@ def calibrate(
         preset=DEFAULTS,
     )
     check_remote(plan, allowed=allow_remote)
-    return run_and_report(plan, Exports(export), wrk=wrk, concluding=calibration_conclusion)
+    return run_and_report(
+        plan, Exports(export), wrk=wrk, concluding=calibration_conclusion, verbose=verbose
+    )
 
 
 @command("reproduce")
@@ -7108,13 +7760,15 @@ def doctor(
     return 0
 
 
-@command("parse")
+@command("parse", examples=PARSE_EXAMPLES)
 def parse(
     file: Annotated[
-        str, typer.Argument(help="A file with wrk's reports; '-' is standard input.")
+        str,
+        typer.Argument(metavar="FILE", help="A text with wrk's reports; '-' is standard input."),
     ] = "-",
     *,
     export: ExportOptions,
+    verbose: VerboseOption = False,
 ) -> int:
     """Print the gist's tables from wrk's own text; a line before a report names it."""
     exports = Exports(export, inputs=[file])
@@ -7124,17 +7778,17 @@ def parse(
         raise BenchError(f"cannot read {file!r}: {error.strerror}") from None
     text = data.decode("utf-8-sig", errors="replace")
     results = new_results(measurements=tuple(parse_reports(text)))
-    failure = finish(Report(results=results, conclusion=conclude(results)), exports)
+    report = Report(results=results, conclusion=conclude(results))
+    failure = finish(report, exports, verbose=verbose)
     if failure:
         raise failure
     return status_of(results)
 
 
-@command("report")
+@command("report", examples=REPORT_EXAMPLES)
 def report_again(
     files: Annotated[
-        list[str],
-        typer.Argument(metavar="RESULTS.json...", help="From --export-json; README: Results file."),
+        list[str], typer.Argument(metavar="RESULTS.json", help="Files of --export-json.")
     ],
     *,
     export: ExportOptions,
@@ -7221,17 +7875,23 @@ def explain(error: BenchError | TyperException | OSError) -> int:
     return getattr(error, "exit_code", 1)
 
 
+def program_name() -> str:
+    """Return the name by which a shell completes this command."""
+    name = Path(sys.argv[0]).name
+    return "micropie_bench" if name.endswith(".py") else name
+
+
 def main(argv: Sequence[str]) -> int:
     """Run one command and return the exit status."""
     repair_streams()
     handle_signals()
     leading = list(itertools.takewhile(lambda word: word.startswith("-"), argv))
     try:
-        if "--version" in leading:  # typer takes longer
+        if {"-V", "--version"} & set(leading):  # typer takes longer
             console_on(sys.stdout).print(f"micropie_bench {__version__}")
             return 0
         arguments = list(argv)
-        return app(args=arguments, prog_name="micropie_bench", standalone_mode=False) or 0
+        return app(args=arguments, prog_name=program_name(), standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except (BenchError, TyperException, OSError) as error:
@@ -7328,6 +7988,10 @@ PAGE_STYLE = r"""
   --text: #1a1a1a;
   --soft-text: #595959;
   --line: #d0d0d0;
+  --faster: #00703c;
+  --slower: #b3261e;
+  --same: #0063a6;
+  --undecided: #7d6000;
   --target-0: #0063a6;
   --target-1: #c04a00;
   --target-2: #007a59;
@@ -7342,6 +8006,10 @@ PAGE_STYLE = r"""
     --text: #ececec;
     --soft-text: #b0b0b0;
     --line: #444;
+    --faster: #3ecf9f;
+    --slower: #ff8a80;
+    --same: #62b8f0;
+    --undecided: #e6cf4c;
     --target-0: #62b8f0;
     --target-1: #f79646;
     --target-2: #3ecf9f;
@@ -7363,6 +8031,21 @@ body {
 h1, h2 { line-height: 1.2; }
 pre, .scroll { overflow-x: auto; }
 pre { padding: .75rem; background: var(--card); }
+
+/* The answer */
+.heading { color: var(--soft-text); margin-bottom: 0; }
+.answers { padding: 0; list-style: none; font-size: 1.125rem; }
+.answers li { margin: .25rem 0; }
+.answers .faster { color: var(--faster); }
+.answers .slower { color: var(--slower); }
+.answers .same { color: var(--same); }
+.answers .undecided { color: var(--undecided); }
+.glossary summary { cursor: pointer; }
+.glossary dt { font-weight: bold; }
+.glossary dd { margin: 0 0 .5rem; }
+.command { position: relative; }
+.command .copy { position: absolute; top: .5rem; right: .5rem; font: inherit; }
+.command pre { padding-right: 5rem; white-space: pre-wrap; }
 
 /* Tables */
 table {
@@ -7407,9 +8090,9 @@ figcaption strong { display: block; color: var(--text); font-size: 1rem; }
 
 /* Charts. Below a width of 300 px they scroll, so that their text stays readable. */
 figure [role=img] { min-width: 300px; }
-svg { display: block; width: 100%; height: auto; }
+svg { display: block; width: 100%; max-width: 30rem; height: auto; }
 svg .background { fill: var(--card); }
-svg text { fill: var(--text); font-size: 13px; }
+svg text { fill: var(--text); font-size: 14px; }
 svg .axis path { fill: none; stroke: var(--line); stroke-width: .7; }
 svg .axis.x text { text-anchor: middle; }
 svg .axis.y text { text-anchor: end; }
@@ -7471,6 +8154,20 @@ function sortTable(table, head) {
   rows.sort((a, b) =>
     compareValues(cellValue(a, column), cellValue(b, column), ascending));
   body.append(...rows);
+}
+
+for (const button of document.querySelectorAll("button.copy")) {
+  const command = button.parentElement.querySelector("code");
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(command.textContent);
+      button.textContent = "Copied";
+    } catch {
+      // A page from a file may not use the clipboard: select it instead.
+      getSelection().selectAllChildren(command);
+      button.textContent = "Selected";
+    }
+  });
 }
 
 for (const table of document.querySelectorAll("table.sortable")) {

@@ -3,8 +3,8 @@
 It takes from minutes to an hour, on a machine left alone.
 
 python tests/honesty.py aa [RUNS]
-    `compare a=fastapi b=fastapi -r 5 -d 1s -c 50`, 30 times: how many verdicts are not
-    "no difference", half-widths, coverage of 1.0
+    `compare a=fastapi b=fastapi -r 5 -d 1s -c 50`, 30 times: how many verdicts are
+    faster or slower, half-widths, coverage of 1.0
 python tests/honesty.py power PERCENT [RUNS]
     `compare` of a bare ASGI app with itself plus about that much CPU time per request, at
     100 and at 200 connections, 5 times each: is it found, and does the interval hold what
@@ -104,14 +104,14 @@ def summarise(comparisons: Sequence[tuple[Comparison, float | None]]) -> None:
                 without_interval += 1
                 continue
             widths.append(half(interval))
-            other += comparison["verdict"] != "no_difference"
+            other += comparison["verdict"] in ("faster", "slower")
             if truth:
                 low, high = interval
                 covered.append(low <= truth <= high)
         known = len(widths)
         widths = widths or [math.nan]
         print("*" if kind == HEADLINE else " ", *kind, end=": ")
-        print(f"{other} of {known} verdicts other than no difference;", end=" ")
+        print(f"{other} of {known} verdicts faster or slower;", end=" ")
         print(f"half-width mean {statistics.mean(widths):.2%},")
         print(f"    median {statistics.median(widths):.2%},", end=" ")
         print(f"{min(widths):.2%} to {max(widths):.2%};", end=" ")

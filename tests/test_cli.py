@@ -12,11 +12,13 @@ import re
 import shutil
 import subprocess
 import sys
+import termios
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import ROOT
+from conftest import RATES, ROOT, measured, results_of
 from results_schema import loaded
 from rich.console import Console
 
@@ -32,11 +34,13 @@ GIST = DATA / "gist.txt"
 @pytest.mark.parametrize(
     ("args", "status", "complaint"),
     [
-        ([], 2, "no command given"),
         (["nosuch"], 2, "No such command 'nosuch'"),
         (["serve", "nosuch"], 2, "unknown target 'nosuch'"),
         (["serve"], 2, "Missing argument"),
         (["compare", "nosuch"], 2, "unknown target 'nosuch'"),
+        (["compare", "fastap"], 2, "unknown target 'fastap' (did you mean fastapi?): use "),
+        (["compare", "--workload", "jason"], 2, "--workload 'jason' (did you mean json?): use "),
+        (["compar"], 2, "No such command 'compar'. Did you mean 'compare'?"),
         (["compare", "fastapi", "fastapi"], 2, "two targets are named 'fastapi'"),
         (["compare", "-c", "2", "-t", "4"], 2, "--connections 2 is below --threads 4"),
         (["compare", "-c", "100,x"], 2, "--connections '100,x'"),
@@ -71,6 +75,80 @@ def test_bad_input_is_one_line_and_a_status(
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("args", [(), ("--help",)])
+def test_help_has_each_command_with_its_whole_line(tool: Tool, args: tuple[str, ...]) -> None:
+    done = tool.run(*args, COLUMNS="80")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    words = " ".join(done.stdout.split())
+    assert "..." not in words.replace("[ARGS]...", "")
+    for line in (
+        "compare Measure targets under the same load, and print the gist's tables and a verdict.",
+        "doctor Say what on this machine would spoil a measurement, each with its remedy.",
+        "Examples: micropie_bench compare ",
+    ):
+        assert line in words
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["serve", "compare", "calibrate", "reproduce", "doctor", "parse", "report", "targets"],
+)
+def test_help_of_each_command_fits_80_columns_and_names_what_is_wanted(
+    tool: Tool, command: str
+) -> None:
+    done = tool.run(command, "--help", COLUMNS="80")
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "<int" not in done.stdout
+    assert "<str" not in done.stdout
+    assert "<list" not in done.stdout
+
+
+def test_help_of_compare_has_groups_target_syntax_and_examples(tool: Tool) -> None:
+    text = tool.run("compare", "--help", COLUMNS="80").stdout
+    titles = re.findall(r"(?m)^([A-Z][a-z ]+):$", text)
+    assert titles == [
+        "Arguments",
+        "Load",
+        "Rounds and trials",
+        "Request",
+        "Server",
+        "Gate",
+        "Exports",
+        "Other options",
+    ]
+    assert "A target is one of" in text
+    assert "  micropie_bench compare -c 50,400 -r 12\n" in text
+
+
+@pytest.mark.parametrize(
+    ("shell", "script"),
+    [
+        ("bash", "complete -o default -F _micropie_bench_completion micropie_bench"),
+        ("zsh", "#compdef micropie_bench"),
+        ("fish", "complete --command micropie_bench "),
+    ],
+)
+def test_each_shell_has_its_completion(tool: Tool, shell: str, script: str) -> None:
+    done = tool.run("--show-completion", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
+    assert done.returncode != 0 or done.stdout  # without a shell to detect it names the choices
+    named = tool.run("--show-completion", shell, _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
+    assert named.returncode == 0, named.stderr
+    assert script in named.stdout
+
+
+def test_a_shell_completes_commands_options_and_targets(tool: Tool) -> None:
+    def completed(words: str) -> list[str]:
+        count = str(len(words.split(" ")) - 1)
+        env: dict[str, Any] = {"_MICROPIE_BENCH_COMPLETE": "complete_bash", "COMP_WORDS": words}
+        return tool.run(COMP_CWORD=count, **env).stdout.split()
+
+    assert completed("micropie_bench cal") == ["calibrate"]
+    assert "--connections" in completed("micropie_bench compare --c")
+    assert completed("micropie_bench compare mic") == ["micropie"]
+    assert completed("micropie_bench compare --workload up") == ["upload"]
+
+
 def test_wrk_missing_from_path_says_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,7 +167,8 @@ def test_debug_shows_the_traceback(tool: Tool) -> None:
 
 
 def test_version_and_targets(tool: Tool) -> None:
-    assert tool.run("--version").stdout == f"micropie_bench {mb.__version__}\n"
+    for option in ("-V", "--version"):
+        assert tool.run(option).stdout == f"micropie_bench {mb.__version__}\n"
     listed = tool.run("targets").stdout
     assert all(f"| {name} " in listed for name in mb.BUILT_INS)
     assert f"| micropie {importlib.metadata.version('micropie')} |" in " ".join(listed.split())
@@ -133,18 +212,26 @@ def test_quick_compare_measures_the_gists_apps(tool: Tool, tmp_path: Path) -> No
         )
     assert f"{fastapi['requests_per_s']:.2f}" in done.stdout
     assert re.search(
-        r"MicroPie is [\d.]+x FastAPI at 100 connections by requests per second; one valid round",
+        r"\A\S+ against \S+: uvicorn, 4 workers, 1 round of 1 s\n\n"
+        r"  undecided  100 connections: MicroPie is [\d.]+x as fast as FastAPI in requests/s, "
+        r"but one round shows no uncertainty",
         done.stdout,
     )
     assert "The responses differ: FastAPI answers 144 bytes of application/json" in done.stdout
     assert re.search(r"(?m)^FastAPI\n\nRunning 1s test @ ", done.stdout)
     assert [m.target for m in mb.parse_reports(done.stdout)] == ["FastAPI", "MicroPie"]
-    assert [line for line in done.stderr.splitlines() if not line.startswith("warning: ")] == [
+    *steps, progress = [x for x in done.stderr.splitlines() if not x.startswith("warning: ")]
+    assert steps == [
         "FastAPI: starting (round 1)",
         "FastAPI: 100 connections (round 1)",
         "MicroPie: starting (round 1)",
         "MicroPie: 100 connections (round 1)",
     ]
+    assert re.fullmatch(
+        r"round 1 of 1 done; 0:\d\d:\d\d elapsed, 0:00:\d\d left; "
+        r"MicroPie, 100 connections: [\d.]+x as fast",
+        progress,
+    )
 
 
 @pytest.mark.slow
@@ -161,7 +248,7 @@ def test_on_a_terminal_progress_shows_the_time_left_and_tables_fit() -> None:
     process.wait()
     os.close(primary)
     assert process.returncode == 0
-    assert re.search(rb"ASGI: 100 connections \(round 1\).*0:00:0\d left", seen)
+    assert re.search(rb"0:00:\d\d elapsed, 0:00:\d\d left\s+ASGI: 100 connections", seen)
     plain = re.sub(rb"\x1b\[[\d;?]*[A-Za-z]", b"", seen).decode()
     table = plain[plain.index("100 Connections") :].splitlines()
     assert max(map(len, table[:5])) <= 80
@@ -190,7 +277,79 @@ def test_no_figure_is_cut_off_on_any_terminal(width: int) -> None:
     text = re.sub(r"\x1b\[[\d;]*m", "", out.getvalue())
     assert "…" not in text
     assert all(figure in text for figure in ("49.15ms", "102.39ms", "2031.28", "8.39", "285.95"))
-    assert width == 40 or max(map(len, text.splitlines())) <= width
+    assert max(map(len, text.splitlines())) <= width
+
+
+def on_a_terminal(*args: str, columns: int, **env: str) -> str:
+    """Return what a command prints on a terminal of that width, escape sequences and all."""
+    primary, secondary = pty.openpty()
+    termios.tcsetwinsize(secondary, (50, columns))
+    command = [sys.executable, str(ROOT / "micropie_bench.py"), *args]
+    plain = {k: v for k, v in os.environ.items() if k not in ("FORCE_COLOR", "COLUMNS")}
+    process = subprocess.Popen(
+        command,
+        stdin=secondary,
+        stdout=secondary,
+        stderr=secondary,
+        env={**plain, "TERM": "xterm-256color", **env},
+    )
+    os.close(secondary)
+    seen = b""
+    with contextlib.suppress(OSError):  # EIO: the other side is closed
+        while chunk := os.read(primary, 65536):
+            seen += chunk
+    assert process.wait(timeout=60) == 0
+    os.close(primary)
+    return seen.decode().replace("\r\n", "\n")
+
+
+ESCAPES = re.compile(r"\x1b\[[\d;?]*[A-Za-z]")
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """Return a file with results of rounds at two loads."""
+    measurements = []
+    for connections in (100, 1000):
+        load = mb.LoadId(workload="hello", connections=connections)
+        for number, (base, more) in enumerate(RATES, start=1):
+            measurements.append(measured("base", number, 137 * base, load=load))
+            measurements.append(measured("more", number, 137 * more, load=load))
+    file = tmp_path / "results.json"
+    file.write_text(mb.to_json(results_of(measurements)))
+    return file
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+@pytest.mark.parametrize("columns", [60, 80, 100, 120, 200])
+def test_every_figure_of_every_table_is_on_the_terminal(
+    saved: Path, columns: int, term: str
+) -> None:
+    text = ESCAPES.sub("", on_a_terminal("report", str(saved), "-v", columns=columns, TERM=term))
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= columns
+    shown = Counter(text.split())
+    tables = mb.result_tables(mb.from_json(saved.read_text()))
+    assert len(tables) == 6
+    for table in tables:
+        for row in table.rows:
+            shown.subtract(" ".join(row).split())
+    missing = [word for word, count in shown.items() if count < 0]
+    assert missing == []
+
+
+@pytest.mark.slow
+def test_the_verdict_is_coloured_unless_that_is_not_wanted(saved: Path, tool: Tool) -> None:
+    args = ("report", str(saved))
+    red = "\x1b[1;31mslower"
+    assert red in on_a_terminal(*args, columns=80)
+    for env in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        text = on_a_terminal(*args, columns=80, **env)
+        assert "31m" not in text
+        assert "slower  " in ESCAPES.sub("", text)
+    assert "\x1b" not in tool.run(*args).stdout
+    assert red in tool.run(*args, FORCE_COLOR="1").stdout
 
 
 @pytest.mark.parametrize("option", ["-", "/dev/stdout"])

@@ -106,7 +106,7 @@ def test_the_page_loads_alone_and_fits(
     shade = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert shade == {"light": "rgb(255, 255, 255)", "dark": "rgb(21, 21, 21)"}[scheme]
     figures = page.locator("figure")
-    assert figures.count() == 3 * 4 + 1
+    assert figures.count() == 1 + 1 + 3 * 4, "the answer, the sweep, four for each load"
     for figure in figures.all():
         box = figure.bounding_box()
         assert box
@@ -115,7 +115,7 @@ def test_the_page_loads_alone_and_fits(
     assert charts.count() == figures.count()
     for chart in charts.all():
         scale = chart.evaluate("x => x.getBoundingClientRect().width / x.viewBox.baseVal.width")
-        assert 13 * scale > 8  # pixels: readable
+        assert 14 * scale > 10  # pixels: readable
         assert chart.evaluate(TEXTS_CUT_OFF) == []
     page.close()
 
@@ -134,7 +134,8 @@ def drawn(figure: Locator, mark: str) -> list[tuple[float, float]]:
 def test_charts_show_the_figures(browser: Browser, tmp_path: Path) -> None:
     whole = sweep(100)
     page, _ = opened(browser, page_of(whole), tmp_path)
-    throughput, ratio, latency, rounds = page.locator("figure").all()
+    answer, throughput, ratio, latency, rounds = page.locator("figure").all()
+    assert answer.locator("figcaption strong").text_content() == "Speed"
 
     rates = [100 * (900.0 + number) for number in range(1, 7)]
     mean = statistics.mean(rates)
@@ -181,7 +182,7 @@ def test_long_names_leave_room_for_the_charts(browser: Browser, tmp_path: Path) 
         viewport={"width": 390, "height": 900},
     )
     assert page.evaluate("document.documentElement.scrollWidth") == 390
-    for figure in page.locator("figure").all()[:2]:
+    for figure in page.locator("figure").all()[:3]:
         low, middle, high = sorted(x for x, _ in drawn(figure, "1")[:3])
         assert 0 <= low < middle < high
         plot = figure.locator("rect.background")
@@ -194,10 +195,38 @@ def test_long_names_leave_room_for_the_charts(browser: Browser, tmp_path: Path) 
 def test_an_end_that_lies_beyond_the_axis_has_no_dot(browser: Browser, tmp_path: Path) -> None:
     whole = solo_results(((100.0, 1000.0), (100.0, 10.0)))
     page, _ = opened(browser, page_of(whole), tmp_path)
-    _, ratio, *_ = page.locator("figure").all()
+    _, _, ratio, *_ = page.locator("figure").all()
     first_row = ratio.locator(".mark-1").first
     radii = [dot.get_attribute("r") for dot in first_row.locator(".dots circle").all()]
     assert radii == ["4"]
+    page.close()
+
+
+@needs_chromium
+def test_the_answer_is_at_the_top_and_the_command_can_be_copied(
+    browser: Browser, tmp_path: Path
+) -> None:
+    whole = dataclasses.replace(sweep(100), command="micropie_bench compare -c 100")
+    page, amiss = opened(
+        browser,
+        page_of(whole),
+        tmp_path,
+        viewport={"width": 390, "height": 900},
+        permissions=["clipboard-read", "clipboard-write"],
+    )
+    answer = page.locator(".answers li").first
+    assert answer.bounding_box()["y"] < 450  # type: ignore[index]  # on a phone's first screen
+    assert (answer.text_content() or "").startswith("100 connections: slower. More is 0.90")
+    assert answer.locator("strong.slower").count() == 1
+    for rounds in page.locator("figure", has_text="Every round").all():
+        assert rounds.locator(".axis.y text").first.text_content() == "0"
+        labels = rounds.locator(".axis.x text").all_text_contents()
+        assert labels == ["1", "2", "3", "4", "5", "6"]
+    page.get_by_role("button", name="Copy").click()
+    page.get_by_text("Copied").wait_for()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == "micropie_bench compare -c 100"
+    assert amiss == []
     page.close()
 
 

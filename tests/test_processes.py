@@ -77,8 +77,7 @@ def test_a_stopped_compare_leaves_nothing_running(
     tool: Tool, stop: signal.Signals, moment: str
 ) -> None:
     """The trial alone would take ten times as long as all has to be gone in."""
-    args = ("-r", "1", "-d", "300s", "-c", "100")
-    process = tool.start("compare", "asgi", "starlette", *args, TMPDIR=str(tool.marks))
+    process = tool.start("compare", "asgi", "starlette", "-r", "1", "-d", "300s", "-c", "100")
     wanted = re.compile(r"\S*/wrk -t4 .* -d300s" if moment == "measuring" else r".* from multiproc")
     tool.await_running(lambda running: any(map(wanted.match, running)), seconds=60)
     process.send_signal(stop)
@@ -176,7 +175,7 @@ def test_some_answers_above_399_void(tool: Tool) -> None:
 
 def test_a_worker_that_dies_in_a_trial_voids_it(tool: Tool) -> None:
     args = ("-r", "1", "-d", "5s", "-c", "20", "-t", "2", "-w", "2")
-    process = tool.start("compare", "faulty:dies_under_load", *args)
+    process = tool.start("compare", "faulty:dies_under_load", "-v", *args)
     assert process.stderr
     for line in process.stderr:
         if "20 connections (round 1)" in line:

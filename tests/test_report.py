@@ -9,7 +9,6 @@ import statistics
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pytest
 from conftest import HUNDRED, LABELS, NAMES, RATES, measured, results_of, solo_results
@@ -34,18 +33,18 @@ def comparison_of(
 ) -> mb.Comparison:
     """Return a comparison of `more` with `base`: of 6 rounds, or 1 without an interval."""
     low, high = interval or (None, None)
-    estimate = mb.Estimate(ratio=ratio, low=low, high=high, confidence=confidence)
-    return mb.Comparison(
+    comparison = mb.Comparison(
         load=load,
         method=method,
         metric=metric,
         reference="base",
         target="more",
         rounds=6 if interval else 1,
-        estimate=estimate,
-        verdict=mb.judge(estimate, metric),
-        reason=None if interval else "one valid round shows no uncertainty",
+        estimate=mb.Estimate(ratio=ratio, low=low, high=high, confidence=confidence),
+        verdict=mb.Verdict.UNDECIDED,
+        reason=None if interval else "one round shows no uncertainty",
     )
+    return dataclasses.replace(comparison, verdict=mb.judge(comparison.speed))
 
 
 def without_estimate(reason: str) -> mb.Comparison:
@@ -57,9 +56,12 @@ def without_estimate(reason: str) -> mb.Comparison:
         target="more",
         rounds=0,
         estimate=None,
-        verdict=mb.Verdict.INVALID,
+        verdict=mb.Verdict.UNDECIDED,
         reason=reason,
     )
+
+
+PLAIN = comparison_of(REQUESTS, 1.2, (1.1, 1.3))  # the requests/s of the gist's table
 
 
 @pytest.mark.parametrize(
@@ -68,122 +70,122 @@ def without_estimate(reason: str) -> mb.Comparison:
         pytest.param(
             comparison_of(REQUESTS, 1.25, (1.2, 1.3)),
             mb.Verdict.FASTER,
-            "More is 1.250x Base at 100 connections by requests per second "
-            "(95% CI 1.200 to 1.300, 6 solo rounds).",
+            "More is 1.25x as fast as Base in requests/s (1.20 to 1.30)",
             id="more requests are faster",
         ),
         pytest.param(
             comparison_of(REQUESTS, 0.8, (0.75, 0.85)),
             mb.Verdict.SLOWER,
-            "More is 0.800x Base at 100 connections by requests per second "
-            "(95% CI 0.750 to 0.850, 6 solo rounds).",
+            "More is 0.80x as fast as Base in requests/s (0.75 to 0.85)",
             id="fewer requests are slower",
         ),
         pytest.param(
             comparison_of(CPU, 0.8, (0.75, 0.9), method=DUET),
             mb.Verdict.FASTER,
-            "More is 1.250x Base at 100 connections by server CPU per request "
-            "(95% CI 1.111 to 1.333, 6 duet rounds).",
+            "More is 1.25x as fast as Base per CPU second (1.11 to 1.33); "
+            "requests/s here 1.20x (1.10 to 1.30)",
             id="less CPU time is faster",
         ),
         pytest.param(
             comparison_of(CPU, 1.25, (1.2, 1.3), method=DUET),
             mb.Verdict.SLOWER,
-            "More is 0.800x Base at 100 connections by server CPU per request "
-            "(95% CI 0.769 to 0.833, 6 duet rounds).",
+            "More is 0.80x as fast as Base per CPU second (0.77 to 0.83); "
+            "requests/s here 1.20x (1.10 to 1.30)",
             id="more CPU time is slower",
         ),
         pytest.param(
             comparison_of(P99, 0.5, (0.4, 0.625)),
             mb.Verdict.FASTER,
-            "More is 2.000x Base at 100 connections by p99 latency "
-            "(95% CI 1.600 to 2.500, 6 solo rounds).",
+            "More is 2.00x as fast as Base in p99 latency (1.60 to 2.50); "
+            "requests/s here 1.20x (1.10 to 1.30)",
             id="less latency is faster",
         ),
         pytest.param(
             comparison_of(P99, 2, (1.6, 2.5)),
             mb.Verdict.SLOWER,
-            "More is 0.500x Base at 100 connections by p99 latency "
-            "(95% CI 0.400 to 0.625, 6 solo rounds).",
+            "More is 0.50x as fast as Base in p99 latency (0.40 to 0.62); "
+            "requests/s here 1.20x (1.10 to 1.30)",
             id="more latency is slower",
         ),
         pytest.param(
+            comparison_of(CPU, 1 / 1.004, (1 / 1.006, 1 / 1.002), method=DUET),
+            mb.Verdict.FASTER,
+            "More is 1.004x as fast as Base per CPU second (1.002 to 1.006); "
+            "requests/s here 1.20x (1.10 to 1.30)",
+            id="a narrow interval has a third decimal",
+        ),
+        pytest.param(
             comparison_of(REQUESTS, 1.01, (0.98, 1.03)),
-            mb.Verdict.NO_DIFFERENCE,
-            "More and Base at 100 connections: no difference found in requests per second, "
-            "within 3.0% either way (95% CI 0.980 to 1.030, 6 solo rounds).",
-            id="no difference, by the further end above",
+            mb.Verdict.SAME,
+            "More is as fast as Base in requests/s, within 3.0%",
+            id="the same, by the further end above",
         ),
         pytest.param(
             comparison_of(REQUESTS, 0.98, (0.95, 1.01)),
-            mb.Verdict.NO_DIFFERENCE,
-            "More and Base at 100 connections: no difference found in requests per second, "
-            "within 5.0% either way (95% CI 0.950 to 1.010, 6 solo rounds).",
-            id="no difference, by the further end below",
+            mb.Verdict.SAME,
+            "More is as fast as Base in requests/s, within 5.0%",
+            id="the same, by the further end below",
+        ),
+        pytest.param(
+            comparison_of(REQUESTS, 0.98, (0.9499, 1.01)),
+            mb.Verdict.UNDECIDED,
+            # ln of the ends: half-width 3.1%. t(95%, 5) = 2.5706, so the standard deviation
+            # is 0.02921; to lie within ln 1.05 of 1 the interval must be 0.02859 either way,
+            # which takes 7 rounds (t(95%, 6) = 2.4469: 0.0270).
+            "More is 0.98x as fast as Base in requests/s, ±3%: too noisy to tell; -r 7 should tell",
+            id="an interval that reaches beyond 5% is undecided",
+        ),
+        pytest.param(
+            comparison_of(REQUESTS, 1.05, (1, 1.1025)),
+            mb.Verdict.UNDECIDED,
+            # ln 1.05 = 0.04879 either way by 6 rounds: the 7th leaves 1 out.
+            "More is 1.050x as fast as Base in requests/s, ±5%: too noisy to tell; "
+            "-r 7 should tell",
+            id="an interval that ends at 1 holds it",
         ),
         pytest.param(
             comparison_of(CPU, 1, (0.8, 1.25), method=DUET),
-            mb.Verdict.NO_DIFFERENCE,
-            "More and Base at 100 connections: no difference found in server CPU per request, "
-            "within 25.0% either way (95% CI 0.800 to 1.250, 6 duet rounds).",
-            id="no difference in CPU time",
+            mb.Verdict.UNDECIDED,
+            # ln 1.25 = 0.2231 by 6 rounds: standard deviation 0.2126; ln 1.05 takes 76
+            # (t(95%, 75) = 1.9921: 0.04859).
+            "More is 1.00x as fast as Base per CPU second, ±25%: too noisy to tell; "
+            "-r 76 should tell; requests/s here 1.20x (1.10 to 1.30)",
+            id="too noisy in CPU time",
         ),
         pytest.param(
-            comparison_of(REQUESTS, 1.05, (1, 1.1)),
-            mb.Verdict.NO_DIFFERENCE,
-            "More and Base at 100 connections: no difference found in requests per second, "
-            "within 10.0% either way (95% CI 1.000 to 1.100, 6 solo rounds).",
-            id="an interval that ends at 1 holds it",
+            comparison_of(REQUESTS, 1.312, (1e-7, 58_217_678.839)),
+            mb.Verdict.UNDECIDED,
+            "More is 1.31x as fast as Base in requests/s, with no useful precision: "
+            "too noisy to tell",
+            id="an interval without bounds is not no difference",
         ),
         pytest.param(
             comparison_of(REQUESTS, 1.1, None),
             mb.Verdict.UNDECIDED,
-            "More is 1.100x Base at 100 connections by requests per second; "
-            "one valid round shows no uncertainty, and launches differ by 5 to 20%.",
+            "More is 1.10x as fast as Base in requests/s, "
+            "but one round shows no uncertainty; -r 6 would",
             id="one round",
         ),
         pytest.param(
             comparison_of(CPU, 0.8, None, method=DUET),
             mb.Verdict.UNDECIDED,
-            "More is 1.250x Base at 100 connections by server CPU per request; "
-            "one valid round shows no uncertainty, and launches differ by 5 to 20%.",
+            "More is 1.25x as fast as Base per CPU second, "
+            "but one round shows no uncertainty; -r 6 would; "
+            "requests/s here 1.20x (1.10 to 1.30)",
             id="one duet",
         ),
         pytest.param(
             without_estimate("no round is valid for both"),
-            mb.Verdict.INVALID,
-            "More at 100 connections: no verdict, no round is valid for both.",
+            mb.Verdict.UNDECIDED,
+            "More against Base: no round is valid for both",
             id="void",
         ),
         pytest.param(
             without_estimate(f"{mb.SATURATED}: this would compare load generators, not servers"),
-            mb.Verdict.INVALID,
-            "More at 100 connections: no verdict, load generator saturated: "
-            "this would compare load generators, not servers.",
+            mb.Verdict.UNDECIDED,
+            "More against Base: load generator saturated: "
+            "this would compare load generators, not servers",
             id="saturated",
-        ),
-        pytest.param(
-            comparison_of(REQUESTS, 1.25, (1.2, 1.3), confidence=1 - 0.05 / 2),
-            mb.Verdict.FASTER,
-            "More is 1.250x Base at 100 connections by requests per second "
-            "(97.5% CI 1.200 to 1.300, 6 solo rounds).",
-            id="one of two comparisons",
-        ),
-        pytest.param(
-            comparison_of(REQUESTS, 1.25, (1.2, 1.3), confidence=1 - 0.05 / 3),
-            mb.Verdict.FASTER,
-            "More is 1.250x Base at 100 connections by requests per second "
-            "(98.33% CI 1.200 to 1.300, 6 solo rounds).",
-            id="one of three comparisons",
-        ),
-        pytest.param(
-            comparison_of(
-                REQUESTS, 1.25, (1.2, 1.3), load=mb.LoadId(workload="json", connections=1)
-            ),
-            mb.Verdict.FASTER,
-            "More is 1.250x Base at 1 connection, json by requests per second "
-            "(95% CI 1.200 to 1.300, 6 solo rounds).",
-            id="another load",
         ),
     ],
 )
@@ -191,46 +193,14 @@ def test_a_verdicts_words_say_what_its_numbers_do(
     comparison: mb.Comparison, verdict: mb.Verdict, sentence: str
 ) -> None:
     assert comparison.verdict is verdict
-    assert mb.verdict_sentence(solo_results(), comparison) == sentence
+    comparisons: tuple[mb.Comparison, ...] = (comparison,)
+    if comparison.metric is not REQUESTS:
+        comparisons = (comparison, PLAIN)
+    results = dataclasses.replace(solo_results(), comparisons=comparisons)
+    assert mb.answer_sentence(results, comparison) == sentence
 
 
 # All verdicts of a run.
-
-
-@dataclass(frozen=True, kw_only=True)
-class Figures:
-    """The figures of a verdict, as its sentence has them."""
-
-    target: str
-    reference: str
-    speed: float
-    low: float
-    high: float
-    metric: str
-    confidence: float
-    rounds: int
-    method: str
-
-
-def figures_in(sentence: str) -> Figures:
-    """Return the figures of a sentence that says faster or slower."""
-    match = re.fullmatch(
-        r"(.+) is ([\d.]+)x (.+) at 100 connections by (.+) "
-        r"\(([\d.]+)% CI ([\d.]+) to ([\d.]+), (\d+) (solo|duet) rounds\)\.",
-        sentence,
-    )
-    assert match, sentence
-    return Figures(
-        target=match[1],
-        speed=float(match[2]),
-        reference=match[3],
-        metric=match[4],
-        confidence=float(match[5]),
-        low=float(match[6]),
-        high=float(match[7]),
-        rounds=int(match[8]),
-        method=match[9],
-    )
 
 
 def run_of(
@@ -269,32 +239,37 @@ SLOWER = [(more, base) for base, more in FASTER]
 
 @pytest.mark.parametrize("rates", [FASTER, SLOWER], ids=["faster", "slower"])
 def test_the_speed_is_the_geometric_mean_of_the_rounds(rates: list[tuple[float, float]]) -> None:
-    (sentence,) = mb.verdict_sentences(results_of(run_of(rates)))
-    figures = figures_in(sentence)
+    (answer,) = mb.answers_of(results_of(run_of(rates)))
     speed = statistics.geometric_mean([more / base for base, more in rates])
-    assert figures.speed == pytest.approx(speed, abs=0.0005)
-    assert figures.low < figures.speed < figures.high
-    assert (figures.low > 1) == (speed > 1)
-    assert (figures.target, figures.reference) == ("More", "Base")
-    assert (figures.confidence, figures.rounds, figures.method) == (95, 4, "solo")
+    assert answer.speed
+    assert answer.speed.interval
+    assert answer.speed.ratio == pytest.approx(speed)
+    assert answer.speed.interval.low < speed < answer.speed.interval.high
+    assert answer.verdict is (mb.Verdict.FASTER if speed > 1 else mb.Verdict.SLOWER)
+    assert (answer.target, answer.load, answer.speed.confidence) == ("more", HUNDRED, 0.95)
 
 
 def test_duets_decide_by_cpu_time_even_against_the_throughput() -> None:
     """By throughput `more` is slower; but its requests take 0.8 of the CPU time."""
     alone = run_of(SLOWER)
     together = run_of([(1000, 1000 + number) for number in range(4)], partners=True, cpu_s=(1, 0.8))
-    (sentence,) = mb.verdict_sentences(results_of([*alone, *together]))
-    figures = figures_in(sentence)
-    assert (figures.metric, figures.method) == ("server CPU per request", "duet")
-    assert figures.speed == pytest.approx(1 / 0.8, rel=0.01)
+    (answer,) = mb.answers_of(results_of([*alone, *together]))
+    assert answer.speed
+    assert answer.verdict is mb.Verdict.FASTER
+    assert answer.speed.ratio == pytest.approx(1 / 0.8, rel=0.01)
+    assert re.fullmatch(
+        r"More is 1\.25\dx as fast as Base per CPU second \(1\.\d{3} to 1\.\d{3}\); "
+        r"requests/s here 0\.83x \(0\.8\d to 0\.8\d\)",
+        answer.sentence,
+    )
 
 
 def test_throughput_decides_where_the_duets_are_void() -> None:
     together = run_of(FASTER, partners=True, void="somebody stopped it")
-    (sentence,) = mb.verdict_sentences(results_of([*run_of(SLOWER), *together]))
-    figures = figures_in(sentence)
-    assert (figures.metric, figures.method) == ("requests per second", "solo")
-    assert figures.high < 1
+    (answer,) = mb.answers_of(results_of([*run_of(SLOWER), *together]))
+    assert answer.verdict is mb.Verdict.SLOWER
+    assert " as fast as Base in requests/s (" in answer.sentence
+    assert "here" not in answer.sentence
 
 
 @pytest.mark.parametrize(
@@ -302,33 +277,34 @@ def test_throughput_decides_where_the_duets_are_void() -> None:
     [
         pytest.param(
             run_of(FASTER, void="worker 7 died"),
-            "More at 100 connections: no verdict, no round is valid for both.",
+            "More against Base: no round is valid for both",
             id="all rounds are void",
         ),
         pytest.param(
             run_of(FASTER, void=mb.SATURATED, limited_by=mb.Limit.LOAD_GENERATOR),
-            "More at 100 connections: no verdict, load generator saturated: "
-            "this would compare load generators, not servers.",
+            "More against Base: load generator saturated: "
+            "this would compare load generators, not servers",
             id="saturated",
         ),
         pytest.param(
             run_of([(100.0, 110.0)]),
-            "More is 1.100x Base at 100 connections by requests per second; "
-            "one valid round shows no uncertainty, and launches differ by 5 to 20%.",
+            "More is 1.10x as fast as Base in requests/s, "
+            "but one round shows no uncertainty; -r 6 would",
             id="one round",
         ),
         pytest.param(
             [*run_of([(100.0, 110.0)]), *run_of(FASTER, void="gone", first_round=2)],
-            "More is 1.100x Base at 100 connections by requests per second; "
-            "one valid round shows no uncertainty, and launches differ by 5 to 20%.",
+            "More is 1.10x as fast as Base in requests/s, "
+            "but one round shows no uncertainty; -r 6 would",
             id="one valid round",
         ),
         pytest.param(
             run_of([(100.0, 110.0), (110.0, 100.0)]),
             # Of ln 1.1 and -ln 1.1: t(95%, 1 degree) x ln 1.1 = 12.7062 x 0.0953102 = 1.21103,
-            # and its exponential is 3.3569.
-            "More and Base at 100 connections: no difference found in requests per second, "
-            "within 235.7% either way (95% CI 0.298 to 3.357, 2 solo rounds).",
+            # and its exponential is 3.3569. Standard deviation 0.13479: to lie within ln 1.05
+            # takes 32 rounds (t(95%, 31) = 2.0395: 0.0486).
+            "More is 1.00x as fast as Base in requests/s, within a factor of 3.4: "
+            "too noisy to tell; -r 32 should tell",
             id="two rounds that contradict each other",
         ),
     ],
@@ -336,10 +312,11 @@ def test_throughput_decides_where_the_duets_are_void() -> None:
 def test_a_run_that_decides_nothing_says_why(
     measurements: list[mb.Measurement], sentence: str
 ) -> None:
-    assert mb.verdict_sentences(results_of(measurements)) == [sentence]
+    (answer,) = mb.answers_of(results_of(measurements))
+    assert (answer.verdict, answer.sentence) == (mb.Verdict.UNDECIDED, sentence)
 
 
-def test_each_target_and_load_has_its_verdict_with_wider_intervals() -> None:
+def test_each_target_and_load_has_its_answer_with_wider_intervals() -> None:
     rates = {"base": (1000, 1001, 1002), "more": (1200, 1201, 1203), "less": (800, 799, 802)}
     two_hundred = mb.LoadId(workload="hello", connections=200)
     measurements = []
@@ -349,18 +326,34 @@ def test_each_target_and_load_has_its_verdict_with_wider_intervals() -> None:
                 measured(name, number, rate, load=load) for number, rate in enumerate(each)
             ]
     labels = {**LABELS, "less": "Less"}
-    sentences = mb.verdict_sentences(results_of(measurements, labels=labels))
-    assert [re.sub(r"\.\d{3}x|\(97\.5% .*", "", sentence) for sentence in sentences] == [
-        "More is 1 Base at 100 connections by requests per second ",
-        "Less is 0 Base at 100 connections by requests per second ",
-        "More is 1 Base at 200 connections by requests per second ",
-        "Less is 0 Base at 200 connections by requests per second ",
+    answers = mb.answers_of(results_of(measurements, labels=labels))
+    assert [(answer.target, answer.load, answer.verdict) for answer in answers] == [
+        ("more", HUNDRED, mb.Verdict.FASTER),
+        ("less", HUNDRED, mb.Verdict.SLOWER),
+        ("more", two_hundred, mb.Verdict.FASTER),
+        ("less", two_hundred, mb.Verdict.SLOWER),
     ]
+    assert {answer.speed.confidence for answer in answers if answer.speed} == {0.975}
 
 
-def test_one_target_has_no_verdict() -> None:
+def test_one_target_has_no_answer() -> None:
     results = results_of([measured("base", 1, 100)], labels={"base": "Base"})
-    assert mb.verdict_sentences(results) == []
+    assert mb.answers_of(results) == []
+
+
+def test_why_throughput_and_cpu_time_differ_is_said_only_where_they_do() -> None:
+    """On shared cores a request costs the server's CPU time and wrk's."""
+    twice = run_of([(1000, 1000 + n) for n in range(4)], partners=True, cpu_s=(2, 1))
+    (sentence,) = mb.shared_core_sentences(results_of([*run_of(FASTER), *twice]))
+    assert sentence == (
+        "wrk took 33% of the CPU time that it shared with the servers, "
+        "so requests/s differ less than CPU per request does."
+    )
+    equal = run_of([(1000, 1000 + n) for n in range(4)], partners=True)
+    (sentence,) = mb.shared_core_sentences(results_of([*run_of(FASTER), *equal]))
+    assert sentence.startswith("requests/s and CPU per request disagree: ")
+    same = run_of([(1000, 1200 + n) for n in range(4)], partners=True, cpu_s=(1.2, 1.2))
+    assert mb.shared_core_sentences(results_of([*run_of(FASTER), *same])) == []
 
 
 # Notes.
@@ -373,7 +366,7 @@ def test_oddities_are_said_once_with_their_rounds_at_their_worst() -> None:
         measurement = dataclasses.replace(measured("base", number, 100), notes=(note,))
         measurements.append(measurement)
     assert mb.measurement_notes(results_of(measurements)) == [
-        "Round 1, 3 (Base): other processes took 45% of the machine"
+        "Rounds 1, 3 (Base): other processes took 45% of the machine"
     ]
 
 

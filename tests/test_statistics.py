@@ -254,14 +254,14 @@ def test_verdicts_follow_the_interval_and_the_metrics_direction() -> None:
     hungry = rounds_of("b", FASTER_RATES, cpu_s=1.5)
     assert compared(*reference, *hungry, metric=mb.Metric.CPU).verdict is mb.Verdict.SLOWER
     steady, noisy = rounds_of("a", [1000] * 4), rounds_of("b", [1100, 900, 1100, 900])
-    assert compared(*steady, *noisy).verdict is mb.Verdict.NO_DIFFERENCE
+    assert compared(*steady, *noisy).verdict is mb.Verdict.UNDECIDED
 
 
 def test_void_rounds_leave_the_comparison_with_their_partner() -> None:
     reference = rounds_of("a", [1000] * 4, void_rounds=[0])
     target = rounds_of("b", FASTER_RATES, void_rounds=[1])
     assert compared(*reference, *target).rounds == 2
-    assert compared(*reference[:2], *target[:2]).verdict is mb.Verdict.INVALID
+    assert compared(*reference[:2], *target[:2]).verdict is mb.Verdict.UNDECIDED
     assert compared(*reference[:3], *target[:3]).verdict is mb.Verdict.UNDECIDED
 
 
@@ -271,13 +271,13 @@ def test_a_saturated_load_generator_gives_no_verdict(saturated: str) -> None:
     for name, rates in (("a", [1000] * 4), ("b", [1100] * 4)):
         limit = mb.Limit.LOAD_GENERATOR if name == saturated else mb.Limit.SERVER_CPU
         measurements += rounds_of(name, rates, limited_by=limit, void_rounds=range(4))
-    assert compared(*measurements).verdict is mb.Verdict.INVALID
+    assert compared(*measurements).verdict is mb.Verdict.UNDECIDED
     assert compared(*measurements).estimate is None
     assert "compare load generators" in str(compared(*measurements).reason)
 
 
 @pytest.mark.parametrize(
-    ("cpu_s", "verdict"), [(1.01, mb.Verdict.FASTER), (1.2, mb.Verdict.INVALID)]
+    ("cpu_s", "verdict"), [(1.01, mb.Verdict.FASTER), (1.2, mb.Verdict.UNDECIDED)]
 )
 def test_duet_throughput_counts_only_with_fair_shares(cpu_s: float, verdict: mb.Verdict) -> None:
     reference = rounds_of("a", REFERENCE_RATES[:3], partner="b")

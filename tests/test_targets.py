@@ -447,7 +447,7 @@ def test_a_command_that_goes_wrong_is_told_in_one_line_and_leaves_nothing(
 ) -> None:
     done = tool.run("compare", f"command=cmd:{{python}} command.py {fault} {{port}}", *SHORT)
     assert done.returncode == 1
-    (line,) = [line for line in done.stdout.splitlines() if line.startswith("command, ")]
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("  - command, ")]
     assert re.search(complaint, line), line
     assert not tool.running()
 
