@@ -2593,9 +2593,10 @@ def draw_speeds(results: Results, answers: Iterable[Answer], *, width: int) -> l
     is_narrow = width - room < 40
     cells = width - 4 if is_narrow else min(72, width - room - 4)
     ratios = [speed.ratio for speed in speeds.values()]
-    reach = Interval(
-        max(min(ends), min(0.25, *ratios)), min(max(ends), max(4.0, *ratios))
-    )  # intervals beyond 4x are cut, values never
+    lowest, highest = min(0.25, *ratios), max(4.0, *ratios)  # intervals beyond these are cut
+    low, high = max(min(ends), lowest), min(max(ends), highest)
+    room_beyond = (high / low) ** 0.05  # for the last labels
+    reach = Interval(low / room_beyond, high * room_beyond)
     axis = SpeedAxis(reach=reach, cells=cells)
     margin = "  " if is_narrow else " " * (room + 4)
     lines = [margin + axis.labels()]
@@ -7288,7 +7289,7 @@ class ProgressReport:
             Text(f"  {speed} so far", no_wrap=False, overflow="fold") for speed in self._speeds
         ]
         bar = ProgressBar(total=self._total_s, completed=self._done_s(), width=40)
-        self._live.update(Group(bar, Text(self._times()), *lines), refresh=True)
+        self._live.update(Group(bar, Text(f" {self._times()}"), *lines), refresh=True)
 
     def close(self) -> None:
         """Take all of it off the screen."""
