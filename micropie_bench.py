@@ -1208,23 +1208,22 @@ _BYTES = rf"({_NUMBER}(?:[KMGT]?B)?)"
 _COUNT = rf"({_NUMBER}[kMG]?)"
 _SHARE = rf"(-?nan|{_NUMBER})%"
 REPORT_LINES = {
-    "running": re.compile(r"Running (\d+(?:s|m|h)) test @ (\S+)"),
-    "load": re.compile(r"(\d{1,6}) threads and (\d{1,6}) connections"),
-    "header": re.compile(r"Thread Stats\s+Avg\s+Stdev\s+Max\s+\+/- Stdev"),
-    "latency": re.compile(rf"Latency\s+{_TIME}\s+{_TIME}\s+{_TIME}\s+{_SHARE}"),
-    "req_sec": re.compile(rf"Req/Sec\s+{_COUNT}\s+{_COUNT}\s+{_COUNT}\s+{_SHARE}"),
-    "distribution": re.compile(r"Latency Distribution"),
-    "percentile": re.compile(rf"(50|75|90|99)%\s+{_TIME}"),
-    "total": re.compile(rf"(\d+) requests in {_TIME}, {_BYTES} read"),
-    "socket": re.compile(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)"),
-    "status": re.compile(r"Non-2xx or 3xx responses: (\d+)"),
-    "throughput": re.compile(rf"Requests/sec:\s+({_NUMBER})"),
-    "transfer": re.compile(rf"Transfer/sec:\s+{_BYTES}"),
+    "running": r"Running (\d+(?:s|m|h)) test @ (\S+)",
+    "load": r"(\d{1,6}) threads and (\d{1,6}) connections",
+    "header": r"Thread Stats\s+Avg\s+Stdev\s+Max\s+\+/- Stdev",
+    "latency": rf"Latency\s+{_TIME}\s+{_TIME}\s+{_TIME}\s+{_SHARE}",
+    "req_sec": rf"Req/Sec\s+{_COUNT}\s+{_COUNT}\s+{_COUNT}\s+{_SHARE}",
+    "distribution": r"Latency Distribution",
+    "percentile": rf"(50|75|90|99)%\s+{_TIME}",
+    "total": rf"(\d+) requests in {_TIME}, {_BYTES} read",
+    "socket": r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)",
+    "status": r"Non-2xx or 3xx responses: (\d+)",
+    "throughput": rf"Requests/sec:\s+({_NUMBER})",
+    "transfer": rf"Transfer/sec:\s+{_BYTES}",
 }
 REQUIRED_LINES = ("running", "load", "latency", "req_sec", "total", "throughput", "transfer")
-WRK_FAILURES = re.compile(
-    r"unable to (resolve|connect to|create thread|record) "
-    r"|number of connections must be "
+WRK_FAILURES = (
+    r"unable to (resolve|connect to|create thread|record) |number of connections must be "
 )
 
 
@@ -1311,14 +1310,14 @@ class ReportReader:
     def _classify(self, line: str) -> tuple[str, re.Match[str] | None]:
         """Return which line of a report this is; an empty kind if it is none."""
         for kind, pattern in REPORT_LINES.items():
-            match = pattern.fullmatch(line)
+            match = re.fullmatch(pattern, line)
             if match:
                 return kind, match
         return "", None
 
     def _is_out_of_order(self, line: str, kind: str) -> bool:
         """Return whether the line cannot stand here."""
-        if WRK_FAILURES.match(line):
+        if re.match(WRK_FAILURES, line):
             return True
         if not self._lines:
             return kind not in ("", "running")
@@ -6316,16 +6315,19 @@ class GroupedTop(TyperGroup):
         write_options(self, ctx, formatter)
 
 
-app = typer.Typer(
-    cls=GroupedTop,
-    help=ABOUT,
-    epilog=TOP_EXAMPLES,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
 Command = Callable[..., int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandEntry:
+    """A command, and what stands below its help."""
+
+    name: str
+    function: Command
+    examples: str
+
+
+COMMANDS: list[CommandEntry] = []
 
 
 def command(name: str, *, examples: str = "") -> Callable[[Command], Command]:
@@ -6336,11 +6338,27 @@ def command(name: str, *, examples: str = "") -> Callable[[Command], Command]:
     """
 
     def decorate(function: Command) -> Command:
-        register = app.command(name=name, cls=GroupedCommand, epilog=examples)
-        register(with_groups_as_options(function))
+        COMMANDS.append(CommandEntry(name=name, function=function, examples=examples))
         return function
 
     return decorate
+
+
+def make_app() -> typer.Typer:
+    """Return the command line; it is made only once it is needed."""
+    app = typer.Typer(
+        cls=GroupedTop,
+        help=ABOUT,
+        epilog=TOP_EXAMPLES,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True)(top)
+    for entry in COMMANDS:
+        register = app.command(name=entry.name, cls=GroupedCommand, epilog=entry.examples)
+        register(with_groups_as_options(entry.function))
+    return app
 
 
 def with_groups_as_options(function: Command) -> Command:
@@ -7556,7 +7574,6 @@ def run_and_report(
 # The commands.
 
 
-@app.callback(invoke_without_command=True)
 def top(
     context: typer.Context,
     version: Annotated[  # noqa: ARG001  # main() reads it
@@ -7892,7 +7909,7 @@ def main(argv: Sequence[str]) -> int:
             console_on(sys.stdout).print(f"micropie_bench {__version__}")
             return 0
         arguments = list(argv)
-        return app(args=arguments, prog_name=program_name(), standalone_mode=False) or 0
+        return make_app()(args=arguments, prog_name=program_name(), standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except (BenchError, TyperException, OSError) as error:

@@ -267,9 +267,11 @@ LUA
 def test_the_cpu_time_that_wrk_tells_is_what_the_system_counts(
     start: Start, tmp_path: Path
 ) -> None:
+    """It uses so much at its start; what it uses later depends on what others leave it."""
+    burn = "function setup() local x = 0; for i = 1, 100000000 do x = x + i % 7 end end\n"
     script = tmp_path / "done.lua"
-    script.write_text(mb.WRK_SCRIPT)
-    load = mb.Load(connections=20, threads=2, duration_s=2)
+    script.write_text(mb.WRK_SCRIPT + burn)
+    load = mb.Load(connections=20, threads=1, duration_s=1)
     with start("faulty:good", workers=1) as server:
         argv = mb.wrk_argv("wrk", load, server.url("/"), str(script))
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -277,8 +279,8 @@ def test_the_cpu_time_that_wrk_tells_is_what_the_system_counts(
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
     counted_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     result, _ = mb.parse_exact(done.stdout, connections=load.connections)
-    assert counted_s > 0.01
-    assert result.load_cpu_s == pytest.approx(counted_s, rel=0.1, abs=0.02)
+    assert counted_s > 0.1
+    assert result.load_cpu_s == pytest.approx(counted_s, rel=0.1)
 
 
 def test_calibrate_says_what_this_machine_can_tell_apart(tool: Tool) -> None:

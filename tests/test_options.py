@@ -663,7 +663,7 @@ def test_a_groups_fields_are_options_and_reach_the_function_as_the_group(
 @functools.cache
 def command_group() -> TyperGroup:
     """Return all commands as typer makes them."""
-    group = typer.main.get_command(mb.app)
+    group = typer.main.get_command(mb.make_app())
     assert isinstance(group, TyperGroup)
     return group
 
@@ -739,7 +739,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
 
 def run_command(*args: str) -> None:
     """Run a command in this process."""
-    assert not mb.app(args=list(args), prog_name="micropie_bench", standalone_mode=False)
+    assert not mb.make_app()(args=list(args), prog_name="micropie_bench", standalone_mode=False)
 
 
 def shown_defaults(command: str, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:

@@ -77,7 +77,8 @@ def test_a_stopped_compare_leaves_nothing_running(
     tool: Tool, stop: signal.Signals, moment: str
 ) -> None:
     """The trial alone would take ten times as long as all has to be gone in."""
-    process = tool.start("compare", "asgi", "starlette", "-r", "1", "-d", "300s", "-c", "100")
+    args = ("-r", "1", "-d", "300s", "-c", "100")
+    process = tool.start("compare", "asgi", "starlette", *args, TMPDIR=str(tool.marks))
     wanted = re.compile(r"\S*/wrk -t4 .* -d300s" if moment == "measuring" else r".* from multiproc")
     tool.await_running(lambda running: any(map(wanted.match, running)), seconds=60)
     process.send_signal(stop)
