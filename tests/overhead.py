@@ -5,6 +5,8 @@ python tests/overhead.py wall [RUNS]
 python tests/overhead.py cost [PAIRS]
     throughput of fastapi through the tool over that of the same uvicorn and wrk commands
     by hand, alternated, with a 95% interval (t, log ratios)
+python tests/overhead.py live [PAIRS]
+    throughput of fastapi with the live view on a terminal over that without, likewise
 python tests/overhead.py start [PAIRS]
     wall time of `--version` and `--help` from micropie_bench.pyz, which build_pyz.sh has
     made, over the plain script's, likewise; and of first starts
@@ -16,6 +18,7 @@ import json
 import math
 import os
 import re
+import shlex
 import socket
 import statistics
 import subprocess
@@ -31,11 +34,13 @@ ROOT = Path(__file__).parent.parent
 LOAD = ["-t4", "-c100"]
 
 
-def through_the_tool(*args: str) -> list[dict[str, float]]:
+def through_the_tool(*args: str, on_a_terminal: bool = False) -> list[dict[str, float]]:
     """Return what wrk reported of each measurement of `compare`, by the results file."""
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
         command = [sys.executable, str(ROOT / "micropie_bench.py"), "compare", *args]
         command += ["--export-json", out.name]
+        if on_a_terminal:
+            command = ["script", "-qec", shlex.join(command), "/dev/null"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         data = json.loads(Path(out.name).read_text())
     return [measurement["wrk"] for measurement in data["measurements"]]
@@ -146,6 +151,22 @@ def cost(pairs: int) -> None:
     print(f"ratio {interval(logs)}")
 
 
+def live(pairs: int) -> None:
+    """Print the throughput with the live view over that without."""
+    logs = []
+    for number in range(pairs):
+        throughputs: dict[bool, float] = {}
+        for on in [True, False] if number % 2 else [False, True]:
+            args = ("fastapi", "-d", "5s", "-c", "100", "-r", "1")
+            (wrk,) = through_the_tool(*args, on_a_terminal=on)
+            throughputs[on] = wrk["requests_per_s"]
+        ratio = throughputs[True] / throughputs[False]
+        logs.append(math.log(ratio))
+        figures = f"live view on {throughputs[True]:.0f}/s, off {throughputs[False]:.0f}/s"
+        print(f"{figures}, ratio {ratio:.3f}", flush=True)
+    print(f"ratio {interval(logs)}")
+
+
 if __name__ == "__main__":
     what = sys.argv[1]
     numbers = [int(argument) for argument in sys.argv[2:]]
@@ -153,6 +174,8 @@ if __name__ == "__main__":
         wall(numbers[0] if numbers else 3)
     elif what == "cost":
         cost(numbers[0] if numbers else 10)
+    elif what == "live":
+        live(numbers[0] if numbers else 10)
     elif what == "start":
         start(numbers[0] if numbers else 10)
     else:
