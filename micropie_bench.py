@@ -494,6 +494,7 @@ NAMED_WORKLOADS = (
     ),
 )
 WORKLOADS = {workload.name: workload for workload in NAMED_WORKLOADS}
+BUILT_IN_PATHS = ("/", "/index", "/json", "/delayed", "/compute", "/upload")
 
 
 def pluralize(count: int, noun: str) -> str:
@@ -2268,12 +2269,13 @@ class Answer:
 class Conclusion:
     """What follows from results.
 
-    The answers, what else a command says, tables that only this command has, and what
-    should be known before any of it is quoted.
+    The answers, the gate's decision, what else a command says, tables that only this
+    command has, and what should be known before any of it is quoted.
     """
 
     heading: str = ""
     answers: tuple[Answer, ...] = ()
+    gate: tuple[str, ...] = ()
     sentences: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     caveats: tuple[str, ...] = ()
@@ -2717,6 +2719,17 @@ def throughput_comparison(results: Results, comparison: Comparison) -> Compariso
     return None
 
 
+def first_failure(results: Results, comparison: Comparison) -> str:
+    """Return why the first void trial of the two targets is void; nothing if none is."""
+    names = (comparison.target, comparison.reference)
+    for measurement in results.measurements:
+        is_theirs = measurement.target in names and measurement.load == comparison.load
+        is_saturated = measurement.limited_by is Limit.LOAD_GENERATOR  # it is the reason itself
+        if is_theirs and measurement.invalid_reason and not is_saturated:
+            return f" ({results.label(measurement.target)}: {measurement.invalid_reason})"
+    return ""
+
+
 def answer_sentence(results: Results, comparison: Comparison) -> str:
     """Return what a comparison says of its target's speed.
 
@@ -2726,7 +2739,9 @@ def answer_sentence(results: Results, comparison: Comparison) -> str:
     measure = comparison.metric.facts.measure
     speed = comparison.speed
     if speed is None:
-        return f"{target} against {reference}: {comparison.reason}"
+        return (
+            f"{target} against {reference}: {comparison.reason}{first_failure(results, comparison)}"
+        )
     ratio = f"{target} is {format_speed(speed)} as fast as {reference} {measure}"
     if comparison.verdict is Verdict.SAME and speed.interval:
         within = max(speed.interval.high - 1, 1 - speed.interval.low)
@@ -2742,7 +2757,9 @@ def answer_sentence(results: Results, comparison: Comparison) -> str:
             sentence += f"; -r {rounds} should tell"
     here = throughput_comparison(results, comparison)
     if here and here.speed and here is not comparison:
-        sentence += f"; requests/s here {format_speed(here.speed)}{format_interval(here.speed)}"
+        plain = f"{format_speed(here.speed)}{format_interval(here.speed)}"
+        is_noise = (here.speed.half_width or 0) > 1
+        sentence += f"; requests/s here {'too noisy to tell' if is_noise else plain}"
     return sentence
 
 
@@ -3155,7 +3172,8 @@ def reproduction_conclusion(results: Results) -> Conclusion:
 
 def report_title(results: Results) -> str:
     """Return the heading of a report."""
-    labels = " and ".join(results.labels)
+    *others, last = results.labels or [""]
+    labels = f"{', '.join(others)} and {last}" if others else last
     return f"{labels}, measured by micropie_bench {results.version}"
 
 
@@ -3255,7 +3273,7 @@ def to_markdown(report: Report) -> str:
         answers.append(f"- **{answer.load.sentence}: {answer.verdict}.** {answer.sentence}.")
     if answers:
         parts.append("\n".join(answers))
-    parts += conclusion.sentences
+    parts += [*conclusion.gate, *conclusion.sentences]
     caveats = [f"- {line}" for line in conclusion.caveats]
     parts += _markdown_section("Before you quote it", caveats)
     for table in [*result_tables(results), *conclusion.tables]:
@@ -4109,7 +4127,8 @@ def to_html(report: Report) -> str:
     if conclusion.heading:
         body.append(f'<p class="heading">{html.escape(conclusion.heading)}</p>')
     body += html_answers(conclusion.answers)
-    body += [f"<p>{html.escape(sentence)}</p>" for sentence in conclusion.sentences]
+    for sentence in [*conclusion.gate, *conclusion.sentences]:
+        body.append(f"<p>{html.escape(sentence)}</p>")
     answer = answer_chart(results, conclusion.answers)
     figures = [*([answer] if answer else []), *sweep_charts(results, labels)]
     body += html_charts(figures)
@@ -5740,8 +5759,7 @@ def check_cores(circumstances: Circumstances) -> Finding:
         found=f"{circumstances.cores} for {circumstances.workers} workers "
         f"and {circumstances.threads} wrk threads",
         why="they wait for each other",
-        remedy="believe the duets' CPU per request rather than throughput, "
-        "or use -w and -t that fit",
+        remedy="believe the speed per CPU second rather than requests/s, or use -w and -t that fit",
     )
 
 
@@ -6276,7 +6294,7 @@ COMPARE_EXAMPLES = """
 \b
 Examples:
   micropie_bench compare -c 50,400 -r 12
-  micropie_bench compare fastapi mine=app:app --path /items
+  micropie_bench compare before=old:app after=app:app --path /items
   micropie_bench compare mine=app:app 'go=cmd:./server -port {port}'
   micropie_bench compare micropie@0.13 micropie --fail-if-slower 5%
   micropie_bench compare --export-json run.json --export-html run.html
@@ -6315,6 +6333,7 @@ def write_options(subject: Any, context: typer.Context, formatter: Any) -> None:
             continue
         name, text = record
         title = getattr(parameter, "rich_help_panel", None) or OTHER_OPTIONS
+        text = re.sub(r"\[default: \((.*?)\)(?=[;\]])", r"[default: \1", text)
         if parameter.param_type_name == "argument":
             title, name = "Arguments", name.partition(" <")[0]  # without typer's type
         records.setdefault(title, []).append((name, text))
@@ -6555,7 +6574,9 @@ class TimingOptions:
     duet: Annotated[
         bool | None,
         typer.Option(
-            "--duet/--no-duet", help="Trials of two at once.", show_default="where possible"
+            "--duet/--no-duet",
+            help="Measure two targets at the same time, too: what disturbs one disturbs both.",
+            show_default="where possible",
         ),
     ] = None
 
@@ -6584,7 +6605,7 @@ class RequestOptions:
     method: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="The request's method.", show_default="GET; with a body POST"
+            metavar="NAME", help="The request's method.", show_default="GET; POST with --body"
         ),
     ] = None
     header: Annotated[
@@ -6687,7 +6708,8 @@ class GateOptions:
     fail_if_slower: Annotated[
         str | None,
         typer.Option(
-            metavar="SHARE", help="Exit with 1 if a target is slower by more than that, such as 5%."
+            metavar="SHARE",
+            help="Exit with 1 if a target is surely slower by more than that, such as 5%.",
         ),
     ] = None
 
@@ -7005,6 +7027,21 @@ def choose_preset(*, quick: bool, gist: bool) -> Preset:
     return GIST if gist else DEFAULTS
 
 
+def check_paths(plan: Plan) -> None:
+    """Raise UsageError for a path that a built-in does not have.
+
+    Some frameworks would answer it with a page of their own, and be measured on that.
+    """
+    built_ins = [x for x in plan.targets if isinstance(x, AsgiTarget) and x.is_built_in]
+    for load in plan.loads:
+        path = load.workload.path.partition("?")[0]
+        if built_ins and path not in BUILT_IN_PATHS:
+            raise UsageError(
+                f"--path {path!r}: {built_ins[0].name} is built in, and has no such path; "
+                f"it has {', '.join(BUILT_IN_PATHS)}"
+            )
+
+
 def planned_loads(
     load: LoadOptions, timing: TimingOptions, request: RequestOptions, preset: Preset
 ) -> tuple[Load, ...]:
@@ -7146,7 +7183,7 @@ UNLIMITED_WIDTH = 10_000
 def say(text: str) -> None:
     """Print a line on standard error; a measurement does not fail for want of a reader."""
     with contextlib.suppress(OSError):
-        console_on(sys.stderr).print(text)
+        show_text(console_on(sys.stderr), text)
 
 
 def show_lines(lines: Iterable[str], console: Console) -> None:
@@ -7447,6 +7484,7 @@ def run_plan(
     plan: Plan, *, wrk: str | None, save: Callable[[Results], None], verbose: bool
 ) -> tuple[Results, int | None]:
     """Return the results of the whole plan, and the round of an interruption."""
+    guard_program()  # what a run needs is read before it, in case the script is edited
     wrk_path = find_wrk(wrk)
     environment = describe_machine(wrk_path)
     if plan.server.port:
@@ -7521,8 +7559,13 @@ def show_answers(conclusion: Conclusion, console: Console) -> None:
         console.print(text)
 
 
-def show_report(report: Report, console: Console, *, verbose: bool) -> None:
-    """Print the answers, the tables, and what to know; with verbose all that there is."""
+def show_report(
+    report: Report, console: Console, *, verbose: bool, said: Sequence[str] = ()
+) -> None:
+    """Print the answers, the tables, and what to know; with verbose all that there is.
+
+    What was said before is not said again.
+    """
     results, conclusion = report.results, report.conclusion
     show_answers(conclusion, console)
     for sentence in conclusion.sentences:
@@ -7532,9 +7575,12 @@ def show_report(report: Report, console: Console, *, verbose: bool) -> None:
         show_lines(["", *drawing] if drawing else [], console)
     for table in [*result_tables(results, details=verbose), *conclusion.tables]:
         show_table(table, console)
-    show_caveats(conclusion.caveats, console, verbose=verbose)
+    caveats = [caveat for caveat in conclusion.caveats if caveat not in said]
+    show_caveats(caveats, console, verbose=verbose)
     if verbose:
         show_lines(wrk_reports(results), console)
+    for line in conclusion.gate:  # last, where a job's log is looked at first
+        show_text(console, line)
 
 
 def show_caveats(caveats: Sequence[str], console: Console, *, verbose: bool) -> None:
@@ -7554,14 +7600,16 @@ def show_caveats(caveats: Sequence[str], console: Console, *, verbose: bool) -> 
         )
 
 
-def finish(report: Report, exports: Exports, *, verbose: bool = False) -> BenchError | None:
+def finish(
+    report: Report, exports: Exports, *, verbose: bool = False, said: Sequence[str] = ()
+) -> BenchError | None:
     """Write the exports and print the report; return what was not written, if anything."""
     failure = None
     try:
         exports.write(report)
     except BenchError as error:
         failure = error
-    show_report(report, exports.console, verbose=verbose)
+    show_report(report, exports.console, verbose=verbose, said=said)
     return failure
 
 
@@ -7587,9 +7635,9 @@ def run_and_report(
     conclusion = concluding(results)
     decision = gate.decide(results) if gate else None
     gate_lines = gate_sentences(results, decision) if decision else []
-    conclusion = dataclasses.replace(conclusion, sentences=(*conclusion.sentences, *gate_lines))
+    conclusion = dataclasses.replace(conclusion, gate=tuple(gate_lines))
     report = Report(results=results, conclusion=conclusion)
-    failure = finish(report, exports, verbose=verbose)
+    failure = finish(report, exports, verbose=verbose, said=results.warnings)
     tell_github(report, gate_lines)
     if interrupted_round:
         kept = "the rounds before" if interrupted_round > 1 else "what was measured of it"
@@ -7699,6 +7747,7 @@ def compare(
         timing=timing,
         preset=preset,
     )
+    check_paths(plan)
     check_remote(plan, allowed=allow_remote)
     exports = Exports(export)
     return run_and_report(
@@ -7746,6 +7795,7 @@ def calibrate(
         timing=timing,
         preset=DEFAULTS,
     )
+    check_paths(plan)
     check_remote(plan, allowed=allow_remote)
     return run_and_report(
         plan, Exports(export), wrk=wrk, concluding=calibration_conclusion, verbose=verbose

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -88,7 +89,7 @@ def tool(tmp_path: Path) -> Iterator[Tool]:
     for process in tool.started:
         process.kill()
         process.communicate()
-    tool.await_running(lambda running: not running, seconds=5)
+    tool.await_running(lambda running: not running, seconds=30)
 
 
 Start = Callable[..., mb.LaunchedServer]
@@ -113,6 +114,15 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
         return running
 
     return start
+
+
+def pytest_configure() -> None:
+    """Let SIGINT reach what the tests start, also where a shell started them with `&`.
+
+    Without job control it lets such a command ignore SIGINT, which its children inherit.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 SLOW_FIXTURES = {"tool", "start", "pyz", "browser"}  # they start processes

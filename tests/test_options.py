@@ -301,8 +301,8 @@ def test_no_option_is_the_gists_request() -> None:
         ({"body": "body"}, mb.Workload(name="POST /", method="POST", body=b"\x00\xff\n")),
         ({"body": "empty"}, mb.Workload()),
         (
-            {"body": "body", "method": "GET", "path": "/x"},
-            mb.Workload(name="GET /x", path="/x", body=b"\x00\xff\n"),
+            {"body": "body", "method": "GET", "path": "/json"},
+            mb.Workload(name="GET /json", path="/json", body=b"\x00\xff\n"),
         ),
     ],
 )
@@ -819,12 +819,12 @@ def test_every_option_of_a_group_reaches_the_plan(
     monkeypatch.chdir(tmp_path)
     Path("body").write_bytes(b"12")
     load = ("-c", "6", "-t", "3", "-d", "2m", "-r", "3", "--seed", "4", "--no-duet")
-    request = ("--path", "/x", "--method", "put", "--header", "A: 1", "--body", "body")
+    request = ("--path", "/json", "--method", "put", "--header", "A: 1", "--body", "body")
     serving = ("-w", "2", "--no-access-log", "--loop", "asyncio", "--http", "h11")
     run_command(command, "asgi", *load, *request, *serving, "--wrk", "/my/wrk")
     assert asked.plan
     workload = mb.Workload(
-        name="PUT /x", method="PUT", path="/x", headers=(("A", "1"),), body=b"12"
+        name="PUT /json", method="PUT", path="/json", headers=(("A", "1"),), body=b"12"
     )
     assert dataclasses.replace(asked.plan, targets=()) == mb.Plan(
         targets=(),

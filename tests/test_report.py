@@ -277,7 +277,7 @@ def test_throughput_decides_where_the_duets_are_void() -> None:
     [
         pytest.param(
             run_of(FASTER, void="worker 7 died"),
-            "More against Base: no round is valid for both",
+            "More against Base: no round is valid for both (Base: worker 7 died)",
             id="all rounds are void",
         ),
         pytest.param(
