@@ -2622,8 +2622,9 @@ def draw_speeds(results: Results, answers: Iterable[Answer], *, width: int) -> l
     if not speeds:
         return []
     room = max(map(cell_width, speeds))
-    is_narrow = width - room < 40
-    cells = width - 4 if is_narrow else min(72, width - room - 4)
+    value_room = 2 + max(len(format_speed(speed)) for speed in speeds.values())
+    is_narrow = width - room - value_room < 34
+    cells = min(72, width - value_room - (2 if is_narrow else room + 4))
     ratios = [speed.ratio for speed in speeds.values()]
     lowest, highest = min(0.25, *ratios), max(4.0, *ratios)  # intervals beyond these are cut
     low, high = max(min(ends), lowest), min(max(ends), highest)
@@ -2633,11 +2634,12 @@ def draw_speeds(results: Results, answers: Iterable[Answer], *, width: int) -> l
     margin = "  " if is_narrow else " " * (room + 4)
     lines = [margin + axis.labels()]
     for name, speed in speeds.items():
+        drawing = f"{axis.draw(speed):<{cells}}  {format_speed(speed)}"
         if is_narrow:
-            lines += [f"  {name}", f"  {axis.draw(speed)}"]
+            lines += [f"  {name}", f"  {drawing}"]
         else:
             padding = " " * (room - cell_width(name))
-            lines.append(f"  {name}{padding}  {axis.draw(speed)}")
+            lines.append(f"  {name}{padding}  {drawing}")
     return lines
 
 
@@ -2955,12 +2957,19 @@ def caveats_of(results: Results) -> list[str]:
     ]
 
 
+def single_target_sentences(results: Results) -> list[str]:
+    """Return that there is no answer, where one target was measured alone."""
+    if results.settings is None or len(results.names) != 1:
+        return []
+    return ["There is one target, and nothing to compare it with."]
+
+
 def conclude(results: Results) -> Conclusion:
     """Return the verdict for each load and target, and what should be known."""
     return Conclusion(
         heading=heading_of(results),
         answers=tuple(answers_of(results)),
-        sentences=tuple(knee_sentences(results)),
+        sentences=(*single_target_sentences(results), *knee_sentences(results)),
         caveats=tuple(caveats_of(results)),
     )
 
