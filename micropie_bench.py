@@ -1667,7 +1667,7 @@ def compare_metric(
     return dataclasses.replace(
         comparison,
         verdict=judge(comparison.speed),
-        reason=None if estimate.interval else "one round shows no uncertainty",
+        reason=None if estimate.interval else "one round gives no interval",
     )
 
 
@@ -2830,7 +2830,7 @@ def knee_sentences(results: Results) -> list[str]:
 def describe_response(response: Response) -> str:
     """Return the answer in words: bytes on the wire, content type, chunked or not."""
     content_type = response.header("content-type").partition(";")[0]
-    described = f"{response.bytes} bytes of {content_type or 'no content type'}"
+    described = f"{response.bytes} bytes with headers, {content_type or 'no content type'}"
     if response.header("transfer-encoding") == "chunked":
         described += ", chunked"
     return described
@@ -7791,7 +7791,7 @@ def calibrate(
 ) -> int:
     """Measure a target against itself: how small a difference can this machine resolve?"""
     if timing.rounds == 1:
-        raise UsageError("--rounds 1 shows no uncertainty: calibrate needs at least 2")
+        raise UsageError("--rounds 1 gives no interval: calibrate needs at least 2")
     original = parse_target(target, python=serving.python, asgi=serving.server)
     twins = [
         dataclasses.replace(original, name=name, label=f"{original.label} ({name})")

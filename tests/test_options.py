@@ -461,7 +461,7 @@ def test_a_plan_is_made_of_what_was_asked_for() -> None:
         pytest.param(("a=asgi", "b=asgi", "c=asgi"), {}, True, id="three"),
         pytest.param(("a=asgi", "b=cmd:s {port}"), {}, True, id="a command's too"),
         pytest.param(TWO, {"rounds": 2}, True, id="two rounds tell"),
-        pytest.param(TWO, {"rounds": 1}, False, id="one round shows no uncertainty"),
+        pytest.param(TWO, {"rounds": 1}, False, id="one round gives no interval"),
         pytest.param(TWO, {"preset": mb.QUICK}, False, id="one round, by the preset"),
         pytest.param(TWO, {"port": 8000}, False, id="one port is for one server"),
         pytest.param(ONE, {}, False, id="one target"),

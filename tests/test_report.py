@@ -42,7 +42,7 @@ def comparison_of(
         rounds=6 if interval else 1,
         estimate=mb.Estimate(ratio=ratio, low=low, high=high, confidence=confidence),
         verdict=mb.Verdict.UNDECIDED,
-        reason=None if interval else "one round shows no uncertainty",
+        reason=None if interval else "one round gives no interval",
     )
     return dataclasses.replace(comparison, verdict=mb.judge(comparison.speed))
 
@@ -163,14 +163,14 @@ PLAIN = comparison_of(REQUESTS, 1.2, (1.1, 1.3))  # the requests/s of the gist's
             comparison_of(REQUESTS, 1.1, None),
             mb.Verdict.UNDECIDED,
             "More is 1.10x as fast as Base in requests/s, "
-            "but one round shows no uncertainty; -r 6 would",
+            "but one round gives no interval; -r 6 would",
             id="one round",
         ),
         pytest.param(
             comparison_of(CPU, 0.8, None, method=DUET),
             mb.Verdict.UNDECIDED,
             "More is 1.25x as fast as Base per CPU second, "
-            "but one round shows no uncertainty; -r 6 would; "
+            "but one round gives no interval; -r 6 would; "
             "requests/s here 1.20x (1.10 to 1.30)",
             id="one duet",
         ),
@@ -289,13 +289,13 @@ def test_throughput_decides_where_the_duets_are_void() -> None:
         pytest.param(
             run_of([(100.0, 110.0)]),
             "More is 1.10x as fast as Base in requests/s, "
-            "but one round shows no uncertainty; -r 6 would",
+            "but one round gives no interval; -r 6 would",
             id="one round",
         ),
         pytest.param(
             [*run_of([(100.0, 110.0)]), *run_of(FASTER, void="gone", first_round=2)],
             "More is 1.10x as fast as Base in requests/s, "
-            "but one round shows no uncertainty; -r 6 would",
+            "but one round gives no interval; -r 6 would",
             id="one valid round",
         ),
         pytest.param(
