@@ -4175,7 +4175,7 @@ def html_page(title: str, body: Iterable[str]) -> str:
 
 STOP_GRACE_S = 2.0  # between SIGTERM and SIGKILL
 POLL_S = 0.1  # between two looks at a server that starts
-TICK_S = 0.5  # between two redrawings of the progress bar
+TICK_S = 2.0  # between two redrawings of the progress bar, which disturb what is measured
 
 Tick = Callable[[], None]  # gives the progress bar a chance to be redrawn
 
@@ -7370,7 +7370,7 @@ class ProgressReport:
         return f"{elapsed} elapsed, {left} left"
 
     def tick(self) -> None:
-        """Redraw, at most twice a second: it takes CPU time from what is measured."""
+        """Redraw, but seldom: it takes CPU time from what is measured."""
         now = time.monotonic()
         if not self._is_live or now - self._refreshed < TICK_S:
             return

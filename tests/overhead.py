@@ -34,14 +34,20 @@ ROOT = Path(__file__).parent.parent
 LOAD = ["-t4", "-c100"]
 
 
-def through_the_tool(*args: str, on_a_terminal: bool = False) -> list[dict[str, float]]:
-    """Return what wrk reported of each measurement of `compare`, by the results file."""
+def through_the_tool(*args: str, terminal: str = "") -> list[dict[str, float]]:
+    """Return what wrk reported of each measurement of `compare`, by the results file.
+
+    With a `terminal`, such as xterm or dumb, it runs on one of that type.
+    """
+    env = dict(os.environ)
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
         command = [sys.executable, str(ROOT / "micropie_bench.py"), "compare", *args]
         command += ["--export-json", out.name]
-        if on_a_terminal:
+        if terminal:
             command = ["script", "-qec", shlex.join(command), "/dev/null"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            env["TERM"] = terminal
+        null = subprocess.DEVNULL
+        subprocess.run(command, env=env, check=True, stdout=null, stderr=null)
         data = json.loads(Path(out.name).read_text())
     return [measurement["wrk"] for measurement in data["measurements"]]
 
@@ -152,13 +158,13 @@ def cost(pairs: int) -> None:
 
 
 def live(pairs: int) -> None:
-    """Print the throughput with the live view over that without."""
+    """Print the throughput with the live view over that without: a dumb terminal has none."""
     logs = []
     for number in range(pairs):
         throughputs: dict[bool, float] = {}
         for on in [True, False] if number % 2 else [False, True]:
             args = ("fastapi", "-d", "5s", "-c", "100", "-r", "1")
-            (wrk,) = through_the_tool(*args, on_a_terminal=on)
+            (wrk,) = through_the_tool(*args, terminal="xterm" if on else "dumb")
             throughputs[on] = wrk["requests_per_s"]
         ratio = throughputs[True] / throughputs[False]
         logs.append(math.log(ratio))
