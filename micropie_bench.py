@@ -737,6 +737,11 @@ class Measurement:
         return self.use.server_cpu_s / self.wrk.requests
 
 
+def valid_runs(measurements: Iterable[Measurement]) -> list[WrkResult]:
+    """Return what wrk reported in the valid ones of the measurements."""
+    return [m.wrk for m in measurements if m.valid and m.wrk]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricFacts:
     """What is known of a metric.
@@ -823,6 +828,11 @@ class Interval(NamedTuple):
         """Return whether any ratio lies in both."""
         return self.low <= other.high and other.low <= self.high
 
+    @property
+    def log_half_width(self) -> float:
+        """Half its width on the log scale."""
+        return math.log(self.high / self.low) / 2
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
@@ -859,7 +869,7 @@ class Estimate:
         """Half the width of the interval as a share of the ratio, if there is one."""
         if self.interval is None:
             return None
-        return math.sqrt(self.interval.high / self.interval.low) - 1
+        return math.expm1(self.interval.log_half_width)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1043,11 +1053,7 @@ class Results:
 
     def throughputs(self, name: str, load: LoadId) -> list[float]:
         """Return the requests/s of a target's valid solo trials under a load."""
-        return [
-            trial.wrk.requests_per_s
-            for trial in self.solo_trials(name, load)
-            if trial.valid and trial.wrk
-        ]
+        return [run.requests_per_s for run in valid_runs(self.solo_trials(name, load))]
 
     def distribution(self, name: str, load: LoadId) -> Distribution | None:
         """Return the latencies of a target under a load, if they are known."""
@@ -1704,20 +1710,34 @@ def judge(speed: Estimate | None) -> Verdict:
     return Verdict.UNDECIDED
 
 
+def log_standard_error(comparison: Comparison) -> float | None:
+    """Return the standard error of the ratio's log; None without an interval.
+
+    The interval is Student's t over the rounds, so it is half the interval over t.
+    """
+    estimate, interval = comparison.estimate, comparison.interval
+    if not estimate or not interval:
+        return None
+    return interval.log_half_width / student_t(estimate.confidence, comparison.rounds - 1)
+
+
+def log_stdev(comparison: Comparison) -> float | None:
+    """Return the standard deviation of the log of one round's ratio, likewise."""
+    error = log_standard_error(comparison)
+    return None if error is None else error * math.sqrt(comparison.rounds)
+
+
 def rounds_to_decide(comparison: Comparison) -> int | None:
     """Return how many rounds should decide an undecided comparison; None above 1,000.
 
     Either the interval then leaves 1 out, or all of it lies near 1: whichever takes fewer,
     if the ratio and its spread stay as they are.
     """
-    estimate, interval = comparison.estimate, comparison.interval
-    if not estimate or not interval:
+    estimate, stdev = comparison.estimate, log_stdev(comparison)
+    if not estimate or stdev is None:
         return None
     distance = abs(math.log(estimate.ratio))
     enough = max(distance, math.log1p(SAME_WITHIN) - distance)
-    half = math.log(interval.high / interval.low) / 2
-    t = student_t(estimate.confidence, comparison.rounds - 1)
-    stdev = half * math.sqrt(comparison.rounds) / t
     rounds = rounds_needed(stdev, enough, estimate.confidence)
     return max(rounds, comparison.rounds + 1) if rounds else None
 
@@ -1786,12 +1806,8 @@ def distribute(results: Results) -> tuple[Distribution, ...]:
     """Return the distribution of each target under each load that has histograms."""
     distributions = []
     for load, name in itertools.product(results.loads, results.names):
-        histograms = [
-            trial.wrk.latency.histogram
-            for trial in results.solo_trials(name, load)
-            if trial.valid and trial.wrk
-        ]
-        pooled = pool(histograms)
+        runs = valid_runs(results.solo_trials(name, load))
+        pooled = pool(run.latency.histogram for run in runs)
         if not pooled:
             continue
         percentiles = [(percent, histogram_percentile(pooled, percent)) for percent in PERCENTS]
@@ -1831,16 +1847,14 @@ def log_slowdowns(comparisons: Iterable[Comparison]) -> dict[ComparisonKey, LogS
             comparison.method,
             comparison.metric,
         )
-        speed, interval = comparison.speed, comparison.interval
-        if (key.method, key.metric) not in VERDICT_METRICS or not speed or not interval:
+        speed, error = comparison.speed, log_standard_error(comparison)
+        if (key.method, key.metric) not in VERDICT_METRICS or not speed or error is None:
             continue
-        degrees = comparison.rounds - 1
-        t = student_t(speed.confidence, degrees)
         slowdowns[key] = LogSlowdown(
             comparison=comparison,
             log=-math.log(speed.ratio),
-            error=math.log(interval.high / interval.low) / 2 / t,
-            degrees=degrees,
+            error=error,
+            degrees=comparison.rounds - 1,
             confidence=speed.confidence,
         )
     return slowdowns
@@ -2298,6 +2312,16 @@ def columns_from(titles: Sequence[str], *, left: Sequence[str]) -> tuple[Column,
     return tuple(columns)
 
 
+def padded(cells: Sequence[str], widths: Sequence[int], columns: Sequence[Column]) -> list[str]:
+    """Return a row's cells, each as wide as its column, on the column's side."""
+    result = []
+    for cell, width, column in zip(cells, widths, columns, strict=True):
+        padding = " " * (width - cell_width(cell))
+        is_left = column.align is Align.LEFT
+        result.append(cell + padding if is_left else padding + cell)
+    return result
+
+
 def markdown_lines(table: Table) -> list[str]:
     """Return the table in Markdown, a line for each row, in columns of even width."""
     titles = tuple(column.title for column in table.columns)
@@ -2305,12 +2329,7 @@ def markdown_lines(table: Table) -> list[str]:
     widths = [max(map(cell_width, cells)) for cells in zip(*rows, strict=True)]
     lines = []
     for row in rows:
-        padded = []
-        for cell, width, column in zip(row, widths, table.columns, strict=True):
-            padding = " " * (width - cell_width(cell))
-            is_left = column.align is Align.LEFT
-            padded.append(cell + padding if is_left else padding + cell)
-        lines.append(f"| {' | '.join(padded)} |")
+        lines.append(f"| {' | '.join(padded(row, widths, table.columns))} |")
     rule = "|".join("-" * (width + 2) for width in widths)
     lines.insert(1, f"|{rule}|")
     return lines
@@ -2389,12 +2408,8 @@ def drawn_lines(table: Table, widths: Sequence[int]) -> list[str]:
     for row in (titles, *table.rows):
         cells = [broken(cell, width) for cell, width in zip(row, widths, strict=True)]
         for parts in itertools.zip_longest(*cells, fillvalue=""):
-            padded = []
-            for part, width, column in zip(parts, widths, table.columns, strict=True):
-                padding = " " * (width - cell_width(part))
-                is_left = column.align is Align.LEFT
-                padded.append(part + padding if is_left else padding + part)
-            lines.append((INDENT + GAP.join(padded)).rstrip())
+            line = INDENT + GAP.join(padded(parts, widths, table.columns))
+            lines.append(line.rstrip())
         if row is titles:
             lines.append(INDENT + "─" * (sum(widths) + len(GAP) * (len(widths) - 1)))
     return lines
@@ -2455,7 +2470,7 @@ def gist_row(measurements: Iterable[Measurement]) -> list[str]:
     maximum the largest, data the sum; throughput and transfer rate are means over
     rounds, throughput with half its 95% interval.
     """
-    runs = [m.wrk for m in measurements if m.valid and m.wrk]
+    runs = valid_runs(measurements)
     if not runs:
         return ["void"] * (len(GIST_COLUMNS) - 1)
     requests = sum(run.requests for run in runs)
@@ -3017,12 +3032,10 @@ def calibration_conclusion(results: Results) -> Conclusion:
 
 def calibration_sentences(comparison: Comparison) -> list[str]:
     """Return how small a difference the comparison's metric can tell from noise."""
-    estimate, interval = comparison.estimate, comparison.interval
-    if not estimate or not interval or interval.low == interval.high:
+    interval, stdev = comparison.interval, log_stdev(comparison)
+    if not interval or not stdev:
         return []
-    half = math.log(interval.high / interval.low) / 2
-    t = student_t(estimate.confidence, comparison.rounds - 1)
-    stdev = half * math.sqrt(comparison.rounds) / t
+    half = interval.log_half_width
     narrower = [step for step in RESOLUTION_STEPS if step < half] or [half / 2]
     rounds = rounds_needed(stdev, math.log1p(narrower[0]))
     advice = f"; for {narrower[0]:.1%} use -r {rounds}" if rounds else ""
@@ -5695,9 +5708,14 @@ class Circumstances:
     stolen_share: float
 
 
+def cpu_governor() -> str | None:
+    """Return what sets the clock of the cores, such as `performance`; None if not told."""
+    return search_file(f"{CPU_FILES}/cpu0/cpufreq/scaling_governor", "(.+)")
+
+
 def check_governor(_: Circumstances) -> Finding:
     """Return whether the clock follows the load."""
-    governor = search_file(f"{CPU_FILES}/cpu0/cpufreq/scaling_governor", "(.+)")
+    governor = cpu_governor()
     return Finding(
         check="CPU governor",
         state=state_of(governor != "performance" if governor else None),
@@ -5947,7 +5965,7 @@ def describe_machine(wrk: str) -> Environment:
         kernel=platform.release(),
         cpu_model=cpu_model or platform.processor() or None,
         cpu_count=core_count(),
-        governor=search_file(f"{CPU_FILES}/cpu0/cpufreq/scaling_governor", "(.*)"),
+        governor=cpu_governor(),
         wrk=wrk,
         wrk_version=wrk_version(wrk),
         packages=package_versions([*SERVER_PACKAGES, *sorted(packages)]),
