@@ -338,6 +338,7 @@ def test_modules_in_the_users_directory_do_not_replace_the_frameworks(
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pause_s", [0.0, 0.3])
 def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch, pause_s: float) -> None:
     monkeypatch.setattr(mb, "PROBE_DEADLINE_S", 0.5)
