@@ -33,6 +33,7 @@ import fcntl
 import functools
 import hashlib
 import html
+import importlib
 import inspect
 import io
 import ipaddress
@@ -49,6 +50,7 @@ import shlex
 import shutil
 import signal
 import socket
+import stat
 import statistics
 import subprocess
 import sys
@@ -4187,6 +4189,7 @@ def html_page(title: str, body: Iterable[str]) -> str:
 # --- 7. processes ---------------------------------------------------------------------
 
 STOP_GRACE_S = 2.0  # between SIGTERM and SIGKILL
+GUARD_DEADLINE_S = 15.0  # a guard that does not answer for so long is ended, too
 POLL_S = 0.1  # between two looks at a server that starts
 TICK_S = 2.0  # between two redrawings of the progress bar, which disturb what is measured
 
@@ -4409,6 +4412,7 @@ class Child:
         argv: Sequence[str],
         *,
         output: IO[bytes] | None,
+        errors: IO[bytes] | None = None,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         cores: Sequence[int] = (),
@@ -4416,7 +4420,8 @@ class Child:
     ) -> None:
         """Start it, on the cores given if any; a gated one waits for open_gate().
 
-        Raises BenchError if it cannot be run.
+        Its standard error goes to `errors`, else where its output goes. Raises BenchError
+        if it cannot be run.
         """
         self.command = argv[0]
         self.pid = 0
@@ -4440,7 +4445,7 @@ class Child:
                 guard_argv,
                 stdin=subprocess.PIPE,
                 stdout=output,
-                stderr=output and subprocess.STDOUT,
+                stderr=errors or (output and subprocess.STDOUT),
                 pass_fds=(status_writer,),
                 start_new_session=True,
                 cwd=cwd,
@@ -4452,7 +4457,11 @@ class Child:
             raise
         finally:
             os.close(status_writer)
-        self.hear()
+        try:
+            self._hear_first()
+        except BaseException:
+            self.stop()
+            raise
 
     @property
     def guard_pid(self) -> int:
@@ -4462,6 +4471,15 @@ class Child:
     def fileno(self) -> int:
         """Return the descriptor that can be read when there is news: for select()."""
         return self._status.fileno()
+
+    def _hear_first(self) -> None:
+        """Take in the guard's first line. Raises BenchError if none comes."""
+        if not select.select([self], [], [], GUARD_DEADLINE_S)[0]:
+            raise BenchError(
+                f"{self.command} was not started within {GUARD_DEADLINE_S:.0f} s: "
+                "its guard does not answer"
+            )
+        self.hear()
 
     def hear(self) -> None:
         """Take in one line from the guard: its readiness, the command's pid or end.
@@ -4475,7 +4493,6 @@ class Child:
             return
         message = json.loads(line)
         if "error" in message:
-            self.stop()
             raise BenchError(f"cannot run {self.command}: {message['error']}")
         self.pid = message.get("pid", self.pid)
         if "exit" in message:
@@ -4503,15 +4520,37 @@ class Child:
     def stop(self) -> None:
         """End the whole tree: SIGTERM, then SIGKILL to all that is left.
 
-        The guard does it even where this is interrupted.
+        The guard does it even where this is interrupted. To stop it again does nothing.
         """
+        if self._status.closed:
+            return
         assert self._guard.stdin is not None  # noqa: S101  # it is a pipe
         self._guard.stdin.close()
+        self._guard.send_signal(signal.SIGCONT)  # somebody may have stopped the guard
+        if not self._has_guard_ended():
+            self._kill_all()
         guard_status = self._guard.wait()
         if guard_status < 0 and self.pid:  # somebody killed the guard
             with contextlib.suppress(OSError):
                 os.killpg(self.pid, signal.SIGKILL)
         self._status.close()
+
+    def _has_guard_ended(self) -> bool:
+        """Return whether the guard closes its pipe, as its end does, before the deadline."""
+        deadline = time.monotonic() + GUARD_DEADLINE_S
+        while True:
+            left_s = max(0.0, deadline - time.monotonic())
+            if not select.select([self], [], [], left_s)[0]:
+                return False
+            if not os.read(self.fileno(), 4096):
+                return True
+
+    def _kill_all(self) -> None:
+        """Kill the command's tree in the guard's stead, and then the guard."""
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        self._guard.kill()
 
 
 def await_any(children: Iterable[Child], timeout_s: float) -> None:
@@ -4519,6 +4558,101 @@ def await_any(children: Iterable[Child], timeout_s: float) -> None:
     running = [child for child in children if child.exit is None]
     for child in select.select(running, [], [], timeout_s)[0]:
         child.hear()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """The exit status of a command (negative for a signal), and what it wrote."""
+
+    status: int
+    output: str
+    errors: str
+
+
+def run_guarded(
+    argv: Sequence[str], *, timeout_s: float, env: Mapping[str, str] | None = None
+) -> Finished:
+    """Return how the command ended, once nothing of its process tree is left.
+
+    Raises BenchError if it cannot be run, or does not end in that time.
+    """
+    deadline = time.monotonic() + timeout_s
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        child = Child(argv, output=output, errors=errors, env=env)
+        try:
+            while not child.exit:
+                left_s = deadline - time.monotonic()
+                if left_s <= 0:
+                    raise BenchError(f"{argv[0]} did not end within {timeout_s:.0f} s")
+                await_any([child], left_s)
+        finally:
+            child.stop()
+        texts = []
+        for file in (output, errors):
+            file.seek(0)
+            texts.append(file.read().decode(errors="replace"))
+    return Finished(status=child.exit.code, output=texts[0], errors=texts[1])
+
+
+def remove_at_end(directory: str) -> Callable[[], None]:
+    """Return what removes the directory; the end of this process does so in any case.
+
+    However it ends: a forked child waits for that. It goes on for 3 s, for the guards may
+    still be ending what writes there. packaging/assemble.py copies this function into
+    the .pyz, so its imports stand in it.
+    """
+    import contextlib
+    import os
+    import shutil
+    import signal
+    import time
+
+    def remove() -> None:
+        shutil.rmtree(directory, ignore_errors=True)
+        with contextlib.suppress(OSError):  # somebody killed it
+            os.write(writer, b".")
+            os.close(writer)
+            os.waitpid(keeper, 0)
+
+    reader, writer = os.pipe()
+    keeper = os.fork()
+    if keeper:
+        os.close(reader)
+        return remove
+    try:
+        os.setsid()  # out of reach of Ctrl-C
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        null = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(null, descriptor)
+        os.close(writer)
+        has_died = not os.read(reader, 1)
+        deadline = time.monotonic() + 3
+        while has_died and time.monotonic() < deadline:
+            shutil.rmtree(directory, ignore_errors=True)
+            time.sleep(0.1)
+    finally:
+        os._exit(0)
+
+
+@contextlib.contextmanager
+def temporary_directory() -> Iterator[Path]:
+    """Make a directory for temporary files, which does not outlive this process."""
+    directory = tempfile.mkdtemp(prefix="micropie_bench-")
+    remove = remove_at_end(directory)
+    try:
+        yield Path(directory)
+    finally:
+        remove()
+
+
+def require_proc() -> None:
+    """Raise BenchError on a Linux that does not tell of its processes."""
+    if sys.platform == "linux" and not Path("/proc/self/stat").exists():
+        raise BenchError(
+            "/proc is empty, but what the servers do is read there: mount -t proc proc /proc"
+        )
 
 
 def all_cores() -> list[int]:
@@ -4669,7 +4803,9 @@ ELSEWHERE_S = 15.0  # a command that listens on other ports alone has its port w
 SETTLE_S = 10.0  # at most, for the rest of a command's processes
 SETTLE_STEP_S = 0.3
 PROBE_DEADLINE_S = 10.0
+FETCH_DEADLINE_S = 3600.0  # pip has deadlines of its own for the network
 LOG_TAIL_BYTES = 65536
+LOG_LIMIT_BYTES = 16 * 2**20  # beyond it only the tail is kept
 
 NO_REASON = "it gave no reason"
 
@@ -4900,30 +5036,40 @@ def fetch(target: Target, announce: Callable[[str], None]) -> Target:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not directory.is_dir():
             announce(f"{target.spec}: fetching {', '.join(target.requirements)} (once)")
+            for stale in directory.parent.glob("*.part"):  # of what was killed: we have the lock
+                shutil.rmtree(stale, ignore_errors=True)
             part = directory.with_name(f"{directory.name}.part")
-            shutil.rmtree(part, ignore_errors=True)
-            install(target, part)
-            (part / "apps.py").write_bytes(apps)
-            part.rename(directory)
+            remove = remove_at_end(str(part))
+            try:
+                part.mkdir()
+                packages = part / "packages"
+                install(target, packages)
+                (packages / "apps.py").write_bytes(apps)
+                packages.rename(directory)
+            finally:
+                remove()
     return dataclasses.replace(target, package_dir=directory, directory=directory)
 
 
 def install(target: AsgiTarget, directory: Path) -> None:
-    """Let pip put the target's requirements into the directory. Raises BenchError."""
+    """Let pip put the target's requirements into the directory. Raises BenchError.
+
+    What it would leave behind if it is killed lies beside that, in `scratch`.
+    """
+    scratch = directory.with_name("scratch")
+    scratch.mkdir()
     pip = [
         *(sys.executable, "-m", "pip", "install", "--quiet", "--no-input"),
         "--disable-pip-version-check",
         "--root-user-action=ignore",
         *("--target", str(directory), *target.requirements),
     ]
-    environment = dict(os.environ)
+    environment = dict(os.environ, TMPDIR=str(scratch))
     if BUNDLED:
         environment["PYTHONPATH"] = str(ROOT)
-    done = subprocess.run(
-        pip, env=environment, capture_output=True, stdin=subprocess.DEVNULL, text=True, check=False
-    )
-    if done.returncode:
-        lines = done.stderr.splitlines()
+    done = run_guarded(pip, timeout_s=FETCH_DEADLINE_S, env=environment)
+    if done.status:
+        lines = done.errors.splitlines()
         errors = [line for line in lines if line.startswith(("ERROR", sys.executable))]
         reason = (errors or lines or [NO_REASON])[-1].removeprefix("ERROR: ")
         raise BenchError(
@@ -4944,6 +5090,27 @@ def last_words(log: str) -> str:
     speaking = [line for line in lines if not chatter.match(line)]
     errors = [line for line in speaking if error.match(line)]
     return (errors or speaking or [NO_REASON])[-1][:300]
+
+
+def new_log(path: Path) -> IO[bytes]:
+    """Return a new file of that name; what is written to it is appended, as trim() needs."""
+    path.unlink(missing_ok=True)
+    return path.open("ab")
+
+
+def trim(log: Path) -> None:
+    """Cut a log beyond LOG_LIMIT_BYTES down to its tail, while its server appends to it.
+
+    That takes about a millisecond.
+    """
+    with contextlib.suppress(OSError):  # such as that no server was started yet
+        if log.stat().st_size <= LOG_LIMIT_BYTES:
+            return
+        with log.open("a+b", buffering=0) as file:
+            file.seek(-LOG_TAIL_BYTES, os.SEEK_END)
+            tail = file.read(LOG_TAIL_BYTES)
+            file.truncate(0)
+            file.write(tail)
 
 
 class RunningServer(abc.ABC):
@@ -5060,7 +5227,7 @@ class LaunchedServer(RunningServer):
         self._cores = all_cores()
         self.port = free_port(settings.host, settings.port)
         self.argv = target.argv(settings, self.port)
-        with log.open("wb") if log else contextlib.nullcontext() as output:
+        with new_log(log) if log else contextlib.nullcontext() as output:
             self.child = Child(
                 self.argv, output=output, env=target.environment(os.environ), cwd=target.directory
             )
@@ -5308,12 +5475,10 @@ def wrk_version(wrk: str) -> str:
     Raises BenchError if it is not wrk.
     """
     try:
-        done = subprocess.run(
-            [wrk, "-v"], capture_output=True, timeout=10, check=False, stdin=subprocess.DEVNULL
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
+        done = run_guarded([wrk, "-v"], timeout_s=10)
+    except BenchError as error:
         raise BenchError(f"{wrk} does not run: {error}. {WRK_HELP}") from None
-    match = re.match(r"wrk (\S+) \[", done.stdout.decode(errors="replace"))
+    match = re.match(r"wrk (\S+) \[", done.output)
     if not match:
         raise BenchError(
             f"{wrk} is not wrk: `wrk -v` should begin with its name and version. {WRK_HELP}"
@@ -5920,11 +6085,9 @@ def versions_in(python: str) -> Mapping[str, str]:
 
     It is empty if that Python does not tell.
     """
-    with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
-        done = subprocess.run(
-            [python, "-I", "-c", LIST_DISTRIBUTIONS], capture_output=True, timeout=20, check=False
-        )
-        versions: dict[str, str] = json.loads(done.stdout)
+    with contextlib.suppress(BenchError, ValueError):
+        done = run_guarded([python, "-I", "-c", LIST_DISTRIBUTIONS], timeout_s=20)
+        versions: dict[str, str] = json.loads(done.output)
         return versions
     return {}
 
@@ -6065,6 +6228,38 @@ def limit_reason(observations: Sequence[Observation], load: Load, cores: CoreUse
     if not -0.05 <= duration_s - load.duration_s <= 1:
         return f"wrk ran for {duration_s:.2f} s instead of {load.duration_s} s: somebody stopped it"
     return cores.saturation_reason
+
+
+class LostFileError(Exception):
+    """What each launch needs was removed or changed, so that no more launches are made."""
+
+
+class NeededFiles:
+    """What each launch needs on the disk, as it was when the run began."""
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._before = {path: self._stamp(path) for path in paths}
+
+    @staticmethod
+    def _stamp(path: Path) -> tuple[int, ...]:
+        """Return what differs once the file was written to, or replaced; raises OSError.
+
+        A directory may change, but not go.
+        """
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            return ()
+        return status.st_ino, status.st_size, status.st_mtime_ns
+
+    def check(self) -> None:
+        """Raise LostFileError if something is not as it was."""
+        for path, before in self._before.items():
+            try:
+                stamp = self._stamp(path)
+            except OSError as error:
+                raise LostFileError(f"{path} cannot be read: {error.strerror}") from None
+            if stamp != before:
+                raise LostFileError(f"{path} was changed")
 
 
 class LaunchRun:
@@ -6268,11 +6463,22 @@ def with_facts(results: Results, facts: TargetFacts, names: Sequence[str]) -> Re
     return dataclasses.replace(results, targets=tuple(in_order))
 
 
-def run_experiment(plan: Plan, results: Results, actions: Actions) -> tuple[Results, int | None]:
-    """Return the results with the plan's measurements, and the round of an interruption.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlyEnd:
+    """In which round a run ended before its time, and the exit status that tells so."""
 
-    They are saved after each launch where that can be done. After an interruption they
-    are those of whole rounds; in the first round what there is.
+    round: int
+    status: int
+
+
+def run_experiment(
+    plan: Plan, results: Results, actions: Actions
+) -> tuple[Results, EarlyEnd | None]:
+    """Return the results with the plan's measurements, and its early end if it had one.
+
+    They are saved after each launch where that can be done. After an interruption, or the
+    loss of what a launch needs, they are those of whole rounds; in the first round what
+    there is.
     """
     current_round = 1
     try:
@@ -6288,13 +6494,17 @@ def run_experiment(plan: Plan, results: Results, actions: Actions) -> tuple[Resu
             with contextlib.suppress(BenchError):  # the last save says so if it fails
                 actions.save(results)
     except KeyboardInterrupt:
-        whole = [m for m in results.measurements if m.round < current_round or current_round == 1]
-        warning = f"interrupted in round {current_round} of {plan.rounds}"
-        results = dataclasses.replace(
-            results, measurements=tuple(whole), warnings=(*results.warnings, warning)
-        )
-        return with_comparisons(results, plan.names), current_round
-    return results, None
+        end, status, cause = "interrupted", 130, ""
+    except LostFileError as error:
+        end, status, cause = "ended", 1, f", because {error}"
+    else:
+        return results, None
+    whole = [m for m in results.measurements if m.round < current_round or current_round == 1]
+    warning = f"{end} in round {current_round} of {plan.rounds}{cause}"
+    results = dataclasses.replace(
+        results, measurements=tuple(whole), warnings=(*results.warnings, warning)
+    )
+    return with_comparisons(results, plan.names), EarlyEnd(round=current_round, status=status)
 
 
 # --- 12. command line -----------------------------------------------------------------
@@ -7477,15 +7687,36 @@ def settings_of(plan: Plan) -> Settings:
     )
 
 
+def needed_files(plan: Plan, wrk: str, work_dir: Path) -> NeededFiles:
+    """Return what each launch of the plan needs on the disk."""
+    paths = {work_dir, Path(wrk), Path(sys.executable)}
+    for target in plan.targets:
+        if isinstance(target, UrlTarget):
+            continue
+        paths.add(target.directory)
+        if isinstance(target, AsgiTarget) and target.package_dir:
+            paths.add(target.package_dir)
+        if isinstance(target, AsgiTarget) and target.is_built_in:
+            paths.add(target.directory / "apps.py")
+    return NeededFiles(sorted(paths))
+
+
 def actions_for(
     plan: Plan, wrk: str, work_dir: Path, progress: ProgressReport, save: Callable[[Results], None]
 ) -> Actions:
     """Return the real actions: servers, wrk, the export file and the progress report."""
-    log_numbers = itertools.cycle((0, 1))  # no more than two servers run at once
+    logs = [work_dir / "server-0.log", work_dir / "server-1.log"]
+    next_log = itertools.cycle(logs)  # no more than two servers run at once
+    needed = needed_files(plan, wrk, work_dir)
 
     def start(target: Target) -> RunningServer:
-        log = work_dir / f"server-{next(log_numbers)}.log"
-        return start_server(target, plan.server, log=log)
+        needed.check()
+        return start_server(target, plan.server, log=next(next_log))
+
+    def tick() -> None:
+        progress.tick()
+        for log in logs:
+            trim(log)
 
     def keep(results: Results) -> None:
         progress.update(results)
@@ -7497,21 +7728,36 @@ def actions_for(
     return Actions(
         start=start,
         ask=ask,
-        warm_up=functools.partial(
-            warm_up, wrk, seconds=WARM_UP_S, work_dir=work_dir, tick=progress.tick
-        ),
-        load=functools.partial(run_load, wrk, work_dir=work_dir, tick=progress.tick),
+        warm_up=functools.partial(warm_up, wrk, seconds=WARM_UP_S, work_dir=work_dir, tick=tick),
+        load=functools.partial(run_load, wrk, work_dir=work_dir, tick=tick),
         save=keep,
-        tick=progress.tick,
+        tick=tick,
         announce=progress.announce,
     )
 
 
+LATE_IMPORTS = ("encodings.idna", "h11", "rich.live", "rich.progress_bar", "ssl")
+
+
+def import_all() -> None:
+    """Import what is otherwise imported when it is first needed.
+
+    So a run does not depend on the files that it was started from: a cache may be emptied
+    meanwhile, or a checkout updated.
+    """
+    for module in LATE_IMPORTS:
+        with contextlib.suppress(ImportError):  # such as ssl, which few runs need
+            importlib.import_module(module)
+    guard_program()
+    to_json(new_results())  # pydantic imports parts of itself late
+
+
 def run_plan(
     plan: Plan, *, wrk: str | None, save: Callable[[Results], None], verbose: bool
-) -> tuple[Results, int | None]:
-    """Return the results of the whole plan, and the round of an interruption."""
-    guard_program()  # what a run needs is read before it, in case the script is edited
+) -> tuple[Results, EarlyEnd | None]:
+    """Return the results of the plan, and its early end if it had one."""
+    require_proc()
+    import_all()
     wrk_path = find_wrk(wrk)
     environment = describe_machine(wrk_path)
     if plan.server.port:
@@ -7532,13 +7778,13 @@ def run_plan(
         warnings=tuple(warnings),
     )
     with (
-        tempfile.TemporaryDirectory(prefix="micropie_bench-") as work_dir,
+        temporary_directory() as work_dir,
         contextlib.closing(ProgressReport(plan, verbose=verbose)) as progress,
     ):
-        actions = actions_for(plan, wrk_path, Path(work_dir), progress, save)
-        results, interrupted_round = run_experiment(plan, results, actions)
+        actions = actions_for(plan, wrk_path, work_dir, progress, save)
+        results, early_end = run_experiment(plan, results, actions)
     results = dataclasses.replace(results, distributions=distribute(results))
-    return results, interrupted_round
+    return results, early_end
 
 
 VERDICT_STYLES = {
@@ -7658,7 +7904,7 @@ def run_and_report(
 
     Raises BenchError at the end if an export was not written.
     """
-    results, interrupted_round = run_plan(plan, wrk=wrk, save=exports.save, verbose=verbose)
+    results, early_end = run_plan(plan, wrk=wrk, save=exports.save, verbose=verbose)
     conclusion = concluding(results)
     decision = gate.decide(results) if gate else None
     gate_lines = gate_sentences(results, decision) if decision else []
@@ -7666,13 +7912,13 @@ def run_and_report(
     report = Report(results=results, conclusion=conclusion)
     failure = finish(report, exports, verbose=verbose, said=results.warnings)
     tell_github(report, gate_lines)
-    if interrupted_round:
-        kept = "the rounds before" if interrupted_round > 1 else "what was measured of it"
+    if early_end:
+        kept = "the rounds before" if early_end.round > 1 else "what was measured of it"
         say(f"{results.warnings[-1]}: the results are those of {kept}")
     if failure:
         raise failure
-    if interrupted_round:
-        return 130
+    if early_end:
+        return early_end.status
     has_failed = decision is not None and decision.fails
     return 1 if has_failed else status_of(results)
 
@@ -7713,6 +7959,7 @@ def serve(
     served = parse_target(target, python=serving.python, asgi=serving.server)
     if isinstance(served, UrlTarget):
         raise UsageError(f"{target}: somebody else serves that")
+    require_proc()
     try:
         with start_server(fetch(served, say), settings, log=None) as running:
             running.await_workers(deadline_s=math.inf)
@@ -7869,6 +8116,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> int:
     """Say what on this machine would spoil a measurement, each with its remedy."""
+    require_proc()
     loads = planned_loads(load, TimingOptions(), RequestOptions(), DEFAULTS)
     findings = [examine_wrk(wrk), *examine(workers=workers, loads=loads)]
     if as_json:
@@ -7989,7 +8237,7 @@ def handle_signals() -> None:
             signal.signal(number, signal.default_int_handler)
 
 
-def explain(error: BenchError | TyperException | OSError) -> int:
+def explain(error: BenchError | TyperException | OSError | psutil.Error) -> int:
     """Print the error as one line on standard error, and return the exit status."""
     number = getattr(error, "errno", None)
     if number in (errno.EPIPE, errno.ENOSPC):
@@ -8020,7 +8268,7 @@ def main(argv: Sequence[str]) -> int:
         return make_app()(args=arguments, prog_name=program_name(), standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
         return 130
-    except (BenchError, TyperException, OSError) as error:
+    except (BenchError, TyperException, OSError, psutil.Error) as error:
         if "--debug" in leading:
             traceback.print_exc()
         return explain(error)

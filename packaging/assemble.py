@@ -9,6 +9,7 @@ Python reads a zip's whole directory at each start, so OUTPUT has few members, s
 
 __main__.py                packaging/launcher.py, with BUILD and INSIDE filled in
 trusted_cache.py           that function, as it stands in micropie_bench.py
+remove_at_end.py           that one, likewise
 common.zip                 this tool, and the files that all Pythons share
 cp311-linux-x86_64.zip     for each directory of TREES: its other files
 bundle.json                what is inside
@@ -34,6 +35,7 @@ OWN = {
     "apps/apps.py": "apps.py",
     "micropie_bench.py": "micropie_bench.py",
 }  # from a name in common.zip to one in the checkout
+COPIED = ("trusted_cache", "remove_at_end")  # functions that the launcher needs, too
 SHEBANG = b"#!/usr/bin/env python3\n"
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # of the times that a zip can hold
 WRITTEN_BY_INSTALLER = {"RECORD", "INSTALLER", "REQUESTED", ".lock"}
@@ -83,10 +85,10 @@ def assembled(trees: Path, checkout: Path) -> Files:
     if not pythons:
         raise AssembleError(f"{trees} has no directory of packages, such as cp311-...")
     common = common_files([files_by_tree[name] for name in pythons])
-    members = {
-        "trusted_cache.py": File(content=trusted_cache_module(script).encode()),
-        "common.zip": inner_zip(common | own_files(checkout)),
-    }
+    members = {}
+    for name in COPIED:
+        members[f"{name}.py"] = File(content=function_module(script, name).encode())
+    members["common.zip"] = inner_zip(common | own_files(checkout))
     for name, files in files_by_tree.items():
         members[f"{name}.zip"] = inner_zip(without(files, common))
     build = build_name(launcher, members)
@@ -139,19 +141,19 @@ def without(files: Files, common: Files) -> Files:
     return {name: file for name, file in files.items() if common.get(name) != file}
 
 
-def trusted_cache_module(script: str) -> str:
-    """Return the source of a module with the script's function trusted_cache alone.
+def function_module(script: str, name: str) -> str:
+    """Return the source of a module with the script's function of that name alone.
 
     Raises AssembleError if the script does not have that function at its top level.
     """
     for statement in ast.parse(script).body:
-        if isinstance(statement, ast.FunctionDef) and statement.name == "trusted_cache":
+        if isinstance(statement, ast.FunctionDef) and statement.name == name:
             function = ast.get_source_segment(script, statement)
             return (
                 '"""Copied out of micropie_bench.py."""\n\n'
                 f"from __future__ import annotations\n\n\n{function}\n"
             )
-    raise AssembleError("micropie_bench.py has no function trusted_cache to copy")
+    raise AssembleError(f"micropie_bench.py has no function {name} to copy")
 
 
 def debian_packages(listing: str) -> list[dict[str, str]]:

@@ -21,24 +21,42 @@ def main():
     wanted = this_python()
     if wanted not in INSIDE:
         fail(not_inside(wanted))
-    import signal
-
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    private = None
+    handle_signals()
+    remove_private = None
     try:
         directory = cached(wanted)
         if not directory:
-            private = temporary(wanted)
-            directory = os.path.join(private, "bundle")
+            directory, remove_private = temporary(wanted)
         sys.path[0] = directory  # in the place of this file
-        import micropie_bench
-
-        micropie_bench.entry_point()
+        script = imported(directory)
+        script.entry_point()
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
-        if private:
-            remove(private)
+        if remove_private:
+            remove_private()
+
+
+def handle_signals():
+    """Let SIGTERM and SIGHUP end this as Ctrl-C does, unless they are ignored."""
+    import signal
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+
+
+def imported(directory):
+    """Return the module micropie_bench of that directory; exit if it is damaged."""
+    try:
+        import micropie_bench
+    except Exception as error:  # a file that was damaged raises anything
+        fail(
+            "cannot import what was unpacked into %s (%s: %s): "
+            "remove that directory, or copy %s again"
+            % (directory, type(error).__name__, error, os.path.basename(HERE))
+        )
+    return micropie_bench
 
 
 def fail(message):
@@ -121,10 +139,11 @@ def cached(wanted):
         if not cache or not may_run_programs(cache):
             return None
         directory = os.path.join(cache, BUILD + "-" + wanted)
-        if not os.path.isdir(directory):
+        if not is_whole(directory):
             with open(os.path.join(cache, "lock"), "a") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)  # until this process ends
-                if not os.path.isdir(directory):
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not is_whole(directory):
+                    remove_stale(cache)
                     unpack(wanted, directory)
         return directory
     except OSError:
@@ -132,32 +151,43 @@ def cached(wanted):
 
 
 def temporary(wanted):
-    """Return a new private directory, for this start alone; in it is `bundle`."""
+    """Return a new private directory with all of it, and what removes it at the end."""
     import tempfile
 
+    from remove_at_end import remove_at_end  # a member of the .pyz
+
     places = [
-        tempfile.gettempdir(),
+        place_from(tempfile.gettempdir),
         "/var/tmp",
         "/dev/shm",
         os.environ.get("XDG_RUNTIME_DIR"),
-        os.getcwd(),
+        place_from(os.getcwd),
     ]
     reason = "none may be written to and run programs"
     for place in filter(None, places):
-        private = None
-        bundle = None
+        bundle = ""
+        remove_private = None
         try:
             private = tempfile.mkdtemp(prefix="micropie_bench-", dir=place)
+            remove_private = remove_at_end(private)
             bundle = os.path.join(private, "bundle")
             if keeps_modes(private) and may_run_programs(private):
                 unpack(wanted, bundle)
-                return private
+                return bundle, remove_private
         except OSError as error:
             reason = str(error)
         finally:
-            if private and not (bundle and os.path.isdir(bundle)):
-                remove(private)
+            if remove_private and not os.path.isdir(bundle):
+                remove_private()
     return fail("no directory to unpack into: %s; set TMPDIR or XDG_CACHE_HOME to one" % reason)
+
+
+def place_from(function):
+    """Return the directory that the function finds; None if it finds none."""
+    try:
+        return function()
+    except OSError:
+        return None
 
 
 def keeps_modes(private):
@@ -174,19 +204,53 @@ def may_run_programs(directory):
 
 # --- unpacking -----------------------------------------------------------------------
 
+LIST = "files.json"  # of what was unpacked: the mode and size of each file
+
+
+def is_whole(directory):
+    """Return whether the directory has each file as it was unpacked, by mode and size."""
+    import json
+
+    try:
+        with open(os.path.join(directory, LIST)) as listing:
+            files = json.load(listing)
+        for name in files:
+            if mode_and_size(os.path.join(directory, name)) != files[name]:
+                return False
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def mode_and_size(path):
+    """Return the mode and the size of a file, as they stand in the list."""
+    status = os.stat(path)
+    return [status.st_mode, status.st_size]
+
+
+def remove_stale(cache):
+    """Remove what was being unpacked or fetched when it was killed; we hold the lock."""
+    for name in os.listdir(cache):
+        if name.endswith(".part"):
+            remove(os.path.join(cache, name))
+
 
 def unpack(wanted, directory):
     """Make the directory with all that this Python needs in it, or do not make it.
 
-    It is filled under another name, so that whatever has this name is whole.
+    It is filled under another name, so that whatever has this name was whole.
     """
+    from remove_at_end import remove_at_end  # a member of the .pyz
+
     part = directory + ".part"
     remove(part)
+    remove_part = remove_at_end(part)
     try:
         fill(part, wanted, directory)
+        remove(directory)  # it was damaged
         os.rename(part, directory)
     finally:
-        remove(part)
+        remove_part()
 
 
 def fill(part, wanted, directory):
@@ -195,6 +259,36 @@ def fill(part, wanted, directory):
     It is compiled here so that no server does that while it is measured.
     """
     import compileall
+    import json
+    import struct
+    import zipfile
+    import zlib
+
+    of_zips = (zipfile.BadZipFile, zlib.error, struct.error)
+    of_python = (EOFError, LookupError, RuntimeError, ValueError)
+    try:
+        extract_all(part, wanted)
+    except of_zips + of_python as error:
+        fail("%s is damaged (%s): copy it again" % (HERE, error))
+    files = {}
+    for path in files_below(part):
+        files[os.path.relpath(path, part)] = mode_and_size(path)
+    compileall.compile_dir(part, ddir=directory, quiet=2)
+    with open(os.path.join(part, LIST), "w") as listing:
+        json.dump(files, listing)
+
+
+def files_below(directory):
+    """Return the paths of all files in the directory, and in those below it."""
+    paths = []
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            paths.append(os.path.join(parent, name))
+    return paths
+
+
+def extract_all(part, wanted):
+    """Extract what this Python needs of the .pyz into `part`."""
     import zipfile
 
     wrk = "wrk-" + wanted.partition("-")[2]
@@ -203,7 +297,6 @@ def fill(part, wanted, directory):
             if name + ".zip" in pyz.namelist():
                 extract(pyz.read(name + ".zip"), part)
         pyz.extract("bundle.json", part)
-    compileall.compile_dir(part, ddir=directory, quiet=2)
 
 
 def extract(content, part):

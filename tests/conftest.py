@@ -35,12 +35,13 @@ class Tool:
     """
 
     marks: Path
+    program: Path = ROOT / "micropie_bench.py"
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def start(self, *args: str, cwd: Path = TARGETS, **env: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, str(ROOT / "micropie_bench.py"), *args],
+            [sys.executable, str(self.program), *args],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -90,6 +91,13 @@ def tool(tmp_path: Path) -> Iterator[Tool]:
         process.kill()
         process.communicate()
     tool.await_running(lambda running: not running, seconds=30)
+
+
+@pytest.fixture(scope="session")
+def pyz() -> Path:
+    """Return the real .pyz, built once."""
+    subprocess.run([str(ROOT / "build_pyz.sh")], check=True, stdout=subprocess.DEVNULL)
+    return ROOT / "micropie_bench.pyz"
 
 
 Start = Callable[..., mb.LaunchedServer]

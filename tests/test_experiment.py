@@ -221,8 +221,8 @@ def world() -> Iterator[World]:
 
 def run(world: World, plan: mb.Plan) -> mb.Results:
     """Return the results of the whole plan."""
-    results, interrupted_round = mb.run_experiment(plan, NOTHING_YET, world.actions)
-    assert interrupted_round is None
+    results, early_end = mb.run_experiment(plan, NOTHING_YET, world.actions)
+    assert early_end is None
     assert results.warnings == NOTHING_YET.warnings
     return results
 
@@ -342,8 +342,8 @@ def test_an_interruption_keeps_whole_rounds_and_says_so(
     world: World, action: str, duet: bool
 ) -> None:
     world.faults = [Fault(KeyboardInterrupt(), action, round=2)]
-    results, interrupted_round = mb.run_experiment(plan_of(duet=duet), NOTHING_YET, world.actions)
-    assert interrupted_round == 2
+    results, early_end = mb.run_experiment(plan_of(duet=duet), NOTHING_YET, world.actions)
+    assert early_end == mb.EarlyEnd(round=2, status=130)
     assert results.warnings == ("a warning", "interrupted in round 2 of 3")
     assert rounds_and_targets(results) == [made for made in world.made if made[0] == 1]
     assert len(results.measurements) == (4 if duet else 2)
@@ -356,8 +356,8 @@ def test_an_interruption_in_the_last_trial_of_a_round_drops_all_of_it(
     world: World, action: str
 ) -> None:
     world.faults = [Fault(KeyboardInterrupt(), action, round=3, after=5)]
-    results, interrupted_round = mb.run_experiment(plan_of(), NOTHING_YET, world.actions)
-    assert interrupted_round == 3
+    results, early_end = mb.run_experiment(plan_of(), NOTHING_YET, world.actions)
+    assert early_end == mb.EarlyEnd(round=3, status=130)
     assert results.warnings[-1] == "interrupted in round 3 of 3"
     assert rounds_and_targets(results) == world.made[:4]
     assert {comparison.rounds for comparison in results.comparisons} == {2}
@@ -371,8 +371,8 @@ def test_an_interruption_in_the_first_round_keeps_what_there_is(
 ) -> None:
     world.faults = [Fault(KeyboardInterrupt(), action, round=1, after=after)]
     plan = plan_of(BASE, MORE, LAST, duet=duet)
-    results, interrupted_round = mb.run_experiment(plan, NOTHING_YET, world.actions)
-    assert interrupted_round == 1
+    results, early_end = mb.run_experiment(plan, NOTHING_YET, world.actions)
+    assert early_end == mb.EarlyEnd(round=1, status=130)
     assert results.warnings == ("a warning", "interrupted in round 1 of 3")
     assert rounds_and_targets(results) == world.made
     assert len(world.made) >= after

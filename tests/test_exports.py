@@ -821,7 +821,7 @@ def test_the_gate_goes_by_what_the_verdict_goes_by() -> None:
 
 def compare_with_gate(*args: str, monkeypatch: pytest.MonkeyPatch) -> int:
     """Return the exit status of a comparison whose measurements are those of RUN."""
-    monkeypatch.setattr(mb, "run_plan", lambda *_, **__: (RUN, False))
+    monkeypatch.setattr(mb, "run_plan", lambda *_, **__: (RUN, None))
     monkeypatch.setattr(mb, "handle_signals", lambda: None)
     return mb.main(["compare", "base=asgi", "more=micropie", "-c", "100", *args])
 

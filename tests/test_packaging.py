@@ -32,6 +32,10 @@ SCRIPT = '''\
 def trusted_cache():
     return None
 
+def remove_at_end(directory):
+    import shutil
+    return lambda: shutil.rmtree(directory, ignore_errors=True)
+
 def entry_point():
     print(__file__)
 '''
@@ -64,7 +68,9 @@ def assemble() -> Any:
 
 
 @pytest.fixture
-def launcher() -> Any:
+def launcher(monkeypatch: pytest.MonkeyPatch) -> Any:
+    member = SimpleNamespace(remove_at_end=mb.remove_at_end)
+    monkeypatch.setitem(sys.modules, "remove_at_end", member)
     return load(LAUNCHER)
 
 
@@ -252,6 +258,7 @@ def test_all_that_this_python_needs_is_unpacked_compiled_and_with_its_modes(
         "LICENSE",
         "apps/apps.py",
         "bundle.json",
+        "files.json",
         "micropie_bench.py",
         "package/native.so",
         "package/shared.py",
@@ -299,6 +306,69 @@ def test_what_a_killed_unpack_left_does_not_get_into_the_next(
     launcher.unpack(wanted, str(tmp_path / "cache/unpacked"))
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["unpacked"]
     assert not (tmp_path / "cache/unpacked/planted.py").exists()
+
+
+@pytest.mark.usefixtures("pyz")
+@pytest.mark.parametrize("fault", ["missing", "shortened", "other mode", "no list", "empty list"])
+def test_what_is_not_whole_any_more_is_told_and_unpacked_anew(
+    fault: str, launcher: Any, wanted: str, tmp_path: Path
+) -> None:
+    directory = tmp_path / "unpacked"
+    launcher.unpack(wanted, str(directory))
+    assert launcher.is_whole(str(directory))
+    native = directory / "package/native.so"
+    if fault == "missing":
+        native.unlink()
+    elif fault == "shortened":
+        os.truncate(native, 1)
+    elif fault == "other mode":
+        native.chmod(0o000)
+    elif fault == "no list":
+        (directory / "files.json").unlink()
+    else:
+        os.truncate(directory / "files.json", 0)
+    assert not launcher.is_whole(str(directory))
+    launcher.unpack(wanted, str(directory))
+    assert launcher.is_whole(str(directory))
+
+
+@pytest.mark.parametrize("member", ["common.zip", "wrk"])
+def test_a_file_that_was_damaged_on_its_way_is_told_in_one_line(
+    member: str,
+    pyz: Path,
+    launcher: Any,
+    wanted: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with zipfile.ZipFile(pyz) as archive:
+        (info,) = [each for each in archive.infolist() if each.filename.startswith(member)]
+    content = bytearray(pyz.read_bytes())
+    content[info.header_offset + len(info.filename) + 100] ^= 1
+    pyz.write_bytes(content)
+    with pytest.raises(SystemExit) as stopped:
+        launcher.unpack(wanted, str(tmp_path / "unpacked"))
+    assert stopped.value.code == 1
+    message = rf"micropie_bench: {pyz} is damaged \(.+\): copy it again\n"
+    assert re.fullmatch(message, capsys.readouterr().err)
+    assert not list(tmp_path.glob("unpacked*"))
+
+
+@pytest.mark.parametrize("setting", [signal.SIG_DFL, signal.SIG_IGN])
+def test_sighup_is_as_sigterm_unless_nohup_ignores_it(
+    setting: signal.Handlers, launcher: Any
+) -> None:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        for number in before:
+            signal.signal(number, setting)
+        launcher.handle_signals()
+        handled = [signal.getsignal(number) for number in before]
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    wanted = signal.SIG_IGN if setting is signal.SIG_IGN else signal.default_int_handler
+    assert handled == [wanted, wanted]
 
 
 # --- the launcher's choice of a place ------------------------------------------------
@@ -457,6 +527,19 @@ def test_without_any_place_it_says_so_in_one_line(
     )
 
 
+def test_a_working_directory_that_was_removed_and_no_temporary_one_are_no_obstacle(
+    start: Start, launcher: Any, monkeypatch: pytest.MonkeyPatch, places: list[Path]
+) -> None:
+    def none() -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(tempfile, "gettempdir", none)
+    monkeypatch.setattr(os, "getcwd", none)
+    started_from = []
+    start(None, lambda: started_from.append(sys.path[0]))
+    assert started_from == [str(places[0] / "bundle")]
+
+
 def test_private_directory_that_others_may_write_to_is_not_used(
     launcher: Any, tmp_path: Path
 ) -> None:
@@ -589,7 +672,8 @@ def test_members_are_few_and_the_bundle_names_what_is_inside(
     pythons = sorted([wanted, "cp396-linux-x86_64"])
     members = assemble.assembled(trees, checkout)
     zips = [f"{name}.zip" for name in ("common", *pythons, f"wrk-{platform}")]
-    assert list(members) == ["__main__.py", "trusted_cache.py", *zips, "bundle.json"]
+    copied = ["trusted_cache.py", "remove_at_end.py"]
+    assert list(members) == ["__main__.py", *copied, *zips, "bundle.json"]
     bundle = json.loads(members["bundle.json"].content)
     assert re.fullmatch("[0-9a-f]{16}", bundle.pop("build"))
     assert bundle == {
@@ -854,7 +938,7 @@ def test_rule_that_the_pyz_carries_runs_by_itself_and_answers_the_same(
     assemble: Any, home: Path, tmp_path: Path
 ) -> None:
     script = Path(mb.__file__).read_text(encoding="utf-8")
-    (tmp_path / "rule.py").write_text(assemble.trusted_cache_module(script))
+    (tmp_path / "rule.py").write_text(assemble.function_module(script, "trusted_cache"))
     rule = load(tmp_path / "rule.py")
     cache = str(home / ".cache/micropie_bench")
     assert rule.trusted_cache() == cache

@@ -1,0 +1,522 @@
+"""What is left behind, and what a run that has begun still depends on.
+
+Real processes: killed, hung, stopped, and their files taken away.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+import micropie_bench as mb
+
+if TYPE_CHECKING:
+    from conftest import Tool
+
+ROOT = Path(mb.__file__).parent
+FAST = ("-d", "1s", "-c", "20", "-t", "2", "-w", "1")
+LONG = ("-r", "1", "-d", "300s", "-c", "20", "-t", "2", "-w", "1")
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
+WRK = re.compile(r"\S*wrk -t2 .* -d300s")
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Path:
+    """Return a directory for the tool's temporary files."""
+    directory = tmp_path / "scratch"
+    directory.mkdir()
+    return directory
+
+
+def await_that(condition: Callable[[], object], what: object) -> None:
+    """Return once it holds; the deadline is for a machine that others keep busy."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def await_nothing_left(tool: Tool, directory: Path) -> None:
+    """Return once no process and no file is left."""
+    tool.await_running(lambda running: not running, seconds=30)
+    assert list(directory.iterdir()) == []
+
+
+def forbid_core(process: subprocess.Popen[str]) -> None:
+    """Have it leave no core file where it is dumped."""
+    if sys.platform == "linux":
+        resource.prlimit(process.pid, resource.RLIMIT_CORE, (0, 0))
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> None:
+    """Read standard error up to a line with the text."""
+    assert process.stderr
+    for line in process.stderr:
+        if text in line:
+            return
+    pytest.fail(f"it ended before it said {text!r}")
+
+
+def program(path: Path, text: str) -> str:
+    """Return the path of a new shell script."""
+    path.write_text(f"#!/bin/sh\n{textwrap.dedent(text)}")
+    path.chmod(0o755)
+    return str(path)
+
+
+def is_one_line(text: str, pattern: str) -> bool:
+    """Return whether the text is one line that begins like the pattern."""
+    return text.count("\n") == 1 and bool(re.match(pattern, text))
+
+
+# --- a tool that is killed ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM, signal.SIGINT]
+)
+def test_a_tool_that_is_killed_while_it_measures_leaves_no_process_and_no_file(
+    number: signal.Signals, tool: Tool, scratch: Path
+) -> None:
+    process = tool.start("compare", "asgi", *LONG, "--no-duet", TMPDIR=str(scratch))
+    forbid_core(process)
+    tool.await_running(lambda running: any(map(WRK.match, running)), seconds=60)
+    assert list(scratch.glob("micropie_bench-*/server-0.log"))
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode in (130, -number)
+    assert "Traceback" not in err
+    await_nothing_left(tool, scratch)
+
+
+def test_nohup_keeps_a_run_alive(tool: Tool, scratch: Path) -> None:
+    handler = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as the child will
+    try:
+        process = tool.start("compare", "asgi", *FAST, "-r", "1", TMPDIR=str(scratch))
+    finally:
+        signal.signal(signal.SIGHUP, handler)
+    tool.await_running(lambda running: any("wrk -t2" in command for command in running), seconds=60)
+    process.send_signal(signal.SIGHUP)
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == 0, err
+    await_nothing_left(tool, scratch)
+
+
+@pytest.fixture
+def silent_index() -> Iterator[str]:
+    """Return the URL of a package index that accepts, and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/simple"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_tool_that_is_killed_while_pip_fetches_leaves_no_pip_and_no_file(
+    number: signal.Signals, tool: Tool, scratch: Path, silent_index: str, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    process = tool.start(
+        *("compare", "starlette@0.45.3", *FAST),
+        TMPDIR=str(scratch),
+        XDG_CACHE_HOME=str(cache),
+        PIP_INDEX_URL=silent_index,
+        no_proxy="127.0.0.1",
+    )
+    scratch_of_pip = "micropie_bench/*.part/scratch/*"
+    await_that(lambda: list(cache.glob(scratch_of_pip)), "pip's own temporary files")
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode in (130, -number)
+    await_nothing_left(tool, scratch)
+    assert [path.name for path in (cache / "micropie_bench").iterdir()] == ["lock"]
+
+
+# --- commands that hang ---------------------------------------------------------------
+
+HANGS = "sleep 600 &\nsleep 600\n"
+
+
+@pytest.mark.slow
+def test_a_command_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
+    path = program(tmp_path / "hangs", HANGS)
+    with pytest.raises(mb.BenchError, match=f"^{path} did not end within 1 s$"):
+        mb.run_guarded([path], timeout_s=1)
+    assert not psutil.Process().children()
+
+
+@pytest.mark.slow
+def test_what_a_command_leaves_behind_is_ended_too(tmp_path: Path) -> None:
+    path = program(tmp_path / "leaves", "sleep 600 &\necho out; echo err >&2; exit 3")
+    done = mb.run_guarded([path], timeout_s=60)
+    assert done == mb.Finished(status=3, output="out\n", errors="err\n")
+    assert not psutil.Process().children()
+
+
+def test_a_wrk_that_hangs_when_asked_for_its_version_dies_with_the_tool(
+    tool: Tool, scratch: Path
+) -> None:
+    path = program(scratch.with_name("wrk"), HANGS)
+    process = tool.start("targets", "--wrk", path, TMPDIR=str(scratch))
+    tool.await_running(lambda running: running.count("sleep 600") == 2, seconds=60)
+    process.kill()
+    await_nothing_left(tool, scratch)
+
+
+def test_a_python_that_hangs_when_asked_for_its_packages_dies_with_the_tool(
+    tool: Tool, scratch: Path
+) -> None:
+    text = f"""\
+        case "$*" in
+            *importlib.metadata*) sleep 600 & sleep 600 ;;
+            *) exec {sys.executable} "$@" ;;
+        esac
+    """
+    path = program(scratch.with_name("python"), text)
+    args = ("--python", path, *FAST, "-r", "1")
+    process = tool.start("compare", "asgi", *args, TMPDIR=str(scratch))
+    tool.await_running(lambda running: running.count("sleep 600") == 2, seconds=60)
+    process.kill()
+    await_nothing_left(tool, scratch)
+
+
+# --- a guard that is stopped ----------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("can_go_on", [True, False])
+def test_a_guard_that_was_stopped_does_not_keep_its_command_alive(
+    can_go_on: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not can_go_on:
+        monkeypatch.setattr(mb, "GUARD_DEADLINE_S", 1.0)
+        monkeypatch.setattr(subprocess.Popen, "send_signal", lambda *_: None)
+        monkeypatch.setattr(
+            subprocess.Popen, "kill", lambda process: os.kill(process.pid, signal.SIGKILL)
+        )
+    path = program(tmp_path / "two", HANGS)
+    with (tmp_path / "out").open("w+b") as output:
+        child = mb.Child([path], output=output)
+        await_that(lambda: len(child.processes()) == 3, "the shell and two that sleep")
+        tree = child.processes()
+        os.kill(child.guard_pid, signal.SIGSTOP)
+        child.stop()
+        child.stop()  # which does nothing
+    await_that(lambda: not any(process.is_running() for process in tree), tree)
+
+
+def test_ctrl_c_ends_a_run_whose_guards_were_stopped(tool: Tool, scratch: Path) -> None:
+    process = tool.start("compare", "asgi", *LONG, "--no-duet", TMPDIR=str(scratch))
+    tool.await_running(lambda running: any(map(WRK.match, running)), seconds=60)
+    for child in psutil.Process(process.pid).children():
+        if "micropie_bench-guard-" in " ".join(child.cmdline()):
+            child.suspend()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    await_nothing_left(tool, scratch)
+
+
+# --- a server's log -------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_log_is_cut_while_its_server_writes_and_keeps_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mb, "LOG_LIMIT_BYTES", 2**20)
+    log = tmp_path / "log"
+    log.write_text("of the launch before")
+    writes = "i = 0\nwhile True: print(i := i + 1, 'x' * 1000, flush=True)"
+    with mb.new_log(log) as output:
+        child = mb.Child([sys.executable, "-c", writes], output=output)
+    try:
+        for _ in range(5):
+            await_that(lambda: log.stat().st_size > 2**20, "the log grows again")
+            os.kill(child.pid, signal.SIGSTOP)  # else it might be large again by then
+            await_that(lambda: child.processes()[0].status() == psutil.STATUS_STOPPED, "stopped")
+            before = log.read_bytes()[-1000:]
+            mb.trim(log)
+            assert log.stat().st_size == mb.LOG_TAIL_BYTES
+            assert log.read_bytes().endswith(before)
+            os.kill(child.pid, signal.SIGCONT)
+    finally:
+        child.stop()
+    numbers = [int(line.split()[0]) for line in log.read_text().splitlines()[1:-1]]
+    assert numbers == list(range(numbers[0], numbers[-1] + 1)), "without a gap since the cut"
+
+
+def test_a_log_that_grows_fast_is_cut_during_the_trial(tool: Tool, tmp_path: Path) -> None:
+    app = """
+        async def app(scope, receive, send):
+            if scope["type"] == "http":
+                print("x" * 50_000)
+                await send({"type": "http.response.start", "status": 200, "headers": []})
+                await send({"type": "http.response.body", "body": b"hi"})
+    """
+    (tmp_path / "talks.py").write_text(textwrap.dedent(app))
+    (tmp_path / "scratch").mkdir()
+    tool.start("compare", "talks:app", *LONG, cwd=tmp_path, TMPDIR=str(tmp_path / "scratch"))
+    largest = 0
+
+    def is_cut() -> bool:
+        nonlocal largest
+        for log in (tmp_path / "scratch").glob("*/server-0.log"):
+            size = log.stat().st_size
+            largest = max(largest, size)
+            return largest > mb.LOG_LIMIT_BYTES and size < largest
+        return False
+
+    await_that(is_cut, "the log is cut")
+
+
+# --- what a run needs is taken away ---------------------------------------------------
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """Return a checkout's directory of its own."""
+    directory = tmp_path / "checkout"
+    directory.mkdir()
+    for name in ("micropie_bench.py", "apps.py"):
+        shutil.copy(ROOT / name, directory)
+    return directory
+
+
+def exports(directory: Path) -> list[str]:
+    """Return the options for all files that a run can write there."""
+    options = []
+    for kind in ("json", "html", "csv", "markdown", "github-benchmark"):
+        options += [f"--export-{kind}", str(directory / f"run.{kind}")]
+    return options
+
+
+def assert_all_exported(directory: Path, *, rounds: int | None = None) -> None:
+    """Check that each export is there and whole, of that many rounds."""
+    data = json.loads((directory / "run.json").read_text())
+    assert data["measurements"]
+    if rounds is not None:
+        assert {measurement["round"] for measurement in data["measurements"]} == {
+            *range(1, rounds + 1)
+        }
+    assert (directory / "run.html").read_text().endswith("</html>\n")
+    for kind in ("csv", "markdown", "github-benchmark"):
+        assert (directory / f"run.{kind}").read_text()
+
+
+def test_a_script_that_is_replaced_in_mid_run_changes_nothing(
+    tool: Tool, copy: Path, tmp_path: Path
+) -> None:
+    tool.program = copy / "micropie_bench.py"
+    args = ("asgi", "starlette", *FAST, "-r", "2", *exports(tmp_path))
+    process = tool.start("compare", *args)
+    read_until(process, "round 1 of 2 done")
+    tool.program.write_text("raise SystemExit('another release')\n")
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+    assert_all_exported(tmp_path, rounds=2)
+
+
+@pytest.mark.parametrize("fault", ["changed", "removed"])
+def test_apps_that_are_not_what_they_were_end_the_run_at_the_next_launch(
+    fault: str, tool: Tool, copy: Path, tmp_path: Path
+) -> None:
+    tool.program = copy / "micropie_bench.py"
+    args = ("asgi", *FAST, "-r", "9", *exports(tmp_path))
+    process = tool.start("compare", *args)
+    read_until(process, "round 1 of 9 done")
+    if fault == "changed":
+        (copy / "apps.py").write_text((ROOT / "apps.py").read_text() + "\n")
+    else:
+        (copy / "apps.py").unlink()
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == 1
+    reason = {"changed": "was changed", "removed": "cannot be read: No such file or directory"}
+    assert re.search(
+        rf"^ended in round [23] of 9, because {copy}/apps.py {reason[fault]}: "
+        "the results are those of the rounds before$",
+        err,
+        re.MULTILINE,
+    )
+    assert "Traceback" not in err
+    assert_all_exported(tmp_path)
+
+
+def test_nothing_is_imported_once_the_first_server_was_launched(tool: Tool, tmp_path: Path) -> None:
+    """What is imported later is not there if the cache was emptied by then."""
+    text = f"""
+        import sys
+        sys.path.insert(0, {str(ROOT)!r})
+        import micropie_bench as mb
+
+        start_server = mb.start_server
+        before = set()
+
+        def start(*args, **options):
+            before.update(before or sys.modules)
+            return start_server(*args, **options)
+
+        mb.start_server = start
+        try:
+            mb.entry_point()
+        finally:
+            print(sorted(set(sys.modules) - before), file=sys.stderr)
+    """
+    tool.program = tmp_path / "watched.py"
+    tool.program.write_text(textwrap.dedent(text))
+    done = tool.run("compare", "asgi", "starlette", *FAST, "-r", "2", *exports(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1] == "[]"
+
+
+# --- the .pyz -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def packed(tool: Tool, pyz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tool:
+    """Return the tool as a .pyz, with a cache of its own."""
+    tool.program = pyz
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tool
+
+
+pyz_tests = pytest.mark.timeout(600)
+
+
+def bundle_of(tmp_path: Path) -> Path:
+    """Return the directory that the .pyz was unpacked into."""
+    cache = tmp_path / "cache/micropie_bench"
+    (bundle,) = [path for path in cache.iterdir() if path.is_dir()]
+    return bundle
+
+
+@pyz_tests
+def test_a_cache_that_is_removed_in_mid_run_ends_it_with_what_was_measured(
+    packed: Tool, scratch: Path, tmp_path: Path
+) -> None:
+    args = ("asgi", "starlette", *FAST, "-r", "9", *exports(tmp_path))
+    process = packed.start("compare", *args, TMPDIR=str(scratch))
+    read_until(process, "round 1 of 9 done")
+    bundle = bundle_of(tmp_path)
+    shutil.rmtree(tmp_path / "cache")
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == 1
+    assert "Traceback" not in err
+    gone = rf"{bundle}/apps(/apps.py)? cannot be read: No such file or directory"
+    said = rf"^ended in round [23] of 9, because {gone}: the results are those of the rounds before"
+    assert re.search(said, err, re.MULTILINE), err
+    assert_all_exported(tmp_path)
+    await_nothing_left(packed, scratch)
+
+
+@pyz_tests
+@pytest.mark.parametrize("place", ["cache", "private"])
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGKILL])
+def test_an_unpacking_that_is_killed_leaves_nothing(
+    number: signal.Signals, place: str, packed: Tool, scratch: Path, tmp_path: Path
+) -> None:
+    where = {"cache": str(tmp_path / "cache"), "private": "/proc/none"}[place]
+    process = packed.start("targets", TMPDIR=str(scratch), XDG_CACHE_HOME=where)
+    await_that(lambda: list(tmp_path.rglob("*.part/uvicorn")), "it unpacks")
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode in (130, -number)
+    assert "Traceback" not in err
+    await_nothing_left(packed, scratch)
+    assert not list(tmp_path.rglob("*.part"))
+
+
+@pyz_tests
+def test_a_run_from_a_private_directory_that_is_killed_leaves_nothing(
+    packed: Tool, scratch: Path
+) -> None:
+    process = packed.start(
+        *("compare", "asgi", *LONG, "--no-duet"), TMPDIR=str(scratch), XDG_CACHE_HOME="/proc/none"
+    )
+    packed.await_running(lambda running: any(map(WRK.match, running)), seconds=100)
+    assert list(scratch.glob("micropie_bench-*/bundle/uvicorn"))
+    process.kill()
+    await_nothing_left(packed, scratch)
+
+
+@pyz_tests
+def test_what_another_build_left_half_unpacked_is_swept(packed: Tool, tmp_path: Path) -> None:
+    half = tmp_path / "cache/micropie_bench/another-build.part"
+    half.mkdir(parents=True)
+    assert packed.run("-V").returncode == 0
+    assert not half.exists()
+
+
+@pyz_tests
+def test_a_damaged_cache_is_unpacked_anew(packed: Tool, tmp_path: Path) -> None:
+    assert packed.run("-V").returncode == 0
+    bundle = bundle_of(tmp_path)
+    shutil.rmtree(bundle / "pydantic")
+    os.truncate(bundle / "rich/console.py", 0)
+    (bundle / "h11/_util.py").chmod(0o000)
+    done = packed.run("compare", "asgi", *FAST, "-r", "1")
+    assert done.returncode == 0, done.stderr
+    assert (bundle / "pydantic").is_dir()
+
+
+@pyz_tests
+def test_a_cache_whose_damage_does_not_show_in_a_size_is_told_in_one_line(
+    packed: Tool, tmp_path: Path
+) -> None:
+    assert packed.run("-V").returncode == 0
+    script = bundle_of(tmp_path) / "micropie_bench.py"
+    for compiled in script.parent.glob("__pycache__/micropie_bench.*"):
+        compiled.unlink()
+    script.write_bytes(b"(" * script.stat().st_size)
+    done = packed.run("-V")
+    assert (done.returncode, done.stdout) == (1, "")
+    reason = r"\((SyntaxError|MemoryError|RecursionError): .*\): remove that directory"
+    said = rf"micropie_bench: cannot import what was unpacked into {script.parent} {reason}"
+    assert is_one_line(done.stderr, said), done.stderr
+
+
+@pyz_tests
+def test_a_pyz_with_a_flipped_bit_is_told_in_one_line_and_leaves_nothing(
+    packed: Tool, scratch: Path, tmp_path: Path
+) -> None:
+    content = bytearray(packed.program.read_bytes())
+    content[200_000] ^= 1  # in common.zip
+    packed.program = tmp_path / "damaged.pyz"
+    packed.program.write_bytes(content)
+    done = packed.run("compare", TMPDIR=str(scratch))
+    assert (done.returncode, done.stdout) == (1, "")
+    said = rf"micropie_bench: {packed.program} is damaged \(.*\): copy it again"
+    assert is_one_line(done.stderr, said), done.stderr
+    assert [path.name for path in (tmp_path / "cache/micropie_bench").iterdir()] == ["lock"]
+    await_nothing_left(packed, scratch)
+
+
+# --- a machine without /proc ----------------------------------------------------------
+
+
+@pytest.mark.slow
+@on_linux
+@pytest.mark.parametrize("command", [["compare", "asgi", "--quick"], ["serve", "asgi"], ["doctor"]])
+def test_without_proc_it_is_said_in_one_line(command: list[str]) -> None:
+    hide = ["unshare", *([] if os.getuid() == 0 else ["-r"]), "-m", "sh", "-c"]
+    cover = 'mount -t tmpfs none /proc && exec "$@"'
+    if subprocess.run([*hide, cover, "sh", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("mounts are not to be had here")
+    argv = [*hide, cover, "sh", sys.executable, str(ROOT / "micropie_bench.py"), *command]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=100, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert is_one_line(done.stderr, "micropie_bench: /proc is empty"), done.stderr
