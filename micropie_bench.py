@@ -50,6 +50,7 @@ import shutil
 import signal
 import socket
 import statistics
+import struct
 import subprocess
 import sys
 import sysconfig
@@ -594,13 +595,16 @@ class Launch:
 class Response:
     """The answer to one request.
 
-    `bytes` counts everything on the wire, the head included, as wrk counts.
+    `bytes` counts everything on the wire, the head included, as wrk counts; `body_bytes`
+    the body alone, decoded. `http_version` is such as `1.1`.
     """
 
     status: Status
     bytes: Count
     headers: tuple[tuple[str, str], ...]
     body_sha256: str
+    body_bytes: Count | None = None
+    http_version: str | None = None
 
     def header(self, name: str) -> str:
         """Return the first header of that name; empty if none. `name` is in lower case."""
@@ -693,7 +697,8 @@ class Measurement:
 
     With an `invalid_reason` it is void: shown, but left out of the statistics. Nothing
     was observed where `wrk` is None; of somebody else's server `use` is not known.
-    `partner` is the other target of a duet. `notes` are oddities that do not void.
+    `partner` is the other target of a duet. `connections_opened` counts all that were
+    opened on this machine meanwhile, of a solo trial. `notes` are oddities that do not void.
     """
 
     round: Ordinal
@@ -705,6 +710,7 @@ class Measurement:
     wrk: WrkResult | None = None
     use: ServerUse | None = None
     limited_by: Limit | None = None
+    connections_opened: Count | None = None
     report: str = ""
     notes: tuple[str, ...] = ()
     invalid_reason: str | None = None
@@ -1742,6 +1748,35 @@ def rounds_to_decide(comparison: Comparison) -> int | None:
     return max(rounds, comparison.rounds + 1) if rounds else None
 
 
+def waits(results: Results, name: str, load: LoadId) -> bool:
+    """Return whether a target mostly waited for something other than the CPU.
+
+    That is, nothing was busy in most of its valid trials; alone, for in a duet two share
+    the cores.
+    """
+    limits = []
+    for measurement in results.solo_trials(name, load):
+        if measurement.valid and measurement.limited_by:
+            limits.append(measurement.limited_by)
+    return 2 * limits.count(Limit.NEITHER) > len(limits)
+
+
+def may_decide(results: Results, comparison: Comparison) -> bool:
+    """Return whether a verdict may go by the comparison.
+
+    CPU per request says which server is faster only where CPU limits them.
+    """
+    if comparison.metric is not Metric.CPU:
+        return True
+    names = (comparison.reference, comparison.target)
+    return not any(waits(results, name, comparison.load) for name in names)
+
+
+def may_decide_all(results: Results) -> list[Comparison]:
+    """Return the comparisons that a verdict may go by."""
+    return [comparison for comparison in results.comparisons if may_decide(results, comparison)]
+
+
 def verdict_comparison(comparisons: Sequence[Comparison]) -> Comparison:
     """Return the comparison that the verdict goes by, of one target under one load.
 
@@ -1759,7 +1794,7 @@ def verdict_comparison(comparisons: Sequence[Comparison]) -> Comparison:
 def decisive_comparisons(results: Results) -> list[Comparison]:
     """Return for each load and target the comparison that the verdict goes by."""
     groups: dict[tuple[LoadId, str], list[Comparison]] = {}
-    for comparison in results.comparisons:
+    for comparison in may_decide_all(results):
         groups.setdefault((comparison.load, comparison.target), []).append(comparison)
     return [verdict_comparison(comparisons) for comparisons in groups.values()]
 
@@ -1964,8 +1999,8 @@ class Gate:
 
     def decide(self, results: Results) -> GateDecision:
         """Return the decision: by intervals, never by a point estimate."""
-        baseline = self.baseline.comparisons if self.baseline else None
-        changes = changes_between(results.comparisons, baseline)
+        baseline = may_decide_all(self.baseline) if self.baseline else None
+        changes = changes_between(may_decide_all(results), baseline)
         return GateDecision(
             margin=self.margin, changes=tuple(changes), has_baseline=self.baseline is not None
         )
@@ -1987,29 +2022,151 @@ def knee(results: Results, name: str, workload: str) -> int | None:
     return min(count for count, mean in means.items() if mean >= enough)
 
 
-def little_note(wrk: WrkResult, load: Load) -> str | None:
-    """Return a note if fewer or more connections were busy than open, by 15%.
+# What a trial shows beside wrk's own counts of errors.
+
+
+def little_reason(wrk: WrkResult, load: Load) -> str | None:
+    """Return why more connections were busy than were open, by 15%: that is impossible.
 
     By Little's law the busy ones are throughput x mean latency as measured.
     """
-    if wrk.latency_uncorrected is None:
-        return None
-    opened = load.open_connections
-    busy = wrk.requests_per_s * wrk.latency_uncorrected.mean_s
-    if abs(busy / opened - 1) <= 0.15:
+    busy = busy_connections(wrk)
+    if busy is None or busy <= 1.15 * load.open_connections:
         return None
     return (
-        f"by Little's law {busy:.0f} of {opened} connections were busy: "
-        "some were lost, or wrk was kept waiting"
+        f"by Little's law {busy:.0f} connections were busy, and only {load.open_connections} open: "
+        "answers came that nobody had asked for (an interim one, such as 103, counts as one), "
+        "or the clock was set"
     )
+
+
+def little_note(wrk: WrkResult, load: Load) -> str | None:
+    """Return a note if fewer connections were busy than open, by 15%."""
+    busy = busy_connections(wrk)
+    if busy is None or busy >= 0.85 * load.open_connections:
+        return None
+    return (
+        f"by Little's law {busy:.0f} of {load.open_connections} connections were busy: "
+        "wrk was kept waiting for the CPU, or for new connections"
+    )
+
+
+def busy_connections(wrk: WrkResult) -> float | None:
+    """Return how many connections waited for an answer, on average; None if not known."""
+    if wrk.latency_uncorrected is None:
+        return None
+    return wrk.requests_per_s * wrk.latency_uncorrected.mean_s
+
+
+LONGEST_SILENCE_S = 1.0  # of a connection whose server still answers
+CLOCK_TOLERANCE_S = 0.01  # beyond the 0.1% by which a clock may be slewed
+
+
+def silence_reason(silences_s: Sequence[float], wrk: WrkResult, load: Load) -> str | None:
+    """Return how many connections had gone without an answer when the trial ended.
+
+    wrk counts no error where an answer never comes. `silences_s` has for each connection
+    the time since it last received anything. Silent is one for which that is over twice
+    the longest latency, and over 1 s or half the trial.
+    """
+    latency = wrk.latency_uncorrected or wrk.latency
+    least_s = min(LONGEST_SILENCE_S, load.duration_s / 2)
+    silent = [age for age in silences_s if age > max(least_s, 2 * latency.max_s)]
+    if not silent:
+        return None
+    return (
+        f"{len(silent)} of {load.open_connections} connections had no answer "
+        f"for the last {min(silent):.1f} s or longer: the server stopped answering them"
+    )
+
+
+def clock_reason(step_s: float, duration_s: float) -> str | None:
+    """Return that the clock that wrk goes by was set in a trial, if it was.
+
+    `step_s` is how much further it went than the monotonic clock.
+    """
+    if abs(step_s) <= CLOCK_TOLERANCE_S + 0.001 * duration_s:
+        return None
+    return f"the machine's clock was set by {step_s:+.2f} s meanwhile, and wrk goes by it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerSizes:
+    """The sizes of the answers to single requests, in bytes on the wire.
+
+    Where the body varies by nature, `least` and `most` differ, and others may lie as far
+    again beyond them, twice over. `body` is the smallest body; 0 if it is not known.
+    """
+
+    least: int
+    most: int
+    body: int
+
+    @classmethod
+    def of(cls, responses: Sequence[Response]) -> AnswerSizes:
+        """Return the sizes of these answers; there must be one or more."""
+        sizes = [response.bytes for response in responses]
+        bodies = [response.body_bytes or 0 for response in responses]
+        return cls(least=min(sizes), most=max(sizes), body=min(bodies))
+
+    @property
+    def possible(self) -> Interval:
+        """The bounds of what other answers of the kind may have."""
+        spread = self.most - self.least
+        return Interval(max(1, self.least - 2 * spread), self.most + 2 * spread)
+
+    def expected(self, wrk: WrkResult, load: Load) -> Interval:
+        """Return the bounds of the bytes for each request of a trial.
+
+        wrk counts the bytes of answers that were under way at the end: one for each
+        connection at most.
+        """
+        under_way = load.open_connections / wrk.requests
+        return Interval(self.possible.low, self.possible.high * (1 + under_way))
+
+    def void_reason(self, wrk: WrkResult, load: Load) -> str | None:
+        """Return that the answers under load were others than the checked ones, if so.
+
+        Their mean size is off by 10%, or half of the bodies are missing.
+        """
+        if not wrk.requests:
+            return None
+        mean = wrk.bytes / wrk.requests
+        low, high = self.expected(wrk, load)
+        if max(0.9 * low, low - self.body / 2) <= mean <= 1.1 * high:
+            return None
+        return (
+            f"{mean:.0f} bytes came for each answer under load, and {self.sentence} "
+            "for the one that was checked: it was not the same answer"
+        )
+
+    def note(self, wrk: WrkResult, load: Load) -> str | None:
+        """Return that the mean size was off by 1% or more, if so."""
+        if not wrk.requests:
+            return None
+        mean = wrk.bytes / wrk.requests
+        low, high = self.expected(wrk, load)
+        if 0.99 * low <= mean <= 1.01 * high:
+            return None
+        return f"{mean:.0f} bytes came for each answer under load, and {self.sentence} when checked"
+
+    def is_like(self, response: Response) -> bool:
+        """Return whether another answer may be of the same kind, by its size."""
+        return 0.9 * self.possible.low <= response.bytes <= 1.1 * self.possible.high
+
+    @property
+    def sentence(self) -> str:
+        """The sizes in words."""
+        return str(self.least) if self.least == self.most else f"{self.least} to {self.most}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoreUse:
     """CPU seconds per second of a trial, and the cores that they could be spent on.
 
-    `shared_cores` counts the cores that load generator and server share; 0 if each has
-    its own.
+    `server_cores` counts no more than the threads that worked. `shared_cores` counts the
+    cores that load generator and server share; 0 if each has its own. `busy_share` is the
+    share of the servers' cores that was not idle, whoever used them; None if not known.
     """
 
     load_cpu: float
@@ -2017,28 +2174,41 @@ class CoreUse:
     server_cpu: float
     server_cores: int
     shared_cores: int
+    busy_share: float | None = None
 
     @property
     def limited_by(self) -> Limit:
         """What limited the trial's throughput.
 
         - The load generator, if it used 90% of its cores and the server did not.
-        - The load generator, if both used 90% of the cores that they share, and it used
-          more of them than the server.
-        - The server's CPU, if it used 90% of its cores, or both 90% of the shared ones.
-        - Neither, if there was idle time on both sides.
+        - The server's CPU, if it used 90% of the cores that its threads could use.
+        - Where all cores were busy, whichever of the two used more of those it could use.
+        - Neither, if there was idle time on both sides: the server waited.
         """
         load_is_full = self.load_cpu >= 0.9 * self.load_cores
         server_is_full = self.server_cpu >= 0.9 * self.server_cores
-        used = self.load_cpu + self.server_cpu
-        machine_is_full = self.shared_cores and used >= 0.9 * self.shared_cores
-        if load_is_full and not server_is_full:
-            return Limit.LOAD_GENERATOR
-        if machine_is_full and self.load_cpu > self.server_cpu:
-            return Limit.LOAD_GENERATOR
-        if machine_is_full or server_is_full:
+        if server_is_full:
             return Limit.SERVER_CPU
-        return Limit.NEITHER
+        if load_is_full:
+            return Limit.LOAD_GENERATOR
+        if not self.cores_are_full:
+            return Limit.NEITHER
+        load_share = self.load_cpu / self.load_cores
+        server_share = self.server_cpu / self.server_cores
+        is_load = self.shared_cores and load_share > server_share
+        return Limit.LOAD_GENERATOR if is_load else Limit.SERVER_CPU
+
+    @property
+    def cores_are_full(self) -> bool:
+        """Whether the cores had no idle time, and these two took part in that.
+
+        Neighbours may fill the cores while a server sleeps.
+        """
+        cores = self.shared_cores or self.server_cores
+        used = self.server_cpu + (self.load_cpu if self.shared_cores else 0)
+        if self.busy_share is None:
+            return used >= 0.9 * cores
+        return self.busy_share >= 0.9 and used >= 0.25 * cores
 
     @property
     def saturation_reason(self) -> str | None:
@@ -2904,19 +3074,109 @@ def server_version_sentences(results: Results) -> list[str]:
     return sentences
 
 
+def requests_per_connection(results: Results, name: str) -> float | None:
+    """Return how many requests each new connection of a target's solo trials served.
+
+    Only beyond those that wrk opened at first; infinite if there were no others. Other
+    programs open connections too, so it is the most of any trial. None where it is not
+    known.
+    """
+    served = []
+    for measurement in results.measurements:
+        if measurement.target != name or not measurement.valid or not measurement.wrk:
+            continue
+        if measurement.connections_opened is None:
+            continue
+        others = measurement.connections_opened - measurement.load.connections
+        requests = measurement.wrk.requests
+        served.append(requests / others if others > 0 else math.inf)
+    return max(served, default=None)
+
+
+def says_close(response: Response) -> bool:
+    """Return whether the answer says that its connection ends with it."""
+    connection = response.header("connection").lower()
+    return connection == "close" or (response.http_version == "1.0" and connection != "keep-alive")
+
+
+MOST_FOR_ONE_CONNECTION = 20  # requests; with more, new connections cost little
+
+
 def keep_alive_sentences(results: Results) -> list[str]:
-    """Return which servers say that they close the connection after each answer."""
-    closing = []
-    for responses in responses_by_workload(results).values():
-        for label, response in responses.items():
-            if response.header("connection").lower() == "close":
-                closing.append(label)
-    if not closing:
-        return []
+    """Return which targets were not measured on connections that stay open.
+
+    That goes by the connections that were opened, else by what the answers say.
+    """
+    labels_by_cost: dict[str, list[str]] = {}
+    for facts in results.targets:
+        served = requests_per_connection(results, facts.name)
+        if served is None:
+            served = 1.0 if any(map(says_close, facts.responses.values())) else math.inf
+        if served > MOST_FOR_ONE_CONNECTION:
+            continue
+        cost = "each request"
+        if served >= 1.5:
+            cost = f"every {served:.0f} requests"
+        labels_by_cost.setdefault(cost, []).append(facts.label)
     return [
-        f"{label} closes the connection after each answer, so each request pays for a new one."
-        for label in dict.fromkeys(closing)
+        f"{' and '.join(labels)}: a new connection was opened for {cost}, which costs time, too."
+        for cost, labels in labels_by_cost.items()
     ]
+
+
+# Delayed acknowledgements make a server without TCP_NODELAY answer after 40 ms (Linux,
+# TCP_DELACK_MIN), whatever it has to do.
+DELAYED_ACK_S = (0.038, 0.05)
+
+
+def waits_for_acks(results: Results, name: str, load: LoadId) -> bool:
+    """Return whether the latencies are those of delayed acknowledgements."""
+    distribution = results.distribution(name, load)
+    if distribution is None:
+        return False
+    least_s, most_s = DELAYED_ACK_S
+    by_percent = dict(distribution.percentiles)
+    typical = [by_percent[percent] for percent in (10, 50, 75) if percent in by_percent]
+    return bool(typical) and all(least_s <= seconds <= most_s for seconds in typical)
+
+
+def is_without_nodelay(results: Results, facts: TargetFacts) -> bool:
+    """Return whether uvicorn 0.54 serves the target with asyncio and several workers.
+
+    Its workers then do not set TCP_NODELAY (Kludex/uvicorn#3149).
+    """
+    server = results.settings.server if results.settings else None
+    if server is None or not facts.versions.get("uvicorn", "").startswith("0.54."):
+        return False
+    is_asyncio = server.loop is Loop.ASYNCIO
+    if server.loop is Loop.AUTO:
+        is_asyncio = "uvloop" not in facts.versions
+    return server.asgi is AsgiServer.UVICORN and server.workers > 1 and is_asyncio
+
+
+def waiting_sentences(results: Results) -> list[str]:
+    """Return which targets waited for something other than the CPU, and for what."""
+    labels_by_cause: dict[tuple[LoadId, str], list[str]] = {}
+    for load, facts in itertools.product(results.loads, results.targets):
+        if not waits(results, facts.name, load):
+            continue
+        cause = "such as sleeps, locks, or an upstream"
+        if waits_for_acks(results, facts.name, load):
+            cause = "each answer took some 40 ms, as with delayed ACKs: is TCP_NODELAY set?"
+            if is_without_nodelay(results, facts):
+                cause = (
+                    "uvicorn 0.54 with several workers on asyncio does not set TCP_NODELAY "
+                    "(Kludex/uvicorn#3149), and each answer waits some 40 ms for a delayed ACK; "
+                    "--loop uvloop or -w 1 avoids it"
+                )
+        labels_by_cause.setdefault((load, cause), []).append(facts.label)
+    sentences = []
+    for (load, cause), labels in labels_by_cause.items():
+        sentences.append(
+            f"{' and '.join(labels)} at {load.sentence}: neither the server nor wrk was busy. "
+            f"The server waited ({cause}), so its CPU time says nothing about its speed."
+        )
+    return sentences
 
 
 def load_share(results: Results) -> float | None:
@@ -2964,6 +3224,7 @@ def caveats_of(results: Results) -> list[str]:
     """Return what should be known before the results are quoted."""
     return [
         *measurement_notes(results),
+        *waiting_sentences(results),
         *response_sentences(results),
         *server_version_sentences(results),
         *keep_alive_sentences(results),
@@ -4662,6 +4923,105 @@ def listener_pids(port: int) -> list[int | None]:
     return pids
 
 
+# The kernel tells of each connection when it last received anything (sock_diag(7)).
+SOCK_DIAG_BY_FAMILY = 20
+DUMP_REQUEST = 0x301  # NLM_F_REQUEST | NLM_F_DUMP
+NETLINK_ENDS = (2, 3)  # NLMSG_ERROR, NLMSG_DONE
+WITH_TCP_INFO = 1 << 1  # 1 << (INET_DIAG_INFO - 1)
+INET_DIAG_INFO = 2
+ESTABLISHED = 1
+NETLINK_HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
+DIAG_REQUEST = struct.Struct("=BBBBI")  # family, protocol, extensions, padding, states
+DIAG_ADDRESSES = struct.Struct("!HH16s16sIQ")  # ports, addresses, interface, cookie
+DIAG_INODE_OFFSET = 68  # in struct inet_diag_msg, which has 72 bytes
+DIAG_MESSAGE_BYTES = 72
+ATTRIBUTE_HEADER = struct.Struct("=HH")  # length, type
+LAST_RECEIVED_OFFSET = 52  # of tcpi_last_data_recv in struct tcp_info, in milliseconds
+
+
+def netlink_messages(request: bytes) -> Iterator[bytes]:
+    """Yield what the kernel says of each socket. Raises OSError where it does not tell."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4) as kernel:  # NETLINK_SOCK_DIAG
+        kernel.settimeout(1)
+        kernel.send(request)
+        while True:
+            data = kernel.recv(2**18)
+            while data:
+                length, kind, *_ = NETLINK_HEADER.unpack_from(data)
+                if kind in NETLINK_ENDS:
+                    return
+                yield data[NETLINK_HEADER.size : length]
+                data = data[aligned(length) :]
+
+
+def aligned(length: int) -> int:
+    """Return the length, rounded up to whole words of 4 bytes."""
+    return (length + 3) & ~3
+
+
+def last_received_s(message: bytes) -> float | None:
+    """Return how long ago the socket of an inet_diag_msg received anything."""
+    position = DIAG_MESSAGE_BYTES
+    while position + ATTRIBUTE_HEADER.size <= len(message):
+        length, kind = ATTRIBUTE_HEADER.unpack_from(message, position)
+        if kind == INET_DIAG_INFO:
+            offset = position + ATTRIBUTE_HEADER.size + LAST_RECEIVED_OFFSET
+            (milliseconds,) = struct.unpack_from("=I", message, offset)
+            return float(milliseconds) / 1000
+        position += max(aligned(length), ATTRIBUTE_HEADER.size)
+    return None
+
+
+def connection_silences_s(process: psutil.Process, port: int) -> list[float]:
+    """Return how long ago each connection of the process to that port received anything.
+
+    In seconds; before any answer, since it was opened. It is empty where the system does
+    not tell (other than Linux), and once the process has ended.
+    """
+    if not hasattr(socket, "AF_NETLINK"):
+        return []
+    links = set(descriptor_links(process).values())
+    silences = []
+    addresses = DIAG_ADDRESSES.pack(0, port, b"", b"", 0, 2**64 - 1)
+    for family in (socket.AF_INET, socket.AF_INET6):
+        body = DIAG_REQUEST.pack(family, socket.IPPROTO_TCP, WITH_TCP_INFO, 0, 1 << ESTABLISHED)
+        length = NETLINK_HEADER.size + len(body) + len(addresses)
+        header = NETLINK_HEADER.pack(length, SOCK_DIAG_BY_FAMILY, DUMP_REQUEST, 1, 0)
+        with contextlib.suppress(OSError, struct.error):
+            for message in netlink_messages(header + body + addresses):
+                (inode,) = struct.unpack_from("=I", message, DIAG_INODE_OFFSET)
+                seconds = last_received_s(message)
+                if seconds is not None and f"socket:[{inode}]" in links:
+                    silences.append(seconds)
+    return silences
+
+
+def opened_connections() -> int | None:
+    """Return how many TCP connections were opened here since the start (Linux).
+
+    Here is this network namespace: /proc/net/snmp, ActiveOpens.
+    """
+    names = search_file("/proc/net/snmp", r"^Tcp: (Rto.*)$")
+    values = search_file("/proc/net/snmp", r"^Tcp: (\d.*)$")
+    if not names or not values:
+        return None
+    return int(dict(zip(names.split(), values.split(), strict=False)).get("ActiveOpens", 0))
+
+
+def thread_cpu_s(process: psutil.Process) -> dict[int, float]:
+    """Return the CPU time of each thread of the process so far, to 10 ms."""
+    with contextlib.suppress(OSError, psutil.Error):
+        return {thread.id: thread.user_time + thread.system_time for thread in process.threads()}
+    return {}
+
+
+def is_stopped(process: psutil.Process) -> bool:
+    """Return whether the process was stopped by a signal."""
+    with contextlib.suppress(psutil.Error):
+        return bool(process.status() == psutil.STATUS_STOPPED)
+    return False
+
+
 # --- 8. servers -----------------------------------------------------------------------
 
 START_DEADLINE_S = 60.0
@@ -4739,6 +5099,7 @@ class Probe:
         self._head: h11.Response | None = None
         self._size = 0
         self._body = hashlib.sha256()
+        self._body_bytes = 0
         self.name = f"{workload.method} {self._path}"
 
     def ask(self) -> Response:
@@ -4764,6 +5125,8 @@ class Probe:
             bytes=self._size,
             headers=tuple(headers),
             body_sha256=self._body.hexdigest(),
+            body_bytes=self._body_bytes,
+            http_version=self._head.http_version.decode("ascii"),
         )
 
     def _connect(self, stack: contextlib.ExitStack) -> socket.socket:
@@ -4804,10 +5167,16 @@ class Probe:
                 raise BenchError(f"the answer to {self.name} changes the protocol")
             if event is self._h11.NEED_DATA:
                 self._receive(connection)
+            elif isinstance(event, self._h11.InformationalResponse):
+                raise BenchError(
+                    f"{self.name} is answered with {event.status_code} before the answer itself, "
+                    "and wrk counts both as answers: have the server send no interim answers"
+                )
             elif isinstance(event, self._h11.Response):
                 self._head = event
             elif isinstance(event, self._h11.Data):
                 self._body.update(event.data)
+                self._body_bytes += len(event.data)
 
     def _receive(self, connection: socket.socket) -> None:
         """Read what has come. Raises TimeoutError at the deadline."""
@@ -5362,13 +5731,15 @@ def cgroup_file(name: str) -> str:
     return f"/sys/fs/cgroup{group}/{name}"
 
 
+TIME_KINDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
+
+
 def machine_times() -> MachineTimes:
     """Return the machine's times now."""
     times = psutil.cpu_times()
-    kinds = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
     throttled = search_file(cgroup_file("cpu.stat"), r"^nr_throttled (\d+)")
     return MachineTimes(
-        total_s=sum(getattr(times, kind, 0.0) for kind in kinds),
+        total_s=sum(getattr(times, kind, 0.0) for kind in TIME_KINDS),
         busy_s=times.user + getattr(times, "nice", 0.0) + times.system,
         steal_s=getattr(times, "steal", 0.0),
         throttled=int(throttled or 0),
@@ -5376,13 +5747,33 @@ def machine_times() -> MachineTimes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What was seen of one server when the time of a trial was up, under load still.
+
+    `silences_s` says how long ago each of wrk's connections received anything, as far as
+    it is known. `busy_threads` counts the threads of the server that worked; None if
+    that is not known. `busy_share` is that of the servers' cores, whoever used them.
+    """
+
+    silences_s: tuple[float, ...] = ()
+    busy_threads: int | None = None
+    busy_share: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What was seen of one server in one trial."""
+    """What was seen of one server in one trial.
+
+    `clock_step_s` is by how much the clock was set meanwhile.
+    """
 
     wrk: WrkResult
     report: str
     use: ServerUse | None
     disturbances: tuple[str, ...]
+    ending: Ending = Ending()
+    clock_step_s: float = 0.0
+    connections_opened: int | None = None
 
 
 class CoreHalves(NamedTuple):
@@ -5407,6 +5798,57 @@ def duet_cores() -> CoreHalves:
         groups = [[core] for core in groups[0]]
     half = len(groups) // 2
     return CoreHalves(list(itertools.chain(*groups[:half])), list(itertools.chain(*groups[half:])))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoreTimes:
+    """The time since their start of some cores, in seconds: in all, and idle."""
+
+    total_s: float
+    idle_s: float
+
+    def busy_share(self, before: CoreTimes) -> float | None:
+        """Return the share of the time since then that was not idle; None for no time."""
+        passed_s = self.total_s - before.total_s
+        if passed_s <= 0:
+            return None
+        return 1 - (self.idle_s - before.idle_s) / passed_s
+
+
+def core_times(cores: Sequence[int]) -> CoreTimes:
+    """Return the times of these cores; of all, where the system has no such numbers."""
+    by_core = psutil.cpu_times(percpu=True)
+    chosen = [times for core, times in enumerate(by_core) if not cores or core in cores]
+    total_s = idle_s = 0.0
+    for times in chosen:
+        total_s += sum(getattr(times, kind, 0.0) for kind in TIME_KINDS)
+        idle_s += times.idle + getattr(times, "iowait", 0.0)
+    return CoreTimes(total_s=total_s, idle_s=idle_s)
+
+
+def wall_clock_lead_s() -> float:
+    """Return how far the clock is ahead of the monotonic one: constant, unless it is set."""
+    return time.time() - time.monotonic()
+
+
+def count_busy(before: Mapping[int, float], after: Mapping[int, float]) -> int | None:
+    """Return how many threads worked: those with a tenth of the busiest's CPU time.
+
+    Both have CPU seconds by thread. None if none worked.
+    """
+    spent_s = [cpu_s - before.get(thread, 0.0) for thread, cpu_s in after.items()]
+    most_s = max(spent_s, default=0.0)
+    if most_s <= 0:
+        return None
+    return sum(cpu_s >= 0.1 * most_s for cpu_s in spent_s)
+
+
+def threads_cpu_s(processes: Iterable[psutil.Process]) -> dict[int, float]:
+    """Return the CPU time of all threads of the processes so far."""
+    times: dict[int, float] = {}
+    for process in processes:
+        times |= thread_cpu_s(process)
+    return times
 
 
 def total_cpu_s(servers: Iterable[RunningServer]) -> float:
@@ -5462,7 +5904,9 @@ class LoadRun:
         self._outputs: list[IO[bytes]] = []
         self._script = work_dir / "done.lua"
         self._body = work_dir / "body"
+        self._cores = duet_cores() if self.is_duet else CoreHalves(all_cores(), [])
         self._uses: list[ServerUse | None] | None = None
+        self._endings: list[Ending] = []
         self._span_s: float | None = None
 
     def __enter__(self) -> LoadRun:
@@ -5483,14 +5927,17 @@ class LoadRun:
 
     def _start_children(self) -> None:
         """Pin the servers, and start a gated wrk for each."""
-        cores = duet_cores() if self.is_duet else CoreHalves(all_cores(), [])
         environment = self._environment()
         for server in self._servers:
-            server.pin(cores.servers)
+            server.pin(self._cores.servers)
             output = tempfile.TemporaryFile(dir=self._work_dir)  # noqa: SIM115
             self._outputs.append(self._stack.enter_context(output))
             child = Child(
-                self._argv(server), output=output, env=environment, cores=cores.loads, gated=True
+                self._argv(server),
+                output=output,
+                env=environment,
+                cores=self._cores.loads,
+                gated=True,
             )
             self._children.append(child)
             self._stack.callback(child.stop)
@@ -5516,7 +5963,11 @@ class LoadRun:
         """Open the gates."""
         self._machine_before = machine_times()
         self._own_cpu_before_s = time.process_time()
+        self._clock_lead_before_s = wall_clock_lead_s()
+        self._opened_before = opened_connections()
+        self._core_times_before = core_times(self._cores.servers)
         self._cpu_before_s = [server.cpu_s() for server in self._servers]
+        self._threads_before = [threads_cpu_s(spent) for spent in self._cpu_before_s]
         self._start = time.monotonic()
         for child in self._children:
             child.open_gate()
@@ -5548,16 +5999,46 @@ class LoadRun:
         for child in self._children:
             child.send_signal(number)
 
+    def require_unstopped(self) -> None:
+        """Raise BenchError if somebody stopped wrk or a server where it is (SIGSTOP)."""
+        for child, spent, server in zip(
+            self._children, self._cpu_before_s, self._servers, strict=True
+        ):
+            if not child.exit and is_stopped(psutil.Process(child.pid)):
+                raise BenchError("somebody stopped wrk (SIGSTOP)")
+            if any(map(is_stopped, spent)):
+                raise BenchError(f"somebody stopped {server.target.name} (SIGSTOP)")
+
+    def look(self) -> None:
+        """Take in what shows only while wrk's connections are open."""
+        busy_share = core_times(self._cores.servers).busy_share(self._core_times_before)
+        for child, spent, threads, server in zip(
+            self._children, self._cpu_before_s, self._threads_before, self._servers, strict=True
+        ):
+            silences: list[float] = []
+            if not child.exit:
+                _, _, port = split_url(server.url("/"))
+                silences = connection_silences_s(psutil.Process(child.pid), port)
+            self._endings.append(
+                Ending(
+                    silences_s=tuple(silences),
+                    busy_threads=count_busy(threads, threads_cpu_s(spent)),
+                    busy_share=busy_share,
+                )
+            )
+
     def stop_at_one_moment(self) -> None:
         """Freeze both wrks, let the servers answer, and read their CPU time.
 
         Then the servers are frozen in turn, while the wrks go on for long enough to read
         those answers.
         """
+        self.require_unstopped()
         self._signal(signal.SIGSTOP)
         self._span_s = time.monotonic() - self._start
         if any(child.exit for child in self._children):
             raise BenchError("a wrk of the duet ended before its time")
+        self.look()
         drain(self._servers)
         self._uses = self._uses_so_far()
         # On leaving, in reverse: the servers thaw, answer, and then the wrks are ended.
@@ -5590,8 +6071,12 @@ class LoadRun:
         """Return what was seen of each server. Raises BenchError if a wrk failed."""
         uses = self._uses or self._uses_so_far()
         disturbances = self._disturbances(uses)
+        clock_step_s = wall_clock_lead_s() - self._clock_lead_before_s
+        opened = self._opened_since()
         observations = []
-        for child, output, use in zip(self._children, self._outputs, uses, strict=True):
+        for child, output, use, ending in zip(
+            self._children, self._outputs, uses, self._endings, strict=True
+        ):
             output.seek(0)
             text = output.read().decode(errors="replace")
             if child.exit and child.exit.code:
@@ -5599,9 +6084,24 @@ class LoadRun:
                 raise BenchError(f"wrk ended with status {child.exit.code}: {last_line}")
             wrk, report = parse_exact(text, connections=self._load.connections, span_s=self._span_s)
             observations.append(
-                Observation(wrk=wrk, report=report, use=use, disturbances=disturbances)
+                Observation(
+                    wrk=wrk,
+                    report=report,
+                    use=use,
+                    disturbances=disturbances,
+                    ending=ending,
+                    clock_step_s=clock_step_s,
+                    connections_opened=opened,
+                )
             )
         return observations
+
+    def _opened_since(self) -> int | None:
+        """Return how many connections were opened since; None in a duet, or if not known."""
+        opened = opened_connections()
+        if self.is_duet or opened is None or self._opened_before is None:
+            return None
+        return opened - self._opened_before
 
     def _disturbances(self, uses: Iterable[ServerUse | None]) -> tuple[str, ...]:
         """Return what else kept the machine busy; not known beside foreign servers."""
@@ -5640,6 +6140,9 @@ def run_load(
             run.stop_at_one_moment()
             run.interrupt()
         else:
+            run.wait(load.duration_s)
+            run.require_unstopped()
+            run.look()
             run.wait(load.duration_s + OVERRUN_S)
             run.require_ended()
         return run.observations()
@@ -5977,6 +6480,8 @@ def describe_machine(wrk: str) -> Environment:
 LAUNCH_ESTIMATE_S = 3.0  # for one server
 WARM_UP_S = 0.3
 TRIAL_ERRORS = (BenchError, OSError, psutil.Error)  # they void a trial; others go on
+MOST_QUESTIONS = 5  # of one kind, before any load
+QUESTIONS_S = 1.0  # for all of these, except the first two
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -6036,7 +6541,7 @@ def longest_s(observations: Iterable[Observation]) -> float:
 def core_use(observations: Sequence[Observation], load: Load, workers: int | None) -> CoreUse:
     """Return how load generators and servers used the cores in one trial.
 
-    Without `workers` a server may use all of its cores.
+    A server can use a core for each of its `workers`, or for each thread that worked.
     """
     count = len(observations)
     duration_s = longest_s(observations)
@@ -6048,6 +6553,8 @@ def core_use(observations: Sequence[Observation], load: Load, workers: int | Non
         shared_cores = 0
     if workers:
         server_cores = min(count * workers, server_cores)
+    else:
+        server_cores = min(busy_threads(observations) or server_cores, server_cores)
     load_cpu_s = sum(seen.wrk.load_cpu_s or 0 for seen in observations)
     server_cpu_s = sum(seen.use.server_cpu_s for seen in observations if seen.use)
     return CoreUse(
@@ -6056,7 +6563,18 @@ def core_use(observations: Sequence[Observation], load: Load, workers: int | Non
         server_cpu=server_cpu_s / duration_s,
         server_cores=server_cores,
         shared_cores=shared_cores,
+        busy_share=observations[0].ending.busy_share,
     )
+
+
+def busy_threads(observations: Iterable[Observation]) -> int | None:
+    """Return how many threads of the servers worked; None if that is not known of each."""
+    count = 0
+    for seen in observations:
+        if seen.ending.busy_threads is None:
+            return None
+        count += seen.ending.busy_threads
+    return count
 
 
 def limit_reason(observations: Sequence[Observation], load: Load, cores: CoreUse) -> str | None:
@@ -6076,6 +6594,7 @@ class LaunchRun:
         self._servers: dict[str, RunningServer] = {}
         self._broken: dict[str, str] = {}  # reasons, by target
         self._failed: dict[tuple[str, str], str] = {}  # by target and workload
+        self._answers: dict[tuple[str, str], list[Response]] = {}  # before any load, likewise
 
     @property
     def _first_loads(self) -> list[Load]:
@@ -6115,15 +6634,45 @@ class LaunchRun:
         for load in self._first_loads:
             if target.name in self._broken:
                 break
+            workload = load.workload
+            answers = self._answers.setdefault((target.name, workload.name), [])
             try:
-                response = self._actions.ask(self._servers[target.name], load.workload)
-                responses[load.workload.name] = response
-                self._check_status(target, load.workload, response)
+                for response in self._ask_repeatedly(target, workload):
+                    responses.setdefault(workload.name, response)
+                    answers.append(response)
+                    self._check_status(target, workload, response)
             except TRIAL_ERRORS as error:
-                self._failed[target.name, load.workload.name] = str(error)
+                self._failed[target.name, workload.name] = str(error)
         order = [*WORKLOADS, *responses]
         in_order = dict(sorted(responses.items(), key=lambda pair: order.index(pair[0])))
         return facts_of(target, self._servers.get(target.name), in_order)
+
+    def _ask_repeatedly(self, target: Target, workload: Workload) -> Iterator[Response]:
+        """Yield answers to one request, which show whether its size varies by nature.
+
+        There are two at least, and MOST_QUESTIONS within QUESTIONS_S.
+        """
+        start = time.monotonic()
+        for number in range(MOST_QUESTIONS):
+            if number >= 2 and time.monotonic() - start > QUESTIONS_S:
+                return
+            yield self._actions.ask(self._servers[target.name], workload)
+
+    def _change_since(self, target: Target, load: Load) -> str | None:
+        """Return how the answer to one request differs now from those before any load."""
+        server, workload = self._servers[target.name], load.workload
+        before = AnswerSizes.of(self._answers[target.name, workload.name])
+        try:
+            response = self._actions.ask(server, workload)
+            self._check_status(target, workload, response)
+        except TRIAL_ERRORS as error:
+            return f"after the load: {error}"
+        if before.is_like(response):
+            return None
+        return (
+            f"after the load its answer has {response.bytes} bytes, "
+            f"before it had {before.sentence}: it is not the same answer"
+        )
 
     def _check_status(self, target: Target, workload: Workload, response: Response) -> None:
         """Raise BenchError for an answer other than 2xx."""
@@ -6169,12 +6718,15 @@ class LaunchRun:
                 reason = limit_reason(observations, trial.load, cores)
             except TRIAL_ERRORS as error:
                 reason = str(error)
-        for position, name in enumerate(names):
+        for position, target in enumerate(trial.targets):
+            reasons = [reason]
+            if observations:
+                reasons.append(self._change_since(target, trial.load))
             yield self._measurement(
                 trial,
-                name,
+                target.name,
                 observations[position] if observations else None,
-                reason=reason,
+                reasons=reasons,
                 limited_by=cores.limited_by if cores else None,
             )
 
@@ -6209,22 +6761,18 @@ class LaunchRun:
         name: str,
         seen: Observation | None,
         *,
-        reason: str | None,
+        reasons: list[str | None],
         limited_by: Limit | None,
     ) -> Measurement:
         """Return what the trial yielded of the target of that name."""
         load = trial.load
         partners = [target.name for target in trial.targets if target.name != name]
-        reasons = [reason]
         notes: list[str] = []
         if name not in self._broken:
             reasons.append(self._servers[name].lost_workers())
         if seen:
-            reasons.append(void_reason(seen.wrk, connections=load.connections))
-            little = little_note(seen.wrk, load)
-            if little and trial.method is Method.SOLO:  # wrks of a duet are frozen
-                notes.append(little)
-            notes += seen.disturbances
+            reasons += self._void_reasons(trial, name, seen)
+            notes += self._notes(trial, name, seen)
         distinct = dict.fromkeys(filter(None, reasons))
         return Measurement(
             round=self._launch.round,
@@ -6236,10 +6784,34 @@ class LaunchRun:
             wrk=seen.wrk if seen else None,
             use=seen.use if seen else None,
             limited_by=limited_by,
+            connections_opened=seen.connections_opened if seen else None,
             report=seen.report if seen else "",
             notes=tuple(notes),
             invalid_reason="; ".join(distinct) or None,
         )
+
+    def _void_reasons(self, trial: Trial, name: str, seen: Observation) -> list[str | None]:
+        """Return why what was seen of a target does not count, and None for each why not."""
+        wrk, load = seen.wrk, trial.load
+        sizes = AnswerSizes.of(self._answers[name, load.workload.name])
+        reasons = [
+            void_reason(wrk, connections=load.connections),
+            silence_reason(seen.ending.silences_s, wrk, load),
+            clock_reason(seen.clock_step_s, load.duration_s),
+            sizes.void_reason(wrk, load),
+        ]
+        if trial.method is Method.SOLO:  # wrks of a duet are frozen
+            reasons.append(little_reason(wrk, load))
+        return reasons
+
+    def _notes(self, trial: Trial, name: str, seen: Observation) -> list[str]:
+        """Return what was odd about a target in a trial that may count all the same."""
+        wrk, load = seen.wrk, trial.load
+        sizes = AnswerSizes.of(self._answers[name, load.workload.name])
+        notes = [sizes.note(wrk, load)]
+        if trial.method is Method.SOLO:
+            notes.append(little_note(wrk, load))
+        return [*filter(None, notes), *seen.disturbances]
 
 
 def measure_launch(launch: Launch, actions: Actions) -> Iterator[TargetFacts | Measurement]:

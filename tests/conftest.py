@@ -56,9 +56,11 @@ class Tool:
         self.started.append(process)
         return process
 
-    def run(self, *args: str, cwd: Path = TARGETS, **env: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *args: str, cwd: Path = TARGETS, timeout: float = 100, **env: str
+    ) -> subprocess.CompletedProcess[str]:
         process = self.start(*args, cwd=cwd, **env)
-        out, err = process.communicate(timeout=100)
+        out, err = process.communicate(timeout=timeout)
         return subprocess.CompletedProcess(args, process.returncode, out, err)
 
     def running(self) -> list[str]:

@@ -643,7 +643,7 @@ CSV_COLUMNS = [
     *(f"wrk_errors_{name}" for name in ("connect", "read", "write", "status", "timeout")),
     *(f"wrk_latency_uncorrected_{name}" for name in LATENCY),
     *["wrk_load_cpu_s", "use_server_cpu_s", "use_server_rss_bytes", "use_worker_balance"],
-    *["limited_by", "notes", "invalid_reason", "valid"],
+    *["limited_by", "connections_opened", "notes", "invalid_reason", "valid"],
 ]
 
 

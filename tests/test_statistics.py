@@ -384,20 +384,22 @@ FOREIGN = [observed(duration_s=2, load_cpu_s=1, server_cpu_s=None)]
 @pytest.mark.parametrize(
     ("observations", "threads", "workers", "expected"),
     [
-        pytest.param(SOLO, 2, 4, (0.5, 2, 2.5, 4, 8), id="a core for each thread and worker"),
-        pytest.param(SOLO, 16, 16, (0.5, 8, 2.5, 8, 8), id="no more cores than there are"),
-        pytest.param(SOLO, 2, None, (0.5, 2, 2.5, 8, 8), id="a command may use all cores"),
-        pytest.param(DUET, 1, 1, (1.5, 2, 4.0, 2, 0), id="the two of a duet together"),
-        pytest.param(DUET, 2, 4, (1.5, 4, 4.0, 3, 0), id="a duet has the halves of the cores"),
-        pytest.param(DUET, 9, None, (1.5, 5, 4.0, 3, 0), id="a duet of commands"),
-        pytest.param(FOREIGN, 2, None, (0.5, 2, 0.0, 8, 8), id="somebody else's server"),
+        pytest.param(SOLO, 2, 4, (0.5, 2, 2.5, 4, 8, None), id="a core for each thread and worker"),
+        pytest.param(SOLO, 16, 16, (0.5, 8, 2.5, 8, 8, None), id="no more cores than there are"),
+        pytest.param(SOLO, 2, None, (0.5, 2, 2.5, 8, 8, None), id="a command may use all cores"),
+        pytest.param(DUET, 1, 1, (1.5, 2, 4.0, 2, 0, None), id="the two of a duet together"),
+        pytest.param(
+            DUET, 2, 4, (1.5, 4, 4.0, 3, 0, None), id="a duet has the halves of the cores"
+        ),
+        pytest.param(DUET, 9, None, (1.5, 5, 4.0, 3, 0, None), id="a duet of commands"),
+        pytest.param(FOREIGN, 2, None, (0.5, 2, 0.0, 8, 8, None), id="somebody else's server"),
     ],
 )
 def test_a_trials_cpu_time_is_held_against_the_cores_that_it_could_use(
     observations: list[mb.Observation],
     threads: int,
     workers: int | None,
-    expected: tuple[float, int, float, int, int],
+    expected: tuple[float, int, float, int, int, float | None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(mb, "core_count", lambda: 8)
@@ -454,7 +456,8 @@ def test_littles_law_names_lost_connections() -> None:
     assert wrk
     assert mb.little_note(wrk, mb.Load(connections=10, threads=1, duration_s=1)) is None
     assert mb.little_note(wrk, mb.Load(connections=100, threads=1, duration_s=1)) == (
-        "by Little's law 10 of 100 connections were busy: some were lost, or wrk was kept waiting"
+        "by Little's law 10 of 100 connections were busy: "
+        "wrk was kept waiting for the CPU, or for new connections"
     )
 
 
