@@ -2947,7 +2947,17 @@ def answer_sentence(results: Results, comparison: Comparison) -> str:
         plain = f"{format_speed(here.speed)}{format_interval(here.speed)}"
         is_noise = (here.speed.half_width or 0) > 1
         sentence += f"; requests/s here {'too noisy to tell' if is_noise else plain}"
-    return sentence
+    return sentence + waiting_remark(results, comparison)
+
+
+def waiting_remark(results: Results, comparison: Comparison) -> str:
+    """Return that a target mostly waited, if so; nothing else."""
+    names = (comparison.target, comparison.reference)
+    waiting = [name for name in names if waits(results, name, comparison.load)]
+    if not waiting:
+        return ""
+    who = "both" if len(waiting) == 2 else results.label(waiting[0])
+    return f"; {who} mostly waited, not for CPU"
 
 
 def answers_of(results: Results) -> list[Answer]:
@@ -3154,27 +3164,31 @@ def is_without_nodelay(results: Results, facts: TargetFacts) -> bool:
     return server.asgi is AsgiServer.UVICORN and server.workers > 1 and is_asyncio
 
 
+def waiting_cause(results: Results, facts: TargetFacts, load: LoadId) -> str:
+    """Return what a waiting target waited for, as far as it can be told."""
+    if not waits_for_acks(results, facts.name, load):
+        return "They waited, as for sleeps, locks or an upstream."
+    if not is_without_nodelay(results, facts):
+        return "Each answer took some 40 ms, as with delayed ACKs: is TCP_NODELAY set?"
+    return (
+        "Each answer waited some 40 ms for a delayed ACK: uvicorn 0.54 with several workers "
+        "on asyncio does not set TCP_NODELAY (Kludex/uvicorn#3149). "
+        "--loop uvloop or -w 1 avoids that."
+    )
+
+
 def waiting_sentences(results: Results) -> list[str]:
     """Return which targets waited for something other than the CPU, and for what."""
     labels_by_cause: dict[tuple[LoadId, str], list[str]] = {}
     for load, facts in itertools.product(results.loads, results.targets):
-        if not waits(results, facts.name, load):
-            continue
-        cause = "such as sleeps, locks, or an upstream"
-        if waits_for_acks(results, facts.name, load):
-            cause = "each answer took some 40 ms, as with delayed ACKs: is TCP_NODELAY set?"
-            if is_without_nodelay(results, facts):
-                cause = (
-                    "uvicorn 0.54 with several workers on asyncio does not set TCP_NODELAY "
-                    "(Kludex/uvicorn#3149), and each answer waits some 40 ms for a delayed ACK; "
-                    "--loop uvloop or -w 1 avoids it"
-                )
-        labels_by_cause.setdefault((load, cause), []).append(facts.label)
+        if waits(results, facts.name, load):
+            cause = waiting_cause(results, facts, load)
+            labels_by_cause.setdefault((load, cause), []).append(facts.label)
     sentences = []
     for (load, cause), labels in labels_by_cause.items():
         sentences.append(
-            f"{' and '.join(labels)} at {load.sentence}: neither the server nor wrk was busy. "
-            f"The server waited ({cause}), so its CPU time says nothing about its speed."
+            f"{' and '.join(labels)} at {load.sentence}: neither server nor wrk was busy, "
+            f"so CPU time says nothing about speed. {cause}"
         )
     return sentences
 
@@ -3223,8 +3237,8 @@ def shared_core_sentences(results: Results) -> list[str]:
 def caveats_of(results: Results) -> list[str]:
     """Return what should be known before the results are quoted."""
     return [
-        *measurement_notes(results),
         *waiting_sentences(results),
+        *measurement_notes(results),
         *response_sentences(results),
         *server_version_sentences(results),
         *keep_alive_sentences(results),

@@ -191,6 +191,7 @@ def test_a_wrk_that_hangs_is_given_up(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mb, "OVERRUN_S", -18.0)
+    monkeypatch.setattr(mb, "is_stopped", lambda _: False)  # as if it hung of itself
     load = mb.Load(connections=4, threads=2, duration_s=20)
 
     def stop_wrk() -> None:
