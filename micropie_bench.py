@@ -659,7 +659,7 @@ class WrkResult:
     `duration_s` is the time that wrk measured itself, `load_cpu_s` the CPU time that it
     used. `latency` has wrk's correction for coordinated omission in it;
     `latency_uncorrected` is as measured. A text report tells neither that nor the CPU
-    time.
+    time. Both are None where wrk timed no request, as when each came too late.
     """
 
     duration_s: Seconds
@@ -667,7 +667,7 @@ class WrkResult:
     bytes: Count
     requests_per_s: Rate
     bytes_per_s: Rate
-    latency: Latency
+    latency: Latency | None
     errors: Errors
     latency_uncorrected: Latency | None = None
     load_cpu_s: Seconds | None = None
@@ -727,7 +727,8 @@ class Measurement:
     @property
     def latency_p99_s(self) -> float | None:
         """The 99th percentile of latencies, where it is known."""
-        return self.wrk.latency.p99_s if self.wrk else None
+        latency = self.wrk.latency if self.wrk else None
+        return latency.p99_s if latency else None
 
     @property
     def cpu_per_request_s(self) -> float | None:
@@ -1162,8 +1163,10 @@ def uncorrect(histogram: Histogram, interval_us: int) -> Histogram:
 
 def latency_with_percentiles(
     histogram: Histogram, *, mean_s: float, stdev_s: float, max_s: float
-) -> Latency:
-    """Return the latencies with the percentiles of the histogram."""
+) -> Latency | None:
+    """Return the latencies with the percentiles of the histogram; None if it is empty."""
+    if not histogram:
+        return None
     return Latency(
         mean_s=mean_s,
         stdev_s=stdev_s,
@@ -1177,11 +1180,11 @@ def latency_with_percentiles(
     )
 
 
-def latency_from_histogram(histogram: Histogram) -> Latency:
-    """Return the latencies whose every figure comes from the histogram."""
+def latency_from_histogram(histogram: Histogram) -> Latency | None:
+    """Return the latencies whose every figure comes from the histogram; None if it is empty."""
     count = sample_count(histogram)
     if not count:
-        return latency_with_percentiles((), mean_s=0.0, stdev_s=0.0, max_s=0.0)
+        return None
     mean_s = sum(value * n for value, n in histogram) / 1e6 / count
     squares = sum(n * (value / 1e6 - mean_s) ** 2 for value, n in histogram)
     stdev_s = math.sqrt(squares / max(1, count - 1))
@@ -1240,24 +1243,27 @@ def _exact_result(data: Mapping[str, Any], connections: int, span_s: float | Non
     )
 
 
-_NUMBER = r"\d+(?:\.\d+)?"
-_TIME = rf"(-?{_NUMBER}(?:us|ms|s|m|h))"
-_BYTES = rf"({_NUMBER}(?:[KMGT]?B)?)"
-_COUNT = rf"({_NUMBER}[kMG]?)"
-_SHARE = rf"(-?nan|{_NUMBER})%"
+# As many digits as wrk can print, so that each figure is one that a results file can hold.
+_DECIMALS = r"(?:\.\d{1,6})?"
+_TIME = rf"(\d{{1,5}}{_DECIMALS}(?:us|ms|s|m|h))"
+_BYTES = rf"(\d{{1,5}}{_DECIMALS}(?:[KMGT]?B)?)"
+_BYTES_PER_S = rf"(\d{{1,5}}{_DECIMALS}(?:[KMG]?B)?)"
+_COUNT = r"(\d{1,15})"
+_REQ_SEC = rf"(\d{{1,15}}{_DECIMALS}[kMG]?)"
+_SHARE = rf"(-?nan|\d{{1,3}}{_DECIMALS})%"
 REPORT_LINES = {
-    "running": r"Running (\d+(?:s|m|h)) test @ (\S+)",
-    "load": r"(\d{1,6}) threads and (\d{1,6}) connections",
+    "running": r"Running (\d{1,6}[smh]) test @ (\S+)",
+    "load": r"([1-9]\d{0,5}) threads and ([1-9]\d{0,5}) connections",
     "header": r"Thread Stats\s+Avg\s+Stdev\s+Max\s+\+/- Stdev",
     "latency": rf"Latency\s+{_TIME}\s+{_TIME}\s+{_TIME}\s+{_SHARE}",
-    "req_sec": rf"Req/Sec\s+{_COUNT}\s+{_COUNT}\s+{_COUNT}\s+{_SHARE}",
+    "req_sec": rf"Req/Sec\s+{_REQ_SEC}\s+{_REQ_SEC}\s+{_REQ_SEC}\s+{_SHARE}",
     "distribution": r"Latency Distribution",
     "percentile": rf"(50|75|90|99)%\s+{_TIME}",
-    "total": rf"(\d+) requests in {_TIME}, {_BYTES} read",
-    "socket": r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)",
-    "status": r"Non-2xx or 3xx responses: (\d+)",
-    "throughput": rf"Requests/sec:\s+({_NUMBER})",
-    "transfer": rf"Transfer/sec:\s+{_BYTES}",
+    "total": rf"{_COUNT} requests in {_TIME}, {_BYTES} read",
+    "socket": rf"Socket errors: connect {_COUNT}, read {_COUNT}, write {_COUNT}, timeout {_COUNT}",
+    "status": rf"Non-2xx or 3xx responses: {_COUNT}",
+    "throughput": rf"Requests/sec:\s+(\d{{1,14}}{_DECIMALS})",
+    "transfer": rf"Transfer/sec:\s+{_BYTES_PER_S}",
 }
 REQUIRED_LINES = ("running", "load", "latency", "req_sec", "total", "throughput", "transfer")
 WRK_FAILURES = (
@@ -1305,6 +1311,34 @@ def void_reason(wrk: WrkResult, *, connections: int) -> str | None:
     if wrk.requests < max(1, connections):
         reasons.append(f"{wrk.requests} requests are fewer than the {connections} connections")
     return "; ".join(reasons) or None
+
+
+# What the errors of somebody else's report mean for its figures.
+ERROR_MEANINGS = {
+    "connect": ("failed connection", "the load was less than the report says"),
+    "read": ("read error", "the server closed or reset connections"),
+    "write": ("write error", "the server closed connections before it had read the request"),
+    "timeout": ("timeout", "answers later than wrk waited are missing from the latency"),
+}
+
+
+def report_notes(wrk: WrkResult, *, connections: int) -> tuple[str, ...]:
+    """Return what should be known before the figures of a text report are quoted.
+
+    They do not void it: how it was measured, and what was expected there, is not known.
+    """
+    notes = []
+    for kind, (noun, meaning) in ERROR_MEANINGS.items():
+        count = getattr(wrk.errors, kind)
+        if count:
+            notes.append(f"{pluralize(count, noun)}: {meaning}")
+    if wrk.errors.status:
+        notes.append(f"{wrk.errors.status} of {wrk.requests} responses had a status above 399")
+    if wrk.requests < connections:
+        notes.append(f"{wrk.requests} requests are fewer than the {connections} connections")
+    if wrk.requests and wrk.latency is None:
+        notes.append("the latency is not known: wrk timed no request, and printed nan% beside 0")
+    return tuple(notes)
 
 
 class ReportReader:
@@ -1373,6 +1407,7 @@ class ReportReader:
         load = LoadId(workload=DEFAULT_WORKLOAD, connections=int(self._lines["load"][2]))
         earlier = [m for m in self.measurements if (m.target, m.load) == (name, load)]
         wrk = self._result()
+        no_figures = void_reason(wrk, connections=load.connections)
         self.measurements.append(
             Measurement(
                 round=len(earlier) + 1,
@@ -1381,7 +1416,8 @@ class ReportReader:
                 load=load,
                 threads=int(self._lines["load"][1]),
                 wrk=wrk,
-                invalid_reason=void_reason(wrk, connections=load.connections),
+                notes=report_notes(wrk, connections=load.connections) if wrk.requests else (),
+                invalid_reason=None if wrk.requests else no_figures,
             )
         )
         self._lines, self._percentiles = {}, {}
@@ -1395,13 +1431,23 @@ class ReportReader:
             bytes=round(parse_bytes(lines["total"][3])),
             requests_per_s=float(lines["throughput"][1]),
             bytes_per_s=parse_bytes(lines["transfer"][1]),
-            latency=Latency(
-                mean_s=parse_time(lines["latency"][1]),
-                stdev_s=parse_time(lines["latency"][2]),
-                max_s=parse_time(lines["latency"][3]),
-                **self._percentiles,
-            ),
+            latency=self._latency(),
             errors=self._errors(),
+        )
+
+    def _latency(self) -> Latency | None:
+        """Return the latencies of one report; None where wrk timed no request.
+
+        Then it prints 0.00us for each, and nan% for the share within a deviation.
+        """
+        mean, stdev, longest, share_within = self._lines["latency"].groups()
+        if share_within.endswith("nan"):
+            return None
+        return Latency(
+            mean_s=parse_time(mean),
+            stdev_s=parse_time(stdev),
+            max_s=parse_time(longest),
+            **self._percentiles,
         )
 
     def _errors(self) -> Errors:
@@ -1807,7 +1853,7 @@ def distribute(results: Results) -> tuple[Distribution, ...]:
     distributions = []
     for load, name in itertools.product(results.loads, results.names):
         runs = valid_runs(results.solo_trials(name, load))
-        pooled = pool(run.latency.histogram for run in runs)
+        pooled = pool(run.latency.histogram for run in runs if run.latency)
         if not pooled:
             continue
         percentiles = [(percent, histogram_percentile(pooled, percent)) for percent in PERCENTS]
@@ -2463,6 +2509,22 @@ def format_latency(seconds: float) -> str:
     return f"{seconds * 1e6:.2f}us"
 
 
+UNKNOWN = "unknown"  # of a figure that wrk did not print
+
+
+def latency_cells(runs: Iterable[WrkResult]) -> tuple[str, str]:
+    """Return the mean latency over all requests, and the maximum, of runs that tell them."""
+    requests, latency_sum_s, longest_s = 0, 0.0, 0.0
+    for run in runs:
+        if run.latency:
+            requests += run.requests
+            latency_sum_s += run.latency.mean_s * run.requests
+            longest_s = max(longest_s, run.latency.max_s)
+    if not requests:
+        return UNKNOWN, UNKNOWN
+    return format_latency(latency_sum_s / requests), format_latency(longest_s)
+
+
 def gist_row(measurements: Iterable[Measurement]) -> list[str]:
     """Return the gist's columns after the name, over the valid measurements.
 
@@ -2473,12 +2535,9 @@ def gist_row(measurements: Iterable[Measurement]) -> list[str]:
     runs = valid_runs(measurements)
     if not runs:
         return ["void"] * (len(GIST_COLUMNS) - 1)
-    requests = sum(run.requests for run in runs)
-    latency_sum_s = sum(run.latency.mean_s * run.requests for run in runs)
     mean, half = mean_and_half_width([run.requests_per_s for run in runs])
     return [
-        format_latency(latency_sum_s / requests),
-        format_latency(max(run.latency.max_s for run in runs)),
+        *latency_cells(runs),
         f"{mean:.2f} ± {half:.2f}" if len(runs) > 1 else f"{mean:.2f}",
         f"{sum(run.bytes for run in runs) / 1024**2:.2f}",
         f"{statistics.fmean(run.bytes_per_s for run in runs) / 1024:.2f}",
@@ -2532,13 +2591,19 @@ def comparison_cells(comparison: Comparison) -> ComparisonCells:
     return ComparisonCells(str(comparison.rounds), comparison.method, ratio, interval, verdict)
 
 
+def error_mark(measurements: Iterable[Measurement]) -> str:
+    """Return the mark of figures that count in spite of errors, as those of a parsed text."""
+    errors = sum(run.errors.total for run in valid_runs(measurements))
+    return f" ({pluralize(errors, 'error')})" if errors else ""
+
+
 def gist_table(results: Results, load: LoadId) -> Table:
     """Return the gist's table of one load. Absolute figures come from solo trials."""
     rows = []
     for name in results.names:
         if any((m.target, m.load) == (name, load) for m in results.measurements):
-            cells = gist_row(results.solo_trials(name, load))
-            rows.append((results.label(name), *cells))
+            trials = results.solo_trials(name, load)
+            rows.append((results.label(name) + error_mark(trials), *gist_row(trials)))
     return Table(title=load.title, columns=GIST_COLUMNS, rows=tuple(rows))
 
 
@@ -2810,17 +2875,26 @@ def heading_of(results: Results) -> str:
 
 
 def oddities(results: Results) -> list[str]:
-    """Return each kind of note once, at its worst, with its rounds and targets."""
-    alike: dict[str, list[tuple[Measurement, str]]] = {}
+    """Return each kind of note once, at its worst, with its rounds and targets.
+
+    What is noted of a parsed text is about one row, and has a line for each.
+    """
+    launched = {facts.name for facts in results.targets}
+    alike: dict[tuple[str, str], list[tuple[str, Measurement, str]]] = {}
     for measurement in results.measurements:
+        label = results.label(measurement.target)
+        row = f"{label}, {measurement.load.sentence}"
         for note in measurement.notes:
             kind = re.sub(r"\d+", "#", note)
-            alike.setdefault(kind, []).append((measurement, note))
+            if measurement.target in launched:
+                alike.setdefault((kind, ""), []).append((label, measurement, note))
+            else:
+                alike.setdefault((kind, row), []).append((row, measurement, note))
     lines = []
     for noted in alike.values():
-        rounds = name_rounds(measurement.round for measurement, _ in noted)
-        labels = sorted({results.label(measurement.target) for measurement, _ in noted})
-        worst = max((note for _, note in noted), key=lambda note: (len(note), note))
+        rounds = name_rounds(measurement.round for _, measurement, _ in noted)
+        labels = sorted({label for label, _, _ in noted})
+        worst = max((note for _, _, note in noted), key=lambda note: (len(note), note))
         lines.append(f"{rounds.capitalize()} ({', '.join(labels)}): {worst}")
     return lines
 
@@ -7908,7 +7982,8 @@ def parse(
     failure = finish(report, exports, verbose=verbose)
     if failure:
         raise failure
-    return status_of(results)
+    has_figures = any(measurement.valid for measurement in results.measurements)
+    return 0 if has_figures else 1
 
 
 @command("report", examples=REPORT_EXAMPLES)
