@@ -42,7 +42,7 @@ def test_gist_reports_keep_every_published_figure() -> None:
 @pytest.mark.parametrize(
     ("text", "name"),
     [
-        ("", "http://127.0.0.1:8000/ (1)"),
+        ("", "http://127.0.0.1:8000/ (line 1)"),
         ("### My *App*\n```\n", "My *App"),
         ("prose before\nMine\n$ wrk -c100 http://127.0.0.1:8000/\n", "Mine"),
     ],

@@ -214,3 +214,260 @@ def test_the_greatest_figures_can_be_saved_and_read_again() -> None:
     )
     results = read(greatest.text)
     assert mb.from_json(mb.to_json(results)) == results
+
+
+# Names: what documents say above a report.
+
+
+def named_rates(text: str) -> list[tuple[str, float | None]]:
+    """Return the name and the throughput of each measurement of a text."""
+    return [(m.target, m.requests_per_s) for m in mb.parse_reports(text)]
+
+
+FENCED_ALPHA = f"```\n{ALPHA.text}```\n"
+FENCED_BETA = f"```\n{BETA.text}```\n"
+COMMAND = "wrk -t2 -c10 -d10s http://127.0.0.1:8000/"
+OF_TWO_SERVERS = [
+    pytest.param("alpha\n---\n\n{a}\nbeta\n---\n\n{b}", id="underlined by Markdown"),
+    pytest.param("alpha\n=====\n{a}\nbeta\n=====\n{b}", id="underlined, no blank line"),
+    pytest.param("-----\nalpha\n-----\n\n{a}\n----\nbeta\n----\n\n{b}", id="over- and underlined"),
+    pytest.param("alpha\n~~~~~\n\n{a}\nbeta\n~~~~~\n\n{b}", id="underlined by reST"),
+    pytest.param("## alpha\n{a}\n## beta\n{b}", id="Markdown's marks"),
+    pytest.param("##alpha##\n{a}\n##beta##\n{b}", id="marks without spaces"),
+    pytest.param("**alpha**\n{a}\n**beta**\n{b}", id="bold lines"),
+    pytest.param("__alpha:__\n{a}\n__beta__:\n{b}", id="bold lines with colons"),
+    pytest.param("- alpha\n{a}\n- beta\n{b}", id="a list"),
+    pytest.param("1. alpha\n{a}\n2. beta\n{b}", id="a numbered list"),
+    pytest.param("== alpha\n{a}\n== beta\n{b}", id="AsciiDoc"),
+    pytest.param("=== alpha ===\n{a}\n=== beta ===\n{b}", id="framed lines"),
+    pytest.param("==> alpha <==\n{a}\n==> beta <==\n{b}", id="as tail prints files"),
+    pytest.param("<h2>alpha</h2>\n<pre>\n{a}</pre>\n<h2>beta</h2>\n<pre>\n{b}</pre>\n", id="HTML"),
+    pytest.param(
+        "<details><summary>alpha</summary>\n\n{a}</details>\n"
+        "<details><summary>beta</summary>\n\n{b}</details>\n",
+        id="folded",
+    ),
+    pytest.param("alpha::\n\n{a}\nbeta::\n\n{b}", id="literal blocks of reST"),
+    pytest.param(
+        "alpha\n\n.. code-block:: console\n\n{a}\nbeta\n\n.. code-block:: console\n\n{b}",
+        id="code blocks of reST",
+    ),
+    pytest.param(f"alpha\n$ {COMMAND}\n{{a}}\nbeta\n$ {COMMAND}\n{{b}}", id="a prompt"),
+    pytest.param(f"alpha\n{COMMAND}\n{{a}}\nbeta\n{COMMAND}\n{{b}}", id="a bare command"),
+    pytest.param(
+        f"# alpha\n\nann@box:~$ {COMMAND}\n\n{{a}}\n# beta\n\nann@box:~$ {COMMAND}\n\n{{b}}",
+        id="a prompt with user and host",
+    ),
+    pytest.param("[alpha](http://a.example)\n\n{a}\n[beta](http://b.example)\n\n{b}", id="links"),
+    pytest.param(
+        "# alpha\n\nEach run was short. It was warm.\n\n{a}## beta\n{b}", id="prose below"
+    ),
+    pytest.param(
+        "## alpha\nPython 3.13, one worker\n\n{a}\n## beta\nPython 3.13, one worker\n\n{b}",
+        id="details below",
+    ),
+    pytest.param(
+        "# alpha\n\n## Results\n\n{a}\n# beta\n\n## Results\n\n{b}", id="results as subtitles"
+    ),
+    pytest.param(
+        "# alpha\n## Summary\n| a | b |\n|---|---|\n| 1 | 2 |\n## Raw Output\n\n{a}\n"
+        "# beta\n## Summary\n| a | b |\n|---|---|\n| 1 | 2 |\n## Raw Output\n\n{b}",
+        id="raw output below",
+    ),
+]
+
+
+@pytest.mark.parametrize("template", OF_TWO_SERVERS)
+@pytest.mark.parametrize("in_fences", [False, True])
+def test_headings_name_the_reports(template: str, in_fences: bool) -> None:
+    first, second = (FENCED_ALPHA, FENCED_BETA) if in_fences else (ALPHA.text, BETA.text)
+    text = template.format(a=first, b=second)
+    assert named_rates(text) == [("alpha", 13865.62), ("beta", 254749.13)]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        pytest.param(
+            f"Here is the performance of alpha.\n\n```\nann@box:~/wrk$  {COMMAND}\n{ALPHA.text}"
+            f"```\n\nHere is the performance of beta.\n\n```\nann@box:~/wrk$  {COMMAND}\n"
+            f"{BETA.text}```\n",
+            [f"{URL} (line 5)", f"{URL} (line 19)"],
+            id="sentences",
+        ),
+        pytest.param(
+            f"{COMMAND}\n{ALPHA.text}\n---\n\n{COMMAND}\n{BETA.text}",
+            [f"{URL} (line 2)", f"{URL} (line 14)"],
+            id="one command, a rule between",
+        ),
+        pytest.param(ALPHA.text + BETA.text, [f"{URL} (line 1)", f"{URL} (line 9)"], id="nothing"),
+        pytest.param(
+            f"This is what it does\non a laptop that nobody else uses:\n\n{ALPHA.text}",
+            [f"{URL} (line 4)"],
+            id="prose of two lines",
+        ),
+        pytest.param(
+            f"## Results\n{FENCED_ALPHA}\n## Results\n{FENCED_BETA}",
+            ["Results (line 1)", "Results (line 13)"],
+            id="a heading that says nothing, twice",
+        ),
+        pytest.param(
+            f"# Results\nalpha.\n{FENCED_ALPHA}\nbeta.\n{FENCED_BETA}",
+            ["Results (line 4)", "Results (line 16)"],
+            id="sentences under one heading",
+        ),
+        pytest.param(
+            f"alpha\n{ALPHA.text}beta\n{BETA.text}alpha\n{ALPHA.text}",
+            ["alpha (line 1)", "beta", "alpha (line 19)"],
+            id="a name that comes back",
+        ),
+        pytest.param(
+            f"## FastAPI\n### GET\n{ALPHA.text}## MicroPie\n### GET\n{BETA.text}",
+            ["FastAPI: GET", "MicroPie: GET"],
+            id="a subtitle that comes back",
+        ),
+        pytest.param(
+            f"alpha\n{ALPHA.text}\nNow the other server, with more of everything.\n\n{BETA.text}",
+            ["alpha", f"{URL} (line 13)"],
+            id="a plain title holds no longer than its reports",
+        ),
+        pytest.param(
+            f"alpha\n{ALPHA.text}$ ./start beta\n$ {COMMAND}\n{BETA.text}",
+            ["alpha", f"{URL} (line 12)"],
+            id="another server was started",
+        ),
+        pytest.param(
+            f"```\n# alpha\n$ {COMMAND}\n{ALPHA.text}\n# beta\n$ {COMMAND}\n{BETA.text}```\n",
+            ["alpha", "beta"],
+            id="comments in one fence",
+        ),
+        pytest.param(
+            f"- alpha (2 workers)\n```\nlistening on {URL}\n  Ctrl+C stops it\n{ALPHA.text}```\n",
+            ["alpha (2 workers)"],
+            id="a server's own words in the fence",
+        ),
+        pytest.param(f"a|b\n{ALPHA.text}", ["a/b"], id="a bar"),
+        pytest.param(
+            f"### alpha (wrk -t2 -c10)\n{ALPHA.text}### beta (wrk -t2 -c10)\n{BETA.text}",
+            ["alpha (wrk -t2 -c10)", "beta (wrk -t2 -c10)"],
+            id="headings with a command in them",
+        ),
+    ],
+)
+def test_what_has_no_name_is_named_apart(text: str, names: list[str]) -> None:
+    assert [name for name, _ in named_rates(text)] == names
+
+
+# Rounds: only what is surely alike is pooled.
+
+
+def test_reports_that_follow_each_other_under_a_heading_are_rounds() -> None:
+    text = f"## alpha\n```\n$ {COMMAND}\n{ALPHA.text}$ {COMMAND}\n{ALPHA.text}```\n{FENCED_ALPHA}"
+    assert [(m.target, m.round) for m in mb.parse_reports(text)] == [
+        ("alpha", 1),
+        ("alpha", 2),
+        ("alpha", 3),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("other", "names"),
+    [
+        (
+            {"url": "http://127.0.0.1:8001/"},
+            ["alpha, http://127.0.0.1:8000/", "alpha, http://127.0.0.1:8001/"],
+        ),
+        ({"threads": 4}, ["alpha, 2 threads", "alpha, 4 threads"]),
+        ({"seconds": 30}, ["alpha, 10s", "alpha, 30s"]),
+        ({"connections": 200}, ["alpha", "alpha"]),
+    ],
+)
+def test_another_load_or_url_under_one_heading_is_a_row_of_its_own(
+    other: dict[str, object], names: list[str]
+) -> None:
+    second = dataclasses.replace(ALPHA, **other)  # type: ignore[arg-type]
+    text = f"alpha\n{ALPHA.text}{second.text}"
+    assert [(m.target, m.round) for m in mb.parse_reports(text)] == [(name, 1) for name in names]
+    assert len(rows(text)) == 2
+
+
+def test_loads_of_a_target_in_several_places_share_its_name() -> None:
+    more = dataclasses.replace(BETA, connections=200)
+    text = f"# 10\n## alpha\n{ALPHA.text}# 200\n## alpha\n{more.text}"
+    assert [name for name, _ in named_rates(text)] == ["alpha", "alpha"]
+
+
+# Reports behind something, or in another encoding.
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "# ",
+        "// ",
+        "> ",
+        "-- ",
+        " * ",
+        "wrk-1  | ",
+        "[INFO] ",
+        "2026-01-01T00:00:00.0000000Z ",
+        "<p>",
+    ],
+)
+def test_reports_behind_a_prefix_are_read_beside_plain_ones(prefix: str) -> None:
+    behind = "".join(f"{prefix}{line}\n" for line in ["alpha", *ALPHA.lines])
+    text = f"{behind}{prefix.rstrip()}\nbeta\n{BETA.text}"
+    assert named_rates(text) == [("alpha", 13865.62), ("beta", 254749.13)]
+
+
+def test_the_time_of_a_log_differs_from_line_to_line() -> None:
+    lines = []
+    for second, line in enumerate(["alpha", *ALPHA.lines]):
+        lines.append(f"job\trun\t2026-01-01T00:00:{second:02}.{second * 77}Z {line}\n")
+    assert named_rates("".join(lines)) == [("alpha", 13865.62)]
+
+
+def test_a_comment_and_a_report_of_one_name_are_two_rows() -> None:
+    comment = "".join(f"# {line}\n" for line in ["alpha", *ALPHA.lines])
+    text = f"{comment}alpha\n{ALPHA.text}"
+    assert [name for name, _ in named_rates(text)] == ["alpha (line 1)", "alpha (line 10)"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "api | Running 10s test @ http://x/ and so on",
+        "Requests/sec:   6996.70",
+        "noise Requests/sec: 6996.70",
+        "#   69967 requests in 10.00s, 2.60MB read",
+        "Transfer/sec:      1.62MB",
+        "  2 threads and 10 connections",
+        "  Socket errors: connect 0, read 0, write 0, timeout 2",
+        "    Latency    1.45ms    7.30ms 667.25ms   99.09%",
+        "unable to connect to 127.0.0.1:8000 Connection refused",
+    ],
+)
+@pytest.mark.parametrize("after", [False, True])
+def test_a_line_of_wrks_outside_of_reports_is_refused_with_its_line(line: str, after: bool) -> None:
+    text = f"{ALPHA.text}\n{line}\n" if after else f"{line}\n\n{ALPHA.text}"
+    assert f"line {10 if after else 1}: " in refusal(text)
+
+
+def test_a_prefix_that_changes_within_a_report_is_refused_with_its_line() -> None:
+    lines = [f"a | {line}" for line in ALPHA.lines]
+    lines[3] = lines[3].replace("a |", "b |")
+    assert "line 4: 'b |" in refusal("\n".join(lines))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_encodings_and_line_ends_of_other_systems_are_read(encoding: str, line_end: str) -> None:
+    mark = "\ufeff" if encoding in ("utf-16-le", "utf-16-be") else ""
+    data = f"{mark}alpha\n{ALPHA.text}".replace("\n", line_end).encode(encoding)
+    assert named_rates(mb.decode_text(data)) == [("alpha", 13865.62)]
+
+
+def test_colours_and_progress_bars_are_passed_over() -> None:
+    coloured = "".join(f"\x1b[1;32m{line}\x1b[0m\x1b[K\n" for line in ALPHA.lines)
+    text = f"\x1b]0;a title\x07alpha\n 10%\r 50%\r100%\r\n{coloured}"
+    assert mb.parse_reports(text)[0].requests_per_s == 13865.62
