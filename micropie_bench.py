@@ -8471,7 +8471,7 @@ def parse(
     export: ExportOptions,
     verbose: VerboseOption = False,
 ) -> int:
-    """Print the gist's tables from wrk's own text; a line before a report names it."""
+    """Print the gist's tables from wrk's own text; the heading above a report names it."""
     exports = Exports(export, inputs=[file])
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import re
 from dataclasses import dataclass
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from results_schema import loaded
 
 import micropie_bench as mb
 
 URL = "http://127.0.0.1:8000/"
+FUZZ = settings(max_examples=100, deadline=None, database=None, derandomize=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -471,3 +476,93 @@ def test_colours_and_progress_bars_are_passed_over() -> None:
     coloured = "".join(f"\x1b[1;32m{line}\x1b[0m\x1b[K\n" for line in ALPHA.lines)
     text = f"\x1b]0;a title\x07alpha\n 10%\r 50%\r100%\r\n{coloured}"
     assert mb.parse_reports(text)[0].requests_per_s == 13865.62
+
+
+# Surroundings that nobody thought of.
+
+PREFIXES = ("", "# ", "// ", "> ", "wrk_1 | ", "[INFO] ", "2026-01-01T10:00:00.123Z ", "\t")
+SURROUNDINGS = (
+    *("", "", "```", "~~~", "---", "=====", "$ wrk -t2 http://h/", "ann@box:~$ ls", "# alpha"),
+    *("## Raw Output", "alpha", "**beta**", "Here it is.", "1. one", "- two", "| a | b |", "<pre>"),
+    *("</pre>", ".. code-block::", "Notes:", "alpha (line 3)", "\x1b[31mred\x1b[0m", "10%\r20%"),
+)
+SURROUNDING = st.sampled_from(SURROUNDINGS) | st.text(max_size=20)
+
+
+@st.composite
+def printed_reports(draw: st.DrawFn) -> Printed:
+    """Return a report of one of a few URLs and loads, with a throughput of its own."""
+    return Printed(
+        url=f"http://127.0.0.1:{draw(st.integers(8000, 8002))}/",
+        threads=draw(st.integers(1, 2)),
+        connections=draw(st.sampled_from([10, 200])),
+        rate=f"{draw(st.integers(1, 10**9)) / 100:.2f}",
+        latency=draw(st.sampled_from([Printed().latency, NO_LATENCY])),
+        extra=draw(st.sampled_from([(), (TWO_TIMEOUTS,)])),
+    )
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> tuple[str, list[Printed]]:
+    """Return a text, and the reports that are in it."""
+    reports = draw(st.lists(printed_reports(), min_size=1, max_size=4))
+    lines: list[str] = []
+    for report in reports:
+        lines += draw(st.lists(SURROUNDING, max_size=4))
+        prefix = draw(st.sampled_from(PREFIXES))
+        lines += [prefix + line for line in report.lines]
+    lines += draw(st.lists(SURROUNDING, max_size=2))
+    return draw(st.sampled_from(["\n", "\r\n"])).join(lines), reports
+
+
+@FUZZ
+@given(documents())
+def test_no_report_is_lost_or_changed_whatever_stands_around(
+    case: tuple[str, list[Printed]],
+) -> None:
+    text, reports = case
+    try:
+        measurements = mb.parse_reports(text)
+    except mb.BenchError:
+        return
+    assert [m.requests_per_s for m in measurements] == [float(report.rate) for report in reports]
+    pooled: dict[tuple[str, mb.LoadId], set[tuple[str, int]]] = {}
+    for measurement, report in zip(measurements, reports, strict=True):
+        row = (measurement.target, measurement.load)
+        assert measurement.load.connections == report.connections
+        pooled.setdefault(row, set()).add((report.url, report.threads))
+    assert all(len(kinds) == 1 for kinds in pooled.values())
+    results = mb.new_results(measurements=tuple(measurements))
+    assert mb.from_json(mb.to_json(results)) == results
+    assert mb.result_tables(results)
+
+
+@FUZZ
+@given(st.lists(SURROUNDING | st.sampled_from(ALPHA.lines), max_size=30))
+def test_lines_in_any_order_are_read_or_refused(lines: list[str]) -> None:
+    text = "\n".join(lines)
+    beginnings = text.count("Running 10s test @")
+    try:
+        measurements = mb.parse_reports(text)
+    except mb.BenchError:
+        return
+    assert len(measurements) == beginnings
+
+
+@FUZZ
+@given(st.integers(0, len(ALPHA.text)), st.integers(0, 40), st.text(max_size=10))
+def test_a_damaged_report_is_never_passed_over(start: int, length: int, instead: str) -> None:
+    damaged = ALPHA.text[:start] + instead + ALPHA.text[start + length :]
+    try:
+        measurements = mb.parse_reports(f"{damaged}\n\nbeta\n{BETA.text}")
+    except mb.BenchError:
+        return
+    has_figure = re.search(r"Requests/sec:\s*\d", damaged)
+    assert len(measurements) == 2 or not has_figure
+
+
+@FUZZ
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    with contextlib.suppress(mb.BenchError):
+        mb.parse_reports(mb.decode_text(data + ALPHA.text.encode()))
