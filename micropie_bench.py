@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import abc
 import bisect
+import codecs
 import contextlib
 import csv
 import dataclasses
@@ -663,7 +664,7 @@ class WrkResult:
     `duration_s` is the time that wrk measured itself, `load_cpu_s` the CPU time that it
     used. `latency` has wrk's correction for coordinated omission in it;
     `latency_uncorrected` is as measured. A text report tells neither that nor the CPU
-    time.
+    time. Both are None where wrk timed no request, as when each came too late.
     """
 
     duration_s: Seconds
@@ -671,7 +672,7 @@ class WrkResult:
     bytes: Count
     requests_per_s: Rate
     bytes_per_s: Rate
-    latency: Latency
+    latency: Latency | None
     errors: Errors
     latency_uncorrected: Latency | None = None
     load_cpu_s: Seconds | None = None
@@ -733,7 +734,8 @@ class Measurement:
     @property
     def latency_p99_s(self) -> float | None:
         """The 99th percentile of latencies, where it is known."""
-        return self.wrk.latency.p99_s if self.wrk else None
+        latency = self.wrk.latency if self.wrk else None
+        return latency.p99_s if latency else None
 
     @property
     def cpu_per_request_s(self) -> float | None:
@@ -1168,8 +1170,10 @@ def uncorrect(histogram: Histogram, interval_us: int) -> Histogram:
 
 def latency_with_percentiles(
     histogram: Histogram, *, mean_s: float, stdev_s: float, max_s: float
-) -> Latency:
-    """Return the latencies with the percentiles of the histogram."""
+) -> Latency | None:
+    """Return the latencies with the percentiles of the histogram; None if it is empty."""
+    if not histogram:
+        return None
     return Latency(
         mean_s=mean_s,
         stdev_s=stdev_s,
@@ -1183,11 +1187,11 @@ def latency_with_percentiles(
     )
 
 
-def latency_from_histogram(histogram: Histogram) -> Latency:
-    """Return the latencies whose every figure comes from the histogram."""
+def latency_from_histogram(histogram: Histogram) -> Latency | None:
+    """Return the latencies whose every figure comes from the histogram; None if it is empty."""
     count = sample_count(histogram)
     if not count:
-        return latency_with_percentiles((), mean_s=0.0, stdev_s=0.0, max_s=0.0)
+        return None
     mean_s = sum(value * n for value, n in histogram) / 1e6 / count
     squares = sum(n * (value / 1e6 - mean_s) ** 2 for value, n in histogram)
     stdev_s = math.sqrt(squares / max(1, count - 1))
@@ -1246,24 +1250,27 @@ def _exact_result(data: Mapping[str, Any], connections: int, span_s: float | Non
     )
 
 
-_NUMBER = r"\d+(?:\.\d+)?"
-_TIME = rf"(-?{_NUMBER}(?:us|ms|s|m|h))"
-_BYTES = rf"({_NUMBER}(?:[KMGT]?B)?)"
-_COUNT = rf"({_NUMBER}[kMG]?)"
-_SHARE = rf"(-?nan|{_NUMBER})%"
+# As many digits as wrk can print, so that each figure is one that a results file can hold.
+_DECIMALS = r"(?:\.\d{1,6})?"
+_TIME = rf"(\d{{1,5}}{_DECIMALS}(?:us|ms|s|m|h))"
+_BYTES = rf"(\d{{1,5}}{_DECIMALS}(?:[KMGT]?B)?)"
+_BYTES_PER_S = rf"(\d{{1,5}}{_DECIMALS}(?:[KMG]?B)?)"
+_COUNT = r"(\d{1,15})"
+_REQ_SEC = rf"(\d{{1,15}}{_DECIMALS}[kMG]?)"
+_SHARE = rf"(-?nan|\d{{1,3}}{_DECIMALS})%"
 REPORT_LINES = {
-    "running": r"Running (\d+(?:s|m|h)) test @ (\S+)",
-    "load": r"(\d{1,6}) threads and (\d{1,6}) connections",
+    "running": r"Running (\d{1,6}[smh]) test @ (\S+)",
+    "load": r"([1-9]\d{0,5}) threads and ([1-9]\d{0,5}) connections",
     "header": r"Thread Stats\s+Avg\s+Stdev\s+Max\s+\+/- Stdev",
     "latency": rf"Latency\s+{_TIME}\s+{_TIME}\s+{_TIME}\s+{_SHARE}",
-    "req_sec": rf"Req/Sec\s+{_COUNT}\s+{_COUNT}\s+{_COUNT}\s+{_SHARE}",
+    "req_sec": rf"Req/Sec\s+{_REQ_SEC}\s+{_REQ_SEC}\s+{_REQ_SEC}\s+{_SHARE}",
     "distribution": r"Latency Distribution",
     "percentile": rf"(50|75|90|99)%\s+{_TIME}",
-    "total": rf"(\d+) requests in {_TIME}, {_BYTES} read",
-    "socket": r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)",
-    "status": r"Non-2xx or 3xx responses: (\d+)",
-    "throughput": rf"Requests/sec:\s+({_NUMBER})",
-    "transfer": rf"Transfer/sec:\s+{_BYTES}",
+    "total": rf"{_COUNT} requests in {_TIME}, {_BYTES} read",
+    "socket": rf"Socket errors: connect {_COUNT}, read {_COUNT}, write {_COUNT}, timeout {_COUNT}",
+    "status": rf"Non-2xx or 3xx responses: {_COUNT}",
+    "throughput": rf"Requests/sec:\s+(\d{{1,14}}{_DECIMALS})",
+    "transfer": rf"Transfer/sec:\s+{_BYTES_PER_S}",
 }
 REQUIRED_LINES = ("running", "load", "latency", "req_sec", "total", "throughput", "transfer")
 WRK_FAILURES = (
@@ -1313,35 +1320,162 @@ def void_reason(wrk: WrkResult, *, connections: int) -> str | None:
     return "; ".join(reasons) or None
 
 
-class ReportReader:
-    """Reads wrk's text reports line by line; `measurements` has those read so far.
+# What the errors of somebody else's report mean for its figures.
+ERROR_MEANINGS = {
+    "connect": ("failed connection", "the load was less than the report says"),
+    "read": ("read error", "the server closed or reset connections"),
+    "write": ("write error", "the server closed connections before it had read the request"),
+    "timeout": ("timeout", "answers later than wrk waited are missing from the latency"),
+}
 
-    A line that is no part of a report is a heading, and names the reports after it.
-    Reports of one name and connection count are its rounds. Those before any heading are
-    each named by their URL and number.
+
+def report_notes(wrk: WrkResult, *, connections: int) -> tuple[str, ...]:
+    """Return what should be known before the figures of a text report are quoted.
+
+    They do not void it: how it was measured, and what was expected there, is not known.
+    """
+    notes = []
+    for kind, (noun, meaning) in ERROR_MEANINGS.items():
+        count = getattr(wrk.errors, kind)
+        if count:
+            notes.append(f"{pluralize(count, noun)}: {meaning}")
+    if wrk.errors.status:
+        notes.append(f"{wrk.errors.status} of {wrk.requests} responses had a status above 399")
+    if wrk.requests < connections:
+        notes.append(f"{wrk.requests} requests are fewer than the {connections} connections")
+    if wrk.requests and wrk.latency is None:
+        notes.append("the latency is not known: wrk timed no request, and printed nan% beside 0")
+    return tuple(notes)
+
+
+# Texts with reports: the reports are found first; what stands between them names them.
+
+INVISIBLE = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, and movements of the cursor
+    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # a terminal's title, and links
+    r"|\x1b[()][0-9A-Z]|[\x00\x1b\u200b\ufeff]"
+)
+HTML_TAG = re.compile(
+    r"</?(?:pre|code|samp|kbd|p|br|span|div|font|details|summary|blockquote|ul|ol|li|table|tr|td|th"
+    r"|h[1-6]|b|i|em|strong|caption|dl|dt|dd)\b[^<>]*>",
+    re.IGNORECASE,
+)
+REPORT_BEGINNING = re.compile(REPORT_LINES["running"] + r"$")
+# Whatever looks like these and is no line of a report must not be passed over.
+WRK_PHRASES = re.compile(
+    r"Running \d+\w* test @"
+    r"|\d requests in \d\S*, \S+ read"
+    r"|(?:Requests|Transfer)/sec:\s*\d"
+    r"|Thread Stats\s+Avg"
+    r"|Socket errors: connect \d"
+    r"|Non-2xx or 3xx responses:\s*\d"
+    r"|^\d+ threads and \d+ connections$"
+    r"|^(?:Latency|Req/Sec)(?:\s+\d\S*){3}"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextLine:
+    """A line of a text, without what is invisible; numbers count from 1."""
+
+    number: int
+    text: str
+
+    @property
+    def place(self) -> str:
+        """Where it stands, and how it begins, for a message."""
+        return f"line {self.number}: {self.text[:100]!r}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundReport:
+    """A report in a text, from line to line; `prefix` matches what stands before each.
+
+    `duration` is as printed in its first line.
+    """
+
+    first: TextLine
+    last: TextLine
+    prefix: re.Pattern[str] | None
+    url: str
+    duration: str
+    threads: int
+    connections: int
+    wrk: WrkResult
+
+
+def decode_text(data: bytes) -> str:
+    """Return the text of a file: UTF-16 with its mark, as PowerShell writes it, or UTF-8."""
+    is_utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if is_utf_16 else "utf-8", errors="replace")
+
+
+def text_lines(text: str) -> list[TextLine]:
+    """Return the lines of a text. A progress bar's carriage returns end lines, too."""
+    lines = []
+    for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1):
+        lines.append(TextLine(number=number, text=INVISIBLE.sub("", line).strip()))
+    return lines
+
+
+def untagged(text: str) -> str:
+    """Return the text without the HTML tags that people put around reports."""
+    return HTML_TAG.sub("", text).strip()
+
+
+def prefix_pattern(prefix: str) -> re.Pattern[str] | None:
+    """Return what matches such a prefix on other lines: a comment sign, a log's time.
+
+    Its digits may differ from line to line. None if it is blank.
+    """
+    if not prefix.strip():
+        return None
+    pattern = ""
+    for part in re.findall(r"\d+|\s+|[^\d\s]+", prefix.rstrip()):
+        if part.isdigit():
+            pattern += r"\d+"
+        elif part.isspace():
+            pattern += r"\s+"
+        else:
+            pattern += re.escape(part)
+    return re.compile(rf"{pattern}\s*")
+
+
+def without_prefix(text: str, *prefixes: re.Pattern[str] | None) -> str:
+    """Return the text without the first of the prefixes that it has; else as it is."""
+    for prefix in prefixes:
+        match = prefix.match(text) if prefix else None
+        if match:
+            return text[match.end() :].strip()
+    return text
+
+
+class ReportReader:
+    """Finds wrk's text reports line by line; `reports` has those found so far.
+
+    Each line of a report may stand behind the prefix of its first.
     """
 
     def __init__(self) -> None:
-        self.measurements: list[Measurement] = []
-        self._heading = ""
+        self.reports: list[FoundReport] = []
+        self._first = TextLine(number=0, text="")
+        self._prefix: re.Pattern[str] | None = None
         self._lines: dict[str, re.Match[str]] = {}
         self._percentiles: dict[str, Any] = {}
 
-    def read_line(self, line: str, place: str) -> None:
-        """Take in one line. Raises BenchError, with the place, if it is out of order."""
-        kind, match = self._classify(line)
-        if kind == "running" and self._lines:
-            raise BenchError(f"a wrk report ends before its Transfer/sec line, at {place}")
-        if self._is_out_of_order(line, kind):
-            raise BenchError(f"not understood as a wrk report, {place}")
-        if match is None:
-            self._heading = heading_text(line)
-            return
-        self._lines[kind] = match
-        if kind == "percentile":
-            self._percentiles[f"p{match[1]}_s"] = parse_time(match[2])
-        if kind == "transfer":
-            self._finish_report(place)
+    def read_line(self, line: TextLine) -> None:
+        """Take in one line. Raises BenchError, with its place, if it is out of order."""
+        text = untagged(line.text)
+        beginning = REPORT_BEGINNING.search(text)
+        if beginning:
+            self._begin_report(line, text, beginning)
+        elif self._lines:
+            self._continue_report(line, text)
+        elif WRK_PHRASES.search(text) or re.match(WRK_FAILURES, text):
+            raise BenchError(
+                f"not understood as a wrk report, {line.place}: "
+                "complete the report, or remove the line"
+            )
 
     def close(self) -> None:
         """Raise BenchError if a report has begun and not ended."""
@@ -1351,46 +1485,57 @@ class ReportReader:
                 f"the last wrk report has no Transfer/sec line; it began: {beginning!r}"
             )
 
-    def _classify(self, line: str) -> tuple[str, re.Match[str] | None]:
+    def _begin_report(self, line: TextLine, text: str, beginning: re.Match[str]) -> None:
+        """Take in the first line of a report."""
+        if self._lines:
+            raise BenchError(f"a wrk report ends before its Transfer/sec line, at {line.place}")
+        self._first = line
+        self._prefix = prefix_pattern(text[: beginning.start()])
+        self._lines, self._percentiles = {"running": beginning}, {}
+
+    def _continue_report(self, line: TextLine, text: str) -> None:
+        """Take in another line of a report. Raises BenchError for one that has no place."""
+        bare = without_prefix(text, self._prefix)
+        if not bare:
+            return
+        kind, match = self._classify(bare)
+        is_repeated = kind in self._lines and kind != "percentile"
+        if match is None or is_repeated:
+            raise BenchError(f"not understood as a wrk report, {line.place}")
+        self._lines[kind] = match
+        if kind == "percentile":
+            self._percentiles[f"p{match[1]}_s"] = parse_time(match[2])
+        if kind == "transfer":
+            self._finish_report(line)
+
+    def _classify(self, text: str) -> tuple[str, re.Match[str] | None]:
         """Return which line of a report this is; an empty kind if it is none."""
         for kind, pattern in REPORT_LINES.items():
-            match = re.fullmatch(pattern, line)
+            match = re.fullmatch(pattern, text)
             if match:
                 return kind, match
         return "", None
 
-    def _is_out_of_order(self, line: str, kind: str) -> bool:
-        """Return whether the line cannot stand here."""
-        if re.match(WRK_FAILURES, line):
-            return True
-        if not self._lines:
-            return kind not in ("", "running")
-        return not kind or (kind in self._lines and kind != "percentile")
-
-    def _finish_report(self, place: str) -> None:
-        """Make a measurement of the lines of one report."""
+    def _finish_report(self, last: TextLine) -> None:
+        """Make a report of its lines."""
         missing = [kind for kind in REQUIRED_LINES if kind not in self._lines]
         if missing:
             raise BenchError(
-                f"the wrk report that ends at {place} has no line for: {', '.join(missing)}"
+                f"the wrk report that ends at {last.place} has no line for: {', '.join(missing)}"
             )
-        url = self._lines["running"][2]
-        name = self._heading or f"{url} ({len(self.measurements) + 1})"
-        load = LoadId(workload=DEFAULT_WORKLOAD, connections=int(self._lines["load"][2]))
-        earlier = [m for m in self.measurements if (m.target, m.load) == (name, load)]
-        wrk = self._result()
-        self.measurements.append(
-            Measurement(
-                round=len(earlier) + 1,
-                method=Method.SOLO,
-                target=name,
-                load=load,
+        self.reports.append(
+            FoundReport(
+                first=self._first,
+                last=last,
+                prefix=self._prefix,
+                url=self._lines["running"][2],
+                duration=self._lines["running"][1],
                 threads=int(self._lines["load"][1]),
-                wrk=wrk,
-                invalid_reason=void_reason(wrk, connections=load.connections),
+                connections=int(self._lines["load"][2]),
+                wrk=self._result(),
             )
         )
-        self._lines, self._percentiles = {}, {}
+        self._lines = {}
 
     def _result(self) -> WrkResult:
         """Return the figures of one report, as printed."""
@@ -1401,13 +1546,23 @@ class ReportReader:
             bytes=round(parse_bytes(lines["total"][3])),
             requests_per_s=float(lines["throughput"][1]),
             bytes_per_s=parse_bytes(lines["transfer"][1]),
-            latency=Latency(
-                mean_s=parse_time(lines["latency"][1]),
-                stdev_s=parse_time(lines["latency"][2]),
-                max_s=parse_time(lines["latency"][3]),
-                **self._percentiles,
-            ),
+            latency=self._latency(),
             errors=self._errors(),
+        )
+
+    def _latency(self) -> Latency | None:
+        """Return the latencies of one report; None where wrk timed no request.
+
+        Then it prints 0.00us for each, and nan% for the share within a deviation.
+        """
+        mean, stdev, longest, share_within = self._lines["latency"].groups()
+        if share_within.endswith("nan"):
+            return None
+        return Latency(
+            mean_s=parse_time(mean),
+            stdev_s=parse_time(stdev),
+            max_s=parse_time(longest),
+            **self._percentiles,
         )
 
     def _errors(self) -> Errors:
@@ -1421,31 +1576,423 @@ class ReportReader:
         return Errors(connect=connect, read=read, write=write, status=status, timeout=timeout)
 
 
+def find_reports(lines: Iterable[TextLine]) -> list[FoundReport]:
+    """Return every report in the lines. Raises BenchError, with the line, if one is not whole."""
+    reader = ReportReader()
+    for line in lines:
+        reader.read_line(line)
+    reader.close()
+    return reader.reports
+
+
+# What names a report: the headings and other titles above it, as documents have them.
+
+MARKED_LEVEL, PLAIN_LEVEL, FENCED_LEVEL = 7, 8, 9  # below Markdown's six
+# A mark gives the level by its length, a tag by its digit.
+MARKED_HEADINGS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"[-=~*+_<>#]{2,}\s*(?P<text>\w.*?)\s*[-=~*+_<>]{3,}",  # --- alpha ---
+        r"(?P<mark>#{1,6})\s*(?P<text>[^\s#!].*)",  # Markdown
+        r"(?P<mark>={1,6})\s+(?P<text>\S.*)",  # AsciiDoc
+        r"(?P<quote>\*\*|__|\*|_|`)(?P<text>\S.*?)(?P=quote)[:：]?",  # a bold line
+        r"(?:<[^<>]*>\s*)*<(?P<tag>h[1-6]|summary|b|strong|caption|dt)\b[^<>]*>(?P<text>.*?)</.*",
+    )
+)
+UNDERLINE = re.compile(r"([-=~^\"'#*+.:_])\1{2,}")
+UNDERLINE_LEVELS = {"=": 1, "-": 2}
+FENCE = re.compile(r"(```|~~~)")
+FENCE_ITSELF = "fence"
+CODE_MARK = re.compile(  # a fence behind a prefix; reST, AsciiDoc, Jekyll, Jira
+    r"```|\.\. |::$|:[\w-]+:|\[(?:source|listing|,)|\{%|\{code"
+)
+LIST_MARK = re.compile(r"(?:[-*+•]|\d{1,3}[.)])\s+|>\s*")
+LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()]*\)")
+WRK_COMMAND = re.compile(
+    r"(?:^|[\s/\"'`$>#%])wrk2?\s(?:.*\s)?(?:-{1,2}[a-z]|[\"']?https?://)", re.IGNORECASE
+)
+SHELL_PROMPT = re.compile(
+    r"[$%❯➜λ»]\s|>\s*(?:\./|sudo |wrk)"
+    r"|\(?[\w.-]+\)?\s[$%❯➜]\s"
+    r"|\[?[\w.-]+@[^\s\]]+[^$#%>]*[$#%>]"
+    r"|\S+:\S+ \S+[$%] "
+    r"|(?:PS )?[A-Z]:\\[^>]*>"
+)
+PROSE = re.compile(
+    r"[.,;!?。，！？…]$"  # ends as a sentence does, or goes on
+    r"|\w{3}[.!?] \w|[。！？]\w"  # two sentences
+    r"|\s-{1,2}[A-Za-z][\w-]*(?:\s|=|$)"  # a command's options
+    r"|^\||\|.*\|"  # a table's row
+)
+# They say that results follow, and not of what.
+GENERIC_TITLES = frozenset(
+    {
+        *("benchmark", "benchmarks", "benchmarking", "example", "load test", "load testing"),
+        *("log", "logs", "output", "performance", "raw", "raw output", "raw results", "report"),
+        *("result", "results", "run", "sample output", "stdout", "test", "test result"),
+        *("test results", "tests", "wrk", "wrk output", "wrk result", "wrk results"),
+    }
+)
+
+
 def heading_text(line: str) -> str:
     """Return the line without Markdown marks and without what cannot be shown."""
-    printable = "".join(filter(str.isprintable, line))
-    return printable.strip("#*_`: ").replace("|", "/")
+    text = LINK.sub(r"\1", untagged(line))
+    text = LIST_MARK.sub("", text, count=1) if LIST_MARK.match(text) else text
+    printable = "".join(filter(str.isprintable, " ".join(text.split())))
+    return printable.strip("#*_`:：= ").replace("|", "/")
+
+
+LONGEST_TITLE = 200  # in characters; what is longer is neither title nor command
+
+
+def is_command(text: str) -> bool:
+    """Return whether the line is one that was typed, a prompt before it or not."""
+    if len(text) > LONGEST_TITLE:
+        return False
+    return bool(WRK_COMMAND.search(text) or SHELL_PROMPT.match(text))
+
+
+def is_title(text: str) -> bool:
+    """Return whether a plain line can be a title: short, and no sentence of a text."""
+    is_short = len(text) <= 80 and len(text.split()) <= 10
+    return is_short and bool(re.search(r"\w", text)) and not PROSE.search(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heading:
+    """A title in a text. One of a lower level holds those of higher ones after it."""
+
+    level: int
+    text: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapLine:
+    """A line between reports, without their prefix; blank where it only marks code."""
+
+    number: int
+    text: str
+    is_fenced: bool
+
+
+def marked_heading(line: GapLine) -> Heading | None:
+    """Return the heading that the line's own marks make it; root's prompt is no mark."""
+    is_typed = re.match(r"#\s+(\S*/)?wrk2?\s|\$\s", line.text)
+    if is_typed or len(line.text) > LONGEST_TITLE:
+        return None
+    for pattern in MARKED_HEADINGS:
+        match = pattern.fullmatch(line.text)
+        if not match or not re.search(r"\w", match["text"]):
+            continue
+        groups = match.groupdict()
+        level = len(groups.get("mark") or "") or MARKED_LEVEL
+        tag = groups.get("tag") or ""
+        if tag[1:].isdigit():
+            level = int(tag[1:])
+        return Heading(level=level, text=heading_text(match["text"]), number=line.number)
+    return None
+
+
+def underlined_heading(line: GapLine, above: GapLine) -> Heading | None:
+    """Return the heading that the line underlines, as in Markdown and reST."""
+    is_text = re.search(r"\w", above.text) and not is_command(above.text)
+    if not UNDERLINE.fullmatch(line.text) or not is_text:
+        return None
+    level = UNDERLINE_LEVELS.get(line.text[0], 3)
+    return Heading(level=level, text=heading_text(above.text), number=above.number)
+
+
+def marked_headings(lines: Sequence[GapLine]) -> list[Heading]:
+    """Return the headings among the lines that are marked as such."""
+    headings = []
+    for position, line in enumerate(lines):
+        heading = marked_heading(line)
+        if not heading and position:
+            heading = underlined_heading(line, lines[position - 1])
+        if heading and heading.text:
+            headings.append(heading)
+    return headings
+
+
+def closing_paragraph(lines: Sequence[GapLine]) -> list[GapLine]:
+    """Return the last paragraph of the lines; commands below it are passed over."""
+    paragraph: list[GapLine] = []
+    for line in reversed(lines):
+        is_text = re.search(r"\w", line.text) and not is_command(line.text)
+        if is_text:
+            paragraph.insert(0, line)
+        elif paragraph:
+            break
+    return paragraph
+
+
+def plain_title(lines: Sequence[GapLine], *, level: int) -> Heading | None:
+    """Return the title that the last paragraph of the lines is, if it is one.
+
+    A paragraph is a title if it is one short line that is no sentence. Of a longer one,
+    the last line is if it begins with a capital and has few words.
+    """
+    paragraph = closing_paragraph(lines)
+    if not paragraph or marked_headings(paragraph):
+        return None
+    last = paragraph[-1]
+    following = lines[lines.index(last) + 1 :]
+    if following and UNDERLINE.fullmatch(following[0].text):
+        return None
+    text = heading_text(last.text)
+    is_alone = len(paragraph) == 1
+    is_label = text[:1].isupper() and len(text.split()) <= 4 and not LIST_MARK.match(last.text)
+    if not is_title(text) or not (is_alone or is_label):
+        return None
+    return Heading(level=level, text=text, number=last.number)
+
+
+class Outline:
+    """The headings that hold at a place of a text, which is read gap by gap."""
+
+    def __init__(self) -> None:
+        self.path: list[Heading] = []
+        self._fence = ""
+
+    def read_gap(
+        self, lines: Sequence[TextLine], prefixes: Sequence[re.Pattern[str] | None]
+    ) -> list[str]:
+        """Take in the lines before a report; return what they say, blank lines left out.
+
+        A plain title holds until something else is said than wrk's own command.
+        """
+        gap = self._gap_lines(lines, prefixes)
+        said = [line.text for line in gap if line.text]
+        if not all(map(WRK_COMMAND.search, said)):
+            self._leave(PLAIN_LEVEL)
+        for heading in titles_in(gap):
+            self._leave(heading.level)
+            self.path.append(heading)
+        return said
+
+    def _leave(self, level: int) -> None:
+        """Forget the headings of that level and of those below."""
+        while self.path and self.path[-1].level >= level:
+            self.path.pop()
+
+    def _gap_lines(
+        self, lines: Sequence[TextLine], prefixes: Sequence[re.Pattern[str] | None]
+    ) -> list[GapLine]:
+        """Return the lines with what is code among them, fences as blank lines.
+
+        The prefixes are those of the reports below and above. That of a report in a fence is
+        not that of the text outside of it.
+        """
+        fences: list[str] = []
+        above = ""
+        for line in lines:
+            is_fence = self._cross_fence(line.text, above)
+            fences.append(FENCE_ITSELF if is_fence else self._fence)
+            above = line.text
+        gap = []
+        for line, fence in zip(lines, fences, strict=True):
+            is_beside_report = fence == self._fence or not self._fence
+            text = without_prefix(line.text, *prefixes) if is_beside_report else line.text
+            if fence == FENCE_ITSELF or CODE_MARK.match(text) or not untagged(text):
+                text = ""
+            gap.append(GapLine(number=line.number, text=text, is_fenced=bool(fence)))
+        return gap
+
+    def _cross_fence(self, text: str, above: str) -> bool:
+        """Return whether the line opens or closes a fence, and note it.
+
+        `~~~~~` can underline what stands above it, as in reST.
+        """
+        mark = text[:3]
+        if not FENCE.fullmatch(mark) or mark in text[3:].lstrip("`~"):
+            return False
+        if self._fence:
+            is_end = mark == self._fence
+            self._fence = "" if is_end else self._fence
+            return is_end
+        if mark == "~~~" and 3 < len(text) >= len(above) > 0:
+            return False
+        self._fence = mark
+        return True
+
+
+def titles_in(gap: Sequence[GapLine]) -> list[Heading]:
+    """Return the titles among the lines before a report, the outermost first.
+
+    What is fenced is code: a line alone there is a title below those outside, and others
+    are only where there is none outside.
+    """
+    outside = [line for line in gap if not line.is_fenced]
+    fenced = [line for line in gap if line.is_fenced]
+    titles = marked_headings(outside)
+    plain = plain_title(outside, level=PLAIN_LEVEL)
+    titles += [plain] if plain else []
+    said = [line for line in fenced if line.text and not is_command(line.text)]
+    if len(said) == 1 or not titles:
+        marked = [
+            dataclasses.replace(heading, level=FENCED_LEVEL) for heading in marked_headings(fenced)
+        ]
+        plain = plain_title(fenced, level=FENCED_LEVEL)
+        titles += [plain] if plain else marked
+    return titles
+
+
+# Rows: what of a text is pooled, and what each is called.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportRow:
+    """Reports that are the rounds of one target under one load.
+
+    `titles` are the headings above them, the outermost first; `section` is the line of the
+    last of these.
+    """
+
+    titles: tuple[str, ...]
+    section: int
+    reports: tuple[FoundReport, ...]
+
+    @property
+    def first(self) -> FoundReport:
+        """The first of the reports."""
+        return self.reports[0]
+
+    def takes(self, report: FoundReport, *, section: int) -> bool:
+        """Return whether the report that follows is another round of this row."""
+        mine, other = (
+            (each.url, each.duration, each.threads, each.connections)
+            for each in (self.first, report)
+        )
+        return bool(self.titles) and section == self.section and mine == other
+
+
+def telling_titles(path: Sequence[Heading]) -> tuple[str, ...]:
+    """Return the titles without those that only say that results follow, if others remain."""
+    titles = tuple(heading.text for heading in path)
+    telling = tuple(title for title in titles if title.casefold() not in GENERIC_TITLES)
+    return telling or titles
+
+
+def report_rows(lines: Sequence[TextLine], reports: Sequence[FoundReport]) -> list[ReportRow]:
+    """Return the rows of a text, in its order.
+
+    Reports are pooled that follow each other under one heading with one URL and one load.
+    Nothing may stand between them but wrk's own command, the same as before.
+    """
+    outline = Outline()
+    rows: list[ReportRow] = []
+    command: list[str] = []
+    end, prefix_above = 0, None  # of the report before
+    for report in reports:
+        gap = lines[end : report.first.number - 1]
+        said = outline.read_gap(gap, (report.prefix, prefix_above))
+        end, prefix_above = report.last.number, report.prefix
+        section = outline.path[-1].number if outline.path else 0
+        follows = rows and (not said or said == command)
+        if follows and rows[-1].takes(report, section=section):
+            pooled = (*rows[-1].reports, report)
+            rows[-1] = dataclasses.replace(rows[-1], reports=pooled)
+        else:
+            titles = telling_titles(outline.path)
+            rows.append(ReportRow(titles=titles, section=section, reports=(report,)))
+        if said:
+            command = [text for text in said[-1:] if WRK_COMMAND.search(text)]
+    return rows
+
+
+def _under(name: str, row: ReportRow, generation: int) -> str:
+    """Return the name under the heading so many levels above."""
+    parents = row.titles[:-1][::-1]
+    return f"{parents[generation]}: {name}" if generation < len(parents) else name
+
+
+def _at_line(name: str, row: ReportRow) -> str:
+    """Return the name with the line in which the row's first report begins."""
+    return f"{name} (line {row.first.first.number})"
+
+
+# What tells rows of one name apart, tried in this order.
+NAME_DETAILS: Sequence[Callable[[str, ReportRow], str]] = (
+    functools.partial(_under, generation=0),
+    functools.partial(_under, generation=1),
+    functools.partial(_under, generation=2),
+    lambda name, row: f"{name}, {row.first.url}",
+    lambda name, row: f"{name}, {pluralize(row.first.threads, 'thread')}",
+    lambda name, row: f"{name}, {row.first.duration}",
+    lambda name, row: f"{name} (line {row.section})",
+)
+
+
+def first_name(row: ReportRow) -> str:
+    """Return the row's heading; without one, its URL and place."""
+    return row.titles[-1] if row.titles else _at_line(row.first.url, row)
+
+
+def confusable_rows(names: Sequence[str], rows: Sequence[ReportRow]) -> list[list[int]]:
+    """Return the positions of rows of one name that are not one target's several loads."""
+    positions_by_name: dict[str, list[int]] = {}
+    for position, name in enumerate(names):
+        positions_by_name.setdefault(name, []).append(position)
+    confusable = []
+    for positions in positions_by_name.values():
+        reports = [rows[position].first for position in positions]
+        urls = {report.url for report in reports}
+        loads = {report.connections for report in reports}
+        if len(urls) > 1 or len(loads) < len(reports):
+            confusable.append(positions)
+    return confusable
+
+
+def row_names(rows: Sequence[ReportRow]) -> list[str]:
+    """Return a name for each row. Rows share one only as one target under several loads."""
+    names = [first_name(row) for row in rows]
+    for add_detail in NAME_DETAILS:
+        for positions in confusable_rows(names, rows):
+            detailed = [add_detail(names[position], rows[position]) for position in positions]
+            if len(set(detailed)) > 1:
+                for position, name in zip(positions, detailed, strict=True):
+                    names[position] = name
+    while confusable := confusable_rows(names, rows):  # a line tells any two rows apart
+        for position in itertools.chain(*confusable):
+            names[position] = _at_line(names[position], rows[position])
+    return ["".join(filter(str.isprintable, name)).replace("|", "/") for name in names]
+
+
+def parsed_measurement(report: FoundReport, *, name: str, number: int) -> Measurement:
+    """Return the measurement of a report, the round of that number."""
+    wrk, connections = report.wrk, report.connections
+    no_figures = void_reason(wrk, connections=connections)
+    return Measurement(
+        round=number,
+        method=Method.SOLO,
+        target=name,
+        load=LoadId(workload=DEFAULT_WORKLOAD, connections=connections),
+        threads=report.threads,
+        wrk=wrk,
+        notes=report_notes(wrk, connections=connections) if wrk.requests else (),
+        invalid_reason=None if wrk.requests else no_figures,
+    )
 
 
 def parse_reports(text: str) -> list[Measurement]:
     """Return the figures of every wrk report in the text, in order.
 
-    Code fences and shell prompts are passed over. Raises BenchError, with the line, for
-    a report that is cut short or has a line that wrk does not print.
+    Raises BenchError, with the line, for a report that is cut short or has a line that
+    wrk does not print, and for a line of wrk's outside of reports.
     """
-    reader = ReportReader()
-    first_place = ""
-    for number, raw_line in enumerate(text.splitlines(), start=1):
-        line = raw_line.strip()
-        if not line or line.startswith(("```", "~~~", "$ ")):
-            continue
-        place = f"line {number}: {line[:100]!r}"
-        first_place = first_place or place
-        reader.read_line(line, place)
-    reader.close()
-    if not reader.measurements:
-        raise BenchError(f"no wrk report found; {first_place or 'the text is empty'}")
-    return reader.measurements
+    lines = text_lines(text)
+    reports = find_reports(lines)
+    if not reports:
+        places = [line.place for line in lines if line.text]
+        raise BenchError(f"no wrk report found; {places[0] if places else 'the text is empty'}")
+    rows = report_rows(lines, reports)
+    measurements = []
+    for row, name in zip(rows, row_names(rows), strict=True):
+        for number, report in enumerate(row.reports, start=1):
+            measurements.append(parsed_measurement(report, name=name, number=number))
+    return measurements
 
 
 # --- 3. schedule ----------------------------------------------------------------------
@@ -1842,7 +2389,7 @@ def distribute(results: Results) -> tuple[Distribution, ...]:
     distributions = []
     for load, name in itertools.product(results.loads, results.names):
         runs = valid_runs(results.solo_trials(name, load))
-        pooled = pool(run.latency.histogram for run in runs)
+        pooled = pool(run.latency.histogram for run in runs if run.latency)
         if not pooled:
             continue
         percentiles = [(percent, histogram_percentile(pooled, percent)) for percent in PERCENTS]
@@ -2633,6 +3180,22 @@ def format_latency(seconds: float) -> str:
     return f"{seconds * 1e6:.2f}us"
 
 
+UNKNOWN = "unknown"  # of a figure that wrk did not print
+
+
+def latency_cells(runs: Iterable[WrkResult]) -> tuple[str, str]:
+    """Return the mean latency over all requests, and the maximum, of runs that tell them."""
+    requests, latency_sum_s, longest_s = 0, 0.0, 0.0
+    for run in runs:
+        if run.latency:
+            requests += run.requests
+            latency_sum_s += run.latency.mean_s * run.requests
+            longest_s = max(longest_s, run.latency.max_s)
+    if not requests:
+        return UNKNOWN, UNKNOWN
+    return format_latency(latency_sum_s / requests), format_latency(longest_s)
+
+
 def gist_row(measurements: Iterable[Measurement]) -> list[str]:
     """Return the gist's columns after the name, over the valid measurements.
 
@@ -2643,12 +3206,9 @@ def gist_row(measurements: Iterable[Measurement]) -> list[str]:
     runs = valid_runs(measurements)
     if not runs:
         return ["void"] * (len(GIST_COLUMNS) - 1)
-    requests = sum(run.requests for run in runs)
-    latency_sum_s = sum(run.latency.mean_s * run.requests for run in runs)
     mean, half = mean_and_half_width([run.requests_per_s for run in runs])
     return [
-        format_latency(latency_sum_s / requests),
-        format_latency(max(run.latency.max_s for run in runs)),
+        *latency_cells(runs),
         f"{mean:.2f} ± {half:.2f}" if len(runs) > 1 else f"{mean:.2f}",
         f"{sum(run.bytes for run in runs) / 1024**2:.2f}",
         f"{statistics.fmean(run.bytes_per_s for run in runs) / 1024:.2f}",
@@ -2702,13 +3262,19 @@ def comparison_cells(comparison: Comparison) -> ComparisonCells:
     return ComparisonCells(str(comparison.rounds), comparison.method, ratio, interval, verdict)
 
 
+def error_mark(measurements: Iterable[Measurement]) -> str:
+    """Return the mark of figures that count in spite of errors, as those of a parsed text."""
+    errors = sum(run.errors.total for run in valid_runs(measurements))
+    return f" ({pluralize(errors, 'error')})" if errors else ""
+
+
 def gist_table(results: Results, load: LoadId) -> Table:
     """Return the gist's table of one load. Absolute figures come from solo trials."""
     rows = []
     for name in results.names:
         if any((m.target, m.load) == (name, load) for m in results.measurements):
-            cells = gist_row(results.solo_trials(name, load))
-            rows.append((results.label(name), *cells))
+            trials = results.solo_trials(name, load)
+            rows.append((results.label(name) + error_mark(trials), *gist_row(trials)))
     return Table(title=load.title, columns=GIST_COLUMNS, rows=tuple(rows))
 
 
@@ -2990,17 +3556,26 @@ def heading_of(results: Results) -> str:
 
 
 def oddities(results: Results) -> list[str]:
-    """Return each kind of note once, at its worst, with its rounds and targets."""
-    alike: dict[str, list[tuple[Measurement, str]]] = {}
+    """Return each kind of note once, at its worst, with its rounds and targets.
+
+    What is noted of a parsed text is about one row, and has a line for each.
+    """
+    launched = {facts.name for facts in results.targets}
+    alike: dict[tuple[str, str], list[tuple[str, Measurement, str]]] = {}
     for measurement in results.measurements:
+        label = results.label(measurement.target)
+        row = f"{label}, {measurement.load.sentence}"
         for note in measurement.notes:
             kind = re.sub(r"\d+", "#", note)
-            alike.setdefault(kind, []).append((measurement, note))
+            if measurement.target in launched:
+                alike.setdefault((kind, ""), []).append((label, measurement, note))
+            else:
+                alike.setdefault((kind, row), []).append((row, measurement, note))
     lines = []
     for noted in alike.values():
-        rounds = name_rounds(measurement.round for measurement, _ in noted)
-        labels = sorted({results.label(measurement.target) for measurement, _ in noted})
-        worst = max((note for _, note in noted), key=lambda note: (len(note), note))
+        rounds = name_rounds(measurement.round for _, measurement, _ in noted)
+        labels = sorted({label for label, _, _ in noted})
+        worst = max((note for _, _, note in noted), key=lambda note: (len(note), note))
         lines.append(f"{rounds.capitalize()} ({', '.join(labels)}): {worst}")
     return lines
 
@@ -8482,19 +9057,19 @@ def parse(
     export: ExportOptions,
     verbose: VerboseOption = False,
 ) -> int:
-    """Print the gist's tables from wrk's own text; a line before a report names it."""
+    """Print the gist's tables from wrk's own text; the heading above a report names it."""
     exports = Exports(export, inputs=[file])
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
         raise BenchError(f"cannot read {file!r}: {error.strerror}") from None
-    text = data.decode("utf-8-sig", errors="replace")
-    results = new_results(measurements=tuple(parse_reports(text)))
+    results = new_results(measurements=tuple(parse_reports(decode_text(data))))
     report = Report(results=results, conclusion=conclude(results))
     failure = finish(report, exports, verbose=verbose)
     if failure:
         raise failure
-    return status_of(results)
+    has_figures = any(measurement.valid for measurement in results.measurements)
+    return 0 if has_figures else 1
 
 
 @command("report", examples=REPORT_EXAMPLES)

@@ -108,6 +108,7 @@ def test_uncorrected_counts_of_a_real_run_are_its_requests(start: Start, tmp_pat
     load = mb.Load(connections=20, threads=2, duration_s=1)
     with start("asgi", workers=2) as server:
         (seen,) = mb.run_load("wrk", [server], load, work_dir=tmp_path, tick=lambda: None)
+    assert seen.wrk.latency
     assert seen.wrk.latency_uncorrected
     assert sum(count for _, count in seen.wrk.latency_uncorrected.histogram) == seen.wrk.requests
     assert sum(count for _, count in seen.wrk.latency.histogram) > seen.wrk.requests
