@@ -2617,8 +2617,9 @@ def silence_reason(silences_s: Sequence[float], wrk: WrkResult, load: Load) -> s
     the longest latency, and over 1 s or half the trial.
     """
     latency = wrk.latency_uncorrected or wrk.latency
+    longest_answer_s = latency.max_s if latency else 0.0
     least_s = min(LONGEST_SILENCE_S, load.duration_s / 2)
-    silent = [age for age in silences_s if age > max(least_s, 2 * latency.max_s)]
+    silent = [age for age in silences_s if age > max(least_s, 2 * longest_answer_s)]
     if not silent:
         return None
     return (
