@@ -4720,13 +4720,28 @@ def _port_complaint(host: str, port: int | None, error: OSError) -> str:
     return f"{complaint} ({owner} listens there); stop what holds it, or choose another --port"
 
 
+class NotReachedError(BenchError):
+    """A server that refused a connection, or closed it without a byte; it may yet start."""
+
+
 class Probe:
     """One request, made as a workload is, and its answer, counted in bytes.
 
     Bytes of TLS are not among them.
     """
 
-    def __init__(self, url: str, workload: Workload) -> None:
+    def __init__(
+        self,
+        url: str,
+        workload: Workload,
+        *,
+        deadline_s: float | None = None,
+        watch: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Prepare it. It may take `deadline_s` in all (PROBE_DEADLINE_S).
+
+        Meanwhile `watch` is called every POLL_S; what it raises ends the probe.
+        """
         import h11  # slow to import
 
         self._h11 = h11
@@ -4735,7 +4750,9 @@ class Probe:
         _, _, self._authority, path = url.split("/", 3)
         self._path = f"/{path}"
         self._workload = workload
-        self._deadline = time.monotonic() + PROBE_DEADLINE_S
+        self._limit_s = PROBE_DEADLINE_S if deadline_s is None else deadline_s
+        self._deadline = time.monotonic() + self._limit_s
+        self._watch = watch
         self._head: h11.Response | None = None
         self._size = 0
         self._body = hashlib.sha256()
@@ -4748,14 +4765,15 @@ class Probe:
                 connection = self._connect(stack)
                 connection.sendall(self._request())
                 self._read(connection)
+        except ConnectionError as error:
+            raise NotReachedError(f"no whole answer to {self.name}: {error}") from None
         except OSError as error:
             raise BenchError(f"no whole answer to {self.name}: {error}") from None
         except self._h11.RemoteProtocolError:
             self._head = None
         if self._head is None:
-            raise BenchError(
-                f"no whole HTTP answer to {self.name} before the connection was closed"
-            )
+            complaint = f"no whole HTTP answer to {self.name} before the connection was closed"
+            raise BenchError(complaint) if self._size else NotReachedError(complaint)
         headers = [
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in self._head.headers
         ]
@@ -4811,11 +4829,16 @@ class Probe:
 
     def _receive(self, connection: socket.socket) -> None:
         """Read what has come. Raises TimeoutError at the deadline."""
-        left_s = self._deadline - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError(f"the answer has not ended after {PROBE_DEADLINE_S:.0f} s")
-        connection.settimeout(left_s)
-        data = connection.recv(65536)
+        data = None
+        while data is None:
+            left_s = self._deadline - time.monotonic()
+            if left_s <= 0:
+                state = "the answer has not ended" if self._size else "timed out: no answer"
+                raise TimeoutError(f"{state} after {self._limit_s:.0f} s")
+            connection.settimeout(min(left_s, POLL_S))
+            with contextlib.suppress(TimeoutError):
+                data = connection.recv(65536)
+            self._watch()
         self._size += len(data)
         self._client.receive_data(data)
 
@@ -5104,6 +5127,10 @@ class RunningServer(abc.ABC):
         """Return once it is ready. Raises BenchError if it is not in time."""
 
     @abc.abstractmethod
+    def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> Response:
+        """Return its answer to one request. Raises BenchError if there is none in time."""
+
+    @abc.abstractmethod
     def processes(self) -> list[psutil.Process]:
         """Return the live processes of its tree, as far as they are known."""
 
@@ -5147,6 +5174,10 @@ class UrlServer(RunningServer):
 
     def await_workers(self, *, tick: Tick = lambda: None, deadline_s: float | None = None) -> None:
         """Return at once: it runs already."""
+
+    def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> Response:
+        """Return its answer; it is not asked twice, for it should run already."""
+        return Probe(self.url(workload.path), workload, watch=tick).ask()
 
     def processes(self) -> list[psutil.Process]:
         """Return nothing: it may be on another machine."""
@@ -5193,6 +5224,8 @@ class LaunchedServer(RunningServer):
         self.workers: set[psutil.Process] = set()
         self._children: set[psutil.Process] = set()
         self._cores = all_cores()
+        self._has_answered = False
+        self._start = time.monotonic()
         self.port = free_port(settings.host, settings.port)
         self.argv = target.argv(settings, self.port)
         with log.open("wb") if log else contextlib.nullcontext() as output:
@@ -5285,6 +5318,52 @@ class LaunchedServer(RunningServer):
                     return
             self._check_deadline(time.monotonic() - start, limit_s)
         raise BenchError(self._start_failure())
+
+    def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> Response:
+        """Return its answer to one request.
+
+        It may listen long before it can answer, as gunicorn does while its workers load
+        the app. So the first answer has until START_DEADLINE_S after the start, and is
+        asked for again where a connection is refused or closed; any status is an answer.
+        Raises BenchError if there is none in time, or the server dies.
+        """
+        if self._has_answered:
+            return self._ask(workload, PROBE_DEADLINE_S, tick)
+        begun = time.monotonic()
+        deadline = max(self._start + START_DEADLINE_S, begun + PROBE_DEADLINE_S)
+        while True:
+            try:
+                response = self._ask(workload, deadline - time.monotonic(), tick)
+                break
+            except NotReachedError:
+                if time.monotonic() > deadline - POLL_S:
+                    raise
+                await_any([self.child], POLL_S)
+                self._watch(tick)
+        self._has_answered = True
+        has_waited = time.monotonic() - begun > SETTLE_STEP_S
+        if has_waited and not self.readiness.has_fixed_workers:
+            self._settle(tick)  # others of its workers may still be loading
+        return response
+
+    def _ask(self, workload: Workload, deadline_s: float, tick: Tick) -> Response:
+        """Return its answer. Raises BenchError, with its last words if it has any."""
+        watch = functools.partial(self._watch, tick)
+        try:
+            asking = Probe(self.url(workload.path), workload, deadline_s=deadline_s, watch=watch)
+            return asking.ask()
+        except BenchError as error:
+            words = self.complaint()
+            if self.child.exit or words == NO_REASON:
+                raise
+            raise type(error)(f"{error}; its last words: {words}") from None
+
+    def _watch(self, tick: Tick) -> None:
+        """Raise BenchError if the server has ended."""
+        await_any([self.child], 0)
+        tick()
+        if self.child.exit:
+            raise BenchError(self._start_failure())
 
     def _has_lost_a_child(self) -> bool:
         """Return whether a worker died, which uvicorn would replace for ever."""
@@ -7631,7 +7710,7 @@ def actions_for(
         save(results)
 
     def ask(server: RunningServer, workload: Workload) -> Response:
-        return probe(server.url(workload.path), workload)
+        return server.ask(workload, tick=progress.tick)
 
     return Actions(
         start=start,

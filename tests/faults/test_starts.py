@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -261,3 +262,77 @@ def test_a_server_that_ends_without_an_error_has_no_status_to_tell(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(mb.BenchError, match=r"^d died while starting: all done$"):
         start("d=cmd:{python} done.py {port}")
+
+
+# Servers that listen before they can answer.
+
+LATE = """
+import signal, socket, sys, time
+fault, port = sys.argv[1], int(sys.argv[2])
+listener = socket.create_server(("127.0.0.1", port), backlog=100)
+time.sleep(1.5)
+if fault == "dies":
+    sys.exit("ValueError: no database")
+while fault == "silent":
+    time.sleep(1)
+answers = 0
+while True:
+    connection, _ = listener.accept()
+    with connection:
+        answers += 1
+        if fault == "closes" and answers < 4:
+            continue
+        while connection.recv(65536):
+            connection.sendall(b"HTTP/1.1 200 OK\\r\\ncontent-length: 2\\r\\n\\r\\nhi")
+"""
+
+
+@pytest.fixture
+def late(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
+    """Return what starts LATE with a fault."""
+    (tmp_path / "late.py").write_text(LATE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(mb, "PROBE_DEADLINE_S", 0.5)
+
+    def start_late(fault: str) -> mb.LaunchedServer:
+        return start(f"late=cmd:{{python}} late.py {fault} {{port}}")
+
+    return start_late
+
+
+@pytest.mark.parametrize("fault", ["none", "closes"])
+def test_a_server_that_listens_before_it_can_answer_is_waited_for(fault: str, late: Start) -> None:
+    with late(fault) as server:
+        assert server.ask(mb.Workload()).status == 200
+
+
+def test_a_server_that_dies_before_its_first_answer_is_told_at_once(late: Start) -> None:
+    with (
+        late("dies") as server,
+        pytest.raises(
+            mb.BenchError, match=r"^late died while starting with status 1: ValueError: no database"
+        ),
+    ):
+        server.ask(mb.Workload())
+
+
+def test_a_server_that_never_answers_is_given_up(
+    late: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mb, "START_DEADLINE_S", 3.0)
+    with (
+        late("silent") as server,
+        pytest.raises(
+            mb.BenchError, match=r"^no whole answer to GET /: timed out: no answer after \d s$"
+        ),
+    ):
+        server.ask(mb.Workload())
+
+
+def test_a_server_that_has_answered_once_is_given_less_time(late: Start) -> None:
+    with late("none") as server:
+        server.ask(mb.Workload())
+        server.child.send_signal(signal.SIGSTOP)
+        with pytest.raises(mb.BenchError, match="timed out: no answer after 0 s"):
+            server.ask(mb.Workload())
+        server.child.send_signal(signal.SIGCONT)
