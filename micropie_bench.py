@@ -4588,6 +4588,20 @@ def search_file(path: str, pattern: str) -> str | None:
     return match[1].strip() if match else None
 
 
+def listening_addresses(process: psutil.Process, port: int) -> set[str]:
+    """Return the addresses on which the process listens on the port."""
+    try:
+        connections = process.net_connections("tcp")
+    except (OSError, RuntimeError, psutil.Error):  # RuntimeError: a cut line of /proc
+        return set()
+    addresses = set()
+    for connection in connections:
+        is_listening = connection.status == psutil.CONN_LISTEN
+        if is_listening and connection.laddr.port == port:
+            addresses.add(str(connection.laddr.ip))
+    return addresses
+
+
 def listening_descriptors(process: psutil.Process) -> dict[int, int]:
     """Return the port of each descriptor of the process that listens."""
     try:
@@ -4671,6 +4685,8 @@ SETTLE_STEP_S = 0.3
 PROBE_DEADLINE_S = 10.0
 LOG_TAIL_BYTES = 2**20  # a second of an access log, and what came before it
 
+HTTP_START_BYTES = 5
+TLS_ALERT = b"\x15"  # RFC 8446, 5.1
 NO_REASON = "it gave no reason"
 
 
@@ -4684,6 +4700,25 @@ def split_url(url: str) -> tuple[str, str, int]:
     scheme = match[1]
     default_port = 443 if scheme == "https" else 80
     return scheme, match[2].strip("[]"), int(match[3] or default_port)
+
+
+def addresses_of(host: str) -> list[str]:
+    """Return the addresses that the name resolves to, each once. Raises OSError."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise OSError(f"host {host!r}: {error}") from None
+    return list(dict.fromkeys(str(info[4][0]) for info in found))
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether the name resolves to addresses of this machine alone."""
+    try:
+        found = addresses_of(host)
+    except OSError:
+        return False
+    addresses = [ipaddress.ip_address(text.partition("%")[0]) for text in found]
+    return all(address.is_loopback for address in addresses)
 
 
 def free_port(host: str, wanted: int | None) -> int:
@@ -4724,10 +4759,102 @@ class NotReachedError(BenchError):
     """A server that refused a connection, or closed it without a byte; it may yet start."""
 
 
+class SpeaksTlsError(BenchError):
+    """A server that wants TLS where plain HTTP was sent."""
+
+
+def name_place(host: str, port: int) -> str:
+    """Return the place as it stands in a URL, such as `[::1]:8000`."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def can_connect(host: str, port: int) -> bool:
+    """Return whether something accepts a connection there."""
+    with contextlib.suppress(OSError):
+        socket.create_connection((host, port), timeout=1).close()
+        return True
+    return False
+
+
+def start_tls(connection: socket.socket, host: str) -> socket.socket:
+    """Return the connection with TLS on it. Raises OSError where the handshake fails."""
+    import ssl  # slow to import
+
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # as wrk does
+    return context.wrap_socket(connection, server_hostname=host)
+
+
+def speaks_tls(host: str, port: int) -> bool:
+    """Return whether a server there makes a TLS handshake."""
+    with contextlib.suppress(OSError):
+        connection = socket.create_connection((host, port), timeout=1)
+        with connection, start_tls(connection, host):
+            return True
+    return False
+
+
+def refusal(host: str, port: int) -> str:
+    """Return what is wrong where a connection is refused, and what to do."""
+    complaint = f"nothing listens on {name_place(host, port)}"
+    for other in ("127.0.0.1", "::1"):
+        if other != host and is_loopback(host) and can_connect(other, port):
+            place = name_place(other, port)
+            return f"{complaint}, but something does on {place}: use that address"
+    return f"{complaint}: start the server there, or mend the address"
+
+
+class SecondReading:
+    """An answer as llhttp reads it, the heir of the parser that wrk has.
+
+    It reads some answers that h11 refuses, and refuses some that h11 reads.
+    """
+
+    def __init__(self) -> None:
+        import httptools  # slow to import
+
+        self._refusals = (httptools.HttpParserError, httptools.HttpParserUpgrade)
+        self._parser = httptools.HttpResponseParser(self)
+        self.headers: list[tuple[str, str]] = []
+        self.body = hashlib.sha256()
+        self.is_whole = False
+        self.fault = ""
+
+    @property
+    def status(self) -> int:
+        """The answer's status."""
+        return int(self._parser.get_status_code())
+
+    def receive(self, data: bytes) -> None:
+        """Take in what has come; `fault` says what is wrong with it."""
+        if self.fault or self.is_whole:
+            return
+        try:
+            self._parser.feed_data(data)
+        except self._refusals as error:
+            self.fault = str(error)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take in a header."""
+        self.headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+
+    def on_body(self, data: bytes) -> None:
+        """Take in a part of the body."""
+        self.body.update(data)
+
+    def on_message_complete(self) -> None:
+        """Note that all of it is there, unless it only announces another (1xx)."""
+        self.is_whole = self.status >= 200
+        if not self.is_whole:
+            self.headers.clear()
+
+
 class Probe:
     """One request, made as a workload is, and its answer, counted in bytes.
 
-    Bytes of TLS are not among them.
+    Bytes of TLS are not among them. `fault` is what is wrong with the answer, by the rules
+    of HTTP; empty if nothing is. What h11 refuses is read by wrk's kind of parser instead.
     """
 
     def __init__(
@@ -4737,10 +4864,12 @@ class Probe:
         *,
         deadline_s: float | None = None,
         watch: Callable[[], object] = lambda: None,
+        tries_tls: bool = True,
     ) -> None:
         """Prepare it. It may take `deadline_s` in all (PROBE_DEADLINE_S).
 
-        Meanwhile `watch` is called every POLL_S; what it raises ends the probe.
+        Meanwhile `watch` is called every POLL_S; what it raises ends the probe. With
+        `tries_tls` a server that closes the connection is asked whether it wants TLS.
         """
         import h11  # slow to import
 
@@ -4753,10 +4882,19 @@ class Probe:
         self._limit_s = PROBE_DEADLINE_S if deadline_s is None else deadline_s
         self._deadline = time.monotonic() + self._limit_s
         self._watch = watch
+        self._tries_tls = tries_tls
         self._head: h11.Response | None = None
         self._size = 0
+        self._start = b""  # of the answer, as far as it tells whether that is HTTP
         self._body = hashlib.sha256()
+        self._second = SecondReading()
         self.name = f"{workload.method} {self._path}"
+        self.fault = ""
+
+    @property
+    def _place(self) -> str:
+        """Where the server is."""
+        return name_place(self._host, self._port)
 
     def ask(self) -> Response:
         """Return the answer. Raises BenchError if there is none."""
@@ -4764,16 +4902,18 @@ class Probe:
             with contextlib.ExitStack() as stack:
                 connection = self._connect(stack)
                 connection.sendall(self._request())
-                self._read(connection)
-        except ConnectionError as error:
-            raise NotReachedError(f"no whole answer to {self.name}: {error}") from None
+                try:
+                    self._read(connection)
+                except self._h11.RemoteProtocolError as error:
+                    self.fault = str(error)
+                    self._read_again(connection)
         except OSError as error:
-            raise BenchError(f"no whole answer to {self.name}: {error}") from None
-        except self._h11.RemoteProtocolError:
-            self._head = None
-        if self._head is None:
-            complaint = f"no whole HTTP answer to {self.name} before the connection was closed"
-            raise BenchError(complaint) if self._size else NotReachedError(complaint)
+            raise self._failure(error) from None
+        if self.fault and self._second.is_whole:
+            return self._second_response()
+        if self.fault or self._head is None:
+            raise self._closed()
+        self.fault = self._second.fault
         headers = [
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in self._head.headers
         ]
@@ -4784,20 +4924,72 @@ class Probe:
             body_sha256=self._body.hexdigest(),
         )
 
+    def _second_response(self) -> Response:
+        """Return the answer as it was read the second time."""
+        return Response(
+            status=self._second.status,
+            bytes=self._size,
+            headers=tuple(self._second.headers),
+            body_sha256=self._second.body.hexdigest(),
+        )
+
+    def _failure(self, error: OSError) -> BenchError:
+        """Return why there is no whole answer, and what to do."""
+        start = f"no whole answer to {self.name}: "
+        if isinstance(error, ConnectionRefusedError):
+            return NotReachedError(start + refusal(self._host, self._port))
+        if isinstance(error, ConnectionError):
+            return self._closed()
+        if isinstance(error, socket.gaierror):
+            return BenchError(f"{start}the host {self._host} is not known: mend its name")
+        if isinstance(error, TimeoutError):
+            return BenchError(start + str(error))
+        reason = error.strerror or str(error)
+        return BenchError(f"{start}{self._place} cannot be reached: {reason}")
+
+    def _is_tls(self) -> bool:
+        """Return whether the server complained about plain HTTP, and speaks TLS."""
+        if self._size:
+            return self._start.startswith(TLS_ALERT)
+        return self._tries_tls and speaks_tls(self._host, self._port)
+
+    def _closed(self) -> BenchError:
+        """Return what is wrong where the connection was closed, or the answer is not HTTP."""
+        if self._scheme == "http" and self._is_tls():
+            url = f"https://{self._authority}{self._path}"
+            return SpeaksTlsError(f"{self._place} speaks TLS: use {url}")
+        if self.fault and self._size:
+            return BenchError(
+                f"no whole HTTP answer to {self.name}: {self.fault}; "
+                "wrk cannot read it either: mend the server"
+            )
+        complaint = (
+            f"no whole HTTP answer to {self.name} before the connection was closed "
+            f"by {self._place}: see its log"
+        )
+        return BenchError(complaint) if self._size else NotReachedError(complaint)
+
     def _connect(self, stack: contextlib.ExitStack) -> socket.socket:
         """Return a connection to the server, closed by the stack."""
-        address = (self._host, self._port)
-        connection = stack.enter_context(
-            socket.create_connection(address, timeout=PROBE_DEADLINE_S)
-        )
+        timeout_s = max(POLL_S, min(self._limit_s, PROBE_DEADLINE_S))
+        try:
+            connection = socket.create_connection((self._host, self._port), timeout=timeout_s)
+        except TimeoutError:
+            raise TimeoutError(
+                f"timed out: no connection to {self._place} within {timeout_s:.0f} s: "
+                "mend the address, or see whether a firewall is in the way"
+            ) from None
+        stack.enter_context(connection)
         if self._scheme == "http":
             return connection
-        import ssl  # slow to import
-
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE  # as wrk does
-        return stack.enter_context(context.wrap_socket(connection, server_hostname=self._host))
+        try:
+            return stack.enter_context(start_tls(connection, self._host))
+        except OSError as error:
+            reason = getattr(error, "reason", None) or error
+            raise OSError(
+                f"the TLS handshake failed ({reason}): "
+                f"if it speaks plain HTTP, use http://{self._authority}{self._path}"
+            ) from None
 
     def _request(self) -> bytes:
         """Return the request as it goes over the wire."""
@@ -4821,14 +5013,35 @@ class Probe:
             if event is self._h11.PAUSED:
                 raise BenchError(f"the answer to {self.name} changes the protocol")
             if event is self._h11.NEED_DATA:
-                self._receive(connection)
+                self._client.receive_data(self._receive(connection))
+                self._check_start()
             elif isinstance(event, self._h11.Response):
                 self._head = event
             elif isinstance(event, self._h11.Data):
                 self._body.update(event.data)
 
-    def _receive(self, connection: socket.socket) -> None:
-        """Read what has come. Raises TimeoutError at the deadline."""
+    def _check_start(self) -> None:
+        """Raise BenchError if the answer does not begin as HTTP does.
+
+        h11 would wait for the end of the head.
+        """
+        start = self._start
+        if len(start) < HTTP_START_BYTES or start.startswith(b"HTTP/") or self._is_tls():
+            return
+        text = start.decode("latin-1")
+        raise BenchError(
+            f"no whole HTTP answer to {self.name}: it begins with {text!r}: "
+            f"have an HTTP server listen on {self._place}, or mend the address"
+        )
+
+    def _read_again(self, connection: socket.socket) -> None:
+        """Read on to the end of an answer that h11 refuses, or of the connection."""
+        while not self._second.is_whole and not self._second.fault:
+            if not self._receive(connection):
+                return
+
+    def _receive(self, connection: socket.socket) -> bytes:
+        """Return what has come. Raises TimeoutError at the deadline."""
         data = None
         while data is None:
             left_s = self._deadline - time.monotonic()
@@ -4839,8 +5052,10 @@ class Probe:
             with contextlib.suppress(TimeoutError):
                 data = connection.recv(65536)
             self._watch()
+        self._start = (self._start + data.lstrip())[:HTTP_START_BYTES]
         self._size += len(data)
-        self._client.receive_data(data)
+        self._second.receive(data)
+        return data
 
 
 def probe(url: str, workload: Workload) -> Response:
@@ -5110,6 +5325,7 @@ class RunningServer(abc.ABC):
     target: Target
     argv: Sequence[str] = ()
     child: Child | None = None
+    remarks: tuple[str, ...] = ()  # what is odd about it, and does not void
 
     def __enter__(self) -> Self:
         return self
@@ -5129,6 +5345,14 @@ class RunningServer(abc.ABC):
     @abc.abstractmethod
     def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> Response:
         """Return its answer to one request. Raises BenchError if there is none in time."""
+
+    def _answer(self, asking: Probe) -> Response:
+        """Return the answer, and remark what is wrong with it. Raises BenchError."""
+        response = asking.ask()
+        if asking.fault:
+            remark = f"the answer to {asking.name} breaks the rules of HTTP: {asking.fault}"
+            self.remarks = tuple(dict.fromkeys((*self.remarks, remark)))
+        return response
 
     @abc.abstractmethod
     def processes(self) -> list[psutil.Process]:
@@ -5177,7 +5401,7 @@ class UrlServer(RunningServer):
 
     def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> Response:
         """Return its answer; it is not asked twice, for it should run already."""
-        return Probe(self.url(workload.path), workload, watch=tick).ask()
+        return self._answer(Probe(self.url(workload.path), workload, watch=tick))
 
     def processes(self) -> list[psutil.Process]:
         """Return nothing: it may be on another machine."""
@@ -5331,11 +5555,15 @@ class LaunchedServer(RunningServer):
             return self._ask(workload, PROBE_DEADLINE_S, tick)
         begun = time.monotonic()
         deadline = max(self._start + START_DEADLINE_S, begun + PROBE_DEADLINE_S)
+        is_first = True
         while True:
             try:
-                response = self._ask(workload, deadline - time.monotonic(), tick)
+                left_s = deadline - time.monotonic()
+                response = self._ask(workload, left_s, tick, tries_tls=is_first)
                 break
             except NotReachedError:
+                is_first = False
+                self._check_address()
                 if time.monotonic() > deadline - POLL_S:
                     raise
                 await_any([self.child], POLL_S)
@@ -5346,12 +5574,24 @@ class LaunchedServer(RunningServer):
             self._settle(tick)  # others of its workers may still be loading
         return response
 
-    def _ask(self, workload: Workload, deadline_s: float, tick: Tick) -> Response:
+    def _ask(
+        self, workload: Workload, deadline_s: float, tick: Tick, *, tries_tls: bool = True
+    ) -> Response:
         """Return its answer. Raises BenchError, with its last words if it has any."""
-        watch = functools.partial(self._watch, tick)
+        asking = Probe(
+            self.url(workload.path),
+            workload,
+            deadline_s=deadline_s,
+            watch=functools.partial(self._watch, tick),
+            tries_tls=tries_tls,
+        )
         try:
-            asking = Probe(self.url(workload.path), workload, deadline_s=deadline_s, watch=watch)
-            return asking.ask()
+            return self._answer(asking)
+        except SpeaksTlsError:
+            raise BenchError(
+                f"{self.target.name} speaks TLS on port {self.port}, where plain HTTP is sent: "
+                "have it serve plain HTTP, or start it yourself and give its https:// URL"
+            ) from None
         except BenchError as error:
             words = self.complaint()
             if self.child.exit or words == NO_REASON:
@@ -5427,6 +5667,7 @@ class LaunchedServer(RunningServer):
         """Raise BenchError if it should have been ready by now."""
         elsewhere: list[int] = []
         if not self.readiness.has_fixed_workers and waited_s > ELSEWHERE_S:
+            self._check_outsider()
             elsewhere = self._ports_elsewhere()
         if not elsewhere and waited_s <= limit_s:
             return
@@ -5443,12 +5684,37 @@ class LaunchedServer(RunningServer):
             f"its last words: {self.complaint()}"
         )
 
+    def _check_outsider(self) -> None:
+        """Raise BenchError if something that the command does not own serves on its port.
+
+        Such as a container, whose processes are Docker's.
+        """
+        if not self.workers and can_connect(self.settings.host, self.port):
+            raise BenchError(
+                f"{self.target.name}: something outside the command's processes answers on "
+                f"port {self.port} (in a container?): start it yourself and give its http:// URL"
+            )
+
     def _ports_elsewhere(self) -> list[int]:
         """Return on which other ports the server's processes listen."""
         ports: set[int] = set()
         for process in self.processes():
             ports.update(listening_descriptors(process).values())
         return sorted(ports - {self.port})
+
+    def _check_address(self) -> None:
+        """Raise BenchError if it listens on its port on other addresses alone."""
+        addresses: set[str] = set()
+        for process in self.processes():
+            addresses |= listening_addresses(process, self.port)
+        hosts = addresses_of(self.settings.host)
+        if not addresses or addresses & {*hosts, "0.0.0.0", "::"}:  # noqa: S104  # they are all
+            return
+        places = [name_place(address, self.port) for address in sorted(addresses)]
+        raise BenchError(
+            f"{self.target.name} listens on {', '.join(places)}, which is not asked: "
+            f"have it listen on {self.settings.host}, which is its {{host}}"
+        )
 
     def check_port(self) -> None:
         """Raise BenchError if a process outside this tree listens on its port too."""
@@ -6437,6 +6703,7 @@ class LaunchRun:
         notes: list[str] = []
         if name not in self._broken:
             reasons.append(self._servers[name].lost_workers())
+            notes += self._servers[name].remarks
         if seen:
             reasons.append(void_reason(seen.wrk, connections=load.connections))
             little = little_note(seen.wrk, load)
@@ -7116,16 +7383,6 @@ def parse_targets(texts: Sequence[str] | None, serving: ServingOptions) -> tuple
             )
         targets[target.name] = target
     return tuple(targets.values())
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether the name resolves to addresses of this machine alone."""
-    try:
-        found = {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
-    except (OSError, UnicodeError):
-        return False
-    addresses = [ipaddress.ip_address(text.partition("%")[0]) for text in found]
-    return all(address.is_loopback for address in addresses)
 
 
 def check_remote(plan: Plan, *, allowed: bool) -> None:

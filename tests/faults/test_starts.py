@@ -280,10 +280,12 @@ while True:
     connection, _ = listener.accept()
     with connection:
         answers += 1
+        data = connection.recv(65536)
         if fault == "closes" and answers < 4:
             continue
-        while connection.recv(65536):
+        while data:
             connection.sendall(b"HTTP/1.1 200 OK\\r\\ncontent-length: 2\\r\\n\\r\\nhi")
+            data = connection.recv(65536)
 """
 
 
