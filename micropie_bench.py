@@ -5765,6 +5765,8 @@ WRK_HELP = (
     "Debian/Ubuntu: apt-get install wrk; Fedora: dnf install wrk; "
     "macOS: brew install wrk; or name one with --wrk PATH or MICROPIE_BENCH_WRK"
 )
+WRK_USAGE = "Usage: wrk "
+LEAST_WRK = (4, 1)  # what this tool undoes in latencies was read from 4.1 and 4.2
 WRK_METHOD_VARIABLE = "MICROPIE_BENCH_METHOD"  # as WRK_SCRIPT reads it
 WRK_BODY_VARIABLE = "MICROPIE_BENCH_BODY"  # likewise
 
@@ -5786,23 +5788,55 @@ def find_wrk(wanted: str | None) -> str:
     return str(Path(path).absolute())
 
 
-def wrk_version(wrk: str) -> str:
-    """Return the version that wrk prints of itself, such as `debian/4.1.0-3+b2`.
-
-    Raises BenchError if it is not wrk.
-    """
+def wrk_output(wrk: str, *options: str) -> str:
+    """Return what wrk prints with these options. Raises BenchError if it does not run."""
     try:
         done = subprocess.run(
-            [wrk, "-v"], capture_output=True, timeout=10, check=False, stdin=subprocess.DEVNULL
+            [wrk, *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            timeout=10,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BenchError(f"{wrk} does not run: {error}. {WRK_HELP}") from None
-    match = re.match(r"wrk (\S+) \[", done.stdout.decode(errors="replace"))
-    if not match:
+    return done.stdout.decode(errors="replace")
+
+
+def wrk_version(wrk: str) -> str:
+    """Return the version that wrk prints of itself, such as `debian/4.1.0-3+b2`.
+
+    It is `unknown` where wrk was built without, as from a release archive. Raises
+    BenchError if it is not wrk, or one that this tool cannot use: wrk2, whose program and
+    version (4.0.0) are wrk's too, has --rate in its usage.
+    """
+    usage = wrk_output(wrk, "-v")
+    match = re.match(r"wrk (\S*) ?\[", usage)
+    if match and WRK_USAGE not in usage:
+        usage = wrk_output(wrk)
+    if not match or WRK_USAGE not in usage:
         raise BenchError(
-            f"{wrk} is not wrk: `wrk -v` should begin with its name and version. {WRK_HELP}"
+            f"{wrk} is not wrk: `wrk -v` should begin with its name and version, "
+            f"and `wrk` should print its usage. {WRK_HELP}"
         )
-    return match[1]
+    if "--rate" in usage:
+        raise BenchError(
+            f"{wrk} is wrk2, which sends requests at a fixed rate: use wrk 4.1 or later. {WRK_HELP}"
+        )
+    version = match[1]
+    number = re.search(r"(\d+)\.(\d+)", version)
+    if number and (int(number[1]), int(number[2])) < LEAST_WRK:
+        raise BenchError(f"{wrk} is wrk {version}: use wrk 4.1 or later. {WRK_HELP}")
+    return version or "unknown"
+
+
+def wrk_complaint(text: str) -> str:
+    """Return the line that says why wrk failed: the first that is not of its usage."""
+    for line in text.splitlines():
+        if line.strip() and not line.startswith((" ", "Usage: ", "Running ")):
+            return line.strip()
+    return "it did not say why"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -6079,8 +6113,7 @@ class LoadRun:
             output.seek(0)
             text = output.read().decode(errors="replace")
             if child.exit and child.exit.code:
-                last_line = (text.strip().splitlines() or [""])[-1]
-                raise BenchError(f"wrk ended with status {child.exit.code}: {last_line}")
+                raise BenchError(f"wrk ended with status {child.exit.code}: {wrk_complaint(text)}")
             wrk, report = parse_exact(text, connections=self._load.connections, span_s=self._span_s)
             observations.append(
                 Observation(wrk=wrk, report=report, use=use, disturbances=disturbances)
