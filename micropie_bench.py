@@ -450,9 +450,13 @@ class CommandTarget(BaseTarget):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UrlTarget(BaseTarget):
-    """A server that somebody else runs. It has no command, and is always ready."""
+    """A server that somebody else runs. It has no command, and is always ready.
+
+    `addresses` are those of the URL's host, looked up once; empty until then.
+    """
 
     url: str
+    addresses: tuple[str, ...] = ()
 
 
 LaunchedTarget = AsgiTarget | CommandTarget
@@ -4703,22 +4707,17 @@ def split_url(url: str) -> tuple[str, str, int]:
 
 
 def addresses_of(host: str) -> list[str]:
-    """Return the addresses that the name resolves to, each once. Raises OSError."""
-    try:
+    """Return the addresses that the name resolves to, each once; none if it is not known."""
+    with contextlib.suppress(OSError, UnicodeError):
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except UnicodeError as error:
-        raise OSError(f"host {host!r}: {error}") from None
-    return list(dict.fromkeys(str(info[4][0]) for info in found))
+        return list(dict.fromkeys(str(info[4][0]) for info in found))
+    return []
 
 
-def is_loopback(host: str) -> bool:
-    """Return whether the name resolves to addresses of this machine alone."""
-    try:
-        found = addresses_of(host)
-    except OSError:
-        return False
-    addresses = [ipaddress.ip_address(text.partition("%")[0]) for text in found]
-    return all(address.is_loopback for address in addresses)
+def are_loopback(addresses: Sequence[str]) -> bool:
+    """Return whether there are addresses, all of this machine."""
+    found = [ipaddress.ip_address(text.partition("%")[0]) for text in addresses]
+    return bool(found) and all(address.is_loopback for address in found)
 
 
 def free_port(host: str, wanted: int | None) -> int:
@@ -4798,8 +4797,9 @@ def speaks_tls(host: str, port: int) -> bool:
 def refusal(host: str, port: int) -> str:
     """Return what is wrong where a connection is refused, and what to do."""
     complaint = f"nothing listens on {name_place(host, port)}"
+    is_here = are_loopback(addresses_of(host))
     for other in ("127.0.0.1", "::1"):
-        if other != host and is_loopback(host) and can_connect(other, port):
+        if other != host and is_here and can_connect(other, port):
             place = name_place(other, port)
             return f"{complaint}, but something does on {place}: use that address"
     return f"{complaint}: start the server there, or mend the address"
@@ -4865,8 +4865,11 @@ class Probe:
         deadline_s: float | None = None,
         watch: Callable[[], object] = lambda: None,
         tries_tls: bool = True,
+        address: str = "",
     ) -> None:
         """Prepare it. It may take `deadline_s` in all (PROBE_DEADLINE_S).
+
+        It goes to the address, if one is given, whatever the URL's host resolves to.
 
         Meanwhile `watch` is called every POLL_S; what it raises ends the probe. With
         `tries_tls` a server that closes the connection is asked whether it wants TLS.
@@ -4876,6 +4879,7 @@ class Probe:
         self._h11 = h11
         self._client = h11.Connection(h11.CLIENT)
         self._scheme, self._host, self._port = split_url(url)
+        self._address = address or self._host
         _, _, self._authority, path = url.split("/", 3)
         self._path = f"/{path}"
         self._workload = workload
@@ -4894,7 +4898,7 @@ class Probe:
     @property
     def _place(self) -> str:
         """Where the server is."""
-        return name_place(self._host, self._port)
+        return name_place(self._address, self._port)
 
     def ask(self) -> Response:
         """Return the answer. Raises BenchError if there is none."""
@@ -4937,7 +4941,7 @@ class Probe:
         """Return why there is no whole answer, and what to do."""
         start = f"no whole answer to {self.name}: "
         if isinstance(error, ConnectionRefusedError):
-            return NotReachedError(start + refusal(self._host, self._port))
+            return NotReachedError(start + refusal(self._address, self._port))
         if isinstance(error, ConnectionError):
             return self._closed()
         if isinstance(error, socket.gaierror):
@@ -4951,7 +4955,7 @@ class Probe:
         """Return whether the server complained about plain HTTP, and speaks TLS."""
         if self._size:
             return self._start.startswith(TLS_ALERT)
-        return self._tries_tls and speaks_tls(self._host, self._port)
+        return self._tries_tls and speaks_tls(self._address, self._port)
 
     def _closed(self) -> BenchError:
         """Return what is wrong where the connection was closed, or the answer is not HTTP."""
@@ -4973,7 +4977,8 @@ class Probe:
         """Return a connection to the server, closed by the stack."""
         timeout_s = max(POLL_S, min(self._limit_s, PROBE_DEADLINE_S))
         try:
-            connection = socket.create_connection((self._host, self._port), timeout=timeout_s)
+            place = (self._address, self._port)
+            connection = socket.create_connection(place, timeout=timeout_s)
         except TimeoutError:
             raise TimeoutError(
                 f"timed out: no connection to {self._place} within {timeout_s:.0f} s: "
@@ -5326,6 +5331,7 @@ class RunningServer(abc.ABC):
     argv: Sequence[str] = ()
     child: Child | None = None
     remarks: tuple[str, ...] = ()  # what is odd about it, and does not void
+    host_header: str = ""  # what wrk must send as Host; empty where that is its URL's
 
     def __enter__(self) -> Self:
         return self
@@ -5337,6 +5343,10 @@ class RunningServer(abc.ABC):
     @abc.abstractmethod
     def url(self, path: str) -> str:
         """Return the whole URL of the path."""
+
+    def load_url(self, path: str) -> str:
+        """Return the URL that wrk is given. Raises BenchError if load must not go there."""
+        return self.url(path)
 
     @abc.abstractmethod
     def await_workers(self, *, tick: Tick = lambda: None, deadline_s: float | None = None) -> None:
@@ -5380,11 +5390,27 @@ class RunningServer(abc.ABC):
 
 
 class UrlServer(RunningServer):
-    """A server that somebody else runs: never started, stopped, pinned or looked into."""
+    """A server that somebody else runs: never started, stopped, pinned or looked into.
+
+    All requests go to the address that was looked up once: a name may mean another
+    machine by then.
+    """
 
     def __init__(self, target: UrlTarget) -> None:
         self.target = target
         self._url = target.url
+        self._addresses = target.addresses
+        self._scheme, self._host, self._port = split_url(target.url)
+        self._address = self._first_reachable()
+        if self._scheme == "http" and self._address != self._host:
+            self.host_header = target.url.split("/")[2]
+
+    def _first_reachable(self) -> str:
+        """Return the first address that accepts a connection, else the first of all."""
+        for address in self._addresses[:-1]:
+            if can_connect(address, self._port):
+                return address
+        return self._addresses[-1] if self._addresses else self._host
 
     def __exit__(self, *_: object) -> None:
         """Leave it alone."""
@@ -5396,12 +5422,32 @@ class UrlServer(RunningServer):
             return root + path
         return self._url if self._url != root else f"{root}/"
 
+    def load_url(self, path: str) -> str:
+        """Return the URL with the address in it, where that can be.
+
+        With https wrk tells the server the URL's host (SNI), so that the name must stay
+        there: it is looked up again just before. Raises BenchError if it has changed.
+        """
+        url = self.url(path)
+        if self.host_header:
+            return url.replace(self.host_header, name_place(self._address, self._port), 1)
+        if not self._addresses:
+            return url
+        current = addresses_of(self._host)
+        if not current or not set(current) <= set(self._addresses):
+            raise BenchError(
+                f"{self._host} means another address than before: "
+                "nothing is sent there; use the address in the URL"
+            )
+        return url
+
     def await_workers(self, *, tick: Tick = lambda: None, deadline_s: float | None = None) -> None:
         """Return at once: it runs already."""
 
     def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> Response:
         """Return its answer; it is not asked twice, for it should run already."""
-        return self._answer(Probe(self.url(workload.path), workload, watch=tick))
+        url = self.url(workload.path)
+        return self._answer(Probe(url, workload, watch=tick, address=self._address))
 
     def processes(self) -> list[psutil.Process]:
         """Return nothing: it may be on another machine."""
@@ -5963,6 +6009,13 @@ def thaw(servers: Iterable[RunningServer]) -> None:
                 process.resume()
 
 
+def with_header(load: Load, name: str, value: str) -> Load:
+    """Return the load with one more header in its requests."""
+    headers = (*load.workload.headers, (name, value))
+    workload = dataclasses.replace(load.workload, headers=headers)
+    return dataclasses.replace(load, workload=workload)
+
+
 class LoadRun:
     """One wrk for each server, all started at the same moment.
 
@@ -6016,8 +6069,11 @@ class LoadRun:
     def _argv(self, server: RunningServer) -> list[str]:
         """Return the wrk command against that server."""
         timeout_s = DUET_TIMEOUT_S if self.is_duet else WRK_TIMEOUT_S
-        url = server.url(self._load.workload.path)
-        return wrk_argv(self._wrk, self._load, url, str(self._script), timeout_s=timeout_s)
+        load = self._load
+        if server.host_header:
+            load = with_header(load, "Host", server.host_header)
+        url = server.load_url(load.workload.path)
+        return wrk_argv(self._wrk, load, url, str(self._script), timeout_s=timeout_s)
 
     def _environment(self) -> dict[str, str]:
         """Return wrk's environment, in which WRK_SCRIPT finds the request."""
@@ -7418,23 +7474,38 @@ def parse_targets(texts: Sequence[str] | None, serving: ServingOptions) -> tuple
     return tuple(targets.values())
 
 
-def check_remote(plan: Plan, *, allowed: bool) -> None:
-    """Say what is sent to other machines. Raises UsageError if that is not allowed."""
+def resolve_hosts(plan: Plan, *, allow_remote: bool) -> Plan:
+    """Return the plan with the addresses of its URLs, and say what goes to other machines.
+
+    Each name is looked up here and not again, so that what is allowed is what is asked.
+    Raises UsageError for another machine where that is not allowed.
+    """
     seconds = plan.rounds * sum(load.duration_s for load in plan.loads)
     connections = max(load.connections for load in plan.loads)
     amount = f"requests without pause on up to {connections} connections, for {seconds} s in all"
+    targets: list[Target] = []
     for target in plan.targets:
         if not isinstance(target, UrlTarget):
+            targets.append(target)
             continue
-        host = split_url(target.url)[1]
-        if is_loopback(host):
-            continue
-        if not allowed:
-            raise UsageError(
-                f"{target.url}: not this machine. This sends it {amount}: "
-                "only do that to a server of your own, with --allow-remote"
-            )
-        say(f"warning: sending {host} {amount}")
+        addresses = addresses_of(split_url(target.url)[1])
+        if not are_loopback(addresses):
+            check_remote(target.url, addresses, amount, allowed=allow_remote)
+        targets.append(dataclasses.replace(target, addresses=tuple(addresses)))
+    return dataclasses.replace(plan, targets=tuple(targets))
+
+
+def check_remote(url: str, addresses: Sequence[str], amount: str, *, allowed: bool) -> None:
+    """Say what is sent to another machine. Raises UsageError if that is not allowed."""
+    host = split_url(url)[1]
+    if not allowed:
+        raise UsageError(
+            f"{url}: not this machine. This sends it {amount}: "
+            "only do that to a server of your own, with --allow-remote"
+        )
+    if not addresses:
+        raise UsageError(f"{url}: the host {host} is not known: mend its name")
+    say(f"warning: sending {host} {amount}")
 
 
 RESERVED_HEADERS = (
@@ -8283,7 +8354,7 @@ def compare(
         preset=preset,
     )
     check_paths(plan)
-    check_remote(plan, allowed=allow_remote)
+    plan = resolve_hosts(plan, allow_remote=allow_remote)
     exports = Exports(export)
     return run_and_report(
         plan,
@@ -8331,7 +8402,7 @@ def calibrate(
         preset=DEFAULTS,
     )
     check_paths(plan)
-    check_remote(plan, allowed=allow_remote)
+    plan = resolve_hosts(plan, allow_remote=allow_remote)
     return run_and_report(
         plan, Exports(export), wrk=wrk, concluding=calibration_conclusion, verbose=verbose
     )
