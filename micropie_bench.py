@@ -5920,22 +5920,103 @@ class MachineTimes:
         return notes
 
 
-def cgroup_file(name: str) -> str:
-    """Return the path of this process's file of that name (control group version 2)."""
-    group = search_file("/proc/self/cgroup", "^0::(.*)$") or "/"
-    return f"/sys/fs/cgroup{group}/{name}"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpuGroups:
+    """The control groups in which this process's CPU time counts, its own first.
+
+    `are_all` is whether there are no others around them; a container does not see those.
+    """
+
+    directories: tuple[Path, ...]
+    are_all: bool
+
+    @property
+    def throttled(self) -> int:
+        """How often the quotas of these groups stopped it."""
+        counts = [
+            search_file(f"{each}/cpu.stat", r"^nr_throttled (\d+)") for each in self.directories
+        ]
+        return sum(int(count or 0) for count in counts)
+
+    def quotas(self) -> list[float]:
+        """Return the quotas of these groups, each as a number of cores."""
+        found = [cpu_quota(directory) for directory in self.directories]
+        return [quota for quota in found if quota is not None]
+
+
+NO_GROUPS = CpuGroups(directories=(), are_all=False)
+
+
+def cpu_quota(directory: Path) -> float | None:
+    """Return the quota of a control group, as a number of cores; None if it has none.
+
+    It is in cpu.max in version 2 of control groups, and in two files in version 1.
+    """
+    quota_us = search_file(f"{directory}/cpu.max", r"^(\d+) \d+")
+    period_us = search_file(f"{directory}/cpu.max", r"^\d+ (\d+)")
+    if not quota_us:
+        quota_us = search_file(f"{directory}/cpu.cfs_quota_us", r"^(\d+)")  # -1: none
+        period_us = search_file(f"{directory}/cpu.cfs_period_us", r"^(\d+)")
+    return int(quota_us) / int(period_us) if quota_us and period_us else None
+
+
+def find_cpu_groups(memberships: str, mounts: str) -> CpuGroups:
+    """Return the groups, from the texts of /proc/self/cgroup and /proc/self/mountinfo.
+
+    Their forms are in cgroups(7) and proc(5). A controller is either in a hierarchy of
+    version 1, or in that of version 2.
+    """
+    groups: dict[str, str] = {}  # by controller, empty for version 2
+    for line in memberships.splitlines():
+        _, controllers, group = line.split(":", 2)
+        groups.update(dict.fromkeys(controllers.split(","), group))
+    controller = "cpu" if "cpu" in groups else ""
+    kind = "cgroup" if controller else "cgroup2"
+    for line in mounts.splitlines():
+        place, _, file_system = line.partition(" - ")
+        _, _, _, root, mount_point, *_ = place.split()
+        mounted_kind, _, options = file_system.split(" ", 2)
+        if mounted_kind == kind and (kind == "cgroup2" or controller in options.split(",")):
+            return groups_in(Path(mount_point), root, groups.get(controller, "/"))
+    return NO_GROUPS
+
+
+def groups_in(mount_point: Path, root: str, group: str) -> CpuGroups:
+    """Return the group and those around it, of a hierarchy that is mounted from `root` on."""
+    path = Path(group)
+    if not path.is_relative_to(root) or ".." in path.parts:
+        return NO_GROUPS  # it lies outside of what this container shows
+    inner = path.relative_to(root)
+    own = mount_point / inner
+    directories = [own, *own.parents]
+    around = directories[: len(inner.parts) + 1]
+    # The outermost group of all has the one file, in version 1, and lacks the other, in 2.
+    is_version_1 = (mount_point / "cgroup.clone_children").exists()
+    is_outermost = not (mount_point / "cgroup.type").exists()
+    if is_version_1:
+        is_outermost = (mount_point / "release_agent").exists()
+    return CpuGroups(directories=tuple(around), are_all=root == "/" and is_outermost)
+
+
+def own_cpu_groups() -> CpuGroups:
+    """Return the control groups of this process; none where the system has or shows none."""
+    try:
+        memberships = Path("/proc/self/cgroup").read_text()
+        mounts = Path("/proc/self/mountinfo").read_text(errors="replace")
+        return find_cpu_groups(memberships, mounts)
+    except (OSError, ValueError):
+        return NO_GROUPS
 
 
 def machine_times() -> MachineTimes:
     """Return the machine's times now."""
     times = psutil.cpu_times()
     kinds = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
-    throttled = search_file(cgroup_file("cpu.stat"), r"^nr_throttled (\d+)")
     return MachineTimes(
         total_s=sum(getattr(times, kind, 0.0) for kind in kinds),
         busy_s=times.user + getattr(times, "nice", 0.0) + times.system,
         steal_s=getattr(times, "steal", 0.0),
-        throttled=int(throttled or 0),
+        throttled=own_cpu_groups().throttled,
     )
 
 
@@ -6231,6 +6312,7 @@ def warm_up(
 # --- 10. machine ----------------------------------------------------------------------
 
 CPU_FILES = "/sys/devices/system/cpu"
+POWER_SUPPLIES = Path("/sys/class/power_supply")
 NOT_TOLD = "not told by this machine"
 
 
@@ -6316,11 +6398,16 @@ def check_turbo(_: Circumstances) -> Finding:
 
 def check_load_average(circumstances: Circumstances) -> Finding:
     """Return whether others used the cores of late."""
-    load_average = os.getloadavg()[0]
+    load_average = None
+    with contextlib.suppress(OSError):
+        load_average = os.getloadavg()[0]
+    is_high = None
+    if load_average is not None:
+        is_high = load_average > 0.25 * circumstances.cores
     return Finding(
         check="load average",
-        state=state_of(load_average > 0.25 * circumstances.cores),
-        found=f"{load_average:.2f}",
+        state=state_of(is_high),
+        found=NOT_TOLD if load_average is None else f"{load_average:.2f}",
         why="others use the cores",
         remedy="wait until it is idle",
     )
@@ -6340,11 +6427,20 @@ def check_other_processes(circumstances: Circumstances) -> Finding:
 
 def check_quota(_: Circumstances) -> Finding:
     """Return whether a control group limits the CPU time."""
-    quota = search_file(cgroup_file("cpu.max"), r"^(\d+ \d+)")
+    groups = own_cpu_groups()
+    quotas = groups.quotas()
+    if quotas:
+        is_limited, found = True, f"{min(quotas):.3g} cores"
+    elif groups.are_all:
+        is_limited, found = False, "none"
+    elif groups.directories:
+        is_limited, found = None, "none here; a container does not show those around it"
+    else:
+        is_limited, found = None, NOT_TOLD
     return Finding(
         check="CPU quota",
-        state=state_of(bool(quota)),
-        found=quota or "none",
+        state=state_of(is_limited),
+        found=found,
         why="the kernel stops the group when it is used up",
         remedy="lift it",
     )
@@ -6393,29 +6489,46 @@ def check_ephemeral_ports(circumstances: Circumstances) -> Finding:
     )
 
 
+def is_on_battery() -> bool | None:
+    """Return whether the machine runs on battery; None where that is not known."""
+    if not hasattr(psutil, "sensors_battery"):
+        return None
+    battery = psutil.sensors_battery()
+    if battery is None:
+        # psutil says so of a machine without one, and of one that does not tell.
+        return None if sys.platform == "linux" and not POWER_SUPPLIES.is_dir() else False
+    return None if battery.power_plugged is None else not battery.power_plugged
+
+
 def check_power(_: Circumstances) -> Finding:
     """Return whether the machine saves power."""
-    battery = None
-    if hasattr(psutil, "sensors_battery"):
-        battery = psutil.sensors_battery()
-    on_battery = battery is not None and battery.power_plugged is False
+    on_battery = is_on_battery()
     return Finding(
         check="power",
         state=state_of(on_battery),
-        found="on battery" if on_battery else "mains, or no battery",
+        found={None: NOT_TOLD, True: "on battery", False: "mains, or no battery"}[on_battery],
         why="the machine slows down to save it",
         remedy="plug it in",
     )
 
 
+def is_virtual_machine() -> bool | None:
+    """Return whether a hypervisor runs this machine; None where the CPU does not tell."""
+    flags = search_file("/proc/cpuinfo", r"^flags\s*:(.*)$")  # of x86 alone
+    return "hypervisor" in flags.split() if flags else None
+
+
 def check_virtual_machine(circumstances: Circumstances) -> Finding:
     """Return whether a hypervisor takes time."""
-    is_virtual = search_file("/proc/cpuinfo", r"^flags\s*:.*\b(hypervisor)\b")
+    is_virtual = is_virtual_machine()
     stolen = circumstances.stolen_share
+    if stolen > 0.05:
+        is_virtual = True  # who else would take it?
+    share = f"yes, {stolen:.0%} of its time stolen"
     return Finding(
         check="virtual machine",
-        state=state_of(bool(is_virtual) and stolen > 0.05),
-        found=f"yes, {stolen:.0%} of its time stolen" if is_virtual else "no",
+        state=state_of(None if is_virtual is None else stolen > 0.05),
+        found={None: NOT_TOLD, True: share, False: "no"}[is_virtual],
         why="its neighbours take CPU time unseen",
         remedy="believe the duets; they share what is stolen",
     )
