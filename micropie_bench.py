@@ -60,7 +60,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import (
     IO,
@@ -452,9 +452,13 @@ class CommandTarget(BaseTarget):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UrlTarget(BaseTarget):
-    """A server that somebody else runs. It has no command, and is always ready."""
+    """A server that somebody else runs. It has no command, and is always ready.
+
+    `addresses` are those of the URL's host, looked up once; empty until then.
+    """
 
     url: str
+    addresses: tuple[str, ...] = ()
 
 
 LaunchedTarget = AsgiTarget | CommandTarget
@@ -5439,6 +5443,20 @@ def search_file(path: str, pattern: str) -> str | None:
     return match[1].strip() if match else None
 
 
+def listening_addresses(process: psutil.Process, port: int) -> set[str]:
+    """Return the addresses on which the process listens on the port."""
+    try:
+        connections = process.net_connections("tcp")
+    except (OSError, RuntimeError, psutil.Error):  # RuntimeError: a cut line of /proc
+        return set()
+    addresses = set()
+    for connection in connections:
+        is_listening = connection.status == psutil.CONN_LISTEN
+        if is_listening and connection.laddr.port == port:
+            addresses.add(str(connection.laddr.ip))
+    return addresses
+
+
 def listening_descriptors(process: psutil.Process) -> dict[int, int]:
     """Return the port of each descriptor of the process that listens."""
     try:
@@ -5619,8 +5637,10 @@ ELSEWHERE_S = 15.0  # a command that listens on other ports alone has its port w
 SETTLE_S = 10.0  # at most, for the rest of a command's processes
 SETTLE_STEP_S = 0.3
 PROBE_DEADLINE_S = 10.0
-LOG_TAIL_BYTES = 65536
+LOG_TAIL_BYTES = 2**20  # a second of an access log, and what came before it
 
+HTTP_START_BYTES = 5
+TLS_ALERT = b"\x15"  # RFC 8446, 5.1
 NO_REASON = "it gave no reason"
 
 
@@ -5634,6 +5654,20 @@ def split_url(url: str) -> tuple[str, str, int]:
     scheme = match[1]
     default_port = 443 if scheme == "https" else 80
     return scheme, match[2].strip("[]"), int(match[3] or default_port)
+
+
+def addresses_of(host: str) -> list[str]:
+    """Return the addresses that the name resolves to, each once; none if it is not known."""
+    with contextlib.suppress(OSError, UnicodeError):
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        return list(dict.fromkeys(str(info[4][0]) for info in found))
+    return []
+
+
+def are_loopback(addresses: Sequence[str]) -> bool:
+    """Return whether there are addresses, all of this machine."""
+    found = [ipaddress.ip_address(text.partition("%")[0]) for text in addresses]
+    return bool(found) and all(address.is_loopback for address in found)
 
 
 def free_port(host: str, wanted: int | None) -> int:
@@ -5670,27 +5704,159 @@ def _port_complaint(host: str, port: int | None, error: OSError) -> str:
     return f"{complaint} ({owner} listens there); stop what holds it, or choose another --port"
 
 
+class NotReachedError(BenchError):
+    """A server that refused a connection, or closed it without a byte; it may yet start."""
+
+
+class SpeaksTlsError(BenchError):
+    """A server that wants TLS where plain HTTP was sent."""
+
+
+def name_place(host: str, port: int) -> str:
+    """Return the place as it stands in a URL, such as `[::1]:8000`."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def can_connect(host: str, port: int) -> bool:
+    """Return whether something accepts a connection there."""
+    with contextlib.suppress(OSError):
+        socket.create_connection((host, port), timeout=1).close()
+        return True
+    return False
+
+
+def start_tls(connection: socket.socket, host: str) -> socket.socket:
+    """Return the connection with TLS on it. Raises OSError where the handshake fails."""
+    import ssl  # slow to import
+
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # as wrk does
+    return context.wrap_socket(connection, server_hostname=host)
+
+
+def speaks_tls(host: str, port: int) -> bool:
+    """Return whether a server there makes a TLS handshake."""
+    with contextlib.suppress(OSError):
+        connection = socket.create_connection((host, port), timeout=1)
+        with connection, start_tls(connection, host):
+            return True
+    return False
+
+
+def refusal(host: str, port: int) -> str:
+    """Return what is wrong where a connection is refused, and what to do."""
+    complaint = f"nothing listens on {name_place(host, port)}"
+    is_here = are_loopback(addresses_of(host))
+    for other in ("127.0.0.1", "::1"):
+        if other != host and is_here and can_connect(other, port):
+            place = name_place(other, port)
+            return f"{complaint}, but something does on {place}: use that address"
+    return f"{complaint}: start the server there, or mend the address"
+
+
+class SecondReading:
+    """An answer as llhttp reads it, the heir of the parser that wrk has.
+
+    It reads some answers that h11 refuses, and refuses some that h11 reads.
+    """
+
+    def __init__(self) -> None:
+        import httptools  # slow to import
+
+        self._refusals = (httptools.HttpParserError, httptools.HttpParserUpgrade)
+        self._parser = httptools.HttpResponseParser(self)
+        self.headers: list[tuple[str, str]] = []
+        self.body = hashlib.sha256()
+        self.body_bytes = 0
+        self.is_whole = False
+        self.fault = ""
+
+    @property
+    def status(self) -> int:
+        """The answer's status."""
+        return int(self._parser.get_status_code())
+
+    @property
+    def http_version(self) -> str:
+        """The answer's version of HTTP, as 1.1."""
+        return str(self._parser.get_http_version())
+
+    def receive(self, data: bytes) -> None:
+        """Take in what has come; `fault` says what is wrong with it."""
+        if self.fault or self.is_whole:
+            return
+        try:
+            self._parser.feed_data(data)
+        except self._refusals as error:
+            self.fault = str(error)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take in a header."""
+        self.headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+
+    def on_body(self, data: bytes) -> None:
+        """Take in a part of the body."""
+        self.body.update(data)
+        self.body_bytes += len(data)
+
+    def on_message_complete(self) -> None:
+        """Note that all of it is there, unless it only announces another (1xx)."""
+        self.is_whole = self.status >= 200
+        if not self.is_whole:
+            self.headers.clear()
+
+
 class Probe:
     """One request, made as a workload is, and its answer, counted in bytes.
 
-    Bytes of TLS are not among them.
+    Bytes of TLS are not among them. `fault` is what is wrong with the answer, by the rules
+    of HTTP; empty if nothing is. What h11 refuses is read by wrk's kind of parser instead.
     """
 
-    def __init__(self, url: str, workload: Workload) -> None:
+    def __init__(
+        self,
+        url: str,
+        workload: Workload,
+        *,
+        deadline_s: float | None = None,
+        watch: Callable[[], object] = lambda: None,
+        tries_tls: bool = True,
+        address: str = "",
+    ) -> None:
+        """Prepare it. It may take `deadline_s` in all (PROBE_DEADLINE_S).
+
+        It goes to the address, if one is given, whatever the URL's host resolves to.
+
+        Meanwhile `watch` is called every POLL_S; what it raises ends the probe. With
+        `tries_tls` a server that closes the connection is asked whether it wants TLS.
+        """
         import h11  # slow to import
 
         self._h11 = h11
         self._client = h11.Connection(h11.CLIENT)
         self._scheme, self._host, self._port = split_url(url)
+        self._address = address or self._host
         _, _, self._authority, path = url.split("/", 3)
         self._path = f"/{path}"
         self._workload = workload
-        self._deadline = time.monotonic() + PROBE_DEADLINE_S
+        self._limit_s = PROBE_DEADLINE_S if deadline_s is None else deadline_s
+        self._deadline = time.monotonic() + self._limit_s
+        self._watch = watch
+        self._tries_tls = tries_tls
         self._head: h11.Response | None = None
         self._size = 0
+        self._start = b""  # of the answer, as far as it tells whether that is HTTP
         self._body = hashlib.sha256()
         self._body_bytes = 0
+        self._second = SecondReading()
         self.name = f"{workload.method} {self._path}"
+        self.fault = ""
+
+    @property
+    def _place(self) -> str:
+        """Where the server is."""
+        return name_place(self._address, self._port)
 
     def ask(self) -> Response:
         """Return the answer. Raises BenchError if there is none."""
@@ -5698,15 +5864,18 @@ class Probe:
             with contextlib.ExitStack() as stack:
                 connection = self._connect(stack)
                 connection.sendall(self._request())
-                self._read(connection)
+                try:
+                    self._read(connection)
+                except self._h11.RemoteProtocolError as error:
+                    self.fault = str(error)
+                    self._read_again(connection)
         except OSError as error:
-            raise BenchError(f"no whole answer to {self.name}: {error}") from None
-        except self._h11.RemoteProtocolError:
-            self._head = None
-        if self._head is None:
-            raise BenchError(
-                f"no whole HTTP answer to {self.name} before the connection was closed"
-            )
+            raise self._failure(error) from None
+        if self.fault and self._second.is_whole:
+            return self._second_response()
+        if self.fault or self._head is None:
+            raise self._closed()
+        self.fault = self._second.fault
         headers = [
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in self._head.headers
         ]
@@ -5719,20 +5888,75 @@ class Probe:
             http_version=self._head.http_version.decode("ascii"),
         )
 
+    def _second_response(self) -> Response:
+        """Return the answer as it was read the second time."""
+        return Response(
+            status=self._second.status,
+            bytes=self._size,
+            headers=tuple(self._second.headers),
+            body_sha256=self._second.body.hexdigest(),
+            body_bytes=self._second.body_bytes,
+            http_version=self._second.http_version,
+        )
+
+    def _failure(self, error: OSError) -> BenchError:
+        """Return why there is no whole answer, and what to do."""
+        start = f"no whole answer to {self.name}: "
+        if isinstance(error, ConnectionRefusedError):
+            return NotReachedError(start + refusal(self._address, self._port))
+        if isinstance(error, ConnectionError):
+            return self._closed()
+        if isinstance(error, socket.gaierror):
+            return BenchError(f"{start}the host {self._host} is not known: mend its name")
+        if isinstance(error, TimeoutError):
+            return BenchError(start + str(error))
+        reason = error.strerror or str(error)
+        return BenchError(f"{start}{self._place} cannot be reached: {reason}")
+
+    def _is_tls(self) -> bool:
+        """Return whether the server complained about plain HTTP, and speaks TLS."""
+        if self._size:
+            return self._start.startswith(TLS_ALERT)
+        return self._tries_tls and speaks_tls(self._address, self._port)
+
+    def _closed(self) -> BenchError:
+        """Return what is wrong where the connection was closed, or the answer is not HTTP."""
+        if self._scheme == "http" and self._is_tls():
+            url = f"https://{self._authority}{self._path}"
+            return SpeaksTlsError(f"{self._place} speaks TLS: use {url}")
+        if self.fault and self._size:
+            return BenchError(
+                f"no whole HTTP answer to {self.name}: {self.fault}; "
+                "wrk cannot read it either: mend the server"
+            )
+        complaint = (
+            f"no whole HTTP answer to {self.name} before the connection was closed "
+            f"by {self._place}: see its log"
+        )
+        return BenchError(complaint) if self._size else NotReachedError(complaint)
+
     def _connect(self, stack: contextlib.ExitStack) -> socket.socket:
         """Return a connection to the server, closed by the stack."""
-        address = (self._host, self._port)
-        connection = stack.enter_context(
-            socket.create_connection(address, timeout=PROBE_DEADLINE_S)
-        )
+        timeout_s = max(POLL_S, min(self._limit_s, PROBE_DEADLINE_S))
+        try:
+            place = (self._address, self._port)
+            connection = socket.create_connection(place, timeout=timeout_s)
+        except TimeoutError:
+            raise TimeoutError(
+                f"timed out: no connection to {self._place} within {timeout_s:.0f} s: "
+                "mend the address, or see whether a firewall is in the way"
+            ) from None
+        stack.enter_context(connection)
         if self._scheme == "http":
             return connection
-        import ssl  # slow to import
-
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE  # as wrk does
-        return stack.enter_context(context.wrap_socket(connection, server_hostname=self._host))
+        try:
+            return stack.enter_context(start_tls(connection, self._host))
+        except OSError as error:
+            reason = getattr(error, "reason", None) or error
+            raise OSError(
+                f"the TLS handshake failed ({reason}): "
+                f"if it speaks plain HTTP, use http://{self._authority}{self._path}"
+            ) from None
 
     def _request(self) -> bytes:
         """Return the request as it goes over the wire."""
@@ -5756,7 +5980,8 @@ class Probe:
             if event is self._h11.PAUSED:
                 raise BenchError(f"the answer to {self.name} changes the protocol")
             if event is self._h11.NEED_DATA:
-                self._receive(connection)
+                self._client.receive_data(self._receive(connection))
+                self._check_start()
             elif isinstance(event, self._h11.InformationalResponse):
                 raise BenchError(
                     f"{self.name} is answered with {event.status_code} before the answer itself, "
@@ -5768,15 +5993,42 @@ class Probe:
                 self._body.update(event.data)
                 self._body_bytes += len(event.data)
 
-    def _receive(self, connection: socket.socket) -> None:
-        """Read what has come. Raises TimeoutError at the deadline."""
-        left_s = self._deadline - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError(f"the answer has not ended after {PROBE_DEADLINE_S:.0f} s")
-        connection.settimeout(left_s)
-        data = connection.recv(65536)
+    def _check_start(self) -> None:
+        """Raise BenchError if the answer does not begin as HTTP does.
+
+        h11 would wait for the end of the head.
+        """
+        start = self._start
+        if len(start) < HTTP_START_BYTES or start.startswith(b"HTTP/") or self._is_tls():
+            return
+        text = start.decode("latin-1")
+        raise BenchError(
+            f"no whole HTTP answer to {self.name}: it begins with {text!r}: "
+            f"have an HTTP server listen on {self._place}, or mend the address"
+        )
+
+    def _read_again(self, connection: socket.socket) -> None:
+        """Read on to the end of an answer that h11 refuses, or of the connection."""
+        while not self._second.is_whole and not self._second.fault:
+            if not self._receive(connection):
+                return
+
+    def _receive(self, connection: socket.socket) -> bytes:
+        """Return what has come. Raises TimeoutError at the deadline."""
+        data = None
+        while data is None:
+            left_s = self._deadline - time.monotonic()
+            if left_s <= 0:
+                state = "the answer has not ended" if self._size else "timed out: no answer"
+                raise TimeoutError(f"{state} after {self._limit_s:.0f} s")
+            connection.settimeout(min(left_s, POLL_S))
+            with contextlib.suppress(TimeoutError):
+                data = connection.recv(65536)
+            self._watch()
+        self._start = (self._start + data.lstrip())[:HTTP_START_BYTES]
         self._size += len(data)
-        self._client.receive_data(data)
+        self._second.receive(data)
+        return data
 
 
 def probe(url: str, workload: Workload) -> Response:
@@ -5891,18 +6143,153 @@ def install(target: AsgiTarget, directory: Path) -> None:
         )
 
 
+class Telling(IntEnum):
+    """How much a line of a server's log tells of the server's end."""
+
+    CHATTER = 0
+    CLOSING = 1  # that it ends, not why
+    SPEECH = 2
+    ERROR = 3
+    CAUSE = 4  # the exception that a traceback ends with
+
+
+HTTP_METHODS = "GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS"
+ERROR_LEVELS = "ERROR|CRITICAL|FATAL|EMERG|ALERT|CRIT"
+
+# The first rule that a line matches holds. The lines are those of uvicorn, gunicorn, granian
+# and hypercorn; of access logs in the common format and in those of Node.js and Go.
+LOG_RULES = tuple(
+    (telling, re.compile(pattern))
+    for telling, pattern in (
+        (Telling.CHATTER, r"INFO: |(\[[-+:, \d]+\] )*\[(INFO|DEBUG)\]"),
+        (Telling.CHATTER, r".*\b(Child|parent) process \[\d+\]"),
+        (Telling.CHATTER, rf".*\b({HTTP_METHODS}) \"?/[^ \"]*\"?( HTTP/[\d.]+)?\"? \d{{3}}\b"),
+        (Telling.CHATTER, rf".*\| +\d{{3}} \|.*\| +({HTTP_METHODS})\b"),
+        (Telling.CHATTER, r"The above exception was|During handling of the above exception"),
+        (Telling.CHATTER, r" *\+-[-+]*( \d+ -+)?$"),  # in an exception group
+        (Telling.CLOSING, r".*\bApplication startup failed\b"),
+        (Telling.CLOSING, r".*\b[Ll]ifespan startup failed$"),
+        (Telling.CLOSING, r".*\b(Worker|App) failed to (boot|load)\b"),
+        (Telling.CLOSING, r".*\bWorker \(pid:\d+\) (exited|was sent)\b"),
+        (Telling.CLOSING, r".*\bShutting down: Master\b"),
+        (Telling.CLOSING, r".*\bException in worker process\b"),
+        (Telling.CLOSING, r".*\bUnexpected exit from worker-\d+"),
+        (Telling.CLOSING, r"Process [\w-]+:$"),
+        (Telling.ERROR, r"[\w.]*(Error|Exception|Exit)\b|\[Errno|Fatal Python error:"),
+        (Telling.ERROR, r"panic: |fatal error: |thread '.*' panicked|Exception in thread"),
+        (Telling.ERROR, rf".{{0,80}}?\b({ERROR_LEVELS})\b"),
+        (Telling.ERROR, rf".{{0,80}}?(\blevel=|\[)({ERROR_LEVELS.lower()})\b"),
+    )
+)
+TERMINAL_STYLE = re.compile(r"\x1b\[[\d;]*m")
+TRACEBACK = "Traceback (most recent call last)"
+FRAME = re.compile(r"File \"(.+)\", line (\d+)")
+INDENTED = re.compile(r"[ +│╭╰]")  # as rich draws a traceback, too
+NO_MARGIN = re.compile("")
+GROUP_MARGIN = re.compile(r"^ *\| ?")  # of an exception group
+GROUP_BORDER = re.compile(r" *\+-[-+]*(?: (\d+) -+)?$")  # before each of them, and at the end
+EXCEPTION = re.compile(rf"(?!({ERROR_LEVELS}|DEBUG|INFO|WARNING)\b)[^\W\d][\w.<>]*(: |$)")
+SYNTAX_ERROR = re.compile(r"(Syntax|Indentation|Tab)Error\b")
+EFFECTS = re.compile(r"([\w.]+\.)?(KeyboardInterrupt|CancelledError|SystemExit|BrokenPipeError)\b")
+
+
+def json_log_lines(line: str) -> list[str] | None:
+    """Return what a line of a JSON log says, its traceback last; None for another line."""
+    try:
+        fields = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(fields, dict):
+        return None
+    level, message = "", ""
+    lines: list[str] = []
+    for name, value in fields.items():
+        if not isinstance(value, str):
+            continue
+        if TRACEBACK in value:
+            lines += value.splitlines()
+        elif name in ("level", "levelname", "severity"):
+            level = f"{value.upper()}: "
+        elif name in ("message", "msg", "event"):
+            message = value.partition("\n")[0]
+    return [level + message, *lines]
+
+
+def log_lines(log: str) -> list[str]:
+    """Return the lines of a log without styles, those of JSON spelt out; none is blank."""
+    lines: list[str] = []
+    for line in TERMINAL_STYLE.sub("", log).splitlines():
+        said = json_log_lines(line) if line.startswith("{") else None
+        lines += [line] if said is None else said
+    return [line for line in lines if line.strip()]
+
+
+class TracebackReader:
+    """Finds the exceptions in the lines of a log, which are taken in one by one."""
+
+    def __init__(self) -> None:
+        self._margin: re.Pattern[str] | None = None  # of a traceback; None outside of one
+        self._place = ""
+        self._is_further = False  # in the second exception of a group, or a later one
+
+    def take(self, line: str) -> str | None:
+        """Return the exception that a traceback ends with in this line; None if it does not."""
+        before, found, _ = line.partition(TRACEBACK)
+        if found:
+            # A logger may begin each line with the same words and another time.
+            self._margin = re.compile(re.sub(r"\d", r"\\d", re.escape(before)))
+            return self._exception(before.strip())
+        border = GROUP_BORDER.match(line)
+        if border:
+            self._margin = NO_MARGIN if border[1] else None
+            self._is_further = bool(border[1]) and int(border[1]) > 1
+        if self._margin is None:
+            return None
+        text = GROUP_MARGIN.sub("", self._margin.sub("", line, count=1), count=1)
+        frame = FRAME.search(text)
+        if frame:
+            self._place = f" ({frame[1]}, line {frame[2]})"
+        if self._is_further or INDENTED.match(text):
+            return None
+        exception = self._exception(text)
+        if exception:
+            self._margin = None
+        return exception
+
+    def _exception(self, text: str) -> str | None:
+        """Return the text if it names an exception, an error of syntax with its place."""
+        if not EXCEPTION.match(text):
+            return None
+        if SYNTAX_ERROR.match(text) and ", line " not in text:
+            return text + self._place
+        return text
+
+
+def tell(line: str) -> Telling:
+    """Return how much a line of a log tells by itself."""
+    for telling, pattern in LOG_RULES:
+        if pattern.match(line):
+            return telling
+    return Telling.SPEECH
+
+
 def last_words(log: str) -> str:
     """Return the line of a server's log that tells best why it ended.
 
-    That is the last error, else the last line; not uvicorn's lines on its own processes,
-    nor its access log.
+    That is the last exception of a traceback that is not the effect of another one's end;
+    else the last line of those that tell most (Telling).
     """
-    chatter = re.compile(r"INFO: |.*(Child|parent) process \[\d+\]")
-    error = re.compile(r"([\w.]+(Error|Exception|Exit)\b|ERROR\b|\[Errno)")
-    lines = filter(None, map(str.strip, log.splitlines()))
-    speaking = [line for line in lines if not chatter.match(line)]
-    errors = [line for line in speaking if error.match(line)]
-    return (errors or speaking or [NO_REASON])[-1][:300]
+    reader = TracebackReader()
+    best, best_telling = NO_REASON, Telling.CLOSING
+    for line in log_lines(log):
+        exception = reader.take(line)
+        text = exception or line.strip()
+        telling = tell(text)
+        if exception:
+            telling = Telling.ERROR if EFFECTS.match(exception) else Telling.CAUSE
+        if telling >= best_telling:
+            best, best_telling = text, telling
+    return best[:300]
 
 
 class RunningServer(abc.ABC):
@@ -5911,6 +6298,8 @@ class RunningServer(abc.ABC):
     target: Target
     argv: Sequence[str] = ()
     child: Child | None = None
+    remarks: tuple[str, ...] = ()  # what is odd about it, and does not void
+    host_header: str = ""  # what wrk must send as Host; empty where that is its URL's
 
     def __enter__(self) -> Self:
         return self
@@ -5923,9 +6312,25 @@ class RunningServer(abc.ABC):
     def url(self, path: str) -> str:
         """Return the whole URL of the path."""
 
+    def load_url(self, path: str) -> str:
+        """Return the URL that wrk is given. Raises BenchError if load must not go there."""
+        return self.url(path)
+
     @abc.abstractmethod
     def await_workers(self, *, tick: Tick = lambda: None, deadline_s: float | None = None) -> None:
         """Return once it is ready. Raises BenchError if it is not in time."""
+
+    @abc.abstractmethod
+    def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> Response:
+        """Return its answer to one request. Raises BenchError if there is none in time."""
+
+    def _answer(self, asking: Probe) -> Response:
+        """Return the answer, and remark what is wrong with it. Raises BenchError."""
+        response = asking.ask()
+        if asking.fault:
+            remark = f"the answer to {asking.name} breaks the rules of HTTP: {asking.fault}"
+            self.remarks = tuple(dict.fromkeys((*self.remarks, remark)))
+        return response
 
     @abc.abstractmethod
     def processes(self) -> list[psutil.Process]:
@@ -5953,11 +6358,27 @@ class RunningServer(abc.ABC):
 
 
 class UrlServer(RunningServer):
-    """A server that somebody else runs: never started, stopped, pinned or looked into."""
+    """A server that somebody else runs: never started, stopped, pinned or looked into.
+
+    All requests go to the address that was looked up once: a name may mean another
+    machine by then.
+    """
 
     def __init__(self, target: UrlTarget) -> None:
         self.target = target
         self._url = target.url
+        self._addresses = target.addresses
+        self._scheme, self._host, self._port = split_url(target.url)
+        self._address = self._first_reachable()
+        if self._scheme == "http" and self._address != self._host:
+            self.host_header = target.url.split("/")[2]
+
+    def _first_reachable(self) -> str:
+        """Return the first address that accepts a connection, else the first of all."""
+        for address in self._addresses[:-1]:
+            if can_connect(address, self._port):
+                return address
+        return self._addresses[-1] if self._addresses else self._host
 
     def __exit__(self, *_: object) -> None:
         """Leave it alone."""
@@ -5969,8 +6390,32 @@ class UrlServer(RunningServer):
             return root + path
         return self._url if self._url != root else f"{root}/"
 
+    def load_url(self, path: str) -> str:
+        """Return the URL with the address in it, where that can be.
+
+        With https wrk tells the server the URL's host (SNI), so that the name must stay
+        there: it is looked up again just before. Raises BenchError if it has changed.
+        """
+        url = self.url(path)
+        if self.host_header:
+            return url.replace(self.host_header, name_place(self._address, self._port), 1)
+        if not self._addresses:
+            return url
+        current = addresses_of(self._host)
+        if not current or not set(current) <= set(self._addresses):
+            raise BenchError(
+                f"{self._host} means another address than before: "
+                "nothing is sent there; use the address in the URL"
+            )
+        return url
+
     def await_workers(self, *, tick: Tick = lambda: None, deadline_s: float | None = None) -> None:
         """Return at once: it runs already."""
+
+    def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> Response:
+        """Return its answer; it is not asked twice, for it should run already."""
+        url = self.url(workload.path)
+        return self._answer(Probe(url, workload, watch=tick, address=self._address))
 
     def processes(self) -> list[psutil.Process]:
         """Return nothing: it may be on another machine."""
@@ -6017,6 +6462,8 @@ class LaunchedServer(RunningServer):
         self.workers: set[psutil.Process] = set()
         self._children: set[psutil.Process] = set()
         self._cores = all_cores()
+        self._has_answered = False
+        self._start = time.monotonic()
         self.port = free_port(settings.host, settings.port)
         self.argv = target.argv(settings, self.port)
         with log.open("wb") if log else contextlib.nullcontext() as output:
@@ -6042,7 +6489,11 @@ class LaunchedServer(RunningServer):
             return "see its log above"
         with self.log.open("rb") as log:
             size = log.seek(0, os.SEEK_END)
-            log.seek(max(0, size - LOG_TAIL_BYTES))
+            if size <= LOG_TAIL_BYTES:
+                log.seek(0)
+            else:
+                log.seek(size - LOG_TAIL_BYTES)
+                log.readline()  # the rest of a line that is cut
             return log.read().decode(errors="replace")
 
     def complaint(self) -> str:
@@ -6106,6 +6557,68 @@ class LaunchedServer(RunningServer):
             self._check_deadline(time.monotonic() - start, limit_s)
         raise BenchError(self._start_failure())
 
+    def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> Response:
+        """Return its answer to one request.
+
+        It may listen long before it can answer, as gunicorn does while its workers load
+        the app. So the first answer has until START_DEADLINE_S after the start, and is
+        asked for again where a connection is refused or closed; any status is an answer.
+        Raises BenchError if there is none in time, or the server dies.
+        """
+        if self._has_answered:
+            return self._ask(workload, PROBE_DEADLINE_S, tick)
+        begun = time.monotonic()
+        deadline = max(self._start + START_DEADLINE_S, begun + PROBE_DEADLINE_S)
+        is_first = True
+        while True:
+            try:
+                left_s = deadline - time.monotonic()
+                response = self._ask(workload, left_s, tick, tries_tls=is_first)
+                break
+            except NotReachedError:
+                is_first = False
+                self._check_address()
+                if time.monotonic() > deadline - POLL_S:
+                    raise
+                await_any([self.child], POLL_S)
+                self._watch(tick)
+        self._has_answered = True
+        has_waited = time.monotonic() - begun > SETTLE_STEP_S
+        if has_waited and not self.readiness.has_fixed_workers:
+            self._settle(tick)  # others of its workers may still be loading
+        return response
+
+    def _ask(
+        self, workload: Workload, deadline_s: float, tick: Tick, *, tries_tls: bool = True
+    ) -> Response:
+        """Return its answer. Raises BenchError, with its last words if it has any."""
+        asking = Probe(
+            self.url(workload.path),
+            workload,
+            deadline_s=deadline_s,
+            watch=functools.partial(self._watch, tick),
+            tries_tls=tries_tls,
+        )
+        try:
+            return self._answer(asking)
+        except SpeaksTlsError:
+            raise BenchError(
+                f"{self.target.name} speaks TLS on port {self.port}, where plain HTTP is sent: "
+                "have it serve plain HTTP, or start it yourself and give its https:// URL"
+            ) from None
+        except BenchError as error:
+            words = self.complaint()
+            if self.child.exit or words == NO_REASON:
+                raise
+            raise type(error)(f"{error}; its last words: {words}") from None
+
+    def _watch(self, tick: Tick) -> None:
+        """Raise BenchError if the server has ended."""
+        await_any([self.child], 0)
+        tick()
+        if self.child.exit:
+            raise BenchError(self._start_failure())
+
     def _has_lost_a_child(self) -> bool:
         """Return whether a worker died, which uvicorn would replace for ever."""
         if not self.readiness.has_fixed_workers or self.readiness.processes == 1:
@@ -6168,6 +6681,7 @@ class LaunchedServer(RunningServer):
         """Raise BenchError if it should have been ready by now."""
         elsewhere: list[int] = []
         if not self.readiness.has_fixed_workers and waited_s > ELSEWHERE_S:
+            self._check_outsider()
             elsewhere = self._ports_elsewhere()
         if not elsewhere and waited_s <= limit_s:
             return
@@ -6184,12 +6698,37 @@ class LaunchedServer(RunningServer):
             f"its last words: {self.complaint()}"
         )
 
+    def _check_outsider(self) -> None:
+        """Raise BenchError if something that the command does not own serves on its port.
+
+        Such as a container, whose processes are Docker's.
+        """
+        if not self.workers and can_connect(self.settings.host, self.port):
+            raise BenchError(
+                f"{self.target.name}: something outside the command's processes answers on "
+                f"port {self.port} (in a container?): start it yourself and give its http:// URL"
+            )
+
     def _ports_elsewhere(self) -> list[int]:
         """Return on which other ports the server's processes listen."""
         ports: set[int] = set()
         for process in self.processes():
             ports.update(listening_descriptors(process).values())
         return sorted(ports - {self.port})
+
+    def _check_address(self) -> None:
+        """Raise BenchError if it listens on its port on other addresses alone."""
+        addresses: set[str] = set()
+        for process in self.processes():
+            addresses |= listening_addresses(process, self.port)
+        hosts = addresses_of(self.settings.host)
+        if not addresses or addresses & {*hosts, "0.0.0.0", "::"}:  # noqa: S104  # they are all
+            return
+        places = [name_place(address, self.port) for address in sorted(addresses)]
+        raise BenchError(
+            f"{self.target.name} listens on {', '.join(places)}, which is not asked: "
+            f"have it listen on {self.settings.host}, which is its {{host}}"
+        )
 
     def check_port(self) -> None:
         """Raise BenchError if a process outside this tree listens on its port too."""
@@ -6207,7 +6746,7 @@ class LaunchedServer(RunningServer):
                 f"{self.target.name}: the command ended and left {end.survivors} processes "
                 "behind, a daemon: have it stay in the foreground"
             )
-        status = f" with status {end.code}" if end else ""
+        status = f" with status {end.code}" if end and end.code else ""
         return f"{self.target.name} died while starting{status}: {self.complaint()}"
 
     def lost_workers(self) -> str | None:
@@ -6240,6 +6779,8 @@ WRK_HELP = (
     "Debian/Ubuntu: apt-get install wrk; Fedora: dnf install wrk; "
     "macOS: brew install wrk; or name one with --wrk PATH or MICROPIE_BENCH_WRK"
 )
+WRK_USAGE = "Usage: wrk "
+LEAST_WRK = (4, 1)  # what this tool undoes in latencies was read from 4.1 and 4.2
 WRK_METHOD_VARIABLE = "MICROPIE_BENCH_METHOD"  # as WRK_SCRIPT reads it
 WRK_BODY_VARIABLE = "MICROPIE_BENCH_BODY"  # likewise
 
@@ -6261,23 +6802,55 @@ def find_wrk(wanted: str | None) -> str:
     return str(Path(path).absolute())
 
 
-def wrk_version(wrk: str) -> str:
-    """Return the version that wrk prints of itself, such as `debian/4.1.0-3+b2`.
-
-    Raises BenchError if it is not wrk.
-    """
+def wrk_output(wrk: str, *options: str) -> str:
+    """Return what wrk prints with these options. Raises BenchError if it does not run."""
     try:
         done = subprocess.run(
-            [wrk, "-v"], capture_output=True, timeout=10, check=False, stdin=subprocess.DEVNULL
+            [wrk, *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            timeout=10,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BenchError(f"{wrk} does not run: {error}. {WRK_HELP}") from None
-    match = re.match(r"wrk (\S+) \[", done.stdout.decode(errors="replace"))
-    if not match:
+    return done.stdout.decode(errors="replace")
+
+
+def wrk_version(wrk: str) -> str:
+    """Return the version that wrk prints of itself, such as `debian/4.1.0-3+b2`.
+
+    It is `unknown` where wrk was built without, as from a release archive. Raises
+    BenchError if it is not wrk, or one that this tool cannot use: wrk2, whose program and
+    version (4.0.0) are wrk's too, has --rate in its usage.
+    """
+    usage = wrk_output(wrk, "-v")
+    match = re.match(r"wrk (\S*) ?\[", usage)
+    if match and WRK_USAGE not in usage:
+        usage = wrk_output(wrk)
+    if not match or WRK_USAGE not in usage:
         raise BenchError(
-            f"{wrk} is not wrk: `wrk -v` should begin with its name and version. {WRK_HELP}"
+            f"{wrk} is not wrk: `wrk -v` should begin with its name and version, "
+            f"and `wrk` should print its usage. {WRK_HELP}"
         )
-    return match[1]
+    if "--rate" in usage:
+        raise BenchError(
+            f"{wrk} is wrk2, which sends requests at a fixed rate: use wrk 4.1 or later. {WRK_HELP}"
+        )
+    version = match[1]
+    number = re.search(r"(\d+)\.(\d+)", version)
+    if number and (int(number[1]), int(number[2])) < LEAST_WRK:
+        raise BenchError(f"{wrk} is wrk {version}: use wrk 4.1 or later. {WRK_HELP}")
+    return version or "unknown"
+
+
+def wrk_complaint(text: str) -> str:
+    """Return the line that says why wrk failed: the first that is not of its usage."""
+    for line in text.splitlines():
+        if line.strip() and not line.startswith((" ", "Usage: ", "Running ")):
+            return line.strip()
+    return "it did not say why"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -6315,10 +6888,92 @@ class MachineTimes:
         return notes
 
 
-def cgroup_file(name: str) -> str:
-    """Return the path of this process's file of that name (control group version 2)."""
-    group = search_file("/proc/self/cgroup", "^0::(.*)$") or "/"
-    return f"/sys/fs/cgroup{group}/{name}"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpuGroups:
+    """The control groups in which this process's CPU time counts, its own first.
+
+    `are_all` is whether there are no others around them; a container does not see those.
+    """
+
+    directories: tuple[Path, ...]
+    are_all: bool
+
+    @property
+    def throttled(self) -> int:
+        """How often the quotas of these groups stopped it."""
+        counts = [
+            search_file(f"{each}/cpu.stat", r"^nr_throttled (\d+)") for each in self.directories
+        ]
+        return sum(int(count or 0) for count in counts)
+
+    def quotas(self) -> list[float]:
+        """Return the quotas of these groups, each as a number of cores."""
+        found = [cpu_quota(directory) for directory in self.directories]
+        return [quota for quota in found if quota is not None]
+
+
+NO_GROUPS = CpuGroups(directories=(), are_all=False)
+
+
+def cpu_quota(directory: Path) -> float | None:
+    """Return the quota of a control group, as a number of cores; None if it has none.
+
+    It is in cpu.max in version 2 of control groups, and in two files in version 1.
+    """
+    quota_us = search_file(f"{directory}/cpu.max", r"^(\d+) \d+")
+    period_us = search_file(f"{directory}/cpu.max", r"^\d+ (\d+)")
+    if not quota_us:
+        quota_us = search_file(f"{directory}/cpu.cfs_quota_us", r"^(\d+)")  # -1: none
+        period_us = search_file(f"{directory}/cpu.cfs_period_us", r"^(\d+)")
+    return int(quota_us) / int(period_us) if quota_us and period_us else None
+
+
+def find_cpu_groups(memberships: str, mounts: str) -> CpuGroups:
+    """Return the groups, from the texts of /proc/self/cgroup and /proc/self/mountinfo.
+
+    Their forms are in cgroups(7) and proc(5). A controller is either in a hierarchy of
+    version 1, or in that of version 2.
+    """
+    groups: dict[str, str] = {}  # by controller, empty for version 2
+    for line in memberships.splitlines():
+        _, controllers, group = line.split(":", 2)
+        groups.update(dict.fromkeys(controllers.split(","), group))
+    controller = "cpu" if "cpu" in groups else ""
+    kind = "cgroup" if controller else "cgroup2"
+    for line in mounts.splitlines():
+        place, _, file_system = line.partition(" - ")
+        _, _, _, root, mount_point, *_ = place.split()
+        mounted_kind, _, options = file_system.split(" ", 2)
+        if mounted_kind == kind and (kind == "cgroup2" or controller in options.split(",")):
+            return groups_in(Path(mount_point), root, groups.get(controller, "/"))
+    return NO_GROUPS
+
+
+def groups_in(mount_point: Path, root: str, group: str) -> CpuGroups:
+    """Return the group and those around it, of a hierarchy that is mounted from `root` on."""
+    path = Path(group)
+    if not path.is_relative_to(root) or ".." in path.parts:
+        return NO_GROUPS  # it lies outside of what this container shows
+    inner = path.relative_to(root)
+    own = mount_point / inner
+    directories = [own, *own.parents]
+    around = directories[: len(inner.parts) + 1]
+    # The outermost group of all has the one file, in version 1, and lacks the other, in 2.
+    is_version_1 = (mount_point / "cgroup.clone_children").exists()
+    is_outermost = not (mount_point / "cgroup.type").exists()
+    if is_version_1:
+        is_outermost = (mount_point / "release_agent").exists()
+    return CpuGroups(directories=tuple(around), are_all=root == "/" and is_outermost)
+
+
+def own_cpu_groups() -> CpuGroups:
+    """Return the control groups of this process; none where the system has or shows none."""
+    try:
+        memberships = Path("/proc/self/cgroup").read_text()
+        mounts = Path("/proc/self/mountinfo").read_text(errors="replace")
+        return find_cpu_groups(memberships, mounts)
+    except (OSError, ValueError):
+        return NO_GROUPS
 
 
 TIME_KINDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
@@ -6327,12 +6982,11 @@ TIME_KINDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "ste
 def machine_times() -> MachineTimes:
     """Return the machine's times now."""
     times = psutil.cpu_times()
-    throttled = search_file(cgroup_file("cpu.stat"), r"^nr_throttled (\d+)")
     return MachineTimes(
         total_s=sum(getattr(times, kind, 0.0) for kind in TIME_KINDS),
         busy_s=times.user + getattr(times, "nice", 0.0) + times.system,
         steal_s=getattr(times, "steal", 0.0),
-        throttled=int(throttled or 0),
+        throttled=own_cpu_groups().throttled,
     )
 
 
@@ -6477,6 +7131,13 @@ def thaw(servers: Iterable[RunningServer]) -> None:
                 process.resume()
 
 
+def with_header(load: Load, name: str, value: str) -> Load:
+    """Return the load with one more header in its requests."""
+    headers = (*load.workload.headers, (name, value))
+    workload = dataclasses.replace(load.workload, headers=headers)
+    return dataclasses.replace(load, workload=workload)
+
+
 class LoadRun:
     """One wrk for each server, all started at the same moment.
 
@@ -6535,8 +7196,11 @@ class LoadRun:
     def _argv(self, server: RunningServer) -> list[str]:
         """Return the wrk command against that server."""
         timeout_s = DUET_TIMEOUT_S if self.is_duet else WRK_TIMEOUT_S
-        url = server.url(self._load.workload.path)
-        return wrk_argv(self._wrk, self._load, url, str(self._script), timeout_s=timeout_s)
+        load = self._load
+        if server.host_header:
+            load = with_header(load, "Host", server.host_header)
+        url = server.load_url(load.workload.path)
+        return wrk_argv(self._wrk, load, url, str(self._script), timeout_s=timeout_s)
 
     def _environment(self) -> dict[str, str]:
         """Return wrk's environment, in which WRK_SCRIPT finds the request."""
@@ -6670,8 +7334,7 @@ class LoadRun:
             output.seek(0)
             text = output.read().decode(errors="replace")
             if child.exit and child.exit.code:
-                last_line = (text.strip().splitlines() or [""])[-1]
-                raise BenchError(f"wrk ended with status {child.exit.code}: {last_line}")
+                raise BenchError(f"wrk ended with status {child.exit.code}: {wrk_complaint(text)}")
             wrk, report = parse_exact(text, connections=self._load.connections, span_s=self._span_s)
             observations.append(
                 Observation(
@@ -6751,6 +7414,7 @@ def warm_up(
 # --- 10. machine ----------------------------------------------------------------------
 
 CPU_FILES = "/sys/devices/system/cpu"
+POWER_SUPPLIES = Path("/sys/class/power_supply")
 NOT_TOLD = "not told by this machine"
 
 
@@ -6836,11 +7500,16 @@ def check_turbo(_: Circumstances) -> Finding:
 
 def check_load_average(circumstances: Circumstances) -> Finding:
     """Return whether others used the cores of late."""
-    load_average = os.getloadavg()[0]
+    load_average = None
+    with contextlib.suppress(OSError):
+        load_average = os.getloadavg()[0]
+    is_high = None
+    if load_average is not None:
+        is_high = load_average > 0.25 * circumstances.cores
     return Finding(
         check="load average",
-        state=state_of(load_average > 0.25 * circumstances.cores),
-        found=f"{load_average:.2f}",
+        state=state_of(is_high),
+        found=NOT_TOLD if load_average is None else f"{load_average:.2f}",
         why="others use the cores",
         remedy="wait until it is idle",
     )
@@ -6860,11 +7529,20 @@ def check_other_processes(circumstances: Circumstances) -> Finding:
 
 def check_quota(_: Circumstances) -> Finding:
     """Return whether a control group limits the CPU time."""
-    quota = search_file(cgroup_file("cpu.max"), r"^(\d+ \d+)")
+    groups = own_cpu_groups()
+    quotas = groups.quotas()
+    if quotas:
+        is_limited, found = True, f"{min(quotas):.3g} cores"
+    elif groups.are_all:
+        is_limited, found = False, "none"
+    elif groups.directories:
+        is_limited, found = None, "none here; a container does not show those around it"
+    else:
+        is_limited, found = None, NOT_TOLD
     return Finding(
         check="CPU quota",
-        state=state_of(bool(quota)),
-        found=quota or "none",
+        state=state_of(is_limited),
+        found=found,
         why="the kernel stops the group when it is used up",
         remedy="lift it",
     )
@@ -6913,29 +7591,46 @@ def check_ephemeral_ports(circumstances: Circumstances) -> Finding:
     )
 
 
+def is_on_battery() -> bool | None:
+    """Return whether the machine runs on battery; None where that is not known."""
+    if not hasattr(psutil, "sensors_battery"):
+        return None
+    battery = psutil.sensors_battery()
+    if battery is None:
+        # psutil says so of a machine without one, and of one that does not tell.
+        return None if sys.platform == "linux" and not POWER_SUPPLIES.is_dir() else False
+    return None if battery.power_plugged is None else not battery.power_plugged
+
+
 def check_power(_: Circumstances) -> Finding:
     """Return whether the machine saves power."""
-    battery = None
-    if hasattr(psutil, "sensors_battery"):
-        battery = psutil.sensors_battery()
-    on_battery = battery is not None and battery.power_plugged is False
+    on_battery = is_on_battery()
     return Finding(
         check="power",
         state=state_of(on_battery),
-        found="on battery" if on_battery else "mains, or no battery",
+        found={None: NOT_TOLD, True: "on battery", False: "mains, or no battery"}[on_battery],
         why="the machine slows down to save it",
         remedy="plug it in",
     )
 
 
+def is_virtual_machine() -> bool | None:
+    """Return whether a hypervisor runs this machine; None where the CPU does not tell."""
+    flags = search_file("/proc/cpuinfo", r"^flags\s*:(.*)$")  # of x86 alone
+    return "hypervisor" in flags.split() if flags else None
+
+
 def check_virtual_machine(circumstances: Circumstances) -> Finding:
     """Return whether a hypervisor takes time."""
-    is_virtual = search_file("/proc/cpuinfo", r"^flags\s*:.*\b(hypervisor)\b")
+    is_virtual = is_virtual_machine()
     stolen = circumstances.stolen_share
+    if stolen > 0.05:
+        is_virtual = True  # who else would take it?
+    share = f"yes, {stolen:.0%} of its time stolen"
     return Finding(
         check="virtual machine",
-        state=state_of(bool(is_virtual) and stolen > 0.05),
-        found=f"yes, {stolen:.0%} of its time stolen" if is_virtual else "no",
+        state=state_of(None if is_virtual is None else stolen > 0.05),
+        found={None: NOT_TOLD, True: share, False: "no"}[is_virtual],
         why="its neighbours take CPU time unseen",
         remedy="believe the duets; they share what is stolen",
     )
@@ -7360,6 +8055,7 @@ class LaunchRun:
         notes: list[str] = []
         if name not in self._broken:
             reasons.append(self._servers[name].lost_workers())
+            notes += self._servers[name].remarks
         if seen:
             reasons += self._void_reasons(trial, name, seen)
             notes += self._notes(trial, name, seen)
@@ -8062,33 +8758,38 @@ def parse_targets(texts: Sequence[str] | None, serving: ServingOptions) -> tuple
     return tuple(targets.values())
 
 
-def is_loopback(host: str) -> bool:
-    """Return whether the name resolves to addresses of this machine alone."""
-    try:
-        found = {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
-    except (OSError, UnicodeError):
-        return False
-    addresses = [ipaddress.ip_address(text.partition("%")[0]) for text in found]
-    return all(address.is_loopback for address in addresses)
+def resolve_hosts(plan: Plan, *, allow_remote: bool) -> Plan:
+    """Return the plan with the addresses of its URLs, and say what goes to other machines.
 
-
-def check_remote(plan: Plan, *, allowed: bool) -> None:
-    """Say what is sent to other machines. Raises UsageError if that is not allowed."""
+    Each name is looked up here and not again, so that what is allowed is what is asked.
+    Raises UsageError for another machine where that is not allowed.
+    """
     seconds = plan.rounds * sum(load.duration_s for load in plan.loads)
     connections = max(load.connections for load in plan.loads)
     amount = f"requests without pause on up to {connections} connections, for {seconds} s in all"
+    targets: list[Target] = []
     for target in plan.targets:
         if not isinstance(target, UrlTarget):
+            targets.append(target)
             continue
-        host = split_url(target.url)[1]
-        if is_loopback(host):
-            continue
-        if not allowed:
-            raise UsageError(
-                f"{target.url}: not this machine. This sends it {amount}: "
-                "only do that to a server of your own, with --allow-remote"
-            )
-        say(f"warning: sending {host} {amount}")
+        addresses = addresses_of(split_url(target.url)[1])
+        if not are_loopback(addresses):
+            check_remote(target.url, addresses, amount, allowed=allow_remote)
+        targets.append(dataclasses.replace(target, addresses=tuple(addresses)))
+    return dataclasses.replace(plan, targets=tuple(targets))
+
+
+def check_remote(url: str, addresses: Sequence[str], amount: str, *, allowed: bool) -> None:
+    """Say what is sent to another machine. Raises UsageError if that is not allowed."""
+    host = split_url(url)[1]
+    if not allowed:
+        raise UsageError(
+            f"{url}: not this machine. This sends it {amount}: "
+            "only do that to a server of your own, with --allow-remote"
+        )
+    if not addresses:
+        raise UsageError(f"{url}: the host {host} is not known: mend its name")
+    say(f"warning: sending {host} {amount}")
 
 
 RESERVED_HEADERS = (
@@ -8654,7 +9355,7 @@ def actions_for(
         save(results)
 
     def ask(server: RunningServer, workload: Workload) -> Response:
-        return probe(server.url(workload.path), workload)
+        return server.ask(workload, tick=progress.tick)
 
     return Actions(
         start=start,
@@ -8937,7 +9638,7 @@ def compare(
         preset=preset,
     )
     check_paths(plan)
-    check_remote(plan, allowed=allow_remote)
+    plan = resolve_hosts(plan, allow_remote=allow_remote)
     exports = Exports(export)
     return run_and_report(
         plan,
@@ -8985,7 +9686,7 @@ def calibrate(
         preset=DEFAULTS,
     )
     check_paths(plan)
-    check_remote(plan, allowed=allow_remote)
+    plan = resolve_hosts(plan, allow_remote=allow_remote)
     return run_and_report(
         plan, Exports(export), wrk=wrk, concluding=calibration_conclusion, verbose=verbose
     )

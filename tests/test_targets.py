@@ -438,7 +438,6 @@ def results(tool: Tool, *args: str, cwd: Path = TARGETS, **env: Any) -> dict[str
     [
         ("exits", "command died while starting with status 1: ValueError: nothing to serve"),
         ("other-port", r"command: nothing serves on port \d+, .* \(it listens on port \d+\)"),
-        ("silent", "no whole answer to GET /: timed out"),
         ("daemon", "command: the command ended and left 1 processes behind, a daemon"),
     ],
 )
