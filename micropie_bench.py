@@ -2716,21 +2716,22 @@ class AnswerSizes:
 class CoreUse:
     """CPU seconds per second of a trial, and the cores that they could be spent on.
 
-    `server_cores` counts no more than the threads that worked. `shared_cores` counts the
-    cores that load generator and server share; 0 if each has its own. `busy_share` is the
-    share of the servers' cores that was not idle, whoever used them; None if not known.
+    `server_cpu` is None where the server is somebody else's. `server_cores` counts no more
+    than the threads that worked. `shared_cores` counts the cores that load generator and
+    server share; 0 if each has its own. `busy_share` is the share of the servers' cores
+    that was not idle, whoever used them; None if not known.
     """
 
     load_cpu: float
     load_cores: int
-    server_cpu: float
+    server_cpu: float | None
     server_cores: int
     shared_cores: int
     busy_share: float | None = None
 
     @property
-    def limited_by(self) -> Limit:
-        """What limited the trial's throughput.
+    def limited_by(self) -> Limit | None:
+        """What limited the trial's throughput; None if that cannot be told.
 
         - The load generator, if it used 90% of its cores and the server did not.
         - The server's CPU, if it used 90% of the cores that its threads could use.
@@ -2738,26 +2739,27 @@ class CoreUse:
         - Neither, if there was idle time on both sides: the server waited.
         """
         load_is_full = self.load_cpu >= 0.9 * self.load_cores
+        if self.server_cpu is None:
+            return Limit.LOAD_GENERATOR if load_is_full else None
         server_is_full = self.server_cpu >= 0.9 * self.server_cores
         if server_is_full:
             return Limit.SERVER_CPU
         if load_is_full:
             return Limit.LOAD_GENERATOR
-        if not self.cores_are_full:
+        if not self._cores_are_full(self.server_cpu):
             return Limit.NEITHER
         load_share = self.load_cpu / self.load_cores
         server_share = self.server_cpu / self.server_cores
         is_load = self.shared_cores and load_share > server_share
         return Limit.LOAD_GENERATOR if is_load else Limit.SERVER_CPU
 
-    @property
-    def cores_are_full(self) -> bool:
+    def _cores_are_full(self, server_cpu: float) -> bool:
         """Whether the cores had no idle time, and these two took part in that.
 
         Neighbours may fill the cores while a server sleeps.
         """
         cores = self.shared_cores or self.server_cores
-        used = self.server_cpu + (self.load_cpu if self.shared_cores else 0)
+        used = server_cpu + (self.load_cpu if self.shared_cores else 0)
         if self.busy_share is None:
             return used >= 0.9 * cores
         return self.busy_share >= 0.9 and used >= 0.25 * cores
@@ -2767,11 +2769,10 @@ class CoreUse:
         """Why the trial does not show the server, if the load generator was the limit."""
         if self.limited_by is not Limit.LOAD_GENERATOR:
             return None
-        return (
-            f"{SATURATED}: wrk used {self.load_cpu:.2f} of {self.load_cores} cores, "
-            f"the server {self.server_cpu:.2f} of {self.server_cores}; "
-            "more --threads or cores, or a slower target, shows the server"
-        )
+        use = f"wrk used {self.load_cpu:.2f} of {self.load_cores} cores"
+        if self.server_cpu is not None:
+            use += f", the server {self.server_cpu:.2f} of {self.server_cores}"
+        return f"{SATURATED}: {use}; more --threads or cores, or a slower target, shows the server"
 
 
 # --- 5. results file ------------------------------------------------------------------
@@ -7841,11 +7842,12 @@ def core_use(observations: Sequence[Observation], load: Load, workers: int | Non
     else:
         server_cores = min(busy_threads(observations) or server_cores, server_cores)
     load_cpu_s = sum(seen.wrk.load_cpu_s or 0 for seen in observations)
-    server_cpu_s = sum(seen.use.server_cpu_s for seen in observations if seen.use)
+    server_uses_s = [seen.use.server_cpu_s for seen in observations if seen.use]
+    are_all_known = len(server_uses_s) == count
     return CoreUse(
         load_cpu=load_cpu_s / duration_s,
         load_cores=min(count * load.threads, load_cores),
-        server_cpu=server_cpu_s / duration_s,
+        server_cpu=sum(server_uses_s) / duration_s if are_all_known else None,
         server_cores=server_cores,
         shared_cores=shared_cores,
         busy_share=observations[0].ending.busy_share,

@@ -393,14 +393,14 @@ FOREIGN = [observed(duration_s=2, load_cpu_s=1, server_cpu_s=None)]
             DUET, 2, 4, (1.5, 4, 4.0, 3, 0, None), id="a duet has the halves of the cores"
         ),
         pytest.param(DUET, 9, None, (1.5, 5, 4.0, 3, 0, None), id="a duet of commands"),
-        pytest.param(FOREIGN, 2, None, (0.5, 2, 0.0, 8, 8, None), id="somebody else's server"),
+        pytest.param(FOREIGN, 2, None, (0.5, 2, None, 8, 8, None), id="somebody else's server"),
     ],
 )
 def test_a_trials_cpu_time_is_held_against_the_cores_that_it_could_use(
     observations: list[mb.Observation],
     threads: int,
     workers: int | None,
-    expected: tuple[float, int, float, int, int, float | None],
+    expected: tuple[float, int, float | None, int, int, float | None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(mb, "core_count", lambda: 8)
@@ -594,6 +594,22 @@ def test_a_server_is_judged_by_the_threads_that_worked_and_by_idle_time(
         busy_share=busy_share,
     )
     assert use.limited_by is limit
+
+
+@pytest.mark.parametrize(("load_cpu", "limit"), [(1.9, WRK), (0.72, None)])
+def test_somebody_elses_server_is_not_taken_for_idle(
+    load_cpu: float, limit: mb.Limit | None
+) -> None:
+    use = mb.CoreUse(
+        load_cpu=load_cpu,
+        load_cores=2,
+        server_cpu=None,
+        server_cores=2,
+        shared_cores=2,
+        busy_share=1.0,
+    )
+    assert use.limited_by is limit
+    assert "the server" not in (use.saturation_reason or "").split(";")[0]
 
 
 def test_threads_that_worked_are_counted_by_what_they_used_meanwhile() -> None:

@@ -177,4 +177,4 @@ def test_servers_that_wait_for_delayed_acks_are_not_judged_by_their_cpu(tool: To
     assert limits == {"neither"}
     assert "per CPU second (" not in done.stderr
     assert "does not set TCP_NODELAY (Kludex/uvicorn#3149)" in done.stderr
-    assert "--loop uvloop or -w 1 avoids it" in done.stderr
+    assert "--loop uvloop or -w 1 avoids that" in done.stderr
