@@ -146,6 +146,8 @@ Rate = Annotated[float, Bounds(0, 1e15)]
 Count = Annotated[int, Bounds(0, 10**18)]
 Ordinal = Annotated[int, Bounds(0, 100_000)]
 Positive = Annotated[int, Bounds(1, 10**9)]
+Microseconds = Annotated[float, Bounds(0, 1e15)]
+BucketMicroseconds = Annotated[int, Bounds(0, 1e10)]  # wrk's histogram ends at its timeout
 Ratio = Annotated[float, Bounds(1e-100, 1e100)]
 Share = Annotated[float, Bounds(0, 1)]
 Percent = Annotated[float, Bounds(0, 100)]
@@ -154,6 +156,28 @@ Connections = Annotated[int, Bounds(1, 999_999)]
 Port = Annotated[int, Bounds(1, 65535)]
 Status = Annotated[int, Bounds(100, 599)]
 Name = Annotated[str, Printable()]
+
+
+def short_repr(value: object) -> str:
+    """Return the value as in Python's source, cut after 60 characters."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def first_complaint(errors: Sequence[Mapping[str, Any]], *, whole: str) -> str:
+    """Return what pydantic found wrong first, in one line, with its place.
+
+    `whole` is what the text should be.
+    """
+    first = errors[0]
+    steps = []
+    for step in map(str, first["loc"]):
+        is_plain = step.isprintable() and len(step) <= 60
+        steps.append(step if is_plain else short_repr(step))
+    if not steps:
+        return f"not {whole}: {first['msg']}"
+    value = short_repr(first["input"])
+    return f"{'.'.join(steps)} contains an impossible value, {value}: {first['msg']}"
 
 
 class Loop(StrEnum):
@@ -610,6 +634,9 @@ class Response:
         return ""
 
 
+ROUNDING = 0.01  # of figures that wrk prints with two decimals, as a share; 0.6% at most
+
+
 Histogram = tuple[tuple[int, int], ...]  # (latency in microseconds, count), ascending
 
 
@@ -629,6 +656,20 @@ class Latency:
     p99_s: Seconds | None = None
     p99_9_s: Seconds | None = None
     histogram: Histogram = ()
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where a figure lies above one that bounds it.
+
+        wrk rounds the figures of its text each by itself, hence the leeway.
+        """
+        most_s = self.max_s * (1 + ROUNDING)
+        if self.mean_s > most_s or self.stdev_s > most_s:
+            raise ValueError("the mean or the deviation lies above the maximum")
+        percentiles = (self.p50_s, self.p75_s, self.p90_s, self.p99_s, self.p99_9_s, self.max_s)
+        known = [seconds for seconds in percentiles if seconds is not None]
+        for lower, higher in itertools.pairwise(known):
+            if lower > higher * (1 + ROUNDING):
+                raise ValueError("a percentile lies above a higher one, or above the maximum")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -672,6 +713,18 @@ class WrkResult:
     latency_uncorrected: Latency | None = None
     load_cpu_s: Seconds | None = None
 
+    def __post_init__(self) -> None:
+        """Raise ValueError where a rate is not that of its count."""
+        rates = {
+            "requests": (self.requests_per_s, self.requests),
+            "bytes": (self.bytes_per_s, self.bytes),
+        }
+        for unit, (rate, count) in rates.items():
+            # Both are rounded, and a rate has two decimals.
+            leeway = 2 * ROUNDING * count + ROUNDING * self.duration_s
+            if abs(rate * self.duration_s - count) > leeway:
+                raise ValueError(f"{unit} per second are not the {unit} over the duration")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerUse:
@@ -710,9 +763,15 @@ class Measurement:
     invalid_reason: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError where nothing was measured, and it is not void."""
+        """Raise ValueError for a trial that counts but cannot, or a partner that cannot be."""
         if self.valid and not (self.wrk and self.wrk.requests):
             raise ValueError("a trial without requests cannot be valid")
+        if self.valid and self.wrk and self.wrk.errors.total:
+            raise ValueError("a trial with errors cannot be valid")
+        if (self.method is Method.DUET) != (self.partner is not None):
+            raise ValueError("a duet has a partner, and a solo trial none")
+        if self.partner == self.target:
+            raise ValueError("a target cannot be its own partner")
 
     @property
     def valid(self) -> bool:
@@ -891,9 +950,11 @@ class Comparison:
     reason: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError for an interval that so few rounds cannot show."""
+        """Raise ValueError for an interval of too few rounds, or one target for two."""
         if self.interval and self.rounds < 2:
             raise ValueError("an interval needs two rounds or more")
+        if self.target == self.reference:
+            raise ValueError("a target cannot be its own reference")
 
     @property
     def interval(self) -> Interval | None:
@@ -1203,40 +1264,84 @@ def parse_exact(
 
     `connections` is wrk's -c, on which its latency correction depends. `span_s` is the
     time under load, where that is not all of wrk's own. Raises BenchError if wrk printed
-    no such line, as after a SIGTERM.
+    no such line, as after a SIGTERM, or one with figures that wrk cannot have measured.
     """
     report, mark, line = output.partition(f"\n{EXACT_MARK}")
     if not mark:
         last_lines = output.strip().splitlines()[-1:] or ["nothing"]
         raise BenchError(f"wrk gave no result; its last words: {last_lines[0]}")
     try:
-        data = json.loads(line)
-    except ValueError:
-        raise BenchError(f"wrk's script gave no JSON: {line[:100]!r}") from None
-    return _exact_result(data, connections, span_s), report.rstrip() + "\n"
+        figures = read_exact(line)
+        return exact_result(figures, connections, span_s), report.rstrip() + "\n"
+    except ValueError as error:
+        raise BenchError(f"wrk's script gave a line that is not its own: {error}") from None
 
 
-def _exact_result(data: Mapping[str, Any], connections: int, span_s: float | None) -> WrkResult:
-    """Return the result from what WRK_SCRIPT wrote as JSON."""
-    duration_us, requests = int(data["duration_us"]), int(data["requests"])
-    duration_s = span_s or data["duration_us"] / 1e6
-    histogram = tuple((value_us, count) for value_us, count in data["histogram"])
-    interval_us = correction_interval_us(duration_us, requests, connections)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExactFigures:
+    """What WRK_SCRIPT writes as JSON, in wrk's own units."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
+
+    duration_us: Annotated[int, Bounds(1, 1e15)]
+    requests: Count
+    bytes: Count
+    cpu_s: Seconds
+    errors: Mapping[str, Count]
+    mean_us: Microseconds
+    stdev_us: Microseconds
+    max_us: Microseconds
+    histogram: tuple[tuple[BucketMicroseconds, Count], ...]
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where a kind of error is missing, or latencies are."""
+        if set(self.errors) != {field.name for field in dataclasses.fields(Errors)}:
+            raise ValueError("the kinds of errors are not wrk's")
+        if self.requests > self.errors["timeout"] and not self.histogram:
+            raise ValueError("there are requests, but no latencies")
+        for (earlier, _), (later, _) in itertools.pairwise(self.histogram):
+            if later <= earlier:
+                raise ValueError("the histogram does not ascend")
+
+
+@functools.cache
+def exact_adapter() -> Any:
+    """Return what reads ExactFigures; pydantic is slow to import."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(ExactFigures)
+
+
+def read_exact(line: str) -> ExactFigures:
+    """Return what stands in WRK_SCRIPT's line. Raises ValueError."""
+    from pydantic import ValidationError
+
+    try:
+        figures: ExactFigures = exact_adapter().validate_json(line, strict=True)
+    except ValidationError as error:
+        raise ValueError(first_complaint(error.errors(), whole="JSON")) from None
+    return figures
+
+
+def exact_result(figures: ExactFigures, connections: int, span_s: float | None) -> WrkResult:
+    """Return the result from what WRK_SCRIPT wrote. Raises ValueError, BenchError."""
+    duration_s = span_s or figures.duration_us / 1e6
+    interval_us = correction_interval_us(figures.duration_us, figures.requests, connections)
     return WrkResult(
         duration_s=duration_s,
-        requests=requests,
-        bytes=int(data["bytes"]),
-        requests_per_s=requests / duration_s,
-        bytes_per_s=data["bytes"] / duration_s,
+        requests=figures.requests,
+        bytes=figures.bytes,
+        requests_per_s=figures.requests / duration_s,
+        bytes_per_s=figures.bytes / duration_s,
         latency=latency_with_percentiles(
-            histogram,
-            mean_s=data["mean_us"] / 1e6,
-            stdev_s=data["stdev_us"] / 1e6,
-            max_s=data["max_us"] / 1e6,
+            figures.histogram,
+            mean_s=figures.mean_us / 1e6,
+            stdev_s=figures.stdev_us / 1e6,
+            max_s=figures.max_us / 1e6,
         ),
-        errors=Errors(**data["errors"]),
-        latency_uncorrected=latency_from_histogram(uncorrect(histogram, interval_us)),
-        load_cpu_s=data["cpu_s"],
+        errors=Errors(**figures.errors),
+        latency_uncorrected=latency_from_histogram(uncorrect(figures.histogram, interval_us)),
+        load_cpu_s=figures.cpu_s,
     )
 
 
@@ -1372,7 +1477,10 @@ class ReportReader:
         name = self._heading or f"{url} ({len(self.measurements) + 1})"
         load = LoadId(workload=DEFAULT_WORKLOAD, connections=int(self._lines["load"][2]))
         earlier = [m for m in self.measurements if (m.target, m.load) == (name, load)]
-        wrk = self._result()
+        try:
+            wrk = self._result()
+        except ValueError as error:
+            raise BenchError(f"the wrk report that ends at {place} cannot be: {error}") from None
         self.measurements.append(
             Measurement(
                 round=len(earlier) + 1,
@@ -1825,6 +1933,17 @@ class ComparisonKey(NamedTuple):
     metric: Metric
 
 
+def comparison_key(comparison: Comparison) -> ComparisonKey:
+    """Return what the comparison must have in common with another."""
+    return ComparisonKey(
+        comparison.target,
+        comparison.reference,
+        comparison.load,
+        comparison.method,
+        comparison.metric,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSlowdown:
     """A slowdown's logarithm, its standard error and degrees of freedom."""
@@ -1840,13 +1959,7 @@ def log_slowdowns(comparisons: Iterable[Comparison]) -> dict[ComparisonKey, LogS
     """Return the slowdowns of the comparisons that a verdict goes by."""
     slowdowns = {}
     for comparison in comparisons:
-        key = ComparisonKey(
-            comparison.target,
-            comparison.reference,
-            comparison.load,
-            comparison.method,
-            comparison.metric,
-        )
+        key = comparison_key(comparison)
         speed, error = comparison.speed, log_standard_error(comparison)
         if (key.method, key.metric) not in VERDICT_METRICS or not speed or error is None:
             continue
@@ -2089,7 +2202,8 @@ def to_json(results: Results) -> str:
 def from_json(text: str) -> Results:
     """Return the results in such a text, without histograms.
 
-    Raises BenchError if it has another schema, or a value that cannot have been measured.
+    Raises BenchError, with the place, if it has another schema, a value that cannot have
+    been measured, or two values that contradict one another.
     """
     from pydantic import ValidationError
 
@@ -2106,8 +2220,105 @@ def from_json(text: str) -> Results:
         # As JSON again: strict validation takes tuples and enums from JSON alone.
         results: Results = results_adapter().validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
-        raise BenchError(_first_complaint(error.errors())) from None
+        complaint = first_complaint(error.errors(), whole="a results file, or not a whole one")
+        raise BenchError(complaint) from None
+    for contradiction in contradictions(results):
+        raise BenchError(contradiction)
     return results
+
+
+def contradictions(results: Results) -> Iterator[str]:
+    """Yield what in the results contradicts something else there, each with its place."""
+    yield from repetitions("targets", [facts.name for facts in results.targets])
+    yield from repetitions("measurements", [trial_key(each) for each in results.measurements])
+    yield from repetitions("comparisons", [comparison_key(each) for each in results.comparisons])
+    yield from repetitions(
+        "distributions", [(each.target, each.load) for each in results.distributions]
+    )
+    yield from contradictions_in_measurements(results)
+    yield from contradictions_in_comparisons(results)
+    for number, distribution in enumerate(results.distributions):
+        place = f"distributions.{number}"
+        if not results.solo_trials(distribution.target, distribution.load):
+            yield f"{place} is of a target and a load that were not measured"
+        if not ascends(distribution.percentiles):
+            yield f"{place} has percentiles that do not ascend"
+
+
+def repetitions(place: str, keys: Sequence[Any]) -> Iterator[str]:
+    """Yield which of the keys at that place was there before."""
+    first: dict[Any, int] = {}
+    for number, key in enumerate(keys):
+        if first.setdefault(key, number) != number:
+            yield f"{place}.{number} is of the same as {place}.{first[key]}"
+
+
+def trial_key(measurement: Measurement) -> tuple[Any, ...]:
+    """Return what tells a measurement from all others of its run."""
+    trial = (measurement.round, measurement.method, measurement.load)
+    return (*trial, measurement.target, measurement.partner)
+
+
+def ascends(percentiles: Iterable[tuple[float, float]]) -> bool:
+    """Return whether each percent is higher than the one before, and no latency lower."""
+    for (percent, seconds), (next_percent, next_seconds) in itertools.pairwise(percentiles):
+        if next_percent <= percent or next_seconds < seconds:
+            return False
+    return True
+
+
+def contradictions_in_measurements(results: Results) -> Iterator[str]:
+    """Yield which measurements are of a target, load or round that the run did not have."""
+    settings = results.settings
+    known = [facts.name for facts in results.targets]
+    for number, measurement in enumerate(results.measurements):
+        place = f"measurements.{number}"
+        for name in filter(None, (measurement.target, measurement.partner)):
+            if known and name not in known:
+                yield f"{place} is of {name!r}, which is not among the targets"
+        if settings is None:
+            continue
+        if measurement.round > settings.rounds:
+            yield f"{place} is of round {measurement.round} of {settings.rounds}"
+        if measurement.load.connections not in settings.connections:
+            yield f"{place} is of connections that are not among the settings'"
+        if measurement.load.workload not in [workload.name for workload in settings.workloads]:
+            yield f"{place} is of a workload that is not among the settings'"
+
+
+def contradictions_in_comparisons(results: Results) -> Iterator[str]:
+    """Yield which comparisons have more rounds than were measured, or another verdict."""
+    rounds: dict[tuple[Any, ...], set[int]] = {}
+    for measurement in filter(lambda each: each.valid, results.measurements):
+        key = (measurement.load, measurement.method, measurement.target, measurement.partner)
+        rounds.setdefault(key, set()).add(measurement.round)
+    for number, comparison in enumerate(results.comparisons):
+        place = f"comparisons.{number}"
+        target, reference = comparison.target, comparison.reference
+        for name in (target, reference):
+            if name not in results.names:
+                yield f"{place} is of {name!r}, which was not measured"
+        is_duet = comparison.method is Method.DUET
+        load = (comparison.load, comparison.method)
+        own = rounds.get((*load, target, reference if is_duet else None), set())
+        others = rounds.get((*load, reference, target if is_duet else None), set())
+        if comparison.rounds > len(own & others):
+            yield f"{place} has more rounds than are valid of both targets"
+        if not may_be_verdict(comparison):
+            yield f"{place} has a verdict, {comparison.verdict}, that its interval does not give"
+
+
+def may_be_verdict(comparison: Comparison) -> bool:
+    """Return whether the interval can have given the verdict.
+
+    How near to 1 is the same may differ between versions.
+    """
+    interval = comparison.speed.interval if comparison.speed else None
+    if comparison.verdict is Verdict.UNDECIDED:
+        return True
+    if interval is None or interval.contains(1):
+        return interval is not None and comparison.verdict is Verdict.SAME
+    return comparison.verdict is judge(comparison.speed)
 
 
 def _json_object(text: str) -> dict[str, Any]:
@@ -2132,25 +2343,6 @@ def _dicts_in(items: object) -> list[dict[str, Any]]:
     if not isinstance(items, list):
         return []
     return [item for item in items if isinstance(item, dict)]
-
-
-def short_repr(value: object) -> str:
-    """Return the value as in Python's source, cut after 60 characters."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _first_complaint(errors: Sequence[Mapping[str, Any]]) -> str:
-    """Return what pydantic found wrong first, in one line."""
-    first = errors[0]
-    steps = []
-    for step in map(str, first["loc"]):
-        is_plain = step.isprintable() and len(step) <= 60
-        steps.append(step if is_plain else short_repr(step))
-    if not steps:
-        return f"not a results file, or not a whole one: {first['msg']}"
-    value = short_repr(first["input"])
-    return f"{'.'.join(steps)} contains an impossible value, {value}: {first['msg']}"
 
 
 def suffixed(results: Results, suffix: str) -> Results:
