@@ -49,6 +49,7 @@ import shlex
 import shutil
 import signal
 import socket
+import stat
 import statistics
 import subprocess
 import sys
@@ -2196,7 +2197,25 @@ def results_data(results: Results) -> dict[str, Any]:
 
 def to_json(results: Results) -> str:
     """Return the results file's text: schema micropie-bench/2, SI units."""
-    return json.dumps(results_data(results), indent=2, ensure_ascii=False) + "\n"
+    return json_text(results_data(results))
+
+
+def json_text(data: object) -> str:
+    """Return the data as JSON that a terminal can show."""
+    lines = json.dumps(data, indent=2, ensure_ascii=False).split("\n")
+    return "\n".join(map(json_line, lines)) + "\n"
+
+
+def json_line(line: str) -> str:
+    """Return the line of JSON; what cannot be shown is escaped."""
+    return line if line.isprintable() else "".join(map(json_character, line))
+
+
+def json_character(character: str) -> str:
+    """Return the character as it stands within a string of JSON."""
+    if character.isprintable():
+        return character
+    return json.dumps(character).strip('"')
 
 
 def from_json(text: str) -> Results:
@@ -2495,6 +2514,33 @@ class Report:
     conclusion: Conclusion
 
 
+def printable(text: str) -> str:
+    """Return the text in one line, with what cannot be shown escaped as in Python's source.
+
+    Texts of servers, wrk and results files may hold what would steer a terminal, or turn
+    the order of the characters around.
+    """
+    return text if text.isprintable() else "".join(map(printable_character, text))
+
+
+def printable_character(character: str) -> str:
+    """Return the character, or how Python's source writes it if it cannot be shown."""
+    if character.isprintable():
+        return character
+    return character.encode("unicode_escape").decode()
+
+
+def printable_lines(text: str) -> str:
+    """Return the text likewise, but with its lines as they are."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+class Code(str):
+    """A cell that is to be copied as it stands: Markdown shows it as code."""
+
+    __slots__ = ()
+
+
 def columns_from(titles: Sequence[str], *, left: Sequence[str]) -> tuple[Column, ...]:
     """Return columns of these titles; those in `left` are aligned there."""
     columns = []
@@ -2514,10 +2560,49 @@ def padded(cells: Sequence[str], widths: Sequence[int], columns: Sequence[Column
     return result
 
 
+# In Markdown: the start of a tag, of code, an entity, emphasis, a backslash, a link's middle;
+# and what at the start of a line begins a heading, quotation or list.
+MARKDOWN_MARKS = re.compile(r"[<`&\\*~]|(?<!\w)_|_(?!\w)|(?<=\])\(")
+MARKDOWN_START = re.compile(r"^(\d*)([#>+.)-])(?=[\s#>]|$)")
+
+
+def markdown_text(text: str) -> str:
+    """Return a text in one line of Markdown, which shows each of its characters."""
+    line = " ".join(text.split())
+    line = MARKDOWN_MARKS.sub(r"\\\g<0>", line)
+    return printable(MARKDOWN_START.sub(r"\1\\\2", line))
+
+
+def markdown_fence(text: str, *, shortest: int) -> str:
+    """Return so many backticks, or more than the text has in a row."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    return "`" * max(shortest, longest + 1)
+
+
+def markdown_code(text: str) -> str:
+    """Return the text as code within a line of Markdown."""
+    line = printable(text)
+    fence = markdown_fence(line, shortest=1)
+    padding = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{fence}{padding}{line}{padding}{fence}"
+
+
+def markdown_block(text: str) -> str:
+    """Return the text as a block of code in Markdown."""
+    fence = markdown_fence(text, shortest=3)
+    return f"{fence}\n{printable_lines(text.rstrip())}\n{fence}"
+
+
+def markdown_cell(cell: str) -> str:
+    """Return the cell of a table in Markdown."""
+    shown = markdown_code(cell) if isinstance(cell, Code) else markdown_text(cell)
+    return shown.replace("|", r"\|")
+
+
 def markdown_lines(table: Table) -> list[str]:
     """Return the table in Markdown, a line for each row, in columns of even width."""
     titles = tuple(column.title for column in table.columns)
-    rows = [tuple(cell.replace("|", r"\|") for cell in row) for row in (titles, *table.rows)]
+    rows = [tuple(map(markdown_cell, row)) for row in (titles, *table.rows)]
     widths = [max(map(cell_width, cells)) for cells in zip(*rows, strict=True)]
     lines = []
     for row in rows:
@@ -2537,12 +2622,19 @@ def terminal_lines(table: Table, *, width: int) -> list[str]:
     Figures stay in one line if there is room, else they break at spaces as texts do. Where
     that is not enough, each row becomes a list of its cells.
     """
+    table = printable_table(table)
     for break_figures in (False, True):
         least = least_widths(table, break_figures=break_figures)
         spare = width - len(INDENT) - len(GAP) * (len(least) - 1) - sum(least)
         if spare >= 0:
             return drawn_lines(table, wider(table, least, spare))
     return listed_lines(table)
+
+
+def printable_table(table: Table) -> Table:
+    """Return the table with cells that can be shown."""
+    rows = [tuple(map(printable, row)) for row in table.rows]
+    return dataclasses.replace(table, rows=tuple(rows))
 
 
 def cells_by_column(table: Table) -> list[list[str]]:
@@ -3440,9 +3532,9 @@ def describe_environment(results: Results) -> dict[str, str]:
     return {name: show_value(value) for name, value in facts.items()}
 
 
-def about_table(results: Results, *, quote: str = "") -> Table:
+def about_table(results: Results) -> Table:
     """Return how the results came about: when, by which command, how, where."""
-    facts = {"made": results.created, "command": f"{quote}{results.command}{quote}"}
+    facts = {"made": results.created, "command": Code(results.command)}
     facts["seed"] = show_value(results.seed)
     facts |= describe_settings(results.settings)
     facts |= describe_environment(results)
@@ -3479,25 +3571,26 @@ def wrk_reports(results: Results) -> list[str]:
 def to_markdown(report: Report) -> str:
     """Return all that was found, to be pasted."""
     results, conclusion = report.results, report.conclusion
-    parts = [f"# {report_title(results)}"]
+    parts = [f"# {markdown_text(report_title(results))}"]
     if conclusion.heading:
-        parts.append(f"{conclusion.heading}.")
+        parts.append(markdown_text(f"{conclusion.heading}."))
     answers = []
     for answer in conclusion.answers:
-        answers.append(f"- **{answer.load.sentence}: {answer.verdict}.** {answer.sentence}.")
+        load, sentence = markdown_text(answer.load.sentence), markdown_text(answer.sentence)
+        answers.append(f"- **{load}: {answer.verdict}.** {sentence}.")
     if answers:
         parts.append("\n".join(answers))
-    parts += [*conclusion.gate, *conclusion.sentences]
-    caveats = [f"- {line}" for line in conclusion.caveats]
+    parts += map(markdown_text, [*conclusion.gate, *conclusion.sentences])
+    caveats = [f"- {markdown_text(line)}" for line in conclusion.caveats]
     parts += _markdown_section("Before you quote it", caveats)
-    for table in [*result_tables(results), *conclusion.tables]:
-        parts += _markdown_section(table.title, markdown_lines(table))
-    about = about_table(results, quote="`")
-    parts += _markdown_section(about.title, markdown_lines(about))
-    commands = [f"- {label}: `{command}`" for label, command in server_commands(results).items()]
+    for table in [*result_tables(results), *conclusion.tables, about_table(results)]:
+        parts += _markdown_section(markdown_text(table.title), markdown_lines(table))
+    commands = []
+    for label, command in server_commands(results).items():
+        commands.append(f"- {markdown_text(label)}: {markdown_code(command)}")
     parts += _markdown_section("Server commands", commands)
-    reports = [f"```\n{text.rstrip()}\n```" for text in wrk_reports(results)]
-    parts += _markdown_section("wrk's own reports", ["\n\n".join(reports)] if reports else [])
+    reports = "\n\n".join(map(markdown_block, wrk_reports(results)))
+    parts += _markdown_section("wrk's own reports", [reports] if reports else [])
     return "\n\n".join(parts) + "\n"
 
 
@@ -3532,6 +3625,14 @@ def flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def csv_cell(value: object) -> object:
+    """Return the value; a text in one line, and so that no spreadsheet reads a formula."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+
+
 def to_csv(report: Report) -> str:
     """Return a row for each measurement, in the columns of csv_columns."""
     text = io.StringIO()
@@ -3541,7 +3642,7 @@ def to_csv(report: Report) -> str:
     for measurement in results_data(report.results)["measurements"]:
         row = flatten(measurement)
         row["notes"] = "; ".join(measurement["notes"])
-        writer.writerow(row)
+        writer.writerow({name: csv_cell(value) for name, value in row.items()})
     return text.getvalue()
 
 
@@ -3576,7 +3677,7 @@ def to_github_benchmark(report: Report) -> str:
                     "extra": f"{answer.verdict}: {answer.sentence}; {results.command}",
                 }
             )
-    return json.dumps(entries, indent=2, ensure_ascii=False) + "\n"
+    return json_text(entries)
 
 
 # The page's charts. Their units are those of an SVG: text is 14 units high, so that it
@@ -4373,7 +4474,7 @@ def html_page(title: str, body: Iterable[str]) -> str:
         "</body>",
         "</html>\n",
     ]
-    return "\n".join(lines)
+    return printable_lines("\n".join(lines))
 
 
 # --- 7. processes ---------------------------------------------------------------------
@@ -5468,6 +5569,7 @@ DRAIN_DEADLINE_S = 2.0
 READ_S = 0.05  # for a wrk to read the answers that wait for it: some 10 us each
 OVERRUN_S = 15.0  # a wrk that has not ended this long after its time hangs
 DUET_TIMEOUT_S = 10  # wrk's, in a duet: its frozen moments are no fault of the server
+ROOM_BYTES = 2**20  # more than wrk writes
 ENDLESS_S = 60  # beyond its time, for a wrk that is to be stopped
 WRK_HELP = (
     "Debian/Ubuntu: apt-get install wrk; Fedora: dnf install wrk; "
@@ -5488,6 +5590,8 @@ def find_wrk(wanted: str | None) -> str:
     else:
         own = str(ROOT / "wrk") if BUNDLED else sysconfig.get_path("scripts")
         path = shutil.which("wrk") or shutil.which("wrk", path=own)
+    if not path and wanted and Path(wanted).exists():
+        raise BenchError(f"{wanted} is not a program that can be executed: chmod +x, or {WRK_HELP}")
     if not path:
         where = f"at {wanted}" if wanted else "on PATH"
         raise BenchError(f"wrk not found {where}. {WRK_HELP}")
@@ -5635,6 +5739,22 @@ def thaw(servers: Iterable[RunningServer]) -> None:
         for process in server.processes():
             with contextlib.suppress(psutil.Error):
                 process.resume()
+
+
+def check_room(file: IO[bytes]) -> None:
+    """Raise BenchError if no more can be written to the file: its disk may be full.
+
+    wrk itself does not say so.
+    """
+    try:
+        file.seek(0, os.SEEK_END)
+        file.write(bytes(ROOM_BYTES))
+        file.flush()
+    except OSError as error:
+        raise BenchError(
+            f"wrk's output cannot be written to {tempfile.gettempdir()}: {error.strerror}; "
+            "make room there, or set TMPDIR to another directory"
+        ) from None
 
 
 class LoadRun:
@@ -5789,6 +5909,8 @@ class LoadRun:
             if child.exit and child.exit.code:
                 last_line = (text.strip().splitlines() or [""])[-1]
                 raise BenchError(f"wrk ended with status {child.exit.code}: {last_line}")
+            if EXACT_MARK not in text:
+                check_room(output)
             wrk, report = parse_exact(text, connections=self._load.connections, span_s=self._span_s)
             observations.append(
                 Observation(wrk=wrk, report=report, use=use, disturbances=disturbances)
@@ -7330,7 +7452,9 @@ def check_baseline(file: str, baseline: Results, plan: Plan) -> None:
     reference, *others = plan.names
     available = []
     for comparison in baseline.comparisons:
-        if comparison.interval and (comparison.method, comparison.metric) in VERDICT_METRICS:
+        is_planned = comparison.method is Method.SOLO or plan.duet
+        decides = (comparison.method, comparison.metric) in VERDICT_METRICS
+        if comparison.interval and is_planned and decides:
             available.append((comparison.target, comparison.reference, comparison.load))
     for name, load in itertools.product(others, plan.loads):
         if (name, reference, load.id) in available:
@@ -7406,9 +7530,9 @@ def say(text: str) -> None:
 
 
 def show_lines(lines: Iterable[str], console: Console) -> None:
-    """Print the lines."""
+    """Print the lines: whatever their texts hold, nothing of it steers the terminal."""
     for line in lines:
-        console.print(line)
+        console.print(printable_lines(line))
 
 
 def show_table(table: Table, console: Console) -> None:
@@ -7418,7 +7542,7 @@ def show_table(table: Table, console: Console) -> None:
         title, lines = table.title, terminal_lines(table, width=console.width)
     console.print()
     if table.title:
-        console.print(title, style="bold")
+        console.print(printable_lines(title), style="bold")
     print("\n".join([*lines, ""]), file=console.file)
 
 
@@ -7464,13 +7588,30 @@ class Exporter:
             raise BenchError(f"not written: {self.path}: {error.strerror}") from None
 
     def _replace(self, data: bytes) -> None:
-        """Put a new file in the place of the old one."""
-        part = self.path.with_name(f".micropie_bench-{os.getpid()}.part")
+        """Put a new file in the place of the old one, with its owner and permissions."""
+        number, name = tempfile.mkstemp(
+            prefix=".micropie_bench-", suffix=".part", dir=self.path.parent
+        )
+        part = Path(name)
         try:
-            part.write_bytes(data)
+            with open(number, "wb") as file:
+                file.write(data)
+                self._take_over_permissions(number)
             part.replace(self.path)
         finally:
             part.unlink(missing_ok=True)
+
+    def _take_over_permissions(self, number: int) -> None:
+        """Give the open file the permissions of the old one, or of any new one."""
+        if not self.path.exists():
+            umask = os.umask(0)
+            os.umask(umask)
+            os.fchmod(number, 0o666 & ~umask)
+            return
+        old = self.path.stat()
+        with contextlib.suppress(OSError):  # only root may give files away
+            os.fchown(number, old.st_uid, old.st_gid)
+        os.fchmod(number, stat.S_IMODE(old.st_mode))
 
 
 class Exports:
@@ -7589,10 +7730,9 @@ class ProgressReport:
         from rich.progress_bar import ProgressBar
         from rich.text import Text
 
-        lines = [Text(self._text, overflow="ellipsis", no_wrap=True)]
-        lines += [
-            Text(f"  {speed} so far", no_wrap=False, overflow="fold") for speed in self._speeds
-        ]
+        lines = [Text(printable(self._text), overflow="ellipsis", no_wrap=True)]
+        for speed in self._speeds:
+            lines.append(Text(printable(f"  {speed} so far"), no_wrap=False, overflow="fold"))
         bar = ProgressBar(total=self._total_s, completed=self._done_s(), width=40)
         self._live.update(Group(bar, Text(f" {self._times()}"), *lines), refresh=True)
 
@@ -7772,7 +7912,7 @@ def show_answers(conclusion: Conclusion, console: Console) -> None:
             first=f"{INDENT}{answer.verdict:<{room}}  ",
             indent=f"{INDENT}{'':<{room}}  ",
         )
-        text = Text("\n".join(lines))
+        text = Text(printable_lines("\n".join(lines)))
         start = len(INDENT)
         text.stylize(VERDICT_STYLES[answer.verdict], start, start + len(answer.verdict))
         console.print(text)
@@ -7851,6 +7991,9 @@ def run_and_report(
     Raises BenchError at the end if an export was not written.
     """
     results, interrupted_round = run_plan(plan, wrk=wrk, save=exports.save, verbose=verbose)
+    if interrupted_round and not results.measurements:
+        say(f"{results.warnings[-1]}: nothing was measured, and no file was written")
+        return 130
     conclusion = concluding(results)
     decision = gate.decide(results) if gate else None
     gate_lines = gate_sentences(results, decision) if decision else []
