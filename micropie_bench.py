@@ -157,6 +157,7 @@ Connections = Annotated[int, Bounds(1, 999_999)]
 Port = Annotated[int, Bounds(1, 65535)]
 Status = Annotated[int, Bounds(100, 599)]
 Name = Annotated[str, Printable()]
+Headers = tuple[tuple[str, str], ...]  # names and values, in the order sent
 
 
 def short_repr(value: object) -> str:
@@ -520,6 +521,85 @@ NAMED_WORKLOADS = (
 )
 WORKLOADS = {workload.name: workload for workload in NAMED_WORKLOADS}
 BUILT_IN_PATHS = ("/", "/index", "/json", "/delayed", "/compute", "/upload")
+
+
+HIDDEN = "***"  # in place of a secret
+# Names of headers, and of parameters in a URL's query, whose values are secrets: those that
+# have one of the first anywhere in them, or one of those after (?<![a-z]) as a whole word.
+PRIVATE_NAME = (
+    r"(?:auth(?!ors?\b)|cookie|credential|csrf|jwt|key(?!board|word)|passphrase|passw|secret|session"
+    r"|signature|token|xsrf|(?<![a-z])(?:otp|pass|pat|pin|pwd|sid|sig)(?![a-z]))"
+)
+SECRET_PARAMETER = re.compile(
+    # The punctuation of a sentence behind the URL is not of the value.
+    rf"([?&][^=&#\s]*{PRIVATE_NAME}[^=&#\s]*=)([^&#\s]*[^&#\s;,.:'\")])",
+    re.IGNORECASE,
+)
+USER_IN_URL = re.compile(r"(?<=//)[^/@\s]*@")
+LEAST_SECRET = 6  # characters: a shorter text stands in many places that are not secret
+SECRET_PART = re.compile(r"[^\s;,=]{12,}")  # a token within a header's value, or a cookie's
+
+
+def has_secret_name(name: str) -> bool:
+    """Return whether the value of the header, or parameter, of that name is a secret."""
+    return re.search(PRIVATE_NAME, name, re.IGNORECASE) is not None
+
+
+def without_url_secrets(text: str) -> str:
+    """Return the text with the secrets hidden that a URL in it, or a path, shows."""
+    text = USER_IN_URL.sub(f"{HIDDEN}@", text)
+    return SECRET_PARAMETER.sub(rf"\1{HIDDEN}", text)
+
+
+def without_secret_headers(headers: Headers) -> Headers:
+    """Return the headers with the values hidden that are secrets."""
+    shown = []
+    for name, value in headers:
+        shown.append((name, HIDDEN if has_secret_name(name) else value))
+    return tuple(shown)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secrets:
+    """The secrets that a run sends, to be hidden in all that it records."""
+
+    values: tuple[str, ...]
+
+    @classmethod
+    def of(cls, workloads: Iterable[Workload], targets: Iterable[Target]) -> Secrets:
+        """Return those in the workloads' headers and paths, and in the targets' URLs."""
+        values: set[str] = set()
+        urls = [target.url for target in targets if isinstance(target, UrlTarget)]
+        for workload in workloads:
+            urls.append(workload.path)
+            for name, value in workload.headers:
+                if has_secret_name(name):
+                    values |= {value, *SECRET_PART.findall(value)}
+        for url in urls:
+            values.update(match[2] for match in SECRET_PARAMETER.finditer(url))
+        longest_first = sorted(values - {""}, key=lambda value: (-len(value), value))
+        return cls(values=tuple(longest_first))
+
+    def hide(self, text: str) -> str:
+        """Return the text without them; without short ones only where a URL has them."""
+        text = without_url_secrets(text)
+        for value in self.values:
+            if len(value) >= LEAST_SECRET:
+                text = text.replace(value, HIDDEN)
+        return text
+
+    def hide_in_word(self, word: str) -> str:
+        """Return the word of a command line without them, however the option is spelled."""
+        shown = self.hide(word)
+        if not has_secret_name(shown):
+            return shown
+        for value in self.values:
+            if shown.rstrip().endswith(value):
+                shown = shown.rstrip().removesuffix(value) + HIDDEN
+        return shown
+
+
+NO_SECRETS = Secrets(values=())
 
 
 def pluralize(count: int, noun: str) -> str:
@@ -6390,6 +6470,8 @@ class LaunchRun:
         self._servers: dict[str, RunningServer] = {}
         self._broken: dict[str, str] = {}  # reasons, by target
         self._failed: dict[tuple[str, str], str] = {}  # by target and workload
+        workloads = [trial.load.workload for trial in launch.trials]
+        self._secrets = Secrets.of(workloads, launch.targets)
 
     @property
     def _first_loads(self) -> list[Load]:
@@ -6431,13 +6513,17 @@ class LaunchRun:
                 break
             try:
                 response = self._actions.ask(self._servers[target.name], load.workload)
-                responses[load.workload.name] = response
+                responses[load.workload.name] = dataclasses.replace(
+                    response, headers=without_secret_headers(response.headers)
+                )
                 self._check_status(target, load.workload, response)
             except TRIAL_ERRORS as error:
                 self._failed[target.name, load.workload.name] = str(error)
         order = [*WORKLOADS, *responses]
         in_order = dict(sorted(responses.items(), key=lambda pair: order.index(pair[0])))
-        return facts_of(target, self._servers.get(target.name), in_order)
+        facts = facts_of(target, self._servers.get(target.name), in_order)
+        command = self._secrets.hide(facts.server_command)
+        return dataclasses.replace(facts, server_command=command)
 
     def _check_status(self, target: Target, workload: Workload, response: Response) -> None:
         """Raise BenchError for an answer other than 2xx."""
@@ -6550,9 +6636,9 @@ class LaunchRun:
             wrk=seen.wrk if seen else None,
             use=seen.use if seen else None,
             limited_by=limited_by,
-            report=seen.report if seen else "",
+            report=self._secrets.hide(seen.report) if seen else "",
             notes=tuple(notes),
-            invalid_reason="; ".join(distinct) or None,
+            invalid_reason=self._secrets.hide("; ".join(distinct)) or None,
         )
 
 
@@ -7099,8 +7185,9 @@ class TargetSpec:
             return self._command_target(rest)
         if kind in ("http", "https") and rest.startswith("//"):
             split_url(self.spec)
-            name = self.name or self.spec
-            return UrlTarget(name=name, label=name, spec=self.spec, url=self.spec)
+            spec = without_url_secrets(self.spec)
+            name = self.name or spec
+            return UrlTarget(name=name, label=name, spec=spec, url=self.spec)
         if re.fullmatch(r"[\w.]+:[\w.]+", self.spec):
             name = self.name or self.spec
             return AsgiTarget(
@@ -7237,7 +7324,7 @@ def check_remote(plan: Plan, *, allowed: bool) -> None:
             continue
         if not allowed:
             raise UsageError(
-                f"{target.url}: not this machine. This sends it {amount}: "
+                f"{target.spec}: not this machine. This sends it {amount}: "
                 "only do that to a server of your own, with --allow-remote"
             )
         say(f"warning: sending {host} {amount}")
@@ -7275,7 +7362,7 @@ def parse_workloads(request: RequestOptions) -> tuple[Workload, ...]:
     headers = parse_headers(request.header or ())
     body = read_body(request.body)
     method = parse_method(request.method, default="POST" if body else "GET")
-    name = f"{method} {path}"
+    name = f"{method} {without_url_secrets(path)}"
     if (method, path, headers, body) == ("GET", "/", (), b""):
         name = DEFAULT_WORKLOAD
     return (Workload(name=name, method=method, path=path, headers=headers, body=body),)
@@ -7309,11 +7396,19 @@ def parse_headers(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
         name = match[1].lower() if match else ""
         if not match or name in headers or name in RESERVED_HEADERS:
             raise UsageError(
-                f"--header {text!r}: use 'Name: value', each name once, "
+                f"--header {header_name(text)!r}: use 'Name: value', each name once, "
                 f"and none of {', '.join(RESERVED_HEADERS)}"
             )
         headers[name] = (match[1], match[2].strip())
     return tuple(headers.values())
+
+
+def header_name(text: str) -> str:
+    """Return what a message shows of a header as typed: its value may be a secret."""
+    name, colon, _ = text.partition(":")
+    if colon:
+        return f"{name}: {HIDDEN}"
+    return HIDDEN if text else ""
 
 
 def read_body(file: str | None) -> bytes:
@@ -7768,10 +7863,12 @@ def new_results(
     environment: Environment | None = None,
     measurements: tuple[Measurement, ...] = (),
     warnings: tuple[str, ...] = (),
+    secrets: Secrets = NO_SECRETS,
 ) -> Results:
-    """Return results of this moment and this command."""
+    """Return results of this moment and this command, without its secrets."""
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    command_line = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    words = map(secrets.hide_in_word, sys.argv[1:])
+    command_line = shlex.join([Path(sys.argv[0]).name, *words])
     return Results(
         created=created,
         command=command_line.encode(errors="backslashreplace").decode(),
@@ -7790,8 +7887,8 @@ def settings_of(plan: Plan) -> Settings:
         WorkloadFacts(
             name=workload.name,
             method=workload.method,
-            path=workload.path,
-            headers=workload.headers,
+            path=without_url_secrets(workload.path),
+            headers=without_secret_headers(workload.headers),
             body_sha256=hashlib.sha256(workload.body).hexdigest(),
         )
         for workload in workloads.values()
@@ -7862,6 +7959,7 @@ def run_plan(
         settings=settings_of(plan),
         environment=environment,
         warnings=tuple(warnings),
+        secrets=Secrets.of((load.workload for load in plan.loads), plan.targets),
     )
     with (
         tempfile.TemporaryDirectory(prefix="micropie_bench-") as work_dir,
@@ -8332,7 +8430,7 @@ def explain(error: BenchError | TyperException | OSError) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if number != errno.EPIPE:
         message = error.format_message() if isinstance(error, TyperException) else str(error)
-        say(f"micropie_bench: {' '.join(message.split())}")
+        say(f"micropie_bench: {without_url_secrets(' '.join(message.split()))}")
     return getattr(error, "exit_code", 1)
 
 
