@@ -2642,7 +2642,7 @@ def padded(cells: Sequence[str], widths: Sequence[int], columns: Sequence[Column
 
 # In Markdown: the start of a tag, of code, an entity, emphasis, a backslash, a link's middle;
 # and what at the start of a line begins a heading, quotation or list.
-MARKDOWN_MARKS = re.compile(r"[<`&\\*~]|(?<!\w)_|_(?!\w)|(?<=\])\(")
+MARKDOWN_MARKS = re.compile(r"[<`&\\*~]|(?<![^\W_])_|_(?![^\W_])|(?<=\])\(")
 MARKDOWN_START = re.compile(r"^(\d*)([#>+.)-])(?=[\s#>]|$)")
 
 
@@ -5822,19 +5822,10 @@ def thaw(servers: Iterable[RunningServer]) -> None:
 
 
 def check_room(file: IO[bytes]) -> None:
-    """Raise BenchError if no more can be written to the file: its disk may be full.
-
-    wrk itself does not say so.
-    """
-    try:
-        file.seek(0, os.SEEK_END)
-        file.write(bytes(ROOM_BYTES))
-        file.flush()
-    except OSError as error:
-        raise BenchError(
-            f"wrk's output cannot be written to {tempfile.gettempdir()}: {error.strerror}; "
-            "make room there, or set TMPDIR to another directory"
-        ) from None
+    """Raise OSError if no more can be written to the file: wrk itself does not say so."""
+    left = ROOM_BYTES
+    while left:
+        left -= os.write(file.fileno(), bytes(left))
 
 
 class LoadRun:
@@ -6461,6 +6452,15 @@ def limit_reason(observations: Sequence[Observation], load: Load, cores: CoreUse
     return cores.saturation_reason
 
 
+def reason_of(error: Exception) -> str:
+    """Return why a trial is void: the error in words, and for a full disk what to do."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        directory = tempfile.gettempdir()
+        remedy = "make room there, or set TMPDIR to another directory"
+        return f"{error.strerror} in {directory}: {remedy}"
+    return str(error)
+
+
 class LaunchRun:
     """One launch: its servers while they run, and what failed of which target."""
 
@@ -6495,12 +6495,12 @@ class LaunchRun:
                 server = stack.enter_context(self._actions.start(target))
                 self._servers[target.name] = server
             except TRIAL_ERRORS as error:
-                self._broken[target.name] = str(error)
+                self._broken[target.name] = reason_of(error)
         for name, server in self._servers.items():
             try:
                 server.await_workers(tick=self._actions.tick)
             except TRIAL_ERRORS as error:
-                self._broken[name] = str(error)
+                self._broken[name] = reason_of(error)
 
     def ask_each_workload(self, target: Target) -> TargetFacts:
         """Return the target's facts, with its answer to one request of each workload.
@@ -6518,7 +6518,7 @@ class LaunchRun:
                 )
                 self._check_status(target, load.workload, response)
             except TRIAL_ERRORS as error:
-                self._failed[target.name, load.workload.name] = str(error)
+                self._failed[target.name, load.workload.name] = reason_of(error)
         order = [*WORKLOADS, *responses]
         in_order = dict(sorted(responses.items(), key=lambda pair: order.index(pair[0])))
         facts = facts_of(target, self._servers.get(target.name), in_order)
@@ -6544,7 +6544,7 @@ class LaunchRun:
             try:
                 self._actions.warm_up(self._servers[target.name], load)
             except TRIAL_ERRORS as error:
-                self._failed[target.name, load.workload.name] = str(error)
+                self._failed[target.name, load.workload.name] = reason_of(error)
 
     def _failure(self, name: str, workload: Workload) -> str | None:
         """Return why a target cannot be measured under a workload."""
@@ -6568,7 +6568,7 @@ class LaunchRun:
                 cores = core_use(observations, trial.load, self._workers(trial))
                 reason = limit_reason(observations, trial.load, cores)
             except TRIAL_ERRORS as error:
-                reason = str(error)
+                reason = reason_of(error)
         for position, name in enumerate(names):
             yield self._measurement(
                 trial,
@@ -8090,7 +8090,7 @@ def run_and_report(
     """
     results, interrupted_round = run_plan(plan, wrk=wrk, save=exports.save, verbose=verbose)
     if interrupted_round and not results.measurements:
-        say(f"{results.warnings[-1]}: nothing was measured, and no file was written")
+        say(f"{results.warnings[-1]}: nothing was measured, and no file was written or changed")
         return 130
     conclusion = concluding(results)
     decision = gate.decide(results) if gate else None
