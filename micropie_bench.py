@@ -50,6 +50,7 @@ import shlex
 import shutil
 import signal
 import socket
+import stat
 import statistics
 import struct
 import subprocess
@@ -148,6 +149,8 @@ Rate = Annotated[float, Bounds(0, 1e15)]
 Count = Annotated[int, Bounds(0, 10**18)]
 Ordinal = Annotated[int, Bounds(0, 100_000)]
 Positive = Annotated[int, Bounds(1, 10**9)]
+Microseconds = Annotated[float, Bounds(0, 1e15)]
+BucketMicroseconds = Annotated[int, Bounds(0, 1e10)]  # wrk's histogram ends at its timeout
 Ratio = Annotated[float, Bounds(1e-100, 1e100)]
 Share = Annotated[float, Bounds(0, 1)]
 Percent = Annotated[float, Bounds(0, 100)]
@@ -156,6 +159,29 @@ Connections = Annotated[int, Bounds(1, 999_999)]
 Port = Annotated[int, Bounds(1, 65535)]
 Status = Annotated[int, Bounds(100, 599)]
 Name = Annotated[str, Printable()]
+Headers = tuple[tuple[str, str], ...]  # names and values, in the order sent
+
+
+def short_repr(value: object) -> str:
+    """Return the value as in Python's source, cut after 60 characters."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def first_complaint(errors: Sequence[Mapping[str, Any]], *, whole: str) -> str:
+    """Return what pydantic found wrong first, in one line, with its place.
+
+    `whole` is what the text should be.
+    """
+    first = errors[0]
+    steps = []
+    for step in map(str, first["loc"]):
+        is_plain = step.isprintable() and len(step) <= 60
+        steps.append(step if is_plain else short_repr(step))
+    if not steps:
+        return f"not {whole}: {first['msg']}"
+    value = short_repr(first["input"])
+    return f"{'.'.join(steps)} contains an impossible value, {value}: {first['msg']}"
 
 
 class Loop(StrEnum):
@@ -503,6 +529,85 @@ WORKLOADS = {workload.name: workload for workload in NAMED_WORKLOADS}
 BUILT_IN_PATHS = ("/", "/index", "/json", "/delayed", "/compute", "/upload")
 
 
+HIDDEN = "***"  # in place of a secret
+# Names of headers, and of parameters in a URL's query, whose values are secrets: those that
+# have one of the first anywhere in them, or one of those after (?<![a-z]) as a whole word.
+PRIVATE_NAME = (
+    r"(?:auth(?!ors?\b)|cookie|credential|csrf|jwt|key(?!board|word)|passphrase|passw|secret|session"
+    r"|signature|token|xsrf|(?<![a-z])(?:otp|pass|pat|pin|pwd|sid|sig)(?![a-z]))"
+)
+SECRET_PARAMETER = re.compile(
+    # The punctuation of a sentence behind the URL is not of the value.
+    rf"([?&][^=&#\s]*{PRIVATE_NAME}[^=&#\s]*=)([^&#\s]*[^&#\s;,.:'\")])",
+    re.IGNORECASE,
+)
+USER_IN_URL = re.compile(r"(?<=//)[^/@\s]*@")
+LEAST_SECRET = 6  # characters: a shorter text stands in many places that are not secret
+SECRET_PART = re.compile(r"[^\s;,=]{12,}")  # a token within a header's value, or a cookie's
+
+
+def has_secret_name(name: str) -> bool:
+    """Return whether the value of the header, or parameter, of that name is a secret."""
+    return re.search(PRIVATE_NAME, name, re.IGNORECASE) is not None
+
+
+def without_url_secrets(text: str) -> str:
+    """Return the text with the secrets hidden that a URL in it, or a path, shows."""
+    text = USER_IN_URL.sub(f"{HIDDEN}@", text)
+    return SECRET_PARAMETER.sub(rf"\1{HIDDEN}", text)
+
+
+def without_secret_headers(headers: Headers) -> Headers:
+    """Return the headers with the values hidden that are secrets."""
+    shown = []
+    for name, value in headers:
+        shown.append((name, HIDDEN if has_secret_name(name) else value))
+    return tuple(shown)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secrets:
+    """The secrets that a run sends, to be hidden in all that it records."""
+
+    values: tuple[str, ...]
+
+    @classmethod
+    def of(cls, workloads: Iterable[Workload], targets: Iterable[Target]) -> Secrets:
+        """Return those in the workloads' headers and paths, and in the targets' URLs."""
+        values: set[str] = set()
+        urls = [target.url for target in targets if isinstance(target, UrlTarget)]
+        for workload in workloads:
+            urls.append(workload.path)
+            for name, value in workload.headers:
+                if has_secret_name(name):
+                    values |= {value, *SECRET_PART.findall(value)}
+        for url in urls:
+            values.update(match[2] for match in SECRET_PARAMETER.finditer(url))
+        longest_first = sorted(values - {""}, key=lambda value: (-len(value), value))
+        return cls(values=tuple(longest_first))
+
+    def hide(self, text: str) -> str:
+        """Return the text without them; without short ones only where a URL has them."""
+        text = without_url_secrets(text)
+        for value in self.values:
+            if len(value) >= LEAST_SECRET:
+                text = text.replace(value, HIDDEN)
+        return text
+
+    def hide_in_word(self, word: str) -> str:
+        """Return the word of a command line without them, however the option is spelled."""
+        shown = self.hide(word)
+        if not has_secret_name(shown):
+            return shown
+        for value in self.values:
+            if shown.rstrip().endswith(value):
+                shown = shown.rstrip().removesuffix(value) + HIDDEN
+        return shown
+
+
+NO_SECRETS = Secrets(values=())
+
+
 def pluralize(count: int, noun: str) -> str:
     """Return the count with the noun, such as `1 connection` or `2 connections`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
@@ -619,6 +724,9 @@ class Response:
         return ""
 
 
+ROUNDING = 0.01  # of figures that wrk prints with two decimals, as a share; 0.6% at most
+
+
 Histogram = tuple[tuple[int, int], ...]  # (latency in microseconds, count), ascending
 
 
@@ -638,6 +746,20 @@ class Latency:
     p99_s: Seconds | None = None
     p99_9_s: Seconds | None = None
     histogram: Histogram = ()
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where a figure lies above one that bounds it.
+
+        wrk rounds the figures of its text each by itself, hence the leeway.
+        """
+        most_s = self.max_s * (1 + ROUNDING)
+        if self.mean_s > most_s or self.stdev_s > most_s:
+            raise ValueError("the mean or the deviation lies above the maximum")
+        percentiles = (self.p50_s, self.p75_s, self.p90_s, self.p99_s, self.p99_9_s, self.max_s)
+        known = [seconds for seconds in percentiles if seconds is not None]
+        for lower, higher in itertools.pairwise(known):
+            if lower > higher * (1 + ROUNDING):
+                raise ValueError("a percentile lies above a higher one, or above the maximum")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -681,6 +803,20 @@ class WrkResult:
     latency_uncorrected: Latency | None = None
     load_cpu_s: Seconds | None = None
 
+    @property
+    def contradiction(self) -> str | None:
+        """Which rate is not that of its count, if one is not."""
+        rates = {
+            "requests": (self.requests_per_s, self.requests),
+            "bytes": (self.bytes_per_s, self.bytes),
+        }
+        for unit, (rate, count) in rates.items():
+            # Both are rounded, and a rate has two decimals.
+            leeway = 2 * ROUNDING * count + ROUNDING * self.duration_s
+            if abs(rate * self.duration_s - count) > leeway:
+                return f"{unit} per second are not the {unit} over the duration"
+        return None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerUse:
@@ -721,9 +857,13 @@ class Measurement:
     invalid_reason: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError where nothing was measured, and it is not void."""
+        """Raise ValueError for a trial that counts but cannot, or a partner that cannot be."""
         if self.valid and not (self.wrk and self.wrk.requests):
             raise ValueError("a trial without requests cannot be valid")
+        if (self.method is Method.DUET) != (self.partner is not None):
+            raise ValueError("a duet has a partner, and a solo trial none")
+        if self.partner == self.target:
+            raise ValueError("a target cannot be its own partner")
 
     @property
     def valid(self) -> bool:
@@ -903,9 +1043,11 @@ class Comparison:
     reason: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError for an interval that so few rounds cannot show."""
+        """Raise ValueError for an interval of too few rounds, or one target for two."""
         if self.interval and self.rounds < 2:
             raise ValueError("an interval needs two rounds or more")
+        if self.target == self.reference:
+            raise ValueError("a target cannot be its own reference")
 
     @property
     def interval(self) -> Interval | None:
@@ -1217,40 +1359,84 @@ def parse_exact(
 
     `connections` is wrk's -c, on which its latency correction depends. `span_s` is the
     time under load, where that is not all of wrk's own. Raises BenchError if wrk printed
-    no such line, as after a SIGTERM.
+    no such line, as after a SIGTERM, or one with figures that wrk cannot have measured.
     """
     report, mark, line = output.partition(f"\n{EXACT_MARK}")
     if not mark:
         last_lines = output.strip().splitlines()[-1:] or ["nothing"]
         raise BenchError(f"wrk gave no result; its last words: {last_lines[0]}")
     try:
-        data = json.loads(line)
-    except ValueError:
-        raise BenchError(f"wrk's script gave no JSON: {line[:100]!r}") from None
-    return _exact_result(data, connections, span_s), report.rstrip() + "\n"
+        figures = read_exact(line)
+        return exact_result(figures, connections, span_s), report.rstrip() + "\n"
+    except ValueError as error:
+        raise BenchError(f"wrk's script gave a line that is not its own: {error}") from None
 
 
-def _exact_result(data: Mapping[str, Any], connections: int, span_s: float | None) -> WrkResult:
-    """Return the result from what WRK_SCRIPT wrote as JSON."""
-    duration_us, requests = int(data["duration_us"]), int(data["requests"])
-    duration_s = span_s or data["duration_us"] / 1e6
-    histogram = tuple((value_us, count) for value_us, count in data["histogram"])
-    interval_us = correction_interval_us(duration_us, requests, connections)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExactFigures:
+    """What WRK_SCRIPT writes as JSON, in wrk's own units."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
+
+    duration_us: Annotated[int, Bounds(1, 1e15)]
+    requests: Count
+    bytes: Count
+    cpu_s: Seconds
+    errors: Mapping[str, Count]
+    mean_us: Microseconds
+    stdev_us: Microseconds
+    max_us: Microseconds
+    histogram: tuple[tuple[BucketMicroseconds, Count], ...]
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where a kind of error is missing, or latencies are."""
+        if set(self.errors) != {field.name for field in dataclasses.fields(Errors)}:
+            raise ValueError("the kinds of errors are not wrk's")
+        if self.requests > self.errors["timeout"] and not self.histogram:
+            raise ValueError("there are requests, but no latencies")
+        for (earlier, _), (later, _) in itertools.pairwise(self.histogram):
+            if later <= earlier:
+                raise ValueError("the histogram does not ascend")
+
+
+@functools.cache
+def exact_adapter() -> Any:
+    """Return what reads ExactFigures; pydantic is slow to import."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(ExactFigures)
+
+
+def read_exact(line: str) -> ExactFigures:
+    """Return what stands in WRK_SCRIPT's line. Raises ValueError."""
+    from pydantic import ValidationError
+
+    try:
+        figures: ExactFigures = exact_adapter().validate_json(line, strict=True)
+    except ValidationError as error:
+        raise ValueError(first_complaint(error.errors(), whole="JSON")) from None
+    return figures
+
+
+def exact_result(figures: ExactFigures, connections: int, span_s: float | None) -> WrkResult:
+    """Return the result from what WRK_SCRIPT wrote. Raises ValueError, BenchError."""
+    duration_s = span_s or figures.duration_us / 1e6
+    interval_us = correction_interval_us(figures.duration_us, figures.requests, connections)
     return WrkResult(
         duration_s=duration_s,
-        requests=requests,
-        bytes=int(data["bytes"]),
-        requests_per_s=requests / duration_s,
-        bytes_per_s=data["bytes"] / duration_s,
+        requests=figures.requests,
+        bytes=figures.bytes,
+        requests_per_s=figures.requests / duration_s,
+        bytes_per_s=figures.bytes / duration_s,
         latency=latency_with_percentiles(
-            histogram,
-            mean_s=data["mean_us"] / 1e6,
-            stdev_s=data["stdev_us"] / 1e6,
-            max_s=data["max_us"] / 1e6,
+            figures.histogram,
+            mean_s=figures.mean_us / 1e6,
+            stdev_s=figures.stdev_us / 1e6,
+            max_s=figures.max_us / 1e6,
         ),
-        errors=Errors(**data["errors"]),
-        latency_uncorrected=latency_from_histogram(uncorrect(histogram, interval_us)),
-        load_cpu_s=data["cpu_s"],
+        errors=Errors(**figures.errors),
+        latency_uncorrected=latency_from_histogram(uncorrect(figures.histogram, interval_us)),
+        load_cpu_s=figures.cpu_s,
     )
 
 
@@ -1349,6 +1535,8 @@ def report_notes(wrk: WrkResult, *, connections: int) -> tuple[str, ...]:
         notes.append(f"{wrk.requests} requests are fewer than the {connections} connections")
     if wrk.requests and wrk.latency is None:
         notes.append("the latency is not known: wrk timed no request, and printed nan% beside 0")
+    if wrk.contradiction:
+        notes.append(f"its figures contradict one another: {wrk.contradiction}")
     return tuple(notes)
 
 
@@ -1527,6 +1715,12 @@ class ReportReader:
             raise BenchError(
                 f"the wrk report that ends at {last.place} has no line for: {', '.join(missing)}"
             )
+        try:
+            wrk = self._result()
+        except ValueError as error:
+            raise BenchError(
+                f"the wrk report that ends at {last.place} cannot be: {error}"
+            ) from None
         self.reports.append(
             FoundReport(
                 first=self._first,
@@ -1536,7 +1730,7 @@ class ReportReader:
                 duration=self._lines["running"][1],
                 threads=int(self._lines["load"][1]),
                 connections=int(self._lines["load"][2]),
-                wrk=self._result(),
+                wrk=wrk,
             )
         )
         self._lines = {}
@@ -2411,6 +2605,17 @@ class ComparisonKey(NamedTuple):
     metric: Metric
 
 
+def comparison_key(comparison: Comparison) -> ComparisonKey:
+    """Return what the comparison must have in common with another."""
+    return ComparisonKey(
+        comparison.target,
+        comparison.reference,
+        comparison.load,
+        comparison.method,
+        comparison.metric,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSlowdown:
     """A slowdown's logarithm, its standard error and degrees of freedom."""
@@ -2426,13 +2631,7 @@ def log_slowdowns(comparisons: Iterable[Comparison]) -> dict[ComparisonKey, LogS
     """Return the slowdowns of the comparisons that a verdict goes by."""
     slowdowns = {}
     for comparison in comparisons:
-        key = ComparisonKey(
-            comparison.target,
-            comparison.reference,
-            comparison.load,
-            comparison.method,
-            comparison.metric,
-        )
+        key = comparison_key(comparison)
         speed, error = comparison.speed, log_standard_error(comparison)
         if (key.method, key.metric) not in VERDICT_METRICS or not speed or error is None:
             continue
@@ -2806,13 +3005,32 @@ def results_data(results: Results) -> dict[str, Any]:
 
 def to_json(results: Results) -> str:
     """Return the results file's text: schema micropie-bench/2, SI units."""
-    return json.dumps(results_data(results), indent=2, ensure_ascii=False) + "\n"
+    return json_text(results_data(results))
+
+
+def json_text(data: object) -> str:
+    """Return the data as JSON that a terminal can show."""
+    lines = json.dumps(data, indent=2, ensure_ascii=False).split("\n")
+    return "\n".join(map(json_line, lines)) + "\n"
+
+
+def json_line(line: str) -> str:
+    """Return the line of JSON; what cannot be shown is escaped."""
+    return line if line.isprintable() else "".join(map(json_character, line))
+
+
+def json_character(character: str) -> str:
+    """Return the character as it stands within a string of JSON."""
+    if character.isprintable():
+        return character
+    return json.dumps(character).strip('"')
 
 
 def from_json(text: str) -> Results:
     """Return the results in such a text, without histograms.
 
-    Raises BenchError if it has another schema, or a value that cannot have been measured.
+    Raises BenchError, with the place, if it has another schema, a value that cannot have
+    been measured, or two values that contradict one another.
     """
     from pydantic import ValidationError
 
@@ -2829,8 +3047,110 @@ def from_json(text: str) -> Results:
         # As JSON again: strict validation takes tuples and enums from JSON alone.
         results: Results = results_adapter().validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
-        raise BenchError(_first_complaint(error.errors())) from None
+        complaint = first_complaint(error.errors(), whole="a results file, or not a whole one")
+        raise BenchError(complaint) from None
+    for contradiction in contradictions(results):
+        raise BenchError(contradiction)
     return results
+
+
+def contradictions(results: Results) -> Iterator[str]:
+    """Yield what in the results contradicts something else there, each with its place."""
+    yield from repetitions("targets", [facts.name for facts in results.targets])
+    yield from repetitions("measurements", [trial_key(each) for each in results.measurements])
+    yield from repetitions("comparisons", [comparison_key(each) for each in results.comparisons])
+    yield from repetitions(
+        "distributions", [(each.target, each.load) for each in results.distributions]
+    )
+    yield from contradictions_in_measurements(results)
+    yield from contradictions_in_comparisons(results)
+    for number, distribution in enumerate(results.distributions):
+        place = f"distributions.{number}"
+        if not results.solo_trials(distribution.target, distribution.load):
+            yield f"{place} is of a target and a load that were not measured"
+        if not ascends(distribution.percentiles):
+            yield f"{place} has percentiles that do not ascend"
+
+
+def repetitions(place: str, keys: Sequence[Any]) -> Iterator[str]:
+    """Yield which of the keys at that place was there before."""
+    first: dict[Any, int] = {}
+    for number, key in enumerate(keys):
+        if first.setdefault(key, number) != number:
+            yield f"{place}.{number} is of the same as {place}.{first[key]}"
+
+
+def trial_key(measurement: Measurement) -> tuple[Any, ...]:
+    """Return what tells a measurement from all others of its run."""
+    trial = (measurement.round, measurement.method, measurement.load)
+    return (*trial, measurement.target, measurement.partner)
+
+
+def ascends(percentiles: Iterable[tuple[float, float]]) -> bool:
+    """Return whether each percent is higher than the one before, and no latency lower."""
+    for (percent, seconds), (next_percent, next_seconds) in itertools.pairwise(percentiles):
+        if next_percent <= percent or next_seconds < seconds:
+            return False
+    return True
+
+
+def contradictions_in_measurements(results: Results) -> Iterator[str]:
+    """Yield which measurements the run cannot have had."""
+    settings = results.settings
+    known = [facts.name for facts in results.targets]
+    for number, measurement in enumerate(results.measurements):
+        place = f"measurements.{number}"
+        for name in filter(None, (measurement.target, measurement.partner)):
+            if known and name not in known:
+                yield f"{place} is of {name!r}, which is not among the targets"
+        if settings is None:  # of a parsed text errors and contradictions are notes
+            continue
+        wrk = measurement.wrk
+        if wrk and wrk.contradiction:
+            yield f"{place}.wrk cannot be: {wrk.contradiction}"
+        if wrk and wrk.errors.total and measurement.valid:
+            yield f"{place} is valid in spite of its errors"
+        if measurement.round > settings.rounds:
+            yield f"{place} is of round {measurement.round} of {settings.rounds}"
+        if measurement.load.connections not in settings.connections:
+            yield f"{place} is of connections that are not among the settings'"
+        if measurement.load.workload not in [workload.name for workload in settings.workloads]:
+            yield f"{place} is of a workload that is not among the settings'"
+
+
+def contradictions_in_comparisons(results: Results) -> Iterator[str]:
+    """Yield which comparisons have more rounds than were measured, or another verdict."""
+    rounds: dict[tuple[Any, ...], set[int]] = {}
+    for measurement in filter(lambda each: each.valid, results.measurements):
+        key = (measurement.load, measurement.method, measurement.target, measurement.partner)
+        rounds.setdefault(key, set()).add(measurement.round)
+    for number, comparison in enumerate(results.comparisons):
+        place = f"comparisons.{number}"
+        target, reference = comparison.target, comparison.reference
+        for name in (target, reference):
+            if name not in results.names:
+                yield f"{place} is of {name!r}, which was not measured"
+        is_duet = comparison.method is Method.DUET
+        load = (comparison.load, comparison.method)
+        own = rounds.get((*load, target, reference if is_duet else None), set())
+        others = rounds.get((*load, reference, target if is_duet else None), set())
+        if comparison.rounds > len(own & others):
+            yield f"{place} has more rounds than are valid of both targets"
+        if not may_be_verdict(comparison):
+            yield f"{place} has a verdict, {comparison.verdict}, that its interval does not give"
+
+
+def may_be_verdict(comparison: Comparison) -> bool:
+    """Return whether the interval can have given the verdict.
+
+    How near to 1 is the same may differ between versions.
+    """
+    interval = comparison.speed.interval if comparison.speed else None
+    if comparison.verdict is Verdict.UNDECIDED:
+        return True
+    if interval is None or interval.contains(1):
+        return interval is not None and comparison.verdict is Verdict.SAME
+    return comparison.verdict is judge(comparison.speed)
 
 
 def _json_object(text: str) -> dict[str, Any]:
@@ -2855,25 +3175,6 @@ def _dicts_in(items: object) -> list[dict[str, Any]]:
     if not isinstance(items, list):
         return []
     return [item for item in items if isinstance(item, dict)]
-
-
-def short_repr(value: object) -> str:
-    """Return the value as in Python's source, cut after 60 characters."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _first_complaint(errors: Sequence[Mapping[str, Any]]) -> str:
-    """Return what pydantic found wrong first, in one line."""
-    first = errors[0]
-    steps = []
-    for step in map(str, first["loc"]):
-        is_plain = step.isprintable() and len(step) <= 60
-        steps.append(step if is_plain else short_repr(step))
-    if not steps:
-        return f"not a results file, or not a whole one: {first['msg']}"
-    value = short_repr(first["input"])
-    return f"{'.'.join(steps)} contains an impossible value, {value}: {first['msg']}"
 
 
 def suffixed(results: Results, suffix: str) -> Results:
@@ -3026,6 +3327,33 @@ class Report:
     conclusion: Conclusion
 
 
+def printable(text: str) -> str:
+    """Return the text in one line, with what cannot be shown escaped as in Python's source.
+
+    Texts of servers, wrk and results files may hold what would steer a terminal, or turn
+    the order of the characters around.
+    """
+    return text if text.isprintable() else "".join(map(printable_character, text))
+
+
+def printable_character(character: str) -> str:
+    """Return the character, or how Python's source writes it if it cannot be shown."""
+    if character.isprintable():
+        return character
+    return character.encode("unicode_escape").decode()
+
+
+def printable_lines(text: str) -> str:
+    """Return the text likewise, but with its lines as they are."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+class Code(str):
+    """A cell that is to be copied as it stands: Markdown shows it as code."""
+
+    __slots__ = ()
+
+
 def columns_from(titles: Sequence[str], *, left: Sequence[str]) -> tuple[Column, ...]:
     """Return columns of these titles; those in `left` are aligned there."""
     columns = []
@@ -3045,10 +3373,49 @@ def padded(cells: Sequence[str], widths: Sequence[int], columns: Sequence[Column
     return result
 
 
+# In Markdown: the start of a tag, of code, an entity, emphasis, a backslash, a link's middle;
+# and what at the start of a line begins a heading, quotation or list.
+MARKDOWN_MARKS = re.compile(r"[<`&\\*~]|(?<![^\W_])_|_(?![^\W_])|(?<=\])\(")
+MARKDOWN_START = re.compile(r"^(\d*)([#>+.)-])(?=[\s#>]|$)")
+
+
+def markdown_text(text: str) -> str:
+    """Return a text in one line of Markdown, which shows each of its characters."""
+    line = " ".join(text.split())
+    line = MARKDOWN_MARKS.sub(r"\\\g<0>", line)
+    return printable(MARKDOWN_START.sub(r"\1\\\2", line))
+
+
+def markdown_fence(text: str, *, shortest: int) -> str:
+    """Return so many backticks, or more than the text has in a row."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    return "`" * max(shortest, longest + 1)
+
+
+def markdown_code(text: str) -> str:
+    """Return the text as code within a line of Markdown."""
+    line = printable(text)
+    fence = markdown_fence(line, shortest=1)
+    padding = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{fence}{padding}{line}{padding}{fence}"
+
+
+def markdown_block(text: str) -> str:
+    """Return the text as a block of code in Markdown."""
+    fence = markdown_fence(text, shortest=3)
+    return f"{fence}\n{printable_lines(text.rstrip())}\n{fence}"
+
+
+def markdown_cell(cell: str) -> str:
+    """Return the cell of a table in Markdown."""
+    shown = markdown_code(cell) if isinstance(cell, Code) else markdown_text(cell)
+    return shown.replace("|", r"\|")
+
+
 def markdown_lines(table: Table) -> list[str]:
     """Return the table in Markdown, a line for each row, in columns of even width."""
     titles = tuple(column.title for column in table.columns)
-    rows = [tuple(cell.replace("|", r"\|") for cell in row) for row in (titles, *table.rows)]
+    rows = [tuple(map(markdown_cell, row)) for row in (titles, *table.rows)]
     widths = [max(map(cell_width, cells)) for cells in zip(*rows, strict=True)]
     lines = []
     for row in rows:
@@ -3068,12 +3435,19 @@ def terminal_lines(table: Table, *, width: int) -> list[str]:
     Figures stay in one line if there is room, else they break at spaces as texts do. Where
     that is not enough, each row becomes a list of its cells.
     """
+    table = printable_table(table)
     for break_figures in (False, True):
         least = least_widths(table, break_figures=break_figures)
         spare = width - len(INDENT) - len(GAP) * (len(least) - 1) - sum(least)
         if spare >= 0:
             return drawn_lines(table, wider(table, least, spare))
     return listed_lines(table)
+
+
+def printable_table(table: Table) -> Table:
+    """Return the table with cells that can be shown."""
+    rows = [tuple(map(printable, row)) for row in table.rows]
+    return dataclasses.replace(table, rows=tuple(rows))
 
 
 def cells_by_column(table: Table) -> list[list[str]]:
@@ -4104,9 +4478,9 @@ def describe_environment(results: Results) -> dict[str, str]:
     return {name: show_value(value) for name, value in facts.items()}
 
 
-def about_table(results: Results, *, quote: str = "") -> Table:
+def about_table(results: Results) -> Table:
     """Return how the results came about: when, by which command, how, where."""
-    facts = {"made": results.created, "command": f"{quote}{results.command}{quote}"}
+    facts = {"made": results.created, "command": Code(results.command)}
     facts["seed"] = show_value(results.seed)
     facts |= describe_settings(results.settings)
     facts |= describe_environment(results)
@@ -4143,25 +4517,26 @@ def wrk_reports(results: Results) -> list[str]:
 def to_markdown(report: Report) -> str:
     """Return all that was found, to be pasted."""
     results, conclusion = report.results, report.conclusion
-    parts = [f"# {report_title(results)}"]
+    parts = [f"# {markdown_text(report_title(results))}"]
     if conclusion.heading:
-        parts.append(f"{conclusion.heading}.")
+        parts.append(markdown_text(f"{conclusion.heading}."))
     answers = []
     for answer in conclusion.answers:
-        answers.append(f"- **{answer.load.sentence}: {answer.verdict}.** {answer.sentence}.")
+        load, sentence = markdown_text(answer.load.sentence), markdown_text(answer.sentence)
+        answers.append(f"- **{load}: {answer.verdict}.** {sentence}.")
     if answers:
         parts.append("\n".join(answers))
-    parts += [*conclusion.gate, *conclusion.sentences]
-    caveats = [f"- {line}" for line in conclusion.caveats]
+    parts += map(markdown_text, [*conclusion.gate, *conclusion.sentences])
+    caveats = [f"- {markdown_text(line)}" for line in conclusion.caveats]
     parts += _markdown_section("Before you quote it", caveats)
-    for table in [*result_tables(results), *conclusion.tables]:
-        parts += _markdown_section(table.title, markdown_lines(table))
-    about = about_table(results, quote="`")
-    parts += _markdown_section(about.title, markdown_lines(about))
-    commands = [f"- {label}: `{command}`" for label, command in server_commands(results).items()]
+    for table in [*result_tables(results), *conclusion.tables, about_table(results)]:
+        parts += _markdown_section(markdown_text(table.title), markdown_lines(table))
+    commands = []
+    for label, command in server_commands(results).items():
+        commands.append(f"- {markdown_text(label)}: {markdown_code(command)}")
     parts += _markdown_section("Server commands", commands)
-    reports = [f"```\n{text.rstrip()}\n```" for text in wrk_reports(results)]
-    parts += _markdown_section("wrk's own reports", ["\n\n".join(reports)] if reports else [])
+    reports = "\n\n".join(map(markdown_block, wrk_reports(results)))
+    parts += _markdown_section("wrk's own reports", [reports] if reports else [])
     return "\n\n".join(parts) + "\n"
 
 
@@ -4196,6 +4571,14 @@ def flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def csv_cell(value: object) -> object:
+    """Return the value; a text in one line, and so that no spreadsheet reads a formula."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+
+
 def to_csv(report: Report) -> str:
     """Return a row for each measurement, in the columns of csv_columns."""
     text = io.StringIO()
@@ -4205,7 +4588,7 @@ def to_csv(report: Report) -> str:
     for measurement in results_data(report.results)["measurements"]:
         row = flatten(measurement)
         row["notes"] = "; ".join(measurement["notes"])
-        writer.writerow(row)
+        writer.writerow({name: csv_cell(value) for name, value in row.items()})
     return text.getvalue()
 
 
@@ -4240,7 +4623,7 @@ def to_github_benchmark(report: Report) -> str:
                     "extra": f"{answer.verdict}: {answer.sentence}; {results.command}",
                 }
             )
-    return json.dumps(entries, indent=2, ensure_ascii=False) + "\n"
+    return json_text(entries)
 
 
 # The page's charts. Their units are those of an SVG: text is 14 units high, so that it
@@ -5037,7 +5420,7 @@ def html_page(title: str, body: Iterable[str]) -> str:
         "</body>",
         "</html>\n",
     ]
-    return "\n".join(lines)
+    return printable_lines("\n".join(lines))
 
 
 # --- 7. processes ---------------------------------------------------------------------
@@ -6775,6 +7158,7 @@ DRAIN_DEADLINE_S = 2.0
 READ_S = 0.05  # for a wrk to read the answers that wait for it: some 10 us each
 OVERRUN_S = 15.0  # a wrk that has not ended this long after its time hangs
 DUET_TIMEOUT_S = 10  # wrk's, in a duet: its frozen moments are no fault of the server
+ROOM_BYTES = 2**20  # more than wrk writes
 ENDLESS_S = 60  # beyond its time, for a wrk that is to be stopped
 WRK_HELP = (
     "Debian/Ubuntu: apt-get install wrk; Fedora: dnf install wrk; "
@@ -6797,6 +7181,8 @@ def find_wrk(wanted: str | None) -> str:
     else:
         own = str(ROOT / "wrk") if BUNDLED else sysconfig.get_path("scripts")
         path = shutil.which("wrk") or shutil.which("wrk", path=own)
+    if not path and wanted and Path(wanted).exists():
+        raise BenchError(f"{wanted} is not a program that can be executed: chmod +x, or {WRK_HELP}")
     if not path:
         where = f"at {wanted}" if wanted else "on PATH"
         raise BenchError(f"wrk not found {where}. {WRK_HELP}")
@@ -7139,6 +7525,13 @@ def with_header(load: Load, name: str, value: str) -> Load:
     return dataclasses.replace(load, workload=workload)
 
 
+def check_room(file: IO[bytes]) -> None:
+    """Raise OSError if no more can be written to the file: wrk itself does not say so."""
+    left = ROOM_BYTES
+    while left:
+        left -= os.write(file.fileno(), bytes(left))
+
+
 class LoadRun:
     """One wrk for each server, all started at the same moment.
 
@@ -7336,6 +7729,8 @@ class LoadRun:
             text = output.read().decode(errors="replace")
             if child.exit and child.exit.code:
                 raise BenchError(f"wrk ended with status {child.exit.code}: {wrk_complaint(text)}")
+            if EXACT_MARK not in text:
+                check_room(output)
             wrk, report = parse_exact(text, connections=self._load.connections, span_s=self._span_s)
             observations.append(
                 Observation(
@@ -7872,6 +8267,15 @@ def limit_reason(observations: Sequence[Observation], load: Load, cores: CoreUse
     return cores.saturation_reason
 
 
+def reason_of(error: Exception) -> str:
+    """Return why a trial is void: the error in words, and for a full disk what to do."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        directory = tempfile.gettempdir()
+        remedy = "make room there, or set TMPDIR to another directory"
+        return f"{error.strerror} in {directory}: {remedy}"
+    return str(error)
+
+
 class LaunchRun:
     """One launch: its servers while they run, and what failed of which target."""
 
@@ -7882,6 +8286,8 @@ class LaunchRun:
         self._broken: dict[str, str] = {}  # reasons, by target
         self._failed: dict[tuple[str, str], str] = {}  # by target and workload
         self._answers: dict[tuple[str, str], list[Response]] = {}  # before any load, likewise
+        workloads = [trial.load.workload for trial in launch.trials]
+        self._secrets = Secrets.of(workloads, launch.targets)
 
     @property
     def _first_loads(self) -> list[Load]:
@@ -7905,12 +8311,12 @@ class LaunchRun:
                 server = stack.enter_context(self._actions.start(target))
                 self._servers[target.name] = server
             except TRIAL_ERRORS as error:
-                self._broken[target.name] = str(error)
+                self._broken[target.name] = reason_of(error)
         for name, server in self._servers.items():
             try:
                 server.await_workers(tick=self._actions.tick)
             except TRIAL_ERRORS as error:
-                self._broken[name] = str(error)
+                self._broken[name] = reason_of(error)
 
     def ask_each_workload(self, target: Target) -> TargetFacts:
         """Return the target's facts, with its answer to one request of each workload.
@@ -7925,14 +8331,19 @@ class LaunchRun:
             answers = self._answers.setdefault((target.name, workload.name), [])
             try:
                 for response in self._ask_repeatedly(target, workload):
-                    responses.setdefault(workload.name, response)
+                    shown = dataclasses.replace(
+                        response, headers=without_secret_headers(response.headers)
+                    )
+                    responses.setdefault(workload.name, shown)
                     answers.append(response)
                     self._check_status(target, workload, response)
             except TRIAL_ERRORS as error:
-                self._failed[target.name, workload.name] = str(error)
+                self._failed[target.name, workload.name] = reason_of(error)
         order = [*WORKLOADS, *responses]
         in_order = dict(sorted(responses.items(), key=lambda pair: order.index(pair[0])))
-        return facts_of(target, self._servers.get(target.name), in_order)
+        facts = facts_of(target, self._servers.get(target.name), in_order)
+        command = self._secrets.hide(facts.server_command)
+        return dataclasses.replace(facts, server_command=command)
 
     def _ask_repeatedly(self, target: Target, workload: Workload) -> Iterator[Response]:
         """Yield answers to one request, which show whether its size varies by nature.
@@ -7980,7 +8391,7 @@ class LaunchRun:
             try:
                 self._actions.warm_up(self._servers[target.name], load)
             except TRIAL_ERRORS as error:
-                self._failed[target.name, load.workload.name] = str(error)
+                self._failed[target.name, load.workload.name] = reason_of(error)
 
     def _failure(self, name: str, workload: Workload) -> str | None:
         """Return why a target cannot be measured under a workload."""
@@ -8004,7 +8415,7 @@ class LaunchRun:
                 cores = core_use(observations, trial.load, self._workers(trial))
                 reason = limit_reason(observations, trial.load, cores)
             except TRIAL_ERRORS as error:
-                reason = str(error)
+                reason = reason_of(error)
         for position, target in enumerate(trial.targets):
             reasons = [reason]
             if observations:
@@ -8073,9 +8484,9 @@ class LaunchRun:
             use=seen.use if seen else None,
             limited_by=limited_by,
             connections_opened=seen.connections_opened if seen else None,
-            report=seen.report if seen else "",
+            report=self._secrets.hide(seen.report) if seen else "",
             notes=tuple(notes),
-            invalid_reason="; ".join(distinct) or None,
+            invalid_reason=self._secrets.hide("; ".join(distinct)) or None,
         )
 
     def _void_reasons(self, trial: Trial, name: str, seen: Observation) -> list[str | None]:
@@ -8645,8 +9056,9 @@ class TargetSpec:
             return self._command_target(rest)
         if kind in ("http", "https") and rest.startswith("//"):
             split_url(self.spec)
-            name = self.name or self.spec
-            return UrlTarget(name=name, label=name, spec=self.spec, url=self.spec)
+            spec = without_url_secrets(self.spec)
+            name = self.name or spec
+            return UrlTarget(name=name, label=name, spec=spec, url=self.spec)
         if re.fullmatch(r"[\w.]+:[\w.]+", self.spec):
             name = self.name or self.spec
             return AsgiTarget(
@@ -8826,7 +9238,7 @@ def parse_workloads(request: RequestOptions) -> tuple[Workload, ...]:
     headers = parse_headers(request.header or ())
     body = read_body(request.body)
     method = parse_method(request.method, default="POST" if body else "GET")
-    name = f"{method} {path}"
+    name = f"{method} {without_url_secrets(path)}"
     if (method, path, headers, body) == ("GET", "/", (), b""):
         name = DEFAULT_WORKLOAD
     return (Workload(name=name, method=method, path=path, headers=headers, body=body),)
@@ -8860,11 +9272,19 @@ def parse_headers(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
         name = match[1].lower() if match else ""
         if not match or name in headers or name in RESERVED_HEADERS:
             raise UsageError(
-                f"--header {text!r}: use 'Name: value', each name once, "
+                f"--header {header_name(text)!r}: use 'Name: value', each name once, "
                 f"and none of {', '.join(RESERVED_HEADERS)}"
             )
         headers[name] = (match[1], match[2].strip())
     return tuple(headers.values())
+
+
+def header_name(text: str) -> str:
+    """Return what a message shows of a header as typed: its value may be a secret."""
+    name, colon, _ = text.partition(":")
+    if colon:
+        return f"{name}: {HIDDEN}"
+    return HIDDEN if text else ""
 
 
 def read_body(file: str | None) -> bytes:
@@ -9003,7 +9423,9 @@ def check_baseline(file: str, baseline: Results, plan: Plan) -> None:
     reference, *others = plan.names
     available = []
     for comparison in baseline.comparisons:
-        if comparison.interval and (comparison.method, comparison.metric) in VERDICT_METRICS:
+        is_planned = comparison.method is Method.SOLO or plan.duet
+        decides = (comparison.method, comparison.metric) in VERDICT_METRICS
+        if comparison.interval and is_planned and decides:
             available.append((comparison.target, comparison.reference, comparison.load))
     for name, load in itertools.product(others, plan.loads):
         if (name, reference, load.id) in available:
@@ -9079,9 +9501,9 @@ def say(text: str) -> None:
 
 
 def show_lines(lines: Iterable[str], console: Console) -> None:
-    """Print the lines."""
+    """Print the lines: whatever their texts hold, nothing of it steers the terminal."""
     for line in lines:
-        console.print(line)
+        console.print(printable_lines(line))
 
 
 def show_table(table: Table, console: Console) -> None:
@@ -9091,7 +9513,7 @@ def show_table(table: Table, console: Console) -> None:
         title, lines = table.title, terminal_lines(table, width=console.width)
     console.print()
     if table.title:
-        console.print(title, style="bold")
+        console.print(printable_lines(title), style="bold")
     print("\n".join([*lines, ""]), file=console.file)
 
 
@@ -9137,13 +9559,30 @@ class Exporter:
             raise BenchError(f"not written: {self.path}: {error.strerror}") from None
 
     def _replace(self, data: bytes) -> None:
-        """Put a new file in the place of the old one."""
-        part = self.path.with_name(f".micropie_bench-{os.getpid()}.part")
+        """Put a new file in the place of the old one, with its owner and permissions."""
+        number, name = tempfile.mkstemp(
+            prefix=".micropie_bench-", suffix=".part", dir=self.path.parent
+        )
+        part = Path(name)
         try:
-            part.write_bytes(data)
+            with open(number, "wb") as file:
+                file.write(data)
+                self._take_over_permissions(number)
             part.replace(self.path)
         finally:
             part.unlink(missing_ok=True)
+
+    def _take_over_permissions(self, number: int) -> None:
+        """Give the open file the permissions of the old one, or of any new one."""
+        if not self.path.exists():
+            umask = os.umask(0)
+            os.umask(umask)
+            os.fchmod(number, 0o666 & ~umask)
+            return
+        old = self.path.stat()
+        with contextlib.suppress(OSError):  # only root may give files away
+            os.fchown(number, old.st_uid, old.st_gid)
+        os.fchmod(number, stat.S_IMODE(old.st_mode))
 
 
 class Exports:
@@ -9262,10 +9701,9 @@ class ProgressReport:
         from rich.progress_bar import ProgressBar
         from rich.text import Text
 
-        lines = [Text(self._text, overflow="ellipsis", no_wrap=True)]
-        lines += [
-            Text(f"  {speed} so far", no_wrap=False, overflow="fold") for speed in self._speeds
-        ]
+        lines = [Text(printable(self._text), overflow="ellipsis", no_wrap=True)]
+        for speed in self._speeds:
+            lines.append(Text(printable(f"  {speed} so far"), no_wrap=False, overflow="fold"))
         bar = ProgressBar(total=self._total_s, completed=self._done_s(), width=40)
         self._live.update(Group(bar, Text(f" {self._times()}"), *lines), refresh=True)
 
@@ -9301,10 +9739,12 @@ def new_results(
     environment: Environment | None = None,
     measurements: tuple[Measurement, ...] = (),
     warnings: tuple[str, ...] = (),
+    secrets: Secrets = NO_SECRETS,
 ) -> Results:
-    """Return results of this moment and this command."""
+    """Return results of this moment and this command, without its secrets."""
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    command_line = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    words = map(secrets.hide_in_word, sys.argv[1:])
+    command_line = shlex.join([Path(sys.argv[0]).name, *words])
     return Results(
         created=created,
         command=command_line.encode(errors="backslashreplace").decode(),
@@ -9323,8 +9763,8 @@ def settings_of(plan: Plan) -> Settings:
         WorkloadFacts(
             name=workload.name,
             method=workload.method,
-            path=workload.path,
-            headers=workload.headers,
+            path=without_url_secrets(workload.path),
+            headers=without_secret_headers(workload.headers),
             body_sha256=hashlib.sha256(workload.body).hexdigest(),
         )
         for workload in workloads.values()
@@ -9395,6 +9835,7 @@ def run_plan(
         settings=settings_of(plan),
         environment=environment,
         warnings=tuple(warnings),
+        secrets=Secrets.of((load.workload for load in plan.loads), plan.targets),
     )
     with (
         tempfile.TemporaryDirectory(prefix="micropie_bench-") as work_dir,
@@ -9445,7 +9886,7 @@ def show_answers(conclusion: Conclusion, console: Console) -> None:
             first=f"{INDENT}{answer.verdict:<{room}}  ",
             indent=f"{INDENT}{'':<{room}}  ",
         )
-        text = Text("\n".join(lines))
+        text = Text(printable_lines("\n".join(lines)))
         start = len(INDENT)
         text.stylize(VERDICT_STYLES[answer.verdict], start, start + len(answer.verdict))
         console.print(text)
@@ -9524,6 +9965,9 @@ def run_and_report(
     Raises BenchError at the end if an export was not written.
     """
     results, interrupted_round = run_plan(plan, wrk=wrk, save=exports.save, verbose=verbose)
+    if interrupted_round and not results.measurements:
+        say(f"{results.warnings[-1]}: nothing was measured, and no file was written or changed")
+        return 130
     conclusion = concluding(results)
     decision = gate.decide(results) if gate else None
     gate_lines = gate_sentences(results, decision) if decision else []
@@ -9862,7 +10306,7 @@ def explain(error: BenchError | TyperException | OSError) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if number != errno.EPIPE:
         message = error.format_message() if isinstance(error, TyperException) else str(error)
-        say(f"micropie_bench: {' '.join(message.split())}")
+        say(f"micropie_bench: {without_url_secrets(' '.join(message.split()))}")
     return getattr(error, "exit_code", 1)
 
 

@@ -158,7 +158,9 @@ def measured(
 ) -> mb.Measurement:
     """Return a measurement of that many requests/s, of a round of 1 s."""
     histogram = ((1000, 90), (2000, 9), (30_000, 1))
-    latency = mb.Latency(mean_s=0.01, stdev_s=0.01, max_s=0.03, p99_s=1 / rate, histogram=histogram)
+    latency = mb.Latency(
+        mean_s=0.01, stdev_s=0.01, max_s=max(0.03, 1 / rate), p99_s=1 / rate, histogram=histogram
+    )
     wrk = mb.WrkResult(
         duration_s=1,
         requests=round(rate),

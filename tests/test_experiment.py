@@ -540,7 +540,8 @@ def test_statuses_of_one_of_a_duet_leave_the_other_its_figures(world: World) -> 
 
 @pytest.mark.parametrize("duration_s", [0.5, 2.1])
 def test_a_wrk_that_ran_for_another_time_voids_its_trial(world: World, duration_s: float) -> None:
-    world.seen = {"more": seen_of(duration_s=duration_s)}
+    rates = {"requests_per_s": 100 / duration_s, "bytes_per_s": 14_400 / duration_s}
+    world.seen = {"more": seen_of(duration_s=duration_s, **rates)}
     assert reasons(run(world, plan_of(rounds=1))) == {
         (1, "solo", "more", "hello"): (
             f"wrk ran for {duration_s:.2f} s instead of 1 s: somebody stopped it"

@@ -367,7 +367,13 @@ def observed(
     if server_cpu_s is not None:
         use = mb.ServerUse(server_cpu_s=server_cpu_s, server_rss_bytes=1, worker_balance=1)
     return mb.Observation(
-        wrk=dataclasses.replace(wrk, duration_s=duration_s, load_cpu_s=load_cpu_s),
+        wrk=dataclasses.replace(
+            wrk,
+            duration_s=duration_s,
+            requests_per_s=wrk.requests / duration_s,
+            bytes_per_s=wrk.bytes / duration_s,
+            load_cpu_s=load_cpu_s,
+        ),
         report="",
         use=use,
         disturbances=(),

@@ -54,8 +54,8 @@ class Printed:
         return "\n".join(self.lines) + "\n"
 
 
-ALPHA = Printed(rate="13865.62")
-BETA = Printed(rate="254749.13")
+ALPHA = Printed(requests="138656", rate="13865.62")
+BETA = Printed(requests="2547491", rate="254749.13")
 NO_LATENCY = "0.00us    0.00us   0.00us    -nan%"
 TWO_TIMEOUTS = "  Socket errors: connect 0, read 0, write 0, timeout 2"
 
@@ -165,9 +165,9 @@ def test_each_row_has_the_note_of_its_own_errors() -> None:
         ),
         (
             {"extra": ("  Non-2xx or 3xx responses: 9",)},
-            "9 of 69967 responses had a status above 399",
+            "9 of 138656 responses had a status above 399",
         ),
-        ({"requests": "8"}, "8 requests are fewer than the 10 connections"),
+        ({"requests": "8", "rate": "0.80"}, "8 requests are fewer than the 10 connections"),
     ],
 )
 def test_what_is_amiss_with_a_report_is_noted(changes: dict[str, object], note: str) -> None:
