@@ -240,7 +240,8 @@ class Verdict(StrEnum):
 class ServerSettings:
     """How every target is served.
 
-    Without a `port` a free one is chosen for each launch.
+    Without a `port` a free one is chosen for each launch. A server may take
+    `start_timeout_s` until it answers.
     """
 
     host: str = "127.0.0.1"
@@ -250,6 +251,7 @@ class ServerSettings:
     loop: Loop = Loop.AUTO
     http: Http = Http.AUTO
     asgi: AsgiServer = AsgiServer.UVICORN
+    start_timeout_s: Seconds = 60.0
 
     @property
     def url_host(self) -> str:
@@ -492,17 +494,45 @@ Target = AsgiTarget | CommandTarget | UrlTarget
 
 DEFAULT_WORKLOAD = "hello"
 DEFAULT_ROUNDS = 6
+WARM_UP_S = 0.3
+FIRST_ERROR_STATUS = 400  # wrk counts this one and those above as errors
+WRK_TIMEOUT_S = 2  # wrk's own default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """The request that is repeated."""
+    """The request that is repeated.
+
+    `expect_status` is the status that its answers should have; None for any 2xx. Without
+    `keep_alive` each request has a connection of its own. An answer that takes longer than
+    `timeout_s` is an error.
+    """
 
     name: str = DEFAULT_WORKLOAD
     method: str = "GET"
     path: str = "/"
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: Headers = ()
     body: bytes = b""
+    expect_status: Status | None = None
+    keep_alive: bool = True
+    timeout_s: Positive = WRK_TIMEOUT_S
+
+    @property
+    def sent_headers(self) -> Headers:
+        """All headers that are sent with it, but for those that any request has."""
+        if self.keep_alive:
+            return self.headers
+        return (*self.headers, ("Connection", "close"))
+
+    def has_header(self, name: str) -> bool:
+        """Return whether it sets the header; `name` is in lower case."""
+        return any(each.lower() == name for each, _ in self.headers)
+
+    def expects(self, status: int) -> bool:
+        """Return whether an answer may have that status."""
+        if self.expect_status is None:
+            return 200 <= status <= 299
+        return status == self.expect_status
 
 
 def _upload_body() -> bytes:
@@ -664,6 +694,7 @@ class Plan:
     seed: int
     server: ServerSettings
     duet: bool
+    warm_up_s: float = WARM_UP_S
 
     @property
     def names(self) -> list[str]:
@@ -706,7 +737,8 @@ class Response:
     """The answer to one request.
 
     `bytes` counts everything on the wire, the head included, as wrk counts; `body_bytes`
-    the body alone, decoded. `http_version` is such as `1.1`.
+    the body alone, decoded. `http_version` is such as `1.1`. `excerpt` is the body's
+    beginning, where it is a text; it is not saved.
     """
 
     status: Status
@@ -715,6 +747,15 @@ class Response:
     body_sha256: str
     body_bytes: Count | None = None
     http_version: str | None = None
+    excerpt: str = ""
+
+    @property
+    def says_close(self) -> bool:
+        """Whether it says that its connection ends with it."""
+        connection = self.header("connection").lower()
+        if self.http_version == "1.0":
+            return connection != "keep-alive"
+        return connection == "close"
 
     def header(self, name: str) -> str:
         """Return the first header of that name; empty if none. `name` is in lower case."""
@@ -766,8 +807,8 @@ class Latency:
 class Errors:
     """wrk's counts of what went wrong.
 
-    Sockets that failed to connect, read or write; statuses above 399; answers that came
-    too late.
+    Sockets that failed to connect, read or write; statuses above 399, or where such a one
+    is expected those below 400; answers that came too late.
     """
 
     connect: Count = 0
@@ -1098,6 +1139,9 @@ class WorkloadFacts:
     path: str
     headers: tuple[tuple[str, str], ...]
     body_sha256: str
+    expect_status: Status | None = None
+    keep_alive: bool = True
+    timeout_s: Positive = WRK_TIMEOUT_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1220,13 +1264,12 @@ class Results:
 # --- 2. wrk ---------------------------------------------------------------------------
 
 EXACT_MARK = "micropie-bench-exact:"  # as WRK_SCRIPT prints it
-WRK_TIMEOUT_S = 2  # wrk's own default
 
 SECONDS_IN = {"us": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
 BYTES_IN = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 
 
-def parse_duration(text: str) -> int:
+def parse_duration(text: str, *, option: str = "--duration") -> int:
     """Return wrk's duration in seconds, above 0.
 
     It is a whole number, of seconds or of the unit `s`, `m` or `h`. Raises UsageError
@@ -1235,7 +1278,7 @@ def parse_duration(text: str) -> int:
     match = re.fullmatch(r"(\d{1,6})([smh]?)", text.strip())
     if not match or int(match[1]) == 0:
         raise UsageError(
-            f"duration {text!r}: wrk takes whole seconds, minutes or hours above 0, "
+            f"{option} {text!r}: wrk takes whole seconds, minutes or hours above 0, "
             "such as 5s or 1m"
         )
     unit = match[2] or "s"
@@ -1250,7 +1293,7 @@ def wrk_argv(
     argv.append("--latency")
     if timeout_s != WRK_TIMEOUT_S:
         argv += ["--timeout", f"{timeout_s}s"]
-    for name, value in load.workload.headers:
+    for name, value in load.workload.sent_headers:
         argv += ["-H", f"{name}: {value}"]
     return [*argv, "-s", script, url]
 
@@ -1492,11 +1535,24 @@ SOCKET_ERRORS = {
     "fewer connections, or a larger backlog or ulimit -n",
     "read": "the server closed or reset connections: it crashed or limits keep-alive",
     "write": "the server closed connections before it had read the request",
-    "timeout": "answers took longer than wrk waits: fewer connections, or a faster server",
+    "timeout": "answers took longer than wrk waits: fewer connections, or a longer --timeout",
 }
 
 
-def void_reason(wrk: WrkResult, *, connections: int) -> str | None:
+def with_unexpected_statuses(wrk: WrkResult, expected: int | None) -> WrkResult:
+    """Return the figures with those statuses as errors that were not expected.
+
+    wrk itself counts those above 399, and tells no more of them.
+    """
+    if expected is None or expected < FIRST_ERROR_STATUS:
+        return wrk
+    errors = dataclasses.replace(wrk.errors, status=wrk.requests - wrk.errors.status)
+    return dataclasses.replace(wrk, errors=errors)
+
+
+def void_reason(
+    wrk: WrkResult, *, connections: int, expect_status: int | None = None
+) -> str | None:
     """Return why these figures may not count; None if they may."""
     reasons = []
     for kind, explanation in SOCKET_ERRORS.items():
@@ -1504,7 +1560,10 @@ def void_reason(wrk: WrkResult, *, connections: int) -> str | None:
         if count:
             reasons.append(f"socket errors: {kind} {count} ({explanation})")
     if wrk.errors.status:
-        reasons.append(f"{wrk.errors.status} of {wrk.requests} responses had a status above 399")
+        wrong = "above 399"
+        if expect_status and expect_status >= FIRST_ERROR_STATUS:
+            wrong = f"below 400, not {expect_status}"
+        reasons.append(f"{wrk.errors.status} of {wrk.requests} responses had a status {wrong}")
     if wrk.requests < max(1, connections):
         reasons.append(f"{wrk.requests} requests are fewer than the {connections} connections")
     return "; ".join(reasons) or None
@@ -2808,6 +2867,16 @@ def busy_connections(wrk: WrkResult) -> float | None:
     return wrk.requests_per_s * wrk.latency_uncorrected.mean_s
 
 
+def reuse_reason(wrk: WrkResult, opened: int | None) -> str | None:
+    """Return that connections were used again, if by 10% fewer were opened than requests made."""
+    if opened is None or opened >= 0.9 * wrk.requests:
+        return None
+    return (
+        f"{wrk.requests} requests went over {opened} connections: "
+        "the server kept some open that it was asked to close (--no-keep-alive)"
+    )
+
+
 LONGEST_SILENCE_S = 1.0  # of a connection whose server still answers
 CLOCK_TOLERANCE_S = 0.01  # beyond the 0.1% by which a clock may be slewed
 
@@ -2980,7 +3049,8 @@ EXCLUDE_HISTOGRAM = {"histogram": True}
 NOT_SAVED = {
     "measurements": {
         "__all__": {"wrk": {"latency": EXCLUDE_HISTOGRAM, "latency_uncorrected": EXCLUDE_HISTOGRAM}}
-    }
+    },
+    "targets": {"__all__": {"responses": {"__all__": {"excerpt": True}}}},
 }
 
 
@@ -4058,12 +4128,6 @@ def requests_per_connection(results: Results, name: str) -> float | None:
     return max(served, default=None)
 
 
-def says_close(response: Response) -> bool:
-    """Return whether the answer says that its connection ends with it."""
-    connection = response.header("connection").lower()
-    return connection == "close" or (response.http_version == "1.0" and connection != "keep-alive")
-
-
 MOST_FOR_ONE_CONNECTION = 20  # requests; with more, new connections cost little
 
 
@@ -4076,7 +4140,8 @@ def keep_alive_sentences(results: Results) -> list[str]:
     for facts in results.targets:
         served = requests_per_connection(results, facts.name)
         if served is None:
-            served = 1.0 if any(map(says_close, facts.responses.values())) else math.inf
+            closes = any(response.says_close for response in facts.responses.values())
+            served = 1.0 if closes else math.inf
         if served > MOST_FOR_ONE_CONNECTION:
             continue
         cost = "each request"
@@ -6016,7 +6081,6 @@ def is_stopped(process: psutil.Process) -> bool:
 
 # --- 8. servers -----------------------------------------------------------------------
 
-START_DEADLINE_S = 60.0
 ELSEWHERE_S = 15.0  # a command that listens on other ports alone has its port wrong
 SETTLE_S = 10.0  # at most, for the rest of a command's processes
 SETTLE_STEP_S = 0.3
@@ -6024,6 +6088,7 @@ PROBE_DEADLINE_S = 10.0
 LOG_TAIL_BYTES = 2**20  # a second of an access log, and what came before it
 
 HTTP_START_BYTES = 5
+EXCERPT_BYTES = 200  # of a body, for those who read why it was refused
 TLS_ALERT = b"\x15"  # RFC 8446, 5.1
 NO_REASON = "it gave no reason"
 
@@ -6191,6 +6256,23 @@ class SecondReading:
             self.headers.clear()
 
 
+def probe_limit_s(workload: Workload) -> float:
+    """Return how long one answer may take, in seconds."""
+    return max(PROBE_DEADLINE_S, workload.timeout_s)
+
+
+def excerpt_of(body: bytes) -> str:
+    """Return the beginning of a body in one line; empty if it is no text."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        if error.end < len(body):
+            return ""
+        text = body[: error.start].decode()  # a character is cut at the end
+    line = " ".join(text.split())
+    return line if line.isprintable() else ""
+
+
 class Probe:
     """One request, made as a workload is, and its answer, counted in bytes.
 
@@ -6208,7 +6290,7 @@ class Probe:
         tries_tls: bool = True,
         address: str = "",
     ) -> None:
-        """Prepare it. It may take `deadline_s` in all (PROBE_DEADLINE_S).
+        """Prepare it. It may take `deadline_s` in all (probe_limit_s()).
 
         It goes to the address, if one is given, whatever the URL's host resolves to.
 
@@ -6224,7 +6306,7 @@ class Probe:
         _, _, self._authority, path = url.split("/", 3)
         self._path = f"/{path}"
         self._workload = workload
-        self._limit_s = PROBE_DEADLINE_S if deadline_s is None else deadline_s
+        self._limit_s = probe_limit_s(workload) if deadline_s is None else deadline_s
         self._deadline = time.monotonic() + self._limit_s
         self._watch = watch
         self._tries_tls = tries_tls
@@ -6233,6 +6315,7 @@ class Probe:
         self._start = b""  # of the answer, as far as it tells whether that is HTTP
         self._body = hashlib.sha256()
         self._body_bytes = 0
+        self._excerpt = b""
         self._second = SecondReading()
         self.name = f"{workload.method} {self._path}"
         self.fault = ""
@@ -6270,6 +6353,7 @@ class Probe:
             body_sha256=self._body.hexdigest(),
             body_bytes=self._body_bytes,
             http_version=self._head.http_version.decode("ascii"),
+            excerpt=excerpt_of(self._excerpt),
         )
 
     def _second_response(self) -> Response:
@@ -6345,7 +6429,9 @@ class Probe:
     def _request(self) -> bytes:
         """Return the request as it goes over the wire."""
         workload = self._workload
-        headers = [("Host", self._authority), *workload.headers]
+        headers = list(workload.sent_headers)
+        if not workload.has_header("host"):
+            headers.insert(0, ("Host", self._authority))
         if workload.method != "GET" or workload.body:
             headers.append(("Content-Length", str(len(workload.body))))
         events = (
@@ -6376,6 +6462,7 @@ class Probe:
             elif isinstance(event, self._h11.Data):
                 self._body.update(event.data)
                 self._body_bytes += len(event.data)
+                self._excerpt = (self._excerpt + event.data)[:EXCERPT_BYTES]
 
     def _check_start(self) -> None:
         """Raise BenchError if the answer does not begin as HTTP does.
@@ -6924,9 +7011,9 @@ class LaunchedServer(RunningServer):
         """Return once as many processes as it should have accept connections.
 
         Raises BenchError if the server or a worker dies, if another process listens on
-        its port too, or at the deadline (START_DEADLINE_S).
+        its port too, or at the deadline (its settings' start_timeout_s).
         """
-        limit_s = START_DEADLINE_S if deadline_s is None else deadline_s
+        limit_s = self.settings.start_timeout_s if deadline_s is None else deadline_s
         start = time.monotonic()
         while not self.child.exit and not self._has_lost_a_child():
             await_any([self.child], POLL_S)
@@ -6945,14 +7032,15 @@ class LaunchedServer(RunningServer):
         """Return its answer to one request.
 
         It may listen long before it can answer, as gunicorn does while its workers load
-        the app. So the first answer has until START_DEADLINE_S after the start, and is
+        the app. So the first answer has until `start_timeout_s` after the start, and is
         asked for again where a connection is refused or closed; any status is an answer.
         Raises BenchError if there is none in time, or the server dies.
         """
+        limit_s = probe_limit_s(workload)
         if self._has_answered:
-            return self._ask(workload, PROBE_DEADLINE_S, tick)
+            return self._ask(workload, limit_s, tick)
         begun = time.monotonic()
-        deadline = max(self._start + START_DEADLINE_S, begun + PROBE_DEADLINE_S)
+        deadline = max(self._start + self.settings.start_timeout_s, begun + limit_s)
         is_first = True
         while True:
             try:
@@ -7077,8 +7165,9 @@ class LaunchedServer(RunningServer):
         where = ""
         if elsewhere:
             where = f" (it listens on port {', '.join(map(str, elsewhere))})"
+        advice = "" if elsewhere else " (--start-timeout)"
         raise BenchError(
-            f"{self.target.name}: {state} after {waited_s:.0f} s{where}; "
+            f"{self.target.name}: {state} after {waited_s:.0f} s{where or advice}; "
             f"its last words: {self.complaint()}"
         )
 
@@ -7589,9 +7678,11 @@ class LoadRun:
 
     def _argv(self, server: RunningServer) -> list[str]:
         """Return the wrk command against that server."""
-        timeout_s = DUET_TIMEOUT_S if self.is_duet else WRK_TIMEOUT_S
         load = self._load
-        if server.host_header:
+        timeout_s = load.workload.timeout_s
+        if self.is_duet:
+            timeout_s = max(DUET_TIMEOUT_S, timeout_s)
+        if server.host_header and not load.workload.has_header("host"):
             load = with_header(load, "Host", server.host_header)
         url = server.load_url(load.workload.path)
         return wrk_argv(self._wrk, load, url, str(self._script), timeout_s=timeout_s)
@@ -7732,9 +7823,10 @@ class LoadRun:
             if EXACT_MARK not in text:
                 check_room(output)
             wrk, report = parse_exact(text, connections=self._load.connections, span_s=self._span_s)
+            expected = self._load.workload.expect_status
             observations.append(
                 Observation(
-                    wrk=wrk,
+                    wrk=with_unexpected_statuses(wrk, expected),
                     report=report,
                     use=use,
                     disturbances=disturbances,
@@ -8159,7 +8251,6 @@ def describe_machine(wrk: str) -> Environment:
 # --- 11. experiment -------------------------------------------------------------------
 
 LAUNCH_ESTIMATE_S = 3.0  # for one server
-WARM_UP_S = 0.3
 TRIAL_ERRORS = (BenchError, OSError, psutil.Error)  # they void a trial; others go on
 MOST_QUESTIONS = 5  # of one kind, before any load
 QUESTIONS_S = 1.0  # for all of these, except the first two
@@ -8337,6 +8428,7 @@ class LaunchRun:
                     responses.setdefault(workload.name, shown)
                     answers.append(response)
                     self._check_status(target, workload, response)
+                    self._check_closing(target, workload, response)
             except TRIAL_ERRORS as error:
                 self._failed[target.name, workload.name] = reason_of(error)
         order = [*WORKLOADS, *responses]
@@ -8372,13 +8464,25 @@ class LaunchRun:
             f"before it had {before.sentence}: it is not the same answer"
         )
 
+    def _check_closing(self, target: Target, workload: Workload, response: Response) -> None:
+        """Raise BenchError if the connection is to end with the answer, and does not."""
+        if not workload.keep_alive and not response.says_close:
+            raise BenchError(
+                f"{target.name} keeps its connection open though asked to close it "
+                "(--no-keep-alive): it can only be measured with --keep-alive"
+            )
+
     def _check_status(self, target: Target, workload: Workload, response: Response) -> None:
-        """Raise BenchError for an answer other than 2xx."""
-        if 200 <= response.status <= 299:
+        """Raise BenchError for an answer whose status is not the expected one."""
+        if workload.expects(response.status):
             return
         server = self._servers[target.name]
         path = server.url(workload.path).split("/", 3)[3]
         complaint = f"{target.name} answers {response.status} to {workload.method} /{path}"
+        if workload.expect_status:
+            complaint += f", not {workload.expect_status} as expected"
+        if response.excerpt:
+            complaint += f": {response.excerpt}"
         if response.status >= 500 and server.complaint() != NO_REASON:
             complaint += f"; its last words: {server.complaint()}"
         raise BenchError(complaint)
@@ -8494,13 +8598,17 @@ class LaunchRun:
         wrk, load = seen.wrk, trial.load
         sizes = AnswerSizes.of(self._answers[name, load.workload.name])
         reasons = [
-            void_reason(wrk, connections=load.connections),
+            void_reason(
+                wrk, connections=load.connections, expect_status=load.workload.expect_status
+            ),
             silence_reason(seen.ending.silences_s, wrk, load),
             clock_reason(seen.clock_step_s, load.duration_s),
             sizes.void_reason(wrk, load),
         ]
         if trial.method is Method.SOLO:  # wrks of a duet are frozen
             reasons.append(little_reason(wrk, load))
+        if not load.workload.keep_alive:
+            reasons.append(reuse_reason(wrk, seen.connections_opened))
         return reasons
 
     def _notes(self, trial: Trial, name: str, seen: Observation) -> list[str]:
@@ -8863,6 +8971,22 @@ class TimingOptions:
             show_default=str(DEFAULTS.rounds),
         ),
     ] = None
+    warm_up: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Load on each server before its first trial.",
+            show_default=f"{WARM_UP_S}s",
+        ),
+    ] = None
+    start_timeout: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="How long a server may take to start.",
+            show_default=f"{ServerSettings().start_timeout_s:.0f}s",
+        ),
+    ] = None
     seed: Annotated[
         int | None,
         typer.Option(
@@ -8882,6 +9006,18 @@ class TimingOptions:
         """Return each trial's duration in whole seconds. Raises UsageError."""
         return parse_duration(preset.duration if self.duration is None else self.duration)
 
+    @property
+    def warm_up_s(self) -> float:
+        """How long servers are warmed up. Raises UsageError."""
+        return WARM_UP_S if self.warm_up is None else parse_seconds("--warm-up", self.warm_up)
+
+    def serving(self, settings: ServerSettings) -> ServerSettings:
+        """Return the settings with the time that a server may take. Raises UsageError."""
+        if self.start_timeout is None:
+            return settings
+        start_timeout_s = parse_seconds("--start-timeout", self.start_timeout)
+        return dataclasses.replace(settings, start_timeout_s=start_timeout_s)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestOptions:
@@ -8898,20 +9034,52 @@ class RequestOptions:
         ),
     ] = None
     path: Annotated[
-        str | None, typer.Option(metavar="PATH", help="The path to request.", show_default="/")
+        list[str] | None,
+        typer.Option(metavar="PATH", help="A path to request; repeatable.", show_default="/"),
     ] = None
     method: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="The request's method.", show_default="GET; POST with --body"
+            "-X",
+            "--method",
+            metavar="NAME",
+            help="The request's method.",
+            show_default="GET; POST with --body",
         ),
     ] = None
     header: Annotated[
         list[str] | None,
-        typer.Option(metavar="'NAME: VALUE'", help="A header to send; repeatable."),
+        typer.Option(
+            "-H", "--header", metavar="'NAME: VALUE'", help="A header to send; repeatable."
+        ),
     ] = None
     body: Annotated[
-        str | None, typer.Option(metavar="FILE", help="What to send as the request's body.")
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="The request's body; @FILE is a file's content, '-' standard input.",
+        ),
+    ] = None
+    expect_status: Annotated[
+        int | None,
+        typer.Option(
+            min=200,
+            max=599,
+            metavar="N",
+            help="The status that answers must have.",
+            show_default="any 2xx",
+        ),
+    ] = None
+    keep_alive: Annotated[
+        bool, typer.Option(help="Keep connections open; without, each request has one of its own.")
+    ] = True
+    timeout: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="A later answer is an error.",
+            show_default=f"{WRK_TIMEOUT_S}s; {DUET_TIMEOUT_S}s in duets",
+        ),
     ] = None
 
 
@@ -9206,42 +9374,66 @@ def check_remote(url: str, addresses: Sequence[str], amount: str, *, allowed: bo
     say(f"warning: sending {host} {amount}")
 
 
-RESERVED_HEADERS = (
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "transfer-encoding",
-    "upgrade",
-)
+RESERVED_HEADERS = ("connection", "content-length", "expect", "transfer-encoding", "upgrade")
+LONGEST_TIMEOUT_S = 120  # wrk takes 8 MB of memory for each second of it
 
 
 def parse_workloads(request: RequestOptions) -> tuple[Workload, ...]:
-    """Return the workloads by name, or the one that the other options describe.
+    """Return the workloads by name, or those that the other options describe.
 
     Raises UsageError for a name or a value that wrk cannot send.
     """
+    workloads = named_workloads(request) if request.workload else described_workloads(request)
+    timeout_s = WRK_TIMEOUT_S
+    if request.timeout is not None:
+        timeout_s = parse_duration(request.timeout, option="--timeout")
+        if timeout_s > LONGEST_TIMEOUT_S:
+            raise UsageError(f"--timeout {request.timeout!r}: at most {LONGEST_TIMEOUT_S}s")
+    return tuple(
+        dataclasses.replace(
+            workload,
+            expect_status=request.expect_status,
+            keep_alive=request.keep_alive,
+            timeout_s=timeout_s,
+        )
+        for workload in workloads
+    )
+
+
+def named_workloads(request: RequestOptions) -> list[Workload]:
+    """Return the workloads of --workload. Raises UsageError."""
+    wanted = request.workload or ()
     described = (request.path, request.method, request.header, request.body)
-    if request.workload:
-        if any(option is not None for option in described):
+    if any(option is not None for option in described):
+        raise UsageError(
+            "--workload names a whole request: leave out --path, --method, --header and --body"
+        )
+    for name in wanted:
+        if name not in WORKLOADS:
             raise UsageError(
-                "--workload names a whole request: leave out --path, --method, --header and --body"
+                f"--workload {name!r}{did_you_mean(name, WORKLOADS)}: use {', '.join(WORKLOADS)}"
             )
-        for name in request.workload:
-            if name not in WORKLOADS:
-                raise UsageError(
-                    f"--workload {name!r}{did_you_mean(name, WORKLOADS)}: "
-                    f"use {', '.join(WORKLOADS)}"
-                )
-        return tuple(workload for workload in NAMED_WORKLOADS if workload.name in request.workload)
-    path = parse_path("/" if request.path is None else request.path)
+    return [workload for workload in NAMED_WORKLOADS if workload.name in wanted]
+
+
+def described_workloads(request: RequestOptions) -> list[Workload]:
+    """Return a workload for each --path; all have the other options. Raises UsageError."""
     headers = parse_headers(request.header or ())
     body = read_body(request.body)
     method = parse_method(request.method, default="POST" if body else "GET")
-    name = f"{method} {without_url_secrets(path)}"
-    if (method, path, headers, body) == ("GET", "/", (), b""):
-        name = DEFAULT_WORKLOAD
-    return (Workload(name=name, method=method, path=path, headers=headers, body=body),)
+    if is_json(body) and "content-type" not in [name.lower() for name, _ in headers]:
+        headers = (*headers, ("Content-Type", "application/json"))
+        say("the body is JSON: Content-Type: application/json is sent with it")
+    workloads: dict[str, Workload] = {}
+    for text in request.path or ("/",):
+        path = parse_path(text)
+        name = f"{method} {without_url_secrets(path)}"
+        if (method, path, headers, body) == ("GET", "/", (), b""):
+            name = DEFAULT_WORKLOAD
+        if name in workloads:
+            raise UsageError(f"--path {without_url_secrets(path)!r} is given twice")
+        workloads[name] = Workload(name=name, method=method, path=path, headers=headers, body=body)
+    return list(workloads.values())
 
 
 def parse_path(text: str) -> str:
@@ -9287,14 +9479,43 @@ def header_name(text: str) -> str:
     return HIDDEN if text else ""
 
 
-def read_body(file: str | None) -> bytes:
-    """Return the file's content, empty without a file. Raises UsageError."""
-    if file is None:
+def read_body(text: str | None) -> bytes:
+    """Return the body that is meant; empty for None. Raises UsageError."""
+    if text is None:
         return b""
+    if text == "-":
+        return sys.stdin.buffer.read()
+    if not text.startswith("@"):
+        if is_file(text):
+            raise UsageError(f"--body {text!r} is a file: to send its content, use @{text}")
+        return text.encode("utf-8", errors="surrogateescape")
     try:
-        return Path(file).read_bytes()
+        return Path(text[1:]).read_bytes()
     except OSError as error:
-        raise UsageError(f"--body {file!r}: {error.strerror}") from None
+        raise UsageError(f"--body {text!r}: {error.strerror}") from None
+
+
+def is_file(text: str) -> bool:
+    """Return whether there is a file of that name."""
+    with contextlib.suppress(OSError, ValueError):  # no name of a file at all
+        return Path(text).is_file()
+    return False
+
+
+def is_json(body: bytes) -> bool:
+    """Return whether the body is an object or a list in JSON."""
+    try:
+        return isinstance(json.loads(body), dict | list)
+    except (ValueError, RecursionError):
+        return False
+
+
+def parse_seconds(option: str, text: str) -> float:
+    """Return the seconds of a time such as 0.3s, 500ms or 2m. Raises UsageError."""
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)(ms|s|m|h)?", text.strip())
+    if not match:
+        raise UsageError(f"{option} {text!r}: use a time such as 0.3s, 500ms or 2m")
+    return float(match[1]) * SECONDS_IN[match[2] or "s"]
 
 
 def parse_connections(text: str, *, threads: int) -> list[int]:
@@ -9395,7 +9616,15 @@ def make_plan(
     seed = timing.seed
     if seed is None:
         seed = random.SystemRandom().randrange(2**32)
-    return Plan(targets=targets, loads=loads, rounds=rounds, seed=seed, server=server, duet=duet)
+    return Plan(
+        targets=targets,
+        loads=loads,
+        rounds=rounds,
+        seed=seed,
+        server=timing.serving(server),
+        duet=duet,
+        warm_up_s=timing.warm_up_s,
+    )
 
 
 def make_gate(options: GateOptions, plan: Plan) -> Gate | None:
@@ -9766,6 +9995,9 @@ def settings_of(plan: Plan) -> Settings:
             path=without_url_secrets(workload.path),
             headers=without_secret_headers(workload.headers),
             body_sha256=hashlib.sha256(workload.body).hexdigest(),
+            expect_status=workload.expect_status,
+            keep_alive=workload.keep_alive,
+            timeout_s=workload.timeout_s,
         )
         for workload in workloads.values()
     ]
@@ -9778,7 +10010,7 @@ def settings_of(plan: Plan) -> Settings:
         duration_s=plan.loads[0].duration_s,
         rounds=plan.rounds,
         duet=plan.duet,
-        warm_up_s=WARM_UP_S,
+        warm_up_s=plan.warm_up_s,
     )
 
 
@@ -9803,7 +10035,7 @@ def actions_for(
         start=start,
         ask=ask,
         warm_up=functools.partial(
-            warm_up, wrk, seconds=WARM_UP_S, work_dir=work_dir, tick=progress.tick
+            warm_up, wrk, seconds=plan.warm_up_s, work_dir=work_dir, tick=progress.tick
         ),
         load=functools.partial(run_load, wrk, work_dir=work_dir, tick=progress.tick),
         save=keep,

@@ -103,11 +103,12 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
     monkeypatch.chdir(TARGETS)
     monkeypatch.setenv("FAULTY_MARKS", str(tmp_path))
 
-    def start(spec: str, *, workers: int = 4) -> mb.LaunchedServer:
+    def start(spec: str, *, workers: int = 4, start_timeout_s: float = 60) -> mb.LaunchedServer:
         target = mb.parse_target(spec)
         assert not isinstance(target, mb.UrlTarget)
         log = tmp_path / f"log-{spec.partition('=')[0]}"
-        running = mb.LaunchedServer(target, mb.ServerSettings(workers=workers), log=log)
+        settings = mb.ServerSettings(workers=workers, start_timeout_s=start_timeout_s)
+        running = mb.LaunchedServer(target, settings, log=log)
         try:
             running.await_workers()
         except mb.BenchError:

@@ -129,7 +129,7 @@ def test_a_short_secret_is_hidden_where_it_is_one_and_nowhere_else(
 
 
 @pytest.mark.parametrize(
-    "text", [f"Authorization Bearer {TOKEN}", f"Host: {TOKEN}", f"X Auth: {TOKEN}", TOKEN]
+    "text", [f"Authorization Bearer {TOKEN}", f"Connection: {TOKEN}", f"X Auth: {TOKEN}", TOKEN]
 )
 def test_a_wrong_header_is_refused_without_its_value(text: str) -> None:
     with pytest.raises(mb.UsageError) as raised:

@@ -296,8 +296,9 @@ def late(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(mb, "PROBE_DEADLINE_S", 0.5)
 
-    def start_late(fault: str) -> mb.LaunchedServer:
-        return start(f"late=cmd:{{python}} late.py {fault} {{port}}")
+    def start_late(fault: str, *, start_timeout_s: float = 60) -> mb.LaunchedServer:
+        command = f"late=cmd:{{python}} late.py {fault} {{port}}"
+        return start(command, start_timeout_s=start_timeout_s)
 
     return start_late
 
@@ -318,12 +319,9 @@ def test_a_server_that_dies_before_its_first_answer_is_told_at_once(late: Start)
         server.ask(mb.Workload())
 
 
-def test_a_server_that_never_answers_is_given_up(
-    late: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(mb, "START_DEADLINE_S", 3.0)
+def test_a_server_that_never_answers_is_given_up(late: Start) -> None:
     with (
-        late("silent") as server,
+        late("silent", start_timeout_s=3) as server,
         pytest.raises(
             mb.BenchError, match=r"^no whole answer to GET /: timed out: no answer after \d s$"
         ),
