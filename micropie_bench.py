@@ -6091,6 +6091,7 @@ HTTP_START_BYTES = 5
 EXCERPT_BYTES = 200  # of a body, for those who read why it was refused
 TLS_ALERT = b"\x15"  # RFC 8446, 5.1
 NO_REASON = "it gave no reason"
+NO_LIFESPAN = "ASGI 'lifespan' protocol appears unsupported."  # as uvicorn's log says
 
 
 def split_url(url: str) -> tuple[str, str, int]:
@@ -7024,6 +7025,7 @@ class LaunchedServer(RunningServer):
                     self._settle(tick)
                 if not self.child.exit:
                     self.check_port()
+                    self._remark_lifespan()
                     return
             self._check_deadline(time.monotonic() - start, limit_s)
         raise BenchError(self._start_failure())
@@ -7090,6 +7092,15 @@ class LaunchedServer(RunningServer):
         tick()
         if self.child.exit:
             raise BenchError(self._start_failure())
+
+    def _remark_lifespan(self) -> None:
+        """Remark that the app raised an exception at its start, if uvicorn made light of it."""
+        is_users = isinstance(self.target, AsgiTarget) and not self.target.is_built_in
+        if is_users and NO_LIFESPAN in self.log_text():
+            self.remarks = (
+                "the app raised an exception at its lifespan startup, which uvicorn takes for an "
+                "app without one: what it does at its start, if anything, was not done",
+            )
 
     def _has_lost_a_child(self) -> bool:
         """Return whether a worker died, which uvicorn would replace for ever."""

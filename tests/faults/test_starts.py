@@ -329,6 +329,14 @@ def test_a_server_that_never_answers_is_given_up(late: Start) -> None:
         server.ask(mb.Workload())
 
 
+def test_an_app_whose_start_raises_is_measured_with_a_remark(start: Start) -> None:
+    with start("faulty:good", workers=1) as server:
+        (remark,) = server.remarks
+        assert remark.startswith("the app raised an exception at its lifespan startup")
+    with start("asgi", workers=1) as server:
+        assert server.remarks == ()
+
+
 def test_a_server_that_has_answered_once_is_given_less_time(late: Start) -> None:
     with late("none") as server:
         server.ask(mb.Workload())
