@@ -223,6 +223,14 @@ class Limit(StrEnum):
     NEITHER = "neither"
 
 
+class Decisive(StrEnum):
+    """What verdicts and gate go by, where the user chooses."""
+
+    CPU = "cpu"
+    THROUGHPUT = "throughput"
+    P99 = "p99"
+
+
 class Verdict(StrEnum):
     """What an interval says of a target's speed against the reference's.
 
@@ -695,6 +703,7 @@ class Plan:
     server: ServerSettings
     duet: bool
     warm_up_s: float = WARM_UP_S
+    metric: Decisive | None = None
 
     @property
     def names(self) -> list[str]:
@@ -1156,6 +1165,7 @@ class Settings:
     rounds: Positive
     duet: bool
     warm_up_s: Seconds
+    metric: Decisive | None = None
 
     def load_differences(self, other: Settings) -> list[str]:
         """Return the names of settings that make the two loads differ."""
@@ -2395,6 +2405,12 @@ def estimate_ratio(
 
 # The verdict goes by the first of these that there is.
 VERDICT_METRICS = ((Method.DUET, Metric.CPU), (Method.SOLO, Metric.REQUESTS))
+CHOSEN_METRICS: Mapping[Decisive | None, Sequence[tuple[Method, Metric]]] = {
+    None: VERDICT_METRICS,
+    Decisive.CPU: ((Method.DUET, Metric.CPU), (Method.SOLO, Metric.CPU)),
+    Decisive.THROUGHPUT: ((Method.SOLO, Metric.REQUESTS),),
+    Decisive.P99: ((Method.SOLO, Metric.P99),),
+}  # the first that has an estimate
 FAIR_SHARE = 0.05  # of the servers' CPU times in a duet
 SATURATED = "load generator saturated"
 
@@ -2565,28 +2581,39 @@ def waits(results: Results, name: str, load: LoadId) -> bool:
     return 2 * limits.count(Limit.NEITHER) > len(limits)
 
 
-def may_decide(results: Results, comparison: Comparison) -> bool:
+def chosen_metric(results: Results) -> Decisive | None:
+    """Return what the verdicts were asked to go by, if anything."""
+    return results.settings.metric if results.settings else None
+
+
+def may_decide(results: Results, comparison: Comparison, chosen: Decisive | None) -> bool:
     """Return whether a verdict may go by the comparison.
 
-    CPU per request says which server is faster only where CPU limits them.
+    CPU per request says which server is faster only where CPU limits them. What the user
+    chose decides in any case.
     """
+    if chosen:
+        return (comparison.method, comparison.metric) in CHOSEN_METRICS[chosen]
     if comparison.metric is not Metric.CPU:
         return True
     names = (comparison.reference, comparison.target)
     return not any(waits(results, name, comparison.load) for name in names)
 
 
-def may_decide_all(results: Results) -> list[Comparison]:
+def may_decide_all(results: Results, chosen: Decisive | None) -> list[Comparison]:
     """Return the comparisons that a verdict may go by."""
-    return [comparison for comparison in results.comparisons if may_decide(results, comparison)]
+    comparisons = results.comparisons
+    return [comparison for comparison in comparisons if may_decide(results, comparison, chosen)]
 
 
-def verdict_comparison(comparisons: Sequence[Comparison]) -> Comparison:
+def verdict_comparison(
+    comparisons: Sequence[Comparison], chosen: Decisive | None = None
+) -> Comparison:
     """Return the comparison that the verdict goes by, of one target under one load.
 
     If there is none with an estimate, it is the first that says why.
     """
-    for method, metric in VERDICT_METRICS:
+    for method, metric in CHOSEN_METRICS[chosen]:
         for comparison in comparisons:
             is_wanted = (comparison.method, comparison.metric) == (method, metric)
             if is_wanted and comparison.estimate:
@@ -2598,9 +2625,10 @@ def verdict_comparison(comparisons: Sequence[Comparison]) -> Comparison:
 def decisive_comparisons(results: Results) -> list[Comparison]:
     """Return for each load and target the comparison that the verdict goes by."""
     groups: dict[tuple[LoadId, str], list[Comparison]] = {}
-    for comparison in may_decide_all(results):
+    chosen = chosen_metric(results)
+    for comparison in may_decide_all(results, chosen):
         groups.setdefault((comparison.load, comparison.target), []).append(comparison)
-    return [verdict_comparison(comparisons) for comparisons in groups.values()]
+    return [verdict_comparison(comparisons, chosen) for comparisons in groups.values()]
 
 
 def compare_all(results: Results, names: Sequence[str]) -> tuple[Comparison, ...]:
@@ -2687,12 +2715,12 @@ class LogSlowdown:
 
 
 def log_slowdowns(comparisons: Iterable[Comparison]) -> dict[ComparisonKey, LogSlowdown]:
-    """Return the slowdowns of the comparisons that a verdict goes by."""
+    """Return the slowdowns of the comparisons that have an interval."""
     slowdowns = {}
     for comparison in comparisons:
         key = comparison_key(comparison)
         speed, error = comparison.speed, log_standard_error(comparison)
-        if (key.method, key.metric) not in VERDICT_METRICS or not speed or error is None:
+        if not speed or error is None:
             continue
         slowdowns[key] = LogSlowdown(
             comparison=comparison,
@@ -2738,7 +2766,10 @@ class Change:
 
 
 def changes_between(
-    comparisons: Iterable[Comparison], baseline: Iterable[Comparison] | None
+    comparisons: Iterable[Comparison],
+    baseline: Iterable[Comparison] | None,
+    *,
+    chosen: Decisive | None = None,
 ) -> list[Change]:
     """Return how much slower each target is, by the metric of the verdict.
 
@@ -2754,7 +2785,7 @@ def changes_between(
             if key in earlier
         }
     changes: dict[tuple[str, LoadId], Change] = {}
-    for method, metric in VERDICT_METRICS:
+    for method, metric in CHOSEN_METRICS[chosen]:
         for key, slowdown in slowdowns.items():
             is_decided = (key.target, key.load) in changes
             if (key.method, key.metric) == (method, metric) and not is_decided:
@@ -2808,8 +2839,9 @@ class Gate:
 
     def decide(self, results: Results) -> GateDecision:
         """Return the decision: by intervals, never by a point estimate."""
-        baseline = may_decide_all(self.baseline) if self.baseline else None
-        changes = changes_between(may_decide_all(results), baseline)
+        chosen = chosen_metric(results)
+        baseline = may_decide_all(self.baseline, chosen) if self.baseline else None
+        changes = changes_between(may_decide_all(results, chosen), baseline, chosen=chosen)
         return GateDecision(
             margin=self.margin, changes=tuple(changes), has_baseline=self.baseline is not None
         )
@@ -9012,6 +9044,13 @@ class TimingOptions:
             show_default="where possible",
         ),
     ] = None
+    metric: Annotated[
+        Decisive | None,
+        typer.Option(
+            help="What verdicts and gate go by.",
+            show_default="cpu where CPU limits the servers, else throughput",
+        ),
+    ] = None
 
     def duration_s(self, preset: Preset) -> int:
         """Return each trial's duration in whole seconds. Raises UsageError."""
@@ -9635,6 +9674,7 @@ def make_plan(
         server=timing.serving(server),
         duet=duet,
         warm_up_s=timing.warm_up_s,
+        metric=timing.metric,
     )
 
 
@@ -9664,7 +9704,7 @@ def check_baseline(file: str, baseline: Results, plan: Plan) -> None:
     available = []
     for comparison in baseline.comparisons:
         is_planned = comparison.method is Method.SOLO or plan.duet
-        decides = (comparison.method, comparison.metric) in VERDICT_METRICS
+        decides = (comparison.method, comparison.metric) in CHOSEN_METRICS[plan.metric]
         if comparison.interval and is_planned and decides:
             available.append((comparison.target, comparison.reference, comparison.load))
     for name, load in itertools.product(others, plan.loads):
@@ -10022,6 +10062,7 @@ def settings_of(plan: Plan) -> Settings:
         rounds=plan.rounds,
         duet=plan.duet,
         warm_up_s=plan.warm_up_s,
+        metric=plan.metric,
     )
 
 

@@ -855,6 +855,28 @@ def test_the_gate_goes_by_what_the_verdict_goes_by() -> None:
     assert change.slowdown == pytest.approx(1.2)
 
 
+@pytest.mark.parametrize(
+    ("chosen", "metric", "measure"),
+    [
+        (None, mb.Metric.REQUESTS, "in requests/s"),
+        (mb.Decisive.CPU, mb.Metric.CPU, "per CPU second"),
+        (mb.Decisive.THROUGHPUT, mb.Metric.REQUESTS, "in requests/s"),
+        (mb.Decisive.P99, mb.Metric.P99, "in p99 latency"),
+    ],
+)
+def test_verdict_and_gate_go_by_the_metric_that_is_chosen(
+    chosen: mb.Decisive | None, metric: mb.Metric, measure: str
+) -> None:
+    assert RUN.settings
+    settings = dataclasses.replace(RUN.settings, metric=chosen)
+    results = dataclasses.replace(RUN, settings=settings)
+    (answer,) = mb.answers_of(results)
+    assert f" {measure}" in answer.sentence
+    decision = mb.Gate(margin=0.05, baseline=RUN).decide(results)
+    assert [change.comparison.metric for change in decision.changes] == [metric]
+    assert mb.from_json(mb.to_json(results)).settings == settings
+
+
 def compare_with_gate(*args: str, monkeypatch: pytest.MonkeyPatch) -> int:
     """Return the exit status of a comparison whose measurements are those of RUN."""
     monkeypatch.setattr(mb, "run_plan", lambda *_, **__: (RUN, False))

@@ -852,6 +852,7 @@ def test_without_options_a_comparison_is_what_its_help_says(
         "--warm-up": f"{plan.warm_up_s}s",
         "--start-timeout": f"{plan.server.start_timeout_s:.0f}s",
         "--duet": "where possible",
+        "--metric": "cpu where CPU limits the servers, else throughput",
         "--path": path,
         "--method": method,
         "--expect-status": "any 2xx",
@@ -907,7 +908,7 @@ def test_every_option_of_a_group_reaches_the_plan(
         *("--path", "/json", "--method", "put", "-H", "A: 1", "--body", "@body"),
         *("--expect-status", "201", "--no-keep-alive", "--timeout", "7s"),
     )
-    limits = ("--warm-up", "2.5s", "--start-timeout", "3m")
+    limits = ("--warm-up", "2.5s", "--start-timeout", "3m", "--metric", "p99")
     serving = ("-w", "2", "--no-access-log", "--loop", "asyncio", "--http", "h11")
     run_command(command, "asgi", *load, *request, *serving, *limits, "--wrk", "/my/wrk")
     assert asked.plan
@@ -931,6 +932,7 @@ def test_every_option_of_a_group_reaches_the_plan(
         ),
         duet=False,
         warm_up_s=2.5,
+        metric=mb.Decisive.P99,
     )
     assert asked.options["wrk"] == "/my/wrk"
 
