@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import abc
 import bisect
+import codecs
 import contextlib
 import csv
 import dataclasses
@@ -52,6 +53,7 @@ import signal
 import socket
 import stat
 import statistics
+import struct
 import subprocess
 import sys
 import sysconfig
@@ -60,7 +62,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import (
     IO,
@@ -148,6 +150,8 @@ Rate = Annotated[float, Bounds(0, 1e15)]
 Count = Annotated[int, Bounds(0, 10**18)]
 Ordinal = Annotated[int, Bounds(0, 100_000)]
 Positive = Annotated[int, Bounds(1, 10**9)]
+Microseconds = Annotated[float, Bounds(0, 1e15)]
+BucketMicroseconds = Annotated[int, Bounds(0, 1e10)]  # wrk's histogram ends at its timeout
 Ratio = Annotated[float, Bounds(1e-100, 1e100)]
 Share = Annotated[float, Bounds(0, 1)]
 Percent = Annotated[float, Bounds(0, 100)]
@@ -156,6 +160,29 @@ Connections = Annotated[int, Bounds(1, 999_999)]
 Port = Annotated[int, Bounds(1, 65535)]
 Status = Annotated[int, Bounds(100, 599)]
 Name = Annotated[str, Printable()]
+Headers = tuple[tuple[str, str], ...]  # names and values, in the order sent
+
+
+def short_repr(value: object) -> str:
+    """Return the value as in Python's source, cut after 60 characters."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def first_complaint(errors: Sequence[Mapping[str, Any]], *, whole: str) -> str:
+    """Return what pydantic found wrong first, in one line, with its place.
+
+    `whole` is what the text should be.
+    """
+    first = errors[0]
+    steps = []
+    for step in map(str, first["loc"]):
+        is_plain = step.isprintable() and len(step) <= 60
+        steps.append(step if is_plain else short_repr(step))
+    if not steps:
+        return f"not {whole}: {first['msg']}"
+    value = short_repr(first["input"])
+    return f"{'.'.join(steps)} contains an impossible value, {value}: {first['msg']}"
 
 
 class Loop(StrEnum):
@@ -197,6 +224,14 @@ class Limit(StrEnum):
     NEITHER = "neither"
 
 
+class Decisive(StrEnum):
+    """What verdicts and gate go by, where the user chooses."""
+
+    CPU = "cpu"
+    THROUGHPUT = "throughput"
+    P99 = "p99"
+
+
 class Verdict(StrEnum):
     """What an interval says of a target's speed against the reference's.
 
@@ -214,7 +249,8 @@ class Verdict(StrEnum):
 class ServerSettings:
     """How every target is served.
 
-    Without a `port` a free one is chosen for each launch.
+    Without a `port` a free one is chosen for each launch. A server may take
+    `start_timeout_s` until it answers.
     """
 
     host: str = "127.0.0.1"
@@ -224,6 +260,7 @@ class ServerSettings:
     loop: Loop = Loop.AUTO
     http: Http = Http.AUTO
     asgi: AsgiServer = AsgiServer.UVICORN
+    start_timeout_s: Seconds = 60.0
 
     @property
     def url_host(self) -> str:
@@ -452,9 +489,13 @@ class CommandTarget(BaseTarget):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UrlTarget(BaseTarget):
-    """A server that somebody else runs. It has no command, and is always ready."""
+    """A server that somebody else runs. It has no command, and is always ready.
+
+    `addresses` are those of the URL's host, looked up once; empty until then.
+    """
 
     url: str
+    addresses: tuple[str, ...] = ()
 
 
 LaunchedTarget = AsgiTarget | CommandTarget
@@ -462,17 +503,45 @@ Target = AsgiTarget | CommandTarget | UrlTarget
 
 DEFAULT_WORKLOAD = "hello"
 DEFAULT_ROUNDS = 6
+WARM_UP_S = 0.3
+FIRST_ERROR_STATUS = 400  # wrk counts this one and those above as errors
+WRK_TIMEOUT_S = 2  # wrk's own default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """The request that is repeated."""
+    """The request that is repeated.
+
+    `expect_status` is the status that its answers should have; None for any 2xx. Without
+    `keep_alive` each request has a connection of its own. An answer that takes longer than
+    `timeout_s` is an error.
+    """
 
     name: str = DEFAULT_WORKLOAD
     method: str = "GET"
     path: str = "/"
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: Headers = ()
     body: bytes = b""
+    expect_status: Status | None = None
+    keep_alive: bool = True
+    timeout_s: Positive = WRK_TIMEOUT_S
+
+    @property
+    def sent_headers(self) -> Headers:
+        """All headers that are sent with it, but for those that any request has."""
+        if self.keep_alive:
+            return self.headers
+        return (*self.headers, ("Connection", "close"))
+
+    def has_header(self, name: str) -> bool:
+        """Return whether it sets the header; `name` is in lower case."""
+        return any(each.lower() == name for each, _ in self.headers)
+
+    def expects(self, status: int) -> bool:
+        """Return whether an answer may have that status."""
+        if self.expect_status is None:
+            return 200 <= status <= 299
+        return status == self.expect_status
 
 
 def _upload_body() -> bytes:
@@ -497,6 +566,85 @@ NAMED_WORKLOADS = (
 )
 WORKLOADS = {workload.name: workload for workload in NAMED_WORKLOADS}
 BUILT_IN_PATHS = ("/", "/index", "/json", "/delayed", "/compute", "/upload")
+
+
+HIDDEN = "***"  # in place of a secret
+# Names of headers, and of parameters in a URL's query, whose values are secrets: those that
+# have one of the first anywhere in them, or one of those after (?<![a-z]) as a whole word.
+PRIVATE_NAME = (
+    r"(?:auth(?!ors?\b)|cookie|credential|csrf|jwt|key(?!board|word)|passphrase|passw|secret|session"
+    r"|signature|token|xsrf|(?<![a-z])(?:otp|pass|pat|pin|pwd|sid|sig)(?![a-z]))"
+)
+SECRET_PARAMETER = re.compile(
+    # The punctuation of a sentence behind the URL is not of the value.
+    rf"([?&][^=&#\s]*{PRIVATE_NAME}[^=&#\s]*=)([^&#\s]*[^&#\s;,.:'\")])",
+    re.IGNORECASE,
+)
+USER_IN_URL = re.compile(r"(?<=//)[^/@\s]*@")
+LEAST_SECRET = 6  # characters: a shorter text stands in many places that are not secret
+SECRET_PART = re.compile(r"[^\s;,=]{12,}")  # a token within a header's value, or a cookie's
+
+
+def has_secret_name(name: str) -> bool:
+    """Return whether the value of the header, or parameter, of that name is a secret."""
+    return re.search(PRIVATE_NAME, name, re.IGNORECASE) is not None
+
+
+def without_url_secrets(text: str) -> str:
+    """Return the text with the secrets hidden that a URL in it, or a path, shows."""
+    text = USER_IN_URL.sub(f"{HIDDEN}@", text)
+    return SECRET_PARAMETER.sub(rf"\1{HIDDEN}", text)
+
+
+def without_secret_headers(headers: Headers) -> Headers:
+    """Return the headers with the values hidden that are secrets."""
+    shown = []
+    for name, value in headers:
+        shown.append((name, HIDDEN if has_secret_name(name) else value))
+    return tuple(shown)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secrets:
+    """The secrets that a run sends, to be hidden in all that it records."""
+
+    values: tuple[str, ...]
+
+    @classmethod
+    def of(cls, workloads: Iterable[Workload], targets: Iterable[Target]) -> Secrets:
+        """Return those in the workloads' headers and paths, and in the targets' URLs."""
+        values: set[str] = set()
+        urls = [target.url for target in targets if isinstance(target, UrlTarget)]
+        for workload in workloads:
+            urls.append(workload.path)
+            for name, value in workload.headers:
+                if has_secret_name(name):
+                    values |= {value, *SECRET_PART.findall(value)}
+        for url in urls:
+            values.update(match[2] for match in SECRET_PARAMETER.finditer(url))
+        longest_first = sorted(values - {""}, key=lambda value: (-len(value), value))
+        return cls(values=tuple(longest_first))
+
+    def hide(self, text: str) -> str:
+        """Return the text without them; without short ones only where a URL has them."""
+        text = without_url_secrets(text)
+        for value in self.values:
+            if len(value) >= LEAST_SECRET:
+                text = text.replace(value, HIDDEN)
+        return text
+
+    def hide_in_word(self, word: str) -> str:
+        """Return the word of a command line without them, however the option is spelled."""
+        shown = self.hide(word)
+        if not has_secret_name(shown):
+            return shown
+        for value in self.values:
+            if shown.rstrip().endswith(value):
+                shown = shown.rstrip().removesuffix(value) + HIDDEN
+        return shown
+
+
+NO_SECRETS = Secrets(values=())
 
 
 def pluralize(count: int, noun: str) -> str:
@@ -555,6 +703,8 @@ class Plan:
     seed: int
     server: ServerSettings
     duet: bool
+    warm_up_s: float = WARM_UP_S
+    metric: Decisive | None = None
 
     @property
     def names(self) -> list[str]:
@@ -596,13 +746,26 @@ class Launch:
 class Response:
     """The answer to one request.
 
-    `bytes` counts everything on the wire, the head included, as wrk counts.
+    `bytes` counts everything on the wire, the head included, as wrk counts; `body_bytes`
+    the body alone, decoded. `http_version` is such as `1.1`. `excerpt` is the body's
+    beginning, where it is a text; it is not saved.
     """
 
     status: Status
     bytes: Count
     headers: tuple[tuple[str, str], ...]
     body_sha256: str
+    body_bytes: Count | None = None
+    http_version: str | None = None
+    excerpt: str = ""
+
+    @property
+    def says_close(self) -> bool:
+        """Whether it says that its connection ends with it."""
+        connection = self.header("connection").lower()
+        if self.http_version == "1.0":
+            return connection != "keep-alive"
+        return connection == "close"
 
     def header(self, name: str) -> str:
         """Return the first header of that name; empty if none. `name` is in lower case."""
@@ -610,6 +773,9 @@ class Response:
             if key.lower() == name:
                 return value
         return ""
+
+
+ROUNDING = 0.01  # of figures that wrk prints with two decimals, as a share; 0.6% at most
 
 
 Histogram = tuple[tuple[int, int], ...]  # (latency in microseconds, count), ascending
@@ -632,13 +798,27 @@ class Latency:
     p99_9_s: Seconds | None = None
     histogram: Histogram = ()
 
+    def __post_init__(self) -> None:
+        """Raise ValueError where a figure lies above one that bounds it.
+
+        wrk rounds the figures of its text each by itself, hence the leeway.
+        """
+        most_s = self.max_s * (1 + ROUNDING)
+        if self.mean_s > most_s or self.stdev_s > most_s:
+            raise ValueError("the mean or the deviation lies above the maximum")
+        percentiles = (self.p50_s, self.p75_s, self.p90_s, self.p99_s, self.p99_9_s, self.max_s)
+        known = [seconds for seconds in percentiles if seconds is not None]
+        for lower, higher in itertools.pairwise(known):
+            if lower > higher * (1 + ROUNDING):
+                raise ValueError("a percentile lies above a higher one, or above the maximum")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errors:
     """wrk's counts of what went wrong.
 
-    Sockets that failed to connect, read or write; statuses above 399; answers that came
-    too late.
+    Sockets that failed to connect, read or write; statuses above 399, or where such a one
+    is expected those below 400; answers that came too late.
     """
 
     connect: Count = 0
@@ -661,7 +841,7 @@ class WrkResult:
     `duration_s` is the time that wrk measured itself, `load_cpu_s` the CPU time that it
     used. `latency` has wrk's correction for coordinated omission in it;
     `latency_uncorrected` is as measured. A text report tells neither that nor the CPU
-    time.
+    time. Both are None where wrk timed no request, as when each came too late.
     """
 
     duration_s: Seconds
@@ -669,10 +849,24 @@ class WrkResult:
     bytes: Count
     requests_per_s: Rate
     bytes_per_s: Rate
-    latency: Latency
+    latency: Latency | None
     errors: Errors
     latency_uncorrected: Latency | None = None
     load_cpu_s: Seconds | None = None
+
+    @property
+    def contradiction(self) -> str | None:
+        """Which rate is not that of its count, if one is not."""
+        rates = {
+            "requests": (self.requests_per_s, self.requests),
+            "bytes": (self.bytes_per_s, self.bytes),
+        }
+        for unit, (rate, count) in rates.items():
+            # Both are rounded, and a rate has two decimals.
+            leeway = 2 * ROUNDING * count + ROUNDING * self.duration_s
+            if abs(rate * self.duration_s - count) > leeway:
+                return f"{unit} per second are not the {unit} over the duration"
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -695,7 +889,8 @@ class Measurement:
 
     With an `invalid_reason` it is void: shown, but left out of the statistics. Nothing
     was observed where `wrk` is None; of somebody else's server `use` is not known.
-    `partner` is the other target of a duet. `notes` are oddities that do not void.
+    `partner` is the other target of a duet. `connections_opened` counts all that were
+    opened on this machine meanwhile, of a solo trial. `notes` are oddities that do not void.
     """
 
     round: Ordinal
@@ -707,14 +902,19 @@ class Measurement:
     wrk: WrkResult | None = None
     use: ServerUse | None = None
     limited_by: Limit | None = None
+    connections_opened: Count | None = None
     report: str = ""
     notes: tuple[str, ...] = ()
     invalid_reason: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError where nothing was measured, and it is not void."""
+        """Raise ValueError for a trial that counts but cannot, or a partner that cannot be."""
         if self.valid and not (self.wrk and self.wrk.requests):
             raise ValueError("a trial without requests cannot be valid")
+        if (self.method is Method.DUET) != (self.partner is not None):
+            raise ValueError("a duet has a partner, and a solo trial none")
+        if self.partner == self.target:
+            raise ValueError("a target cannot be its own partner")
 
     @property
     def valid(self) -> bool:
@@ -729,7 +929,8 @@ class Measurement:
     @property
     def latency_p99_s(self) -> float | None:
         """The 99th percentile of latencies, where it is known."""
-        return self.wrk.latency.p99_s if self.wrk else None
+        latency = self.wrk.latency if self.wrk else None
+        return latency.p99_s if latency else None
 
     @property
     def cpu_per_request_s(self) -> float | None:
@@ -893,9 +1094,11 @@ class Comparison:
     reason: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError for an interval that so few rounds cannot show."""
+        """Raise ValueError for an interval of too few rounds, or one target for two."""
         if self.interval and self.rounds < 2:
             raise ValueError("an interval needs two rounds or more")
+        if self.target == self.reference:
+            raise ValueError("a target cannot be its own reference")
 
     @property
     def interval(self) -> Interval | None:
@@ -946,6 +1149,9 @@ class WorkloadFacts:
     path: str
     headers: tuple[tuple[str, str], ...]
     body_sha256: str
+    expect_status: Status | None = None
+    keep_alive: bool = True
+    timeout_s: Positive = WRK_TIMEOUT_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -960,6 +1166,7 @@ class Settings:
     rounds: Positive
     duet: bool
     warm_up_s: Seconds
+    metric: Decisive | None = None
 
     def load_differences(self, other: Settings) -> list[str]:
         """Return the names of settings that make the two loads differ."""
@@ -1068,13 +1275,12 @@ class Results:
 # --- 2. wrk ---------------------------------------------------------------------------
 
 EXACT_MARK = "micropie-bench-exact:"  # as WRK_SCRIPT prints it
-WRK_TIMEOUT_S = 2  # wrk's own default
 
 SECONDS_IN = {"us": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
 BYTES_IN = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 
 
-def parse_duration(text: str) -> int:
+def parse_duration(text: str, *, option: str = "--duration") -> int:
     """Return wrk's duration in seconds, above 0.
 
     It is a whole number, of seconds or of the unit `s`, `m` or `h`. Raises UsageError
@@ -1083,7 +1289,7 @@ def parse_duration(text: str) -> int:
     match = re.fullmatch(r"(\d{1,6})([smh]?)", text.strip())
     if not match or int(match[1]) == 0:
         raise UsageError(
-            f"duration {text!r}: wrk takes whole seconds, minutes or hours above 0, "
+            f"{option} {text!r}: wrk takes whole seconds, minutes or hours above 0, "
             "such as 5s or 1m"
         )
     unit = match[2] or "s"
@@ -1098,7 +1304,7 @@ def wrk_argv(
     argv.append("--latency")
     if timeout_s != WRK_TIMEOUT_S:
         argv += ["--timeout", f"{timeout_s}s"]
-    for name, value in load.workload.headers:
+    for name, value in load.workload.sent_headers:
         argv += ["-H", f"{name}: {value}"]
     return [*argv, "-s", script, url]
 
@@ -1164,8 +1370,10 @@ def uncorrect(histogram: Histogram, interval_us: int) -> Histogram:
 
 def latency_with_percentiles(
     histogram: Histogram, *, mean_s: float, stdev_s: float, max_s: float
-) -> Latency:
-    """Return the latencies with the percentiles of the histogram."""
+) -> Latency | None:
+    """Return the latencies with the percentiles of the histogram; None if it is empty."""
+    if not histogram:
+        return None
     return Latency(
         mean_s=mean_s,
         stdev_s=stdev_s,
@@ -1179,11 +1387,11 @@ def latency_with_percentiles(
     )
 
 
-def latency_from_histogram(histogram: Histogram) -> Latency:
-    """Return the latencies whose every figure comes from the histogram."""
+def latency_from_histogram(histogram: Histogram) -> Latency | None:
+    """Return the latencies whose every figure comes from the histogram; None if it is empty."""
     count = sample_count(histogram)
     if not count:
-        return latency_with_percentiles((), mean_s=0.0, stdev_s=0.0, max_s=0.0)
+        return None
     mean_s = sum(value * n for value, n in histogram) / 1e6 / count
     squares = sum(n * (value / 1e6 - mean_s) ** 2 for value, n in histogram)
     stdev_s = math.sqrt(squares / max(1, count - 1))
@@ -1205,61 +1413,108 @@ def parse_exact(
 
     `connections` is wrk's -c, on which its latency correction depends. `span_s` is the
     time under load, where that is not all of wrk's own. Raises BenchError if wrk printed
-    no such line, as after a SIGTERM.
+    no such line, as after a SIGTERM, or one with figures that wrk cannot have measured.
     """
     report, mark, line = output.partition(f"\n{EXACT_MARK}")
     if not mark:
         last_lines = output.strip().splitlines()[-1:] or ["nothing"]
         raise BenchError(f"wrk gave no result; its last words: {last_lines[0]}")
     try:
-        data = json.loads(line)
-    except ValueError:
-        raise BenchError(f"wrk's script gave no JSON: {line[:100]!r}") from None
-    return _exact_result(data, connections, span_s), report.rstrip() + "\n"
+        figures = read_exact(line)
+        return exact_result(figures, connections, span_s), report.rstrip() + "\n"
+    except ValueError as error:
+        raise BenchError(f"wrk's script gave a line that is not its own: {error}") from None
 
 
-def _exact_result(data: Mapping[str, Any], connections: int, span_s: float | None) -> WrkResult:
-    """Return the result from what WRK_SCRIPT wrote as JSON."""
-    duration_us, requests = int(data["duration_us"]), int(data["requests"])
-    duration_s = span_s or data["duration_us"] / 1e6
-    histogram = tuple((value_us, count) for value_us, count in data["histogram"])
-    interval_us = correction_interval_us(duration_us, requests, connections)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExactFigures:
+    """What WRK_SCRIPT writes as JSON, in wrk's own units."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
+
+    duration_us: Annotated[int, Bounds(1, 1e15)]
+    requests: Count
+    bytes: Count
+    cpu_s: Seconds
+    errors: Mapping[str, Count]
+    mean_us: Microseconds
+    stdev_us: Microseconds
+    max_us: Microseconds
+    histogram: tuple[tuple[BucketMicroseconds, Count], ...]
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where a kind of error is missing, or latencies are."""
+        if set(self.errors) != {field.name for field in dataclasses.fields(Errors)}:
+            raise ValueError("the kinds of errors are not wrk's")
+        if self.requests > self.errors["timeout"] and not self.histogram:
+            raise ValueError("there are requests, but no latencies")
+        for (earlier, _), (later, _) in itertools.pairwise(self.histogram):
+            if later <= earlier:
+                raise ValueError("the histogram does not ascend")
+
+
+@functools.cache
+def exact_adapter() -> Any:
+    """Return what reads ExactFigures; pydantic is slow to import."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(ExactFigures)
+
+
+def read_exact(line: str) -> ExactFigures:
+    """Return what stands in WRK_SCRIPT's line. Raises ValueError."""
+    from pydantic import ValidationError
+
+    try:
+        figures: ExactFigures = exact_adapter().validate_json(line, strict=True)
+    except ValidationError as error:
+        raise ValueError(first_complaint(error.errors(), whole="JSON")) from None
+    return figures
+
+
+def exact_result(figures: ExactFigures, connections: int, span_s: float | None) -> WrkResult:
+    """Return the result from what WRK_SCRIPT wrote. Raises ValueError, BenchError."""
+    duration_s = span_s or figures.duration_us / 1e6
+    interval_us = correction_interval_us(figures.duration_us, figures.requests, connections)
     return WrkResult(
         duration_s=duration_s,
-        requests=requests,
-        bytes=int(data["bytes"]),
-        requests_per_s=requests / duration_s,
-        bytes_per_s=data["bytes"] / duration_s,
+        requests=figures.requests,
+        bytes=figures.bytes,
+        requests_per_s=figures.requests / duration_s,
+        bytes_per_s=figures.bytes / duration_s,
         latency=latency_with_percentiles(
-            histogram,
-            mean_s=data["mean_us"] / 1e6,
-            stdev_s=data["stdev_us"] / 1e6,
-            max_s=data["max_us"] / 1e6,
+            figures.histogram,
+            mean_s=figures.mean_us / 1e6,
+            stdev_s=figures.stdev_us / 1e6,
+            max_s=figures.max_us / 1e6,
         ),
-        errors=Errors(**data["errors"]),
-        latency_uncorrected=latency_from_histogram(uncorrect(histogram, interval_us)),
-        load_cpu_s=data["cpu_s"],
+        errors=Errors(**figures.errors),
+        latency_uncorrected=latency_from_histogram(uncorrect(figures.histogram, interval_us)),
+        load_cpu_s=figures.cpu_s,
     )
 
 
-_NUMBER = r"\d+(?:\.\d+)?"
-_TIME = rf"(-?{_NUMBER}(?:us|ms|s|m|h))"
-_BYTES = rf"({_NUMBER}(?:[KMGT]?B)?)"
-_COUNT = rf"({_NUMBER}[kMG]?)"
-_SHARE = rf"(-?nan|{_NUMBER})%"
+# As many digits as wrk can print, so that each figure is one that a results file can hold.
+_DECIMALS = r"(?:\.\d{1,6})?"
+_TIME = rf"(\d{{1,5}}{_DECIMALS}(?:us|ms|s|m|h))"
+_BYTES = rf"(\d{{1,5}}{_DECIMALS}(?:[KMGT]?B)?)"
+_BYTES_PER_S = rf"(\d{{1,5}}{_DECIMALS}(?:[KMG]?B)?)"
+_COUNT = r"(\d{1,15})"
+_REQ_SEC = rf"(\d{{1,15}}{_DECIMALS}[kMG]?)"
+_SHARE = rf"(-?nan|\d{{1,3}}{_DECIMALS})%"
 REPORT_LINES = {
-    "running": r"Running (\d+(?:s|m|h)) test @ (\S+)",
-    "load": r"(\d{1,6}) threads and (\d{1,6}) connections",
+    "running": r"Running (\d{1,6}[smh]) test @ (\S+)",
+    "load": r"([1-9]\d{0,5}) threads and ([1-9]\d{0,5}) connections",
     "header": r"Thread Stats\s+Avg\s+Stdev\s+Max\s+\+/- Stdev",
     "latency": rf"Latency\s+{_TIME}\s+{_TIME}\s+{_TIME}\s+{_SHARE}",
-    "req_sec": rf"Req/Sec\s+{_COUNT}\s+{_COUNT}\s+{_COUNT}\s+{_SHARE}",
+    "req_sec": rf"Req/Sec\s+{_REQ_SEC}\s+{_REQ_SEC}\s+{_REQ_SEC}\s+{_SHARE}",
     "distribution": r"Latency Distribution",
     "percentile": rf"(50|75|90|99)%\s+{_TIME}",
-    "total": rf"(\d+) requests in {_TIME}, {_BYTES} read",
-    "socket": r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)",
-    "status": r"Non-2xx or 3xx responses: (\d+)",
-    "throughput": rf"Requests/sec:\s+({_NUMBER})",
-    "transfer": rf"Transfer/sec:\s+{_BYTES}",
+    "total": rf"{_COUNT} requests in {_TIME}, {_BYTES} read",
+    "socket": rf"Socket errors: connect {_COUNT}, read {_COUNT}, write {_COUNT}, timeout {_COUNT}",
+    "status": rf"Non-2xx or 3xx responses: {_COUNT}",
+    "throughput": rf"Requests/sec:\s+(\d{{1,14}}{_DECIMALS})",
+    "transfer": rf"Transfer/sec:\s+{_BYTES_PER_S}",
 }
 REQUIRED_LINES = ("running", "load", "latency", "req_sec", "total", "throughput", "transfer")
 WRK_FAILURES = (
@@ -1291,11 +1546,24 @@ SOCKET_ERRORS = {
     "fewer connections, or a larger backlog or ulimit -n",
     "read": "the server closed or reset connections: it crashed or limits keep-alive",
     "write": "the server closed connections before it had read the request",
-    "timeout": "answers took longer than wrk waits: fewer connections, or a faster server",
+    "timeout": "answers took longer than wrk waits: fewer connections, or a longer --timeout",
 }
 
 
-def void_reason(wrk: WrkResult, *, connections: int) -> str | None:
+def with_unexpected_statuses(wrk: WrkResult, expected: int | None) -> WrkResult:
+    """Return the figures with those statuses as errors that were not expected.
+
+    wrk itself counts those above 399, and tells no more of them.
+    """
+    if expected is None or expected < FIRST_ERROR_STATUS:
+        return wrk
+    errors = dataclasses.replace(wrk.errors, status=wrk.requests - wrk.errors.status)
+    return dataclasses.replace(wrk, errors=errors)
+
+
+def void_reason(
+    wrk: WrkResult, *, connections: int, expect_status: int | None = None
+) -> str | None:
     """Return why these figures may not count; None if they may."""
     reasons = []
     for kind, explanation in SOCKET_ERRORS.items():
@@ -1303,41 +1571,173 @@ def void_reason(wrk: WrkResult, *, connections: int) -> str | None:
         if count:
             reasons.append(f"socket errors: {kind} {count} ({explanation})")
     if wrk.errors.status:
-        reasons.append(f"{wrk.errors.status} of {wrk.requests} responses had a status above 399")
+        wrong = "above 399"
+        if expect_status and expect_status >= FIRST_ERROR_STATUS:
+            wrong = f"below 400, not {expect_status}"
+        reasons.append(f"{wrk.errors.status} of {wrk.requests} responses had a status {wrong}")
     if wrk.requests < max(1, connections):
         reasons.append(f"{wrk.requests} requests are fewer than the {connections} connections")
     return "; ".join(reasons) or None
 
 
-class ReportReader:
-    """Reads wrk's text reports line by line; `measurements` has those read so far.
+# What the errors of somebody else's report mean for its figures.
+ERROR_MEANINGS = {
+    "connect": ("failed connection", "the load was less than the report says"),
+    "read": ("read error", "the server closed or reset connections"),
+    "write": ("write error", "the server closed connections before it had read the request"),
+    "timeout": ("timeout", "answers later than wrk waited are missing from the latency"),
+}
 
-    A line that is no part of a report is a heading, and names the reports after it.
-    Reports of one name and connection count are its rounds. Those before any heading are
-    each named by their URL and number.
+
+def report_notes(wrk: WrkResult, *, connections: int) -> tuple[str, ...]:
+    """Return what should be known before the figures of a text report are quoted.
+
+    They do not void it: how it was measured, and what was expected there, is not known.
+    """
+    notes = []
+    for kind, (noun, meaning) in ERROR_MEANINGS.items():
+        count = getattr(wrk.errors, kind)
+        if count:
+            notes.append(f"{pluralize(count, noun)}: {meaning}")
+    if wrk.errors.status:
+        notes.append(f"{wrk.errors.status} of {wrk.requests} responses had a status above 399")
+    if wrk.requests < connections:
+        notes.append(f"{wrk.requests} requests are fewer than the {connections} connections")
+    if wrk.requests and wrk.latency is None:
+        notes.append("the latency is not known: wrk timed no request, and printed nan% beside 0")
+    if wrk.contradiction:
+        notes.append(f"its figures contradict one another: {wrk.contradiction}")
+    return tuple(notes)
+
+
+# Texts with reports: the reports are found first; what stands between them names them.
+
+INVISIBLE = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, and movements of the cursor
+    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # a terminal's title, and links
+    r"|\x1b[()][0-9A-Z]|[\x00\x1b\u200b\ufeff]"
+)
+HTML_TAG = re.compile(
+    r"</?(?:pre|code|samp|kbd|p|br|span|div|font|details|summary|blockquote|ul|ol|li|table|tr|td|th"
+    r"|h[1-6]|b|i|em|strong|caption|dl|dt|dd)\b[^<>]*>",
+    re.IGNORECASE,
+)
+REPORT_BEGINNING = re.compile(REPORT_LINES["running"] + r"$")
+# Whatever looks like these and is no line of a report must not be passed over.
+WRK_PHRASES = re.compile(
+    r"Running \d+\w* test @"
+    r"|\d requests in \d\S*, \S+ read"
+    r"|(?:Requests|Transfer)/sec:\s*\d"
+    r"|Thread Stats\s+Avg"
+    r"|Socket errors: connect \d"
+    r"|Non-2xx or 3xx responses:\s*\d"
+    r"|^\d+ threads and \d+ connections$"
+    r"|^(?:Latency|Req/Sec)(?:\s+\d\S*){3}"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextLine:
+    """A line of a text, without what is invisible; numbers count from 1."""
+
+    number: int
+    text: str
+
+    @property
+    def place(self) -> str:
+        """Where it stands, and how it begins, for a message."""
+        return f"line {self.number}: {self.text[:100]!r}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundReport:
+    """A report in a text, from line to line; `prefix` matches what stands before each.
+
+    `duration` is as printed in its first line.
+    """
+
+    first: TextLine
+    last: TextLine
+    prefix: re.Pattern[str] | None
+    url: str
+    duration: str
+    threads: int
+    connections: int
+    wrk: WrkResult
+
+
+def decode_text(data: bytes) -> str:
+    """Return the text of a file: UTF-16 with its mark, as PowerShell writes it, or UTF-8."""
+    is_utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if is_utf_16 else "utf-8", errors="replace")
+
+
+def text_lines(text: str) -> list[TextLine]:
+    """Return the lines of a text. A progress bar's carriage returns end lines, too."""
+    lines = []
+    for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1):
+        lines.append(TextLine(number=number, text=INVISIBLE.sub("", line).strip()))
+    return lines
+
+
+def untagged(text: str) -> str:
+    """Return the text without the HTML tags that people put around reports."""
+    return HTML_TAG.sub("", text).strip()
+
+
+def prefix_pattern(prefix: str) -> re.Pattern[str] | None:
+    """Return what matches such a prefix on other lines: a comment sign, a log's time.
+
+    Its digits may differ from line to line. None if it is blank.
+    """
+    if not prefix.strip():
+        return None
+    pattern = ""
+    for part in re.findall(r"\d+|\s+|[^\d\s]+", prefix.rstrip()):
+        if part.isdigit():
+            pattern += r"\d+"
+        elif part.isspace():
+            pattern += r"\s+"
+        else:
+            pattern += re.escape(part)
+    return re.compile(rf"{pattern}\s*")
+
+
+def without_prefix(text: str, *prefixes: re.Pattern[str] | None) -> str:
+    """Return the text without the first of the prefixes that it has; else as it is."""
+    for prefix in prefixes:
+        match = prefix.match(text) if prefix else None
+        if match:
+            return text[match.end() :].strip()
+    return text
+
+
+class ReportReader:
+    """Finds wrk's text reports line by line; `reports` has those found so far.
+
+    Each line of a report may stand behind the prefix of its first.
     """
 
     def __init__(self) -> None:
-        self.measurements: list[Measurement] = []
-        self._heading = ""
+        self.reports: list[FoundReport] = []
+        self._first = TextLine(number=0, text="")
+        self._prefix: re.Pattern[str] | None = None
         self._lines: dict[str, re.Match[str]] = {}
         self._percentiles: dict[str, Any] = {}
 
-    def read_line(self, line: str, place: str) -> None:
-        """Take in one line. Raises BenchError, with the place, if it is out of order."""
-        kind, match = self._classify(line)
-        if kind == "running" and self._lines:
-            raise BenchError(f"a wrk report ends before its Transfer/sec line, at {place}")
-        if self._is_out_of_order(line, kind):
-            raise BenchError(f"not understood as a wrk report, {place}")
-        if match is None:
-            self._heading = heading_text(line)
-            return
-        self._lines[kind] = match
-        if kind == "percentile":
-            self._percentiles[f"p{match[1]}_s"] = parse_time(match[2])
-        if kind == "transfer":
-            self._finish_report(place)
+    def read_line(self, line: TextLine) -> None:
+        """Take in one line. Raises BenchError, with its place, if it is out of order."""
+        text = untagged(line.text)
+        beginning = REPORT_BEGINNING.search(text)
+        if beginning:
+            self._begin_report(line, text, beginning)
+        elif self._lines:
+            self._continue_report(line, text)
+        elif WRK_PHRASES.search(text) or re.match(WRK_FAILURES, text):
+            raise BenchError(
+                f"not understood as a wrk report, {line.place}: "
+                "complete the report, or remove the line"
+            )
 
     def close(self) -> None:
         """Raise BenchError if a report has begun and not ended."""
@@ -1347,46 +1747,63 @@ class ReportReader:
                 f"the last wrk report has no Transfer/sec line; it began: {beginning!r}"
             )
 
-    def _classify(self, line: str) -> tuple[str, re.Match[str] | None]:
+    def _begin_report(self, line: TextLine, text: str, beginning: re.Match[str]) -> None:
+        """Take in the first line of a report."""
+        if self._lines:
+            raise BenchError(f"a wrk report ends before its Transfer/sec line, at {line.place}")
+        self._first = line
+        self._prefix = prefix_pattern(text[: beginning.start()])
+        self._lines, self._percentiles = {"running": beginning}, {}
+
+    def _continue_report(self, line: TextLine, text: str) -> None:
+        """Take in another line of a report. Raises BenchError for one that has no place."""
+        bare = without_prefix(text, self._prefix)
+        if not bare:
+            return
+        kind, match = self._classify(bare)
+        is_repeated = kind in self._lines and kind != "percentile"
+        if match is None or is_repeated:
+            raise BenchError(f"not understood as a wrk report, {line.place}")
+        self._lines[kind] = match
+        if kind == "percentile":
+            self._percentiles[f"p{match[1]}_s"] = parse_time(match[2])
+        if kind == "transfer":
+            self._finish_report(line)
+
+    def _classify(self, text: str) -> tuple[str, re.Match[str] | None]:
         """Return which line of a report this is; an empty kind if it is none."""
         for kind, pattern in REPORT_LINES.items():
-            match = re.fullmatch(pattern, line)
+            match = re.fullmatch(pattern, text)
             if match:
                 return kind, match
         return "", None
 
-    def _is_out_of_order(self, line: str, kind: str) -> bool:
-        """Return whether the line cannot stand here."""
-        if re.match(WRK_FAILURES, line):
-            return True
-        if not self._lines:
-            return kind not in ("", "running")
-        return not kind or (kind in self._lines and kind != "percentile")
-
-    def _finish_report(self, place: str) -> None:
-        """Make a measurement of the lines of one report."""
+    def _finish_report(self, last: TextLine) -> None:
+        """Make a report of its lines."""
         missing = [kind for kind in REQUIRED_LINES if kind not in self._lines]
         if missing:
             raise BenchError(
-                f"the wrk report that ends at {place} has no line for: {', '.join(missing)}"
+                f"the wrk report that ends at {last.place} has no line for: {', '.join(missing)}"
             )
-        url = self._lines["running"][2]
-        name = self._heading or f"{url} ({len(self.measurements) + 1})"
-        load = LoadId(workload=DEFAULT_WORKLOAD, connections=int(self._lines["load"][2]))
-        earlier = [m for m in self.measurements if (m.target, m.load) == (name, load)]
-        wrk = self._result()
-        self.measurements.append(
-            Measurement(
-                round=len(earlier) + 1,
-                method=Method.SOLO,
-                target=name,
-                load=load,
+        try:
+            wrk = self._result()
+        except ValueError as error:
+            raise BenchError(
+                f"the wrk report that ends at {last.place} cannot be: {error}"
+            ) from None
+        self.reports.append(
+            FoundReport(
+                first=self._first,
+                last=last,
+                prefix=self._prefix,
+                url=self._lines["running"][2],
+                duration=self._lines["running"][1],
                 threads=int(self._lines["load"][1]),
+                connections=int(self._lines["load"][2]),
                 wrk=wrk,
-                invalid_reason=void_reason(wrk, connections=load.connections),
             )
         )
-        self._lines, self._percentiles = {}, {}
+        self._lines = {}
 
     def _result(self) -> WrkResult:
         """Return the figures of one report, as printed."""
@@ -1397,13 +1814,23 @@ class ReportReader:
             bytes=round(parse_bytes(lines["total"][3])),
             requests_per_s=float(lines["throughput"][1]),
             bytes_per_s=parse_bytes(lines["transfer"][1]),
-            latency=Latency(
-                mean_s=parse_time(lines["latency"][1]),
-                stdev_s=parse_time(lines["latency"][2]),
-                max_s=parse_time(lines["latency"][3]),
-                **self._percentiles,
-            ),
+            latency=self._latency(),
             errors=self._errors(),
+        )
+
+    def _latency(self) -> Latency | None:
+        """Return the latencies of one report; None where wrk timed no request.
+
+        Then it prints 0.00us for each, and nan% for the share within a deviation.
+        """
+        mean, stdev, longest, share_within = self._lines["latency"].groups()
+        if share_within.endswith("nan"):
+            return None
+        return Latency(
+            mean_s=parse_time(mean),
+            stdev_s=parse_time(stdev),
+            max_s=parse_time(longest),
+            **self._percentiles,
         )
 
     def _errors(self) -> Errors:
@@ -1417,31 +1844,423 @@ class ReportReader:
         return Errors(connect=connect, read=read, write=write, status=status, timeout=timeout)
 
 
+def find_reports(lines: Iterable[TextLine]) -> list[FoundReport]:
+    """Return every report in the lines. Raises BenchError, with the line, if one is not whole."""
+    reader = ReportReader()
+    for line in lines:
+        reader.read_line(line)
+    reader.close()
+    return reader.reports
+
+
+# What names a report: the headings and other titles above it, as documents have them.
+
+MARKED_LEVEL, PLAIN_LEVEL, FENCED_LEVEL = 7, 8, 9  # below Markdown's six
+# A mark gives the level by its length, a tag by its digit.
+MARKED_HEADINGS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"[-=~*+_<>#]{2,}\s*(?P<text>\w.*?)\s*[-=~*+_<>]{3,}",  # --- alpha ---
+        r"(?P<mark>#{1,6})\s*(?P<text>[^\s#!].*)",  # Markdown
+        r"(?P<mark>={1,6})\s+(?P<text>\S.*)",  # AsciiDoc
+        r"(?P<quote>\*\*|__|\*|_|`)(?P<text>\S.*?)(?P=quote)[:：]?",  # a bold line
+        r"(?:<[^<>]*>\s*)*<(?P<tag>h[1-6]|summary|b|strong|caption|dt)\b[^<>]*>(?P<text>.*?)</.*",
+    )
+)
+UNDERLINE = re.compile(r"([-=~^\"'#*+.:_])\1{2,}")
+UNDERLINE_LEVELS = {"=": 1, "-": 2}
+FENCE = re.compile(r"(```|~~~)")
+FENCE_ITSELF = "fence"
+CODE_MARK = re.compile(  # a fence behind a prefix; reST, AsciiDoc, Jekyll, Jira
+    r"```|\.\. |::$|:[\w-]+:|\[(?:source|listing|,)|\{%|\{code"
+)
+LIST_MARK = re.compile(r"(?:[-*+•]|\d{1,3}[.)])\s+|>\s*")
+LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()]*\)")
+WRK_COMMAND = re.compile(
+    r"(?:^|[\s/\"'`$>#%])wrk2?\s(?:.*\s)?(?:-{1,2}[a-z]|[\"']?https?://)", re.IGNORECASE
+)
+SHELL_PROMPT = re.compile(
+    r"[$%❯➜λ»]\s|>\s*(?:\./|sudo |wrk)"
+    r"|\(?[\w.-]+\)?\s[$%❯➜]\s"
+    r"|\[?[\w.-]+@[^\s\]]+[^$#%>]*[$#%>]"
+    r"|\S+:\S+ \S+[$%] "
+    r"|(?:PS )?[A-Z]:\\[^>]*>"
+)
+PROSE = re.compile(
+    r"[.,;!?。，！？…]$"  # ends as a sentence does, or goes on
+    r"|\w{3}[.!?] \w|[。！？]\w"  # two sentences
+    r"|\s-{1,2}[A-Za-z][\w-]*(?:\s|=|$)"  # a command's options
+    r"|^\||\|.*\|"  # a table's row
+)
+# They say that results follow, and not of what.
+GENERIC_TITLES = frozenset(
+    {
+        *("benchmark", "benchmarks", "benchmarking", "example", "load test", "load testing"),
+        *("log", "logs", "output", "performance", "raw", "raw output", "raw results", "report"),
+        *("result", "results", "run", "sample output", "stdout", "test", "test result"),
+        *("test results", "tests", "wrk", "wrk output", "wrk result", "wrk results"),
+    }
+)
+
+
 def heading_text(line: str) -> str:
     """Return the line without Markdown marks and without what cannot be shown."""
-    printable = "".join(filter(str.isprintable, line))
-    return printable.strip("#*_`: ").replace("|", "/")
+    text = LINK.sub(r"\1", untagged(line))
+    text = LIST_MARK.sub("", text, count=1) if LIST_MARK.match(text) else text
+    printable = "".join(filter(str.isprintable, " ".join(text.split())))
+    return printable.strip("#*_`:：= ").replace("|", "/")
+
+
+LONGEST_TITLE = 200  # in characters; what is longer is neither title nor command
+
+
+def is_command(text: str) -> bool:
+    """Return whether the line is one that was typed, a prompt before it or not."""
+    if len(text) > LONGEST_TITLE:
+        return False
+    return bool(WRK_COMMAND.search(text) or SHELL_PROMPT.match(text))
+
+
+def is_title(text: str) -> bool:
+    """Return whether a plain line can be a title: short, and no sentence of a text."""
+    is_short = len(text) <= 80 and len(text.split()) <= 10
+    return is_short and bool(re.search(r"\w", text)) and not PROSE.search(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heading:
+    """A title in a text. One of a lower level holds those of higher ones after it."""
+
+    level: int
+    text: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapLine:
+    """A line between reports, without their prefix; blank where it only marks code."""
+
+    number: int
+    text: str
+    is_fenced: bool
+
+
+def marked_heading(line: GapLine) -> Heading | None:
+    """Return the heading that the line's own marks make it; root's prompt is no mark."""
+    is_typed = re.match(r"#\s+(\S*/)?wrk2?\s|\$\s", line.text)
+    if is_typed or len(line.text) > LONGEST_TITLE:
+        return None
+    for pattern in MARKED_HEADINGS:
+        match = pattern.fullmatch(line.text)
+        if not match or not re.search(r"\w", match["text"]):
+            continue
+        groups = match.groupdict()
+        level = len(groups.get("mark") or "") or MARKED_LEVEL
+        tag = groups.get("tag") or ""
+        if tag[1:].isdigit():
+            level = int(tag[1:])
+        return Heading(level=level, text=heading_text(match["text"]), number=line.number)
+    return None
+
+
+def underlined_heading(line: GapLine, above: GapLine) -> Heading | None:
+    """Return the heading that the line underlines, as in Markdown and reST."""
+    is_text = re.search(r"\w", above.text) and not is_command(above.text)
+    if not UNDERLINE.fullmatch(line.text) or not is_text:
+        return None
+    level = UNDERLINE_LEVELS.get(line.text[0], 3)
+    return Heading(level=level, text=heading_text(above.text), number=above.number)
+
+
+def marked_headings(lines: Sequence[GapLine]) -> list[Heading]:
+    """Return the headings among the lines that are marked as such."""
+    headings = []
+    for position, line in enumerate(lines):
+        heading = marked_heading(line)
+        if not heading and position:
+            heading = underlined_heading(line, lines[position - 1])
+        if heading and heading.text:
+            headings.append(heading)
+    return headings
+
+
+def closing_paragraph(lines: Sequence[GapLine]) -> list[GapLine]:
+    """Return the last paragraph of the lines; commands below it are passed over."""
+    paragraph: list[GapLine] = []
+    for line in reversed(lines):
+        is_text = re.search(r"\w", line.text) and not is_command(line.text)
+        if is_text:
+            paragraph.insert(0, line)
+        elif paragraph:
+            break
+    return paragraph
+
+
+def plain_title(lines: Sequence[GapLine], *, level: int) -> Heading | None:
+    """Return the title that the last paragraph of the lines is, if it is one.
+
+    A paragraph is a title if it is one short line that is no sentence. Of a longer one,
+    the last line is if it begins with a capital and has few words.
+    """
+    paragraph = closing_paragraph(lines)
+    if not paragraph or marked_headings(paragraph):
+        return None
+    last = paragraph[-1]
+    following = lines[lines.index(last) + 1 :]
+    if following and UNDERLINE.fullmatch(following[0].text):
+        return None
+    text = heading_text(last.text)
+    is_alone = len(paragraph) == 1
+    is_label = text[:1].isupper() and len(text.split()) <= 4 and not LIST_MARK.match(last.text)
+    if not is_title(text) or not (is_alone or is_label):
+        return None
+    return Heading(level=level, text=text, number=last.number)
+
+
+class Outline:
+    """The headings that hold at a place of a text, which is read gap by gap."""
+
+    def __init__(self) -> None:
+        self.path: list[Heading] = []
+        self._fence = ""
+
+    def read_gap(
+        self, lines: Sequence[TextLine], prefixes: Sequence[re.Pattern[str] | None]
+    ) -> list[str]:
+        """Take in the lines before a report; return what they say, blank lines left out.
+
+        A plain title holds until something else is said than wrk's own command.
+        """
+        gap = self._gap_lines(lines, prefixes)
+        said = [line.text for line in gap if line.text]
+        if not all(map(WRK_COMMAND.search, said)):
+            self._leave(PLAIN_LEVEL)
+        for heading in titles_in(gap):
+            self._leave(heading.level)
+            self.path.append(heading)
+        return said
+
+    def _leave(self, level: int) -> None:
+        """Forget the headings of that level and of those below."""
+        while self.path and self.path[-1].level >= level:
+            self.path.pop()
+
+    def _gap_lines(
+        self, lines: Sequence[TextLine], prefixes: Sequence[re.Pattern[str] | None]
+    ) -> list[GapLine]:
+        """Return the lines with what is code among them, fences as blank lines.
+
+        The prefixes are those of the reports below and above. That of a report in a fence is
+        not that of the text outside of it.
+        """
+        fences: list[str] = []
+        above = ""
+        for line in lines:
+            is_fence = self._cross_fence(line.text, above)
+            fences.append(FENCE_ITSELF if is_fence else self._fence)
+            above = line.text
+        gap = []
+        for line, fence in zip(lines, fences, strict=True):
+            is_beside_report = fence == self._fence or not self._fence
+            text = without_prefix(line.text, *prefixes) if is_beside_report else line.text
+            if fence == FENCE_ITSELF or CODE_MARK.match(text) or not untagged(text):
+                text = ""
+            gap.append(GapLine(number=line.number, text=text, is_fenced=bool(fence)))
+        return gap
+
+    def _cross_fence(self, text: str, above: str) -> bool:
+        """Return whether the line opens or closes a fence, and note it.
+
+        `~~~~~` can underline what stands above it, as in reST.
+        """
+        mark = text[:3]
+        if not FENCE.fullmatch(mark) or mark in text[3:].lstrip("`~"):
+            return False
+        if self._fence:
+            is_end = mark == self._fence
+            self._fence = "" if is_end else self._fence
+            return is_end
+        if mark == "~~~" and 3 < len(text) >= len(above) > 0:
+            return False
+        self._fence = mark
+        return True
+
+
+def titles_in(gap: Sequence[GapLine]) -> list[Heading]:
+    """Return the titles among the lines before a report, the outermost first.
+
+    What is fenced is code: a line alone there is a title below those outside, and others
+    are only where there is none outside.
+    """
+    outside = [line for line in gap if not line.is_fenced]
+    fenced = [line for line in gap if line.is_fenced]
+    titles = marked_headings(outside)
+    plain = plain_title(outside, level=PLAIN_LEVEL)
+    titles += [plain] if plain else []
+    said = [line for line in fenced if line.text and not is_command(line.text)]
+    if len(said) == 1 or not titles:
+        marked = [
+            dataclasses.replace(heading, level=FENCED_LEVEL) for heading in marked_headings(fenced)
+        ]
+        plain = plain_title(fenced, level=FENCED_LEVEL)
+        titles += [plain] if plain else marked
+    return titles
+
+
+# Rows: what of a text is pooled, and what each is called.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportRow:
+    """Reports that are the rounds of one target under one load.
+
+    `titles` are the headings above them, the outermost first; `section` is the line of the
+    last of these.
+    """
+
+    titles: tuple[str, ...]
+    section: int
+    reports: tuple[FoundReport, ...]
+
+    @property
+    def first(self) -> FoundReport:
+        """The first of the reports."""
+        return self.reports[0]
+
+    def takes(self, report: FoundReport, *, section: int) -> bool:
+        """Return whether the report that follows is another round of this row."""
+        mine, other = (
+            (each.url, each.duration, each.threads, each.connections)
+            for each in (self.first, report)
+        )
+        return bool(self.titles) and section == self.section and mine == other
+
+
+def telling_titles(path: Sequence[Heading]) -> tuple[str, ...]:
+    """Return the titles without those that only say that results follow, if others remain."""
+    titles = tuple(heading.text for heading in path)
+    telling = tuple(title for title in titles if title.casefold() not in GENERIC_TITLES)
+    return telling or titles
+
+
+def report_rows(lines: Sequence[TextLine], reports: Sequence[FoundReport]) -> list[ReportRow]:
+    """Return the rows of a text, in its order.
+
+    Reports are pooled that follow each other under one heading with one URL and one load.
+    Nothing may stand between them but wrk's own command, the same as before.
+    """
+    outline = Outline()
+    rows: list[ReportRow] = []
+    command: list[str] = []
+    end, prefix_above = 0, None  # of the report before
+    for report in reports:
+        gap = lines[end : report.first.number - 1]
+        said = outline.read_gap(gap, (report.prefix, prefix_above))
+        end, prefix_above = report.last.number, report.prefix
+        section = outline.path[-1].number if outline.path else 0
+        follows = rows and (not said or said == command)
+        if follows and rows[-1].takes(report, section=section):
+            pooled = (*rows[-1].reports, report)
+            rows[-1] = dataclasses.replace(rows[-1], reports=pooled)
+        else:
+            titles = telling_titles(outline.path)
+            rows.append(ReportRow(titles=titles, section=section, reports=(report,)))
+        if said:
+            command = [text for text in said[-1:] if WRK_COMMAND.search(text)]
+    return rows
+
+
+def _under(name: str, row: ReportRow, generation: int) -> str:
+    """Return the name under the heading so many levels above."""
+    parents = row.titles[:-1][::-1]
+    return f"{parents[generation]}: {name}" if generation < len(parents) else name
+
+
+def _at_line(name: str, row: ReportRow) -> str:
+    """Return the name with the line in which the row's first report begins."""
+    return f"{name} (line {row.first.first.number})"
+
+
+# What tells rows of one name apart, tried in this order.
+NAME_DETAILS: Sequence[Callable[[str, ReportRow], str]] = (
+    functools.partial(_under, generation=0),
+    functools.partial(_under, generation=1),
+    functools.partial(_under, generation=2),
+    lambda name, row: f"{name}, {row.first.url}",
+    lambda name, row: f"{name}, {pluralize(row.first.threads, 'thread')}",
+    lambda name, row: f"{name}, {row.first.duration}",
+    lambda name, row: f"{name} (line {row.section})",
+)
+
+
+def first_name(row: ReportRow) -> str:
+    """Return the row's heading; without one, its URL and place."""
+    return row.titles[-1] if row.titles else _at_line(row.first.url, row)
+
+
+def confusable_rows(names: Sequence[str], rows: Sequence[ReportRow]) -> list[list[int]]:
+    """Return the positions of rows of one name that are not one target's several loads."""
+    positions_by_name: dict[str, list[int]] = {}
+    for position, name in enumerate(names):
+        positions_by_name.setdefault(name, []).append(position)
+    confusable = []
+    for positions in positions_by_name.values():
+        reports = [rows[position].first for position in positions]
+        urls = {report.url for report in reports}
+        loads = {report.connections for report in reports}
+        if len(urls) > 1 or len(loads) < len(reports):
+            confusable.append(positions)
+    return confusable
+
+
+def row_names(rows: Sequence[ReportRow]) -> list[str]:
+    """Return a name for each row. Rows share one only as one target under several loads."""
+    names = [first_name(row) for row in rows]
+    for add_detail in NAME_DETAILS:
+        for positions in confusable_rows(names, rows):
+            detailed = [add_detail(names[position], rows[position]) for position in positions]
+            if len(set(detailed)) > 1:
+                for position, name in zip(positions, detailed, strict=True):
+                    names[position] = name
+    while confusable := confusable_rows(names, rows):  # a line tells any two rows apart
+        for position in itertools.chain(*confusable):
+            names[position] = _at_line(names[position], rows[position])
+    return ["".join(filter(str.isprintable, name)).replace("|", "/") for name in names]
+
+
+def parsed_measurement(report: FoundReport, *, name: str, number: int) -> Measurement:
+    """Return the measurement of a report, the round of that number."""
+    wrk, connections = report.wrk, report.connections
+    no_figures = void_reason(wrk, connections=connections)
+    return Measurement(
+        round=number,
+        method=Method.SOLO,
+        target=name,
+        load=LoadId(workload=DEFAULT_WORKLOAD, connections=connections),
+        threads=report.threads,
+        wrk=wrk,
+        notes=report_notes(wrk, connections=connections) if wrk.requests else (),
+        invalid_reason=None if wrk.requests else no_figures,
+    )
 
 
 def parse_reports(text: str) -> list[Measurement]:
     """Return the figures of every wrk report in the text, in order.
 
-    Code fences and shell prompts are passed over. Raises BenchError, with the line, for
-    a report that is cut short or has a line that wrk does not print.
+    Raises BenchError, with the line, for a report that is cut short or has a line that
+    wrk does not print, and for a line of wrk's outside of reports.
     """
-    reader = ReportReader()
-    first_place = ""
-    for number, raw_line in enumerate(text.splitlines(), start=1):
-        line = raw_line.strip()
-        if not line or line.startswith(("```", "~~~", "$ ")):
-            continue
-        place = f"line {number}: {line[:100]!r}"
-        first_place = first_place or place
-        reader.read_line(line, place)
-    reader.close()
-    if not reader.measurements:
-        raise BenchError(f"no wrk report found; {first_place or 'the text is empty'}")
-    return reader.measurements
+    lines = text_lines(text)
+    reports = find_reports(lines)
+    if not reports:
+        places = [line.place for line in lines if line.text]
+        raise BenchError(f"no wrk report found; {places[0] if places else 'the text is empty'}")
+    rows = report_rows(lines, reports)
+    measurements = []
+    for row, name in zip(rows, row_names(rows), strict=True):
+        for number, report in enumerate(row.reports, start=1):
+            measurements.append(parsed_measurement(report, name=name, number=number))
+    return measurements
 
 
 # --- 3. schedule ----------------------------------------------------------------------
@@ -1587,6 +2406,12 @@ def estimate_ratio(
 
 # The verdict goes by the first of these that there is.
 VERDICT_METRICS = ((Method.DUET, Metric.CPU), (Method.SOLO, Metric.REQUESTS))
+CHOSEN_METRICS: Mapping[Decisive | None, Sequence[tuple[Method, Metric]]] = {
+    None: VERDICT_METRICS,
+    Decisive.CPU: ((Method.DUET, Metric.CPU), (Method.SOLO, Metric.CPU)),
+    Decisive.THROUGHPUT: ((Method.SOLO, Metric.REQUESTS),),
+    Decisive.P99: ((Method.SOLO, Metric.P99),),
+}  # the first that has an estimate
 FAIR_SHARE = 0.05  # of the servers' CPU times in a duet
 SATURATED = "load generator saturated"
 
@@ -1744,12 +2569,52 @@ def rounds_to_decide(comparison: Comparison) -> int | None:
     return max(rounds, comparison.rounds + 1) if rounds else None
 
 
-def verdict_comparison(comparisons: Sequence[Comparison]) -> Comparison:
+def waits(results: Results, name: str, load: LoadId) -> bool:
+    """Return whether a target mostly waited for something other than the CPU.
+
+    That is, nothing was busy in most of its valid trials; alone, for in a duet two share
+    the cores.
+    """
+    limits = []
+    for measurement in results.solo_trials(name, load):
+        if measurement.valid and measurement.limited_by:
+            limits.append(measurement.limited_by)
+    return 2 * limits.count(Limit.NEITHER) > len(limits)
+
+
+def chosen_metric(results: Results) -> Decisive | None:
+    """Return what the verdicts were asked to go by, if anything."""
+    return results.settings.metric if results.settings else None
+
+
+def may_decide(results: Results, comparison: Comparison, chosen: Decisive | None) -> bool:
+    """Return whether a verdict may go by the comparison.
+
+    CPU per request says which server is faster only where CPU limits them. What the user
+    chose decides in any case.
+    """
+    if chosen:
+        return (comparison.method, comparison.metric) in CHOSEN_METRICS[chosen]
+    if comparison.metric is not Metric.CPU:
+        return True
+    names = (comparison.reference, comparison.target)
+    return not any(waits(results, name, comparison.load) for name in names)
+
+
+def may_decide_all(results: Results, chosen: Decisive | None) -> list[Comparison]:
+    """Return the comparisons that a verdict may go by."""
+    comparisons = results.comparisons
+    return [comparison for comparison in comparisons if may_decide(results, comparison, chosen)]
+
+
+def verdict_comparison(
+    comparisons: Sequence[Comparison], chosen: Decisive | None = None
+) -> Comparison:
     """Return the comparison that the verdict goes by, of one target under one load.
 
     If there is none with an estimate, it is the first that says why.
     """
-    for method, metric in VERDICT_METRICS:
+    for method, metric in CHOSEN_METRICS[chosen]:
         for comparison in comparisons:
             is_wanted = (comparison.method, comparison.metric) == (method, metric)
             if is_wanted and comparison.estimate:
@@ -1761,9 +2626,10 @@ def verdict_comparison(comparisons: Sequence[Comparison]) -> Comparison:
 def decisive_comparisons(results: Results) -> list[Comparison]:
     """Return for each load and target the comparison that the verdict goes by."""
     groups: dict[tuple[LoadId, str], list[Comparison]] = {}
-    for comparison in results.comparisons:
+    chosen = chosen_metric(results)
+    for comparison in may_decide_all(results, chosen):
         groups.setdefault((comparison.load, comparison.target), []).append(comparison)
-    return [verdict_comparison(comparisons) for comparisons in groups.values()]
+    return [verdict_comparison(comparisons, chosen) for comparisons in groups.values()]
 
 
 def compare_all(results: Results, names: Sequence[str]) -> tuple[Comparison, ...]:
@@ -1809,7 +2675,7 @@ def distribute(results: Results) -> tuple[Distribution, ...]:
     distributions = []
     for load, name in itertools.product(results.loads, results.names):
         runs = valid_runs(results.solo_trials(name, load))
-        pooled = pool(run.latency.histogram for run in runs)
+        pooled = pool(run.latency.histogram for run in runs if run.latency)
         if not pooled:
             continue
         percentiles = [(percent, histogram_percentile(pooled, percent)) for percent in PERCENTS]
@@ -1827,6 +2693,17 @@ class ComparisonKey(NamedTuple):
     metric: Metric
 
 
+def comparison_key(comparison: Comparison) -> ComparisonKey:
+    """Return what the comparison must have in common with another."""
+    return ComparisonKey(
+        comparison.target,
+        comparison.reference,
+        comparison.load,
+        comparison.method,
+        comparison.metric,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSlowdown:
     """A slowdown's logarithm, its standard error and degrees of freedom."""
@@ -1839,18 +2716,12 @@ class LogSlowdown:
 
 
 def log_slowdowns(comparisons: Iterable[Comparison]) -> dict[ComparisonKey, LogSlowdown]:
-    """Return the slowdowns of the comparisons that a verdict goes by."""
+    """Return the slowdowns of the comparisons that have an interval."""
     slowdowns = {}
     for comparison in comparisons:
-        key = ComparisonKey(
-            comparison.target,
-            comparison.reference,
-            comparison.load,
-            comparison.method,
-            comparison.metric,
-        )
+        key = comparison_key(comparison)
         speed, error = comparison.speed, log_standard_error(comparison)
-        if (key.method, key.metric) not in VERDICT_METRICS or not speed or error is None:
+        if not speed or error is None:
             continue
         slowdowns[key] = LogSlowdown(
             comparison=comparison,
@@ -1896,7 +2767,10 @@ class Change:
 
 
 def changes_between(
-    comparisons: Iterable[Comparison], baseline: Iterable[Comparison] | None
+    comparisons: Iterable[Comparison],
+    baseline: Iterable[Comparison] | None,
+    *,
+    chosen: Decisive | None = None,
 ) -> list[Change]:
     """Return how much slower each target is, by the metric of the verdict.
 
@@ -1912,7 +2786,7 @@ def changes_between(
             if key in earlier
         }
     changes: dict[tuple[str, LoadId], Change] = {}
-    for method, metric in VERDICT_METRICS:
+    for method, metric in CHOSEN_METRICS[chosen]:
         for key, slowdown in slowdowns.items():
             is_decided = (key.target, key.load) in changes
             if (key.method, key.metric) == (method, metric) and not is_decided:
@@ -1966,8 +2840,9 @@ class Gate:
 
     def decide(self, results: Results) -> GateDecision:
         """Return the decision: by intervals, never by a point estimate."""
-        baseline = self.baseline.comparisons if self.baseline else None
-        changes = changes_between(results.comparisons, baseline)
+        chosen = chosen_metric(results)
+        baseline = may_decide_all(self.baseline, chosen) if self.baseline else None
+        changes = changes_between(may_decide_all(results, chosen), baseline, chosen=chosen)
         return GateDecision(
             margin=self.margin, changes=tuple(changes), has_baseline=self.baseline is not None
         )
@@ -1989,69 +2864,216 @@ def knee(results: Results, name: str, workload: str) -> int | None:
     return min(count for count, mean in means.items() if mean >= enough)
 
 
-def little_note(wrk: WrkResult, load: Load) -> str | None:
-    """Return a note if fewer or more connections were busy than open, by 15%.
+# What a trial shows beside wrk's own counts of errors.
+
+
+def little_reason(wrk: WrkResult, load: Load) -> str | None:
+    """Return why more connections were busy than were open, by 15%: that is impossible.
 
     By Little's law the busy ones are throughput x mean latency as measured.
     """
-    if wrk.latency_uncorrected is None:
-        return None
-    opened = load.open_connections
-    busy = wrk.requests_per_s * wrk.latency_uncorrected.mean_s
-    if abs(busy / opened - 1) <= 0.15:
+    busy = busy_connections(wrk)
+    if busy is None or busy <= 1.15 * load.open_connections:
         return None
     return (
-        f"by Little's law {busy:.0f} of {opened} connections were busy: "
-        "some were lost, or wrk was kept waiting"
+        f"by Little's law {busy:.0f} connections were busy, and only {load.open_connections} open: "
+        "answers came that nobody had asked for (an interim one, such as 103, counts as one), "
+        "or the clock was set"
     )
+
+
+def little_note(wrk: WrkResult, load: Load) -> str | None:
+    """Return a note if fewer connections were busy than open, by 15%."""
+    busy = busy_connections(wrk)
+    if busy is None or busy >= 0.85 * load.open_connections:
+        return None
+    return (
+        f"by Little's law {busy:.0f} of {load.open_connections} connections were busy: "
+        "wrk was kept waiting for the CPU, or for new connections"
+    )
+
+
+def busy_connections(wrk: WrkResult) -> float | None:
+    """Return how many connections waited for an answer, on average; None if not known."""
+    if wrk.latency_uncorrected is None:
+        return None
+    return wrk.requests_per_s * wrk.latency_uncorrected.mean_s
+
+
+def reuse_reason(wrk: WrkResult, opened: int | None) -> str | None:
+    """Return that connections were used again, if by 10% fewer were opened than requests made."""
+    if opened is None or opened >= 0.9 * wrk.requests:
+        return None
+    return (
+        f"{wrk.requests} requests went over {opened} connections: "
+        "the server kept some open that it was asked to close (--no-keep-alive)"
+    )
+
+
+LONGEST_SILENCE_S = 1.0  # of a connection whose server still answers
+CLOCK_TOLERANCE_S = 0.01  # beyond the 0.1% by which a clock may be slewed
+
+
+def silence_reason(silences_s: Sequence[float], wrk: WrkResult, load: Load) -> str | None:
+    """Return how many connections had gone without an answer when the trial ended.
+
+    wrk counts no error where an answer never comes. `silences_s` has for each connection
+    the time since it last received anything. Silent is one for which that is over twice
+    the longest latency, and over 1 s or half the trial.
+    """
+    latency = wrk.latency_uncorrected or wrk.latency
+    longest_answer_s = latency.max_s if latency else 0.0
+    least_s = min(LONGEST_SILENCE_S, load.duration_s / 2)
+    silent = [age for age in silences_s if age > max(least_s, 2 * longest_answer_s)]
+    if not silent:
+        return None
+    return (
+        f"{len(silent)} of {load.open_connections} connections had no answer "
+        f"for the last {min(silent):.1f} s or longer: the server stopped answering them"
+    )
+
+
+def clock_reason(step_s: float, duration_s: float) -> str | None:
+    """Return that the clock that wrk goes by was set in a trial, if it was.
+
+    `step_s` is how much further it went than the monotonic clock.
+    """
+    if abs(step_s) <= CLOCK_TOLERANCE_S + 0.001 * duration_s:
+        return None
+    return f"the machine's clock was set by {step_s:+.2f} s meanwhile, and wrk goes by it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerSizes:
+    """The sizes of the answers to single requests, in bytes on the wire.
+
+    Where the body varies by nature, `least` and `most` differ, and others may lie as far
+    again beyond them, twice over. `body` is the smallest body; 0 if it is not known.
+    """
+
+    least: int
+    most: int
+    body: int
+
+    @classmethod
+    def of(cls, responses: Sequence[Response]) -> AnswerSizes:
+        """Return the sizes of these answers; there must be one or more."""
+        sizes = [response.bytes for response in responses]
+        bodies = [response.body_bytes or 0 for response in responses]
+        return cls(least=min(sizes), most=max(sizes), body=min(bodies))
+
+    @property
+    def possible(self) -> Interval:
+        """The bounds of what other answers of the kind may have."""
+        spread = self.most - self.least
+        return Interval(max(1, self.least - 2 * spread), self.most + 2 * spread)
+
+    def expected(self, wrk: WrkResult, load: Load) -> Interval:
+        """Return the bounds of the bytes for each request of a trial.
+
+        wrk counts the bytes of answers that were under way at the end: one for each
+        connection at most.
+        """
+        under_way = load.open_connections / wrk.requests
+        return Interval(self.possible.low, self.possible.high * (1 + under_way))
+
+    def void_reason(self, wrk: WrkResult, load: Load) -> str | None:
+        """Return that the answers under load were others than the checked ones, if so.
+
+        Their mean size is off by 10%, or half of the bodies are missing.
+        """
+        if not wrk.requests:
+            return None
+        mean = wrk.bytes / wrk.requests
+        low, high = self.expected(wrk, load)
+        if max(0.9 * low, low - self.body / 2) <= mean <= 1.1 * high:
+            return None
+        return (
+            f"{mean:.0f} bytes came for each answer under load, and {self.sentence} "
+            "for the one that was checked: it was not the same answer"
+        )
+
+    def note(self, wrk: WrkResult, load: Load) -> str | None:
+        """Return that the mean size was off by 1% or more, if so."""
+        if not wrk.requests:
+            return None
+        mean = wrk.bytes / wrk.requests
+        low, high = self.expected(wrk, load)
+        if 0.99 * low <= mean <= 1.01 * high:
+            return None
+        return f"{mean:.0f} bytes came for each answer under load, and {self.sentence} when checked"
+
+    def is_like(self, response: Response) -> bool:
+        """Return whether another answer may be of the same kind, by its size."""
+        return 0.9 * self.possible.low <= response.bytes <= 1.1 * self.possible.high
+
+    @property
+    def sentence(self) -> str:
+        """The sizes in words."""
+        return str(self.least) if self.least == self.most else f"{self.least} to {self.most}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoreUse:
     """CPU seconds per second of a trial, and the cores that they could be spent on.
 
-    `shared_cores` counts the cores that load generator and server share; 0 if each has
-    its own.
+    `server_cpu` is None where the server is somebody else's. `server_cores` counts no more
+    than the threads that worked. `shared_cores` counts the cores that load generator and
+    server share; 0 if each has its own. `busy_share` is the share of the servers' cores
+    that was not idle, whoever used them; None if not known.
     """
 
     load_cpu: float
     load_cores: int
-    server_cpu: float
+    server_cpu: float | None
     server_cores: int
     shared_cores: int
+    busy_share: float | None = None
 
     @property
-    def limited_by(self) -> Limit:
-        """What limited the trial's throughput.
+    def limited_by(self) -> Limit | None:
+        """What limited the trial's throughput; None if that cannot be told.
 
         - The load generator, if it used 90% of its cores and the server did not.
-        - The load generator, if both used 90% of the cores that they share, and it used
-          more of them than the server.
-        - The server's CPU, if it used 90% of its cores, or both 90% of the shared ones.
-        - Neither, if there was idle time on both sides.
+        - The server's CPU, if it used 90% of the cores that its threads could use.
+        - Where all cores were busy, whichever of the two used more of those it could use.
+        - Neither, if there was idle time on both sides: the server waited.
         """
         load_is_full = self.load_cpu >= 0.9 * self.load_cores
+        if self.server_cpu is None:
+            return Limit.LOAD_GENERATOR if load_is_full else None
         server_is_full = self.server_cpu >= 0.9 * self.server_cores
-        used = self.load_cpu + self.server_cpu
-        machine_is_full = self.shared_cores and used >= 0.9 * self.shared_cores
-        if load_is_full and not server_is_full:
-            return Limit.LOAD_GENERATOR
-        if machine_is_full and self.load_cpu > self.server_cpu:
-            return Limit.LOAD_GENERATOR
-        if machine_is_full or server_is_full:
+        if server_is_full:
             return Limit.SERVER_CPU
-        return Limit.NEITHER
+        if load_is_full:
+            return Limit.LOAD_GENERATOR
+        if not self._cores_are_full(self.server_cpu):
+            return Limit.NEITHER
+        load_share = self.load_cpu / self.load_cores
+        server_share = self.server_cpu / self.server_cores
+        is_load = self.shared_cores and load_share > server_share
+        return Limit.LOAD_GENERATOR if is_load else Limit.SERVER_CPU
+
+    def _cores_are_full(self, server_cpu: float) -> bool:
+        """Whether the cores had no idle time, and these two took part in that.
+
+        Neighbours may fill the cores while a server sleeps.
+        """
+        cores = self.shared_cores or self.server_cores
+        used = server_cpu + (self.load_cpu if self.shared_cores else 0)
+        if self.busy_share is None:
+            return used >= 0.9 * cores
+        return self.busy_share >= 0.9 and used >= 0.25 * cores
 
     @property
     def saturation_reason(self) -> str | None:
         """Why the trial does not show the server, if the load generator was the limit."""
         if self.limited_by is not Limit.LOAD_GENERATOR:
             return None
-        return (
-            f"{SATURATED}: wrk used {self.load_cpu:.2f} of {self.load_cores} cores, "
-            f"the server {self.server_cpu:.2f} of {self.server_cores}; "
-            "more --threads or cores, or a slower target, shows the server"
-        )
+        use = f"wrk used {self.load_cpu:.2f} of {self.load_cores} cores"
+        if self.server_cpu is not None:
+            use += f", the server {self.server_cpu:.2f} of {self.server_cores}"
+        return f"{SATURATED}: {use}; more --threads or cores, or a slower target, shows the server"
 
 
 # --- 5. results file ------------------------------------------------------------------
@@ -2060,7 +3082,8 @@ EXCLUDE_HISTOGRAM = {"histogram": True}
 NOT_SAVED = {
     "measurements": {
         "__all__": {"wrk": {"latency": EXCLUDE_HISTOGRAM, "latency_uncorrected": EXCLUDE_HISTOGRAM}}
-    }
+    },
+    "targets": {"__all__": {"responses": {"__all__": {"excerpt": True}}}},
 }
 
 
@@ -2085,13 +3108,32 @@ def results_data(results: Results) -> dict[str, Any]:
 
 def to_json(results: Results) -> str:
     """Return the results file's text: schema micropie-bench/2, SI units."""
-    return json.dumps(results_data(results), indent=2, ensure_ascii=False) + "\n"
+    return json_text(results_data(results))
+
+
+def json_text(data: object) -> str:
+    """Return the data as JSON that a terminal can show."""
+    lines = json.dumps(data, indent=2, ensure_ascii=False).split("\n")
+    return "\n".join(map(json_line, lines)) + "\n"
+
+
+def json_line(line: str) -> str:
+    """Return the line of JSON; what cannot be shown is escaped."""
+    return line if line.isprintable() else "".join(map(json_character, line))
+
+
+def json_character(character: str) -> str:
+    """Return the character as it stands within a string of JSON."""
+    if character.isprintable():
+        return character
+    return json.dumps(character).strip('"')
 
 
 def from_json(text: str) -> Results:
     """Return the results in such a text, without histograms.
 
-    Raises BenchError if it has another schema, or a value that cannot have been measured.
+    Raises BenchError, with the place, if it has another schema, a value that cannot have
+    been measured, or two values that contradict one another.
     """
     from pydantic import ValidationError
 
@@ -2108,8 +3150,110 @@ def from_json(text: str) -> Results:
         # As JSON again: strict validation takes tuples and enums from JSON alone.
         results: Results = results_adapter().validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
-        raise BenchError(_first_complaint(error.errors())) from None
+        complaint = first_complaint(error.errors(), whole="a results file, or not a whole one")
+        raise BenchError(complaint) from None
+    for contradiction in contradictions(results):
+        raise BenchError(contradiction)
     return results
+
+
+def contradictions(results: Results) -> Iterator[str]:
+    """Yield what in the results contradicts something else there, each with its place."""
+    yield from repetitions("targets", [facts.name for facts in results.targets])
+    yield from repetitions("measurements", [trial_key(each) for each in results.measurements])
+    yield from repetitions("comparisons", [comparison_key(each) for each in results.comparisons])
+    yield from repetitions(
+        "distributions", [(each.target, each.load) for each in results.distributions]
+    )
+    yield from contradictions_in_measurements(results)
+    yield from contradictions_in_comparisons(results)
+    for number, distribution in enumerate(results.distributions):
+        place = f"distributions.{number}"
+        if not results.solo_trials(distribution.target, distribution.load):
+            yield f"{place} is of a target and a load that were not measured"
+        if not ascends(distribution.percentiles):
+            yield f"{place} has percentiles that do not ascend"
+
+
+def repetitions(place: str, keys: Sequence[Any]) -> Iterator[str]:
+    """Yield which of the keys at that place was there before."""
+    first: dict[Any, int] = {}
+    for number, key in enumerate(keys):
+        if first.setdefault(key, number) != number:
+            yield f"{place}.{number} is of the same as {place}.{first[key]}"
+
+
+def trial_key(measurement: Measurement) -> tuple[Any, ...]:
+    """Return what tells a measurement from all others of its run."""
+    trial = (measurement.round, measurement.method, measurement.load)
+    return (*trial, measurement.target, measurement.partner)
+
+
+def ascends(percentiles: Iterable[tuple[float, float]]) -> bool:
+    """Return whether each percent is higher than the one before, and no latency lower."""
+    for (percent, seconds), (next_percent, next_seconds) in itertools.pairwise(percentiles):
+        if next_percent <= percent or next_seconds < seconds:
+            return False
+    return True
+
+
+def contradictions_in_measurements(results: Results) -> Iterator[str]:
+    """Yield which measurements the run cannot have had."""
+    settings = results.settings
+    known = [facts.name for facts in results.targets]
+    for number, measurement in enumerate(results.measurements):
+        place = f"measurements.{number}"
+        for name in filter(None, (measurement.target, measurement.partner)):
+            if known and name not in known:
+                yield f"{place} is of {name!r}, which is not among the targets"
+        if settings is None:  # of a parsed text errors and contradictions are notes
+            continue
+        wrk = measurement.wrk
+        if wrk and wrk.contradiction:
+            yield f"{place}.wrk cannot be: {wrk.contradiction}"
+        if wrk and wrk.errors.total and measurement.valid:
+            yield f"{place} is valid in spite of its errors"
+        if measurement.round > settings.rounds:
+            yield f"{place} is of round {measurement.round} of {settings.rounds}"
+        if measurement.load.connections not in settings.connections:
+            yield f"{place} is of connections that are not among the settings'"
+        if measurement.load.workload not in [workload.name for workload in settings.workloads]:
+            yield f"{place} is of a workload that is not among the settings'"
+
+
+def contradictions_in_comparisons(results: Results) -> Iterator[str]:
+    """Yield which comparisons have more rounds than were measured, or another verdict."""
+    rounds: dict[tuple[Any, ...], set[int]] = {}
+    for measurement in filter(lambda each: each.valid, results.measurements):
+        key = (measurement.load, measurement.method, measurement.target, measurement.partner)
+        rounds.setdefault(key, set()).add(measurement.round)
+    for number, comparison in enumerate(results.comparisons):
+        place = f"comparisons.{number}"
+        target, reference = comparison.target, comparison.reference
+        for name in (target, reference):
+            if name not in results.names:
+                yield f"{place} is of {name!r}, which was not measured"
+        is_duet = comparison.method is Method.DUET
+        load = (comparison.load, comparison.method)
+        own = rounds.get((*load, target, reference if is_duet else None), set())
+        others = rounds.get((*load, reference, target if is_duet else None), set())
+        if comparison.rounds > len(own & others):
+            yield f"{place} has more rounds than are valid of both targets"
+        if not may_be_verdict(comparison):
+            yield f"{place} has a verdict, {comparison.verdict}, that its interval does not give"
+
+
+def may_be_verdict(comparison: Comparison) -> bool:
+    """Return whether the interval can have given the verdict.
+
+    How near to 1 is the same may differ between versions.
+    """
+    interval = comparison.speed.interval if comparison.speed else None
+    if comparison.verdict is Verdict.UNDECIDED:
+        return True
+    if interval is None or interval.contains(1):
+        return interval is not None and comparison.verdict is Verdict.SAME
+    return comparison.verdict is judge(comparison.speed)
 
 
 def _json_object(text: str) -> dict[str, Any]:
@@ -2134,25 +3278,6 @@ def _dicts_in(items: object) -> list[dict[str, Any]]:
     if not isinstance(items, list):
         return []
     return [item for item in items if isinstance(item, dict)]
-
-
-def short_repr(value: object) -> str:
-    """Return the value as in Python's source, cut after 60 characters."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _first_complaint(errors: Sequence[Mapping[str, Any]]) -> str:
-    """Return what pydantic found wrong first, in one line."""
-    first = errors[0]
-    steps = []
-    for step in map(str, first["loc"]):
-        is_plain = step.isprintable() and len(step) <= 60
-        steps.append(step if is_plain else short_repr(step))
-    if not steps:
-        return f"not a results file, or not a whole one: {first['msg']}"
-    value = short_repr(first["input"])
-    return f"{'.'.join(steps)} contains an impossible value, {value}: {first['msg']}"
 
 
 def suffixed(results: Results, suffix: str) -> Results:
@@ -2305,6 +3430,33 @@ class Report:
     conclusion: Conclusion
 
 
+def printable(text: str) -> str:
+    """Return the text in one line, with what cannot be shown escaped as in Python's source.
+
+    Texts of servers, wrk and results files may hold what would steer a terminal, or turn
+    the order of the characters around.
+    """
+    return text if text.isprintable() else "".join(map(printable_character, text))
+
+
+def printable_character(character: str) -> str:
+    """Return the character, or how Python's source writes it if it cannot be shown."""
+    if character.isprintable():
+        return character
+    return character.encode("unicode_escape").decode()
+
+
+def printable_lines(text: str) -> str:
+    """Return the text likewise, but with its lines as they are."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+class Code(str):
+    """A cell that is to be copied as it stands: Markdown shows it as code."""
+
+    __slots__ = ()
+
+
 def columns_from(titles: Sequence[str], *, left: Sequence[str]) -> tuple[Column, ...]:
     """Return columns of these titles; those in `left` are aligned there."""
     columns = []
@@ -2324,10 +3476,49 @@ def padded(cells: Sequence[str], widths: Sequence[int], columns: Sequence[Column
     return result
 
 
+# In Markdown: the start of a tag, of code, an entity, emphasis, a backslash, a link's middle;
+# and what at the start of a line begins a heading, quotation or list.
+MARKDOWN_MARKS = re.compile(r"[<`&\\*~]|(?<![^\W_])_|_(?![^\W_])|(?<=\])\(")
+MARKDOWN_START = re.compile(r"^(\d*)([#>+.)-])(?=[\s#>]|$)")
+
+
+def markdown_text(text: str) -> str:
+    """Return a text in one line of Markdown, which shows each of its characters."""
+    line = " ".join(text.split())
+    line = MARKDOWN_MARKS.sub(r"\\\g<0>", line)
+    return printable(MARKDOWN_START.sub(r"\1\\\2", line))
+
+
+def markdown_fence(text: str, *, shortest: int) -> str:
+    """Return so many backticks, or more than the text has in a row."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    return "`" * max(shortest, longest + 1)
+
+
+def markdown_code(text: str) -> str:
+    """Return the text as code within a line of Markdown."""
+    line = printable(text)
+    fence = markdown_fence(line, shortest=1)
+    padding = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{fence}{padding}{line}{padding}{fence}"
+
+
+def markdown_block(text: str) -> str:
+    """Return the text as a block of code in Markdown."""
+    fence = markdown_fence(text, shortest=3)
+    return f"{fence}\n{printable_lines(text.rstrip())}\n{fence}"
+
+
+def markdown_cell(cell: str) -> str:
+    """Return the cell of a table in Markdown."""
+    shown = markdown_code(cell) if isinstance(cell, Code) else markdown_text(cell)
+    return shown.replace("|", r"\|")
+
+
 def markdown_lines(table: Table) -> list[str]:
     """Return the table in Markdown, a line for each row, in columns of even width."""
     titles = tuple(column.title for column in table.columns)
-    rows = [tuple(cell.replace("|", r"\|") for cell in row) for row in (titles, *table.rows)]
+    rows = [tuple(map(markdown_cell, row)) for row in (titles, *table.rows)]
     widths = [max(map(cell_width, cells)) for cells in zip(*rows, strict=True)]
     lines = []
     for row in rows:
@@ -2347,12 +3538,19 @@ def terminal_lines(table: Table, *, width: int) -> list[str]:
     Figures stay in one line if there is room, else they break at spaces as texts do. Where
     that is not enough, each row becomes a list of its cells.
     """
+    table = printable_table(table)
     for break_figures in (False, True):
         least = least_widths(table, break_figures=break_figures)
         spare = width - len(INDENT) - len(GAP) * (len(least) - 1) - sum(least)
         if spare >= 0:
             return drawn_lines(table, wider(table, least, spare))
     return listed_lines(table)
+
+
+def printable_table(table: Table) -> Table:
+    """Return the table with cells that can be shown."""
+    rows = [tuple(map(printable, row)) for row in table.rows]
+    return dataclasses.replace(table, rows=tuple(rows))
 
 
 def cells_by_column(table: Table) -> list[list[str]]:
@@ -2465,6 +3663,22 @@ def format_latency(seconds: float) -> str:
     return f"{seconds * 1e6:.2f}us"
 
 
+UNKNOWN = "unknown"  # of a figure that wrk did not print
+
+
+def latency_cells(runs: Iterable[WrkResult]) -> tuple[str, str]:
+    """Return the mean latency over all requests, and the maximum, of runs that tell them."""
+    requests, latency_sum_s, longest_s = 0, 0.0, 0.0
+    for run in runs:
+        if run.latency:
+            requests += run.requests
+            latency_sum_s += run.latency.mean_s * run.requests
+            longest_s = max(longest_s, run.latency.max_s)
+    if not requests:
+        return UNKNOWN, UNKNOWN
+    return format_latency(latency_sum_s / requests), format_latency(longest_s)
+
+
 def gist_row(measurements: Iterable[Measurement]) -> list[str]:
     """Return the gist's columns after the name, over the valid measurements.
 
@@ -2475,12 +3689,9 @@ def gist_row(measurements: Iterable[Measurement]) -> list[str]:
     runs = valid_runs(measurements)
     if not runs:
         return ["void"] * (len(GIST_COLUMNS) - 1)
-    requests = sum(run.requests for run in runs)
-    latency_sum_s = sum(run.latency.mean_s * run.requests for run in runs)
     mean, half = mean_and_half_width([run.requests_per_s for run in runs])
     return [
-        format_latency(latency_sum_s / requests),
-        format_latency(max(run.latency.max_s for run in runs)),
+        *latency_cells(runs),
         f"{mean:.2f} ± {half:.2f}" if len(runs) > 1 else f"{mean:.2f}",
         f"{sum(run.bytes for run in runs) / 1024**2:.2f}",
         f"{statistics.fmean(run.bytes_per_s for run in runs) / 1024:.2f}",
@@ -2534,13 +3745,19 @@ def comparison_cells(comparison: Comparison) -> ComparisonCells:
     return ComparisonCells(str(comparison.rounds), comparison.method, ratio, interval, verdict)
 
 
+def error_mark(measurements: Iterable[Measurement]) -> str:
+    """Return the mark of figures that count in spite of errors, as those of a parsed text."""
+    errors = sum(run.errors.total for run in valid_runs(measurements))
+    return f" ({pluralize(errors, 'error')})" if errors else ""
+
+
 def gist_table(results: Results, load: LoadId) -> Table:
     """Return the gist's table of one load. Absolute figures come from solo trials."""
     rows = []
     for name in results.names:
         if any((m.target, m.load) == (name, load) for m in results.measurements):
-            cells = gist_row(results.solo_trials(name, load))
-            rows.append((results.label(name), *cells))
+            trials = results.solo_trials(name, load)
+            rows.append((results.label(name) + error_mark(trials), *gist_row(trials)))
     return Table(title=load.title, columns=GIST_COLUMNS, rows=tuple(rows))
 
 
@@ -2779,7 +3996,17 @@ def answer_sentence(results: Results, comparison: Comparison) -> str:
         plain = f"{format_speed(here.speed)}{format_interval(here.speed)}"
         is_noise = (here.speed.half_width or 0) > 1
         sentence += f"; requests/s here {'too noisy to tell' if is_noise else plain}"
-    return sentence
+    return sentence + waiting_remark(results, comparison)
+
+
+def waiting_remark(results: Results, comparison: Comparison) -> str:
+    """Return that a target mostly waited, if so; nothing else."""
+    names = (comparison.target, comparison.reference)
+    waiting = [name for name in names if waits(results, name, comparison.load)]
+    if not waiting:
+        return ""
+    who = "both" if len(waiting) == 2 else results.label(waiting[0])
+    return f"; {who} mostly waited, not for CPU"
 
 
 def answers_of(results: Results) -> list[Answer]:
@@ -2812,17 +4039,26 @@ def heading_of(results: Results) -> str:
 
 
 def oddities(results: Results) -> list[str]:
-    """Return each kind of note once, at its worst, with its rounds and targets."""
-    alike: dict[str, list[tuple[Measurement, str]]] = {}
+    """Return each kind of note once, at its worst, with its rounds and targets.
+
+    What is noted of a parsed text is about one row, and has a line for each.
+    """
+    launched = {facts.name for facts in results.targets}
+    alike: dict[tuple[str, str], list[tuple[str, Measurement, str]]] = {}
     for measurement in results.measurements:
+        label = results.label(measurement.target)
+        row = f"{label}, {measurement.load.sentence}"
         for note in measurement.notes:
             kind = re.sub(r"\d+", "#", note)
-            alike.setdefault(kind, []).append((measurement, note))
+            if measurement.target in launched:
+                alike.setdefault((kind, ""), []).append((label, measurement, note))
+            else:
+                alike.setdefault((kind, row), []).append((row, measurement, note))
     lines = []
     for noted in alike.values():
-        rounds = name_rounds(measurement.round for measurement, _ in noted)
-        labels = sorted({results.label(measurement.target) for measurement, _ in noted})
-        worst = max((note for _, note in noted), key=lambda note: (len(note), note))
+        rounds = name_rounds(measurement.round for _, measurement, _ in noted)
+        labels = sorted({label for label, _, _ in noted})
+        worst = max((note for _, _, note in noted), key=lambda note: (len(note), note))
         lines.append(f"{rounds.capitalize()} ({', '.join(labels)}): {worst}")
     return lines
 
@@ -2906,19 +4142,108 @@ def server_version_sentences(results: Results) -> list[str]:
     return sentences
 
 
+def requests_per_connection(results: Results, name: str) -> float | None:
+    """Return how many requests each new connection of a target's solo trials served.
+
+    Only beyond those that wrk opened at first; infinite if there were no others. Other
+    programs open connections too, so it is the most of any trial. None where it is not
+    known.
+    """
+    served = []
+    for measurement in results.measurements:
+        if measurement.target != name or not measurement.valid or not measurement.wrk:
+            continue
+        if measurement.connections_opened is None:
+            continue
+        others = measurement.connections_opened - measurement.load.connections
+        requests = measurement.wrk.requests
+        served.append(requests / others if others > 0 else math.inf)
+    return max(served, default=None)
+
+
+MOST_FOR_ONE_CONNECTION = 20  # requests; with more, new connections cost little
+
+
 def keep_alive_sentences(results: Results) -> list[str]:
-    """Return which servers say that they close the connection after each answer."""
-    closing = []
-    for responses in responses_by_workload(results).values():
-        for label, response in responses.items():
-            if response.header("connection").lower() == "close":
-                closing.append(label)
-    if not closing:
-        return []
+    """Return which targets were not measured on connections that stay open.
+
+    That goes by the connections that were opened, else by what the answers say.
+    """
+    labels_by_cost: dict[str, list[str]] = {}
+    for facts in results.targets:
+        served = requests_per_connection(results, facts.name)
+        if served is None:
+            closes = any(response.says_close for response in facts.responses.values())
+            served = 1.0 if closes else math.inf
+        if served > MOST_FOR_ONE_CONNECTION:
+            continue
+        cost = "each request"
+        if served >= 1.5:
+            cost = f"every {served:.0f} requests"
+        labels_by_cost.setdefault(cost, []).append(facts.label)
     return [
-        f"{label} closes the connection after each answer, so each request pays for a new one."
-        for label in dict.fromkeys(closing)
+        f"{' and '.join(labels)}: a new connection was opened for {cost}, which costs time, too."
+        for cost, labels in labels_by_cost.items()
     ]
+
+
+# Delayed acknowledgements make a server without TCP_NODELAY answer after 40 ms (Linux,
+# TCP_DELACK_MIN), whatever it has to do.
+DELAYED_ACK_S = (0.038, 0.05)
+
+
+def waits_for_acks(results: Results, name: str, load: LoadId) -> bool:
+    """Return whether the latencies are those of delayed acknowledgements."""
+    distribution = results.distribution(name, load)
+    if distribution is None:
+        return False
+    least_s, most_s = DELAYED_ACK_S
+    by_percent = dict(distribution.percentiles)
+    typical = [by_percent[percent] for percent in (10, 50, 75) if percent in by_percent]
+    return bool(typical) and all(least_s <= seconds <= most_s for seconds in typical)
+
+
+def is_without_nodelay(results: Results, facts: TargetFacts) -> bool:
+    """Return whether uvicorn 0.54 serves the target with asyncio and several workers.
+
+    Its workers then do not set TCP_NODELAY (Kludex/uvicorn#3149).
+    """
+    server = results.settings.server if results.settings else None
+    if server is None or not facts.versions.get("uvicorn", "").startswith("0.54."):
+        return False
+    is_asyncio = server.loop is Loop.ASYNCIO
+    if server.loop is Loop.AUTO:
+        is_asyncio = "uvloop" not in facts.versions
+    return server.asgi is AsgiServer.UVICORN and server.workers > 1 and is_asyncio
+
+
+def waiting_cause(results: Results, facts: TargetFacts, load: LoadId) -> str:
+    """Return what a waiting target waited for, as far as it can be told."""
+    if not waits_for_acks(results, facts.name, load):
+        return "They waited, as for sleeps, locks or an upstream."
+    if not is_without_nodelay(results, facts):
+        return "Each answer took some 40 ms, as with delayed ACKs: is TCP_NODELAY set?"
+    return (
+        "Each answer waited some 40 ms for a delayed ACK: uvicorn 0.54 with several workers "
+        "on asyncio does not set TCP_NODELAY (Kludex/uvicorn#3149). "
+        "--loop uvloop or -w 1 avoids that."
+    )
+
+
+def waiting_sentences(results: Results) -> list[str]:
+    """Return which targets waited for something other than the CPU, and for what."""
+    labels_by_cause: dict[tuple[LoadId, str], list[str]] = {}
+    for load, facts in itertools.product(results.loads, results.targets):
+        if waits(results, facts.name, load):
+            cause = waiting_cause(results, facts, load)
+            labels_by_cause.setdefault((load, cause), []).append(facts.label)
+    sentences = []
+    for (load, cause), labels in labels_by_cause.items():
+        sentences.append(
+            f"{' and '.join(labels)} at {load.sentence}: neither server nor wrk was busy, "
+            f"so CPU time says nothing about speed. {cause}"
+        )
+    return sentences
 
 
 def load_share(results: Results) -> float | None:
@@ -2965,6 +4290,7 @@ def shared_core_sentences(results: Results) -> list[str]:
 def caveats_of(results: Results) -> list[str]:
     """Return what should be known before the results are quoted."""
     return [
+        *waiting_sentences(results),
         *measurement_notes(results),
         *response_sentences(results),
         *server_version_sentences(results),
@@ -3250,9 +4576,9 @@ def describe_environment(results: Results) -> dict[str, str]:
     return {name: show_value(value) for name, value in facts.items()}
 
 
-def about_table(results: Results, *, quote: str = "") -> Table:
+def about_table(results: Results) -> Table:
     """Return how the results came about: when, by which command, how, where."""
-    facts = {"made": results.created, "command": f"{quote}{results.command}{quote}"}
+    facts = {"made": results.created, "command": Code(results.command)}
     facts["seed"] = show_value(results.seed)
     facts |= describe_settings(results.settings)
     facts |= describe_environment(results)
@@ -3289,25 +4615,26 @@ def wrk_reports(results: Results) -> list[str]:
 def to_markdown(report: Report) -> str:
     """Return all that was found, to be pasted."""
     results, conclusion = report.results, report.conclusion
-    parts = [f"# {report_title(results)}"]
+    parts = [f"# {markdown_text(report_title(results))}"]
     if conclusion.heading:
-        parts.append(f"{conclusion.heading}.")
+        parts.append(markdown_text(f"{conclusion.heading}."))
     answers = []
     for answer in conclusion.answers:
-        answers.append(f"- **{answer.load.sentence}: {answer.verdict}.** {answer.sentence}.")
+        load, sentence = markdown_text(answer.load.sentence), markdown_text(answer.sentence)
+        answers.append(f"- **{load}: {answer.verdict}.** {sentence}.")
     if answers:
         parts.append("\n".join(answers))
-    parts += [*conclusion.gate, *conclusion.sentences]
-    caveats = [f"- {line}" for line in conclusion.caveats]
+    parts += map(markdown_text, [*conclusion.gate, *conclusion.sentences])
+    caveats = [f"- {markdown_text(line)}" for line in conclusion.caveats]
     parts += _markdown_section("Before you quote it", caveats)
-    for table in [*result_tables(results), *conclusion.tables]:
-        parts += _markdown_section(table.title, markdown_lines(table))
-    about = about_table(results, quote="`")
-    parts += _markdown_section(about.title, markdown_lines(about))
-    commands = [f"- {label}: `{command}`" for label, command in server_commands(results).items()]
+    for table in [*result_tables(results), *conclusion.tables, about_table(results)]:
+        parts += _markdown_section(markdown_text(table.title), markdown_lines(table))
+    commands = []
+    for label, command in server_commands(results).items():
+        commands.append(f"- {markdown_text(label)}: {markdown_code(command)}")
     parts += _markdown_section("Server commands", commands)
-    reports = [f"```\n{text.rstrip()}\n```" for text in wrk_reports(results)]
-    parts += _markdown_section("wrk's own reports", ["\n\n".join(reports)] if reports else [])
+    reports = "\n\n".join(map(markdown_block, wrk_reports(results)))
+    parts += _markdown_section("wrk's own reports", [reports] if reports else [])
     return "\n\n".join(parts) + "\n"
 
 
@@ -3342,6 +4669,14 @@ def flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def csv_cell(value: object) -> object:
+    """Return the value; a text in one line, and so that no spreadsheet reads a formula."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+
+
 def to_csv(report: Report) -> str:
     """Return a row for each measurement, in the columns of csv_columns."""
     text = io.StringIO()
@@ -3351,7 +4686,7 @@ def to_csv(report: Report) -> str:
     for measurement in results_data(report.results)["measurements"]:
         row = flatten(measurement)
         row["notes"] = "; ".join(measurement["notes"])
-        writer.writerow(row)
+        writer.writerow({name: csv_cell(value) for name, value in row.items()})
     return text.getvalue()
 
 
@@ -3386,7 +4721,7 @@ def to_github_benchmark(report: Report) -> str:
                     "extra": f"{answer.verdict}: {answer.sentence}; {results.command}",
                 }
             )
-    return json.dumps(entries, indent=2, ensure_ascii=False) + "\n"
+    return json_text(entries)
 
 
 # The page's charts. Their units are those of an SVG: text is 14 units high, so that it
@@ -4183,7 +5518,7 @@ def html_page(title: str, body: Iterable[str]) -> str:
         "</body>",
         "</html>\n",
     ]
-    return "\n".join(lines)
+    return printable_lines("\n".join(lines))
 
 
 # --- 7. processes ---------------------------------------------------------------------
@@ -4722,6 +6057,20 @@ def search_file(path: str, pattern: str) -> str | None:
     return match[1].strip() if match else None
 
 
+def listening_addresses(process: psutil.Process, port: int) -> set[str]:
+    """Return the addresses on which the process listens on the port."""
+    try:
+        connections = process.net_connections("tcp")
+    except (OSError, RuntimeError, psutil.Error):  # RuntimeError: a cut line of /proc
+        return set()
+    addresses = set()
+    for connection in connections:
+        is_listening = connection.status == psutil.CONN_LISTEN
+        if is_listening and connection.laddr.port == port:
+            addresses.add(str(connection.laddr.ip))
+    return addresses
+
+
 def listening_descriptors(process: psutil.Process) -> dict[int, int]:
     """Return the port of each descriptor of the process that listens."""
     try:
@@ -4796,18 +6145,120 @@ def listener_pids(port: int) -> list[int | None]:
     return pids
 
 
+# The kernel tells of each connection when it last received anything (sock_diag(7)).
+SOCK_DIAG_BY_FAMILY = 20
+DUMP_REQUEST = 0x301  # NLM_F_REQUEST | NLM_F_DUMP
+NETLINK_ENDS = (2, 3)  # NLMSG_ERROR, NLMSG_DONE
+WITH_TCP_INFO = 1 << 1  # 1 << (INET_DIAG_INFO - 1)
+INET_DIAG_INFO = 2
+ESTABLISHED = 1
+NETLINK_HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
+DIAG_REQUEST = struct.Struct("=BBBBI")  # family, protocol, extensions, padding, states
+DIAG_ADDRESSES = struct.Struct("!HH16s16sIQ")  # ports, addresses, interface, cookie
+DIAG_INODE_OFFSET = 68  # in struct inet_diag_msg, which has 72 bytes
+DIAG_MESSAGE_BYTES = 72
+ATTRIBUTE_HEADER = struct.Struct("=HH")  # length, type
+LAST_RECEIVED_OFFSET = 52  # of tcpi_last_data_recv in struct tcp_info, in milliseconds
+
+
+def netlink_messages(request: bytes) -> Iterator[bytes]:
+    """Yield what the kernel says of each socket. Raises OSError where it does not tell."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4) as kernel:  # NETLINK_SOCK_DIAG
+        kernel.settimeout(1)
+        kernel.send(request)
+        while True:
+            data = kernel.recv(2**18)
+            while data:
+                length, kind, *_ = NETLINK_HEADER.unpack_from(data)
+                if kind in NETLINK_ENDS:
+                    return
+                yield data[NETLINK_HEADER.size : length]
+                data = data[aligned(length) :]
+
+
+def aligned(length: int) -> int:
+    """Return the length, rounded up to whole words of 4 bytes."""
+    return (length + 3) & ~3
+
+
+def last_received_s(message: bytes) -> float | None:
+    """Return how long ago the socket of an inet_diag_msg received anything."""
+    position = DIAG_MESSAGE_BYTES
+    while position + ATTRIBUTE_HEADER.size <= len(message):
+        length, kind = ATTRIBUTE_HEADER.unpack_from(message, position)
+        if kind == INET_DIAG_INFO:
+            offset = position + ATTRIBUTE_HEADER.size + LAST_RECEIVED_OFFSET
+            (milliseconds,) = struct.unpack_from("=I", message, offset)
+            return float(milliseconds) / 1000
+        position += max(aligned(length), ATTRIBUTE_HEADER.size)
+    return None
+
+
+def connection_silences_s(process: psutil.Process, port: int) -> list[float]:
+    """Return how long ago each connection of the process to that port received anything.
+
+    In seconds; before any answer, since it was opened. It is empty where the system does
+    not tell (other than Linux), and once the process has ended.
+    """
+    if not hasattr(socket, "AF_NETLINK"):
+        return []
+    links = set(descriptor_links(process).values())
+    silences = []
+    addresses = DIAG_ADDRESSES.pack(0, port, b"", b"", 0, 2**64 - 1)
+    for family in (socket.AF_INET, socket.AF_INET6):
+        body = DIAG_REQUEST.pack(family, socket.IPPROTO_TCP, WITH_TCP_INFO, 0, 1 << ESTABLISHED)
+        length = NETLINK_HEADER.size + len(body) + len(addresses)
+        header = NETLINK_HEADER.pack(length, SOCK_DIAG_BY_FAMILY, DUMP_REQUEST, 1, 0)
+        with contextlib.suppress(OSError, struct.error):
+            for message in netlink_messages(header + body + addresses):
+                (inode,) = struct.unpack_from("=I", message, DIAG_INODE_OFFSET)
+                seconds = last_received_s(message)
+                if seconds is not None and f"socket:[{inode}]" in links:
+                    silences.append(seconds)
+    return silences
+
+
+def opened_connections() -> int | None:
+    """Return how many TCP connections were opened here since the start (Linux).
+
+    Here is this network namespace: /proc/net/snmp, ActiveOpens.
+    """
+    names = search_file("/proc/net/snmp", r"^Tcp: (Rto.*)$")
+    values = search_file("/proc/net/snmp", r"^Tcp: (\d.*)$")
+    if not names or not values:
+        return None
+    return int(dict(zip(names.split(), values.split(), strict=False)).get("ActiveOpens", 0))
+
+
+def thread_cpu_s(process: psutil.Process) -> dict[int, float]:
+    """Return the CPU time of each thread of the process so far, to 10 ms."""
+    with contextlib.suppress(OSError, psutil.Error):
+        return {thread.id: thread.user_time + thread.system_time for thread in process.threads()}
+    return {}
+
+
+def is_stopped(process: psutil.Process) -> bool:
+    """Return whether the process was stopped by a signal."""
+    with contextlib.suppress(psutil.Error):
+        return bool(process.status() == psutil.STATUS_STOPPED)
+    return False
+
+
 # --- 8. servers -----------------------------------------------------------------------
 
-START_DEADLINE_S = 60.0
 ELSEWHERE_S = 15.0  # a command that listens on other ports alone has its port wrong
 SETTLE_S = 10.0  # at most, for the rest of a command's processes
 SETTLE_STEP_S = 0.3
 PROBE_DEADLINE_S = 10.0
 FETCH_DEADLINE_S = 3600.0  # pip has deadlines of its own for the network
-LOG_TAIL_BYTES = 65536
+LOG_TAIL_BYTES = 2**20  # a second of an access log, and what came before it
 LOG_LIMIT_BYTES = 16 * 2**20  # beyond it only the tail is kept
 
+HTTP_START_BYTES = 5
+EXCERPT_BYTES = 200  # of a body, for those who read why it was refused
+TLS_ALERT = b"\x15"  # RFC 8446, 5.1
 NO_REASON = "it gave no reason"
+NO_LIFESPAN = "ASGI 'lifespan' protocol appears unsupported."  # as uvicorn's log says
 
 
 def split_url(url: str) -> tuple[str, str, int]:
@@ -4820,6 +6271,20 @@ def split_url(url: str) -> tuple[str, str, int]:
     scheme = match[1]
     default_port = 443 if scheme == "https" else 80
     return scheme, match[2].strip("[]"), int(match[3] or default_port)
+
+
+def addresses_of(host: str) -> list[str]:
+    """Return the addresses that the name resolves to, each once; none if it is not known."""
+    with contextlib.suppress(OSError, UnicodeError):
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        return list(dict.fromkeys(str(info[4][0]) for info in found))
+    return []
+
+
+def are_loopback(addresses: Sequence[str]) -> bool:
+    """Return whether there are addresses, all of this machine."""
+    found = [ipaddress.ip_address(text.partition("%")[0]) for text in addresses]
+    return bool(found) and all(address.is_loopback for address in found)
 
 
 def free_port(host: str, wanted: int | None) -> int:
@@ -4856,26 +6321,177 @@ def _port_complaint(host: str, port: int | None, error: OSError) -> str:
     return f"{complaint} ({owner} listens there); stop what holds it, or choose another --port"
 
 
+class NotReachedError(BenchError):
+    """A server that refused a connection, or closed it without a byte; it may yet start."""
+
+
+class SpeaksTlsError(BenchError):
+    """A server that wants TLS where plain HTTP was sent."""
+
+
+def name_place(host: str, port: int) -> str:
+    """Return the place as it stands in a URL, such as `[::1]:8000`."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def can_connect(host: str, port: int) -> bool:
+    """Return whether something accepts a connection there."""
+    with contextlib.suppress(OSError):
+        socket.create_connection((host, port), timeout=1).close()
+        return True
+    return False
+
+
+def start_tls(connection: socket.socket, host: str) -> socket.socket:
+    """Return the connection with TLS on it. Raises OSError where the handshake fails."""
+    import ssl  # slow to import
+
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # as wrk does
+    return context.wrap_socket(connection, server_hostname=host)
+
+
+def speaks_tls(host: str, port: int) -> bool:
+    """Return whether a server there makes a TLS handshake."""
+    with contextlib.suppress(OSError):
+        connection = socket.create_connection((host, port), timeout=1)
+        with connection, start_tls(connection, host):
+            return True
+    return False
+
+
+def refusal(host: str, port: int) -> str:
+    """Return what is wrong where a connection is refused, and what to do."""
+    complaint = f"nothing listens on {name_place(host, port)}"
+    is_here = are_loopback(addresses_of(host))
+    for other in ("127.0.0.1", "::1"):
+        if other != host and is_here and can_connect(other, port):
+            place = name_place(other, port)
+            return f"{complaint}, but something does on {place}: use that address"
+    return f"{complaint}: start the server there, or mend the address"
+
+
+class SecondReading:
+    """An answer as llhttp reads it, the heir of the parser that wrk has.
+
+    It reads some answers that h11 refuses, and refuses some that h11 reads.
+    """
+
+    def __init__(self) -> None:
+        import httptools  # slow to import
+
+        self._refusals = (httptools.HttpParserError, httptools.HttpParserUpgrade)
+        self._parser = httptools.HttpResponseParser(self)
+        self.headers: list[tuple[str, str]] = []
+        self.body = hashlib.sha256()
+        self.body_bytes = 0
+        self.is_whole = False
+        self.fault = ""
+
+    @property
+    def status(self) -> int:
+        """The answer's status."""
+        return int(self._parser.get_status_code())
+
+    @property
+    def http_version(self) -> str:
+        """The answer's version of HTTP, as 1.1."""
+        return str(self._parser.get_http_version())
+
+    def receive(self, data: bytes) -> None:
+        """Take in what has come; `fault` says what is wrong with it."""
+        if self.fault or self.is_whole:
+            return
+        try:
+            self._parser.feed_data(data)
+        except self._refusals as error:
+            self.fault = str(error)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take in a header."""
+        self.headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+
+    def on_body(self, data: bytes) -> None:
+        """Take in a part of the body."""
+        self.body.update(data)
+        self.body_bytes += len(data)
+
+    def on_message_complete(self) -> None:
+        """Note that all of it is there, unless it only announces another (1xx)."""
+        self.is_whole = self.status >= 200
+        if not self.is_whole:
+            self.headers.clear()
+
+
+def probe_limit_s(workload: Workload) -> float:
+    """Return how long one answer may take, in seconds."""
+    return max(PROBE_DEADLINE_S, workload.timeout_s)
+
+
+def excerpt_of(body: bytes) -> str:
+    """Return the beginning of a body in one line; empty if it is no text."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        if error.end < len(body):
+            return ""
+        text = body[: error.start].decode()  # a character is cut at the end
+    line = " ".join(text.split())
+    return line if line.isprintable() else ""
+
+
 class Probe:
     """One request, made as a workload is, and its answer, counted in bytes.
 
-    Bytes of TLS are not among them.
+    Bytes of TLS are not among them. `fault` is what is wrong with the answer, by the rules
+    of HTTP; empty if nothing is. What h11 refuses is read by wrk's kind of parser instead.
     """
 
-    def __init__(self, url: str, workload: Workload) -> None:
+    def __init__(
+        self,
+        url: str,
+        workload: Workload,
+        *,
+        deadline_s: float | None = None,
+        watch: Callable[[], object] = lambda: None,
+        tries_tls: bool = True,
+        address: str = "",
+    ) -> None:
+        """Prepare it. It may take `deadline_s` in all (probe_limit_s()).
+
+        It goes to the address, if one is given, whatever the URL's host resolves to.
+
+        Meanwhile `watch` is called every POLL_S; what it raises ends the probe. With
+        `tries_tls` a server that closes the connection is asked whether it wants TLS.
+        """
         import h11  # slow to import
 
         self._h11 = h11
         self._client = h11.Connection(h11.CLIENT)
         self._scheme, self._host, self._port = split_url(url)
+        self._address = address or self._host
         _, _, self._authority, path = url.split("/", 3)
         self._path = f"/{path}"
         self._workload = workload
-        self._deadline = time.monotonic() + PROBE_DEADLINE_S
+        self._limit_s = probe_limit_s(workload) if deadline_s is None else deadline_s
+        self._deadline = time.monotonic() + self._limit_s
+        self._watch = watch
+        self._tries_tls = tries_tls
         self._head: h11.Response | None = None
         self._size = 0
+        self._start = b""  # of the answer, as far as it tells whether that is HTTP
         self._body = hashlib.sha256()
+        self._body_bytes = 0
+        self._excerpt = b""
+        self._second = SecondReading()
         self.name = f"{workload.method} {self._path}"
+        self.fault = ""
+
+    @property
+    def _place(self) -> str:
+        """Where the server is."""
+        return name_place(self._address, self._port)
 
     def ask(self) -> Response:
         """Return the answer. Raises BenchError if there is none."""
@@ -4883,15 +6499,18 @@ class Probe:
             with contextlib.ExitStack() as stack:
                 connection = self._connect(stack)
                 connection.sendall(self._request())
-                self._read(connection)
+                try:
+                    self._read(connection)
+                except self._h11.RemoteProtocolError as error:
+                    self.fault = str(error)
+                    self._read_again(connection)
         except OSError as error:
-            raise BenchError(f"no whole answer to {self.name}: {error}") from None
-        except self._h11.RemoteProtocolError:
-            self._head = None
-        if self._head is None:
-            raise BenchError(
-                f"no whole HTTP answer to {self.name} before the connection was closed"
-            )
+            raise self._failure(error) from None
+        if self.fault and self._second.is_whole:
+            return self._second_response()
+        if self.fault or self._head is None:
+            raise self._closed()
+        self.fault = self._second.fault
         headers = [
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in self._head.headers
         ]
@@ -4900,27 +6519,87 @@ class Probe:
             bytes=self._size,
             headers=tuple(headers),
             body_sha256=self._body.hexdigest(),
+            body_bytes=self._body_bytes,
+            http_version=self._head.http_version.decode("ascii"),
+            excerpt=excerpt_of(self._excerpt),
         )
+
+    def _second_response(self) -> Response:
+        """Return the answer as it was read the second time."""
+        return Response(
+            status=self._second.status,
+            bytes=self._size,
+            headers=tuple(self._second.headers),
+            body_sha256=self._second.body.hexdigest(),
+            body_bytes=self._second.body_bytes,
+            http_version=self._second.http_version,
+        )
+
+    def _failure(self, error: OSError) -> BenchError:
+        """Return why there is no whole answer, and what to do."""
+        start = f"no whole answer to {self.name}: "
+        if isinstance(error, ConnectionRefusedError):
+            return NotReachedError(start + refusal(self._address, self._port))
+        if isinstance(error, ConnectionError):
+            return self._closed()
+        if isinstance(error, socket.gaierror):
+            return BenchError(f"{start}the host {self._host} is not known: mend its name")
+        if isinstance(error, TimeoutError):
+            return BenchError(start + str(error))
+        reason = error.strerror or str(error)
+        return BenchError(f"{start}{self._place} cannot be reached: {reason}")
+
+    def _is_tls(self) -> bool:
+        """Return whether the server complained about plain HTTP, and speaks TLS."""
+        if self._size:
+            return self._start.startswith(TLS_ALERT)
+        return self._tries_tls and speaks_tls(self._address, self._port)
+
+    def _closed(self) -> BenchError:
+        """Return what is wrong where the connection was closed, or the answer is not HTTP."""
+        if self._scheme == "http" and self._is_tls():
+            url = f"https://{self._authority}{self._path}"
+            return SpeaksTlsError(f"{self._place} speaks TLS: use {url}")
+        if self.fault and self._size:
+            return BenchError(
+                f"no whole HTTP answer to {self.name}: {self.fault}; "
+                "wrk cannot read it either: mend the server"
+            )
+        complaint = (
+            f"no whole HTTP answer to {self.name} before the connection was closed "
+            f"by {self._place}: see its log"
+        )
+        return BenchError(complaint) if self._size else NotReachedError(complaint)
 
     def _connect(self, stack: contextlib.ExitStack) -> socket.socket:
         """Return a connection to the server, closed by the stack."""
-        address = (self._host, self._port)
-        connection = stack.enter_context(
-            socket.create_connection(address, timeout=PROBE_DEADLINE_S)
-        )
+        timeout_s = max(POLL_S, min(self._limit_s, PROBE_DEADLINE_S))
+        try:
+            place = (self._address, self._port)
+            connection = socket.create_connection(place, timeout=timeout_s)
+        except TimeoutError:
+            raise TimeoutError(
+                f"timed out: no connection to {self._place} within {timeout_s:.0f} s: "
+                "mend the address, or see whether a firewall is in the way"
+            ) from None
+        stack.enter_context(connection)
         if self._scheme == "http":
             return connection
-        import ssl  # slow to import
-
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE  # as wrk does
-        return stack.enter_context(context.wrap_socket(connection, server_hostname=self._host))
+        try:
+            return stack.enter_context(start_tls(connection, self._host))
+        except OSError as error:
+            reason = getattr(error, "reason", None) or error
+            raise OSError(
+                f"the TLS handshake failed ({reason}): "
+                f"if it speaks plain HTTP, use http://{self._authority}{self._path}"
+            ) from None
 
     def _request(self) -> bytes:
         """Return the request as it goes over the wire."""
         workload = self._workload
-        headers = [("Host", self._authority), *workload.headers]
+        headers = list(workload.sent_headers)
+        if not workload.has_header("host"):
+            headers.insert(0, ("Host", self._authority))
         if workload.method != "GET" or workload.body:
             headers.append(("Content-Length", str(len(workload.body))))
         events = (
@@ -4939,21 +6618,56 @@ class Probe:
             if event is self._h11.PAUSED:
                 raise BenchError(f"the answer to {self.name} changes the protocol")
             if event is self._h11.NEED_DATA:
-                self._receive(connection)
+                self._client.receive_data(self._receive(connection))
+                self._check_start()
+            elif isinstance(event, self._h11.InformationalResponse):
+                raise BenchError(
+                    f"{self.name} is answered with {event.status_code} before the answer itself, "
+                    "and wrk counts both as answers: have the server send no interim answers"
+                )
             elif isinstance(event, self._h11.Response):
                 self._head = event
             elif isinstance(event, self._h11.Data):
                 self._body.update(event.data)
+                self._body_bytes += len(event.data)
+                self._excerpt = (self._excerpt + event.data)[:EXCERPT_BYTES]
 
-    def _receive(self, connection: socket.socket) -> None:
-        """Read what has come. Raises TimeoutError at the deadline."""
-        left_s = self._deadline - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError(f"the answer has not ended after {PROBE_DEADLINE_S:.0f} s")
-        connection.settimeout(left_s)
-        data = connection.recv(65536)
+    def _check_start(self) -> None:
+        """Raise BenchError if the answer does not begin as HTTP does.
+
+        h11 would wait for the end of the head.
+        """
+        start = self._start
+        if len(start) < HTTP_START_BYTES or start.startswith(b"HTTP/") or self._is_tls():
+            return
+        text = start.decode("latin-1")
+        raise BenchError(
+            f"no whole HTTP answer to {self.name}: it begins with {text!r}: "
+            f"have an HTTP server listen on {self._place}, or mend the address"
+        )
+
+    def _read_again(self, connection: socket.socket) -> None:
+        """Read on to the end of an answer that h11 refuses, or of the connection."""
+        while not self._second.is_whole and not self._second.fault:
+            if not self._receive(connection):
+                return
+
+    def _receive(self, connection: socket.socket) -> bytes:
+        """Return what has come. Raises TimeoutError at the deadline."""
+        data = None
+        while data is None:
+            left_s = self._deadline - time.monotonic()
+            if left_s <= 0:
+                state = "the answer has not ended" if self._size else "timed out: no answer"
+                raise TimeoutError(f"{state} after {self._limit_s:.0f} s")
+            connection.settimeout(min(left_s, POLL_S))
+            with contextlib.suppress(TimeoutError):
+                data = connection.recv(65536)
+            self._watch()
+        self._start = (self._start + data.lstrip())[:HTTP_START_BYTES]
         self._size += len(data)
-        self._client.receive_data(data)
+        self._second.receive(data)
+        return data
 
 
 def probe(url: str, workload: Workload) -> Response:
@@ -5078,18 +6792,153 @@ def install(target: AsgiTarget, directory: Path) -> None:
         )
 
 
+class Telling(IntEnum):
+    """How much a line of a server's log tells of the server's end."""
+
+    CHATTER = 0
+    CLOSING = 1  # that it ends, not why
+    SPEECH = 2
+    ERROR = 3
+    CAUSE = 4  # the exception that a traceback ends with
+
+
+HTTP_METHODS = "GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS"
+ERROR_LEVELS = "ERROR|CRITICAL|FATAL|EMERG|ALERT|CRIT"
+
+# The first rule that a line matches holds. The lines are those of uvicorn, gunicorn, granian
+# and hypercorn; of access logs in the common format and in those of Node.js and Go.
+LOG_RULES = tuple(
+    (telling, re.compile(pattern))
+    for telling, pattern in (
+        (Telling.CHATTER, r"INFO: |(\[[-+:, \d]+\] )*\[(INFO|DEBUG)\]"),
+        (Telling.CHATTER, r".*\b(Child|parent) process \[\d+\]"),
+        (Telling.CHATTER, rf".*\b({HTTP_METHODS}) \"?/[^ \"]*\"?( HTTP/[\d.]+)?\"? \d{{3}}\b"),
+        (Telling.CHATTER, rf".*\| +\d{{3}} \|.*\| +({HTTP_METHODS})\b"),
+        (Telling.CHATTER, r"The above exception was|During handling of the above exception"),
+        (Telling.CHATTER, r" *\+-[-+]*( \d+ -+)?$"),  # in an exception group
+        (Telling.CLOSING, r".*\bApplication startup failed\b"),
+        (Telling.CLOSING, r".*\b[Ll]ifespan startup failed$"),
+        (Telling.CLOSING, r".*\b(Worker|App) failed to (boot|load)\b"),
+        (Telling.CLOSING, r".*\bWorker \(pid:\d+\) (exited|was sent)\b"),
+        (Telling.CLOSING, r".*\bShutting down: Master\b"),
+        (Telling.CLOSING, r".*\bException in worker process\b"),
+        (Telling.CLOSING, r".*\bUnexpected exit from worker-\d+"),
+        (Telling.CLOSING, r"Process [\w-]+:$"),
+        (Telling.ERROR, r"[\w.]*(Error|Exception|Exit)\b|\[Errno|Fatal Python error:"),
+        (Telling.ERROR, r"panic: |fatal error: |thread '.*' panicked|Exception in thread"),
+        (Telling.ERROR, rf".{{0,80}}?\b({ERROR_LEVELS})\b"),
+        (Telling.ERROR, rf".{{0,80}}?(\blevel=|\[)({ERROR_LEVELS.lower()})\b"),
+    )
+)
+TERMINAL_STYLE = re.compile(r"\x1b\[[\d;]*m")
+TRACEBACK = "Traceback (most recent call last)"
+FRAME = re.compile(r"File \"(.+)\", line (\d+)")
+INDENTED = re.compile(r"[ +│╭╰]")  # as rich draws a traceback, too
+NO_MARGIN = re.compile("")
+GROUP_MARGIN = re.compile(r"^ *\| ?")  # of an exception group
+GROUP_BORDER = re.compile(r" *\+-[-+]*(?: (\d+) -+)?$")  # before each of them, and at the end
+EXCEPTION = re.compile(rf"(?!({ERROR_LEVELS}|DEBUG|INFO|WARNING)\b)[^\W\d][\w.<>]*(: |$)")
+SYNTAX_ERROR = re.compile(r"(Syntax|Indentation|Tab)Error\b")
+EFFECTS = re.compile(r"([\w.]+\.)?(KeyboardInterrupt|CancelledError|SystemExit|BrokenPipeError)\b")
+
+
+def json_log_lines(line: str) -> list[str] | None:
+    """Return what a line of a JSON log says, its traceback last; None for another line."""
+    try:
+        fields = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(fields, dict):
+        return None
+    level, message = "", ""
+    lines: list[str] = []
+    for name, value in fields.items():
+        if not isinstance(value, str):
+            continue
+        if TRACEBACK in value:
+            lines += value.splitlines()
+        elif name in ("level", "levelname", "severity"):
+            level = f"{value.upper()}: "
+        elif name in ("message", "msg", "event"):
+            message = value.partition("\n")[0]
+    return [level + message, *lines]
+
+
+def log_lines(log: str) -> list[str]:
+    """Return the lines of a log without styles, those of JSON spelt out; none is blank."""
+    lines: list[str] = []
+    for line in TERMINAL_STYLE.sub("", log).splitlines():
+        said = json_log_lines(line) if line.startswith("{") else None
+        lines += [line] if said is None else said
+    return [line for line in lines if line.strip()]
+
+
+class TracebackReader:
+    """Finds the exceptions in the lines of a log, which are taken in one by one."""
+
+    def __init__(self) -> None:
+        self._margin: re.Pattern[str] | None = None  # of a traceback; None outside of one
+        self._place = ""
+        self._is_further = False  # in the second exception of a group, or a later one
+
+    def take(self, line: str) -> str | None:
+        """Return the exception that a traceback ends with in this line; None if it does not."""
+        before, found, _ = line.partition(TRACEBACK)
+        if found:
+            # A logger may begin each line with the same words and another time.
+            self._margin = re.compile(re.sub(r"\d", r"\\d", re.escape(before)))
+            return self._exception(before.strip())
+        border = GROUP_BORDER.match(line)
+        if border:
+            self._margin = NO_MARGIN if border[1] else None
+            self._is_further = bool(border[1]) and int(border[1]) > 1
+        if self._margin is None:
+            return None
+        text = GROUP_MARGIN.sub("", self._margin.sub("", line, count=1), count=1)
+        frame = FRAME.search(text)
+        if frame:
+            self._place = f" ({frame[1]}, line {frame[2]})"
+        if self._is_further or INDENTED.match(text):
+            return None
+        exception = self._exception(text)
+        if exception:
+            self._margin = None
+        return exception
+
+    def _exception(self, text: str) -> str | None:
+        """Return the text if it names an exception, an error of syntax with its place."""
+        if not EXCEPTION.match(text):
+            return None
+        if SYNTAX_ERROR.match(text) and ", line " not in text:
+            return text + self._place
+        return text
+
+
+def tell(line: str) -> Telling:
+    """Return how much a line of a log tells by itself."""
+    for telling, pattern in LOG_RULES:
+        if pattern.match(line):
+            return telling
+    return Telling.SPEECH
+
+
 def last_words(log: str) -> str:
     """Return the line of a server's log that tells best why it ended.
 
-    That is the last error, else the last line; not uvicorn's lines on its own processes,
-    nor its access log.
+    That is the last exception of a traceback that is not the effect of another one's end;
+    else the last line of those that tell most (Telling).
     """
-    chatter = re.compile(r"INFO: |.*(Child|parent) process \[\d+\]")
-    error = re.compile(r"([\w.]+(Error|Exception|Exit)\b|ERROR\b|\[Errno)")
-    lines = filter(None, map(str.strip, log.splitlines()))
-    speaking = [line for line in lines if not chatter.match(line)]
-    errors = [line for line in speaking if error.match(line)]
-    return (errors or speaking or [NO_REASON])[-1][:300]
+    reader = TracebackReader()
+    best, best_telling = NO_REASON, Telling.CLOSING
+    for line in log_lines(log):
+        exception = reader.take(line)
+        text = exception or line.strip()
+        telling = tell(text)
+        if exception:
+            telling = Telling.ERROR if EFFECTS.match(exception) else Telling.CAUSE
+        if telling >= best_telling:
+            best, best_telling = text, telling
+    return best[:300]
 
 
 def new_log(path: Path) -> IO[bytes]:
@@ -5119,6 +6968,8 @@ class RunningServer(abc.ABC):
     target: Target
     argv: Sequence[str] = ()
     child: Child | None = None
+    remarks: tuple[str, ...] = ()  # what is odd about it, and does not void
+    host_header: str = ""  # what wrk must send as Host; empty where that is its URL's
 
     def __enter__(self) -> Self:
         return self
@@ -5131,9 +6982,25 @@ class RunningServer(abc.ABC):
     def url(self, path: str) -> str:
         """Return the whole URL of the path."""
 
+    def load_url(self, path: str) -> str:
+        """Return the URL that wrk is given. Raises BenchError if load must not go there."""
+        return self.url(path)
+
     @abc.abstractmethod
     def await_workers(self, *, tick: Tick = lambda: None, deadline_s: float | None = None) -> None:
         """Return once it is ready. Raises BenchError if it is not in time."""
+
+    @abc.abstractmethod
+    def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> Response:
+        """Return its answer to one request. Raises BenchError if there is none in time."""
+
+    def _answer(self, asking: Probe) -> Response:
+        """Return the answer, and remark what is wrong with it. Raises BenchError."""
+        response = asking.ask()
+        if asking.fault:
+            remark = f"the answer to {asking.name} breaks the rules of HTTP: {asking.fault}"
+            self.remarks = tuple(dict.fromkeys((*self.remarks, remark)))
+        return response
 
     @abc.abstractmethod
     def processes(self) -> list[psutil.Process]:
@@ -5161,11 +7028,27 @@ class RunningServer(abc.ABC):
 
 
 class UrlServer(RunningServer):
-    """A server that somebody else runs: never started, stopped, pinned or looked into."""
+    """A server that somebody else runs: never started, stopped, pinned or looked into.
+
+    All requests go to the address that was looked up once: a name may mean another
+    machine by then.
+    """
 
     def __init__(self, target: UrlTarget) -> None:
         self.target = target
         self._url = target.url
+        self._addresses = target.addresses
+        self._scheme, self._host, self._port = split_url(target.url)
+        self._address = self._first_reachable()
+        if self._scheme == "http" and self._address != self._host:
+            self.host_header = target.url.split("/")[2]
+
+    def _first_reachable(self) -> str:
+        """Return the first address that accepts a connection, else the first of all."""
+        for address in self._addresses[:-1]:
+            if can_connect(address, self._port):
+                return address
+        return self._addresses[-1] if self._addresses else self._host
 
     def __exit__(self, *_: object) -> None:
         """Leave it alone."""
@@ -5177,8 +7060,32 @@ class UrlServer(RunningServer):
             return root + path
         return self._url if self._url != root else f"{root}/"
 
+    def load_url(self, path: str) -> str:
+        """Return the URL with the address in it, where that can be.
+
+        With https wrk tells the server the URL's host (SNI), so that the name must stay
+        there: it is looked up again just before. Raises BenchError if it has changed.
+        """
+        url = self.url(path)
+        if self.host_header:
+            return url.replace(self.host_header, name_place(self._address, self._port), 1)
+        if not self._addresses:
+            return url
+        current = addresses_of(self._host)
+        if not current or not set(current) <= set(self._addresses):
+            raise BenchError(
+                f"{self._host} means another address than before: "
+                "nothing is sent there; use the address in the URL"
+            )
+        return url
+
     def await_workers(self, *, tick: Tick = lambda: None, deadline_s: float | None = None) -> None:
         """Return at once: it runs already."""
+
+    def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> Response:
+        """Return its answer; it is not asked twice, for it should run already."""
+        url = self.url(workload.path)
+        return self._answer(Probe(url, workload, watch=tick, address=self._address))
 
     def processes(self) -> list[psutil.Process]:
         """Return nothing: it may be on another machine."""
@@ -5225,6 +7132,8 @@ class LaunchedServer(RunningServer):
         self.workers: set[psutil.Process] = set()
         self._children: set[psutil.Process] = set()
         self._cores = all_cores()
+        self._has_answered = False
+        self._start = time.monotonic()
         self.port = free_port(settings.host, settings.port)
         self.argv = target.argv(settings, self.port)
         with new_log(log) if log else contextlib.nullcontext() as output:
@@ -5250,7 +7159,11 @@ class LaunchedServer(RunningServer):
             return "see its log above"
         with self.log.open("rb") as log:
             size = log.seek(0, os.SEEK_END)
-            log.seek(max(0, size - LOG_TAIL_BYTES))
+            if size <= LOG_TAIL_BYTES:
+                log.seek(0)
+            else:
+                log.seek(size - LOG_TAIL_BYTES)
+                log.readline()  # the rest of a line that is cut
             return log.read().decode(errors="replace")
 
     def complaint(self) -> str:
@@ -5297,9 +7210,9 @@ class LaunchedServer(RunningServer):
         """Return once as many processes as it should have accept connections.
 
         Raises BenchError if the server or a worker dies, if another process listens on
-        its port too, or at the deadline (START_DEADLINE_S).
+        its port too, or at the deadline (its settings' start_timeout_s).
         """
-        limit_s = START_DEADLINE_S if deadline_s is None else deadline_s
+        limit_s = self.settings.start_timeout_s if deadline_s is None else deadline_s
         start = time.monotonic()
         while not self.child.exit and not self._has_lost_a_child():
             await_any([self.child], POLL_S)
@@ -5310,9 +7223,82 @@ class LaunchedServer(RunningServer):
                     self._settle(tick)
                 if not self.child.exit:
                     self.check_port()
+                    self._remark_lifespan()
                     return
             self._check_deadline(time.monotonic() - start, limit_s)
         raise BenchError(self._start_failure())
+
+    def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> Response:
+        """Return its answer to one request.
+
+        It may listen long before it can answer, as gunicorn does while its workers load
+        the app. So the first answer has until `start_timeout_s` after the start, and is
+        asked for again where a connection is refused or closed; any status is an answer.
+        Raises BenchError if there is none in time, or the server dies.
+        """
+        limit_s = probe_limit_s(workload)
+        if self._has_answered:
+            return self._ask(workload, limit_s, tick)
+        begun = time.monotonic()
+        deadline = max(self._start + self.settings.start_timeout_s, begun + limit_s)
+        is_first = True
+        while True:
+            try:
+                left_s = deadline - time.monotonic()
+                response = self._ask(workload, left_s, tick, tries_tls=is_first)
+                break
+            except NotReachedError:
+                is_first = False
+                self._check_address()
+                if time.monotonic() > deadline - POLL_S:
+                    raise
+                await_any([self.child], POLL_S)
+                self._watch(tick)
+        self._has_answered = True
+        has_waited = time.monotonic() - begun > SETTLE_STEP_S
+        if has_waited and not self.readiness.has_fixed_workers:
+            self._settle(tick)  # others of its workers may still be loading
+        return response
+
+    def _ask(
+        self, workload: Workload, deadline_s: float, tick: Tick, *, tries_tls: bool = True
+    ) -> Response:
+        """Return its answer. Raises BenchError, with its last words if it has any."""
+        asking = Probe(
+            self.url(workload.path),
+            workload,
+            deadline_s=deadline_s,
+            watch=functools.partial(self._watch, tick),
+            tries_tls=tries_tls,
+        )
+        try:
+            return self._answer(asking)
+        except SpeaksTlsError:
+            raise BenchError(
+                f"{self.target.name} speaks TLS on port {self.port}, where plain HTTP is sent: "
+                "have it serve plain HTTP, or start it yourself and give its https:// URL"
+            ) from None
+        except BenchError as error:
+            words = self.complaint()
+            if self.child.exit or words == NO_REASON:
+                raise
+            raise type(error)(f"{error}; its last words: {words}") from None
+
+    def _watch(self, tick: Tick) -> None:
+        """Raise BenchError if the server has ended."""
+        await_any([self.child], 0)
+        tick()
+        if self.child.exit:
+            raise BenchError(self._start_failure())
+
+    def _remark_lifespan(self) -> None:
+        """Remark that the app raised an exception at its start, if uvicorn made light of it."""
+        is_users = isinstance(self.target, AsgiTarget) and not self.target.is_built_in
+        if is_users and NO_LIFESPAN in self.log_text():
+            self.remarks = (
+                "the app raised an exception at its lifespan startup, which uvicorn takes for an "
+                "app without one: what it does at its start, if anything, was not done",
+            )
 
     def _has_lost_a_child(self) -> bool:
         """Return whether a worker died, which uvicorn would replace for ever."""
@@ -5376,6 +7362,7 @@ class LaunchedServer(RunningServer):
         """Raise BenchError if it should have been ready by now."""
         elsewhere: list[int] = []
         if not self.readiness.has_fixed_workers and waited_s > ELSEWHERE_S:
+            self._check_outsider()
             elsewhere = self._ports_elsewhere()
         if not elsewhere and waited_s <= limit_s:
             return
@@ -5387,10 +7374,22 @@ class LaunchedServer(RunningServer):
         where = ""
         if elsewhere:
             where = f" (it listens on port {', '.join(map(str, elsewhere))})"
+        advice = "" if elsewhere else " (--start-timeout)"
         raise BenchError(
-            f"{self.target.name}: {state} after {waited_s:.0f} s{where}; "
+            f"{self.target.name}: {state} after {waited_s:.0f} s{where or advice}; "
             f"its last words: {self.complaint()}"
         )
+
+    def _check_outsider(self) -> None:
+        """Raise BenchError if something that the command does not own serves on its port.
+
+        Such as a container, whose processes are Docker's.
+        """
+        if not self.workers and can_connect(self.settings.host, self.port):
+            raise BenchError(
+                f"{self.target.name}: something outside the command's processes answers on "
+                f"port {self.port} (in a container?): start it yourself and give its http:// URL"
+            )
 
     def _ports_elsewhere(self) -> list[int]:
         """Return on which other ports the server's processes listen."""
@@ -5398,6 +7397,20 @@ class LaunchedServer(RunningServer):
         for process in self.processes():
             ports.update(listening_descriptors(process).values())
         return sorted(ports - {self.port})
+
+    def _check_address(self) -> None:
+        """Raise BenchError if it listens on its port on other addresses alone."""
+        addresses: set[str] = set()
+        for process in self.processes():
+            addresses |= listening_addresses(process, self.port)
+        hosts = addresses_of(self.settings.host)
+        if not addresses or addresses & {*hosts, "0.0.0.0", "::"}:  # noqa: S104  # they are all
+            return
+        places = [name_place(address, self.port) for address in sorted(addresses)]
+        raise BenchError(
+            f"{self.target.name} listens on {', '.join(places)}, which is not asked: "
+            f"have it listen on {self.settings.host}, which is its {{host}}"
+        )
 
     def check_port(self) -> None:
         """Raise BenchError if a process outside this tree listens on its port too."""
@@ -5415,7 +7428,7 @@ class LaunchedServer(RunningServer):
                 f"{self.target.name}: the command ended and left {end.survivors} processes "
                 "behind, a daemon: have it stay in the foreground"
             )
-        status = f" with status {end.code}" if end else ""
+        status = f" with status {end.code}" if end and end.code else ""
         return f"{self.target.name} died while starting{status}: {self.complaint()}"
 
     def lost_workers(self) -> str | None:
@@ -5423,7 +7436,23 @@ class LaunchedServer(RunningServer):
         if self.child.exit:
             return f"{self.target.name} died: {self.complaint()}"
         lost = [process.pid for process in self.workers if not is_alive(process)]
-        return f"worker {', '.join(map(str, lost))} died" if lost else None
+        if lost:
+            return f"worker {', '.join(map(str, lost))} died"
+        return self._log_fault()
+
+    def _log_fault(self) -> str | None:
+        """Return why its log cannot be written to, which takes time and loses its words."""
+        if not self.log:
+            return None
+        try:
+            with self.log.open("ab", buffering=0) as log:
+                log.write(b"\n")
+        except OSError as error:
+            return (
+                f"its log cannot be written ({error.strerror}): make room in "
+                f"{self.log.parent.parent}, raise ulimit -f, or use --no-access-log"
+            )
+        return None
 
 
 def start_server(target: Target, settings: ServerSettings, *, log: Path | None) -> RunningServer:
@@ -5443,11 +7472,14 @@ DRAIN_DEADLINE_S = 2.0
 READ_S = 0.05  # for a wrk to read the answers that wait for it: some 10 us each
 OVERRUN_S = 15.0  # a wrk that has not ended this long after its time hangs
 DUET_TIMEOUT_S = 10  # wrk's, in a duet: its frozen moments are no fault of the server
+ROOM_BYTES = 2**20  # more than wrk writes
 ENDLESS_S = 60  # beyond its time, for a wrk that is to be stopped
 WRK_HELP = (
     "Debian/Ubuntu: apt-get install wrk; Fedora: dnf install wrk; "
     "macOS: brew install wrk; or name one with --wrk PATH or MICROPIE_BENCH_WRK"
 )
+WRK_USAGE = "Usage: wrk "
+LEAST_WRK = (4, 1)  # what this tool undoes in latencies was read from 4.1 and 4.2
 WRK_METHOD_VARIABLE = "MICROPIE_BENCH_METHOD"  # as WRK_SCRIPT reads it
 WRK_BODY_VARIABLE = "MICROPIE_BENCH_BODY"  # likewise
 
@@ -5463,27 +7495,56 @@ def find_wrk(wanted: str | None) -> str:
     else:
         own = str(ROOT / "wrk") if BUNDLED else sysconfig.get_path("scripts")
         path = shutil.which("wrk") or shutil.which("wrk", path=own)
+    if not path and wanted and Path(wanted).exists():
+        raise BenchError(f"{wanted} is not a program that can be executed: chmod +x, or {WRK_HELP}")
     if not path:
         where = f"at {wanted}" if wanted else "on PATH"
         raise BenchError(f"wrk not found {where}. {WRK_HELP}")
     return str(Path(path).absolute())
 
 
+def wrk_output(wrk: str, *options: str) -> str:
+    """Return what wrk prints with these options. Raises BenchError if it does not run."""
+    try:
+        done = run_guarded([wrk, *options], timeout_s=10)
+    except BenchError as error:
+        raise BenchError(f"{wrk} does not run: {error}. {WRK_HELP}") from None
+    return done.output + done.errors
+
+
 def wrk_version(wrk: str) -> str:
     """Return the version that wrk prints of itself, such as `debian/4.1.0-3+b2`.
 
-    Raises BenchError if it is not wrk.
+    It is `unknown` where wrk was built without, as from a release archive. Raises
+    BenchError if it is not wrk, or one that this tool cannot use: wrk2, whose program and
+    version (4.0.0) are wrk's too, has --rate in its usage.
     """
-    try:
-        done = run_guarded([wrk, "-v"], timeout_s=10)
-    except BenchError as error:
-        raise BenchError(f"{wrk} does not run: {error}. {WRK_HELP}") from None
-    match = re.match(r"wrk (\S+) \[", done.output)
-    if not match:
+    usage = wrk_output(wrk, "-v")
+    match = re.match(r"wrk (\S*) ?\[", usage)
+    if match and WRK_USAGE not in usage:
+        usage = wrk_output(wrk)
+    if not match or WRK_USAGE not in usage:
         raise BenchError(
-            f"{wrk} is not wrk: `wrk -v` should begin with its name and version. {WRK_HELP}"
+            f"{wrk} is not wrk: `wrk -v` should begin with its name and version, "
+            f"and `wrk` should print its usage. {WRK_HELP}"
         )
-    return match[1]
+    if "--rate" in usage:
+        raise BenchError(
+            f"{wrk} is wrk2, which sends requests at a fixed rate: use wrk 4.1 or later. {WRK_HELP}"
+        )
+    version = match[1]
+    number = re.search(r"(\d+)\.(\d+)", version)
+    if number and (int(number[1]), int(number[2])) < LEAST_WRK:
+        raise BenchError(f"{wrk} is wrk {version}: use wrk 4.1 or later. {WRK_HELP}")
+    return version or "unknown"
+
+
+def wrk_complaint(text: str) -> str:
+    """Return the line that says why wrk failed: the first that is not of its usage."""
+    for line in text.splitlines():
+        if line.strip() and not line.startswith((" ", "Usage: ", "Running ")):
+            return line.strip()
+    return "it did not say why"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -5521,33 +7582,136 @@ class MachineTimes:
         return notes
 
 
-def cgroup_file(name: str) -> str:
-    """Return the path of this process's file of that name (control group version 2)."""
-    group = search_file("/proc/self/cgroup", "^0::(.*)$") or "/"
-    return f"/sys/fs/cgroup{group}/{name}"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpuGroups:
+    """The control groups in which this process's CPU time counts, its own first.
+
+    `are_all` is whether there are no others around them; a container does not see those.
+    """
+
+    directories: tuple[Path, ...]
+    are_all: bool
+
+    @property
+    def throttled(self) -> int:
+        """How often the quotas of these groups stopped it."""
+        counts = [
+            search_file(f"{each}/cpu.stat", r"^nr_throttled (\d+)") for each in self.directories
+        ]
+        return sum(int(count or 0) for count in counts)
+
+    def quotas(self) -> list[float]:
+        """Return the quotas of these groups, each as a number of cores."""
+        found = [cpu_quota(directory) for directory in self.directories]
+        return [quota for quota in found if quota is not None]
+
+
+NO_GROUPS = CpuGroups(directories=(), are_all=False)
+
+
+def cpu_quota(directory: Path) -> float | None:
+    """Return the quota of a control group, as a number of cores; None if it has none.
+
+    It is in cpu.max in version 2 of control groups, and in two files in version 1.
+    """
+    quota_us = search_file(f"{directory}/cpu.max", r"^(\d+) \d+")
+    period_us = search_file(f"{directory}/cpu.max", r"^\d+ (\d+)")
+    if not quota_us:
+        quota_us = search_file(f"{directory}/cpu.cfs_quota_us", r"^(\d+)")  # -1: none
+        period_us = search_file(f"{directory}/cpu.cfs_period_us", r"^(\d+)")
+    return int(quota_us) / int(period_us) if quota_us and period_us else None
+
+
+def find_cpu_groups(memberships: str, mounts: str) -> CpuGroups:
+    """Return the groups, from the texts of /proc/self/cgroup and /proc/self/mountinfo.
+
+    Their forms are in cgroups(7) and proc(5). A controller is either in a hierarchy of
+    version 1, or in that of version 2.
+    """
+    groups: dict[str, str] = {}  # by controller, empty for version 2
+    for line in memberships.splitlines():
+        _, controllers, group = line.split(":", 2)
+        groups.update(dict.fromkeys(controllers.split(","), group))
+    controller = "cpu" if "cpu" in groups else ""
+    kind = "cgroup" if controller else "cgroup2"
+    for line in mounts.splitlines():
+        place, _, file_system = line.partition(" - ")
+        _, _, _, root, mount_point, *_ = place.split()
+        mounted_kind, _, options = file_system.split(" ", 2)
+        if mounted_kind == kind and (kind == "cgroup2" or controller in options.split(",")):
+            return groups_in(Path(mount_point), root, groups.get(controller, "/"))
+    return NO_GROUPS
+
+
+def groups_in(mount_point: Path, root: str, group: str) -> CpuGroups:
+    """Return the group and those around it, of a hierarchy that is mounted from `root` on."""
+    path = Path(group)
+    if not path.is_relative_to(root) or ".." in path.parts:
+        return NO_GROUPS  # it lies outside of what this container shows
+    inner = path.relative_to(root)
+    own = mount_point / inner
+    directories = [own, *own.parents]
+    around = directories[: len(inner.parts) + 1]
+    # The outermost group of all has the one file, in version 1, and lacks the other, in 2.
+    is_version_1 = (mount_point / "cgroup.clone_children").exists()
+    is_outermost = not (mount_point / "cgroup.type").exists()
+    if is_version_1:
+        is_outermost = (mount_point / "release_agent").exists()
+    return CpuGroups(directories=tuple(around), are_all=root == "/" and is_outermost)
+
+
+def own_cpu_groups() -> CpuGroups:
+    """Return the control groups of this process; none where the system has or shows none."""
+    try:
+        memberships = Path("/proc/self/cgroup").read_text()
+        mounts = Path("/proc/self/mountinfo").read_text(errors="replace")
+        return find_cpu_groups(memberships, mounts)
+    except (OSError, ValueError):
+        return NO_GROUPS
+
+
+TIME_KINDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
 
 
 def machine_times() -> MachineTimes:
     """Return the machine's times now."""
     times = psutil.cpu_times()
-    kinds = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
-    throttled = search_file(cgroup_file("cpu.stat"), r"^nr_throttled (\d+)")
     return MachineTimes(
-        total_s=sum(getattr(times, kind, 0.0) for kind in kinds),
+        total_s=sum(getattr(times, kind, 0.0) for kind in TIME_KINDS),
         busy_s=times.user + getattr(times, "nice", 0.0) + times.system,
         steal_s=getattr(times, "steal", 0.0),
-        throttled=int(throttled or 0),
+        throttled=own_cpu_groups().throttled,
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What was seen of one server when the time of a trial was up, under load still.
+
+    `silences_s` says how long ago each of wrk's connections received anything, as far as
+    it is known. `busy_threads` counts the threads of the server that worked; None if
+    that is not known. `busy_share` is that of the servers' cores, whoever used them.
+    """
+
+    silences_s: tuple[float, ...] = ()
+    busy_threads: int | None = None
+    busy_share: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What was seen of one server in one trial."""
+    """What was seen of one server in one trial.
+
+    `clock_step_s` is by how much the clock was set meanwhile.
+    """
 
     wrk: WrkResult
     report: str
     use: ServerUse | None
     disturbances: tuple[str, ...]
+    ending: Ending = Ending()
+    clock_step_s: float = 0.0
+    connections_opened: int | None = None
 
 
 class CoreHalves(NamedTuple):
@@ -5572,6 +7736,57 @@ def duet_cores() -> CoreHalves:
         groups = [[core] for core in groups[0]]
     half = len(groups) // 2
     return CoreHalves(list(itertools.chain(*groups[:half])), list(itertools.chain(*groups[half:])))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoreTimes:
+    """The time since their start of some cores, in seconds: in all, and idle."""
+
+    total_s: float
+    idle_s: float
+
+    def busy_share(self, before: CoreTimes) -> float | None:
+        """Return the share of the time since then that was not idle; None for no time."""
+        passed_s = self.total_s - before.total_s
+        if passed_s <= 0:
+            return None
+        return 1 - (self.idle_s - before.idle_s) / passed_s
+
+
+def core_times(cores: Sequence[int]) -> CoreTimes:
+    """Return the times of these cores; of all, where the system has no such numbers."""
+    by_core = psutil.cpu_times(percpu=True)
+    chosen = [times for core, times in enumerate(by_core) if not cores or core in cores]
+    total_s = idle_s = 0.0
+    for times in chosen:
+        total_s += sum(getattr(times, kind, 0.0) for kind in TIME_KINDS)
+        idle_s += times.idle + getattr(times, "iowait", 0.0)
+    return CoreTimes(total_s=total_s, idle_s=idle_s)
+
+
+def wall_clock_lead_s() -> float:
+    """Return how far the clock is ahead of the monotonic one: constant, unless it is set."""
+    return time.time() - time.monotonic()
+
+
+def count_busy(before: Mapping[int, float], after: Mapping[int, float]) -> int | None:
+    """Return how many threads worked: those with a tenth of the busiest's CPU time.
+
+    Both have CPU seconds by thread. None if none worked.
+    """
+    spent_s = [cpu_s - before.get(thread, 0.0) for thread, cpu_s in after.items()]
+    most_s = max(spent_s, default=0.0)
+    if most_s <= 0:
+        return None
+    return sum(cpu_s >= 0.1 * most_s for cpu_s in spent_s)
+
+
+def threads_cpu_s(processes: Iterable[psutil.Process]) -> dict[int, float]:
+    """Return the CPU time of all threads of the processes so far."""
+    times: dict[int, float] = {}
+    for process in processes:
+        times |= thread_cpu_s(process)
+    return times
 
 
 def total_cpu_s(servers: Iterable[RunningServer]) -> float:
@@ -5610,6 +7825,20 @@ def thaw(servers: Iterable[RunningServer]) -> None:
                 process.resume()
 
 
+def with_header(load: Load, name: str, value: str) -> Load:
+    """Return the load with one more header in its requests."""
+    headers = (*load.workload.headers, (name, value))
+    workload = dataclasses.replace(load.workload, headers=headers)
+    return dataclasses.replace(load, workload=workload)
+
+
+def check_room(file: IO[bytes]) -> None:
+    """Raise OSError if no more can be written to the file: wrk itself does not say so."""
+    left = ROOM_BYTES
+    while left:
+        left -= os.write(file.fileno(), bytes(left))
+
+
 class LoadRun:
     """One wrk for each server, all started at the same moment.
 
@@ -5627,7 +7856,9 @@ class LoadRun:
         self._outputs: list[IO[bytes]] = []
         self._script = work_dir / "done.lua"
         self._body = work_dir / "body"
+        self._cores = duet_cores() if self.is_duet else CoreHalves(all_cores(), [])
         self._uses: list[ServerUse | None] | None = None
+        self._endings: list[Ending] = []
         self._span_s: float | None = None
 
     def __enter__(self) -> LoadRun:
@@ -5648,23 +7879,31 @@ class LoadRun:
 
     def _start_children(self) -> None:
         """Pin the servers, and start a gated wrk for each."""
-        cores = duet_cores() if self.is_duet else CoreHalves(all_cores(), [])
         environment = self._environment()
         for server in self._servers:
-            server.pin(cores.servers)
+            server.pin(self._cores.servers)
             output = tempfile.TemporaryFile(dir=self._work_dir)  # noqa: SIM115
             self._outputs.append(self._stack.enter_context(output))
             child = Child(
-                self._argv(server), output=output, env=environment, cores=cores.loads, gated=True
+                self._argv(server),
+                output=output,
+                env=environment,
+                cores=self._cores.loads,
+                gated=True,
             )
             self._children.append(child)
             self._stack.callback(child.stop)
 
     def _argv(self, server: RunningServer) -> list[str]:
         """Return the wrk command against that server."""
-        timeout_s = DUET_TIMEOUT_S if self.is_duet else WRK_TIMEOUT_S
-        url = server.url(self._load.workload.path)
-        return wrk_argv(self._wrk, self._load, url, str(self._script), timeout_s=timeout_s)
+        load = self._load
+        timeout_s = load.workload.timeout_s
+        if self.is_duet:
+            timeout_s = max(DUET_TIMEOUT_S, timeout_s)
+        if server.host_header and not load.workload.has_header("host"):
+            load = with_header(load, "Host", server.host_header)
+        url = server.load_url(load.workload.path)
+        return wrk_argv(self._wrk, load, url, str(self._script), timeout_s=timeout_s)
 
     def _environment(self) -> dict[str, str]:
         """Return wrk's environment, in which WRK_SCRIPT finds the request."""
@@ -5681,7 +7920,11 @@ class LoadRun:
         """Open the gates."""
         self._machine_before = machine_times()
         self._own_cpu_before_s = time.process_time()
+        self._clock_lead_before_s = wall_clock_lead_s()
+        self._opened_before = opened_connections()
+        self._core_times_before = core_times(self._cores.servers)
         self._cpu_before_s = [server.cpu_s() for server in self._servers]
+        self._threads_before = [threads_cpu_s(spent) for spent in self._cpu_before_s]
         self._start = time.monotonic()
         for child in self._children:
             child.open_gate()
@@ -5713,16 +7956,46 @@ class LoadRun:
         for child in self._children:
             child.send_signal(number)
 
+    def require_unstopped(self) -> None:
+        """Raise BenchError if somebody stopped wrk or a server where it is (SIGSTOP)."""
+        for child, spent, server in zip(
+            self._children, self._cpu_before_s, self._servers, strict=True
+        ):
+            if not child.exit and is_stopped(psutil.Process(child.pid)):
+                raise BenchError("somebody stopped wrk (SIGSTOP)")
+            if any(map(is_stopped, spent)):
+                raise BenchError(f"somebody stopped {server.target.name} (SIGSTOP)")
+
+    def look(self) -> None:
+        """Take in what shows only while wrk's connections are open."""
+        busy_share = core_times(self._cores.servers).busy_share(self._core_times_before)
+        for child, spent, threads, server in zip(
+            self._children, self._cpu_before_s, self._threads_before, self._servers, strict=True
+        ):
+            silences: list[float] = []
+            if not child.exit:
+                _, _, port = split_url(server.url("/"))
+                silences = connection_silences_s(psutil.Process(child.pid), port)
+            self._endings.append(
+                Ending(
+                    silences_s=tuple(silences),
+                    busy_threads=count_busy(threads, threads_cpu_s(spent)),
+                    busy_share=busy_share,
+                )
+            )
+
     def stop_at_one_moment(self) -> None:
         """Freeze both wrks, let the servers answer, and read their CPU time.
 
         Then the servers are frozen in turn, while the wrks go on for long enough to read
         those answers.
         """
+        self.require_unstopped()
         self._signal(signal.SIGSTOP)
         self._span_s = time.monotonic() - self._start
         if any(child.exit for child in self._children):
             raise BenchError("a wrk of the duet ended before its time")
+        self.look()
         drain(self._servers)
         self._uses = self._uses_so_far()
         # On leaving, in reverse: the servers thaw, answer, and then the wrks are ended.
@@ -5755,18 +8028,39 @@ class LoadRun:
         """Return what was seen of each server. Raises BenchError if a wrk failed."""
         uses = self._uses or self._uses_so_far()
         disturbances = self._disturbances(uses)
+        clock_step_s = wall_clock_lead_s() - self._clock_lead_before_s
+        opened = self._opened_since()
         observations = []
-        for child, output, use in zip(self._children, self._outputs, uses, strict=True):
+        for child, output, use, ending in zip(
+            self._children, self._outputs, uses, self._endings, strict=True
+        ):
             output.seek(0)
             text = output.read().decode(errors="replace")
             if child.exit and child.exit.code:
-                last_line = (text.strip().splitlines() or [""])[-1]
-                raise BenchError(f"wrk ended with status {child.exit.code}: {last_line}")
+                raise BenchError(f"wrk ended with status {child.exit.code}: {wrk_complaint(text)}")
+            if EXACT_MARK not in text:
+                check_room(output)
             wrk, report = parse_exact(text, connections=self._load.connections, span_s=self._span_s)
+            expected = self._load.workload.expect_status
             observations.append(
-                Observation(wrk=wrk, report=report, use=use, disturbances=disturbances)
+                Observation(
+                    wrk=with_unexpected_statuses(wrk, expected),
+                    report=report,
+                    use=use,
+                    disturbances=disturbances,
+                    ending=ending,
+                    clock_step_s=clock_step_s,
+                    connections_opened=opened,
+                )
             )
         return observations
+
+    def _opened_since(self) -> int | None:
+        """Return how many connections were opened since; None in a duet, or if not known."""
+        opened = opened_connections()
+        if self.is_duet or opened is None or self._opened_before is None:
+            return None
+        return opened - self._opened_before
 
     def _disturbances(self, uses: Iterable[ServerUse | None]) -> tuple[str, ...]:
         """Return what else kept the machine busy; not known beside foreign servers."""
@@ -5805,6 +8099,9 @@ def run_load(
             run.stop_at_one_moment()
             run.interrupt()
         else:
+            run.wait(load.duration_s)
+            run.require_unstopped()
+            run.look()
             run.wait(load.duration_s + OVERRUN_S)
             run.require_ended()
         return run.observations()
@@ -5823,6 +8120,7 @@ def warm_up(
 # --- 10. machine ----------------------------------------------------------------------
 
 CPU_FILES = "/sys/devices/system/cpu"
+POWER_SUPPLIES = Path("/sys/class/power_supply")
 NOT_TOLD = "not told by this machine"
 
 
@@ -5908,11 +8206,16 @@ def check_turbo(_: Circumstances) -> Finding:
 
 def check_load_average(circumstances: Circumstances) -> Finding:
     """Return whether others used the cores of late."""
-    load_average = os.getloadavg()[0]
+    load_average = None
+    with contextlib.suppress(OSError):
+        load_average = os.getloadavg()[0]
+    is_high = None
+    if load_average is not None:
+        is_high = load_average > 0.25 * circumstances.cores
     return Finding(
         check="load average",
-        state=state_of(load_average > 0.25 * circumstances.cores),
-        found=f"{load_average:.2f}",
+        state=state_of(is_high),
+        found=NOT_TOLD if load_average is None else f"{load_average:.2f}",
         why="others use the cores",
         remedy="wait until it is idle",
     )
@@ -5932,11 +8235,20 @@ def check_other_processes(circumstances: Circumstances) -> Finding:
 
 def check_quota(_: Circumstances) -> Finding:
     """Return whether a control group limits the CPU time."""
-    quota = search_file(cgroup_file("cpu.max"), r"^(\d+ \d+)")
+    groups = own_cpu_groups()
+    quotas = groups.quotas()
+    if quotas:
+        is_limited, found = True, f"{min(quotas):.3g} cores"
+    elif groups.are_all:
+        is_limited, found = False, "none"
+    elif groups.directories:
+        is_limited, found = None, "none here; a container does not show those around it"
+    else:
+        is_limited, found = None, NOT_TOLD
     return Finding(
         check="CPU quota",
-        state=state_of(bool(quota)),
-        found=quota or "none",
+        state=state_of(is_limited),
+        found=found,
         why="the kernel stops the group when it is used up",
         remedy="lift it",
     )
@@ -5985,29 +8297,46 @@ def check_ephemeral_ports(circumstances: Circumstances) -> Finding:
     )
 
 
+def is_on_battery() -> bool | None:
+    """Return whether the machine runs on battery; None where that is not known."""
+    if not hasattr(psutil, "sensors_battery"):
+        return None
+    battery = psutil.sensors_battery()
+    if battery is None:
+        # psutil says so of a machine without one, and of one that does not tell.
+        return None if sys.platform == "linux" and not POWER_SUPPLIES.is_dir() else False
+    return None if battery.power_plugged is None else not battery.power_plugged
+
+
 def check_power(_: Circumstances) -> Finding:
     """Return whether the machine saves power."""
-    battery = None
-    if hasattr(psutil, "sensors_battery"):
-        battery = psutil.sensors_battery()
-    on_battery = battery is not None and battery.power_plugged is False
+    on_battery = is_on_battery()
     return Finding(
         check="power",
         state=state_of(on_battery),
-        found="on battery" if on_battery else "mains, or no battery",
+        found={None: NOT_TOLD, True: "on battery", False: "mains, or no battery"}[on_battery],
         why="the machine slows down to save it",
         remedy="plug it in",
     )
 
 
+def is_virtual_machine() -> bool | None:
+    """Return whether a hypervisor runs this machine; None where the CPU does not tell."""
+    flags = search_file("/proc/cpuinfo", r"^flags\s*:(.*)$")  # of x86 alone
+    return "hypervisor" in flags.split() if flags else None
+
+
 def check_virtual_machine(circumstances: Circumstances) -> Finding:
     """Return whether a hypervisor takes time."""
-    is_virtual = search_file("/proc/cpuinfo", r"^flags\s*:.*\b(hypervisor)\b")
+    is_virtual = is_virtual_machine()
     stolen = circumstances.stolen_share
+    if stolen > 0.05:
+        is_virtual = True  # who else would take it?
+    share = f"yes, {stolen:.0%} of its time stolen"
     return Finding(
         check="virtual machine",
-        state=state_of(bool(is_virtual) and stolen > 0.05),
-        found=f"yes, {stolen:.0%} of its time stolen" if is_virtual else "no",
+        state=state_of(None if is_virtual is None else stolen > 0.05),
+        found={None: NOT_TOLD, True: share, False: "no"}[is_virtual],
         why="its neighbours take CPU time unseen",
         remedy="believe the duets; they share what is stolen",
     )
@@ -6138,8 +8467,9 @@ def describe_machine(wrk: str) -> Environment:
 # --- 11. experiment -------------------------------------------------------------------
 
 LAUNCH_ESTIMATE_S = 3.0  # for one server
-WARM_UP_S = 0.3
 TRIAL_ERRORS = (BenchError, OSError, psutil.Error)  # they void a trial; others go on
+MOST_QUESTIONS = 5  # of one kind, before any load
+QUESTIONS_S = 1.0  # for all of these, except the first two
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -6199,7 +8529,7 @@ def longest_s(observations: Iterable[Observation]) -> float:
 def core_use(observations: Sequence[Observation], load: Load, workers: int | None) -> CoreUse:
     """Return how load generators and servers used the cores in one trial.
 
-    Without `workers` a server may use all of its cores.
+    A server can use a core for each of its `workers`, or for each thread that worked.
     """
     count = len(observations)
     duration_s = longest_s(observations)
@@ -6211,15 +8541,29 @@ def core_use(observations: Sequence[Observation], load: Load, workers: int | Non
         shared_cores = 0
     if workers:
         server_cores = min(count * workers, server_cores)
+    else:
+        server_cores = min(busy_threads(observations) or server_cores, server_cores)
     load_cpu_s = sum(seen.wrk.load_cpu_s or 0 for seen in observations)
-    server_cpu_s = sum(seen.use.server_cpu_s for seen in observations if seen.use)
+    server_uses_s = [seen.use.server_cpu_s for seen in observations if seen.use]
+    are_all_known = len(server_uses_s) == count
     return CoreUse(
         load_cpu=load_cpu_s / duration_s,
         load_cores=min(count * load.threads, load_cores),
-        server_cpu=server_cpu_s / duration_s,
+        server_cpu=sum(server_uses_s) / duration_s if are_all_known else None,
         server_cores=server_cores,
         shared_cores=shared_cores,
+        busy_share=observations[0].ending.busy_share,
     )
+
+
+def busy_threads(observations: Iterable[Observation]) -> int | None:
+    """Return how many threads of the servers worked; None if that is not known of each."""
+    count = 0
+    for seen in observations:
+        if seen.ending.busy_threads is None:
+            return None
+        count += seen.ending.busy_threads
+    return count
 
 
 def limit_reason(observations: Sequence[Observation], load: Load, cores: CoreUse) -> str | None:
@@ -6228,6 +8572,15 @@ def limit_reason(observations: Sequence[Observation], load: Load, cores: CoreUse
     if not -0.05 <= duration_s - load.duration_s <= 1:
         return f"wrk ran for {duration_s:.2f} s instead of {load.duration_s} s: somebody stopped it"
     return cores.saturation_reason
+
+
+def reason_of(error: Exception) -> str:
+    """Return why a trial is void: the error in words, and for a full disk what to do."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        directory = tempfile.gettempdir()
+        remedy = "make room there, or set TMPDIR to another directory"
+        return f"{error.strerror} in {directory}: {remedy}"
+    return str(error)
 
 
 class LostFileError(Exception):
@@ -6271,6 +8624,9 @@ class LaunchRun:
         self._servers: dict[str, RunningServer] = {}
         self._broken: dict[str, str] = {}  # reasons, by target
         self._failed: dict[tuple[str, str], str] = {}  # by target and workload
+        self._answers: dict[tuple[str, str], list[Response]] = {}  # before any load, likewise
+        workloads = [trial.load.workload for trial in launch.trials]
+        self._secrets = Secrets.of(workloads, launch.targets)
 
     @property
     def _first_loads(self) -> list[Load]:
@@ -6294,12 +8650,12 @@ class LaunchRun:
                 server = stack.enter_context(self._actions.start(target))
                 self._servers[target.name] = server
             except TRIAL_ERRORS as error:
-                self._broken[target.name] = str(error)
+                self._broken[target.name] = reason_of(error)
         for name, server in self._servers.items():
             try:
                 server.await_workers(tick=self._actions.tick)
             except TRIAL_ERRORS as error:
-                self._broken[name] = str(error)
+                self._broken[name] = reason_of(error)
 
     def ask_each_workload(self, target: Target) -> TargetFacts:
         """Return the target's facts, with its answer to one request of each workload.
@@ -6310,23 +8666,71 @@ class LaunchRun:
         for load in self._first_loads:
             if target.name in self._broken:
                 break
+            workload = load.workload
+            answers = self._answers.setdefault((target.name, workload.name), [])
             try:
-                response = self._actions.ask(self._servers[target.name], load.workload)
-                responses[load.workload.name] = response
-                self._check_status(target, load.workload, response)
+                for response in self._ask_repeatedly(target, workload):
+                    shown = dataclasses.replace(
+                        response, headers=without_secret_headers(response.headers)
+                    )
+                    responses.setdefault(workload.name, shown)
+                    answers.append(response)
+                    self._check_status(target, workload, response)
+                    self._check_closing(target, workload, response)
             except TRIAL_ERRORS as error:
-                self._failed[target.name, load.workload.name] = str(error)
+                self._failed[target.name, workload.name] = reason_of(error)
         order = [*WORKLOADS, *responses]
         in_order = dict(sorted(responses.items(), key=lambda pair: order.index(pair[0])))
-        return facts_of(target, self._servers.get(target.name), in_order)
+        facts = facts_of(target, self._servers.get(target.name), in_order)
+        command = self._secrets.hide(facts.server_command)
+        return dataclasses.replace(facts, server_command=command)
+
+    def _ask_repeatedly(self, target: Target, workload: Workload) -> Iterator[Response]:
+        """Yield answers to one request, which show whether its size varies by nature.
+
+        There are two at least, and MOST_QUESTIONS within QUESTIONS_S.
+        """
+        start = time.monotonic()
+        for number in range(MOST_QUESTIONS):
+            if number >= 2 and time.monotonic() - start > QUESTIONS_S:
+                return
+            yield self._actions.ask(self._servers[target.name], workload)
+
+    def _change_since(self, target: Target, load: Load) -> str | None:
+        """Return how the answer to one request differs now from those before any load."""
+        server, workload = self._servers[target.name], load.workload
+        before = AnswerSizes.of(self._answers[target.name, workload.name])
+        try:
+            response = self._actions.ask(server, workload)
+            self._check_status(target, workload, response)
+        except TRIAL_ERRORS as error:
+            return f"after the load: {error}"
+        if before.is_like(response):
+            return None
+        return (
+            f"after the load its answer has {response.bytes} bytes, "
+            f"before it had {before.sentence}: it is not the same answer"
+        )
+
+    def _check_closing(self, target: Target, workload: Workload, response: Response) -> None:
+        """Raise BenchError if the connection is to end with the answer, and does not."""
+        if not workload.keep_alive and not response.says_close:
+            raise BenchError(
+                f"{target.name} keeps its connection open though asked to close it "
+                "(--no-keep-alive): it can only be measured with --keep-alive"
+            )
 
     def _check_status(self, target: Target, workload: Workload, response: Response) -> None:
-        """Raise BenchError for an answer other than 2xx."""
-        if 200 <= response.status <= 299:
+        """Raise BenchError for an answer whose status is not the expected one."""
+        if workload.expects(response.status):
             return
         server = self._servers[target.name]
         path = server.url(workload.path).split("/", 3)[3]
         complaint = f"{target.name} answers {response.status} to {workload.method} /{path}"
+        if workload.expect_status:
+            complaint += f", not {workload.expect_status} as expected"
+        if response.excerpt:
+            complaint += f": {response.excerpt}"
         if response.status >= 500 and server.complaint() != NO_REASON:
             complaint += f"; its last words: {server.complaint()}"
         raise BenchError(complaint)
@@ -6339,7 +8743,7 @@ class LaunchRun:
             try:
                 self._actions.warm_up(self._servers[target.name], load)
             except TRIAL_ERRORS as error:
-                self._failed[target.name, load.workload.name] = str(error)
+                self._failed[target.name, load.workload.name] = reason_of(error)
 
     def _failure(self, name: str, workload: Workload) -> str | None:
         """Return why a target cannot be measured under a workload."""
@@ -6363,11 +8767,11 @@ class LaunchRun:
                 cores = core_use(observations, trial.load, self._workers(trial))
                 reason = limit_reason(observations, trial.load, cores)
             except TRIAL_ERRORS as error:
-                reason = str(error)
-        for position, name in enumerate(names):
+                reason = reason_of(error)
+        for position, target in enumerate(trial.targets):
             yield self._measurement(
                 trial,
-                name,
+                target,
                 observations[position] if observations else None,
                 reason=reason,
                 limited_by=cores.limited_by if cores else None,
@@ -6401,25 +8805,24 @@ class LaunchRun:
     def _measurement(
         self,
         trial: Trial,
-        name: str,
+        target: Target,
         seen: Observation | None,
         *,
         reason: str | None,
         limited_by: Limit | None,
     ) -> Measurement:
-        """Return what the trial yielded of the target of that name."""
-        load = trial.load
-        partners = [target.name for target in trial.targets if target.name != name]
+        """Return what the trial yielded of the target, void for the reason if there is one."""
+        load, name = trial.load, target.name
         reasons = [reason]
+        partners = [target.name for target in trial.targets if target.name != name]
         notes: list[str] = []
         if name not in self._broken:
             reasons.append(self._servers[name].lost_workers())
+            notes += self._servers[name].remarks
         if seen:
-            reasons.append(void_reason(seen.wrk, connections=load.connections))
-            little = little_note(seen.wrk, load)
-            if little and trial.method is Method.SOLO:  # wrks of a duet are frozen
-                notes.append(little)
-            notes += seen.disturbances
+            reasons += self._void_reasons(trial, name, seen)
+            reasons.append(self._change_since(target, load))
+            notes += self._notes(trial, name, seen)
         distinct = dict.fromkeys(filter(None, reasons))
         return Measurement(
             round=self._launch.round,
@@ -6431,10 +8834,38 @@ class LaunchRun:
             wrk=seen.wrk if seen else None,
             use=seen.use if seen else None,
             limited_by=limited_by,
-            report=seen.report if seen else "",
+            connections_opened=seen.connections_opened if seen else None,
+            report=self._secrets.hide(seen.report) if seen else "",
             notes=tuple(notes),
-            invalid_reason="; ".join(distinct) or None,
+            invalid_reason=self._secrets.hide("; ".join(distinct)) or None,
         )
+
+    def _void_reasons(self, trial: Trial, name: str, seen: Observation) -> list[str | None]:
+        """Return why what was seen of a target does not count, and None for each why not."""
+        wrk, load = seen.wrk, trial.load
+        sizes = AnswerSizes.of(self._answers[name, load.workload.name])
+        reasons = [
+            void_reason(
+                wrk, connections=load.connections, expect_status=load.workload.expect_status
+            ),
+            silence_reason(seen.ending.silences_s, wrk, load),
+            clock_reason(seen.clock_step_s, load.duration_s),
+            sizes.void_reason(wrk, load),
+        ]
+        if trial.method is Method.SOLO:  # wrks of a duet are frozen
+            reasons.append(little_reason(wrk, load))
+        if not load.workload.keep_alive:
+            reasons.append(reuse_reason(wrk, seen.connections_opened))
+        return reasons
+
+    def _notes(self, trial: Trial, name: str, seen: Observation) -> list[str]:
+        """Return what was odd about a target in a trial that may count all the same."""
+        wrk, load = seen.wrk, trial.load
+        sizes = AnswerSizes.of(self._answers[name, load.workload.name])
+        notes = [sizes.note(wrk, load)]
+        if trial.method is Method.SOLO:
+            notes.append(little_note(wrk, load))
+        return [*filter(None, notes), *seen.disturbances]
 
 
 def measure_launch(launch: Launch, actions: Actions) -> Iterator[TargetFacts | Measurement]:
@@ -6802,6 +9233,22 @@ class TimingOptions:
             show_default=str(DEFAULTS.rounds),
         ),
     ] = None
+    warm_up: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Load on each server before its first trial.",
+            show_default=f"{WARM_UP_S}s",
+        ),
+    ] = None
+    start_timeout: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="How long a server may take to start.",
+            show_default=f"{ServerSettings().start_timeout_s:.0f}s",
+        ),
+    ] = None
     seed: Annotated[
         int | None,
         typer.Option(
@@ -6816,10 +9263,29 @@ class TimingOptions:
             show_default="where possible",
         ),
     ] = None
+    metric: Annotated[
+        Decisive | None,
+        typer.Option(
+            help="What verdicts and gate go by.",
+            show_default="cpu where CPU limits the servers, else throughput",
+        ),
+    ] = None
 
     def duration_s(self, preset: Preset) -> int:
         """Return each trial's duration in whole seconds. Raises UsageError."""
         return parse_duration(preset.duration if self.duration is None else self.duration)
+
+    @property
+    def warm_up_s(self) -> float:
+        """How long servers are warmed up. Raises UsageError."""
+        return WARM_UP_S if self.warm_up is None else parse_seconds("--warm-up", self.warm_up)
+
+    def serving(self, settings: ServerSettings) -> ServerSettings:
+        """Return the settings with the time that a server may take. Raises UsageError."""
+        if self.start_timeout is None:
+            return settings
+        start_timeout_s = parse_seconds("--start-timeout", self.start_timeout)
+        return dataclasses.replace(settings, start_timeout_s=start_timeout_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -6837,20 +9303,52 @@ class RequestOptions:
         ),
     ] = None
     path: Annotated[
-        str | None, typer.Option(metavar="PATH", help="The path to request.", show_default="/")
+        list[str] | None,
+        typer.Option(metavar="PATH", help="A path to request; repeatable.", show_default="/"),
     ] = None
     method: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="The request's method.", show_default="GET; POST with --body"
+            "-X",
+            "--method",
+            metavar="NAME",
+            help="The request's method.",
+            show_default="GET; POST with --body",
         ),
     ] = None
     header: Annotated[
         list[str] | None,
-        typer.Option(metavar="'NAME: VALUE'", help="A header to send; repeatable."),
+        typer.Option(
+            "-H", "--header", metavar="'NAME: VALUE'", help="A header to send; repeatable."
+        ),
     ] = None
     body: Annotated[
-        str | None, typer.Option(metavar="FILE", help="What to send as the request's body.")
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="The request's body; @FILE is a file's content, '-' standard input.",
+        ),
+    ] = None
+    expect_status: Annotated[
+        int | None,
+        typer.Option(
+            min=200,
+            max=599,
+            metavar="N",
+            help="The status that answers must have.",
+            show_default="any 2xx",
+        ),
+    ] = None
+    keep_alive: Annotated[
+        bool, typer.Option(help="Keep connections open; without, each request has one of its own.")
+    ] = True
+    timeout: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="A later answer is an error.",
+            show_default=f"{WRK_TIMEOUT_S}s; {DUET_TIMEOUT_S}s in duets",
+        ),
     ] = None
 
 
@@ -6995,8 +9493,9 @@ class TargetSpec:
             return self._command_target(rest)
         if kind in ("http", "https") and rest.startswith("//"):
             split_url(self.spec)
-            name = self.name or self.spec
-            return UrlTarget(name=name, label=name, spec=self.spec, url=self.spec)
+            spec = without_url_secrets(self.spec)
+            name = self.name or spec
+            return UrlTarget(name=name, label=name, spec=spec, url=self.spec)
         if re.fullmatch(r"[\w.]+:[\w.]+", self.spec):
             name = self.name or self.spec
             return AsgiTarget(
@@ -7110,71 +9609,100 @@ def parse_targets(texts: Sequence[str] | None, serving: ServingOptions) -> tuple
     return tuple(targets.values())
 
 
-def is_loopback(host: str) -> bool:
-    """Return whether the name resolves to addresses of this machine alone."""
-    try:
-        found = {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
-    except (OSError, UnicodeError):
-        return False
-    addresses = [ipaddress.ip_address(text.partition("%")[0]) for text in found]
-    return all(address.is_loopback for address in addresses)
+def resolve_hosts(plan: Plan, *, allow_remote: bool) -> Plan:
+    """Return the plan with the addresses of its URLs, and say what goes to other machines.
 
-
-def check_remote(plan: Plan, *, allowed: bool) -> None:
-    """Say what is sent to other machines. Raises UsageError if that is not allowed."""
+    Each name is looked up here and not again, so that what is allowed is what is asked.
+    Raises UsageError for another machine where that is not allowed.
+    """
     seconds = plan.rounds * sum(load.duration_s for load in plan.loads)
     connections = max(load.connections for load in plan.loads)
     amount = f"requests without pause on up to {connections} connections, for {seconds} s in all"
+    targets: list[Target] = []
     for target in plan.targets:
         if not isinstance(target, UrlTarget):
+            targets.append(target)
             continue
-        host = split_url(target.url)[1]
-        if is_loopback(host):
-            continue
-        if not allowed:
-            raise UsageError(
-                f"{target.url}: not this machine. This sends it {amount}: "
-                "only do that to a server of your own, with --allow-remote"
-            )
-        say(f"warning: sending {host} {amount}")
+        addresses = addresses_of(split_url(target.url)[1])
+        if not are_loopback(addresses):
+            check_remote(target.url, addresses, amount, allowed=allow_remote)
+        targets.append(dataclasses.replace(target, addresses=tuple(addresses)))
+    return dataclasses.replace(plan, targets=tuple(targets))
 
 
-RESERVED_HEADERS = (
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "transfer-encoding",
-    "upgrade",
-)
+def check_remote(url: str, addresses: Sequence[str], amount: str, *, allowed: bool) -> None:
+    """Say what is sent to another machine. Raises UsageError if that is not allowed."""
+    host = split_url(url)[1]
+    if not allowed:
+        raise UsageError(
+            f"{url}: not this machine. This sends it {amount}: "
+            "only do that to a server of your own, with --allow-remote"
+        )
+    if not addresses:
+        raise UsageError(f"{url}: the host {host} is not known: mend its name")
+    say(f"warning: sending {host} {amount}")
+
+
+RESERVED_HEADERS = ("connection", "content-length", "expect", "transfer-encoding", "upgrade")
+LONGEST_TIMEOUT_S = 120  # wrk takes 8 MB of memory for each second of it
 
 
 def parse_workloads(request: RequestOptions) -> tuple[Workload, ...]:
-    """Return the workloads by name, or the one that the other options describe.
+    """Return the workloads by name, or those that the other options describe.
 
     Raises UsageError for a name or a value that wrk cannot send.
     """
+    workloads = named_workloads(request) if request.workload else described_workloads(request)
+    timeout_s = WRK_TIMEOUT_S
+    if request.timeout is not None:
+        timeout_s = parse_duration(request.timeout, option="--timeout")
+        if timeout_s > LONGEST_TIMEOUT_S:
+            raise UsageError(f"--timeout {request.timeout!r}: at most {LONGEST_TIMEOUT_S}s")
+    return tuple(
+        dataclasses.replace(
+            workload,
+            expect_status=request.expect_status,
+            keep_alive=request.keep_alive,
+            timeout_s=timeout_s,
+        )
+        for workload in workloads
+    )
+
+
+def named_workloads(request: RequestOptions) -> list[Workload]:
+    """Return the workloads of --workload. Raises UsageError."""
+    wanted = request.workload or ()
     described = (request.path, request.method, request.header, request.body)
-    if request.workload:
-        if any(option is not None for option in described):
+    if any(option is not None for option in described):
+        raise UsageError(
+            "--workload names a whole request: leave out --path, --method, --header and --body"
+        )
+    for name in wanted:
+        if name not in WORKLOADS:
             raise UsageError(
-                "--workload names a whole request: leave out --path, --method, --header and --body"
+                f"--workload {name!r}{did_you_mean(name, WORKLOADS)}: use {', '.join(WORKLOADS)}"
             )
-        for name in request.workload:
-            if name not in WORKLOADS:
-                raise UsageError(
-                    f"--workload {name!r}{did_you_mean(name, WORKLOADS)}: "
-                    f"use {', '.join(WORKLOADS)}"
-                )
-        return tuple(workload for workload in NAMED_WORKLOADS if workload.name in request.workload)
-    path = parse_path("/" if request.path is None else request.path)
+    return [workload for workload in NAMED_WORKLOADS if workload.name in wanted]
+
+
+def described_workloads(request: RequestOptions) -> list[Workload]:
+    """Return a workload for each --path; all have the other options. Raises UsageError."""
     headers = parse_headers(request.header or ())
     body = read_body(request.body)
     method = parse_method(request.method, default="POST" if body else "GET")
-    name = f"{method} {path}"
-    if (method, path, headers, body) == ("GET", "/", (), b""):
-        name = DEFAULT_WORKLOAD
-    return (Workload(name=name, method=method, path=path, headers=headers, body=body),)
+    if is_json(body) and "content-type" not in [name.lower() for name, _ in headers]:
+        headers = (*headers, ("Content-Type", "application/json"))
+        say("the body is JSON: Content-Type: application/json is sent with it")
+    workloads: dict[str, Workload] = {}
+    for text in request.path or ("/",):
+        path = parse_path(text)
+        name = f"{method} {without_url_secrets(path)}"
+        if (method, path, headers, body) == ("GET", "/", (), b""):
+            name = DEFAULT_WORKLOAD
+        if name in workloads:
+            raise UsageError(f"--path {without_url_secrets(path)!r} is given twice")
+        workloads[name] = Workload(name=name, method=method, path=path, headers=headers, body=body)
+    return list(workloads.values())
 
 
 def parse_path(text: str) -> str:
@@ -7205,21 +9733,58 @@ def parse_headers(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
         name = match[1].lower() if match else ""
         if not match or name in headers or name in RESERVED_HEADERS:
             raise UsageError(
-                f"--header {text!r}: use 'Name: value', each name once, "
+                f"--header {header_name(text)!r}: use 'Name: value', each name once, "
                 f"and none of {', '.join(RESERVED_HEADERS)}"
             )
         headers[name] = (match[1], match[2].strip())
     return tuple(headers.values())
 
 
-def read_body(file: str | None) -> bytes:
-    """Return the file's content, empty without a file. Raises UsageError."""
-    if file is None:
+def header_name(text: str) -> str:
+    """Return what a message shows of a header as typed: its value may be a secret."""
+    name, colon, _ = text.partition(":")
+    if colon:
+        return f"{name}: {HIDDEN}"
+    return HIDDEN if text else ""
+
+
+def read_body(text: str | None) -> bytes:
+    """Return the body that is meant; empty for None. Raises UsageError."""
+    if text is None:
         return b""
+    if text == "-":
+        return sys.stdin.buffer.read()
+    if not text.startswith("@"):
+        if is_file(text):
+            raise UsageError(f"--body {text!r} is a file: to send its content, use @{text}")
+        return text.encode("utf-8", errors="surrogateescape")
     try:
-        return Path(file).read_bytes()
+        return Path(text[1:]).read_bytes()
     except OSError as error:
-        raise UsageError(f"--body {file!r}: {error.strerror}") from None
+        raise UsageError(f"--body {text!r}: {error.strerror}") from None
+
+
+def is_file(text: str) -> bool:
+    """Return whether there is a file of that name."""
+    with contextlib.suppress(OSError, ValueError):  # no name of a file at all
+        return Path(text).is_file()
+    return False
+
+
+def is_json(body: bytes) -> bool:
+    """Return whether the body is an object or a list in JSON."""
+    try:
+        return isinstance(json.loads(body), dict | list)
+    except (ValueError, RecursionError):
+        return False
+
+
+def parse_seconds(option: str, text: str) -> float:
+    """Return the seconds of a time such as 0.3s, 500ms or 2m. Raises UsageError."""
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)(ms|s|m|h)?", text.strip())
+    if not match:
+        raise UsageError(f"{option} {text!r}: use a time such as 0.3s, 500ms or 2m")
+    return float(match[1]) * SECONDS_IN[match[2] or "s"]
 
 
 def parse_connections(text: str, *, threads: int) -> list[int]:
@@ -7320,7 +9885,16 @@ def make_plan(
     seed = timing.seed
     if seed is None:
         seed = random.SystemRandom().randrange(2**32)
-    return Plan(targets=targets, loads=loads, rounds=rounds, seed=seed, server=server, duet=duet)
+    return Plan(
+        targets=targets,
+        loads=loads,
+        rounds=rounds,
+        seed=seed,
+        server=timing.serving(server),
+        duet=duet,
+        warm_up_s=timing.warm_up_s,
+        metric=timing.metric,
+    )
 
 
 def make_gate(options: GateOptions, plan: Plan) -> Gate | None:
@@ -7348,7 +9922,9 @@ def check_baseline(file: str, baseline: Results, plan: Plan) -> None:
     reference, *others = plan.names
     available = []
     for comparison in baseline.comparisons:
-        if comparison.interval and (comparison.method, comparison.metric) in VERDICT_METRICS:
+        is_planned = comparison.method is Method.SOLO or plan.duet
+        decides = (comparison.method, comparison.metric) in CHOSEN_METRICS[plan.metric]
+        if comparison.interval and is_planned and decides:
             available.append((comparison.target, comparison.reference, comparison.load))
     for name, load in itertools.product(others, plan.loads):
         if (name, reference, load.id) in available:
@@ -7424,9 +10000,9 @@ def say(text: str) -> None:
 
 
 def show_lines(lines: Iterable[str], console: Console) -> None:
-    """Print the lines."""
+    """Print the lines: whatever their texts hold, nothing of it steers the terminal."""
     for line in lines:
-        console.print(line)
+        console.print(printable_lines(line))
 
 
 def show_table(table: Table, console: Console) -> None:
@@ -7436,7 +10012,7 @@ def show_table(table: Table, console: Console) -> None:
         title, lines = table.title, terminal_lines(table, width=console.width)
     console.print()
     if table.title:
-        console.print(title, style="bold")
+        console.print(printable_lines(title), style="bold")
     print("\n".join([*lines, ""]), file=console.file)
 
 
@@ -7482,13 +10058,30 @@ class Exporter:
             raise BenchError(f"not written: {self.path}: {error.strerror}") from None
 
     def _replace(self, data: bytes) -> None:
-        """Put a new file in the place of the old one."""
-        part = self.path.with_name(f".micropie_bench-{os.getpid()}.part")
+        """Put a new file in the place of the old one, with its owner and permissions."""
+        number, name = tempfile.mkstemp(
+            prefix=".micropie_bench-", suffix=".part", dir=self.path.parent
+        )
+        part = Path(name)
         try:
-            part.write_bytes(data)
+            with open(number, "wb") as file:
+                file.write(data)
+                self._take_over_permissions(number)
             part.replace(self.path)
         finally:
             part.unlink(missing_ok=True)
+
+    def _take_over_permissions(self, number: int) -> None:
+        """Give the open file the permissions of the old one, or of any new one."""
+        if not self.path.exists():
+            umask = os.umask(0)
+            os.umask(umask)
+            os.fchmod(number, 0o666 & ~umask)
+            return
+        old = self.path.stat()
+        with contextlib.suppress(OSError):  # only root may give files away
+            os.fchown(number, old.st_uid, old.st_gid)
+        os.fchmod(number, stat.S_IMODE(old.st_mode))
 
 
 class Exports:
@@ -7607,10 +10200,9 @@ class ProgressReport:
         from rich.progress_bar import ProgressBar
         from rich.text import Text
 
-        lines = [Text(self._text, overflow="ellipsis", no_wrap=True)]
-        lines += [
-            Text(f"  {speed} so far", no_wrap=False, overflow="fold") for speed in self._speeds
-        ]
+        lines = [Text(printable(self._text), overflow="ellipsis", no_wrap=True)]
+        for speed in self._speeds:
+            lines.append(Text(printable(f"  {speed} so far"), no_wrap=False, overflow="fold"))
         bar = ProgressBar(total=self._total_s, completed=self._done_s(), width=40)
         self._live.update(Group(bar, Text(f" {self._times()}"), *lines), refresh=True)
 
@@ -7646,10 +10238,12 @@ def new_results(
     environment: Environment | None = None,
     measurements: tuple[Measurement, ...] = (),
     warnings: tuple[str, ...] = (),
+    secrets: Secrets = NO_SECRETS,
 ) -> Results:
-    """Return results of this moment and this command."""
+    """Return results of this moment and this command, without its secrets."""
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    command_line = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    words = map(secrets.hide_in_word, sys.argv[1:])
+    command_line = shlex.join([Path(sys.argv[0]).name, *words])
     return Results(
         created=created,
         command=command_line.encode(errors="backslashreplace").decode(),
@@ -7668,9 +10262,12 @@ def settings_of(plan: Plan) -> Settings:
         WorkloadFacts(
             name=workload.name,
             method=workload.method,
-            path=workload.path,
-            headers=workload.headers,
+            path=without_url_secrets(workload.path),
+            headers=without_secret_headers(workload.headers),
             body_sha256=hashlib.sha256(workload.body).hexdigest(),
+            expect_status=workload.expect_status,
+            keep_alive=workload.keep_alive,
+            timeout_s=workload.timeout_s,
         )
         for workload in workloads.values()
     ]
@@ -7683,8 +10280,28 @@ def settings_of(plan: Plan) -> Settings:
         duration_s=plan.loads[0].duration_s,
         rounds=plan.rounds,
         duet=plan.duet,
-        warm_up_s=WARM_UP_S,
+        warm_up_s=plan.warm_up_s,
+        metric=plan.metric,
     )
+
+
+PROGRAM_SUFFIXES = (".py", ".js", ".mjs", ".cjs", ".ts", ".rb", ".php", ".pl", ".jar")
+
+
+def source_files(target: LaunchedTarget) -> set[Path]:
+    """Return the files in its directory that the target's server reads its program from.
+
+    Of an app that is its module, or the whole package; of a command the programs that its
+    words name. A file of data may change while it runs.
+    """
+    directory = target.directory
+    if isinstance(target, CommandTarget):
+        files = [directory / word for word in shlex.split(target.command)]
+        return {file for file in files if file.suffix in PROGRAM_SUFFIXES and file.is_file()}
+    module = directory.joinpath(*target.app.partition(":")[0].split("."))
+    package = directory / module.relative_to(directory).parts[0]
+    files = [module.with_suffix(".py"), *package.rglob("*.py")]
+    return {file for file in files if file.is_file()}
 
 
 def needed_files(plan: Plan, wrk: str, work_dir: Path) -> NeededFiles:
@@ -7693,11 +10310,9 @@ def needed_files(plan: Plan, wrk: str, work_dir: Path) -> NeededFiles:
     for target in plan.targets:
         if isinstance(target, UrlTarget):
             continue
-        paths.add(target.directory)
+        paths |= {target.directory, *source_files(target)}
         if isinstance(target, AsgiTarget) and target.package_dir:
             paths.add(target.package_dir)
-        if isinstance(target, AsgiTarget) and target.is_built_in:
-            paths.add(target.directory / "apps.py")
     return NeededFiles(sorted(paths))
 
 
@@ -7723,12 +10338,14 @@ def actions_for(
         save(results)
 
     def ask(server: RunningServer, workload: Workload) -> Response:
-        return probe(server.url(workload.path), workload)
+        return server.ask(workload, tick=tick)
 
     return Actions(
         start=start,
         ask=ask,
-        warm_up=functools.partial(warm_up, wrk, seconds=WARM_UP_S, work_dir=work_dir, tick=tick),
+        warm_up=functools.partial(
+            warm_up, wrk, seconds=plan.warm_up_s, work_dir=work_dir, tick=tick
+        ),
         load=functools.partial(run_load, wrk, work_dir=work_dir, tick=tick),
         save=keep,
         tick=tick,
@@ -7736,7 +10353,10 @@ def actions_for(
     )
 
 
-LATE_IMPORTS = ("encodings.idna", "h11", "rich.live", "rich.progress_bar", "ssl")
+LATE_IMPORTS = (
+    *("encodings.idna", "encodings.unicode_escape", "h11", "httptools"),
+    *("rich.live", "rich.progress_bar", "ssl"),
+)
 
 
 def import_all() -> None:
@@ -7776,6 +10396,7 @@ def run_plan(
         settings=settings_of(plan),
         environment=environment,
         warnings=tuple(warnings),
+        secrets=Secrets.of((load.workload for load in plan.loads), plan.targets),
     )
     with (
         temporary_directory() as work_dir,
@@ -7826,7 +10447,7 @@ def show_answers(conclusion: Conclusion, console: Console) -> None:
             first=f"{INDENT}{answer.verdict:<{room}}  ",
             indent=f"{INDENT}{'':<{room}}  ",
         )
-        text = Text("\n".join(lines))
+        text = Text(printable_lines("\n".join(lines)))
         start = len(INDENT)
         text.stylize(VERDICT_STYLES[answer.verdict], start, start + len(answer.verdict))
         console.print(text)
@@ -7905,6 +10526,9 @@ def run_and_report(
     Raises BenchError at the end if an export was not written.
     """
     results, early_end = run_plan(plan, wrk=wrk, save=exports.save, verbose=verbose)
+    if early_end and not results.measurements:
+        say(f"{results.warnings[-1]}: nothing was measured, and no file was written or changed")
+        return early_end.status
     conclusion = concluding(results)
     decision = gate.decide(results) if gate else None
     gate_lines = gate_sentences(results, decision) if decision else []
@@ -8022,7 +10646,7 @@ def compare(
         preset=preset,
     )
     check_paths(plan)
-    check_remote(plan, allowed=allow_remote)
+    plan = resolve_hosts(plan, allow_remote=allow_remote)
     exports = Exports(export)
     return run_and_report(
         plan,
@@ -8070,7 +10694,7 @@ def calibrate(
         preset=DEFAULTS,
     )
     check_paths(plan)
-    check_remote(plan, allowed=allow_remote)
+    plan = resolve_hosts(plan, allow_remote=allow_remote)
     return run_and_report(
         plan, Exports(export), wrk=wrk, concluding=calibration_conclusion, verbose=verbose
     )
@@ -8144,19 +10768,19 @@ def parse(
     export: ExportOptions,
     verbose: VerboseOption = False,
 ) -> int:
-    """Print the gist's tables from wrk's own text; a line before a report names it."""
+    """Print the gist's tables from wrk's own text; the heading above a report names it."""
     exports = Exports(export, inputs=[file])
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
         raise BenchError(f"cannot read {file!r}: {error.strerror}") from None
-    text = data.decode("utf-8-sig", errors="replace")
-    results = new_results(measurements=tuple(parse_reports(text)))
+    results = new_results(measurements=tuple(parse_reports(decode_text(data))))
     report = Report(results=results, conclusion=conclude(results))
     failure = finish(report, exports, verbose=verbose)
     if failure:
         raise failure
-    return status_of(results)
+    has_figures = any(measurement.valid for measurement in results.measurements)
+    return 0 if has_figures else 1
 
 
 @command("report", examples=REPORT_EXAMPLES)
@@ -8245,7 +10869,7 @@ def explain(error: BenchError | TyperException | OSError | psutil.Error) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if number != errno.EPIPE:
         message = error.format_message() if isinstance(error, TyperException) else str(error)
-        say(f"micropie_bench: {' '.join(message.split())}")
+        say(f"micropie_bench: {without_url_secrets(' '.join(message.split()))}")
     return getattr(error, "exit_code", 1)
 
 

@@ -57,9 +57,11 @@ class Tool:
         self.started.append(process)
         return process
 
-    def run(self, *args: str, cwd: Path = TARGETS, **env: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *args: str, cwd: Path = TARGETS, timeout: float = 100, **env: str
+    ) -> subprocess.CompletedProcess[str]:
         process = self.start(*args, cwd=cwd, **env)
-        out, err = process.communicate(timeout=100)
+        out, err = process.communicate(timeout=timeout)
         return subprocess.CompletedProcess(args, process.returncode, out, err)
 
     def running(self) -> list[str]:
@@ -109,11 +111,12 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
     monkeypatch.chdir(TARGETS)
     monkeypatch.setenv("FAULTY_MARKS", str(tmp_path))
 
-    def start(spec: str, *, workers: int = 4) -> mb.LaunchedServer:
+    def start(spec: str, *, workers: int = 4, start_timeout_s: float = 60) -> mb.LaunchedServer:
         target = mb.parse_target(spec)
         assert not isinstance(target, mb.UrlTarget)
         log = tmp_path / f"log-{spec.partition('=')[0]}"
-        running = mb.LaunchedServer(target, mb.ServerSettings(workers=workers), log=log)
+        settings = mb.ServerSettings(workers=workers, start_timeout_s=start_timeout_s)
+        running = mb.LaunchedServer(target, settings, log=log)
         try:
             running.await_workers()
         except mb.BenchError:
@@ -164,7 +167,9 @@ def measured(
 ) -> mb.Measurement:
     """Return a measurement of that many requests/s, of a round of 1 s."""
     histogram = ((1000, 90), (2000, 9), (30_000, 1))
-    latency = mb.Latency(mean_s=0.01, stdev_s=0.01, max_s=0.03, p99_s=1 / rate, histogram=histogram)
+    latency = mb.Latency(
+        mean_s=0.01, stdev_s=0.01, max_s=max(0.03, 1 / rate), p99_s=1 / rate, histogram=histogram
+    )
     wrk = mb.WrkResult(
         duration_s=1,
         requests=round(rate),

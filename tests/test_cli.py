@@ -45,7 +45,7 @@ GIST = DATA / "gist.txt"
         (["compare", "-c", "2", "-t", "4"], 2, "--connections 2 is below --threads 4"),
         (["compare", "-c", "100,x"], 2, "--connections '100,x'"),
         (["compare", "-c", "100,100"], 2, "different whole numbers"),
-        (["compare", "-d", "0s"], 2, "duration '0s'"),
+        (["compare", "-d", "0s"], 2, "--duration '0s'"),
         (["compare", "-d", "2.5s"], 2, "whole seconds"),
         (["compare", "-w", "0"], 2, "--workers"),
         (["compare", "--path", "index"], 2, "--path 'index'"),

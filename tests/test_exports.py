@@ -10,7 +10,7 @@ import math
 import random
 import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,11 +59,7 @@ ENVIRONMENT = mb.Environment(
     packages={"uvicorn": "0.34.0"},
 )
 RUN = solo_results(settings=SETTINGS, environment=ENVIRONMENT)
-# A file of that run, with one of each kind.
-SHORT = dataclasses.replace(
-    RUN, measurements=RUN.measurements[:1], distributions=RUN.distributions[:1]
-)
-SAVED = mb.to_json(SHORT)
+SAVED = mb.to_json(RUN)
 Place = tuple[str | int, ...]
 
 
@@ -78,11 +74,17 @@ def void_of(measurement: mb.Measurement) -> mb.Measurement:
 
 def edited(where: Place, value: object) -> dict[str, Any]:
     """Return what SAVED holds, with another value, or one more, at that place."""
+    return edited_at({where: value})
+
+
+def edited_at(changes: Mapping[Place, object]) -> dict[str, Any]:
+    """Return what SAVED holds, with another value, or one more, at each of these places."""
     data: dict[str, Any] = json.loads(SAVED)
-    inner: Any = data
-    for step in where[:-1]:
-        inner = inner[step]
-    inner[where[-1]] = value
+    for where, value in changes.items():
+        inner: Any = data
+        for step in where[:-1]:
+            inner = inner[step]
+        inner[where[-1]] = value
     return data
 
 
@@ -128,7 +130,7 @@ def test_reports_of_a_saved_run_are_those_of_the_run() -> None:
 
 def test_an_unmeasured_trial_survives_the_file() -> None:
     void = void_of(RUN.measurements[0])
-    again = mb.from_json(mb.to_json(dataclasses.replace(RUN, measurements=(void,))))
+    again = mb.from_json(mb.to_json(results_of([void])))
     assert again.measurements == (void,)
 
 
@@ -392,7 +394,6 @@ WRONG_TYPE = [
     pytest.param((*WRK, "requests"), None, id="null for a count"),
     pytest.param((*WRK, "requests"), "1", id="a text for a number of requests"),
     pytest.param((*WRK, "requests_per_s"), "1", id="a text for a rate"),
-    pytest.param((*WRK, "latency"), None, id="null for the latencies"),
     pytest.param((*WRK, "errors"), None, id="null for the errors"),
     pytest.param((*FIRST, "notes"), "n", id="a text for the notes"),
     pytest.param((*FIRST, "report"), None, id="null for the report"),
@@ -430,25 +431,17 @@ def test_a_file_that_no_run_wrote_is_refused_by_reader_and_schema(
 @pytest.mark.parametrize(
     ("where", "value"),
     [
-        ((*WRK, "requests_per_s"), 0),
-        ((*WRK, "requests_per_s"), 1e15),
-        ((*WRK, "duration_s"), 1e9),
-        ((*WRK, "bytes"), 10**18),
         ((*WRK, "latency", "p99_s"), None),
+        ((*WRK, "latency"), None),
         ((*WRK, "latency_uncorrected"), None),
         ((*WRK, "load_cpu_s"), None),
-        ((*PERCENTILE, 0), 100),
         (USE, None),
         ((*USE, "worker_balance"), None),
         ((*USE, "worker_balance"), 1),
         ((*FIRST, "limited_by"), None),
-        ((*FIRST, "round"), 100_000),
-        ((*FIRST, "load", "connections"), 1),
-        ((*FIRST, "load", "connections"), 999_999),
         ((*ESTIMATE, "confidence"), 0.5),
         ((*ESTIMATE, "confidence"), 0.9999),
         ((*ESTIMATE, "low"), 1e-100),
-        ((*ESTIMATE, "high"), 1e100),
         ((*RESPONSE, "status"), 100),
         ((*RESPONSE, "status"), 599),
         ((*TARGET, "label"), "Größer ⚡"),
@@ -463,6 +456,52 @@ def test_reader_and_schema_take_the_most_that_is_possible(where: Place, value: o
     text = json.dumps(edited(where, value))
     assert loaded(text)
     assert json.loads(mb.to_json(mb.from_json(text))) == json.loads(text)
+
+
+NO_CONCLUSIONS: dict[Place, object] = {("comparisons",): [], ("distributions",): []}
+MOST = [
+    pytest.param(
+        {(*WRK, "requests_per_s"): 1e15, (*WRK, "requests"): 10**15}, id="the highest rate"
+    ),
+    pytest.param(
+        {(*WRK, "duration_s"): 1e9, (*WRK, "requests_per_s"): 0, (*WRK, "bytes_per_s"): 0},
+        id="the longest time, with a rate that is rounded to 0",
+    ),
+    pytest.param(
+        {(*WRK, "bytes"): 10**18, (*WRK, "bytes_per_s"): 1e15, (*WRK, "duration_s"): 1000.0}
+        | {(*WRK, "requests_per_s"): 0.1},
+        id="the most bytes",
+    ),
+    pytest.param(
+        {(*FIRST, "round"): 100_000, ("settings", "rounds"): 100_000} | NO_CONCLUSIONS,
+        id="the last round",
+    ),
+    *(
+        pytest.param(
+            {(*FIRST, "load", "connections"): count, ("settings", "connections"): [100, count]}
+            | NO_CONCLUSIONS,
+            id=f"{count} connections",
+        )
+        for count in (1, 999_999)
+    ),
+    pytest.param(
+        {(*ESTIMATE, "high"): 1e100, (*COMPARED, "verdict"): "undecided"},
+        id="an interval nearly without end",
+    ),
+    pytest.param({("measurements",): []} | NO_CONCLUSIONS, id="no measurements"),
+]
+
+
+@pytest.mark.parametrize("changes", MOST)
+def test_the_most_is_read_and_reported_where_all_of_it_agrees(
+    changes: Mapping[Place, object],
+) -> None:
+    text = json.dumps(edited_at(changes))
+    assert loaded(text)
+    results = mb.from_json(text)
+    assert json.loads(mb.to_json(results)) == json.loads(text)
+    for render in (mb.to_markdown, mb.to_csv, mb.to_html, mb.to_github_benchmark):
+        assert render(report_of(results))
 
 
 @pytest.mark.parametrize(
@@ -573,10 +612,11 @@ def test_the_schema_refuses_what_no_run_writes(where: Place, value: object) -> N
 
 
 def test_a_trial_that_counts_without_requests_is_refused() -> None:
-    told = complaint_about(json.dumps(edited((*WRK, "requests"), 0)))
+    nothing: dict[Place, object] = {(*WRK, "requests"): 0, (*WRK, "requests_per_s"): 0}
+    told = complaint_about(json.dumps(edited_at(nothing | NO_CONCLUSIONS)))
     assert told.startswith("measurements.0 contains an impossible value, ")
     assert told.endswith("a trial without requests cannot be valid")
-    void = edited((*WRK, "requests"), 0)
+    void = edited_at(nothing | NO_CONCLUSIONS)
     void["measurements"][0] |= {"valid": False, "invalid_reason": "0 requests"}
     assert mb.from_json(json.dumps(void)).measurements[0].wrk
 
@@ -588,13 +628,9 @@ def test_a_trial_that_counts_without_requests_is_refused() -> None:
         pytest.param(("distributions", 0, "percentiles"), [[50, 0.1]], id="one percentile"),
         pytest.param(("distributions", 0, "percentiles"), [[100, 0]], id="a maximum of 0"),
         pytest.param(("distributions",), [], id="no distributions"),
-        pytest.param((*WRK, "requests_per_s"), 0, id="a rate of 0"),
-        pytest.param((*FIRST, "load", "connections"), 999_999, id="many connections"),
         pytest.param((*ESTIMATE, "low"), 1e-100, id="an interval from nearly 0"),
-        pytest.param((*ESTIMATE, "high"), 1e100, id="an interval nearly without end"),
         pytest.param((*TARGET, "responses"), {}, id="no responses"),
         pytest.param(("targets",), [], id="no targets"),
-        pytest.param(("measurements",), [], id="no measurements"),
     ],
 )
 def test_whatever_is_read_can_be_reported(where: Place, value: object) -> None:
@@ -643,7 +679,7 @@ CSV_COLUMNS = [
     *(f"wrk_errors_{name}" for name in ("connect", "read", "write", "status", "timeout")),
     *(f"wrk_latency_uncorrected_{name}" for name in LATENCY),
     *["wrk_load_cpu_s", "use_server_cpu_s", "use_server_rss_bytes", "use_worker_balance"],
-    *["limited_by", "notes", "invalid_reason", "valid"],
+    *["limited_by", "connections_opened", "notes", "invalid_reason", "valid"],
 ]
 
 
@@ -795,9 +831,9 @@ def test_two_rounds_that_have_nothing_in_common_can_be_read_again() -> None:
     estimate = mb.estimate_ratio((100.0, 100.0), (100.0, 1e6), confidence=0.9975)
     assert estimate.ratio == pytest.approx(100)
     (comparison, *_) = RUN.comparisons
-    results = dataclasses.replace(
-        RUN, comparisons=(dataclasses.replace(comparison, rounds=2, estimate=estimate),)
-    )
+    verdict = mb.Verdict.UNDECIDED
+    widest = dataclasses.replace(comparison, rounds=2, estimate=estimate, verdict=verdict)
+    results = dataclasses.replace(RUN, comparisons=(widest,))
     assert mb.from_json(mb.to_json(results)).comparisons == results.comparisons
 
 
@@ -817,6 +853,28 @@ def test_the_gate_goes_by_what_the_verdict_goes_by() -> None:
     (change,) = mb.changes_between((*RUN.comparisons, *duets), None)
     assert change.comparison.method is mb.Method.DUET
     assert change.slowdown == pytest.approx(1.2)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "metric", "measure"),
+    [
+        (None, mb.Metric.REQUESTS, "in requests/s"),
+        (mb.Decisive.CPU, mb.Metric.CPU, "per CPU second"),
+        (mb.Decisive.THROUGHPUT, mb.Metric.REQUESTS, "in requests/s"),
+        (mb.Decisive.P99, mb.Metric.P99, "in p99 latency"),
+    ],
+)
+def test_verdict_and_gate_go_by_the_metric_that_is_chosen(
+    chosen: mb.Decisive | None, metric: mb.Metric, measure: str
+) -> None:
+    assert RUN.settings
+    settings = dataclasses.replace(RUN.settings, metric=chosen)
+    results = dataclasses.replace(RUN, settings=settings)
+    (answer,) = mb.answers_of(results)
+    assert f" {measure}" in answer.sentence
+    decision = mb.Gate(margin=0.05, baseline=RUN).decide(results)
+    assert [change.comparison.metric for change in decision.changes] == [metric]
+    assert mb.from_json(mb.to_json(results)).settings == settings
 
 
 def compare_with_gate(*args: str, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -1027,7 +1085,7 @@ def test_all_exports_of_one_run_and_github(tool: Tool, tmp_path: Path) -> None:
     # In a baseline, MicroPie was incomparably faster: so the gate fails, whatever is measured.
     for comparison in data["comparisons"]:
         estimate = {"ratio": 1e30, "low": 0.99e30, "high": 1.01e30, "confidence": 0.95}
-        comparison["estimate"] = estimate
+        comparison |= {"estimate": estimate, "verdict": "undecided"}
     files["json"].write_text(json.dumps(data))
     gate = ("--fail-if-slower", "5%", "--baseline", str(files["json"]))
     done = tool.run("compare", "asgi", "micropie", *short, *gate)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import io
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -288,21 +289,31 @@ def test_a_header_that_wrk_cannot_send_once_is_refused(texts: list[str]) -> None
 
 def test_no_option_is_the_gists_request() -> None:
     assert mb.parse_workloads(mb.RequestOptions()) == (mb.Workload(),)
-    gists_own = mb.RequestOptions(path="/", method="get")
+    gists_own = mb.RequestOptions(path=["/"], method="get")
     assert mb.parse_workloads(gists_own) == (mb.Workload(),)
 
 
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({"path": "/x?a=b"}, mb.Workload(name="GET /x?a=b", path="/x?a=b")),
+        ({"path": ["/x?a=b"]}, mb.Workload(name="GET /x?a=b", path="/x?a=b")),
         ({"method": "delete"}, mb.Workload(name="DELETE /", method="DELETE")),
         ({"header": ["A: 1"]}, mb.Workload(name="GET /", headers=(("A", "1"),))),
-        ({"body": "body"}, mb.Workload(name="POST /", method="POST", body=b"\x00\xff\n")),
-        ({"body": "empty"}, mb.Workload()),
+        ({"header": ["Host: a"]}, mb.Workload(name="GET /", headers=(("Host", "a"),))),
+        ({"body": "@body"}, mb.Workload(name="POST /", method="POST", body=b"\x00\xff\n")),
+        ({"body": "@empty"}, mb.Workload()),
+        ({"body": "a=b"}, mb.Workload(name="POST /", method="POST", body=b"a=b")),
         (
-            {"body": "body", "method": "GET", "path": "/json"},
+            {"body": "@body", "method": "GET", "path": ["/json"]},
             mb.Workload(name="GET /json", path="/json", body=b"\x00\xff\n"),
+        ),
+        (
+            {"expect_status": 404, "keep_alive": False, "timeout": "1m"},
+            mb.Workload(expect_status=404, keep_alive=False, timeout_s=60),
+        ),
+        (
+            {"workload": ["json"], "timeout": "5", "keep_alive": False},
+            mb.Workload(name="json", path="/json", keep_alive=False, timeout_s=5),
         ),
     ],
 )
@@ -313,6 +324,70 @@ def test_a_request_is_described_by_its_options(
     Path("body").write_bytes(b"\x00\xff\n")
     Path("empty").touch()
     assert mb.parse_workloads(mb.RequestOptions(**options)) == (expected,)
+
+
+def test_standard_input_can_be_the_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\x00a")))
+    (workload,) = mb.parse_workloads(mb.RequestOptions(body="-"))
+    assert (workload.method, workload.body) == ("POST", b"\x00a")
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "sent"),
+    [
+        ('{"a": 1}', None, ("Content-Type", "application/json")),
+        (" [1]\n", ["X: 1"], ("Content-Type", "application/json")),
+        ("1", None, None),
+        ("{", None, None),
+        ("[" * 100_000, None, None),
+        ('{"a": 1}', ["content-type: text/plain"], ("content-type", "text/plain")),
+    ],
+)
+def test_a_body_that_is_json_is_sent_as_json_and_that_is_said(
+    body: str,
+    headers: list[str] | None,
+    sent: tuple[str, str] | None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (workload,) = mb.parse_workloads(mb.RequestOptions(body=body, header=headers))
+    types = [each for each in workload.headers if each[0].lower() == "content-type"]
+    assert types == ([sent] if sent else [])
+    is_added = sent == ("Content-Type", "application/json")
+    assert ("Content-Type: application/json is sent" in capsys.readouterr().err) == is_added
+
+
+def test_each_path_is_a_workload_with_the_same_options() -> None:
+    options = mb.RequestOptions(path=["/", "/b?token=a-secret"], header=["A: 1"], method="PUT")
+    workloads = mb.parse_workloads(options)
+    assert [(each.name, each.path) for each in workloads] == [
+        ("PUT /", "/"),
+        ("PUT /b?token=***", "/b?token=a-secret"),
+    ]
+    assert {(each.method, each.headers) for each in workloads} == {("PUT", (("A", "1"),))}
+
+
+@pytest.mark.parametrize(
+    ("status", "expected", "is_right"),
+    [
+        *((200, None, True), (204, None, True), (302, None, False), (404, None, False)),
+        *((404, 404, True), (200, 404, False), (302, 302, True), (201, 200, False)),
+    ],
+)
+def test_which_status_is_right(status: int, expected: int | None, *, is_right: bool) -> None:
+    assert mb.Workload(expect_status=expected).expects(status) == is_right
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("0.3s", 0.3), ("500ms", 0.5), ("2m", 120), ("3", 3), ("0", 0)]
+)
+def test_times_that_need_not_be_whole(text: str, seconds: float) -> None:
+    assert mb.parse_seconds("--warm-up", text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "s", "-1s", "1e3", "nan", "1d", "1.s"])
+def test_a_time_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(mb.UsageError, match=r"--warm-up .*: use a time such as 0\.3s"):
+        mb.parse_seconds("--warm-up", text)
 
 
 def test_named_workloads_come_once_each_in_the_order_of_the_tables() -> None:
@@ -328,15 +403,19 @@ def test_named_workloads_come_once_each_in_the_order_of_the_tables() -> None:
             {"workload": ["nope"]},
             "--workload 'nope': use hello, greet, json, delayed, compute, upload",
         ),
-        ({"workload": ["json"], "path": "/"}, "--workload names a whole request"),
+        ({"workload": ["json"], "path": ["/"]}, "--workload names a whole request"),
         ({"workload": ["json"], "method": "GET"}, "--workload names a whole request"),
         ({"workload": ["json"], "header": ["A: 1"]}, "--workload names a whole request"),
         ({"workload": ["json"], "body": "b"}, "--workload names a whole request"),
-        ({"path": ""}, "--path ''"),
+        ({"path": [""]}, "--path ''"),
+        ({"path": ["/a", "/a"]}, "--path '/a' is given twice"),
+        ({"timeout": "121s"}, "--timeout '121s': at most 120s"),
+        ({"timeout": "0.5s"}, "--timeout '0.5s': wrk takes whole seconds"),
+        ({"body": __file__}, f"--body {__file__!r} is a file: to send its content, use @"),
         ({"method": ""}, "--method ''"),
         ({"header": [""]}, "--header ''"),
-        ({"body": "/nowhere"}, "--body '/nowhere': No such file or directory"),
-        ({"body": "/"}, "--body '/': Is a directory"),
+        ({"body": "@/nowhere"}, "--body '@/nowhere': No such file or directory"),
+        ({"body": "@/"}, "--body '@/': Is a directory"),
     ],
 )
 def test_a_request_that_cannot_be_sent_is_refused(options: dict[str, Any], complaint: str) -> None:
@@ -770,9 +849,15 @@ def test_without_options_a_comparison_is_what_its_help_says(
         "--threads": str(threads),
         "--duration": f"{duration_s}s",
         "--rounds": str(plan.rounds),
+        "--warm-up": f"{plan.warm_up_s}s",
+        "--start-timeout": f"{plan.server.start_timeout_s:.0f}s",
         "--duet": "where possible",
+        "--metric": "cpu where CPU limits the servers, else throughput",
         "--path": path,
         "--method": method,
+        "--expect-status": "any 2xx",
+        "--keep-alive": "keep-alive",
+        "--timeout": f"{mb.WRK_TIMEOUT_S}s",
         "--workers": str(plan.server.workers),
         "--access-log": "access-log" if plan.server.access_log else "no-access-log",
         "--loop": plan.server.loop,
@@ -819,12 +904,23 @@ def test_every_option_of_a_group_reaches_the_plan(
     monkeypatch.chdir(tmp_path)
     Path("body").write_bytes(b"12")
     load = ("-c", "6", "-t", "3", "-d", "2m", "-r", "3", "--seed", "4", "--no-duet")
-    request = ("--path", "/json", "--method", "put", "--header", "A: 1", "--body", "body")
+    request = (
+        *("--path", "/json", "--method", "put", "-H", "A: 1", "--body", "@body"),
+        *("--expect-status", "201", "--no-keep-alive", "--timeout", "7s"),
+    )
+    limits = ("--warm-up", "2.5s", "--start-timeout", "3m", "--metric", "p99")
     serving = ("-w", "2", "--no-access-log", "--loop", "asyncio", "--http", "h11")
-    run_command(command, "asgi", *load, *request, *serving, "--wrk", "/my/wrk")
+    run_command(command, "asgi", *load, *request, *serving, *limits, "--wrk", "/my/wrk")
     assert asked.plan
     workload = mb.Workload(
-        name="PUT /json", method="PUT", path="/json", headers=(("A", "1"),), body=b"12"
+        name="PUT /json",
+        method="PUT",
+        path="/json",
+        headers=(("A", "1"),),
+        body=b"12",
+        expect_status=201,
+        keep_alive=False,
+        timeout_s=7,
     )
     assert dataclasses.replace(asked.plan, targets=()) == mb.Plan(
         targets=(),
@@ -832,9 +928,11 @@ def test_every_option_of_a_group_reaches_the_plan(
         rounds=3,
         seed=4,
         server=mb.ServerSettings(
-            workers=2, access_log=False, loop=mb.Loop.ASYNCIO, http=mb.Http.H11
+            workers=2, access_log=False, loop=mb.Loop.ASYNCIO, http=mb.Http.H11, start_timeout_s=180
         ),
         duet=False,
+        warm_up_s=2.5,
+        metric=mb.Decisive.P99,
     )
     assert asked.options["wrk"] == "/my/wrk"
 

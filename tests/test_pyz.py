@@ -265,7 +265,7 @@ def test_wrk_is_the_named_one_then_the_one_on_path_then_the_bundled(
     run: Run, env: dict[str, str], tmp_path: Path
 ) -> None:
     def fake(path: Path, version: str) -> str:
-        path.write_text(f"#!/bin/sh\necho 'wrk {version} [epoll]'\n")
+        path.write_text(f"#!/bin/sh\necho 'wrk {version} [epoll]'\necho 'Usage: wrk <url>'\n")
         path.chmod(0o755)
         return str(path)
 

@@ -8,7 +8,8 @@ import re
 import statistics
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 from conftest import HUNDRED, LABELS, NAMES, RATES, measured, results_of, solo_results
@@ -270,6 +271,136 @@ def test_throughput_decides_where_the_duets_are_void() -> None:
     assert answer.verdict is mb.Verdict.SLOWER
     assert " as fast as Base in requests/s (" in answer.sentence
     assert "here" not in answer.sentence
+
+
+IDLE = mb.Limit.NEITHER
+SECOND_CPU = (1, 0.8)
+
+
+def waiting_run(*who: str) -> mb.Results:
+    """Return rounds in which these targets waited; in the duets `more` used less CPU."""
+    rounds = [*run_of(SLOWER), *run_of(FASTER, partners=True, cpu_s=SECOND_CPU)]
+    limited = []
+    for measurement in rounds:
+        waits = measurement.target in who and measurement.method is mb.Method.SOLO
+        limited.append(dataclasses.replace(measurement, limited_by=IDLE) if waits else measurement)
+    return results_of(limited)
+
+
+@pytest.mark.parametrize(
+    ("who", "measure", "remark"),
+    [
+        ((), "per CPU second", ""),
+        (("more",), "in requests/s", "; More mostly waited, not for CPU"),
+        (("base", "more"), "in requests/s", "; both mostly waited, not for CPU"),
+    ],
+)
+def test_cpu_decides_only_between_servers_that_it_limits(
+    who: tuple[str, ...], measure: str, remark: str
+) -> None:
+    results = waiting_run(*who)
+    (answer,) = mb.answers_of(results)
+    assert f" as fast as Base {measure} (" in answer.sentence
+    assert answer.sentence.endswith(remark or ")")
+    assert answer.verdict is (mb.Verdict.SLOWER if who else mb.Verdict.FASTER)
+    decision = mb.Gate(margin=0.05, baseline=None).decide(results)
+    assert [change.comparison.metric.facts.measure for change in decision.changes] == [measure]
+
+
+def acks_of(*, versions: Mapping[str, str], p50_s: float = 0.044, **server: Any) -> mb.Results:
+    """Return what waiting for delayed ACKs looks like, of a uvicorn with two workers."""
+    results = waiting_run("base", "more")
+    percentiles = ((10.0, 0.041), (50.0, p50_s), (75.0, 0.046), (99.0, 0.2))
+    distributions = [
+        mb.Distribution(target=name, load=HUNDRED, percentiles=percentiles) for name in NAMES
+    ]
+    settings = mb.Settings(
+        server=mb.ServerSettings(**{"workers": 2, "loop": mb.Loop.ASYNCIO, **server}),
+        workloads=(),
+        connections=(100,),
+        threads=4,
+        duration_s=1,
+        rounds=4,
+        duet=True,
+        warm_up_s=0.3,
+    )
+    targets = [dataclasses.replace(facts, versions=versions) for facts in results.targets]
+    return dataclasses.replace(
+        results, distributions=tuple(distributions), targets=tuple(targets), settings=settings
+    )
+
+
+KNOWN = {"uvicorn": "0.54.0"}
+WITH_UVLOOP = {"uvicorn": "0.54.0", "uvloop": "0.22.1"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        pytest.param({"versions": KNOWN}, "Kludex/uvicorn#3149", id="the known fault"),
+        pytest.param(
+            {"versions": KNOWN, "loop": mb.Loop.AUTO}, "Kludex/uvicorn#3149", id="without uvloop"
+        ),
+        pytest.param(
+            {"versions": WITH_UVLOOP, "loop": mb.Loop.AUTO}, "is TCP_NODELAY set?", id="with uvloop"
+        ),
+        pytest.param({"versions": {"uvicorn": "0.55.0"}}, "is TCP_NODELAY set?", id="another"),
+        pytest.param({"versions": KNOWN, "workers": 1}, "is TCP_NODELAY set?", id="one worker"),
+        pytest.param({"versions": KNOWN, "p50_s": 0.2}, "sleeps, locks or an upstream", id="slow"),
+    ],
+)
+def test_what_a_server_waited_for_is_told_as_far_as_it_is_known(
+    changes: dict[str, Any], cause: str
+) -> None:
+    (sentence,) = mb.waiting_sentences(acks_of(**changes))
+    assert sentence.startswith("Base and More at 100 connections: neither server nor wrk was busy")
+    assert cause in sentence
+
+
+def test_a_server_that_works_does_not_wait() -> None:
+    assert mb.waiting_sentences(waiting_run()) == []
+
+
+def opened_run(*counts: int | None, **response: Any) -> mb.Results:
+    """Return rounds of 100 connections and 1,000 requests that opened so many connections."""
+    rounds = []
+    for number, opened in enumerate(counts, start=1):
+        for name in NAMES:
+            run = measured(name, number, 1000)
+            rounds.append(dataclasses.replace(run, connections_opened=opened))
+    results = results_of(rounds)
+    targets = []
+    for facts in results.targets:
+        answer = dataclasses.replace(facts.responses["hello"], **response)
+        targets.append(dataclasses.replace(facts, responses={"hello": answer}))
+    return dataclasses.replace(results, targets=tuple(targets))
+
+
+@pytest.mark.parametrize(
+    ("results", "cost"),
+    [
+        pytest.param(opened_run(100, 100), None, id="those of wrk's start"),
+        pytest.param(opened_run(1100, 1100), "each request", id="one each"),
+        pytest.param(opened_run(300), "every 5 requests", id="one for five"),
+        pytest.param(opened_run(1100, 101), None, id="others opened some in one round"),
+        pytest.param(opened_run(100, http_version="1.0"), None, id="1.0 that was kept open"),
+        pytest.param(opened_run(None, http_version="1.0"), "each request", id="1.0, not counted"),
+        pytest.param(
+            opened_run(None, http_version="1.0", headers=(("Connection", "keep-alive"),)),
+            None,
+            id="1.0 that promises to keep it",
+        ),
+        pytest.param(
+            opened_run(None, headers=(("connection", "close"),)), "each request", id="close"
+        ),
+        pytest.param(opened_run(100, headers=(("connection", "close"),)), None, id="close, kept"),
+    ],
+)
+def test_new_connections_are_told_by_what_was_opened(results: mb.Results, cost: str | None) -> None:
+    wanted = []
+    if cost:
+        wanted = [f"Base and More: a new connection was opened for {cost}, which costs time, too."]
+    assert mb.keep_alive_sentences(results) == wanted
 
 
 @pytest.mark.parametrize(

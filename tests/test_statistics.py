@@ -108,6 +108,7 @@ def test_uncorrected_counts_of_a_real_run_are_its_requests(start: Start, tmp_pat
     load = mb.Load(connections=20, threads=2, duration_s=1)
     with start("asgi", workers=2) as server:
         (seen,) = mb.run_load("wrk", [server], load, work_dir=tmp_path, tick=lambda: None)
+    assert seen.wrk.latency
     assert seen.wrk.latency_uncorrected
     assert sum(count for _, count in seen.wrk.latency_uncorrected.histogram) == seen.wrk.requests
     assert sum(count for _, count in seen.wrk.latency.histogram) > seen.wrk.requests
@@ -366,7 +367,13 @@ def observed(
     if server_cpu_s is not None:
         use = mb.ServerUse(server_cpu_s=server_cpu_s, server_rss_bytes=1, worker_balance=1)
     return mb.Observation(
-        wrk=dataclasses.replace(wrk, duration_s=duration_s, load_cpu_s=load_cpu_s),
+        wrk=dataclasses.replace(
+            wrk,
+            duration_s=duration_s,
+            requests_per_s=wrk.requests / duration_s,
+            bytes_per_s=wrk.bytes / duration_s,
+            load_cpu_s=load_cpu_s,
+        ),
         report="",
         use=use,
         disturbances=(),
@@ -384,20 +391,22 @@ FOREIGN = [observed(duration_s=2, load_cpu_s=1, server_cpu_s=None)]
 @pytest.mark.parametrize(
     ("observations", "threads", "workers", "expected"),
     [
-        pytest.param(SOLO, 2, 4, (0.5, 2, 2.5, 4, 8), id="a core for each thread and worker"),
-        pytest.param(SOLO, 16, 16, (0.5, 8, 2.5, 8, 8), id="no more cores than there are"),
-        pytest.param(SOLO, 2, None, (0.5, 2, 2.5, 8, 8), id="a command may use all cores"),
-        pytest.param(DUET, 1, 1, (1.5, 2, 4.0, 2, 0), id="the two of a duet together"),
-        pytest.param(DUET, 2, 4, (1.5, 4, 4.0, 3, 0), id="a duet has the halves of the cores"),
-        pytest.param(DUET, 9, None, (1.5, 5, 4.0, 3, 0), id="a duet of commands"),
-        pytest.param(FOREIGN, 2, None, (0.5, 2, 0.0, 8, 8), id="somebody else's server"),
+        pytest.param(SOLO, 2, 4, (0.5, 2, 2.5, 4, 8, None), id="a core for each thread and worker"),
+        pytest.param(SOLO, 16, 16, (0.5, 8, 2.5, 8, 8, None), id="no more cores than there are"),
+        pytest.param(SOLO, 2, None, (0.5, 2, 2.5, 8, 8, None), id="a command may use all cores"),
+        pytest.param(DUET, 1, 1, (1.5, 2, 4.0, 2, 0, None), id="the two of a duet together"),
+        pytest.param(
+            DUET, 2, 4, (1.5, 4, 4.0, 3, 0, None), id="a duet has the halves of the cores"
+        ),
+        pytest.param(DUET, 9, None, (1.5, 5, 4.0, 3, 0, None), id="a duet of commands"),
+        pytest.param(FOREIGN, 2, None, (0.5, 2, None, 8, 8, None), id="somebody else's server"),
     ],
 )
 def test_a_trials_cpu_time_is_held_against_the_cores_that_it_could_use(
     observations: list[mb.Observation],
     threads: int,
     workers: int | None,
-    expected: tuple[float, int, float, int, int],
+    expected: tuple[float, int, float | None, int, int, float | None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(mb, "core_count", lambda: 8)
@@ -454,7 +463,8 @@ def test_littles_law_names_lost_connections() -> None:
     assert wrk
     assert mb.little_note(wrk, mb.Load(connections=10, threads=1, duration_s=1)) is None
     assert mb.little_note(wrk, mb.Load(connections=100, threads=1, duration_s=1)) == (
-        "by Little's law 10 of 100 connections were busy: some were lost, or wrk was kept waiting"
+        "by Little's law 10 of 100 connections were busy: "
+        "wrk was kept waiting for the CPU, or for new connections"
     )
 
 
@@ -480,3 +490,135 @@ def test_calibration_says_what_can_be_told_apart() -> None:
     )
     assert match
     assert (float(match[1]), int(match[2])) == (1.5, 11)
+
+
+# Trials that wrk does not count as errors.
+
+
+def wrk_of(requests: int, size: float, *, max_s: float = 0.03) -> mb.WrkResult:
+    """Return a run of 5 s with so many bytes for each request."""
+    wrk = measured("a", 1, 1000).wrk
+    assert wrk
+    assert wrk.latency_uncorrected
+    latency = dataclasses.replace(wrk.latency_uncorrected, max_s=max_s)
+    return dataclasses.replace(
+        wrk, requests=requests, bytes=round(requests * size), latency_uncorrected=latency
+    )
+
+
+FIVE_SECONDS = mb.Load(connections=100, threads=4, duration_s=5)
+
+
+@pytest.mark.parametrize(
+    ("silences_s", "max_s", "count"),
+    [
+        pytest.param([], 0.03, None, id="not known"),
+        pytest.param([0.01] * 100, 0.03, None, id="all busy"),
+        pytest.param([0.9] * 100, 0.03, None, id="a pause that may end"),
+        pytest.param([0.01] * 92 + [4.9] * 8, 0.03, "8 of 100", id="eight are silent"),
+        pytest.param([1.5] * 100, 0.8, None, id="answers take as long"),
+        pytest.param([1.7] * 100, 0.8, "100 of 100", id="twice the longest"),
+    ],
+)
+def test_silence_is_longer_than_any_answer_took(
+    silences_s: list[float], max_s: float, count: str | None
+) -> None:
+    reason = mb.silence_reason(silences_s, wrk_of(1000, 144, max_s=max_s), FIVE_SECONDS)
+    assert (reason is None) == (count is None)
+    assert not reason or reason.startswith(f"{count} connections had no answer for the last ")
+
+
+def response_of(size: int, body: int = 100) -> mb.Response:
+    return mb.Response(status=200, bytes=size, headers=(), body_sha256="0" * 64, body_bytes=body)
+
+
+ALIKE = [response_of(200), response_of(200)]
+VARIED = [response_of(200), response_of(240)]
+
+
+@pytest.mark.parametrize(
+    ("responses", "requests", "size", "is_void", "is_noted"),
+    [
+        pytest.param(ALIKE, 10_000, 200, False, False, id="as checked"),
+        pytest.param(ALIKE, 10_000, 201.9, False, False, id="answers under way at the end"),
+        pytest.param(ALIKE, 100, 390, False, False, id="one under way for each answer"),
+        pytest.param(ALIKE, 10_000, 206, False, True, id="3% more"),
+        pytest.param(ALIKE, 10_000, 196, False, True, id="2% less"),
+        pytest.param(ALIKE, 10_000, 230, True, True, id="15% more"),
+        pytest.param(ALIKE, 10_000, 100, True, True, id="half"),
+        pytest.param(ALIKE, 10_000, 400, True, True, id="double"),
+        pytest.param([response_of(200, 2)] * 2, 10_000, 198, True, False, id="a lost short body"),
+        pytest.param([response_of(200, 0)] * 2, 10_000, 200, False, False, id="no body at all"),
+        pytest.param(VARIED, 10_000, 300, False, False, id="varies by nature"),
+        pytest.param(VARIED, 10_000, 60, True, True, id="varies, but not so far"),
+    ],
+)
+def test_bytes_for_each_request_are_those_of_the_checked_answer(
+    responses: list[mb.Response], requests: int, size: float, is_void: bool, is_noted: bool
+) -> None:
+    sizes = mb.AnswerSizes.of(responses)
+    wrk = wrk_of(requests, size)
+    assert bool(sizes.void_reason(wrk, FIVE_SECONDS)) == is_void
+    assert bool(sizes.note(wrk, FIVE_SECONDS)) == is_noted
+
+
+@pytest.mark.parametrize(
+    ("step_s", "is_set"), [(0.0, False), (0.014, False), (0.5, True), (-0.5, True), (0.02, True)]
+)
+def test_a_clock_that_was_set_voids(step_s: float, is_set: bool) -> None:
+    assert bool(mb.clock_reason(step_s, 5)) == is_set
+
+
+def test_more_busy_connections_than_open_ones_are_impossible() -> None:
+    wrk = measured("a", 1, 1000).wrk  # 10 connections, as above
+    assert wrk
+    assert mb.little_reason(wrk, mb.Load(connections=9, threads=1, duration_s=1)) is None
+    reason = mb.little_reason(wrk, mb.Load(connections=5, threads=1, duration_s=1))
+    assert reason
+    assert reason.startswith("by Little's law 10 connections were busy, and only 5 open")
+
+
+@pytest.mark.parametrize(
+    ("load_cpu", "server_cpu", "server_cores", "busy_share", "limit"),
+    [
+        pytest.param(0.93, 0.93, 1, None, SERVER, id="a full process beside a full core of wrk"),
+        pytest.param(0.98, 0.89, 1, 0.99, SERVER, id="nearly full, on full cores"),
+        pytest.param(0.3, 0.5, 2, 0.98, SERVER, id="neighbours fill the cores"),
+        pytest.param(0.1, 0.1, 2, 0.98, NEITHER, id="neighbours fill them beside a sleeper"),
+        pytest.param(0.8, 0.9, 2, 0.7, NEITHER, id="there is idle time"),
+    ],
+)
+def test_a_server_is_judged_by_the_threads_that_worked_and_by_idle_time(
+    load_cpu: float, server_cpu: float, server_cores: int, busy_share: float, limit: mb.Limit
+) -> None:
+    use = mb.CoreUse(
+        load_cpu=load_cpu,
+        load_cores=2,
+        server_cpu=server_cpu,
+        server_cores=server_cores,
+        shared_cores=2,
+        busy_share=busy_share,
+    )
+    assert use.limited_by is limit
+
+
+@pytest.mark.parametrize(("load_cpu", "limit"), [(1.9, WRK), (0.72, None)])
+def test_somebody_elses_server_is_not_taken_for_idle(
+    load_cpu: float, limit: mb.Limit | None
+) -> None:
+    use = mb.CoreUse(
+        load_cpu=load_cpu,
+        load_cores=2,
+        server_cpu=None,
+        server_cores=2,
+        shared_cores=2,
+        busy_share=1.0,
+    )
+    assert use.limited_by is limit
+    assert "the server" not in (use.saturation_reason or "").split(";")[0]
+
+
+def test_threads_that_worked_are_counted_by_what_they_used_meanwhile() -> None:
+    before = {1: 5.0, 2: 0.0, 3: 9.0}
+    assert mb.count_busy(before, {1: 6.0, 2: 0.05, 3: 9.5, 4: 0.2}) == 3
+    assert mb.count_busy(before, before) is None

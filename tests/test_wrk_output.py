@@ -24,6 +24,11 @@ def parse_one(text: str) -> mb.WrkResult:
     return measurement.wrk
 
 
+def latency_of(wrk: mb.WrkResult) -> mb.Latency:
+    assert wrk.latency
+    return wrk.latency
+
+
 def test_gist_reports_keep_every_published_figure() -> None:
     rows = [(m.target, m.load.connections, *mb.gist_row([m])) for m in mb.parse_reports(GIST)]
     assert rows == [
@@ -37,7 +42,7 @@ def test_gist_reports_keep_every_published_figure() -> None:
 @pytest.mark.parametrize(
     ("text", "name"),
     [
-        ("", "http://127.0.0.1:8000/ (1)"),
+        ("", "http://127.0.0.1:8000/ (line 1)"),
         ("### My *App*\n```\n", "My *App"),
         ("prose before\nMine\n$ wrk -c100 http://127.0.0.1:8000/\n", "Mine"),
     ],
@@ -50,27 +55,34 @@ def test_heading_names_the_framework(text: str, name: str) -> None:
 def test_read_errors_and_byte_units() -> None:
     wrk = parse_one((DATA / "wrk_close.txt").read_text())
     assert wrk.errors == mb.Errors(read=2166)
-    assert wrk.latency.mean_s == pytest.approx(367.43e-6)
-    assert wrk.latency.max_s == pytest.approx(4.84e-3)
-    assert wrk.latency.p99_s == pytest.approx(1.05e-3)
+    assert latency_of(wrk).mean_s == pytest.approx(367.43e-6)
+    assert latency_of(wrk).max_s == pytest.approx(4.84e-3)
+    assert latency_of(wrk).p99_s == pytest.approx(1.05e-3)
     assert wrk.bytes_per_s == pytest.approx(1.01 * 1024**2)
 
 
 def test_seconds_and_bare_bytes() -> None:
     wrk = parse_one((DATA / "wrk_slow.txt").read_text())
-    assert (wrk.latency.mean_s, wrk.latency.max_s, wrk.duration_s) == (1.00, 1.01, 4.01)
+    latency = latency_of(wrk)
+    assert (latency.mean_s, latency.max_s, wrk.duration_s) == (1.00, 1.01, 4.01)
     assert (wrk.bytes, wrk.bytes_per_s) == (round(1.37 * 1024), 348.94)
 
 
-def test_timeouts_void() -> None:
-    (measurement,) = mb.parse_reports((DATA / "wrk_late.txt").read_text())
-    explanation = mb.SOCKET_ERRORS["timeout"]
-    assert measurement.invalid_reason == f"socket errors: timeout 10 ({explanation})"
-
-
-def test_statuses_above_399_void() -> None:
-    (measurement,) = mb.parse_reports((DATA / "wrk_503.txt").read_text())
-    assert measurement.invalid_reason == "7787 of 155756 responses had a status above 399"
+@pytest.mark.parametrize(
+    ("wrk", "reason"),
+    [
+        (
+            parse_one((DATA / "wrk_late.txt").read_text()),
+            f"socket errors: timeout 10 ({mb.SOCKET_ERRORS['timeout']})",
+        ),
+        (
+            parse_one((DATA / "wrk_503.txt").read_text()),
+            "7787 of 155756 responses had a status above 399",
+        ),
+    ],
+)
+def test_errors_void_a_trial_of_our_own(wrk: mb.WrkResult, reason: str) -> None:
+    assert mb.void_reason(wrk, connections=10) == reason
 
 
 def test_no_request_at_all_is_void_not_zero_per_second() -> None:
@@ -84,7 +96,7 @@ def test_no_request_at_all_is_void_not_zero_per_second() -> None:
 def test_cut_off_1000_ms_is_no_thousand_minutes() -> None:
     report = (DATA / "wrk_slow.txt").read_text()
     wrk = parse_one(report.replace("Latency     1.00s ", "Latency  1000.00m"))
-    assert wrk.latency.mean_s == 1.0
+    assert latency_of(wrk).mean_s == 1.0
 
 
 @pytest.mark.parametrize(
@@ -189,6 +201,7 @@ def test_direct_read_of_the_histogram_equals_wrks_own_access(start: Start, tmp_p
         argv = mb.wrk_argv("wrk", load, running.url("/"), str(script))
         out = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=30).stdout
     exact, _ = mb.parse_exact(out, connections=10)
-    assert f"same\ttrue\t{len(exact.latency.histogram)}\ttrue\n" in out
-    assert sum(count for _, count in exact.latency.histogram) >= exact.requests
-    assert exact.latency.histogram[-1][0] == round(exact.latency.max_s * 1e6)
+    latency = latency_of(exact)
+    assert f"same\ttrue\t{len(latency.histogram)}\ttrue\n" in out
+    assert sum(count for _, count in latency.histogram) >= exact.requests
+    assert latency.histogram[-1][0] == round(latency.max_s * 1e6)

@@ -5,6 +5,7 @@ Real processes: killed, hung, stopped, and their files taken away.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -187,7 +188,7 @@ def test_a_python_that_hangs_when_asked_for_its_packages_dies_with_the_tool(
     """
     path = program(scratch.with_name("python"), text)
     args = ("--python", path, *FAST, "-r", "1")
-    process = tool.start("compare", "asgi", *args, TMPDIR=str(scratch))
+    process = tool.start("compare", "faulty:good", *args, TMPDIR=str(scratch))
     tool.await_running(lambda running: running.count("sleep 600") == 2, seconds=60)
     process.kill()
     await_nothing_left(tool, scratch)
@@ -356,6 +357,44 @@ def test_apps_that_are_not_what_they_were_end_the_run_at_the_next_launch(
     assert_all_exported(tmp_path)
 
 
+def test_an_app_that_is_changed_in_mid_run_is_not_measured_as_one(
+    tool: Tool, tmp_path: Path
+) -> None:
+    app = tmp_path / "mine.py"
+    shutil.copy(ROOT / "apps.py", app)
+    process = tool.start("compare", "mine:asgi", *FAST, "-r", "9", cwd=tmp_path)
+    read_until(process, "round 1 of 9 done")
+    app.write_text(app.read_text() + "\n")
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == 1
+    assert re.search(rf"^ended in round [23] of 9, because {app} was changed: ", err, re.MULTILINE)
+
+
+def test_what_a_server_is_read_from_is_found(tmp_path: Path) -> None:
+    for name in ("app.py", "shop/main.py", "shop/parts/cart.py", "other.py", "data.db", "go.js"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+
+    def sources(target: mb.Target) -> set[str]:
+        assert not isinstance(target, mb.UrlTarget)
+        files = mb.source_files(dataclasses.replace(target, directory=tmp_path))
+        return {str(file.relative_to(tmp_path)) for file in files}
+
+    assert sources(mb.parse_target("app:app")) == {"app.py"}
+    assert sources(mb.parse_target("shop.main:app")) == {"shop/main.py", "shop/parts/cart.py"}
+    assert sources(mb.parse_target("elsewhere:app")) == set()
+    assert sources(mb.parse_target("cmd:node go.js --db data.db {port}")) == {"go.js"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of other processes are Linux's")
+def test_a_log_that_cannot_be_written_voids(tool: Tool) -> None:
+    process = tool.start("compare", "asgi", *FAST, "-r", "1")
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (50_000, 50_000))
+    out, _ = process.communicate(timeout=100)
+    assert process.returncode == 1
+    assert re.search(r"void, its log cannot be written \(File too large\): make room", out)
+
+
 def test_nothing_is_imported_once_the_first_server_was_launched(tool: Tool, tmp_path: Path) -> None:
     """What is imported later is not there if the cache was emptied by then."""
     text = f"""
@@ -416,7 +455,7 @@ def test_a_cache_that_is_removed_in_mid_run_ends_it_with_what_was_measured(
     _, err = process.communicate(timeout=100)
     assert process.returncode == 1
     assert "Traceback" not in err
-    gone = rf"{bundle}/apps(/apps.py)? cannot be read: No such file or directory"
+    gone = rf"{bundle}(/apps(/apps.py)?)? cannot be read: No such file or directory"
     said = rf"^ended in round [23] of 9, because {gone}: the results are those of the rounds before"
     assert re.search(said, err, re.MULTILINE), err
     assert_all_exported(tmp_path)

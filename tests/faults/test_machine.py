@@ -1,0 +1,193 @@
+"""What the machine does not tell is unknown, not in order; a quota is found wherever it is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+
+import micropie_bench as mb
+
+IDLE = mb.Circumstances(
+    cores=4, workers=1, threads=1, connections=1, busy_processes=(), stolen_share=0.0
+)
+
+
+def write(directory: Path, **files: str) -> None:
+    """Write files into the directory; `cpu_max` is the file cpu.max, and so on."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        for group in ("cpu", "cgroup"):
+            name = name.replace(f"{group}_", f"{group}.", 1)
+        (directory / name).write_text(f"{text}\n")
+
+
+def version_2(mount_point: Path, membership: str, *, root: str = "/") -> mb.CpuGroups:
+    """Return the groups of a process, of a hierarchy of version 2 that is mounted there."""
+    mounts = (
+        "22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw\n"
+        f"31 22 0:28 {root} {mount_point} rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
+    )
+    return mb.find_cpu_groups(f"0::{membership}\n", mounts)
+
+
+def version_1(mount_point: Path, membership: str, *, root: str = "/") -> mb.CpuGroups:
+    """Return the same of version 1, beside an empty one of version 2, as systemd has it."""
+    memberships = f"5:cpuset:/other\n4:cpu,cpuacct:{membership}\n1:name=systemd:/x\n0::/x\n"
+    mounts = (
+        f"30 22 0:27 / {mount_point}/cpuset rw - cgroup cgroup rw,cpuset\n"
+        f"31 22 0:28 {root} {mount_point} rw,nosuid shared:9 - cgroup cgroup rw,cpu,cpuacct\n"
+        f"32 22 0:29 / {mount_point}/unified rw - cgroup2 cgroup2 rw\n"
+    )
+    return mb.find_cpu_groups(memberships, mounts)
+
+
+def test_a_quota_of_version_2_is_found(tmp_path: Path) -> None:
+    write(tmp_path / "app", cpu_max="150000 100000", cpu_stat="nr_periods 9\nnr_throttled 3")
+    groups = version_2(tmp_path, "/app")
+    assert groups.quotas() == [1.5]
+    assert groups.throttled == 3
+    assert groups.are_all
+
+
+def test_a_quota_of_version_1_is_found(tmp_path: Path) -> None:
+    write(tmp_path, release_agent="", cgroup_clone_children="0")
+    quota = {"cpu_cfs_quota_us": "50000", "cpu_cfs_period_us": "100000"}
+    write(tmp_path / "app", **quota, cpu_stat="nr_periods 9\nnr_throttled 4\nthrottled_time 1")
+    groups = version_1(tmp_path, "/app")
+    assert groups.quotas() == [0.5]
+    assert groups.throttled == 4
+    assert groups.are_all
+
+
+def test_without_a_quota_there_is_none_in_either_version(tmp_path: Path) -> None:
+    write(tmp_path / "1", release_agent="", cgroup_clone_children="0")
+    write(tmp_path / "1/app", cpu_cfs_quota_us="-1", cpu_cfs_period_us="100000")
+    write(tmp_path / "2/app", cpu_max="max 100000")
+    for groups in (version_1(tmp_path / "1", "/app"), version_2(tmp_path / "2", "/app")):
+        assert groups.quotas() == []
+        assert groups.are_all
+
+
+def test_a_quota_of_a_group_around_it_counts_too(tmp_path: Path) -> None:
+    write(tmp_path / "pod", cpu_max="100000 100000", cpu_stat="nr_throttled 1")
+    write(tmp_path / "pod/app", cpu_max="200000 100000", cpu_stat="nr_throttled 2")
+    groups = version_2(tmp_path, "/pod/app")
+    assert groups.directories == (tmp_path / "pod/app", tmp_path / "pod", tmp_path)
+    assert groups.quotas() == [2.0, 1.0]
+    assert groups.throttled == 3
+
+
+def test_a_containers_own_group_is_where_its_hierarchy_is_mounted(tmp_path: Path) -> None:
+    quota = {"cpu_cfs_quota_us": "50000", "cpu_cfs_period_us": "100000"}
+    write(tmp_path, **quota, cgroup_clone_children="0")
+    groups = version_1(tmp_path, "/docker/abc", root="/docker/abc")
+    assert groups.directories == (tmp_path,)
+    assert groups.quotas() == [0.5]
+    assert not groups.are_all
+
+
+def test_groups_around_a_container_are_not_known(tmp_path: Path) -> None:
+    write(tmp_path, cgroup_type="domain", cpu_max="max 100000")
+    groups = version_2(tmp_path, "/")
+    assert groups.directories == (tmp_path,)
+    assert not groups.are_all
+
+
+def test_a_group_outside_of_what_a_container_shows_is_not_known(tmp_path: Path) -> None:
+    assert version_2(tmp_path, "/../other") == mb.NO_GROUPS
+    assert version_1(tmp_path, "/user", root="/docker/abc") == mb.NO_GROUPS
+
+
+GROUPS_AND_FINDINGS: dict[str, tuple[Callable[[Path], mb.CpuGroups], mb.State, str]] = {
+    "a quota": (
+        lambda directory: mb.CpuGroups(directories=(directory,), are_all=True),
+        mb.State.WARNING,
+        "1.5 cores",
+    ),
+    "none": (
+        lambda directory: mb.CpuGroups(directories=(directory / "x",), are_all=True),
+        mb.State.OK,
+        "none",
+    ),
+    "a container": (
+        lambda directory: mb.CpuGroups(directories=(directory / "x",), are_all=False),
+        mb.State.UNKNOWN,
+        "none here; a container does not show those around it",
+    ),
+    "nothing": (lambda _: mb.NO_GROUPS, mb.State.UNKNOWN, mb.NOT_TOLD),
+}
+
+
+@pytest.mark.parametrize("case", GROUPS_AND_FINDINGS)
+def test_the_quota_is_ok_only_where_it_is_known(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups_in, state, found = GROUPS_AND_FINDINGS[case]
+    write(tmp_path, cpu_max="150000 100000")
+    monkeypatch.setattr(mb, "own_cpu_groups", lambda: groups_in(tmp_path))
+    finding = mb.check_quota(IDLE)
+    assert (finding.state, finding.found) == (state, found)
+
+
+@pytest.mark.parametrize(
+    ("memberships", "mounts"),
+    [("", ""), ("0::/\n", ""), ("4:cpu:/\n", "31 22 0:28 / /x rw - cgroup2 cgroup2 rw\n")],
+)
+def test_where_no_hierarchy_is_seen_nothing_is_known(memberships: str, mounts: str) -> None:
+    assert mb.find_cpu_groups(memberships, mounts) == mb.NO_GROUPS
+
+
+def test_this_machine_can_be_asked() -> None:
+    groups = mb.own_cpu_groups()
+    assert groups.throttled >= 0
+    assert all(quota > 0 for quota in groups.quotas())
+
+
+@pytest.mark.parametrize(
+    ("plugged", "state"), [(True, mb.State.OK), (False, mb.State.WARNING), (None, mb.State.UNKNOWN)]
+)
+def test_power_is_ok_only_where_it_is_known(
+    plugged: bool | None, state: mb.State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    battery = SimpleNamespace(power_plugged=plugged)
+    monkeypatch.setattr(psutil, "sensors_battery", lambda: battery, raising=False)
+    assert mb.check_power(IDLE).state is state
+
+
+@pytest.mark.parametrize(("shown", "state"), [(True, mb.State.OK), (False, mb.State.UNKNOWN)])
+def test_no_battery_is_known_only_where_the_supplies_are_shown(
+    shown: bool, state: mb.State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(psutil, "sensors_battery", lambda: None, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr(mb, "POWER_SUPPLIES", tmp_path if shown else tmp_path / "none")
+    assert mb.check_power(IDLE).state is state
+
+
+def test_power_is_unknown_where_it_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(psutil, "sensors_battery", raising=False)
+    assert mb.check_power(IDLE).state is mb.State.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("flags", "state"),
+    [("fpu hypervisor", mb.State.OK), ("fpu", mb.State.OK), (None, mb.State.UNKNOWN)],
+)
+def test_a_virtual_machine_is_unknown_where_the_cpu_does_not_tell(
+    flags: str | None, state: mb.State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mb, "search_file", lambda *_: flags)
+    assert mb.check_virtual_machine(IDLE).state is state
+
+
+def test_a_load_average_that_is_not_told_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise OSError("not told")
+
+    monkeypatch.setattr(os, "getloadavg", fail)
+    assert mb.check_load_average(IDLE).state is mb.State.UNKNOWN

@@ -1,0 +1,143 @@
+"""A URL's host is looked up once: what is allowed is what is asked."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import micropie_bench as mb
+
+LOAD = mb.Load(connections=1, threads=1, duration_s=1)
+look_up = socket.getaddrinfo
+
+
+class Names:
+    """What names resolve to; a name that is not here is looked up in the system."""
+
+    def __init__(self) -> None:
+        self.addresses: dict[str, list[str]] = {}
+        self.asked: list[str] = []
+
+    def getaddrinfo(self, host: str, *args: Any, **kwargs: Any) -> list[Any]:
+        """Stand for the system's."""
+        self.asked.append(host)
+        found = []
+        for address in self.addresses.get(host, [host]):
+            found += look_up(address, *args, **kwargs)
+        return found
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Names:
+    """Return the names that this process knows."""
+    names = Names()
+    monkeypatch.setattr(socket, "getaddrinfo", names.getaddrinfo)
+    return names
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[int, list[bytes]]]:
+    """Yield the port of a server on 127.0.0.1, and the requests that it got."""
+    requests: list[bytes] = []
+
+    def answer(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            connection.settimeout(20)
+            while request := connection.recv(65536):
+                requests.append(request)
+                connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    threading.Thread(target=answer, args=(connection,)).start()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1], requests
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def planned(url: str, *, allow_remote: bool = False) -> mb.UrlTarget:
+    """Return the target of that URL as it is in the plan once its host is known."""
+    plan = mb.Plan(
+        targets=(mb.UrlTarget(name="u", label="U", spec=url, url=url),),
+        loads=(LOAD,),
+        rounds=1,
+        seed=1,
+        server=mb.ServerSettings(),
+        duet=False,
+    )
+    (target,) = mb.resolve_hosts(plan, allow_remote=allow_remote).targets
+    assert isinstance(target, mb.UrlTarget)
+    return target
+
+
+@pytest.mark.slow
+def test_a_name_that_changes_after_it_was_allowed_changes_nothing(
+    names: Names, server: tuple[int, list[bytes]], tmp_path: Path
+) -> None:
+    port, requests = server
+    names.addresses["app.example"] = ["127.0.0.1"]
+    target = planned(f"http://app.example:{port}/x")
+    names.addresses["app.example"] = ["192.0.2.1"]
+    names.asked.clear()
+    with mb.UrlServer(target) as running:
+        running.ask(mb.Workload())
+        (seen,) = mb.run_load("wrk", [running], LOAD, work_dir=tmp_path, tick=lambda: None)
+    assert "app.example" not in names.asked
+    assert seen.wrk.requests == len(requests) - 1
+    assert target.url == f"http://app.example:{port}/x"
+    hosts = {line for text in requests for line in text.split(b"\r\n") if b"ost:" in line}
+    assert hosts == {f"Host: app.example:{port}".encode()}
+
+
+@pytest.mark.slow
+def test_of_several_addresses_the_one_that_answers_is_asked(
+    names: Names, server: tuple[int, list[bytes]]
+) -> None:
+    port, _ = server
+    names.addresses["app.example"] = ["::1", "127.0.0.1"]
+    running = mb.UrlServer(planned(f"http://app.example:{port}/"))
+    assert running.ask(mb.Workload()).status == 200
+    assert running.load_url("/") == f"http://127.0.0.1:{port}/"
+
+
+def test_an_address_needs_no_header_of_its_own(names: Names) -> None:
+    running = mb.UrlServer(planned("http://127.0.0.1:1/x"))
+    assert running.load_url("/") == "http://127.0.0.1:1/x"
+    assert running.host_header == ""
+
+
+@pytest.mark.parametrize("now", [["192.0.2.1"], ["127.0.0.1", "192.0.2.1"]])
+def test_with_https_a_name_that_has_changed_gets_no_load(names: Names, now: list[str]) -> None:
+    """wrk looks it up by itself, for it tells the server the name (SNI)."""
+    names.addresses["app.example"] = ["127.0.0.1"]
+    running = mb.UrlServer(planned("https://app.example:1/"))
+    assert running.load_url("/") == "https://app.example:1/"
+    names.addresses["app.example"] = now
+    with pytest.raises(mb.BenchError, match=r"^app\.example means another address than before"):
+        running.load_url("/")
+
+
+@pytest.mark.parametrize("addresses", [["192.0.2.1"], ["127.0.0.1", "192.0.2.1"]])
+def test_a_name_of_another_machine_is_refused(names: Names, addresses: list[str]) -> None:
+    names.addresses["app.example"] = addresses
+    with pytest.raises(mb.UsageError, match=r"^http://app\.example/: not this machine"):
+        planned("http://app.example/")
+    assert planned("http://app.example/", allow_remote=True).addresses == tuple(addresses)
+
+
+def test_an_unknown_name_is_told() -> None:
+    with pytest.raises(mb.UsageError, match=r"the host nowhere\.invalid is not known"):
+        planned("http://nowhere.invalid/", allow_remote=True)

@@ -1,0 +1,298 @@
+"""The first request to a server: what is wrong with its address or answer, and what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import micropie_bench as mb
+
+if TYPE_CHECKING:
+    from conftest import Start, Tool
+
+pytestmark = pytest.mark.slow
+
+Answer = Callable[[socket.socket], None]
+
+
+@contextlib.contextmanager
+def server(answer: Answer, host: str = "127.0.0.1") -> Iterator[int]:
+    """Yield the port of a server that answers each connection so."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as listener:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection, contextlib.suppress(OSError):
+                        connection.settimeout(20)
+                        answer(connection)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def saying(data: bytes) -> Answer:
+    """Return what answers so to each request."""
+
+    def answer(connection: socket.socket) -> None:
+        while connection.recv(65536):
+            connection.sendall(data)
+
+    return answer
+
+
+def closing(connection: socket.socket) -> None:
+    """Close the connection once something has come."""
+    connection.recv(65536)
+
+
+def resetting(connection: socket.socket) -> None:
+    """Close the connection before the request is read."""
+    linger = b"\x01\0\0\0\0\0\0\0"
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+
+def ask(port: int, host: str = "127.0.0.1", scheme: str = "http") -> mb.UrlServer:
+    """Return a running server that has been asked once."""
+    url = f"{scheme}://{mb.name_place(host, port)}/"
+    running = mb.UrlServer(mb.UrlTarget(name="u", label="U", spec=url, url=url))
+    running.ask(mb.Workload())
+    return running
+
+
+def complaint(port: int, host: str = "127.0.0.1", scheme: str = "http") -> str:
+    """Return what is told of the server that is asked."""
+    with pytest.raises(mb.BenchError) as caught:
+        ask(port, host, scheme)
+    return str(caught.value)
+
+
+# What is wrong with the answer. What wrk 4.1 reads of these was tried.
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+HELLO = b"Content-Length: 5\r\n\r\nhello"
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "fault"),
+    [
+        pytest.param(
+            HEAD + CHUNKED + CHUNKED + b"\r\n5\r\nhello\r\n0\r\n\r\n",
+            "multiple Transfer-Encoding headers",
+            id="chunked twice: wrk reads it, h11 does not",
+        ),
+        pytest.param(
+            b"\r\n" + HEAD + HELLO,
+            "no response line received",
+            id="an empty line before it: likewise",
+        ),
+        pytest.param(
+            HEAD.replace(b"\r\n", b"\n") + b"Content-Length: 5\n\nhello",
+            "Missing expected CR after response line",
+            id="bare line feeds: wrk reads it",
+        ),
+        pytest.param(
+            HEAD + b"X: a\x01b\r\n" + HELLO,
+            "Invalid header value char",
+            id="a control character in a header: wrk refuses it",
+        ),
+        pytest.param(
+            HEAD + b"Content-Length: 5\r\n" + HELLO,
+            "Duplicate Content-Length",
+            id="a length twice: wrk refuses it",
+        ),
+    ],
+)
+def test_what_breaks_the_rules_is_read_and_remarked(data: bytes, fault: str) -> None:
+    with server(saying(data)) as port:
+        running = ask(port)
+        assert running.remarks == (f"the answer to GET / breaks the rules of HTTP: {fault}",)
+
+
+def test_an_answer_by_the_rules_has_no_remark() -> None:
+    with server(saying(HEAD + HELLO)) as port:
+        assert ask(port).remarks == ()
+
+
+@pytest.mark.parametrize(
+    ("data", "fault"),
+    [
+        pytest.param(HEAD + b"X Bad: 1\r\n" + HELLO, "illegal header line", id="a header's name"),
+        pytest.param(
+            HEAD + b"Content-Length: 6\r\n" + HELLO,
+            "conflicting Content-Length headers",
+            id="two lengths",
+        ),
+    ],
+)
+def test_what_wrk_cannot_read_either_is_told_with_its_fault(data: bytes, fault: str) -> None:
+    with server(saying(data)) as port:
+        said = complaint(port)
+    assert said.startswith(f"no whole HTTP answer to GET /: {fault}")
+    assert said.endswith("; wrk cannot read it either: mend the server")
+
+
+def test_another_protocol_is_told_at_once() -> None:
+    with server(saying(b"-ERR unknown command 'GET'\r\n")) as port:
+        assert complaint(port) == (
+            "no whole HTTP answer to GET /: it begins with '-ERR ': "
+            f"have an HTTP server listen on 127.0.0.1:{port}, or mend the address"
+        )
+
+
+def test_an_answer_that_is_cut_is_told() -> None:
+    def cut(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(HEAD + b"Content-Length: 5\r\n\r\nhel")
+
+    with server(cut) as port:
+        assert "received 3 bytes, expected 5" in complaint(port)
+
+
+def test_chunked_twice_is_measured_with_the_remark(tool: Tool) -> None:
+    with server(saying(HEAD + CHUNKED + CHUNKED + b"\r\n5\r\nhello\r\n0\r\n\r\n")) as port:
+        url = f"http://127.0.0.1:{port}/"
+        done = tool.run("compare", url, "--quick", "-c", "1", "-t", "1")
+    assert done.returncode == 0, done.stdout
+    assert "breaks the rules of HTTP: multiple Transfer-Encoding headers" in done.stdout
+
+
+# What is wrong with the address.
+
+
+def test_an_address_where_nothing_listens_is_named() -> None:
+    port = mb.free_port("127.0.0.1", None)
+    assert complaint(port) == (
+        f"no whole answer to GET /: nothing listens on 127.0.0.1:{port}: "
+        "start the server there, or mend the address"
+    )
+
+
+@pytest.mark.parametrize(("host", "other"), [("127.0.0.1", "::1"), ("::1", "127.0.0.1")])
+def test_a_server_on_the_other_loopback_address_is_found(host: str, other: str) -> None:
+    with server(saying(HEAD + HELLO), other) as port:
+        assert f"but something does on {mb.name_place(other, port)}: use that" in complaint(
+            port, host
+        )
+
+
+# ssl leaves a socket open where the connection is reset before its handshake.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("answer", [closing, resetting])
+def test_a_connection_that_is_closed_is_told_with_its_address(answer: Answer) -> None:
+    with server(answer) as port:
+        assert complaint(port) == (
+            "no whole HTTP answer to GET / before the connection was closed "
+            f"by 127.0.0.1:{port}: see its log"
+        )
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> ssl.SSLContext:
+    """Return what serves TLS, with a certificate of its own."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    make += ["-subj", "/CN=localhost", "-keyout", str(key), "-out", str(certificate)]
+    try:
+        subprocess.run(make, check=True, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("no openssl here")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def over_tls(context: ssl.SSLContext) -> Answer:
+    """Return what answers over TLS, and closes other connections."""
+
+    def answer(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as secure:
+            saying(HEAD + HELLO)(secure)
+
+    return answer
+
+
+def test_tls_on_a_plain_url_is_told(tls: ssl.SSLContext) -> None:
+    with server(over_tls(tls)) as port:
+        place = f"127.0.0.1:{port}"
+        assert complaint(port) == f"{place} speaks TLS: use https://{place}/"
+        assert ask(port, scheme="https").remarks == ()
+
+
+def test_an_alert_of_tls_is_told() -> None:
+    with server(saying(b"\x15\x03\x03\x00\x02\x02\x46")) as port:
+        assert f"speaks TLS: use https://127.0.0.1:{port}/" in complaint(port)
+
+
+def test_plain_http_on_a_url_of_tls_is_told() -> None:
+    with server(saying(HEAD + HELLO)) as port:
+        said = complaint(port, scheme="https")
+    assert "the TLS handshake failed (WRONG_VERSION_NUMBER)" in said
+    assert f"if it speaks plain HTTP, use http://127.0.0.1:{port}/" in said
+
+
+def test_an_unknown_host_is_told() -> None:
+    assert "the host nowhere.invalid is not known: mend its name" in complaint(
+        80, host="nowhere.invalid"
+    )
+
+
+# Servers that are launched.
+
+LISTENER = """
+import socket, sys, time
+host, port = sys.argv[1], int(sys.argv[2])
+family = socket.AF_INET6 if ":" in host else socket.AF_INET
+with socket.create_server((host, port), family=family):
+    time.sleep(600)
+"""
+
+
+def test_a_command_that_listens_on_another_address_is_told(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "listener.py").write_text(LISTENER)
+    monkeypatch.chdir(tmp_path)
+    with start("l=cmd:{python} listener.py ::1 {port}") as running:
+        expected = (
+            rf"^l listens on \[::1\]:{running.port}, which is not asked: "
+            r"have it listen on 127\.0\.0\.1, which is its \{host\}$"
+        )
+        with pytest.raises(mb.BenchError, match=expected):
+            running.ask(mb.Workload())
+
+
+def test_a_server_outside_the_commands_processes_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a container's is, that the command starts."""
+    monkeypatch.setattr(mb, "ELSEWHERE_S", 0.5)
+    target = mb.parse_target("c=cmd:sh -c 'sleep 600; : {port}'")
+    assert isinstance(target, mb.CommandTarget)
+    with mb.LaunchedServer(target, mb.ServerSettings(), log=tmp_path / "log") as running:
+        argv = [sys.executable, "-c", LISTENER, "127.0.0.1", str(running.port)]
+        outsider = subprocess.Popen(argv)
+        try:
+            with pytest.raises(
+                mb.BenchError,
+                match=rf"c: something outside .* answers on port {running.port} \(in a container",
+            ):
+                running.await_workers()
+        finally:
+            outsider.kill()
+            outsider.wait()

@@ -1,0 +1,568 @@
+"""Texts with wrk's reports as people keep them: no figure is lost, none is invented."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import re
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from results_schema import loaded
+
+import micropie_bench as mb
+
+URL = "http://127.0.0.1:8000/"
+FUZZ = settings(max_examples=100, deadline=None, database=None, derandomize=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Printed:
+    """A report as wrk prints it; `extra` are the lines that it prints of errors."""
+
+    url: str = URL
+    seconds: int = 10
+    threads: int = 2
+    connections: int = 10
+    latency: str = "1.45ms    7.30ms 667.25ms   99.09%"
+    requests: str = "69967"
+    duration: str = "10.00s"
+    data: str = "2.60MB"
+    rate: str = "6996.70"
+    extra: tuple[str, ...] = ()
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines, as wrk indents them."""
+        return [
+            f"Running {self.seconds}s test @ {self.url}",
+            f"  {self.threads} threads and {self.connections} connections",
+            "  Thread Stats   Avg      Stdev     Max   +/- Stdev",
+            f"    Latency    {self.latency}",
+            "    Req/Sec     1.81k    41.90     2.00k    68.01%",
+            f"  {self.requests} requests in {self.duration}, {self.data} read",
+            *self.extra,
+            f"Requests/sec: {self.rate:>10}",
+            "Transfer/sec:    266.24KB",
+        ]
+
+    @property
+    def text(self) -> str:
+        """The whole report."""
+        return "\n".join(self.lines) + "\n"
+
+
+ALPHA = Printed(requests="138656", rate="13865.62")
+BETA = Printed(requests="2547491", rate="254749.13")
+NO_LATENCY = "0.00us    0.00us   0.00us    -nan%"
+TWO_TIMEOUTS = "  Socket errors: connect 0, read 0, write 0, timeout 2"
+
+
+def read(text: str) -> mb.Results:
+    """Return the results of a text."""
+    return mb.new_results(measurements=tuple(mb.parse_reports(text)))
+
+
+def one(printed: Printed) -> mb.Measurement:
+    """Return the measurement of a report that stands alone."""
+    (measurement,) = mb.parse_reports(printed.text)
+    return measurement
+
+
+def rows(text: str) -> list[tuple[str, ...]]:
+    """Return the rows of all of the gist's tables of a text."""
+    results = read(text)
+    found: list[tuple[str, ...]] = []
+    for load in results.loads:
+        found += mb.gist_table(results, load).rows
+    return found
+
+
+def refusal(text: str) -> str:
+    """Return why the text is refused."""
+    with pytest.raises(mb.BenchError) as error:
+        mb.parse_reports(text)
+    message = str(error.value)
+    assert "\n" not in message
+    return message
+
+
+# What is not known is not zero.
+
+
+@pytest.mark.parametrize("share", ["nan%", "-nan%"])
+def test_a_latency_that_wrk_did_not_time_is_unknown(share: str) -> None:
+    printed = dataclasses.replace(
+        ALPHA, latency=f"0.00us    0.00us   0.00us    {share}", requests="109876"
+    )
+    results = read(printed.text)
+    (measurement,) = results.measurements
+    assert measurement.valid
+    assert measurement.latency_p99_s is None
+    assert rows(printed.text)[0][1:4] == ("unknown", "unknown", "13865.62")
+    assert any("the latency is not known" in line for line in mb.caveats_of(results))
+    saved = loaded(mb.to_json(results))
+    assert saved["measurements"][0]["wrk"]["latency"] is None
+    assert mb.from_json(mb.to_json(results)) == results
+    assert mb.to_csv(mb.Report(results=results, conclusion=mb.conclude(results)))
+
+
+def test_rounds_that_tell_their_latency_give_that_of_the_row() -> None:
+    untimed = dataclasses.replace(ALPHA, latency=NO_LATENCY)
+    ((_, mean, longest, *_),) = rows(f"alpha\n{untimed.text}{ALPHA.text}")
+    assert (mean, longest) == ("1.45ms", "667.25ms")
+
+
+def test_a_report_without_any_request_is_void() -> None:
+    silent = Printed(latency=NO_LATENCY, requests="0", data="0.00B", rate="0.00")
+    assert not one(silent).valid
+    assert rows(silent.text)[0][1:] == ("void",) * 5
+
+
+def test_a_run_of_our_own_that_timed_nothing_has_no_latency() -> None:
+    assert mb.latency_from_histogram(()) is None
+    assert mb.latency_with_percentiles((), mean_s=0.0, stdev_s=0.0, max_s=0.0) is None
+
+
+# Somebody else's errors are told, and void nothing.
+
+
+def test_errors_of_a_report_mark_its_figures_and_are_noted() -> None:
+    late = dataclasses.replace(ALPHA, extra=(TWO_TIMEOUTS,))
+    text = f"alpha\n{late.text}\nbeta\n{BETA.text}"
+    assert [row[0] for row in rows(text)] == ["alpha (2 errors)", "beta"]
+    assert rows(text)[0][3] == "13865.62"
+    caveats = mb.caveats_of(read(text))
+    assert caveats == [
+        "Round 1 (alpha, 10 connections): 2 timeouts: "
+        "answers later than wrk waited are missing from the latency"
+    ]
+
+
+def test_each_row_has_the_note_of_its_own_errors() -> None:
+    late = dataclasses.replace(ALPHA, extra=(TWO_TIMEOUTS,))
+    later = dataclasses.replace(BETA, extra=(TWO_TIMEOUTS.replace("2", "30"),))
+    caveats = mb.caveats_of(read(f"alpha\n{late.text}\nbeta\n{later.text}"))
+    assert [caveat.partition(": answers")[0] for caveat in caveats] == [
+        "Round 1 (alpha, 10 connections): 2 timeouts",
+        "Round 1 (beta, 10 connections): 30 timeouts",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "note"),
+    [
+        (
+            {"extra": ("  Socket errors: connect 1, read 0, write 0, timeout 0",)},
+            "1 failed connection: ",
+        ),
+        ({"extra": ("  Socket errors: connect 0, read 5, write 0, timeout 0",)}, "5 read errors: "),
+        (
+            {"extra": ("  Socket errors: connect 0, read 0, write 7, timeout 0",)},
+            "7 write errors: ",
+        ),
+        (
+            {"extra": ("  Non-2xx or 3xx responses: 9",)},
+            "9 of 138656 responses had a status above 399",
+        ),
+        ({"requests": "8", "rate": "0.80"}, "8 requests are fewer than the 10 connections"),
+    ],
+)
+def test_what_is_amiss_with_a_report_is_noted(changes: dict[str, object], note: str) -> None:
+    measurement = one(dataclasses.replace(ALPHA, **changes))  # type: ignore[arg-type]
+    assert measurement.valid
+    assert len(measurement.notes) == 1
+    assert measurement.notes[0].startswith(note)
+
+
+# Figures that cannot be.
+
+MANY = "9" * 400
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"data": f"{MANY}MB"}, id="bytes"),
+        pytest.param({"rate": MANY}, id="requests per second"),
+        pytest.param({"requests": MANY}, id="requests"),
+        pytest.param({"requests": "9" * 5000}, id="requests beyond what Python reads"),
+        pytest.param({"duration": f"{MANY}s"}, id="a duration"),
+        pytest.param({"latency": f"{MANY}s 1.00ms 1.00ms 99.00%"}, id="a latency"),
+        pytest.param({"latency": f"1.00ms 1.00ms 1.00ms {MANY}%"}, id="a share"),
+        pytest.param({"latency": "-1.00ms 1.00ms 1.00ms 99.00%"}, id="a latency below 0"),
+        pytest.param({"threads": 0}, id="no thread"),
+        pytest.param({"connections": 0}, id="no connection"),
+        pytest.param({"connections": MANY}, id="connections"),
+        pytest.param({"seconds": MANY}, id="seconds"),
+        pytest.param({"extra": (f"  Non-2xx or 3xx responses: {MANY}",)}, id="statuses"),
+        pytest.param({"extra": (TWO_TIMEOUTS + MANY,)}, id="timeouts"),
+    ],
+)
+def test_an_impossible_figure_is_refused_with_its_line(changes: dict[str, object]) -> None:
+    printed = dataclasses.replace(ALPHA, **changes)  # type: ignore[arg-type]
+    assert "line " in refusal(printed.text)
+
+
+def test_the_greatest_figures_can_be_saved_and_read_again() -> None:
+    greatest = Printed(
+        threads=999_999,
+        connections=999_999,
+        latency="99999.99h 99999.99h 99999.99h 100.00%",
+        requests="9" * 15,
+        duration="99999.99h",
+        data="99999.99TB",
+        rate="9" * 14 + ".99",
+        extra=(TWO_TIMEOUTS.replace("2", "9" * 15), "  Non-2xx or 3xx responses: " + "9" * 15),
+    )
+    results = read(greatest.text)
+    assert mb.from_json(mb.to_json(results)) == results
+
+
+# Names: what documents say above a report.
+
+
+def named_rates(text: str) -> list[tuple[str, float | None]]:
+    """Return the name and the throughput of each measurement of a text."""
+    return [(m.target, m.requests_per_s) for m in mb.parse_reports(text)]
+
+
+FENCED_ALPHA = f"```\n{ALPHA.text}```\n"
+FENCED_BETA = f"```\n{BETA.text}```\n"
+COMMAND = "wrk -t2 -c10 -d10s http://127.0.0.1:8000/"
+OF_TWO_SERVERS = [
+    pytest.param("alpha\n---\n\n{a}\nbeta\n---\n\n{b}", id="underlined by Markdown"),
+    pytest.param("alpha\n=====\n{a}\nbeta\n=====\n{b}", id="underlined, no blank line"),
+    pytest.param("-----\nalpha\n-----\n\n{a}\n----\nbeta\n----\n\n{b}", id="over- and underlined"),
+    pytest.param("alpha\n~~~~~\n\n{a}\nbeta\n~~~~~\n\n{b}", id="underlined by reST"),
+    pytest.param("## alpha\n{a}\n## beta\n{b}", id="Markdown's marks"),
+    pytest.param("##alpha##\n{a}\n##beta##\n{b}", id="marks without spaces"),
+    pytest.param("**alpha**\n{a}\n**beta**\n{b}", id="bold lines"),
+    pytest.param("__alpha:__\n{a}\n__beta__:\n{b}", id="bold lines with colons"),
+    pytest.param("- alpha\n{a}\n- beta\n{b}", id="a list"),
+    pytest.param("1. alpha\n{a}\n2. beta\n{b}", id="a numbered list"),
+    pytest.param("== alpha\n{a}\n== beta\n{b}", id="AsciiDoc"),
+    pytest.param("=== alpha ===\n{a}\n=== beta ===\n{b}", id="framed lines"),
+    pytest.param("==> alpha <==\n{a}\n==> beta <==\n{b}", id="as tail prints files"),
+    pytest.param("<h2>alpha</h2>\n<pre>\n{a}</pre>\n<h2>beta</h2>\n<pre>\n{b}</pre>\n", id="HTML"),
+    pytest.param(
+        "<details><summary>alpha</summary>\n\n{a}</details>\n"
+        "<details><summary>beta</summary>\n\n{b}</details>\n",
+        id="folded",
+    ),
+    pytest.param("alpha::\n\n{a}\nbeta::\n\n{b}", id="literal blocks of reST"),
+    pytest.param(
+        "alpha\n\n.. code-block:: console\n\n{a}\nbeta\n\n.. code-block:: console\n\n{b}",
+        id="code blocks of reST",
+    ),
+    pytest.param(f"alpha\n$ {COMMAND}\n{{a}}\nbeta\n$ {COMMAND}\n{{b}}", id="a prompt"),
+    pytest.param(f"alpha\n{COMMAND}\n{{a}}\nbeta\n{COMMAND}\n{{b}}", id="a bare command"),
+    pytest.param(
+        f"# alpha\n\nann@box:~$ {COMMAND}\n\n{{a}}\n# beta\n\nann@box:~$ {COMMAND}\n\n{{b}}",
+        id="a prompt with user and host",
+    ),
+    pytest.param("[alpha](http://a.example)\n\n{a}\n[beta](http://b.example)\n\n{b}", id="links"),
+    pytest.param(
+        "# alpha\n\nEach run was short. It was warm.\n\n{a}## beta\n{b}", id="prose below"
+    ),
+    pytest.param(
+        "## alpha\nPython 3.13, one worker\n\n{a}\n## beta\nPython 3.13, one worker\n\n{b}",
+        id="details below",
+    ),
+    pytest.param(
+        "# alpha\n\n## Results\n\n{a}\n# beta\n\n## Results\n\n{b}", id="results as subtitles"
+    ),
+    pytest.param(
+        "# alpha\n## Summary\n| a | b |\n|---|---|\n| 1 | 2 |\n## Raw Output\n\n{a}\n"
+        "# beta\n## Summary\n| a | b |\n|---|---|\n| 1 | 2 |\n## Raw Output\n\n{b}",
+        id="raw output below",
+    ),
+]
+
+
+@pytest.mark.parametrize("template", OF_TWO_SERVERS)
+@pytest.mark.parametrize("in_fences", [False, True])
+def test_headings_name_the_reports(template: str, in_fences: bool) -> None:
+    first, second = (FENCED_ALPHA, FENCED_BETA) if in_fences else (ALPHA.text, BETA.text)
+    text = template.format(a=first, b=second)
+    assert named_rates(text) == [("alpha", 13865.62), ("beta", 254749.13)]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        pytest.param(
+            f"Here is the performance of alpha.\n\n```\nann@box:~/wrk$  {COMMAND}\n{ALPHA.text}"
+            f"```\n\nHere is the performance of beta.\n\n```\nann@box:~/wrk$  {COMMAND}\n"
+            f"{BETA.text}```\n",
+            [f"{URL} (line 5)", f"{URL} (line 19)"],
+            id="sentences",
+        ),
+        pytest.param(
+            f"{COMMAND}\n{ALPHA.text}\n---\n\n{COMMAND}\n{BETA.text}",
+            [f"{URL} (line 2)", f"{URL} (line 14)"],
+            id="one command, a rule between",
+        ),
+        pytest.param(ALPHA.text + BETA.text, [f"{URL} (line 1)", f"{URL} (line 9)"], id="nothing"),
+        pytest.param(
+            f"This is what it does\non a laptop that nobody else uses:\n\n{ALPHA.text}",
+            [f"{URL} (line 4)"],
+            id="prose of two lines",
+        ),
+        pytest.param(
+            f"## Results\n{FENCED_ALPHA}\n## Results\n{FENCED_BETA}",
+            ["Results (line 1)", "Results (line 13)"],
+            id="a heading that says nothing, twice",
+        ),
+        pytest.param(
+            f"# Results\nalpha.\n{FENCED_ALPHA}\nbeta.\n{FENCED_BETA}",
+            ["Results (line 4)", "Results (line 16)"],
+            id="sentences under one heading",
+        ),
+        pytest.param(
+            f"alpha\n{ALPHA.text}beta\n{BETA.text}alpha\n{ALPHA.text}",
+            ["alpha (line 1)", "beta", "alpha (line 19)"],
+            id="a name that comes back",
+        ),
+        pytest.param(
+            f"## FastAPI\n### GET\n{ALPHA.text}## MicroPie\n### GET\n{BETA.text}",
+            ["FastAPI: GET", "MicroPie: GET"],
+            id="a subtitle that comes back",
+        ),
+        pytest.param(
+            f"alpha\n{ALPHA.text}\nNow the other server, with more of everything.\n\n{BETA.text}",
+            ["alpha", f"{URL} (line 13)"],
+            id="a plain title holds no longer than its reports",
+        ),
+        pytest.param(
+            f"alpha\n{ALPHA.text}$ ./start beta\n$ {COMMAND}\n{BETA.text}",
+            ["alpha", f"{URL} (line 12)"],
+            id="another server was started",
+        ),
+        pytest.param(
+            f"```\n# alpha\n$ {COMMAND}\n{ALPHA.text}\n# beta\n$ {COMMAND}\n{BETA.text}```\n",
+            ["alpha", "beta"],
+            id="comments in one fence",
+        ),
+        pytest.param(
+            f"- alpha (2 workers)\n```\nlistening on {URL}\n  Ctrl+C stops it\n{ALPHA.text}```\n",
+            ["alpha (2 workers)"],
+            id="a server's own words in the fence",
+        ),
+        pytest.param(f"a|b\n{ALPHA.text}", ["a/b"], id="a bar"),
+        pytest.param(
+            f"### alpha (wrk -t2 -c10)\n{ALPHA.text}### beta (wrk -t2 -c10)\n{BETA.text}",
+            ["alpha (wrk -t2 -c10)", "beta (wrk -t2 -c10)"],
+            id="headings with a command in them",
+        ),
+    ],
+)
+def test_what_has_no_name_is_named_apart(text: str, names: list[str]) -> None:
+    assert [name for name, _ in named_rates(text)] == names
+
+
+# Rounds: only what is surely alike is pooled.
+
+
+def test_reports_that_follow_each_other_under_a_heading_are_rounds() -> None:
+    text = f"## alpha\n```\n$ {COMMAND}\n{ALPHA.text}$ {COMMAND}\n{ALPHA.text}```\n{FENCED_ALPHA}"
+    assert [(m.target, m.round) for m in mb.parse_reports(text)] == [
+        ("alpha", 1),
+        ("alpha", 2),
+        ("alpha", 3),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("other", "names"),
+    [
+        (
+            {"url": "http://127.0.0.1:8001/"},
+            ["alpha, http://127.0.0.1:8000/", "alpha, http://127.0.0.1:8001/"],
+        ),
+        ({"threads": 4}, ["alpha, 2 threads", "alpha, 4 threads"]),
+        ({"seconds": 30}, ["alpha, 10s", "alpha, 30s"]),
+        ({"connections": 200}, ["alpha", "alpha"]),
+    ],
+)
+def test_another_load_or_url_under_one_heading_is_a_row_of_its_own(
+    other: dict[str, object], names: list[str]
+) -> None:
+    second = dataclasses.replace(ALPHA, **other)  # type: ignore[arg-type]
+    text = f"alpha\n{ALPHA.text}{second.text}"
+    assert [(m.target, m.round) for m in mb.parse_reports(text)] == [(name, 1) for name in names]
+    assert len(rows(text)) == 2
+
+
+def test_loads_of_a_target_in_several_places_share_its_name() -> None:
+    more = dataclasses.replace(BETA, connections=200)
+    text = f"# 10\n## alpha\n{ALPHA.text}# 200\n## alpha\n{more.text}"
+    assert [name for name, _ in named_rates(text)] == ["alpha", "alpha"]
+
+
+# Reports behind something, or in another encoding.
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "# ",
+        "// ",
+        "> ",
+        "-- ",
+        " * ",
+        "wrk-1  | ",
+        "[INFO] ",
+        "2026-01-01T00:00:00.0000000Z ",
+        "<p>",
+    ],
+)
+def test_reports_behind_a_prefix_are_read_beside_plain_ones(prefix: str) -> None:
+    behind = "".join(f"{prefix}{line}\n" for line in ["alpha", *ALPHA.lines])
+    text = f"{behind}{prefix.rstrip()}\nbeta\n{BETA.text}"
+    assert named_rates(text) == [("alpha", 13865.62), ("beta", 254749.13)]
+
+
+def test_the_time_of_a_log_differs_from_line_to_line() -> None:
+    lines = []
+    for second, line in enumerate(["alpha", *ALPHA.lines]):
+        lines.append(f"job\trun\t2026-01-01T00:00:{second:02}.{second * 77}Z {line}\n")
+    assert named_rates("".join(lines)) == [("alpha", 13865.62)]
+
+
+def test_a_comment_and_a_report_of_one_name_are_two_rows() -> None:
+    comment = "".join(f"# {line}\n" for line in ["alpha", *ALPHA.lines])
+    text = f"{comment}alpha\n{ALPHA.text}"
+    assert [name for name, _ in named_rates(text)] == ["alpha (line 1)", "alpha (line 10)"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "api | Running 10s test @ http://x/ and so on",
+        "Requests/sec:   6996.70",
+        "noise Requests/sec: 6996.70",
+        "#   69967 requests in 10.00s, 2.60MB read",
+        "Transfer/sec:      1.62MB",
+        "  2 threads and 10 connections",
+        "  Socket errors: connect 0, read 0, write 0, timeout 2",
+        "    Latency    1.45ms    7.30ms 667.25ms   99.09%",
+        "unable to connect to 127.0.0.1:8000 Connection refused",
+    ],
+)
+@pytest.mark.parametrize("after", [False, True])
+def test_a_line_of_wrks_outside_of_reports_is_refused_with_its_line(line: str, after: bool) -> None:
+    text = f"{ALPHA.text}\n{line}\n" if after else f"{line}\n\n{ALPHA.text}"
+    assert f"line {10 if after else 1}: " in refusal(text)
+
+
+def test_a_prefix_that_changes_within_a_report_is_refused_with_its_line() -> None:
+    lines = [f"a | {line}" for line in ALPHA.lines]
+    lines[3] = lines[3].replace("a |", "b |")
+    assert "line 4: 'b |" in refusal("\n".join(lines))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_encodings_and_line_ends_of_other_systems_are_read(encoding: str, line_end: str) -> None:
+    mark = "\ufeff" if encoding in ("utf-16-le", "utf-16-be") else ""
+    data = f"{mark}alpha\n{ALPHA.text}".replace("\n", line_end).encode(encoding)
+    assert named_rates(mb.decode_text(data)) == [("alpha", 13865.62)]
+
+
+def test_colours_and_progress_bars_are_passed_over() -> None:
+    coloured = "".join(f"\x1b[1;32m{line}\x1b[0m\x1b[K\n" for line in ALPHA.lines)
+    text = f"\x1b]0;a title\x07alpha\n 10%\r 50%\r100%\r\n{coloured}"
+    assert mb.parse_reports(text)[0].requests_per_s == 13865.62
+
+
+# Surroundings that nobody thought of.
+
+PREFIXES = ("", "# ", "// ", "> ", "wrk_1 | ", "[INFO] ", "2026-01-01T10:00:00.123Z ", "\t")
+SURROUNDINGS = (
+    *("", "", "```", "~~~", "---", "=====", "$ wrk -t2 http://h/", "ann@box:~$ ls", "# alpha"),
+    *("## Raw Output", "alpha", "**beta**", "Here it is.", "1. one", "- two", "| a | b |", "<pre>"),
+    *("</pre>", ".. code-block::", "Notes:", "alpha (line 3)", "\x1b[31mred\x1b[0m", "10%\r20%"),
+)
+SURROUNDING = st.sampled_from(SURROUNDINGS) | st.text(max_size=20)
+
+
+@st.composite
+def printed_reports(draw: st.DrawFn) -> Printed:
+    """Return a report of one of a few URLs and loads, with a throughput of its own."""
+    return Printed(
+        url=f"http://127.0.0.1:{draw(st.integers(8000, 8002))}/",
+        threads=draw(st.integers(1, 2)),
+        connections=draw(st.sampled_from([10, 200])),
+        rate=f"{draw(st.integers(1, 10**9)) / 100:.2f}",
+        latency=draw(st.sampled_from([Printed().latency, NO_LATENCY])),
+        extra=draw(st.sampled_from([(), (TWO_TIMEOUTS,)])),
+    )
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> tuple[str, list[Printed]]:
+    """Return a text, and the reports that are in it."""
+    reports = draw(st.lists(printed_reports(), min_size=1, max_size=4))
+    lines: list[str] = []
+    for report in reports:
+        lines += draw(st.lists(SURROUNDING, max_size=4))
+        prefix = draw(st.sampled_from(PREFIXES))
+        lines += [prefix + line for line in report.lines]
+    lines += draw(st.lists(SURROUNDING, max_size=2))
+    return draw(st.sampled_from(["\n", "\r\n"])).join(lines), reports
+
+
+@FUZZ
+@given(documents())
+def test_no_report_is_lost_or_changed_whatever_stands_around(
+    case: tuple[str, list[Printed]],
+) -> None:
+    text, reports = case
+    try:
+        measurements = mb.parse_reports(text)
+    except mb.BenchError:
+        return
+    assert [m.requests_per_s for m in measurements] == [float(report.rate) for report in reports]
+    pooled: dict[tuple[str, mb.LoadId], set[tuple[str, int]]] = {}
+    for measurement, report in zip(measurements, reports, strict=True):
+        row = (measurement.target, measurement.load)
+        assert measurement.load.connections == report.connections
+        pooled.setdefault(row, set()).add((report.url, report.threads))
+    assert all(len(kinds) == 1 for kinds in pooled.values())
+    results = mb.new_results(measurements=tuple(measurements))
+    assert mb.from_json(mb.to_json(results)) == results
+    assert mb.result_tables(results)
+
+
+@FUZZ
+@given(st.lists(SURROUNDING | st.sampled_from(ALPHA.lines), max_size=30))
+def test_lines_in_any_order_are_read_or_refused(lines: list[str]) -> None:
+    text = "\n".join(lines)
+    beginnings = text.count("Running 10s test @")
+    try:
+        measurements = mb.parse_reports(text)
+    except mb.BenchError:
+        return
+    assert len(measurements) == beginnings
+
+
+@FUZZ
+@given(st.integers(0, len(ALPHA.text)), st.integers(0, 40), st.text(max_size=10))
+def test_a_damaged_report_is_never_passed_over(start: int, length: int, instead: str) -> None:
+    damaged = ALPHA.text[:start] + instead + ALPHA.text[start + length :]
+    try:
+        measurements = mb.parse_reports(f"{damaged}\n\nbeta\n{BETA.text}")
+    except mb.BenchError:
+        return
+    has_figure = re.search(r"Requests/sec:\s*\d", damaged)
+    assert len(measurements) == 2 or not has_figure
+
+
+@FUZZ
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    with contextlib.suppress(mb.BenchError):
+        mb.parse_reports(mb.decode_text(data + ALPHA.text.encode()))

@@ -1,0 +1,799 @@
+"""Files, texts and wrks that nobody foresaw: no wrong number, no traceback, nothing lost."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import dataclasses
+import io
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from conftest import RATES, measured, results_of, solo_results
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+import micropie_bench as mb
+
+if TYPE_CHECKING:
+    from conftest import Tool
+
+SETTINGS = mb.Settings(
+    server=mb.ServerSettings(port=8000),
+    workloads=(
+        mb.WorkloadFacts(
+            name=mb.DEFAULT_WORKLOAD, method="GET", path="/", headers=(), body_sha256="0" * 64
+        ),
+    ),
+    connections=(100,),
+    threads=4,
+    duration_s=1,
+    rounds=4,
+    duet=True,
+    warm_up_s=0.3,
+)
+DUET = [measured("base", 1, 100, partner="more"), measured("more", 1, 90, partner="base")]
+RUN = results_of([*solo_results().measurements, *DUET], settings=SETTINGS)
+SAVED = mb.to_json(RUN)
+RENDERERS = (mb.to_markdown, mb.to_csv, mb.to_html, mb.to_github_benchmark)
+Place = tuple[str | int, ...]
+MEASUREMENT = ("measurements", 0)
+WRK = (*MEASUREMENT, "wrk")
+COMPARISON = ("comparisons", 0)
+
+
+def report_of(results: mb.Results) -> mb.Report:
+    return mb.Report(results=results, conclusion=mb.conclude(results))
+
+
+def shown(results: mb.Results, *, width: int = 80) -> str:
+    """Return what a terminal of that width is sent for the results."""
+    console = Console(
+        file=io.StringIO(), width=width, force_terminal=True, markup=False, highlight=False
+    )
+    mb.show_report(report_of(results), console, verbose=True)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def edited(changes: Mapping[Place, object]) -> str:
+    """Return SAVED with other values at these places."""
+    data = json.loads(SAVED)
+    for where, value in changes.items():
+        inner = data
+        for step in where[:-1]:
+            inner = inner[step]
+        inner[where[-1]] = value
+    return json.dumps(data)
+
+
+def complaint_about(text: str) -> str:
+    """Return what is told of a text that is no results file, in one line."""
+    with pytest.raises(mb.BenchError) as raised:
+        mb.from_json(text)
+    assert str(raised.value).isprintable()
+    return str(raised.value)
+
+
+# --- values that contradict one another -------------------------------------------------
+
+OTHER = {"workload": "hello", "connections": 7}
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        pytest.param(
+            {(*WRK, "latency", "mean_s"): 0.5},
+            "measurements.0.wrk.latency contains .*: .*the mean or the deviation lies above the",
+            id="a mean above the maximum",
+        ),
+        pytest.param(
+            {(*WRK, "latency", "stdev_s"): 0.5},
+            "measurements.0.wrk.latency contains .*: .*the mean or the deviation lies above the",
+            id="a deviation above the maximum",
+        ),
+        pytest.param(
+            {(*WRK, "latency", "p99_s"): 0.5},
+            "measurements.0.wrk.latency contains .*: .*a percentile lies above",
+            id="a p99 above the maximum",
+        ),
+        pytest.param(
+            {(*WRK, "latency", "p50_s"): 0.02},
+            "measurements.0.wrk.latency contains .*: .*a percentile lies above",
+            id="a median above the p99",
+        ),
+        pytest.param(
+            {(*WRK, "requests_per_s"): 110.0},
+            "measurements.0.wrk cannot be: requests per second are not the requests over",
+            id="a rate that is 10% too high",
+        ),
+        pytest.param(
+            {(*WRK, "requests_per_s"): 90.0},
+            "measurements.0.wrk cannot be: requests per second are not the requests over",
+            id="a rate that is 10% too low",
+        ),
+        pytest.param(
+            {(*WRK, "duration_s"): 2.0},
+            "measurements.0.wrk cannot be: requests per second are not the requests over",
+            id="twice the time",
+        ),
+        pytest.param(
+            {(*WRK, "bytes"): 1},
+            "measurements.0.wrk cannot be: bytes per second are not the bytes over",
+            id="fewer bytes than their rate",
+        ),
+        pytest.param(
+            {(*WRK, "errors", "timeout"): 3},
+            "measurements.0 is valid in spite of its errors",
+            id="valid with errors",
+        ),
+        pytest.param(
+            {(*MEASUREMENT, "partner"): "more"},
+            "measurements.0 contains .*: .*a duet has a partner, and a solo trial none",
+            id="a solo trial of two",
+        ),
+        pytest.param(
+            {(*MEASUREMENT, "method"): "duet"},
+            "measurements.0 contains .*: .*a duet has a partner, and a solo trial none",
+            id="a duet of one",
+        ),
+        pytest.param(
+            {("measurements", 8, "partner"): "base"},
+            "measurements.8 contains .*: .*a target cannot be its own partner",
+            id="a duet with itself",
+        ),
+        pytest.param(
+            {(*COMPARISON, "reference"): "more"},
+            "comparisons.0 contains .*: .*a target cannot be its own reference",
+            id="a target against itself",
+        ),
+        pytest.param(
+            {("measurements", 2, "round"): 1},
+            "measurements.2 is of the same as measurements.0",
+            id="a trial twice",
+        ),
+        pytest.param(
+            {("targets", 1, "name"): "base"},
+            "targets.1 is of the same as targets.0",
+            id="a target twice",
+        ),
+        pytest.param(
+            {("distributions", 1, "target"): "base"},
+            "distributions.1 is of the same as distributions.0",
+            id="a distribution twice",
+        ),
+        pytest.param(
+            {("comparisons", 1, "metric"): "requests_per_s"},
+            "comparisons.1 is of the same as comparisons.0",
+            id="a comparison twice",
+        ),
+        pytest.param(
+            {(*MEASUREMENT, "target"): "nobody"},
+            "measurements.0 is of 'nobody', which is not among the targets",
+            id="a measurement of an unknown target",
+        ),
+        pytest.param(
+            {("measurements", 8, "partner"): "nobody"},
+            "measurements.8 is of 'nobody', which is not among the targets",
+            id="an unknown partner",
+        ),
+        pytest.param(
+            {(*COMPARISON, "target"): "nobody"},
+            "comparisons.0 is of 'nobody', which was not measured",
+            id="a comparison of an unknown target",
+        ),
+        pytest.param(
+            {(*COMPARISON, "reference"): "nobody"},
+            "comparisons.0 is of 'nobody', which was not measured",
+            id="an unknown reference",
+        ),
+        pytest.param(
+            {("distributions", 0, "target"): "nobody"},
+            "distributions.0 is of a target and a load that were not measured",
+            id="a distribution of an unknown target",
+        ),
+        pytest.param(
+            {("distributions", 0, "load"): OTHER},
+            "distributions.0 is of a target and a load that were not measured",
+            id="a distribution of an unknown load",
+        ),
+        pytest.param(
+            {("distributions", 0, "percentiles", 3, 1): 0.5},
+            "distributions.0 has percentiles that do not ascend",
+            id="latencies that fall",
+        ),
+        pytest.param(
+            {("distributions", 0, "percentiles", 3, 0): 99.0},
+            "distributions.0 has percentiles that do not ascend",
+            id="percents that fall",
+        ),
+        pytest.param(
+            {(*COMPARISON, "rounds"): 5},
+            "comparisons.0 has more rounds than are valid of both targets",
+            id="more rounds than measured",
+        ),
+        pytest.param(
+            {(*COMPARISON, "load"): OTHER},
+            "comparisons.0 has more rounds than are valid of both targets",
+            id="a comparison of a load that was not measured",
+        ),
+        pytest.param(
+            {(*MEASUREMENT, "invalid_reason"): "died"},
+            "comparisons.0 has more rounds than are valid of both targets",
+            id="rounds that are void",
+        ),
+        pytest.param(
+            {(*MEASUREMENT, "load"): OTHER},
+            "measurements.0 is of connections that are not among the settings'",
+            id="connections that were not asked for",
+        ),
+        pytest.param(
+            {(*MEASUREMENT, "load", "workload"): "other"},
+            "measurements.0 is of a workload that is not among the settings'",
+            id="a workload that was not asked for",
+        ),
+        pytest.param(
+            {("settings", "rounds"): 3},
+            "measurements.6 is of round 4 of 3",
+            id="a round that was not asked for",
+        ),
+        pytest.param(
+            {(*COMPARISON, "verdict"): "faster"},
+            "comparisons.0 has a verdict, faster, that its interval does not give",
+            id="faster, though slower",
+        ),
+        pytest.param(
+            {(*COMPARISON, "verdict"): "same"},
+            "comparisons.0 has a verdict, same, that its interval does not give",
+            id="the same, though slower",
+        ),
+        pytest.param(
+            {(*COMPARISON, "estimate", "high"): 1.5},
+            "comparisons.0 has a verdict, slower, that its interval does not give",
+            id="slower, though undecided",
+        ),
+    ],
+)
+def test_a_file_that_contradicts_itself_is_refused_in_one_line(
+    changes: Mapping[Place, object], complaint: str
+) -> None:
+    assert mb.from_json(SAVED)
+    assert re.match(complaint, complaint_about(edited(changes)))
+
+
+def test_the_figures_of_wrks_text_agree_as_it_rounds_them() -> None:
+    for file in (Path(__file__).parent.parent / "data").glob("*.txt"):
+        with contextlib.suppress(mb.BenchError):
+            results = mb.new_results(measurements=tuple(mb.parse_reports(file.read_text())))
+            assert mb.to_json(mb.from_json(mb.to_json(results))) == mb.to_json(results)
+
+
+def test_a_report_of_somebody_elses_that_contradicts_itself_is_shown_with_a_note() -> None:
+    text = (Path(__file__).parent.parent / "data/gist.txt").read_text()
+    wrong = text.replace("Requests/sec:   2031.28", "Requests/sec:   9031.28")
+    assert wrong != text
+    notes = [measurement.notes for measurement in mb.parse_reports(wrong)]
+    said = "its figures contradict one another: requests per second are not the requests over"
+    assert [len(each) for each in notes] == [1, *[0] * (len(notes) - 1)]
+    assert notes[0][0].startswith(said)
+
+
+@pytest.mark.parametrize("depth", [3, 100, 249, 900, 3000, 100_000])
+@pytest.mark.parametrize("brackets", ["[]", "{}"])
+def test_nesting_is_told_in_one_line(depth: int, brackets: str) -> None:
+    opening = brackets[0] if brackets == "[]" else '{"a":'
+    value = opening * depth + "1" + brackets[1] * depth
+    for name in ("targets", "measurements", "settings", "surprise"):
+        data = SAVED.rstrip().removesuffix("}") + f', "{name}": {value}}}'
+        assert complaint_about(data)
+
+
+# --- any file ---------------------------------------------------------------------------
+
+TEXTS = st.sampled_from(
+    [
+        *("", "a", "base", "\x1b]52;c;aGk=\x07", "\u202egnp", "|", "```", "<script>", "=1+1"),
+        *("a\nb", "solo", "duet", "slower", "hello", "9" * 400, "\ud800"),
+    ]
+)
+NUMBERS = st.one_of(
+    st.sampled_from([0, 1, -1, 2**63, 10**18, 1e-320, 1e100, 1e308, -0.0, 0.5, 100_000]),
+    st.integers(-(10**6), 10**6),
+    st.floats(allow_nan=False, allow_infinity=False),
+)
+LEAVES = st.one_of(st.none(), st.booleans(), NUMBERS, TEXTS)
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def containers_in(data: Any) -> Iterator[Any]:
+    """Yield all objects and lists in the data that are not empty."""
+    inner = data.values() if isinstance(data, dict) else data
+    if isinstance(data, dict | list) and data:
+        yield data
+        for value in inner:
+            yield from containers_in(value)
+
+
+def mutate(data: Any, draw: st.DataObject) -> None:
+    """Change one thing in the data: a value, its size, a name, or what there is."""
+    container = draw.draw(st.sampled_from(list(containers_in(data))))
+    keys = list(container) if isinstance(container, dict) else list(range(len(container)))
+    key = draw.draw(st.sampled_from(keys))
+    value = container[key]
+    change = draw.draw(st.sampled_from(["replace", "scale", "drop", "add", "swap"]))
+    if change == "scale" and type(value) in (int, float):
+        container[key] = value * draw.draw(st.sampled_from([-1, 0, 2, 1e3, 1e-3, 1.004]))
+    elif change == "drop":
+        del container[key]
+    elif change == "add" and isinstance(container, dict):
+        container[draw.draw(TEXTS)] = draw.draw(VALUES)
+    elif change == "swap":
+        other = draw.draw(st.sampled_from(keys))
+        container[key], container[other] = container[other], value
+    else:
+        container[key] = draw.draw(VALUES)
+
+
+@settings(
+    max_examples=250,
+    database=None,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(st.data())
+def test_any_change_of_a_file_is_refused_in_one_line_or_rendered(draw: st.DataObject) -> None:
+    data = json.loads(SAVED)
+    for _ in range(draw.draw(st.integers(1, 3))):
+        mutate(data, draw)
+    try:
+        results = mb.from_json(json.dumps(data))
+    except mb.BenchError as error:
+        assert str(error).isprintable()  # noqa: PT017  # either is right
+        return
+    for render in RENDERERS:
+        text = render(report_of(results))
+        assert all(line.isprintable() for line in text.split("\n"))
+    assert mb.to_json(mb.from_json(mb.to_json(results))) == mb.to_json(results)
+    assert_safe(shown(results))
+
+
+@settings(max_examples=150, database=None, deadline=None, derandomize=True)
+@given(st.one_of(VALUES.map(json.dumps), st.text(max_size=40), st.binary().map(repr)))
+def test_any_text_is_a_results_file_or_refused_in_one_line(text: str) -> None:
+    assert complaint_about(text)
+
+
+# --- wrk's own line ---------------------------------------------------------------------
+
+EXACT: dict[str, Any] = {
+    "duration_us": 1_000_000,
+    "requests": 10,
+    "bytes": 1440,
+    "cpu_s": 0.1,
+    "errors": {"connect": 0, "read": 0, "write": 0, "status": 0, "timeout": 0},
+    "mean_us": 150.5,
+    "stdev_us": 50.5,
+    "max_us": 200,
+    "histogram": [[100, 5], [200, 5]],
+}
+
+
+def exact_of(line: str) -> mb.WrkResult:
+    wrk, report = mb.parse_exact(f"Running\n{mb.EXACT_MARK}{line}\n", connections=2)
+    assert report == "Running\n"
+    return wrk
+
+
+WRONG_LINES = [
+    *("", "x", "[]", "{}", "null", "1", "[" * 100_000, json.dumps([EXACT])),
+    *(json.dumps({k: v for k, v in EXACT.items() if k != name}) for name in EXACT),
+    *(
+        json.dumps({**EXACT, name: value})
+        for name in EXACT
+        for value in (None, -1, "a", True, [[1]], [[2, 1], [1, 1]], {"a": 1}, 1e400, 10**400)
+    ),
+    *(json.dumps({**EXACT, name: float("nan")}) for name in EXACT),
+    json.dumps({**EXACT, "duration_us": 0}),
+    json.dumps({**EXACT, "requests": 1.5}),
+    json.dumps({**EXACT, "errors": {}}),
+    json.dumps({**EXACT, "errors": EXACT["errors"] | {"read": -1}}),
+    json.dumps({**EXACT, "errors": EXACT["errors"] | {"other": 1}}),
+    json.dumps({**EXACT, "mean_us": 300}),
+    json.dumps({**EXACT, "max_us": 150}),
+    json.dumps({**EXACT, "histogram": []}),
+    json.dumps({**EXACT, "histogram": [[100, -1]]}),
+    json.dumps({**EXACT, "histogram": [[100, 1], [100, 1]]}),
+    json.dumps(EXACT) + "}",
+]
+
+
+@pytest.mark.parametrize("line", WRONG_LINES, ids=map(str, range(len(WRONG_LINES))))
+def test_a_line_that_is_not_wrks_own_is_told_as_such(line: str) -> None:
+    assert exact_of(json.dumps(EXACT)).requests_per_s == 10
+    with pytest.raises(mb.BenchError) as raised:
+        exact_of(line)
+    assert str(raised.value).startswith("wrk's script gave a line that is not its own: ")
+    assert str(raised.value).isprintable()
+
+
+@settings(max_examples=150, database=None, deadline=None, derandomize=True)
+@given(st.data())
+def test_any_change_of_wrks_line_is_refused_or_gives_figures_that_can_be_saved(
+    draw: st.DataObject,
+) -> None:
+    data = json.loads(json.dumps(EXACT))
+    mutate(data, draw)
+    try:
+        wrk = exact_of(json.dumps(data))
+    except mb.BenchError:
+        return
+    measurement = dataclasses.replace(
+        measured("base", 1, 100), wrk=wrk, invalid_reason="it does not matter here"
+    )
+    results = results_of([measurement])
+    assert mb.from_json(mb.to_json(results)).measurements[0].wrk
+
+
+# --- texts from outside -----------------------------------------------------------------
+
+NASTY = (
+    "\x1b]52;c;aGFja2Vk\x07 \x1b[2J \x9b31m \u202egnp.exe\u2066 a\rb\n"
+    "```\n<script>alert(1)</script> | [x](javascript:1) \u2028# *b*"
+)
+
+
+def nasty_results() -> mb.Results:
+    """Return results with such a text wherever a file may have one."""
+    void = dataclasses.replace(
+        measured("base", 1, 100), invalid_reason=NASTY, notes=(NASTY,), report=NASTY
+    )
+    targets = []
+    for facts in RUN.targets:
+        response = dataclasses.replace(
+            facts.responses["hello"], headers=(("content-type", NASTY + facts.name),)
+        )
+        changed = dataclasses.replace(
+            facts,
+            server_command=NASTY,
+            versions={"uvicorn": NASTY + facts.name},
+            responses={"hello": response},
+        )
+        targets.append(changed)
+    measurements = (void, *RUN.measurements[1:])
+    results = results_of(measurements, command=NASTY, created=NASTY, warnings=(NASTY,))
+    comparisons = tuple(
+        dataclasses.replace(comparison, reason=NASTY) for comparison in results.comparisons
+    )
+    return dataclasses.replace(results, targets=tuple(targets), comparisons=comparisons)
+
+
+STYLES = re.compile(r"\x1b\[[\d;]*m")  # rich's own: nothing but colours
+
+
+def assert_safe(text: str) -> None:
+    """Fail if the text holds anything but printable lines and colours."""
+    for line in STYLES.sub("", text).split("\n"):
+        assert line.isprintable(), ascii(line)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_no_text_steers_the_terminal(width: int) -> None:
+    text = shown(nasty_results(), width=width)
+    assert_safe(text)
+    assert not re.search(r"\x1b\[31m", text)
+    assert r"\x1b]52;c;aGFja2Vk\x07" in text, "it is shown, not dropped"
+
+
+def test_no_text_of_an_error_steers_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    mb.explain(mb.BenchError(f"its last words: {NASTY}"))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.isprintable()
+
+
+def test_no_text_steers_what_reads_an_export() -> None:
+    for render in (*RENDERERS, lambda report: mb.to_json(report.results)):
+        assert_safe(render(report_of(nasty_results())))
+
+
+def test_what_json_escapes_is_the_same_when_read() -> None:
+    results = nasty_results()
+    assert json.loads(mb.to_json(results))["command"] == NASTY
+    assert mb.from_json(mb.to_json(results)).warnings == (NASTY,)
+
+
+def blocks_of(markdown: str) -> tuple[str, str]:
+    """Return the text of Markdown outside blocks and spans of code, and that inside blocks."""
+    outside: list[str] = []
+    inside: list[str] = []
+    fence = ""
+    for line in markdown.split("\n"):
+        match = re.match("`{3,}", line)
+        closes = line.strip("`") == "" and match and len(match[0]) >= len(fence)
+        if match and (closes or not fence):
+            fence = "" if fence else match[0]
+        else:
+            (inside if fence else outside).append(line)
+    assert not fence, "a block of code is not closed"
+    return re.sub(r"(?<!\\)(`+)(?!`).*?(?<!`)\1(?!`)", "", "\n".join(outside)), "\n".join(inside)
+
+
+def test_no_text_is_markdown_but_in_code() -> None:
+    outside, inside = blocks_of(mb.to_markdown(report_of(nasty_results())))
+    assert "<script>" in inside
+    assert not re.search(r"(?<!\\)[<`]", outside)
+    assert "](" not in outside
+    assert not re.search(r"(?<![\\*])\*b\*", outside)
+    headings = [line for line in outside.split("\n") if line.startswith("#")]
+    assert all(line.startswith(("# Base and More", "### ")) for line in headings)
+
+
+def test_pipes_shift_no_column_of_markdown() -> None:
+    labels = {"base": "a|b\\|c", "more": "`|`"}
+    results = results_of(solo_results().measurements, labels=labels, command="a | b `c`")
+    lines = mb.to_markdown(report_of(results)).split("\n")
+    rows = [line for line in lines if line.startswith("|")]
+    columns = {len(re.findall(r"(?<!\\)(?:\\\\)*\|", row)) for row in rows}
+    assert columns == {3, 7, 8, 9}, "two, six, seven and eight cells"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a `b`", "`` a `b` ``"),
+        ("`", "`` ` ``"),
+        ("a\nb", r"`a\nb`"),
+        ("micropie_bench compare -c 10 'a|b'", "`micropie_bench compare -c 10 'a|b'`"),
+    ],
+)
+def test_code_in_markdown_is_what_it_was(text: str, shown: str) -> None:
+    assert mb.markdown_code(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("requests_per_s of app:app", "requests_per_s of app:app"),
+        ("__init__", r"\_\_init\_\_"),
+        ("# no heading", r"\# no heading"),
+        ("- no list", r"\- no list"),
+        ("12. no list", r"12\. no list"),
+        ("1.52x as fast", "1.52x as fast"),
+        ("-5%", "-5%"),
+        ("a &amp; b", r"a \&amp; b"),
+        ("More [here.json]", "More [here.json]"),
+    ],
+)
+def test_a_text_in_markdown_is_what_it_was(text: str, shown: str) -> None:
+    assert mb.markdown_text(text) == shown
+
+
+@pytest.mark.parametrize("first", ["=", "+", "-", "@"])
+def test_no_text_is_a_formula_of_a_spreadsheet(first: str) -> None:
+    name = f"{first}HYPERLINK(1)"
+    void = dataclasses.replace(measured(name, 1, 100), invalid_reason=f"{first}1", notes=("\t=1",))
+    results = results_of([void], labels={name: name})
+    (row,) = csv.DictReader(io.StringIO(mb.to_csv(report_of(results))))
+    assert row["target"] == f"'{name}"
+    assert row["invalid_reason"] == f"'{first}1"
+    assert row["notes"] == r"\t=1"
+
+
+def test_a_number_is_no_formula() -> None:
+    assert mb.csv_cell(-1.5) == -1.5
+    assert mb.csv_cell("1.5") == "1.5"
+
+
+# --- files that are replaced ------------------------------------------------------------
+
+
+def mode_of(file: Path) -> int:
+    return stat.S_IMODE(file.stat().st_mode)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o664, 0o666])
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path, mode: int) -> None:
+    file = tmp_path / "results.json"
+    file.write_text("old")
+    file.chmod(mode)
+    mb.Exporter("--export-json", str(file)).write("new")
+    assert (file.read_text(), mode_of(file)) == ("new", mode)
+    assert list(tmp_path.iterdir()) == [file], "nothing else is left"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_a_file_that_is_replaced_keeps_its_owner(tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    file.write_text("old")
+    os.chown(file, 12345, 23456)
+    mb.Exporter("--export-json", str(file)).write("new")
+    assert (file.stat().st_uid, file.stat().st_gid) == (12345, 23456)
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_a_new_file_has_the_permissions_of_any_new_file(
+    tmp_path: Path, umask: int, mode: int
+) -> None:
+    file = tmp_path / "results.json"
+    before = os.umask(umask)
+    try:
+        mb.Exporter("--export-json", str(file)).write("new")
+        assert os.umask(umask) == umask
+    finally:
+        os.umask(before)
+    assert (file.read_text(), mode_of(file)) == ("new", mode)
+
+
+def test_a_link_stays_one_and_its_file_keeps_its_permissions(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    file, link = tmp_path / "real/results.json", tmp_path / "link.json"
+    file.write_text("old")
+    file.chmod(0o600)
+    link.symlink_to(file)
+    mb.Exporter("--export-json", str(link)).write("new")
+    assert link.is_symlink()
+    assert (file.read_text(), mode_of(file)) == ("new", 0o600)
+
+
+def test_a_file_whose_replacement_fails_is_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "results.json"
+    file.write_text("old")
+    exporter = mb.Exporter("--export-json", str(file))
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fchmod", fail)
+    with pytest.raises(mb.BenchError, match=r"^not written: .*: No space left on device$"):
+        exporter.write("new")
+    assert [each.read_text() for each in tmp_path.iterdir()] == ["old"]
+
+
+# --- what is told before, and after -----------------------------------------------------
+
+
+def compare(*args: str) -> int:
+    return mb.main(["compare", "base=asgi", "more=micropie", "-c", "100", *args])
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        pytest.param({(*COMPARISON, "rounds"): 1}, "an interval needs two", id="one round"),
+        pytest.param({(*COMPARISON, "estimate", "confidence"): 0}, "0.5", id="no confidence"),
+        pytest.param({(*COMPARISON, "estimate", "ratio"): -0.9}, "-0.9: ", id="a negative ratio"),
+        pytest.param({(*COMPARISON, "estimate", "low"): 0}, "low contains", id="an end at 0"),
+        pytest.param({(*COMPARISON, "rounds"): 10**6}, "100000", id="a million rounds"),
+        pytest.param({(*COMPARISON, "rounds"): 50}, "more rounds than", id="too many rounds"),
+        pytest.param({("comparisons",): []}, "has no interval for more", id="no comparisons"),
+    ],
+)
+def test_a_bad_baseline_is_told_before_anything_is_started(
+    changes: Mapping[Place, object],
+    complaint: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def start(*_: object, **__: object) -> None:
+        raise AssertionError("started")
+
+    monkeypatch.setattr(mb, "run_plan", start)
+    monkeypatch.setattr(mb, "handle_signals", lambda: None)
+    file = tmp_path / "baseline.json"
+    file.write_text(edited(changes))
+    assert compare("--fail-if-slower", "5%", "--baseline", str(file)) in (1, 2)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert complaint in line
+
+
+def test_a_baseline_of_duets_alone_is_no_baseline_of_a_run_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measurements = []
+    for number, (base, more) in enumerate(RATES, start=1):
+        measurements.append(measured("base", number, base, partner="more"))
+        measurements.append(measured("more", number, more, partner="base"))
+    file = tmp_path / "baseline.json"
+    file.write_text(mb.to_json(results_of(measurements)))
+    monkeypatch.setattr(mb, "handle_signals", lambda: None)
+    gate = ("--fail-if-slower", "5%", "--baseline", str(file))
+    assert compare("--no-duet", *gate) == 2
+    assert "has no interval for more against base" in capsys.readouterr().err
+
+
+END = mb.EarlyEnd(round=1, status=130)
+
+
+@pytest.mark.parametrize("kind", ["json", "markdown", "csv", "html", "github-benchmark"])
+def test_an_interruption_before_the_first_measurement_leaves_all_files_as_they_are(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nothing = results_of([], settings=SETTINGS, warnings=("interrupted in round 1 of 6",))
+    monkeypatch.setattr(mb, "run_plan", lambda *_, **__: (nothing, END))
+    monkeypatch.setattr(mb, "handle_signals", lambda: None)
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    (tmp_path / "old").write_text(SAVED)
+    for file in ("old", "new"):
+        assert compare(f"--export-{kind}", str(tmp_path / file)) == 130
+    out, err = capsys.readouterr()
+    assert out == ""
+    line = "interrupted in round 1 of 6: nothing was measured, and no file was written or changed"
+    assert err.splitlines() == [line, line]
+    assert {each.name: each.read_text() for each in tmp_path.iterdir()} == {"old": SAVED}
+
+
+def test_ctrl_c_soon_after_the_start_keeps_an_earlier_file(tool: Tool, tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    file.write_text(SAVED)
+    process = tool.start(
+        "compare", "asgi", "-r", "2", "-d", "30s", "-c", "8", "--export-json", str(file)
+    )
+    tool.await_running(lambda running: any("uvicorn" in each for each in running), seconds=60)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted in round 1 of 2: nothing was measured" in err
+    assert file.read_text() == SAVED
+
+
+def test_a_wrk_that_cannot_be_executed_is_told_as_such(tmp_path: Path) -> None:
+    wrk = tmp_path / "wrk"
+    wrk.write_text("#!/bin/sh\n")
+    with pytest.raises(mb.BenchError, match=f"^{wrk} is not a program that can be executed"):
+        mb.find_wrk(str(wrk))
+    with pytest.raises(mb.BenchError, match=f"^{tmp_path} is not a program that can be executed"):
+        mb.find_wrk(str(tmp_path))
+    with pytest.raises(mb.BenchError, match=f"^wrk not found at {tmp_path}/no"):
+        mb.find_wrk(str(tmp_path / "no"))
+
+
+def test_a_full_disk_is_told_as_such() -> None:
+    with (
+        open("/dev/full", "r+b", buffering=0) as full,
+        pytest.raises(OSError, match="No space left on device") as raised,
+    ):
+        mb.check_room(full)
+    assert mb.reason_of(raised.value).endswith(
+        ": make room there, or set TMPDIR to another directory"
+    )
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Return the directory of a file system that holds 64 kB."""
+    disk = tmp_path / "small"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
+    try:
+        done = subprocess.run(mount, capture_output=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no mount here")
+    if done.returncode:
+        pytest.skip("only root can mount one")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_run_on_a_full_disk_says_that_it_is_full(tool: Tool, small_disk: Path) -> None:
+    done = tool.run(
+        "compare", "asgi", "-r", "1", "-d", "1s", "-c", "8", "-w", "1", TMPDIR=str(small_disk)
+    )
+    assert done.returncode == 1
+    assert f"void, No space left on device in {small_disk}: make room there" in done.stdout

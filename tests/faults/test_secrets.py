@@ -1,0 +1,178 @@
+"""No secret that a run sends is in anything that it writes or prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import micropie_bench as mb
+
+if TYPE_CHECKING:
+    from conftest import Tool
+
+TOKEN = "tok-3f9c2a71d0"  # noqa: S105  # made up
+KEY = "key-88b1e6"
+COOKIE = "sid-57a0cc93ee"
+
+# It answers with a secret of its own, and says in its log what it was sent.
+ECHO = f"""
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    sent = dict(scope["headers"]).get(b"authorization", b"")
+    headers = [
+        (b"content-length", b"2"), (b"set-cookie", b"session={COOKIE}"), (b"x-echo", b"plain")
+    ]
+    status = 500 if scope["path"] == "/broken" else 200
+    if status == 500:
+        print("ERROR", sent.decode(), flush=True)
+    await send({{"type": "http.response.start", "status": status, "headers": headers}})
+    await send({{"type": "http.response.body", "body": b"ok"}})
+"""
+KINDS = ("json", "markdown", "csv", "html", "github-benchmark")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Authorization",
+        "Proxy-Authorization",
+        "Cookie",
+        "Set-Cookie",
+        "X-API-Key",
+        "apikey",
+        "X-Auth-Token",
+        "X-CSRF-Token",
+        "X-Amz-Security-Token",
+        "X-Amz-Signature",
+        "client_secret",
+        "DB_PASSWORD",
+        "pass",
+        "pwd",
+        "JSESSIONID",
+        "sid",
+        "X-Vault-Credentials",
+    ],
+)
+def test_values_under_such_names_are_secrets(name: str) -> None:
+    assert mb.has_secret_name(name)
+    assert mb.without_secret_headers(((name, TOKEN),)) == ((name, "***"),)
+    assert mb.without_url_secrets(f"/a?b=1&{name}={TOKEN}&c=2") == f"/a?b=1&{name}=***&c=2"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Accept",
+        "author",
+        "Content-Type",
+        "keyword",
+        "Keep-Alive",
+        "User-Agent",
+        "X-Inside",
+        "page",
+        "path",
+        "spin",
+    ],
+)
+def test_other_values_are_recorded_as_they_are(name: str) -> None:
+    assert not mb.has_secret_name(name)
+    assert mb.without_url_secrets(f"/a?{name}=1") == f"/a?{name}=1"
+
+
+def test_a_user_in_a_url_is_hidden() -> None:
+    assert mb.without_url_secrets("at http://me:pw@host/x") == "at http://***@host/x"
+    with pytest.raises(mb.UsageError) as raised:
+        mb.parse_target(f"http://me:{TOKEN}@host/")
+    assert "is not an HTTP URL" in str(raised.value)
+
+
+def secrets_in(*headers: tuple[str, str], path: str = "/") -> mb.Secrets:
+    return mb.Secrets.of([mb.Workload(headers=headers, path=path)], [])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--header", f"Authorization: Bearer {TOKEN}"],
+        [f"--header=Authorization: Bearer {TOKEN}"],
+        ["--head", f"Authorization:Bearer {TOKEN} "],
+        ["-H", f"Authorization: Bearer {TOKEN}"],
+        [f"-HAuthorization: Bearer {TOKEN}"],
+        [f"-vHAuthorization: Bearer {TOKEN}"],
+        ["cmd:server --token", TOKEN],
+    ],
+)
+def test_the_recorded_command_has_no_secret_however_it_is_spelled(
+    words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["micropie_bench.py", "compare", *words])
+    secrets = secrets_in(("Authorization", f"Bearer {TOKEN}"))
+    command = mb.new_results(secrets=secrets).command
+    assert TOKEN not in command
+    assert "***" in command
+
+
+def test_a_short_secret_is_hidden_where_it_is_one_and_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = ["compare", "-r", "12", "--header", "X-Key: 12", "-HX-Key:12", "--path", "/?key=12"]
+    monkeypatch.setattr(sys, "argv", ["micropie_bench.py", *words])
+    command = mb.new_results(secrets=secrets_in(("X-Key", "12"))).command
+    assert command == (
+        "micropie_bench.py compare -r 12 --header 'X-Key: ***' '-HX-Key:***' --path '/?key=***'"
+    )
+
+
+@pytest.mark.parametrize(
+    "text", [f"Authorization Bearer {TOKEN}", f"Connection: {TOKEN}", f"X Auth: {TOKEN}", TOKEN]
+)
+def test_a_wrong_header_is_refused_without_its_value(text: str) -> None:
+    with pytest.raises(mb.UsageError) as raised:
+        mb.parse_headers([text])
+    assert TOKEN not in str(raised.value)
+
+
+def test_no_secret_is_in_what_a_run_writes_or_prints(tool: Tool, tmp_path: Path) -> None:
+    (tmp_path / "echo.py").write_text(ECHO)
+    files = {kind: tmp_path / f"out.{kind}" for kind in KINDS}
+    summary = tmp_path / "summary.md"
+    words = ["compare", "one=echo:app", "two=echo:app", "-v", "-r", "1", "-d", "1s", "-c", "8"]
+    words += ["-t", "2", "-w", "1", "--path", f"/x?api_key={KEY}&page=1"]
+    words += ["--header", f"Authorization: Bearer {TOKEN}", f"--header=Cookie: a={TOKEN}"]
+    for kind, file in files.items():
+        words += [f"--export-{kind}", str(file)]
+    done = tool.run(*words, cwd=tmp_path, GITHUB_STEP_SUMMARY=str(summary), GITHUB_ACTIONS="true")
+    assert done.returncode == 0, done.stderr
+    texts = {kind: file.read_text() for kind, file in files.items()}
+    texts |= {"summary": summary.read_text(), "stdout": done.stdout, "stderr": done.stderr}
+    for kind, text in texts.items():
+        for secret in (TOKEN, KEY, COOKIE):
+            assert secret not in text, kind
+    data = json.loads(texts["json"])
+    (workload,) = data["settings"]["workloads"]
+    assert workload["headers"] == [["Authorization", "***"], ["Cookie", "***"]]
+    assert workload["path"] == "/x?api_key=***&page=1"
+    (response,) = data["targets"][0]["responses"].values()
+    assert ["set-cookie", "***"] in response["headers"]
+    assert ["x-echo", "plain"] in response["headers"]
+    assert "Running 1s test @ http://127.0.0.1:" in data["measurements"][0]["report"]
+    assert data["measurements"][0]["wrk"]["errors"]["status"] == 0
+
+
+def test_no_secret_is_in_the_reason_of_what_is_void(tool: Tool, tmp_path: Path) -> None:
+    (tmp_path / "echo.py").write_text(ECHO)
+    file = tmp_path / "out.json"
+    words = ["compare", "echo:app", "-r", "1", "-d", "1s", "-c", "8", "-t", "2", "-w", "1"]
+    words += ["--path", f"/broken?token={KEY}", "--header", f"Authorization: Bearer {TOKEN}"]
+    done = tool.run(*words, "--export-json", str(file), cwd=tmp_path)
+    assert done.returncode == 1
+    (reason,) = {each["invalid_reason"] for each in json.loads(file.read_text())["measurements"]}
+    assert reason == ("echo:app answers 500 to GET /broken?token=***; its last words: ERROR ***")
+    for text in (file.read_text(), done.stdout, done.stderr):
+        assert TOKEN not in text
+        assert KEY not in text

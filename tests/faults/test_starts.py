@@ -1,0 +1,346 @@
+"""Servers that do not start as they should: each ends with the reason, and what to do."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import micropie_bench as mb
+
+if TYPE_CHECKING:
+    from conftest import Start
+
+# Logs in the form of uvicorn 0.54, gunicorn 27.0, granian 2.8 and hypercorn 0.18.
+
+TRACEBACK = """\
+Traceback (most recent call last):
+  File "/srv/app/main.py", line 5, in lifespan
+    raise ConnectionError("database db:5432 refused the connection")
+           ^^^^^^^^^^^^^^^
+ConnectionError: database db:5432 refused the connection
+"""
+REFUSED = "ConnectionError: database db:5432 refused the connection"
+
+UVICORN = f"""\
+INFO:     Started server process [41]
+INFO:     Waiting for application startup.
+ERROR:    {TRACEBACK}
+ERROR:    Application startup failed. Exiting.
+INFO:     Waiting for child process [41]
+ERROR:    Child process [41] failed to start, stopping the parent process.
+INFO:     Stopping parent process [40]
+"""
+GUNICORN_TIME = "[2026-11-26 06:36:31 +0000]"
+GUNICORN = f"""\
+{GUNICORN_TIME} [40] [INFO] Listening at: http://127.0.0.1:18431 (40)
+{GUNICORN_TIME} [41] [INFO] Booting worker with pid: 41
+{GUNICORN_TIME} [41] [ERROR] Exception in worker process
+{TRACEBACK}database db:5432 refused the connection
+{GUNICORN_TIME} [41] [INFO] Worker exiting (pid: 41)
+{GUNICORN_TIME} [40] [ERROR] Worker (pid:41) exited with code 3.
+{GUNICORN_TIME} [40] [ERROR] Shutting down: Master
+{GUNICORN_TIME} [40] [ERROR] Reason: Worker failed to boot.
+"""
+GUNICORN_LIFESPAN = f"""\
+{GUNICORN_TIME} [41] [ERROR] ASGI lifespan startup failed: Lifespan startup failed: {TRACEBACK}
+
+{GUNICORN_TIME} [40] [ERROR] Reason: Worker failed to boot.
+"""
+GUNICORN_NO_APP = f"""\
+{GUNICORN_TIME} [41] [INFO] Booting worker with pid: 41
+Failed to find attribute 'app' in 'main'.
+{GUNICORN_TIME} [41] [INFO] Worker exiting (pid: 41)
+{GUNICORN_TIME} [40] [ERROR] Worker (pid:41) exited with code 4.
+{GUNICORN_TIME} [40] [ERROR] Reason: App failed to load.
+"""
+GRANIAN = f"""\
+[INFO] Spawning worker-1 with PID: 41
+[ERROR] {TRACEBACK}
+[ERROR] ASGI lifespan startup failed
+[ERROR] Unexpected exit from worker-1
+[INFO] Shutting down granian
+[INFO] Granian shutdown completed, see ya!
+"""
+HYPERCORN = f"""\
+Process SpawnProcess-1:
+Traceback (most recent call last):
+  File "/site-packages/hypercorn/asyncio/lifespan.py", line 79, in wait_for_startup
+    await asyncio.wait_for(self.startup.wait(), timeout=self.config.startup_timeout)
+hypercorn.utils.LifespanFailureError: Lifespan failure in startup. '{TRACEBACK}'
+"""
+
+
+@pytest.mark.parametrize(
+    "log",
+    [UVICORN, GUNICORN, GUNICORN_LIFESPAN, GRANIAN, HYPERCORN],
+    ids=["uvicorn", "gunicorn", "gunicorn's lifespan", "granian", "hypercorn"],
+)
+def test_a_servers_closing_lines_do_not_hide_the_exception(log: str) -> None:
+    assert mb.last_words(log) == REFUSED
+
+
+def frames(*lines: str, head: str = "Traceback (most recent call last):") -> str:
+    """Return a traceback that ends with these lines."""
+    frame = '  File "/srv/app/main.py", line 5, in <module>\n    import settings'
+    return "\n".join([head, frame, *lines, "ERROR:    stopping the parent process.", ""])
+
+
+CHAINED = (
+    frames("KeyError: 'a'")
+    + "\nThe above exception was the direct cause of the following exception:\n\n"
+    + frames("app.settings.Incomplete: set DATABASE_URL", "and then start again: soon")
+)
+GROUP = """\
+  + Exception Group Traceback (most recent call last):
+  |   File "/srv/app/main.py", line 1, in <module>
+  |     raise ExceptionGroup("unhandled errors in a TaskGroup", errors)
+  | ExceptionGroup: unhandled errors in a TaskGroup (2 sub-exceptions)
+  +-+---------------- 1 ----------------
+    | Traceback (most recent call last):
+    |   File "/srv/app/main.py", line 7, in open_pool
+    |     raise ValueError("pool size 0")
+    | ValueError: pool size 0
+    +---------------- 2 ----------------
+    | TypeError: it was cancelled
+    +------------------------------------
+bye
+"""
+RICH = """\
+╭──── Traceback (most recent call last) ────╮
+│ /srv/app/main.py:5 in <module>            │
+│ ❱ 5 raise OSError("no disk")              │
+╰───────────────────────────────────────────╯
+OSError: no disk
+bye
+"""
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        pytest.param(
+            CHAINED, "app.settings.Incomplete: set DATABASE_URL", id="the last of a chain"
+        ),
+        pytest.param(GROUP, "ValueError: pool size 0", id="the first of a group"),
+        pytest.param(RICH, "OSError: no disk", id="as rich draws it"),
+        pytest.param(
+            frames(
+                "sqlalchemy.exc.OperationalError: (psycopg2.OperationalError) refused", "DETAIL"
+            ),
+            "sqlalchemy.exc.OperationalError: (psycopg2.OperationalError) refused",
+            id="a package's, of which the first line",
+        ),
+        pytest.param(frames("MemoryError"), "MemoryError", id="without a message"),
+        pytest.param(
+            frames("ModuleNotFoundError: No module named 'psycopg2'"),
+            "ModuleNotFoundError: No module named 'psycopg2'",
+            id="a package that is missing",
+        ),
+        pytest.param(
+            frames('  File "/srv/app/views.py", line 2', "    def f(:", "SyntaxError: invalid"),
+            "SyntaxError: invalid (/srv/app/views.py, line 2)",
+            id="an error of syntax, with its place",
+        ),
+        pytest.param(
+            frames("ValueError: no database") + frames("KeyboardInterrupt") + "bye\n",
+            "ValueError: no database",
+            id="not that the others were stopped then",
+        ),
+        pytest.param(
+            frames("\x1b[1;35mValueError\x1b[0m: \x1b[35mno database\x1b[0m"),
+            "ValueError: no database",
+            id="in colour",
+        ),
+        pytest.param(
+            "web-1  | Traceback (most recent call last):\n"
+            'web-1  |   File "/srv/app/main.py", line 5\n'
+            "web-1  | ValueError: no database\nweb-1  | bye\n",
+            "ValueError: no database",
+            id="after the name of a container",
+        ),
+        pytest.param(
+            "2026-11-26 10:00:01,123 Traceback (most recent call last):\n"
+            '2026-11-26 10:00:01,124   File "/srv/app/main.py", line 5\n'
+            "2026-11-26 10:00:01,125 ValueError: no database\n",
+            "ValueError: no database",
+            id="after times",
+        ),
+        pytest.param(
+            '{"level": "error", "event": "startup", "exception": "Traceback (most recent call '
+            'last):\\n  File \\"main.py\\", line 5\\nValueError: no database"}\n'
+            '{"level": "info", "event": "bye"}\n',
+            "ValueError: no database",
+            id="in a log of JSON",
+        ),
+        pytest.param(
+            '{"level": "error", "msg": "no database"}\n{"level": "info", "msg": "bye"}\n',
+            "ERROR: no database",
+            id="a message in a log of JSON",
+        ),
+        pytest.param("[1, 2]\n{not JSON\n", "{not JSON", id="what only looks like JSON"),
+        pytest.param(
+            GUNICORN_NO_APP, "Failed to find attribute 'app' in 'main'.", id="what has no level"
+        ),
+        pytest.param(
+            "2026/11/26 06:36:31 [emerg] 1#0: bind() to 0.0.0.0:80 failed\nbye\n",
+            "2026/11/26 06:36:31 [emerg] 1#0: bind() to 0.0.0.0:80 failed",
+            id="a level in small letters",
+        ),
+        pytest.param(
+            "panic: runtime error: index out of range\n\ngoroutine 1 [running]:\n",
+            "panic: runtime error: index out of range",
+            id="of Go",
+        ),
+        pytest.param(
+            "Error: Cannot find module 'express'\n    at Module._load\n\nNode.js v22.1.0\n",
+            "Error: Cannot find module 'express'",
+            id="of Node.js",
+        ),
+        pytest.param(
+            f"{GUNICORN_TIME} [40] [ERROR] Reason: Worker failed to boot.\n",
+            f"{GUNICORN_TIME} [40] [ERROR] Reason: Worker failed to boot.",
+            id="a closing line where there is no other",
+        ),
+    ],
+)
+def test_the_exceptions_own_line_is_told(log: str, expected: str) -> None:
+    assert mb.last_words(log) == expected
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'INFO:     127.0.0.1:40814 - "GET / HTTP/1.1" 200 OK',
+        '127.0.0.1 - - [26/Nov/2026:06:36:31 +0000] "GET /index HTTP/1.1" 200 5 "-" "wrk"',
+        '[2026-11-26 06:36:31 +0000] 127.0.0.1 - "GET / HTTP/1.1" 200 0.15',
+        "[2026-11-26 06:36:31 +0000] [41] [INFO] 127.0.0.1:40814 GET / 1.1 200 5 123",
+        "GET / 200 1.234 ms - 5",
+        '[GIN] 2026/11/26 - 06:36:31 | 200 |  12.5µs |  127.0.0.1 | GET      "/"',
+    ],
+)
+def test_a_line_of_an_access_log_is_not_a_reason(line: str) -> None:
+    assert mb.last_words(f"out of memory\n{line}\n{line}\n") == "out of memory"
+
+
+def test_the_cut_first_line_of_a_long_log_is_not_told(tmp_path: Path, start: Start) -> None:
+    with start("faulty:good", workers=1) as server:
+        assert server.log
+        line = b"ERROR: before the access log\n"
+        chatter = b'127.0.0.1:40814 - "GET / HTTP/1.1" 200 OK\n'
+        server.log.write_bytes(line + chatter * (mb.LOG_TAIL_BYTES // len(chatter) + 1))
+        assert server.complaint() == mb.NO_REASON
+
+
+LIFESPAN_FAILS = """
+async def app(scope, receive, send):
+    await receive()
+    try:
+        raise ConnectionError("database db:5432 refused the connection")
+    except ConnectionError:
+        import traceback
+        await send({"type": "lifespan.startup.failed", "message": traceback.format_exc()})
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_exception_of_a_startup_hook_is_told(
+    workers: int, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hook.py").write_text(LIFESPAN_FAILS)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(mb.BenchError, match=f"hook:app died while starting.*: {REFUSED}$"):
+        start("hook:app", workers=workers)
+
+
+def test_a_server_that_ends_without_an_error_has_no_status_to_tell(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "done.py").write_text("print('all done')")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(mb.BenchError, match=r"^d died while starting: all done$"):
+        start("d=cmd:{python} done.py {port}")
+
+
+# Servers that listen before they can answer.
+
+LATE = """
+import signal, socket, sys, time
+fault, port = sys.argv[1], int(sys.argv[2])
+listener = socket.create_server(("127.0.0.1", port), backlog=100)
+time.sleep(1.5)
+if fault == "dies":
+    sys.exit("ValueError: no database")
+while fault == "silent":
+    time.sleep(1)
+answers = 0
+while True:
+    connection, _ = listener.accept()
+    with connection:
+        answers += 1
+        data = connection.recv(65536)
+        if fault == "closes" and answers < 4:
+            continue
+        while data:
+            connection.sendall(b"HTTP/1.1 200 OK\\r\\ncontent-length: 2\\r\\n\\r\\nhi")
+            data = connection.recv(65536)
+"""
+
+
+@pytest.fixture
+def late(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
+    """Return what starts LATE with a fault."""
+    (tmp_path / "late.py").write_text(LATE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(mb, "PROBE_DEADLINE_S", 0.5)
+
+    def start_late(fault: str, *, start_timeout_s: float = 60) -> mb.LaunchedServer:
+        command = f"late=cmd:{{python}} late.py {fault} {{port}}"
+        return start(command, start_timeout_s=start_timeout_s)
+
+    return start_late
+
+
+@pytest.mark.parametrize("fault", ["none", "closes"])
+def test_a_server_that_listens_before_it_can_answer_is_waited_for(fault: str, late: Start) -> None:
+    with late(fault) as server:
+        assert server.ask(mb.Workload()).status == 200
+
+
+def test_a_server_that_dies_before_its_first_answer_is_told_at_once(late: Start) -> None:
+    with (
+        late("dies") as server,
+        pytest.raises(
+            mb.BenchError, match=r"^late died while starting with status 1: ValueError: no database"
+        ),
+    ):
+        server.ask(mb.Workload())
+
+
+def test_a_server_that_never_answers_is_given_up(late: Start) -> None:
+    with (
+        late("silent", start_timeout_s=3) as server,
+        pytest.raises(
+            mb.BenchError, match=r"^no whole answer to GET /: timed out: no answer after \d s$"
+        ),
+    ):
+        server.ask(mb.Workload())
+
+
+def test_an_app_whose_start_raises_is_measured_with_a_remark(start: Start) -> None:
+    with start("faulty:good", workers=1) as server:
+        (remark,) = server.remarks
+        assert remark.startswith("the app raised an exception at its lifespan startup")
+    with start("asgi", workers=1) as server:
+        assert server.remarks == ()
+
+
+def test_a_server_that_has_answered_once_is_given_less_time(late: Start) -> None:
+    with late("none") as server:
+        server.ask(mb.Workload())
+        server.child.send_signal(signal.SIGSTOP)
+        with pytest.raises(mb.BenchError, match="timed out: no answer after 0 s"):
+            server.ask(mb.Workload())
+        server.child.send_signal(signal.SIGCONT)

@@ -1,0 +1,180 @@
+"""Trials that did not measure what was asked for: with real servers and the real wrk."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from conftest import TARGETS, Start, Tool
+
+import micropie_bench as mb
+
+MODES = (
+    *("plain", "hints", "later_hints", "shrinks", "doubles", "redirects", "varies", "counts"),
+    *("dies", "falls_silent", "ignores_some", "http10"),
+)
+
+
+def odd(mode: str) -> str:
+    """Return a target that answers oddly in that way."""
+    return f"{mode}=cmd:{sys.executable} {TARGETS / 'odd.py'} {{port}} {mode}"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return one measurement of each mode, and what was said of all."""
+    tool = Tool(marks=tmp_path_factory.mktemp("marks"))
+    targets = map(odd, MODES)
+    done = tool.run("compare", *targets, "--quick", "--export-json", "-", "-v", timeout=110)
+    tool.await_running(lambda running: not running, seconds=5)
+    data = json.loads(done.stdout)
+    by_target = {measurement["target"]: measurement for measurement in data["measurements"]}
+    return {**by_target, "said": done.stderr, "status": done.returncode}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["plain", "varies", "counts", "http10"])
+def test_answers_that_are_what_was_asked_for_count(runs: dict[str, Any], mode: str) -> None:
+    assert runs[mode]["invalid_reason"] is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [
+        ("hints", "is answered with 103 before the answer itself, and wrk counts both"),
+        ("later_hints", "an interim one, such as 103, counts as one"),
+        ("shrinks", "for the one that was checked: it was not the same answer"),
+        ("doubles", "it was not the same answer"),
+        ("redirects", "after the load: redirects answers 302 to GET /"),
+        ("dies", "100 of 100 connections had no answer for the last"),
+        ("falls_silent", "100 of 100 connections had no answer for the last 0."),
+        ("ignores_some", "of 100 connections had no answer for the last"),
+    ],
+)
+def test_answers_that_are_not_what_was_asked_for_are_void(
+    runs: dict[str, Any], mode: str, reason: str
+) -> None:
+    assert reason in (runs[mode]["invalid_reason"] or "valid")
+    assert runs["status"] == 1
+
+
+@pytest.mark.slow
+def test_silent_connections_are_counted(runs: dict[str, Any]) -> None:
+    reason = runs["ignores_some"]["invalid_reason"]
+    assert 7 <= int(reason.split()[0]) <= 9  # the probes took numbers, too
+
+
+@pytest.mark.slow
+def test_a_server_that_reconnects_is_told_by_the_connections_that_were_opened(
+    runs: dict[str, Any],
+) -> None:
+    run = runs["http10"]
+    assert run["connections_opened"] >= 0.9 * run["wrk"]["requests"]
+    assert runs["plain"]["connections_opened"] < 0.1 * runs["plain"]["wrk"]["requests"]
+    assert "http10: a new connection was opened for each request" in runs["said"]
+    assert "plain: a new connection" not in runs["said"]
+
+
+def load_of(duration_s: int = 2) -> mb.Load:
+    return mb.Load(connections=20, threads=2, duration_s=duration_s)
+
+
+def reasons_of_duet(start: Start, tmp_path: Path, *modes: str) -> list[str | None]:
+    """Return why each server's part in a duet of 2 s is void."""
+    servers = [start(odd(mode)) for mode in modes]
+    try:
+        seen = mb.run_load("wrk", servers, load_of(), work_dir=tmp_path, tick=lambda: None)
+    finally:
+        for server in servers:
+            server.__exit__()
+    return [mb.silence_reason(each.ending.silences_s, each.wrk, load_of()) for each in seen]
+
+
+def test_a_duet_in_which_a_server_stops_answering_is_void(start: Start, tmp_path: Path) -> None:
+    plain, silent = reasons_of_duet(start, tmp_path, "plain", "falls_silent")
+    assert plain is None
+    assert silent is not None
+    assert silent.startswith("20 of 20 connections had no answer for the last 1.")
+
+
+@pytest.mark.parametrize("victim", ["wrk", "server"])
+def test_a_duet_of_which_somebody_stopped_a_process_is_void(
+    start: Start, tmp_path: Path, victim: str
+) -> None:
+    servers = [start(odd("plain").replace("plain=", f"{name}=")) for name in ("a", "b")]
+
+    def stop_it() -> None:
+        process = psutil.Process(servers[1].child.pid)
+        if victim == "wrk":
+            deadline = time.monotonic() + 30
+            while not (wrks := [p for p in psutil.process_iter() if is_wrk(p, servers[1].port)]):
+                assert time.monotonic() < deadline
+            process = wrks[0]
+        time.sleep(0.5)
+        process.send_signal(signal.SIGSTOP)
+
+    thread = threading.Thread(target=stop_it)
+    thread.start()
+    try:
+        with pytest.raises(mb.BenchError, match=r"somebody stopped (wrk|b) \(SIGSTOP\)"):
+            mb.run_load("wrk", servers, load_of(), work_dir=tmp_path, tick=lambda: None)
+    finally:
+        thread.join()
+        for server in servers:
+            server.__exit__()
+
+
+def is_wrk(process: psutil.Process, port: int) -> bool:
+    """Return whether the process is a wrk that loads that port."""
+    try:
+        command = process.cmdline()
+    except psutil.Error:
+        return False
+    return bool(command) and command[0] == "wrk" and command[-1].endswith(f":{port}/")
+
+
+def test_a_clock_that_is_set_in_a_trial_is_seen(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leads = iter([100.0, 100.5])
+    monkeypatch.setattr(mb, "wall_clock_lead_s", lambda: next(leads))
+    with start(odd("plain")) as server:
+        (seen,) = mb.run_load("wrk", [server], load_of(1), work_dir=tmp_path, tick=lambda: None)
+    assert mb.clock_reason(seen.clock_step_s, 1) == (
+        "the machine's clock was set by +0.50 s meanwhile, and wrk goes by it"
+    )
+
+
+def test_a_clock_that_nobody_sets_is_not_reported(start: Start, tmp_path: Path) -> None:
+    with start(odd("plain")) as server:
+        (seen,) = mb.run_load("wrk", [server], load_of(1), work_dir=tmp_path, tick=lambda: None)
+    assert mb.clock_reason(seen.clock_step_s, 1) is None
+
+
+def test_one_busy_thread_is_what_a_server_of_one_process_can_use(
+    start: Start, tmp_path: Path
+) -> None:
+    with start(odd("plain")) as server:
+        (seen,) = mb.run_load("wrk", [server], load_of(), work_dir=tmp_path, tick=lambda: None)
+    assert seen.ending.busy_threads == 1
+
+
+ACK_OPTIONS = ("-w", "2", "--loop", "asyncio", "--http", "h11")
+
+
+def test_servers_that_wait_for_delayed_acks_are_not_judged_by_their_cpu(tool: Tool) -> None:
+    done = tool.run("compare", "-r", "2", "-d", "2s", "-c", "8", *ACK_OPTIONS, "--export-json", "-")
+    data = json.loads(done.stdout)
+    limits = {m["limited_by"] for m in data["measurements"] if m["method"] == "solo"}
+    assert limits == {"neither"}
+    assert "per CPU second (" not in done.stderr
+    assert "does not set TCP_NODELAY (Kludex/uvicorn#3149)" in done.stderr
+    assert "--loop uvloop or -w 1 avoids that" in done.stderr

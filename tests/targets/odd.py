@@ -1,0 +1,93 @@
+"""An HTTP server that answers oddly, `python odd.py PORT MODE`."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import sys
+import time
+
+BODY = b"hello" * 40
+
+
+def answer(body: bytes = BODY, *, status: str = "200 OK", version: str = "1.1") -> bytes:
+    head = f"HTTP/{version} {status}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+port, mode = int(sys.argv[1]), sys.argv[2]
+connections = itertools.count()
+requests = itertools.count()
+
+
+class Odd(asyncio.Protocol):
+    """One connection; each mode is a method that returns an answer, or None for none."""
+
+    transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.number = next(connections)
+        self.opened = time.monotonic()
+        self.answered = 0
+
+    def data_received(self, data: bytes) -> None:
+        for _ in range(data.count(b"\r\n\r\n")):
+            text = getattr(self, mode)(next(requests))
+            self.answered += 1
+            if text is not None:
+                self.transport.write(text)
+            if mode == "http10":
+                self.transport.close()
+
+    def plain(self, number: int) -> bytes:
+        return answer()
+
+    def hints(self, number: int) -> bytes:
+        return b"HTTP/1.1 103 Early Hints\r\nLink: </s.css>; rel=preload\r\n\r\n" + answer()
+
+    def later_hints(self, number: int) -> bytes:
+        """Interim answers once a connection has been used twice, as an idle probe sees none."""
+        return self.hints(number) if self.answered > 1 else answer()
+
+    def shrinks(self, number: int) -> bytes:
+        return answer(b"") if self.answered > 1 else answer()
+
+    def doubles(self, number: int) -> bytes:
+        return answer(BODY * 5) if self.answered > 1 else answer()
+
+    def redirects(self, number: int) -> bytes:
+        """To a login, for every connection, after the first hundred answers."""
+        return answer(status="302 Found") if number > 100 else answer()
+
+    def varies(self, number: int) -> bytes:
+        return answer(BODY * random.randint(1, 20))
+
+    def counts(self, number: int) -> bytes:
+        return answer(BODY + str(number).encode())
+
+    def dies(self, number: int) -> bytes | None:
+        """It answers nothing after the first 400 requests."""
+        return answer() if number < 400 else None
+
+    def falls_silent(self, number: int) -> bytes | None:
+        """Each connection gets no answer once it is 0.4 s old."""
+        return answer() if time.monotonic() - self.opened < 0.4 else None
+
+    def ignores_some(self, number: int) -> bytes | None:
+        """Of a hundred connections, eight never get an answer."""
+        return answer() if self.number % 100 < 92 else None
+
+    def http10(self, number: int) -> bytes:
+        return answer(version="1.0")
+
+
+async def main() -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(Odd, "127.0.0.1", port, backlog=1024)
+    await server.serve_forever()
+
+
+asyncio.run(main())
