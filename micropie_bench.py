@@ -2582,6 +2582,16 @@ def waits(results: Results, name: str, load: LoadId) -> bool:
     return 2 * limits.count(Limit.NEITHER) > len(limits)
 
 
+def fails_alone(results: Results, name: str, load: LoadId) -> bool:
+    """Return whether most of a target's solo trials are void, and not for wrk's limits.
+
+    Its duets then mean nothing: not all that is checked alone can be checked there.
+    """
+    trials = results.solo_trials(name, load)
+    void = [m for m in trials if not m.valid and m.limited_by is not Limit.LOAD_GENERATOR]
+    return 2 * len(void) > len(trials)
+
+
 def chosen_metric(results: Results) -> Decisive | None:
     """Return what the verdicts were asked to go by, if anything."""
     return results.settings.metric if results.settings else None
@@ -2598,7 +2608,10 @@ def may_decide(results: Results, comparison: Comparison, chosen: Decisive | None
     if comparison.metric is not Metric.CPU:
         return True
     names = (comparison.reference, comparison.target)
-    return not any(waits(results, name, comparison.load) for name in names)
+    if any(waits(results, name, comparison.load) for name in names):
+        return False
+    is_duet = comparison.method is Method.DUET
+    return not (is_duet and any(fails_alone(results, name, comparison.load) for name in names))
 
 
 def may_decide_all(results: Results, chosen: Decisive | None) -> list[Comparison]:
@@ -2994,8 +3007,8 @@ class AnswerSizes:
         )
 
     def note(self, wrk: WrkResult, load: Load) -> str | None:
-        """Return that the mean size was off by 1% or more, if so."""
-        if not wrk.requests:
+        """Return that the mean size was off by 1% or more, if that alone does not void."""
+        if not wrk.requests or self.void_reason(wrk, load):
             return None
         mean = wrk.bytes / wrk.requests
         low, high = self.expected(wrk, load)
@@ -3011,6 +3024,10 @@ class AnswerSizes:
     def sentence(self) -> str:
         """The sizes in words."""
         return str(self.least) if self.least == self.most else f"{self.least} to {self.most}"
+
+
+FULL_SHARE = 0.9  # of cores that have no idle time
+BUSY_SHARE = 0.75  # of cores that have little
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -3035,35 +3052,36 @@ class CoreUse:
         """What limited the trial's throughput; None if that cannot be told.
 
         - The load generator, if it used 90% of its cores and the server did not.
-        - The server's CPU, if it used 90% of the cores that its threads could use.
-        - Where all cores were busy, whichever of the two used more of those it could use.
-        - Neither, if there was idle time on both sides: the server waited.
+        - The server's CPU, if it used 75% of the cores that its threads could use, or if 75%
+          of its cores' time was used: two processes that wait for one another leave some.
+        - Where 90% was used, whichever of the two used more of those cores it could use.
+        - Neither, if there was more idle time: the server waited.
         """
-        load_is_full = self.load_cpu >= 0.9 * self.load_cores
+        load_is_full = self.load_cpu >= FULL_SHARE * self.load_cores
         if self.server_cpu is None:
             return Limit.LOAD_GENERATOR if load_is_full else None
-        server_is_full = self.server_cpu >= 0.9 * self.server_cores
-        if server_is_full:
+        load_share = self.load_cpu / self.load_cores
+        server_share = self.server_cpu / self.server_cores
+        if server_share >= FULL_SHARE:
             return Limit.SERVER_CPU
         if load_is_full:
             return Limit.LOAD_GENERATOR
-        if not self._cores_are_full(self.server_cpu):
-            return Limit.NEITHER
-        load_share = self.load_cpu / self.load_cores
-        server_share = self.server_cpu / self.server_cores
-        is_load = self.shared_cores and load_share > server_share
-        return Limit.LOAD_GENERATOR if is_load else Limit.SERVER_CPU
+        used_share = self._used_share(self.server_cpu)
+        if used_share >= FULL_SHARE and self.shared_cores and load_share > server_share:
+            return Limit.LOAD_GENERATOR
+        is_busy = max(server_share, used_share) >= BUSY_SHARE
+        return Limit.SERVER_CPU if is_busy else Limit.NEITHER
 
-    def _cores_are_full(self, server_cpu: float) -> bool:
-        """Whether the cores had no idle time, and these two took part in that.
+    def _used_share(self, server_cpu: float) -> float:
+        """Return the share of the server's cores that was used, if these two took part in it.
 
         Neighbours may fill the cores while a server sleeps.
         """
         cores = self.shared_cores or self.server_cores
         used = server_cpu + (self.load_cpu if self.shared_cores else 0)
         if self.busy_share is None:
-            return used >= 0.9 * cores
-        return self.busy_share >= 0.9 and used >= 0.25 * cores
+            return used / cores
+        return self.busy_share if used >= 0.25 * cores else 0.0
 
     @property
     def saturation_reason(self) -> str | None:
@@ -8468,7 +8486,8 @@ def describe_machine(wrk: str) -> Environment:
 
 LAUNCH_ESTIMATE_S = 3.0  # for one server
 TRIAL_ERRORS = (BenchError, OSError, psutil.Error)  # they void a trial; others go on
-MOST_QUESTIONS = 5  # of one kind, before any load
+FIRST_QUESTIONS = 5  # of one kind, before any load
+MOST_QUESTIONS = 30  # where the answers' sizes vary
 QUESTIONS_S = 1.0  # for all of these, except the first two
 
 
@@ -8615,6 +8634,14 @@ class NeededFiles:
                 raise LostFileError(f"{path} was changed")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerChange:
+    """How an answer after the load differs from those before: what voids, or is odd."""
+
+    void_reason: str | None = None
+    note: str | None = None
+
+
 class LaunchRun:
     """One launch: its servers while they run, and what failed of which target."""
 
@@ -8688,29 +8715,38 @@ class LaunchRun:
     def _ask_repeatedly(self, target: Target, workload: Workload) -> Iterator[Response]:
         """Yield answers to one request, which show whether its size varies by nature.
 
-        There are two at least, and MOST_QUESTIONS within QUESTIONS_S.
+        There are two at least, and within QUESTIONS_S some more; many if it does vary.
         """
         start = time.monotonic()
+        sizes: set[int] = set()
         for number in range(MOST_QUESTIONS):
-            if number >= 2 and time.monotonic() - start > QUESTIONS_S:
+            is_enough = number >= FIRST_QUESTIONS and len(sizes) == 1
+            is_late = number >= 2 and time.monotonic() - start > QUESTIONS_S
+            if is_enough or is_late:
                 return
-            yield self._actions.ask(self._servers[target.name], workload)
+            response = self._actions.ask(self._servers[target.name], workload)
+            sizes.add(response.bytes)
+            yield response
 
-    def _change_since(self, target: Target, load: Load) -> str | None:
+    def _change_since(self, target: Target, load: Load) -> AnswerChange:
         """Return how the answer to one request differs now from those before any load."""
         server, workload = self._servers[target.name], load.workload
-        before = AnswerSizes.of(self._answers[target.name, workload.name])
+        before = self._answers[target.name, workload.name]
+        sizes = AnswerSizes.of(before)
         try:
             response = self._actions.ask(server, workload)
             self._check_status(target, workload, response)
         except TRIAL_ERRORS as error:
-            return f"after the load: {error}"
-        if before.is_like(response):
-            return None
-        return (
-            f"after the load its answer has {response.bytes} bytes, "
-            f"before it had {before.sentence}: it is not the same answer"
-        )
+            return AnswerChange(void_reason=f"after the load: {error}")
+        if not sizes.is_like(response):
+            return AnswerChange(
+                void_reason=f"after the load its answer has {response.bytes} bytes, "
+                f"before it had {sizes.sentence}: it is not the same answer"
+            )
+        bodies = {each.body_sha256 for each in before}
+        if len(bodies) == 1 and response.body_sha256 not in bodies:
+            return AnswerChange(note="after the load its answer has another body than before")
+        return AnswerChange()
 
     def _check_closing(self, target: Target, workload: Workload, response: Response) -> None:
         """Raise BenchError if the connection is to end with the answer, and does not."""
@@ -8821,8 +8857,9 @@ class LaunchRun:
             notes += self._servers[name].remarks
         if seen:
             reasons += self._void_reasons(trial, name, seen)
-            reasons.append(self._change_since(target, load))
-            notes += self._notes(trial, name, seen)
+            change = self._change_since(target, load)
+            reasons.append(change.void_reason)
+            notes += [*self._notes(trial, name, seen), *filter(None, [change.note])]
         distinct = dict.fromkeys(filter(None, reasons))
         return Measurement(
             round=self._launch.round,

@@ -18,7 +18,7 @@ import micropie_bench as mb
 
 MODES = (
     *("plain", "hints", "later_hints", "shrinks", "doubles", "redirects", "varies", "counts"),
-    *("dies", "falls_silent", "ignores_some", "http10"),
+    *("dies", "falls_silent", "ignores_some", "http10", "twice", "another"),
 )
 
 
@@ -40,7 +40,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", ["plain", "varies", "counts", "http10"])
+@pytest.mark.parametrize("mode", ["plain", "varies", "counts", "http10", "another"])
 def test_answers_that_are_what_was_asked_for_count(runs: dict[str, Any], mode: str) -> None:
     assert runs[mode]["invalid_reason"] is None
 
@@ -51,6 +51,7 @@ def test_answers_that_are_what_was_asked_for_count(runs: dict[str, Any], mode: s
     [
         ("hints", "is answered with 103 before the answer itself, and wrk counts both"),
         ("later_hints", "an interim one, such as 103, counts as one"),
+        ("twice", "by Little's law"),
         ("shrinks", "for the one that was checked: it was not the same answer"),
         ("doubles", "it was not the same answer"),
         ("redirects", "after the load: redirects answers 302 to GET /"),
@@ -64,6 +65,22 @@ def test_answers_that_are_not_what_was_asked_for_are_void(
 ) -> None:
     assert reason in (runs[mode]["invalid_reason"] or "valid")
     assert runs["status"] == 1
+
+
+@pytest.mark.slow
+def test_another_body_of_the_same_size_is_noted(runs: dict[str, Any]) -> None:
+    note = "after the load its answer has another body than before"
+    noting = [mode for mode in MODES if note in runs[mode]["notes"]]
+    assert noting == ["another"]
+
+
+def test_no_verdict_goes_by_duets_of_a_server_whose_solo_trials_are_void(tool: Tool) -> None:
+    options = ("-r", "2", "-d", "1s", "-c", "20", "-t", "2", "--export-json", "-")
+    done = tool.run("compare", odd("plain"), odd("twice"), *options)
+    assert done.returncode == 1
+    assert (
+        "undecided  20 connections: twice against plain: no round is valid for both" in done.stderr
+    )
 
 
 @pytest.mark.slow

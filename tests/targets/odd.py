@@ -58,6 +58,14 @@ class Odd(asyncio.Protocol):
     def doubles(self, number: int) -> bytes:
         return answer(BODY * 5) if self.answered > 1 else answer()
 
+    def twice(self, number: int) -> bytes:
+        """Each answer comes twice, once a connection has been used twice."""
+        return answer() * 2 if self.answered > 1 else answer()
+
+    def another(self, number: int) -> bytes:
+        """An error of the same size, after the first hundred answers."""
+        return answer(b"sorry" * 40) if number > 100 else answer()
+
     def redirects(self, number: int) -> bytes:
         """To a login, for every connection, after the first hundred answers."""
         return answer(status="302 Found") if number > 100 else answer()
