@@ -109,6 +109,14 @@ class BenchError(Exception):
     exit_code = 1
 
 
+class HopelessError(BenchError):
+    """Targets that cannot be measured at all; each reason is a line of its own."""
+
+    def __init__(self, reasons: Iterable[str]) -> None:
+        self.reasons = tuple(dict.fromkeys(reasons))
+        super().__init__("; ".join(self.reasons))
+
+
 class UsageError(BenchError):
     """A wrong argument or option."""
 
@@ -7965,10 +7973,16 @@ class LoadRun:
             if left_s <= 0:
                 return
             await_any(watched, min(TICK_S, left_s))
-            for server in self._servers:
-                if server.child and server.child.exit:
-                    raise BenchError(f"{server.target.name} died: {server.complaint()}")
+            self._require_servers()
             self._tick()
+
+    def _require_servers(self) -> None:
+        """Raise BenchError if a server has ended."""
+        children = [server.child for server in self._servers if server.child]
+        await_any(children, 0)
+        for server in self._servers:
+            if server.child and server.child.exit:
+                raise BenchError(f"{server.target.name} died: {server.complaint()}")
 
     def _signal(self, number: signal.Signals) -> None:
         for child in self._children:
@@ -8043,7 +8057,8 @@ class LoadRun:
             raise BenchError(f"wrk did not end within {OVERRUN_S:.0f} s of its time")
 
     def observations(self) -> list[Observation]:
-        """Return what was seen of each server. Raises BenchError if a wrk failed."""
+        """Return what was seen of each server. Raises BenchError if it, or a wrk, failed."""
+        self._require_servers()
         uses = self._uses or self._uses_so_far()
         disturbances = self._disturbances(uses)
         clock_step_s = wall_clock_lead_s() - self._clock_lead_before_s
@@ -8514,9 +8529,11 @@ def start_estimate_s(launch: Launch) -> float:
 
 def planned_s(plan: Plan) -> float:
     """Return about how long the whole plan takes, in seconds."""
+    launches = schedule(plan)
     seconds = 0.0
-    for launch in schedule(plan):
+    for launch in [*launches_to_check(launches), *launches]:
         seconds += start_estimate_s(launch)
+    for launch in launches:
         seconds += sum(trial.load.duration_s for trial in launch.trials)
     return seconds
 
@@ -8781,6 +8798,17 @@ class LaunchRun:
             except TRIAL_ERRORS as error:
                 self._failed[target.name, load.workload.name] = reason_of(error)
 
+    def hopeless(self) -> list[str]:
+        """Return why targets cannot be measured under any workload: a reason for each."""
+        reasons = []
+        for target in self._launch.targets:
+            failures = [self._failure(target.name, load.workload) for load in self._first_loads]
+            reason = failures[0]
+            if reason and all(failures):
+                is_named = target.name in reason
+                reasons.append(reason if is_named else f"{target.name}: {reason}")
+        return [self._secrets.hide(reason) for reason in reasons]
+
     def _failure(self, name: str, workload: Workload) -> str | None:
         """Return why a target cannot be measured under a workload."""
         return self._broken.get(name) or self._failed.get((name, workload.name))
@@ -8905,17 +8933,48 @@ class LaunchRun:
         return [*filter(None, notes), *seen.disturbances]
 
 
-def measure_launch(launch: Launch, actions: Actions) -> Iterator[TargetFacts | Measurement]:
+def launches_to_check(launches: Sequence[Launch]) -> list[Launch]:
+    """Return the first round's launches that come after another one.
+
+    What cannot be measured is to be found before anything is. The first launch shows that
+    by itself.
+    """
+    return [launch for launch in launches[1:] if launch.round == 1]
+
+
+def find_hopeless(launch: Launch, actions: Actions) -> list[str]:
+    """Return why targets of the launch cannot be measured, from launching and asking them."""
+    run = LaunchRun(launch, actions)
+    with contextlib.ExitStack() as stack:
+        run.start(stack)
+        for target in launch.targets:
+            run.ask_each_workload(target)
+    return run.hopeless()
+
+
+def raise_if_hopeless(reasons: Sequence[str]) -> None:
+    """Raise HopelessError if there are reasons."""
+    if reasons:
+        raise HopelessError(reasons)
+
+
+def measure_launch(
+    launch: Launch, actions: Actions, *, hopeless: Sequence[str] | None = None
+) -> Iterator[TargetFacts | Measurement]:
     """Yield each target's facts once its server is up, then the measurements, in order.
 
     A server that does not start voids the trials that it has a part in; so does one that
-    answers other than 2xx, for that workload.
+    answers other than expected, for that workload. The first launch raises HopelessError
+    instead if a target cannot be measured at all; it is given what was found of others.
     """
     run = LaunchRun(launch, actions)
     with contextlib.ExitStack() as stack:
         run.start(stack)
         for target in launch.targets:
             yield run.ask_each_workload(target)
+        if hopeless is not None:
+            raise_if_hopeless([*hopeless, *run.hopeless()])
+        for target in launch.targets:
             run.warm_up(target)
         for trial in launch.trials:
             yield from run.measure(trial)
@@ -8946,13 +9005,18 @@ def run_experiment(
 
     They are saved after each launch where that can be done. After an interruption, or the
     loss of what a launch needs, they are those of whole rounds; in the first round what
-    there is.
+    there is. Raises HopelessError, before anything is measured, if a target cannot be.
     """
     current_round = 1
+    launches = schedule(plan)
     try:
-        for launch in schedule(plan):
+        hopeless: list[str] = []
+        for launch in launches_to_check(launches):
+            hopeless += find_hopeless(launch, actions)
+        for launch in launches:
             current_round = launch.round
-            for outcome in measure_launch(launch, actions):
+            found = hopeless if launch is launches[0] else None
+            for outcome in measure_launch(launch, actions, hopeless=found):
                 if isinstance(outcome, TargetFacts):
                     results = with_facts(results, outcome, plan.names)
                 else:
@@ -10906,7 +10970,8 @@ def explain(error: BenchError | TyperException | OSError | psutil.Error) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if number != errno.EPIPE:
         message = error.format_message() if isinstance(error, TyperException) else str(error)
-        say(f"micropie_bench: {without_url_secrets(' '.join(message.split()))}")
+        for line in error.reasons if isinstance(error, HopelessError) else [message]:
+            say(f"micropie_bench: {without_url_secrets(' '.join(line.split()))}")
     return getattr(error, "exit_code", 1)
 
 

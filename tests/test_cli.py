@@ -222,6 +222,7 @@ def test_quick_compare_measures_the_gists_apps(tool: Tool, tmp_path: Path) -> No
     assert [m.target for m in mb.parse_reports(done.stdout)] == ["FastAPI", "MicroPie"]
     *steps, progress = [x for x in done.stderr.splitlines() if not x.startswith("warning: ")]
     assert steps == [
+        "MicroPie: starting (round 1)",
         "FastAPI: starting (round 1)",
         "FastAPI: 100 connections (round 1)",
         "MicroPie: starting (round 1)",

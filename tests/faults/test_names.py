@@ -96,7 +96,8 @@ def test_a_name_that_changes_after_it_was_allowed_changes_nothing(
         running.ask(mb.Workload())
         (seen,) = mb.run_load("wrk", [running], LOAD, work_dir=tmp_path, tick=lambda: None)
     assert "app.example" not in names.asked
-    assert seen.wrk.requests == len(requests) - 1
+    unread = len(requests) - 1 - seen.wrk.requests  # their answers were under way at the end
+    assert 0 <= unread <= LOAD.connections
     assert target.url == f"http://app.example:{port}/x"
     hosts = {line for text in requests for line in text.split(b"\r\n") if b"ost:" in line}
     assert hosts == {f"Host: app.example:{port}".encode()}
