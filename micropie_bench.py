@@ -171,6 +171,14 @@ Name = Annotated[str, Printable()]
 Headers = tuple[tuple[str, str], ...]  # names and values, in the order sent
 
 
+def header_value(headers: Headers, name: str) -> str | None:
+    """Return the first header of that name, however it is spelled; None if there is none."""
+    for key, value in headers:
+        if key.lower() == name.lower():
+            return value
+    return None
+
+
 def short_repr(value: object) -> str:
     """Return the value as in Python's source, cut after 60 characters."""
     text = repr(value)
@@ -541,10 +549,6 @@ class Workload:
             return self.headers
         return (*self.headers, ("Connection", "close"))
 
-    def has_header(self, name: str) -> bool:
-        """Return whether it sets the header; `name` is in lower case."""
-        return any(each.lower() == name for each, _ in self.headers)
-
     def expects(self, status: int) -> bool:
         """Return whether an answer may have that status."""
         if self.expect_status is None:
@@ -580,8 +584,8 @@ HIDDEN = "***"  # in place of a secret
 # Names of headers, and of parameters in a URL's query, whose values are secrets: those that
 # have one of the first anywhere in them, or one of those after (?<![a-z]) as a whole word.
 PRIVATE_NAME = (
-    r"(?:auth(?!ors?\b)|cookie|credential|csrf|jwt|key(?!board|word)|passphrase|passw|secret|session"
-    r"|signature|token|xsrf|(?<![a-z])(?:otp|pass|pat|pin|pwd|sid|sig)(?![a-z]))"
+    r"(?:auth(?!ors?\b)|cookie|credential|csrf|jwt|key(?!board|word)|passphrase|passw|secret"
+    r"|session|signature|token|xsrf|(?<![a-z])(?:otp|pass|pat|pin|pwd|sid|sig)(?![a-z]))"
 )
 SECRET_PARAMETER = re.compile(
     # The punctuation of a sentence behind the URL is not of the value.
@@ -761,7 +765,7 @@ class Response:
 
     status: Status
     bytes: Count
-    headers: tuple[tuple[str, str], ...]
+    headers: Headers
     body_sha256: str
     body_bytes: Count | None = None
     http_version: str | None = None
@@ -770,17 +774,10 @@ class Response:
     @property
     def says_close(self) -> bool:
         """Whether it says that its connection ends with it."""
-        connection = self.header("connection").lower()
+        connection = (header_value(self.headers, "Connection") or "").lower()
         if self.http_version == "1.0":
             return connection != "keep-alive"
         return connection == "close"
-
-    def header(self, name: str) -> str:
-        """Return the first header of that name; empty if none. `name` is in lower case."""
-        for key, value in self.headers:
-            if key.lower() == name:
-                return value
-        return ""
 
 
 ROUNDING = 0.01  # of figures that wrk prints with two decimals, as a share; 0.6% at most
@@ -1155,7 +1152,7 @@ class WorkloadFacts:
     name: Name
     method: str
     path: str
-    headers: tuple[tuple[str, str], ...]
+    headers: Headers
     body_sha256: str
     expect_status: Status | None = None
     keep_alive: bool = True
@@ -1558,12 +1555,17 @@ SOCKET_ERRORS = {
 }
 
 
+def expects_error(expected: int | None) -> bool:
+    """Return whether the status that is expected is one that wrk counts as an error."""
+    return expected is not None and expected >= FIRST_ERROR_STATUS
+
+
 def with_unexpected_statuses(wrk: WrkResult, expected: int | None) -> WrkResult:
     """Return the figures with those statuses as errors that were not expected.
 
     wrk itself counts those above 399, and tells no more of them.
     """
-    if expected is None or expected < FIRST_ERROR_STATUS:
+    if not expects_error(expected):
         return wrk
     errors = dataclasses.replace(wrk.errors, status=wrk.requests - wrk.errors.status)
     return dataclasses.replace(wrk, errors=errors)
@@ -1580,7 +1582,7 @@ def void_reason(
             reasons.append(f"socket errors: {kind} {count} ({explanation})")
     if wrk.errors.status:
         wrong = "above 399"
-        if expect_status and expect_status >= FIRST_ERROR_STATUS:
+        if expects_error(expect_status):
             wrong = f"below 400, not {expect_status}"
         reasons.append(f"{wrk.errors.status} of {wrk.requests} responses had a status {wrong}")
     if wrk.requests < max(1, connections):
@@ -4108,9 +4110,9 @@ def knee_sentences(results: Results) -> list[str]:
 
 def describe_response(response: Response) -> str:
     """Return the answer in words: bytes on the wire, content type, chunked or not."""
-    content_type = response.header("content-type").partition(";")[0]
+    content_type = (header_value(response.headers, "Content-Type") or "").partition(";")[0]
     described = f"{response.bytes} bytes with headers, {content_type or 'no content type'}"
-    if response.header("transfer-encoding") == "chunked":
+    if header_value(response.headers, "Transfer-Encoding") == "chunked":
         described += ", chunked"
     return described
 
@@ -6624,7 +6626,7 @@ class Probe:
         """Return the request as it goes over the wire."""
         workload = self._workload
         headers = list(workload.sent_headers)
-        if not workload.has_header("host"):
+        if header_value(workload.headers, "Host") is None:
             headers.insert(0, ("Host", self._authority))
         if workload.method != "GET" or workload.body:
             headers.append(("Content-Length", str(len(workload.body))))
@@ -7926,7 +7928,7 @@ class LoadRun:
         timeout_s = load.workload.timeout_s
         if self.is_duet:
             timeout_s = max(DUET_TIMEOUT_S, timeout_s)
-        if server.host_header and not load.workload.has_header("host"):
+        if server.host_header and header_value(load.workload.headers, "Host") is None:
             load = with_header(load, "Host", server.host_header)
         url = server.load_url(load.workload.path)
         return wrk_argv(self._wrk, load, url, str(self._script), timeout_s=timeout_s)
@@ -8745,11 +8747,10 @@ class LaunchRun:
             sizes.add(response.bytes)
             yield response
 
-    def _change_since(self, target: Target, load: Load) -> AnswerChange:
+    def _change_since(self, target: Target, load: Load, sizes: AnswerSizes) -> AnswerChange:
         """Return how the answer to one request differs now from those before any load."""
         server, workload = self._servers[target.name], load.workload
         before = self._answers[target.name, workload.name]
-        sizes = AnswerSizes.of(before)
         try:
             response = self._actions.ask(server, workload)
             self._check_status(target, workload, response)
@@ -8884,10 +8885,12 @@ class LaunchRun:
             reasons.append(self._servers[name].lost_workers())
             notes += self._servers[name].remarks
         if seen:
-            reasons += self._void_reasons(trial, name, seen)
-            change = self._change_since(target, load)
+            sizes = AnswerSizes.of(self._answers[name, load.workload.name])
+            reasons += self._void_reasons(trial, seen, sizes)
+            notes += self._notes(trial, seen, sizes)
+            change = self._change_since(target, load, sizes)
             reasons.append(change.void_reason)
-            notes += [*self._notes(trial, name, seen), *filter(None, [change.note])]
+            notes += filter(None, [change.note])
         distinct = dict.fromkeys(filter(None, reasons))
         return Measurement(
             round=self._launch.round,
@@ -8905,10 +8908,10 @@ class LaunchRun:
             invalid_reason=self._secrets.hide("; ".join(distinct)) or None,
         )
 
-    def _void_reasons(self, trial: Trial, name: str, seen: Observation) -> list[str | None]:
+    @staticmethod
+    def _void_reasons(trial: Trial, seen: Observation, sizes: AnswerSizes) -> list[str | None]:
         """Return why what was seen of a target does not count, and None for each why not."""
         wrk, load = seen.wrk, trial.load
-        sizes = AnswerSizes.of(self._answers[name, load.workload.name])
         reasons = [
             void_reason(
                 wrk, connections=load.connections, expect_status=load.workload.expect_status
@@ -8923,10 +8926,10 @@ class LaunchRun:
             reasons.append(reuse_reason(wrk, seen.connections_opened))
         return reasons
 
-    def _notes(self, trial: Trial, name: str, seen: Observation) -> list[str]:
+    @staticmethod
+    def _notes(trial: Trial, seen: Observation, sizes: AnswerSizes) -> list[str]:
         """Return what was odd about a target in a trial that may count all the same."""
         wrk, load = seen.wrk, trial.load
-        sizes = AnswerSizes.of(self._answers[name, load.workload.name])
         notes = [sizes.note(wrk, load)]
         if trial.method is Method.SOLO:
             notes.append(little_note(wrk, load))
@@ -8952,12 +8955,6 @@ def find_hopeless(launch: Launch, actions: Actions) -> list[str]:
     return run.hopeless()
 
 
-def raise_if_hopeless(reasons: Sequence[str]) -> None:
-    """Raise HopelessError if there are reasons."""
-    if reasons:
-        raise HopelessError(reasons)
-
-
 def measure_launch(
     launch: Launch, actions: Actions, *, hopeless: Sequence[str] | None = None
 ) -> Iterator[TargetFacts | Measurement]:
@@ -8973,7 +8970,9 @@ def measure_launch(
         for target in launch.targets:
             yield run.ask_each_workload(target)
         if hopeless is not None:
-            raise_if_hopeless([*hopeless, *run.hopeless()])
+            reasons = [*hopeless, *run.hopeless()]
+            if reasons:
+                raise HopelessError(reasons)
         for target in launch.targets:
             run.warm_up(target)
         for trial in launch.trials:
@@ -9791,7 +9790,7 @@ def described_workloads(request: RequestOptions) -> list[Workload]:
     headers = parse_headers(request.header or ())
     body = read_body(request.body)
     method = parse_method(request.method, default="POST" if body else "GET")
-    if is_json(body) and "content-type" not in [name.lower() for name, _ in headers]:
+    if is_json(body) and header_value(headers, "Content-Type") is None:
         headers = (*headers, ("Content-Type", "application/json"))
         say("the body is JSON: Content-Type: application/json is sent with it")
     workloads: dict[str, Workload] = {}
@@ -9826,7 +9825,7 @@ def parse_method(text: str | None, *, default: str) -> str:
     return method
 
 
-def parse_headers(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
+def parse_headers(texts: Iterable[str]) -> Headers:
     """Return names and values. Raises UsageError for one that wrk sets, or two alike."""
     headers: dict[str, tuple[str, str]] = {}
     for text in texts:
