@@ -167,8 +167,10 @@ Confidence = Annotated[float, Bounds(0.5, 0.999999)]
 Connections = Annotated[int, Bounds(1, 999_999)]
 Port = Annotated[int, Bounds(1, 65535)]
 Status = Annotated[int, Bounds(100, 599)]
+Scheme = Literal["http", "https"]
 Name = Annotated[str, Printable()]
-Headers = tuple[tuple[str, str], ...]  # names and values, in the order sent
+Pairs = tuple[tuple[str, str], ...]  # names and values
+Headers = Pairs  # in the order sent
 
 
 def header_value(headers: Headers, name: str) -> str | None:
@@ -263,7 +265,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """How every target is served.
+    """How targets are served, or one of them.
 
     Without a `port` a free one is chosen for each launch. A server may take
     `start_timeout_s` until it answers.
@@ -315,6 +317,8 @@ BUILT_INS = {
     "quart": _framework("Quart"),
     "sanic": _framework("Sanic"),
 }
+FRAMEWORK_PACKAGES = sorted({name for each in BUILT_INS.values() for name in each.packages})
+OTHER_PACKAGES = ("aiohttp", "django", "flask", "gunicorn")  # of users' apps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -345,18 +349,54 @@ class BaseTarget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AsgiTarget(BaseTarget):
+class StartedTarget(BaseTarget):
+    """A target whose server is started for it, in `directory`.
+
+    `python` is its interpreter; this one if empty. `env` is added to its environment, with
+    placeholders as in commands. `prepare` is what a shell does before each launch. `server`
+    is how it is served, where that is not how all targets are.
+    """
+
+    directory: Path
+    python: str = ""
+    env: Pairs = ()
+    prepare: str = ""
+    server: ServerSettings | None = None
+
+    def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
+        """Return the environment of its server, and of what prepares it.
+
+        The programs of its Python's virtual environment come first.
+        """
+        environment = dict(inherited)
+        if self.python:
+            paths = [str(Path(self.python).parent), environment.get("PATH", os.defpath)]
+            environment["PATH"] = os.pathsep.join(paths)
+        return environment | dict(self.env)
+
+    def filled(self, text: str, settings: ServerSettings, port: int) -> str:
+        """Return the text with {port}, {host}, {workers} and {python} filled in."""
+        values = {
+            "{port}": str(port),
+            "{host}": settings.host,
+            "{workers}": str(settings.workers),
+            "{python}": self.python or sys.executable,
+        }
+        return re.sub(r"\{(port|host|workers|python)\}", lambda match: values[match[0]], text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsgiTarget(StartedTarget):
     """An ASGI app, `module:attribute`, that a server of AsgiServer runs.
 
-    Its modules lie in `directory`, where it also runs. `python` is the interpreter; this
-    one if empty. The versions of `packages` decide its speed. Where these are not simply
-    the interpreter's own, `requirements` are fetched on first use, or `package_dir`
-    already holds them. A built-in is one of apps.py.
+    Its modules lie in `directory`. The server gets the `arguments` besides its own. The
+    versions of `packages` decide its speed. Where these are not simply the interpreter's
+    own, `requirements` are fetched on first use, or `package_dir` already holds them. A
+    built-in is one of apps.py.
     """
 
     app: str
-    directory: Path
-    python: str = ""
+    arguments: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
     package_dir: Path | None = None
@@ -372,17 +412,16 @@ class AsgiTarget(BaseTarget):
         if self.package_dir:
             python.append("-S")
         options = ASGI_SERVERS[settings.asgi].options(self, settings, port)
-        return [*python, "-m", settings.asgi, *options]
+        return [*python, "-m", settings.asgi, *options, *self.arguments]
 
     def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
         """Return the server's environment.
 
-        Variables that would silently change its settings are left out. In a .pyz the
-        bundled packages come first on PYTHONPATH, before the user's.
+        Inherited variables that would silently change its settings are left out. In a
+        .pyz the bundled packages come first on PYTHONPATH, before the user's.
         """
-        environment = {
-            name: value for name, value in inherited.items() if not SILENT_SETTINGS.match(name)
-        }
+        kept = {name: value for name, value in inherited.items() if not SILENT_SETTINGS.match(name)}
+        environment = StartedTarget.environment(self, kept)
         if self.package_dir:
             environment["PYTHONPATH"] = str(self.package_dir)
         elif BUNDLED and not self.python:
@@ -474,29 +513,15 @@ SERVER_PACKAGES = tuple(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CommandTarget(BaseTarget):
-    """Any server that a command starts; it runs in `directory`."""
+class CommandTarget(StartedTarget):
+    """Any server that a command starts."""
 
     command: str
-    directory: Path
-    python: str = ""
+    scheme: Scheme = "http"
 
     def argv(self, settings: ServerSettings, port: int) -> list[str]:
         """Return the command's words, with {port} and the others filled in."""
-        values = {
-            "{port}": str(port),
-            "{host}": settings.host,
-            "{workers}": str(settings.workers),
-            "{python}": self.python or sys.executable,
-        }
-        return [
-            re.sub(r"\{(port|host|workers|python)\}", lambda m: values[m[0]], word)
-            for word in shlex.split(self.command)
-        ]
-
-    def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
-        """Return the server's environment: the user's."""
-        return dict(inherited)
+        return [self.filled(word, settings, port) for word in shlex.split(self.command)]
 
     def readiness(self, _settings: ServerSettings) -> Readiness:
         """Return when it is ready: when a process accepts and all have come to rest."""
@@ -514,7 +539,7 @@ class UrlTarget(BaseTarget):
     addresses: tuple[str, ...] = ()
 
 
-LaunchedTarget = AsgiTarget | CommandTarget
+LaunchedTarget = AsgiTarget | CommandTarget  # each a StartedTarget
 Target = AsgiTarget | CommandTarget | UrlTarget
 
 DEFAULT_WORKLOAD = "hello"
@@ -618,15 +643,26 @@ def without_secret_headers(headers: Headers) -> Headers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secrets:
-    """The secrets that a run sends, to be hidden in all that it records."""
+    """The secrets that a run sends, to be hidden in all that it records.
+
+    `variables` are values taken from the environment; they are among the `values`.
+    """
 
     values: tuple[str, ...]
+    variables: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, workloads: Iterable[Workload], targets: Iterable[Target]) -> Secrets:
-        """Return those in the workloads' headers and paths, and in the targets' URLs."""
-        values: set[str] = set()
-        urls = [target.url for target in targets if isinstance(target, UrlTarget)]
+    def of(
+        cls, workloads: Iterable[Workload], targets: Iterable[Target], variables: Iterable[str] = ()
+    ) -> Secrets:
+        """Return those in the workloads' headers and paths, the targets' URLs and variables."""
+        values = set(variables)
+        urls = []
+        for target in targets:
+            if isinstance(target, UrlTarget):
+                urls.append(target.url)
+            else:
+                values |= {value for name, value in target.env if has_secret_name(name)}
         for workload in workloads:
             urls.append(workload.path)
             for name, value in workload.headers:
@@ -635,7 +671,7 @@ class Secrets:
         for url in urls:
             values.update(match[2] for match in SECRET_PARAMETER.finditer(url))
         longest_first = sorted(values - {""}, key=lambda value: (-len(value), value))
-        return cls(values=tuple(longest_first))
+        return cls(values=tuple(longest_first), variables=tuple(variables))
 
     def hide(self, text: str) -> str:
         """Return the text without them; without short ones only where a URL has them."""
@@ -644,6 +680,20 @@ class Secrets:
             if len(value) >= LEAST_SECRET:
                 text = text.replace(value, HIDDEN)
         return text
+
+    def hide_whole_words(self, text: str) -> str:
+        """Return the text without them, without short variables where they are words."""
+        text = self.hide(text)
+        for value in filter(None, self.variables):
+            text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", HIDDEN, text)
+        return text
+
+    def hide_in_headers(self, headers: Headers) -> Headers:
+        """Return the headers without them, and without values that are secret by name."""
+        shown = []
+        for name, value in without_secret_headers(headers):
+            shown.append((name, self.hide_whole_words(value)))
+        return tuple(shown)
 
     def hide_in_word(self, word: str) -> str:
         """Return the word of a command line without them, however the option is spelled."""
@@ -707,7 +757,10 @@ class Load:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A whole comparison, as asked for; the first target is the reference."""
+    """A whole comparison, as asked for; the first target is the reference.
+
+    `variables` are the values in it that were taken from the environment.
+    """
 
     targets: tuple[Target, ...]
     loads: tuple[Load, ...]
@@ -717,11 +770,23 @@ class Plan:
     duet: bool
     warm_up_s: float = WARM_UP_S
     metric: Decisive | None = None
+    variables: tuple[str, ...] = ()
+
+    @property
+    def secrets(self) -> Secrets:
+        """What must not be recorded."""
+        workloads = [load.workload for load in self.loads]
+        return Secrets.of(workloads, self.targets, self.variables)
 
     @property
     def names(self) -> list[str]:
         """The targets' names; the reference's first."""
         return [target.name for target in self.targets]
+
+    def server_of(self, target: Target) -> ServerSettings:
+        """Return how the target is served."""
+        own = target.server if isinstance(target, StartedTarget) else None
+        return own or self.server
 
 
 def labels_of(targets: Iterable[Target]) -> str:
@@ -1123,6 +1188,8 @@ class TargetFacts:
     """What was found out about a target when it was launched.
 
     `responses` has the answer to one request of each workload, by the workload's name.
+    `server` is how an ASGI app was served, and None for other targets; `python` is the
+    version of the interpreter that ran it, if one was named.
     """
 
     name: Name
@@ -1131,6 +1198,8 @@ class TargetFacts:
     versions: Mapping[str, str]
     server_command: str
     responses: Mapping[str, Response]
+    server: ServerSettings | None = None
+    python: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1234,6 +1303,13 @@ class Results:
         names = [facts.name for facts in self.targets]
         names += [measurement.target for measurement in self.measurements]
         return list(dict.fromkeys(names))
+
+    def server_of(self, facts: TargetFacts) -> ServerSettings | None:
+        """Return how an ASGI app was served; None for another target."""
+        if facts.server or not self.settings:
+            return facts.server
+        is_asgi = bool(facts.versions) and facts.python is None  # in files of older versions
+        return self.settings.server if is_asgi else None
 
     def label(self, name: str) -> str:
         """Return what tables show for the target of that name."""
@@ -4059,8 +4135,13 @@ def heading_of(results: Results) -> str:
     reference, *others = results.labels
     heading = f"{', '.join(others)} against {reference}" if others else reference
     parts = []
-    if any(facts.versions for facts in results.targets):  # those of ASGI apps are known
-        parts += [settings.server.asgi, pluralize(settings.server.workers, "worker")]
+    servers = list(filter(None, map(results.server_of, results.targets)))
+    if servers:
+        parts.append(" and ".join(dict.fromkeys(server.asgi for server in servers)))
+        counts = sorted({server.workers for server in servers})
+        parts.append(pluralize(counts[-1], "worker"))
+        if len(counts) > 1:
+            parts[-1] = f"{' or '.join(map(str, counts))} workers"
     rounds = max((measurement.round for measurement in results.measurements), default=0)
     parts.append(f"{pluralize(rounds, 'round')} of {settings.duration_s} s")
     return f"{heading}: {', '.join(parts)}"
@@ -4151,22 +4232,39 @@ def response_sentences(results: Results) -> list[str]:
     return sentences
 
 
-def server_version_sentences(results: Results) -> list[str]:
-    """Return which of the packages that serve the targets differ in their versions."""
-    asgi = results.settings.server.asgi if results.settings else AsgiServer.UVICORN
-    packages = ASGI_SERVERS[asgi].packages
+def listed_differences(values: Mapping[str, str]) -> str:
+    """Return what each label has, separated by commas; nothing if they have the same."""
+    if len(set(values.values())) < 2:
+        return ""
+    return ", ".join(f"{label} {value}" for label, value in values.items())
+
+
+def server_sentences(results: Results) -> list[str]:
+    """Return in what the servers of the ASGI apps differ: settings, versions and Pythons."""
+    servers = {facts.label: results.server_of(facts) for facts in results.targets}
+    pythons = {facts.label: facts.python for facts in results.targets if facts.python}
     sentences = []
-    for package in packages:
-        versions = {
-            facts.label: facts.versions.get(package, "none")
-            for facts in results.targets
-            if facts.versions
-        }
-        if len(set(versions.values())) > 1:
-            listed = [f"{label} {version}" for label, version in versions.items()]
-            sentences.append(
-                f"They are served by different versions of {package}: {', '.join(listed)}."
-            )
+    for field in ("asgi", "workers", "access_log", "loop", "http"):
+        values = {}
+        for label, server in servers.items():
+            if server:
+                values[label] = show_value(getattr(server, field))
+        listed = listed_differences(values)
+        if listed:
+            name = "server" if field == "asgi" else field.replace("_", " ")
+            sentences.append(f"They differ in {name}: {listed}.")
+    for package in SERVER_PACKAGES:
+        versions = {}
+        for facts in results.targets:
+            server = servers[facts.label]
+            if server and package in ASGI_SERVERS[server.asgi].packages:
+                versions[facts.label] = facts.versions.get(package, "none")
+        listed = listed_differences(versions)
+        if listed:
+            sentences.append(f"They are served by different versions of {package}: {listed}.")
+    listed = listed_differences(pythons)
+    if listed:
+        sentences.append(f"They run on different Pythons: {listed}.")
     return sentences
 
 
@@ -4236,7 +4334,7 @@ def is_without_nodelay(results: Results, facts: TargetFacts) -> bool:
 
     Its workers then do not set TCP_NODELAY (Kludex/uvicorn#3149).
     """
-    server = results.settings.server if results.settings else None
+    server = results.server_of(facts)
     if server is None or not facts.versions.get("uvicorn", "").startswith("0.54."):
         return False
     is_asyncio = server.loop is Loop.ASYNCIO
@@ -4321,7 +4419,7 @@ def caveats_of(results: Results) -> list[str]:
         *waiting_sentences(results),
         *measurement_notes(results),
         *response_sentences(results),
-        *server_version_sentences(results),
+        *server_sentences(results),
         *keep_alive_sentences(results),
         *shared_core_sentences(results),
         *results.warnings,
@@ -5933,7 +6031,11 @@ class Finished:
 
 
 def run_guarded(
-    argv: Sequence[str], *, timeout_s: float, env: Mapping[str, str] | None = None
+    argv: Sequence[str],
+    *,
+    timeout_s: float,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
 ) -> Finished:
     """Return how the command ended, once nothing of its process tree is left.
 
@@ -5941,7 +6043,7 @@ def run_guarded(
     """
     deadline = time.monotonic() + timeout_s
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-        child = Child(argv, output=output, errors=errors, env=env)
+        child = Child(argv, output=output, errors=errors, env=env, cwd=cwd)
         try:
             while not child.exit:
                 left_s = deadline - time.monotonic()
@@ -7153,7 +7255,6 @@ class LaunchedServer(RunningServer):
         self, target: LaunchedTarget, settings: ServerSettings, *, log: Path | None
     ) -> None:
         """Start it. Raises BenchError if the port is taken, or it cannot be run at all."""
-        self.target = target
         self.settings = settings
         self.log = log
         self.readiness = target.readiness(settings)
@@ -7163,11 +7264,12 @@ class LaunchedServer(RunningServer):
         self._has_answered = False
         self._start = time.monotonic()
         self.port = free_port(settings.host, settings.port)
+        env = [(name, target.filled(value, settings, self.port)) for name, value in target.env]
+        self.target = dataclasses.replace(target, env=tuple(env))
         self.argv = target.argv(settings, self.port)
+        environment = self.target.environment(os.environ)
         with new_log(log) if log else contextlib.nullcontext() as output:
-            self.child = Child(
-                self.argv, output=output, env=target.environment(os.environ), cwd=target.directory
-            )
+            self.child = Child(self.argv, output=output, env=environment, cwd=target.directory)
 
     def __exit__(self, *_: object) -> None:
         """End its whole process tree."""
@@ -7175,7 +7277,8 @@ class LaunchedServer(RunningServer):
 
     def url(self, path: str) -> str:
         """Return the whole URL of the path."""
-        return f"http://{self.settings.url_host}:{self.port}{path}"
+        scheme = self.target.scheme if isinstance(self.target, CommandTarget) else "http"
+        return f"{scheme}://{self.settings.url_host}:{self.port}{path}"
 
     def processes(self) -> list[psutil.Process]:
         """Return the live processes of the server's tree."""
@@ -7304,7 +7407,7 @@ class LaunchedServer(RunningServer):
         except SpeaksTlsError:
             raise BenchError(
                 f"{self.target.name} speaks TLS on port {self.port}, where plain HTTP is sent: "
-                "have it serve plain HTTP, or start it yourself and give its https:// URL"
+                f"have it serve plain HTTP, or --set {self.target.name}.scheme=https"
             ) from None
         except BenchError as error:
             words = self.complaint()
@@ -7481,6 +7584,25 @@ class LaunchedServer(RunningServer):
                 f"{self.log.parent.parent}, raise ulimit -f, or use --no-access-log"
             )
         return None
+
+
+def prepare(target: Target, *, timeout_s: float) -> None:
+    """Let a shell do what comes before each launch of the target. Raises BenchError."""
+    if not isinstance(target, StartedTarget) or not target.prepare:
+        return
+    environment = StartedTarget.environment(target, os.environ)
+    try:
+        done = run_guarded(
+            ["/bin/sh", "-c", target.prepare],
+            timeout_s=timeout_s,
+            env=environment,
+            cwd=target.directory,
+        )
+    except BenchError as error:
+        raise BenchError(f"{target.name}: its prepare: {error} (--start-timeout)") from None
+    if done.status:
+        words = last_words(done.errors or done.output)
+        raise BenchError(f"{target.name}: its prepare ended with status {done.status}: {words}")
 
 
 def start_server(target: Target, settings: ServerSettings, *, log: Path | None) -> RunningServer:
@@ -8437,23 +8559,26 @@ def examine_wrk(wanted: str | None) -> Finding:
 
 
 LIST_DISTRIBUTIONS = """
-import importlib.metadata, json
+import importlib.metadata, json, platform
 versions = {d.name.lower(): d.version for d in importlib.metadata.distributions()}
-print(json.dumps(versions))
+print(json.dumps([platform.python_version(), versions]))
 """
 
 
-@functools.cache  # else another Python would start at each launch of its server
-def versions_in(python: str) -> Mapping[str, str]:
-    """Return the versions of all distributions in another Python, by lower-case name.
+class PythonFacts(NamedTuple):
+    """An interpreter's version, and those of all its distributions, by lower-case name."""
 
-    It is empty if that Python does not tell.
-    """
+    version: str | None
+    distributions: Mapping[str, str]
+
+
+@functools.cache  # else another Python would start at each launch of its server
+def examine_python(python: str) -> PythonFacts:
+    """Return the versions in another Python; nothing if it does not tell."""
     with contextlib.suppress(BenchError, ValueError):
         done = run_guarded([python, "-I", "-c", LIST_DISTRIBUTIONS], timeout_s=20)
-        versions: dict[str, str] = json.loads(done.output)
-        return versions
-    return {}
+        return PythonFacts(*json.loads(done.output))
+    return PythonFacts(version=None, distributions={})
 
 
 def package_versions(
@@ -8464,7 +8589,7 @@ def package_versions(
     In the directory, or else in this or another Python.
     """
     if python:
-        known = versions_in(python)
+        known = examine_python(python).distributions
         return {name: known[name] for name in names if name in known}
     import importlib.metadata
 
@@ -8479,9 +8604,6 @@ def package_versions(
 
 def describe_machine(wrk: str) -> Environment:
     """Return what the results depend on: interpreter, machine, wrk and packages."""
-    packages: set[str] = set()
-    for built_in in BUILT_INS.values():
-        packages.update(built_in.packages)
     cpu_model = search_file("/proc/cpuinfo", r"^model name\s*: (.*)$")
     return Environment(
         python=platform.python_version(),
@@ -8495,7 +8617,7 @@ def describe_machine(wrk: str) -> Environment:
         governor=cpu_governor(),
         wrk=wrk,
         wrk_version=wrk_version(wrk),
-        packages=package_versions([*SERVER_PACKAGES, *sorted(packages)]),
+        packages=package_versions([*SERVER_PACKAGES, *FRAMEWORK_PACKAGES]),
     )
 
 
@@ -8512,9 +8634,11 @@ QUESTIONS_S = 1.0  # for all of these, except the first two
 class Actions:
     """What an experiment does to the world, injected so that tests can provoke faults.
 
-    `announce` is called with what runs now, and the seconds that it should take.
+    `announce` is called with what runs now, and the seconds that it should take. What is
+    recorded is without the `secrets`.
     """
 
+    prepare: Callable[[Target], None]
     start: Callable[[Target], RunningServer]
     ask: Callable[[RunningServer, Workload], Response]
     warm_up: Callable[[RunningServer, Load], object]
@@ -8522,6 +8646,7 @@ class Actions:
     save: Callable[[Results], None]
     tick: Tick
     announce: Callable[[str, float], None]
+    secrets: Secrets = NO_SECRETS
 
 
 def start_estimate_s(launch: Launch) -> float:
@@ -8544,19 +8669,42 @@ def facts_of(
     target: Target, server: RunningServer | None, responses: Mapping[str, Response]
 ) -> TargetFacts:
     """Return what is recorded about a target; less if it did not start."""
-    versions = {}
-    if isinstance(target, AsgiTarget):
-        versions = package_versions(
-            [*target.packages, *SERVER_PACKAGES], directory=target.package_dir, python=target.python
-        )
+    python = target.python if isinstance(target, StartedTarget) else ""
+    settings = None
+    if isinstance(target, AsgiTarget) and isinstance(server, LaunchedServer):
+        settings = server.settings
     return TargetFacts(
         name=target.name,
         spec=target.spec,
         label=target.label,
-        versions=versions,
-        server_command=shlex.join(server.argv) if server else "",
+        versions=versions_of(target),
+        server_command=server_command(server) if server else "",
         responses=responses,
+        server=settings,
+        python=examine_python(python).version if python else None,
     )
+
+
+def versions_of(target: Target) -> dict[str, str]:
+    """Return the versions of the packages that decide the target's speed, if it has any."""
+    packages = [*SERVER_PACKAGES]
+    if isinstance(target, AsgiTarget):
+        packages = [*target.packages, *packages]
+    elif not isinstance(target, CommandTarget) or not target.python:
+        return {}
+    if target.python:
+        packages += [*FRAMEWORK_PACKAGES, *OTHER_PACKAGES]
+    directory = target.package_dir if isinstance(target, AsgiTarget) else None
+    return package_versions(dict.fromkeys(packages), directory=directory, python=target.python)
+
+
+def server_command(server: RunningServer) -> str:
+    """Return the server's command as a shell would take it, after its own variables."""
+    words = []
+    env = server.target.env if isinstance(server.target, StartedTarget) else ()
+    for name, value in env:
+        words.append(f"{name}={HIDDEN if has_secret_name(name) else shlex.quote(value)}")
+    return " ".join([*words, shlex.join(server.argv)])
 
 
 def longest_s(observations: Iterable[Observation]) -> float:
@@ -8567,7 +8715,7 @@ def longest_s(observations: Iterable[Observation]) -> float:
 def core_use(observations: Sequence[Observation], load: Load, workers: int | None) -> CoreUse:
     """Return how load generators and servers used the cores in one trial.
 
-    A server can use a core for each of its `workers`, or for each thread that worked.
+    The servers can use a core for each of their `workers`, or for each thread that worked.
     """
     count = len(observations)
     duration_s = longest_s(observations)
@@ -8578,7 +8726,7 @@ def core_use(observations: Sequence[Observation], load: Load, workers: int | Non
         server_cores, load_cores = len(halves.servers), len(halves.loads)
         shared_cores = 0
     if workers:
-        server_cores = min(count * workers, server_cores)
+        server_cores = min(workers, server_cores)
     else:
         server_cores = min(busy_threads(observations) or server_cores, server_cores)
     load_cpu_s = sum(seen.wrk.load_cpu_s or 0 for seen in observations)
@@ -8671,8 +8819,7 @@ class LaunchRun:
         self._broken: dict[str, str] = {}  # reasons, by target
         self._failed: dict[tuple[str, str], str] = {}  # by target and workload
         self._answers: dict[tuple[str, str], list[Response]] = {}  # before any load, likewise
-        workloads = [trial.load.workload for trial in launch.trials]
-        self._secrets = Secrets.of(workloads, launch.targets)
+        self._secrets = actions.secrets
 
     @property
     def _first_loads(self) -> list[Load]:
@@ -8692,6 +8839,13 @@ class LaunchRun:
             f"{labels}: starting (round {self._launch.round})", start_estimate_s(self._launch)
         )
         for target in self._launch.targets:
+            try:
+                self._actions.prepare(target)
+            except TRIAL_ERRORS as error:
+                self._broken[target.name] = reason_of(error)
+        for target in self._launch.targets:
+            if target.name in self._broken:
+                continue
             try:
                 server = stack.enter_context(self._actions.start(target))
                 self._servers[target.name] = server
@@ -8716,9 +8870,8 @@ class LaunchRun:
             answers = self._answers.setdefault((target.name, workload.name), [])
             try:
                 for response in self._ask_repeatedly(target, workload):
-                    shown = dataclasses.replace(
-                        response, headers=without_secret_headers(response.headers)
-                    )
+                    headers = self._secrets.hide_in_headers(response.headers)
+                    shown = dataclasses.replace(response, headers=headers)
                     responses.setdefault(workload.name, shown)
                     answers.append(response)
                     self._check_status(target, workload, response)
@@ -8728,7 +8881,7 @@ class LaunchRun:
         order = [*WORKLOADS, *responses]
         in_order = dict(sorted(responses.items(), key=lambda pair: order.index(pair[0])))
         facts = facts_of(target, self._servers.get(target.name), in_order)
-        command = self._secrets.hide(facts.server_command)
+        command = self._secrets.hide_whole_words(facts.server_command)
         return dataclasses.replace(facts, server_command=command)
 
     def _ask_repeatedly(self, target: Target, workload: Workload) -> Iterator[Response]:
@@ -8860,12 +9013,14 @@ class LaunchRun:
         return None
 
     def _workers(self, trial: Trial) -> int | None:
-        """Return how many workers each server has, where the tool decides that."""
-        server = self._servers[trial.targets[0].name]
-        are_asgi = all(isinstance(target, AsgiTarget) for target in trial.targets)
-        if are_asgi and isinstance(server, LaunchedServer):
-            return server.settings.workers
-        return None
+        """Return how many workers the servers have together, where the tool decides that."""
+        count = 0
+        for target in trial.targets:
+            server = self._servers[target.name]
+            if not isinstance(target, AsgiTarget) or not isinstance(server, LaunchedServer):
+                return None
+            count += server.settings.workers
+        return count
 
     def _measurement(
         self,
@@ -8904,7 +9059,7 @@ class LaunchRun:
             limited_by=limited_by,
             connections_opened=seen.connections_opened if seen else None,
             report=self._secrets.hide(seen.report) if seen else "",
-            notes=tuple(notes),
+            notes=tuple(map(self._secrets.hide, notes)),
             invalid_reason=self._secrets.hide("; ".join(distinct)) or None,
         )
 
@@ -9110,8 +9265,37 @@ def write_options(subject: Any, context: typer.Context, formatter: Any) -> None:
             formatter.write_dl(records[title], col_max=26)
 
 
+REQUEST_NAMES = ("path", "method", "header", "body")
+OVERRIDES: Mapping[str, Sequence[str]] = {
+    "quick": ("connections", "duration", "rounds", "gist"),
+    "gist": ("connections", "duration", "rounds", "quick"),
+    "workload": REQUEST_NAMES,
+    **dict.fromkeys(REQUEST_NAMES, ("workload",)),
+}
+
+
+def came_from(context: Any, name: str) -> str:
+    """Return where the value of an option came from: COMMANDLINE, DEFAULT_MAP or another."""
+    source = context.get_parameter_source(name)
+    return source.name if source else ""
+
+
 class GroupedCommand(TyperCommand):
-    """A command whose help has its options in groups."""
+    """A command whose help has its options in groups.
+
+    An option of the command line goes before what bench.toml says instead of it.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command, without what the command line overrides."""
+        defaults = {parameter.name: parameter.default for parameter in self.params}
+        for name, overridden in OVERRIDES.items():
+            if came_from(ctx, name) != "COMMANDLINE":
+                continue
+            for other in overridden:
+                if came_from(ctx, other) == "DEFAULT_MAP":
+                    ctx.params[other] = defaults[other]
+        return super().invoke(ctx)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the options in groups."""
@@ -9475,12 +9659,14 @@ class ServingOptions:
         str | None, typer.Option(metavar="PATH", help="The Python that runs apps of your own.")
     ] = None
 
-    def settings(self, *, host: str = "127.0.0.1", port: int | None = None) -> ServerSettings:
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen on.")] = (
+        "127.0.0.1"
+    )
+
+    def settings(self, *, port: int | None = None) -> ServerSettings:
         """Return the settings of every server. Raises UsageError if they exclude each other."""
-        if self.http is not Http.AUTO and not ASGI_SERVERS[self.server].has_http_option:
-            raise UsageError(f"--http is uvicorn's: {self.server} has its own")
-        return ServerSettings(
-            host=host,
+        settings = ServerSettings(
+            host=self.host,
             port=port,
             workers=self.workers,
             access_log=self.access_log,
@@ -9488,6 +9674,14 @@ class ServingOptions:
             http=self.http,
             asgi=self.server,
         )
+        check_http_option(settings)
+        return settings
+
+
+def check_http_option(settings: ServerSettings) -> None:
+    """Raise UsageError if an HTTP parser is chosen for a server that has its own."""
+    if settings.http is not Http.AUTO and not ASGI_SERVERS[settings.asgi].has_http_option:
+        raise UsageError(f"--http is uvicorn's: {settings.asgi} has its own")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -9549,6 +9743,368 @@ class GateOptions:
     ] = None
 
 
+# bench.toml and --set: targets with settings of their own, workloads, and options.
+
+TABLE_CONFIG: Mapping[str, Any] = {"extra": "forbid", "coerce_numbers_to_str": True}
+VARIABLE = re.compile(r"\$(\$?)\{(\w+)\}")
+NOT_IN_FILE = ("targets", "config", "settings")  # of compare's parameters
+SPEC_KEYS = ("app", "command", "url")
+TARGET_NAME = r"[\w.@-]+"
+PATH_OPTIONS = ("baseline", *(field.name for field in dataclasses.fields(ExportOptions)))
+PROGRAM_OPTIONS = ("python", "wrk")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetTable:
+    """A target as a table has it; None for what is as for all targets."""
+
+    __pydantic_config__: ClassVar = TABLE_CONFIG
+
+    app: str | None = None
+    command: str | None = None
+    url: str | None = None
+    directory: str | None = None
+    python: str | None = None
+    env: Mapping[str, str] | None = None
+    prepare: str | None = None
+    arguments: tuple[str, ...] | None = None
+    scheme: Scheme | None = None
+    server: AsgiServer | None = None
+    workers: Positive | None = None
+    access_log: bool | None = None
+    loop: Loop | None = None
+    http: Http | None = None
+    host: str | None = None
+    start_timeout: str | None = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What it sets, by key."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {key: value for key, value in values.items() if value is not None}
+
+    @property
+    def spec(self) -> str:
+        """The target as on the command line."""
+        return f"cmd:{self.command}" if self.command else self.app or self.url or ""
+
+    def server_settings(self, common: ServerSettings) -> ServerSettings | None:
+        """Return how it is served; None if that is as all are. Raises UsageError."""
+        given = self.given
+        changes = {key: given[key] for key in SERVER_KEYS if key in given}
+        if not changes:
+            return None
+        if "server" in changes:
+            changes["asgi"] = changes.pop("server")
+        if "start_timeout" in changes:
+            text = changes.pop("start_timeout")
+            changes["start_timeout_s"] = parse_seconds("start_timeout", text)
+        settings = dataclasses.replace(common, **changes)
+        if self.http is None and not ASGI_SERVERS[settings.asgi].has_http_option:
+            settings = dataclasses.replace(settings, http=Http.AUTO)
+        check_http_option(settings)
+        return settings
+
+
+SERVER_KEYS = ("server", "workers", "access_log", "loop", "http", "host", "start_timeout")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadTable:
+    """A workload as a table of bench.toml has it."""
+
+    __pydantic_config__: ClassVar = TABLE_CONFIG
+
+    method: str | None = None
+    path: str = "/"
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    body: str | None = None
+    body_file: str | None = None
+    expect_status: Status | None = None
+
+    def workload(self, name: str, *, directory: Path) -> Workload:
+        """Return the workload of that name. Raises UsageError."""
+        if name in WORKLOADS or not name.isprintable():
+            raise UsageError("choose another name: a built-in workload has it")
+        if self.body is not None and self.body_file is not None:
+            raise UsageError("use either body or body_file")
+        body = (self.body or "").encode()
+        if self.body_file is not None:
+            body = read_body(f"@{directory / self.body_file}")
+        headers = parse_headers(f"{key}: {value}" for key, value in self.headers.items())
+        return Workload(
+            name=name,
+            method=parse_method(self.method, default="POST" if body else "GET"),
+            path=parse_path(self.path),
+            headers=with_content_type(headers, body),
+            body=body,
+            expect_status=self.expect_status,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchFile:
+    """What bench.toml says. Its paths are as seen from where this tool was started.
+
+    `targets` has what each sets, by name, and `settings` what --set does. `options` are
+    defaults of the command line's options; `variables` are the values that were taken from
+    the environment.
+    """
+
+    directory: Path = Path()
+    targets: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    settings: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    workloads: tuple[Workload, ...] = ()
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    variables: tuple[str, ...] = ()
+
+    def hide(self, text: str) -> str:
+        """Return the text without the values that were taken from the environment."""
+        return Secrets.of((), (), self.variables).hide_whole_words(text)
+
+
+NO_FILE = BenchFile()
+
+
+def with_variables(value: Any, place: str, found: list[str]) -> Any:
+    """Return the value with each ${VARIABLE} in its texts replaced; add these to `found`.
+
+    $${VARIABLE} is the text itself. Raises UsageError for a variable that is not set.
+    """
+    if isinstance(value, dict):
+        return {key: with_variables(each, f"{place}.{key}", found) for key, each in value.items()}
+    if isinstance(value, list):
+        return [with_variables(each, place, found) for each in value]
+    if not isinstance(value, str):
+        return value
+
+    def replacement(match: re.Match[str]) -> str:
+        escape, name = match.groups()
+        if escape:
+            return match[0][1:]
+        if name not in os.environ:
+            raise UsageError(f"{place}: the environment has no {name}: set it")
+        found.append(os.environ[name])
+        return os.environ[name]
+
+    return VARIABLE.sub(replacement, value)
+
+
+def validated(kind: Any, value: Any, place: str) -> Any:
+    """Return the value as one of that kind. Raises UsageError, in one line with the place."""
+    from pydantic import TypeAdapter, ValidationError
+
+    config = None if dataclasses.is_dataclass(kind) else TABLE_CONFIG
+    try:
+        return TypeAdapter(kind, config=config).validate_python(value)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+    steps = [place, *(str(step) for step in first["loc"] if not isinstance(step, int))]
+    steps = [step for step in steps if step != "nullable"]
+    if first["type"] == "unexpected_keyword_argument":
+        known = [field.name for field in dataclasses.fields(kind)]
+        raise unknown_key(".".join(steps), known)
+    wanted = first["msg"].replace("Input should be", "use").replace("dictionary", "table")
+    raise UsageError(f"{'.'.join(steps)} is {short_repr(first['input'])}: {wanted}")
+
+
+def unknown_key(place: str, known: Sequence[str]) -> UsageError:
+    """Return that there is no such key at the place, whose last part it is."""
+    key = place.rpartition(".")[2]
+    where = did_you_mean(key, known)
+    if key in file_options():
+        where = " here: it belongs above the first [table]"
+    return UsageError(f"{place}: unknown key{where or '; use ' + ', '.join(known)}")
+
+
+def file_options() -> dict[str, Any]:
+    """Return the type of each option that bench.toml may have, by its name there."""
+    parameters = inspect.signature(with_groups_as_options(compare)).parameters
+    types = {}
+    for name, parameter in parameters.items():
+        if name not in NOT_IN_FILE:
+            types[name] = get_args(parameter.annotation)[0]
+    return types
+
+
+def take_defaults(context: typer.Context, file: str | None) -> str | None:
+    """Let the file's options be the defaults of the command line's."""
+    if file is not None:
+        context.default_map = dict(read_bench_file(file).options)
+    return file
+
+
+@functools.cache  # the command line asks for it first, then the command
+def read_bench_file(file: str) -> BenchFile:
+    """Return what the file says. Raises UsageError, in one line with the place."""
+    import tomllib
+
+    try:
+        data = tomllib.loads(Path(file).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"--config {file!r}: {error.strerror}") from None
+    except ValueError as error:  # not TOML, or not UTF-8
+        raise UsageError(f"--config {file!r}: {error}") from None
+    variables: list[str] = []
+    try:
+        content = {key: with_variables(value, key, variables) for key, value in data.items()}
+        return bench_file(content, directory=Path(file).parent, variables=variables)
+    except UsageError as error:
+        message = Secrets.of((), (), variables).hide_whole_words(str(error))
+        raise UsageError(f"{file}: {message}") from None
+
+
+def bench_file(
+    content: Mapping[str, Any], *, directory: Path, variables: Sequence[str]
+) -> BenchFile:
+    """Return what the content of a file in the directory says. Raises UsageError."""
+    content = dict(content)
+    targets = content.pop("targets", {})
+    workloads = content.pop("workloads", {})
+    types = file_options()
+    options = {}
+    for name, value in content.items():
+        if name not in types:
+            raise unknown_key(name, [*types, "targets", "workloads"])
+        options[name] = file_option(name, value, types[name], directory)
+    described = [name for name in REQUEST_NAMES if name in options]
+    if workloads and described:
+        raise UsageError(f"{described[0]}: leave it out, for [workloads] has the requests")
+    return BenchFile(
+        directory=directory,
+        targets=target_tables(targets, directory),
+        workloads=tuple(file_workloads(workloads, directory)),
+        options=options,
+        variables=tuple(dict.fromkeys(variables)),
+    )
+
+
+def file_option(name: str, value: Any, kind: Any, directory: Path) -> Any:
+    """Return an option of the file as the command line has it. Raises UsageError."""
+    if name == "connections" and isinstance(value, list):
+        value = ",".join(map(str, value))
+    if kind == list[str] | None and isinstance(value, str):
+        value = [value]
+    value = validated(kind, value, name)
+    if not isinstance(value, str):
+        return value
+    if name in PATH_OPTIONS and value != "-":
+        return str(directory / value)
+    if name in PROGRAM_OPTIONS:
+        return program_path(value, directory)
+    if name == "body" and value.startswith("@"):
+        return f"@{directory / value[1:]}"
+    return str(value)
+
+
+def program_path(text: str, directory: Path) -> str:
+    """Return a program as seen from here: a path is from the directory, a name is left."""
+    return str(directory / text) if "/" in text else text
+
+
+def target_tables(targets: Any, directory: Path) -> dict[str, Mapping[str, Any]]:
+    """Return what a file says of its targets, by name. Raises UsageError.
+
+    They are tables, or each is as on the command line.
+    """
+    if isinstance(targets, list):
+        named = [split_target(text) for text in validated(list[str], targets, "targets")]
+        targets = {name or default_name(spec): spec for name, spec in named}
+    tables: dict[str, Mapping[str, Any]] = {}
+    for name, value in validated(dict[str, Any], targets, "targets").items():
+        place = f"targets.{name}"
+        if not name or not name.isprintable():
+            raise UsageError(f"{place!r}: a name consists of characters that can be printed")
+        table = spec_table(value) if isinstance(value, str) else value
+        given = target_table(validated(dict[str, Any], table, place), place)
+        if sum(key in given for key in SPEC_KEYS) != 1:
+            raise UsageError(f"{place}: a target needs one of app, command and url")
+        if "python" in given:
+            given["python"] = program_path(given["python"], directory)
+        if "directory" in given:
+            given["directory"] = str(directory / given["directory"])
+        tables[name] = given
+    return tables
+
+
+def target_table(table: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """Return what the table of a target sets, by key. Raises UsageError."""
+    table = dict(table)
+    if isinstance(table.get("arguments"), str):
+        try:
+            table["arguments"] = shlex.split(table["arguments"])
+        except ValueError as error:
+            raise UsageError(f"{place}.arguments: {error}") from None
+    read: TargetTable = validated(TargetTable, table, place)
+    return read.given
+
+
+def file_workloads(workloads: Any, directory: Path) -> Iterator[Workload]:
+    """Yield the file's workloads. Raises UsageError."""
+    for name, table in validated(dict[str, Any], workloads, "workloads").items():
+        place = f"workloads.{name}"
+        read: WorkloadTable = validated(WorkloadTable, table, place)
+        try:
+            yield read.workload(name, directory=directory)
+        except UsageError as error:
+            raise UsageError(f"{place}: {error}") from None
+
+
+def parse_settings(texts: Iterable[str], variables: list[str]) -> dict[str, dict[str, Any]]:
+    """Return what --set says: a table for each target, by name. Raises UsageError."""
+    keys = [field.name for field in dataclasses.fields(TargetTable) if field.name != "env"]
+    setting = re.compile(rf"(?:targets\.)?(.+?)\.({'|'.join(keys)}|env\.[A-Za-z_]\w*)=(.*)", re.S)
+    tables: dict[str, dict[str, Any]] = {}
+    for text in texts:
+        match = setting.fullmatch(text)
+        if not match:
+            shown = text.partition("=")[0]  # its value may be a secret
+            raise UsageError(
+                f"--set {shown}: use NAME.KEY=VALUE, as in mine.workers=1; KEY is one of "
+                f"{', '.join(keys)}, env.VARIABLE"
+            )
+        name, key, value = match.groups()
+        value = with_variables(value, f"--set {name}.{key}", variables)
+        table = tables.setdefault(name, {})
+        if key.startswith("env."):
+            table.setdefault("env", {})[key.removeprefix("env.")] = value
+        else:
+            table.update(target_table({key: value}, f"--set {name}"))
+    return tables
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigOptions:
+    """Where targets have settings of their own."""
+
+    PANEL: ClassVar = "Targets"
+
+    config: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Targets, workloads and options in TOML, such as bench.toml.",
+            callback=take_defaults,
+            is_eager=True,
+        ),
+    ] = None
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME.KEY=VALUE",
+            help="A setting of one target, such as mine.workers=1; repeatable.",
+        ),
+    ] = None
+
+    def read(self) -> BenchFile:
+        """Return what the file and --set say; nothing if there is none. Raises UsageError."""
+        file = NO_FILE if self.config is None else read_bench_file(self.config)
+        variables = list(file.variables)
+        settings = parse_settings(self.settings or (), variables)
+        return dataclasses.replace(file, settings=settings, variables=tuple(variables))
+
+
 # What the arguments mean.
 
 
@@ -9565,53 +10121,144 @@ def find_python(wanted: str | None) -> str:
     if not wanted:
         return ""
     path = shutil.which(wanted)
-    if not path:
-        raise UsageError(f"--python {wanted!r}: there is no such program")
-    return str(Path(path).absolute())
+    if path:
+        return str(Path(path).absolute())
+    hint = ": there is no such program"
+    if Path(wanted, "bin", "python").exists():
+        hint = f" is a directory: use {Path(wanted, 'bin', 'python')}"
+    raise UsageError(f"python {wanted!r}{hint}")
+
+
+def split_target(text: str) -> tuple[str | None, str]:
+    """Return the name, if there is one, and the spec of `[NAME=]SPEC`."""
+    match = re.fullmatch(rf"(?:({TARGET_NAME})=)?(.+)", text, re.DOTALL)
+    return (match[1], match[2]) if match else (None, text)
+
+
+def spec_table(spec: str) -> dict[str, Any]:
+    """Return what a spec says, by the keys of a target's table."""
+    kind, _, rest = spec.partition(":")
+    if kind == "cmd":
+        return {"command": rest}
+    return {"url" if is_url(spec) else "app": spec}
+
+
+def is_url(spec: str) -> bool:
+    """Return whether a spec is the URL of a server that somebody else runs."""
+    return re.match(r"https?://", spec) is not None
+
+
+def default_name(spec: str) -> str:
+    """Return the name of a target that is given none. Raises UsageError."""
+    kind, _, rest = spec.partition(":")
+    if kind != "cmd":
+        return without_url_secrets(spec)
+    return Path(command_words(rest)[0]).name.replace("{python}", "python")
+
+
+def command_words(command_line: str) -> list[str]:
+    """Return the words of a command. Raises UsageError for one that would need a shell."""
+    shown = f"'cmd:{command_line}'"
+    try:
+        words = shlex.split(command_line)
+    except ValueError as error:
+        raise UsageError(f"{shown}: {error}") from None
+    if not words:
+        raise UsageError("cmd: needs a command, as in 'cmd:server --port {port}'")
+    if match := re.match(r"([A-Za-z_]\w*)=", words[0]):
+        raise UsageError(
+            f"{shown}: no shell reads this: leave {words[0]} out, "
+            f"and use --set NAME.env.{match[1]}=VALUE, or env in bench.toml"
+        )
+    if words[0] == "cd":
+        raise UsageError(
+            f"{shown}: no shell reads this: leave cd out, "
+            "and use --set NAME.directory=DIRECTORY, or directory in bench.toml"
+        )
+    for word in words:
+        if re.fullmatch(r"&&?|\|\|?|[<>]{1,2}|.*;", word):
+            raise UsageError(f"{shown}: no shell reads {word!r}: use 'cmd:sh -c \"...\"'")
+    return words
+
+
+KEYS_WITHOUT_MEANING: Mapping[str, tuple[str, ...]] = {
+    "an ASGI app": ("scheme",),
+    "a built-in": ("scheme", "directory"),
+    "a command": ("server", "arguments", "access_log", "loop", "http"),
+    "a URL": tuple(field.name for field in dataclasses.fields(TargetTable) if field.name != "url"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetSpec:
-    """`[NAME=]SPEC` as typed, and what decides how it is served.
+    """A target as asked for, and what decides how it is served.
 
-    `pins` are versions of server packages that differ from those here.
+    `table` has what it sets itself, `server` what all do. `python` is one that all apps of
+    the user's have. `pins` are versions of server packages that differ from those here.
     """
 
-    name: str | None
-    spec: str
+    name: str
+    table: TargetTable
+    directory: Path
+    server: ServerSettings
     python: str | None
-    asgi: AsgiServer
-    pins: dict[str, str]
+    pins: Mapping[str, str]
+
+    @property
+    def spec(self) -> str:
+        """The target as on the command line."""
+        return self.table.spec
 
     def target(self) -> Target:
         """Return the target that is meant. Raises UsageError if there is none."""
-        kind, _, rest = self.spec.partition(":")
+        if self.table.command is not None:
+            return self._command_target(self.table.command)
+        if self.table.url is not None:
+            return self._url_target(self.table.url)
         built_in = self.spec.partition("@")[0]
         if built_in in BUILT_INS:
             return self._built_in_target(built_in)
-        if kind == "cmd":
-            return self._command_target(rest)
-        if kind in ("http", "https") and rest.startswith("//"):
-            split_url(self.spec)
-            spec = without_url_secrets(self.spec)
-            name = self.name or spec
-            return UrlTarget(name=name, label=name, spec=spec, url=self.spec)
-        if re.fullmatch(r"[\w.]+:[\w.]+", self.spec):
-            name = self.name or self.spec
-            return AsgiTarget(
-                name=name,
-                label=name,
-                spec=self.spec,
-                app=self.spec,
-                directory=Path.cwd(),
-                python=find_python(self.python),
-            )
-        raise UsageError(
-            f"unknown target {self.spec!r}{did_you_mean(self.spec, BUILT_INS)}: "
-            f"use {', '.join(BUILT_INS)}, "
-            "one of these @VERSION, module:attribute for an ASGI app in this directory, "
-            "cmd:COMMAND, or http://HOST:PORT/"
+        if not re.fullmatch(r"[^\W\d][\w.]*:[^\W\d][\w.]*", self.spec) or ".py:" in self.spec:
+            raise unknown_target(self.spec)
+        return AsgiTarget(
+            name=self.name,
+            label=self.name,
+            spec=self.spec,
+            app=self.spec,
+            directory=self._own_directory(),
+            python=find_python(self.table.python or self.python),
+            arguments=self.table.arguments or (),
+            **self._common("an ASGI app"),
         )
+
+    def _common(self, kind: str) -> dict[str, Any]:
+        """Return what all targets that are started may set.
+
+        Raises UsageError for what has no meaning for a target of that kind.
+        """
+        for key in KEYS_WITHOUT_MEANING[kind]:
+            if key in self.table.given:
+                raise UsageError(f"{self.name}.{key} has no meaning for {kind}: leave it out")
+        return {
+            "env": tuple((self.table.env or {}).items()),
+            "prepare": self.table.prepare or "",
+            "server": self.table.server_settings(self.server),
+        }
+
+    def _own_directory(self) -> Path:
+        """Return where it runs. Raises UsageError if there is no such directory."""
+        directory = Path(self.table.directory or self.directory).absolute()
+        if not directory.is_dir():
+            raise UsageError(f"{self.name}.directory: there is no directory {str(directory)!r}")
+        return directory
+
+    def _url_target(self, url: str) -> UrlTarget:
+        """Return a server that somebody else runs. Raises UsageError if it cannot be one."""
+        if not is_url(url):
+            raise UsageError(f"{url!r}: a URL begins with http:// or https://")
+        self._common("a URL")
+        split_url(url)
+        return UrlTarget(name=self.name, label=self.name, spec=without_url_secrets(url), url=url)
 
     def _built_in_target(self, key: str) -> AsgiTarget:
         """Return a built-in; raise UsageError if it is neither here nor to be fetched."""
@@ -9619,94 +10266,172 @@ class TargetSpec:
         version = self.spec.removeprefix(key).removeprefix("@")
         if self.spec != key and not re.fullmatch(r"\d[\w.!+]*", version):
             raise UsageError(f"unknown target {self.spec!r}: a version is like {key}@0.32")
+        if version and self.table.python:
+            raise UsageError(f"{self.name}.python: a fetched version runs on this tool's Python")
         label = f"{built_in.label} {version}" if version else built_in.label
+        python = find_python(self.table.python)
         target = AsgiTarget(
-            name=self.name or self.spec,
-            label=self.name or label,
+            name=self.name,
+            label=label if self.name == self.spec else self.name,
             spec=self.spec,
             app=f"apps:{key}",
             directory=APPS,
+            python=python,
+            arguments=self.table.arguments or (),
             packages=built_in.packages,
-            package_dir=ROOT if BUNDLED and not version else None,
+            package_dir=ROOT if BUNDLED and not version and not python else None,
             is_built_in=True,
+            **self._common("a built-in"),
         )
+        asgi = (target.server or self.server).asgi
         if version:
-            return dataclasses.replace(target, requirements=self._requirements(built_in, version))
-        for package in [*built_in.packages[:1], self.asgi]:
-            if not package_versions([package]):
-                release = f"{key if package == self.asgi else package}@VERSION"
-                raise UsageError(
-                    f"{package} is not installed here: install it, "
-                    f"or use {release}, which fetches it"
-                )
+            requirements = self._requirements(built_in, version, asgi)
+            return dataclasses.replace(target, requirements=requirements)
+        for package in [*built_in.packages[:1], asgi]:
+            if package_versions([package], python=python):
+                continue
+            if python:
+                raise UsageError(f"{self.name}: {python} -m pip install {package}, it has none")
+            release = f"{key if package == asgi else package}@VERSION"
+            raise UsageError(
+                f"{package} is not installed here: install it, or use {release}, which fetches it"
+            )
         return target
 
-    def _requirements(self, built_in: BuiltIn, version: str) -> tuple[str, ...]:
+    def _requirements(self, built_in: BuiltIn, version: str, asgi: AsgiServer) -> tuple[str, ...]:
         """Return what pip fetches: the release, and the servers of the others."""
         if not built_in.packages:
             key = self.spec.partition("@")[0]
             raise UsageError(f"{self.spec!r}: {key} is part of this tool, and has no versions")
-        uvicorn, chosen = ASGI_SERVERS[AsgiServer.UVICORN], ASGI_SERVERS[self.asgi]
-        versions = package_versions([*uvicorn.packages, *chosen.packages]) | self.pins
+        uvicorn, chosen = ASGI_SERVERS[AsgiServer.UVICORN], ASGI_SERVERS[asgi]
+        versions = {**package_versions([*uvicorn.packages, *chosen.packages]), **self.pins}
         requirements = [f"{built_in.packages[0]}=={version}"]
         requirements += [f"{name}=={pinned}" for name, pinned in versions.items()]
-        if self.asgi not in versions:
-            requirements.append(self.asgi)
+        if asgi not in versions:
+            requirements.append(asgi)
         return tuple(requirements)
 
     def _command_target(self, command_line: str) -> CommandTarget:
         """Return a server that a command starts. Raises UsageError if it cannot be one."""
-        try:
-            words = shlex.split(command_line)
-        except ValueError as error:
-            raise UsageError(f"{self.spec!r}: {error}") from None
-        if not any("{port}" in word for word in words):
+        texts = [*command_words(command_line), *(self.table.env or {}).values()]
+        if not any("{port}" in text for text in texts):
             raise UsageError(
                 f"{self.spec!r}: a command needs {{port}} where its port goes, "
                 "as in 'cmd:server --port {port}'"
             )
-        name = self.name or Path(words[0]).name.replace("{python}", "python")
         return CommandTarget(
-            name=name,
-            label=name,
+            name=self.name,
+            label=self.name,
             spec=self.spec,
             command=command_line,
-            directory=Path.cwd(),
-            python=find_python(self.python),
+            directory=self._own_directory(),
+            python=find_python(self.table.python or self.python),
+            scheme=self.table.scheme or "http",
+            **self._common("a command"),
         )
 
 
-NO_PINS: dict[str, str] = {}
+def unknown_target(spec: str) -> UsageError:
+    """Return that the spec is no target, and what was probably meant."""
+    shown = f"unknown target {without_url_secrets(spec)!r}"
+    if re.fullmatch(r"[\w.-]+:\d+(/\S*)?|\[[\da-f:]+\](:\d+)?(/\S*)?", spec):
+        return UsageError(f"{shown}: a URL begins with http://, as in http://{spec}")
+    path, _, attribute = spec.partition(":")
+    if path.endswith(".py"):
+        module = ".".join(Path(path).with_suffix("").parts)
+        if path.startswith(("/", "..")):
+            module = Path(path).stem
+        meant = f"{module}:{attribute or 'app'}"
+        return UsageError(f"{shown}: name the module, not its file, as in {meant}")
+    return UsageError(
+        f"{shown}{did_you_mean(spec, BUILT_INS)}: use {', '.join(BUILT_INS)}, "
+        "one of these @VERSION, module:attribute for an ASGI app in this directory, "
+        "cmd:COMMAND, or http://HOST:PORT/"
+    )
+
+
+NO_PINS: Mapping[str, str] = {}
 
 
 def parse_target(
-    text: str,
-    *,
-    python: str | None = None,
-    asgi: AsgiServer = AsgiServer.UVICORN,
-    pins: dict[str, str] = NO_PINS,
+    text: str, serving: ServingOptions | None = None, *, pins: Mapping[str, str] = NO_PINS
 ) -> Target:
     """Return the target that `[NAME=]SPEC` names. Raises UsageError if there is none."""
-    match = re.fullmatch(r"(?:([\w.@-]+)=)?(.+)", text, re.DOTALL)
-    name, spec = match.groups() if match else (None, text)
-    return TargetSpec(name=name, spec=spec, python=python, asgi=asgi, pins=pins).target()
+    (target,) = parse_targets([text], serving or ServingOptions(), pins=pins)
+    return target
 
 
-def parse_targets(texts: Sequence[str] | None, serving: ServingOptions) -> tuple[Target, ...]:
-    """Return the targets, fastapi and micropie if none is given.
+def parse_targets(
+    texts: Sequence[str],
+    serving: ServingOptions,
+    *,
+    server: ServerSettings | None = None,
+    file: BenchFile = NO_FILE,
+    pins: Mapping[str, str] = NO_PINS,
+) -> tuple[Target, ...]:
+    """Return the targets that the texts name, with the settings that each has of its own.
 
-    Raises UsageError for a name used twice.
+    All others are as `serving` and `server` say. Raises UsageError for what is no target,
+    for a name used twice, and for settings of a target that is not among them.
     """
+    server = server or serving.settings()
     targets: dict[str, Target] = {}
-    for text in texts or ("fastapi", "micropie"):
-        target = parse_target(text, python=serving.python, asgi=serving.server)
+    for text in texts:
+        try:
+            spec = target_spec(text, serving, server=server, file=file, pins=pins)
+            target = spec.target()
+        except UsageError as error:
+            raise UsageError(file.hide(str(error))) from None
         if target.name in targets:
             raise UsageError(
                 f"two targets are named {target.name!r}: name them apart, "
                 f"as in 'a={target.spec}' 'b={target.spec}'"
             )
-        targets[target.name] = target
+        targets[target.name] = dataclasses.replace(target, spec=file.hide(target.spec))
+    for name in file.settings:
+        if name not in targets:
+            raise UsageError(
+                f"--set {name}: no target has that name{did_you_mean(name, targets)}: "
+                f"there are {', '.join(targets)}"
+            )
     return tuple(targets.values())
+
+
+def target_spec(
+    text: str,
+    serving: ServingOptions,
+    *,
+    server: ServerSettings,
+    file: BenchFile,
+    pins: Mapping[str, str],
+) -> TargetSpec:
+    """Return what is asked for by `[NAME=]SPEC`, or by the name of a table of the file.
+
+    --set goes before the command line's target, and that before the file.
+    """
+    if text in file.targets:
+        name, table, directory = text, file.targets[text], file.directory
+    else:
+        given_name, spec = split_target(text)
+        name = given_name or file.hide(default_name(spec))
+        table = merged(file.targets.get(name, {}), spec_table(spec))
+        directory = Path()
+    own = TargetTable(**merged(table, file.settings.get(name, {})))
+    return TargetSpec(
+        name=name, table=own, directory=directory, server=server, python=serving.python, pins=pins
+    )
+
+
+def merged(table: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the table of a target with the changes, which may make it another target."""
+    result = dict(table)
+    if any(key in changes for key in SPEC_KEYS):
+        for key in SPEC_KEYS:
+            result.pop(key, None)
+    result.update(changes)
+    if "env" in table and "env" in changes:
+        result["env"] = {**table["env"], **changes["env"]}
+    return result
 
 
 def resolve_hosts(plan: Plan, *, allow_remote: bool) -> Plan:
@@ -9747,12 +10472,24 @@ RESERVED_HEADERS = ("connection", "content-length", "expect", "transfer-encoding
 LONGEST_TIMEOUT_S = 120  # wrk takes 8 MB of memory for each second of it
 
 
-def parse_workloads(request: RequestOptions) -> tuple[Workload, ...]:
+def parse_workloads(request: RequestOptions, file: BenchFile = NO_FILE) -> tuple[Workload, ...]:
     """Return the workloads by name, or those that the other options describe.
 
-    Raises UsageError for a name or a value that wrk cannot send.
+    Without either they are those of the file. Raises UsageError for a name or a value that
+    wrk cannot send.
     """
-    workloads = named_workloads(request) if request.workload else described_workloads(request)
+    described = (request.path, request.method, request.header, request.body)
+    is_described = any(option is not None for option in described)
+    if request.workload and is_described:
+        raise UsageError(
+            "--workload names a whole request: leave out --path, --method, --header and --body"
+        )
+    if request.workload:
+        workloads = named_workloads(request.workload, file)
+    elif is_described or not file.workloads:
+        workloads = described_workloads(request, file)
+    else:
+        workloads = list(file.workloads)
     timeout_s = WRK_TIMEOUT_S
     if request.timeout is not None:
         timeout_s = parse_duration(request.timeout, option="--timeout")
@@ -9761,7 +10498,7 @@ def parse_workloads(request: RequestOptions) -> tuple[Workload, ...]:
     return tuple(
         dataclasses.replace(
             workload,
-            expect_status=request.expect_status,
+            expect_status=workload.expect_status or request.expect_status,
             keep_alive=request.keep_alive,
             timeout_s=timeout_s,
         )
@@ -9769,40 +10506,40 @@ def parse_workloads(request: RequestOptions) -> tuple[Workload, ...]:
     )
 
 
-def named_workloads(request: RequestOptions) -> list[Workload]:
+def named_workloads(wanted: Sequence[str], file: BenchFile) -> list[Workload]:
     """Return the workloads of --workload. Raises UsageError."""
-    wanted = request.workload or ()
-    described = (request.path, request.method, request.header, request.body)
-    if any(option is not None for option in described):
-        raise UsageError(
-            "--workload names a whole request: leave out --path, --method, --header and --body"
-        )
+    known = {workload.name: workload for workload in (*NAMED_WORKLOADS, *file.workloads)}
     for name in wanted:
-        if name not in WORKLOADS:
+        if name not in known:
             raise UsageError(
-                f"--workload {name!r}{did_you_mean(name, WORKLOADS)}: use {', '.join(WORKLOADS)}"
+                f"--workload {name!r}{did_you_mean(name, known)}: use {', '.join(known)}"
             )
-    return [workload for workload in NAMED_WORKLOADS if workload.name in wanted]
+    return [workload for workload in known.values() if workload.name in wanted]
 
 
-def described_workloads(request: RequestOptions) -> list[Workload]:
+def described_workloads(request: RequestOptions, file: BenchFile) -> list[Workload]:
     """Return a workload for each --path; all have the other options. Raises UsageError."""
-    headers = parse_headers(request.header or ())
     body = read_body(request.body)
     method = parse_method(request.method, default="POST" if body else "GET")
-    if is_json(body) and header_value(headers, "Content-Type") is None:
-        headers = (*headers, ("Content-Type", "application/json"))
-        say("the body is JSON: Content-Type: application/json is sent with it")
+    headers = with_content_type(parse_headers(request.header or ()), body)
     workloads: dict[str, Workload] = {}
     for text in request.path or ("/",):
         path = parse_path(text)
-        name = f"{method} {without_url_secrets(path)}"
+        name = f"{method} {file.hide(without_url_secrets(path))}"
         if (method, path, headers, body) == ("GET", "/", (), b""):
             name = DEFAULT_WORKLOAD
         if name in workloads:
             raise UsageError(f"--path {without_url_secrets(path)!r} is given twice")
         workloads[name] = Workload(name=name, method=method, path=path, headers=headers, body=body)
     return list(workloads.values())
+
+
+def with_content_type(headers: Headers, body: bytes) -> Headers:
+    """Return the headers with the type of a body that is JSON, and say so if it is added."""
+    if not is_json(body) or header_value(headers, "Content-Type") is not None:
+        return headers
+    say("the body is JSON: Content-Type: application/json is sent with it")
+    return (*headers, ("Content-Type", "application/json"))
 
 
 def parse_path(text: str) -> str:
@@ -9945,7 +10682,11 @@ def check_paths(plan: Plan) -> None:
 
 
 def planned_loads(
-    load: LoadOptions, timing: TimingOptions, request: RequestOptions, preset: Preset
+    load: LoadOptions,
+    timing: TimingOptions,
+    request: RequestOptions,
+    preset: Preset,
+    file: BenchFile = NO_FILE,
 ) -> tuple[Load, ...]:
     """Return the loads asked for; the preset has what is not. Raises UsageError."""
     connections = preset.connections if load.connections is None else load.connections
@@ -9953,7 +10694,7 @@ def planned_loads(
         parse_connections(connections, threads=load.threads),
         threads=load.threads,
         duration_s=timing.duration_s(preset),
-        workloads=parse_workloads(request),
+        workloads=parse_workloads(request, file),
     )
 
 
@@ -9964,6 +10705,7 @@ def make_plan(
     server: ServerSettings,
     timing: TimingOptions,
     preset: Preset,
+    variables: tuple[str, ...] = (),
 ) -> Plan:
     """Return the plan. Raises UsageError for duets that cannot be had.
 
@@ -9990,10 +10732,11 @@ def make_plan(
         loads=loads,
         rounds=rounds,
         seed=seed,
-        server=timing.serving(server),
+        server=server,
         duet=duet,
         warm_up_s=timing.warm_up_s,
         metric=timing.metric,
+        variables=variables,
     )
 
 
@@ -10362,8 +11105,8 @@ def settings_of(plan: Plan) -> Settings:
         WorkloadFacts(
             name=workload.name,
             method=workload.method,
-            path=without_url_secrets(workload.path),
-            headers=without_secret_headers(workload.headers),
+            path=plan.secrets.hide_whole_words(workload.path),
+            headers=plan.secrets.hide_in_headers(workload.headers),
             body_sha256=hashlib.sha256(workload.body).hexdigest(),
             expect_status=workload.expect_status,
             keep_alive=workload.keep_alive,
@@ -10424,9 +11167,12 @@ def actions_for(
     next_log = itertools.cycle(logs)  # no more than two servers run at once
     needed = needed_files(plan, wrk, work_dir)
 
+    def prepare_target(target: Target) -> None:
+        prepare(target, timeout_s=plan.server_of(target).start_timeout_s)
+
     def start(target: Target) -> RunningServer:
         needed.check()
-        return start_server(target, plan.server, log=next(next_log))
+        return start_server(target, plan.server_of(target), log=next(next_log))
 
     def tick() -> None:
         progress.tick()
@@ -10441,6 +11187,7 @@ def actions_for(
         return server.ask(workload, tick=tick)
 
     return Actions(
+        prepare=prepare_target,
         start=start,
         ask=ask,
         warm_up=functools.partial(
@@ -10450,6 +11197,7 @@ def actions_for(
         save=keep,
         tick=tick,
         announce=progress.announce,
+        secrets=plan.secrets,
     )
 
 
@@ -10484,9 +11232,10 @@ def run_plan(
         free_port(plan.server.host, plan.server.port)
     targets = tuple(fetch(target, say) for target in plan.targets)
     plan = dataclasses.replace(plan, targets=targets)
+    workers = max(plan.server_of(target).workers for target in plan.targets)
     warnings = [
         f"{finding.check}: {finding.found}; {finding.remedy}"
-        for finding in examine(workers=plan.server.workers, loads=plan.loads)
+        for finding in examine(workers=workers, loads=plan.loads)
         if finding.warns
     ]
     for warning in warnings:
@@ -10496,7 +11245,7 @@ def run_plan(
         settings=settings_of(plan),
         environment=environment,
         warnings=tuple(warnings),
-        secrets=Secrets.of((load.workload for load in plan.loads), plan.targets),
+        secrets=plan.secrets,
     )
     with (
         temporary_directory() as work_dir,
@@ -10669,22 +11418,22 @@ def serve(
     target: Annotated[
         str, typer.Argument(metavar="TARGET", help="What is served.", autocompletion=target_names)
     ],
-    host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="The address to listen on.")
-    ] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(min=1, max=65535, metavar="N", help="The port to listen on.")
     ] = 8000,
     *,
     serving: ServingOptions,
+    config: ConfigOptions,
 ) -> int:
     """Run one target in the foreground, as the gist did; Ctrl-C ends it."""
-    settings = serving.settings(host=host, port=port)
-    served = parse_target(target, python=serving.python, asgi=serving.server)
+    settings = serving.settings(port=port)
+    (served,) = parse_targets([target], serving, server=settings, file=config.read())
     if isinstance(served, UrlTarget):
         raise UsageError(f"{target}: somebody else serves that")
     require_proc()
+    settings = served.server or settings
     try:
+        prepare(served, timeout_s=settings.start_timeout_s)
         with start_server(fetch(served, say), settings, log=None) as running:
             running.await_workers(deadline_s=math.inf)
             child = running.child
@@ -10733,17 +11482,22 @@ def compare(
     wrk: WrkOption = None,
     allow_remote: RemoteOption = False,
     gate_options: GateOptions,
+    config: ConfigOptions,
     export: ExportOptions,
     verbose: VerboseOption = False,
 ) -> int:
     """Measure targets under the same load, and print the gist's tables and a verdict."""
     preset = choose_preset(quick=quick, gist=gist)
+    file = config.read()
+    server = timing.serving(serving.settings(port=port))
+    texts = targets or [*file.targets] or ["fastapi", "micropie"]
     plan = make_plan(
-        parse_targets(targets, serving),
-        loads=planned_loads(load, timing, request, preset),
-        server=serving.settings(port=port),
+        parse_targets(texts, serving, server=server, file=file),
+        loads=planned_loads(load, timing, request, preset, file),
+        server=server,
         timing=timing,
         preset=preset,
+        variables=file.variables,
     )
     check_paths(plan)
     plan = resolve_hosts(plan, allow_remote=allow_remote)
@@ -10761,13 +11515,14 @@ def compare(
 @command("calibrate", examples=TARGET_SYNTAX)
 def calibrate(
     target: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="[NAME=]TARGET",
-            help="What is measured against itself.",
+            help="What is measured against itself.  [default: fastapi]",
+            show_default=False,
             autocompletion=target_names,
         ),
-    ] = "fastapi",
+    ] = None,
     *,
     load: LoadOptions,
     timing: TimingOptions,
@@ -10775,23 +11530,28 @@ def calibrate(
     serving: ServingOptions,
     wrk: WrkOption = None,
     allow_remote: RemoteOption = False,
+    config: ConfigOptions,
     export: ExportOptions,
     verbose: VerboseOption = False,
 ) -> int:
     """Measure a target against itself: how small a difference can this machine resolve?"""
     if timing.rounds == 1:
         raise UsageError("--rounds 1 gives no interval: calibrate needs at least 2")
-    original = parse_target(target, python=serving.python, asgi=serving.server)
+    file = config.read()
+    server = timing.serving(serving.settings())
+    texts = [target] if target else [*file.targets][:1] or ["fastapi"]
+    (original,) = parse_targets(texts, serving, server=server, file=file)
     twins = [
         dataclasses.replace(original, name=name, label=f"{original.label} ({name})")
         for name in ("a", "b")
     ]
     plan = make_plan(
         tuple(twins),
-        loads=planned_loads(load, timing, request, DEFAULTS),
-        server=serving.settings(),
+        loads=planned_loads(load, timing, request, DEFAULTS, file),
+        server=server,
         timing=timing,
         preset=DEFAULTS,
+        variables=file.variables,
     )
     check_paths(plan)
     plan = resolve_hosts(plan, allow_remote=allow_remote)
@@ -10822,7 +11582,7 @@ def reproduce(
             threads=LoadOptions().threads,
             duration_s=timing.duration_s(preset),
         ),
-        server=ServerSettings(),
+        server=timing.serving(ServerSettings()),
         timing=timing,
         preset=preset,
     )

@@ -95,6 +95,34 @@ def tool(tmp_path: Path) -> Iterator[Tool]:
     tool.await_running(lambda running: not running, seconds=30)
 
 
+@dataclass
+class Asked:
+    """What a command would have run."""
+
+    plan: mb.Plan | None = None
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    """Return what is filled in by a command that would measure, which it does not."""
+    asked = Asked()
+
+    def note(plan: mb.Plan, _exports: mb.Exports, **options: Any) -> int:
+        asked.plan, asked.options = plan, options
+        return 0
+
+    monkeypatch.setattr(mb, "run_and_report", note)
+    monkeypatch.setattr(mb, "all_cores", lambda: [0, 1])
+    monkeypatch.delenv("MICROPIE_BENCH_WRK", raising=False)
+    return asked
+
+
+def run_command(*args: str) -> None:
+    """Run a command in this process."""
+    assert not mb.make_app()(args=list(args), prog_name="micropie_bench", standalone_mode=False)
+
+
 @pytest.fixture(scope="session")
 def pyz() -> Path:
     """Return the real .pyz, built once."""

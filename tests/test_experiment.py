@@ -110,6 +110,7 @@ class World:
     def actions(self) -> mb.Actions:
         """The actions to inject."""
         return mb.Actions(
+            prepare=lambda _target: None,
             start=self.start,
             ask=self.ask,
             warm_up=self.warm_up,

@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar
 
 import pytest
 import typer
-from conftest import HUNDRED, NAMES, RATES, solo_results
+from conftest import HUNDRED, NAMES, RATES, Asked, run_command, solo_results
 from typer.core import TyperGroup
 
 import micropie_bench as mb
@@ -103,7 +103,18 @@ NOT_A_URL = "is not an HTTP URL: use http://HOST:PORT/PATH"
         ("fastapi@1 --pre", "a version is like fastapi@0.32"),
         ("asgi@1.0", "'asgi@1.0': asgi is part of this tool, and has no versions"),
         ("cmd:server", "a command needs {port} where its port goes"),
-        ("cmd:", "a command needs {port} where its port goes"),
+        ("cmd:", "cmd: needs a command, as in 'cmd:server --port {port}'"),
+        ("localhost:8000", "a URL begins with http://, as in http://localhost:8000"),
+        ("127.0.0.1:8000/items", "as in http://127.0.0.1:8000/items"),
+        ("[::1]:8000", "as in http://[::1]:8000"),
+        ("shop/main.py:app", "name the module, not its file, as in shop.main:app"),
+        ("./shop/main.py:make", "as in shop.main:make"),
+        ("/srv/shop/main.py:app", "as in main:app"),
+        ("main.py", "as in main:app"),
+        ("cmd:X=1 s {port}", "leave X=1 out, and use --set NAME.env.X=VALUE"),
+        ("cmd:cd shop && s {port}", "leave cd out, and use --set NAME.directory=DIRECTORY"),
+        ("cmd:a; s {port}", "no shell reads 'a;': use 'cmd:sh -c \"...\"'"),
+        ("cmd:s {port} > log", "no shell reads '>'"),
         ("cmd:'", "No closing quotation"),
         ("http://", NOT_A_URL),
         ("http://h:0/", NOT_A_URL),
@@ -135,7 +146,7 @@ def test_a_pinned_server_is_fetched_at_that_version() -> None:
 
 
 def test_another_server_is_fetched_with_a_release() -> None:
-    target = mb.parse_target("fastapi@0.115.7", asgi=mb.AsgiServer.GRANIAN)
+    target = mb.parse_target("fastapi@0.115.7", mb.ServingOptions(server=mb.AsgiServer.GRANIAN))
     assert isinstance(target, mb.AsgiTarget)
     assert "granian" in target.requirements
 
@@ -157,12 +168,12 @@ def test_a_server_that_is_not_installed_says_what_to_do(monkeypatch: pytest.Monk
         return {name: "1" for name in names if name != "granian"}
 
     monkeypatch.setattr(mb, "package_versions", all_but_granian)
-    mb.parse_target("fastapi", asgi=mb.AsgiServer.HYPERCORN)
+    mb.parse_target("fastapi", mb.ServingOptions(server=mb.AsgiServer.HYPERCORN))
     with pytest.raises(
         mb.UsageError,
         match="granian is not installed here: install it, or use fastapi@VERSION, which fetches",
     ):
-        mb.parse_target("fastapi", asgi=mb.AsgiServer.GRANIAN)
+        mb.parse_target("fastapi", mb.ServingOptions(server=mb.AsgiServer.GRANIAN))
 
 
 def test_a_bundle_serves_the_built_ins_with_its_own_packages(
@@ -183,7 +194,7 @@ def test_another_python_runs_what_is_the_users_own() -> None:
     """The built-ins need the packages that are installed for this one."""
     pythons = {}
     for text in ("app:app", "cmd:{python} -m s {port}", "fastapi", "fastapi@0.115.7"):
-        target = mb.parse_target(text, python=sys.executable)
+        target = mb.parse_target(text, mb.ServingOptions(python=sys.executable))
         assert not isinstance(target, mb.UrlTarget)
         pythons[target.spec] = target.python
     assert pythons == {
@@ -195,14 +206,12 @@ def test_another_python_runs_what_is_the_users_own() -> None:
 
 
 def test_a_python_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(mb.UsageError, match="--python '/nowhere': there is no such program"):
-        mb.parse_target("app:app", python="/nowhere")
+    with pytest.raises(mb.UsageError, match="python '/nowhere': there is no such program"):
+        mb.parse_target("app:app", mb.ServingOptions(python="/nowhere"))
 
 
-def test_targets_keep_their_order_and_are_the_gists_by_default() -> None:
-    serving = mb.ServingOptions()
-    assert [target.name for target in mb.parse_targets(None, serving)] == ["fastapi", "micropie"]
-    targets = mb.parse_targets(["b=asgi", "a=asgi", "asgi"], serving)
+def test_targets_keep_their_order() -> None:
+    targets = mb.parse_targets(["b=asgi", "a=asgi", "asgi"], mb.ServingOptions())
     assert [target.name for target in targets] == ["b", "a", "asgi"]
 
 
@@ -793,34 +802,6 @@ def test_no_two_groups_declare_one_option() -> None:
     assert len(fields) == len(set(fields))
 
 
-@dataclass
-class Asked:
-    """What a command would have run."""
-
-    plan: mb.Plan | None = None
-    options: dict[str, Any] = dataclasses.field(default_factory=dict)
-
-
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
-    """Return what is filled in by a command that would measure, which it does not."""
-    asked = Asked()
-
-    def note(plan: mb.Plan, _exports: mb.Exports, **options: Any) -> int:
-        asked.plan, asked.options = plan, options
-        return 0
-
-    monkeypatch.setattr(mb, "run_and_report", note)
-    monkeypatch.setattr(mb, "all_cores", lambda: [0, 1])
-    monkeypatch.delenv("MICROPIE_BENCH_WRK", raising=False)
-    return asked
-
-
-def run_command(*args: str) -> None:
-    """Run a command in this process."""
-    assert not mb.make_app()(args=list(args), prog_name="micropie_bench", standalone_mode=False)
-
-
 def shown_defaults(command: str, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
     """Return the defaults that the command's help tells, by option."""
     run_command(command, "--help")
@@ -863,6 +844,7 @@ def test_without_options_a_comparison_is_what_its_help_says(
         "--loop": plan.server.loop,
         "--http": plan.server.http,
         "--server": plan.server.asgi,
+        "--host": plan.server.host,
         "--port": "free ones",
     }
     assert plan.duet

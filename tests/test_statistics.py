@@ -396,7 +396,7 @@ FOREIGN = [observed(duration_s=2, load_cpu_s=1, server_cpu_s=None)]
         pytest.param(SOLO, 2, 4, (0.5, 2, 2.5, 4, 8, None), id="a core for each thread and worker"),
         pytest.param(SOLO, 16, 16, (0.5, 8, 2.5, 8, 8, None), id="no more cores than there are"),
         pytest.param(SOLO, 2, None, (0.5, 2, 2.5, 8, 8, None), id="a command may use all cores"),
-        pytest.param(DUET, 1, 1, (1.5, 2, 4.0, 2, 0, None), id="the two of a duet together"),
+        pytest.param(DUET, 1, 2, (1.5, 2, 4.0, 2, 0, None), id="the two of a duet together"),
         pytest.param(
             DUET, 2, 4, (1.5, 4, 4.0, 3, 0, None), id="a duet has the halves of the cores"
         ),

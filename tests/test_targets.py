@@ -208,7 +208,10 @@ def test_no_setting_reaches_a_server_unseen(
 ) -> None:
     monkeypatch.setattr(mb, "BUNDLED", bundled)
     inherited = dict(SHELL_ENVIRONMENT)
-    assert target.environment(inherited) == {**KEPT, "PYTHONPATH": python_path}
+    kept = dict(KEPT)
+    if target.python:
+        kept["PATH"] = f"/opt/venv/bin:{os.defpath}"
+    assert target.environment(inherited) == {**kept, "PYTHONPATH": python_path}
     assert inherited == SHELL_ENVIRONMENT, "the tool's own is left as it is"
 
 

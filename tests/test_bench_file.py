@@ -1,0 +1,410 @@
+"""Targets with settings of their own, by bench.toml and by --set."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from conftest import TARGETS, Asked, run_command
+
+import micropie_bench as mb
+
+if TYPE_CHECKING:
+    from conftest import Tool
+
+FILE = """
+rounds = 4
+connections = [8, 16]
+header = ["X-Kind: file"]
+server = "hypercorn"
+
+[targets.before]
+app = "shop:app"
+directory = "old"
+workers = 1
+server = "uvicorn"
+arguments = "--factory --limit-concurrency 9"
+env = { MODE = "${MODE}", KIND = "plain" }
+prepare = "touch ready"
+
+[targets.go]
+command = "./server {port}"
+scheme = "https"
+start_timeout = "3m"
+
+[targets.there]
+url = "http://127.0.0.1:1/"
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the working directory, which has the directories that FILE names."""
+    (tmp_path / "bench" / "old").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MODE", "from-outside")
+    return tmp_path
+
+
+def write(here: Path, content: str) -> str:
+    """Return the path of a bench.toml with the content, which is not in `here` itself."""
+    file = here / "bench" / "bench.toml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(content)
+    mb.read_bench_file.cache_clear()
+    return "bench/bench.toml"
+
+
+def planned(asked: Asked, *args: str) -> mb.Plan:
+    run_command("compare", *args)
+    assert asked.plan
+    return asked.plan
+
+
+def test_a_file_has_targets_with_settings_of_their_own(here: Path, asked: Asked) -> None:
+    plan = planned(asked, "--config", write(here, FILE))
+    before, go, there = plan.targets
+    assert isinstance(before, mb.AsgiTarget)
+    assert (before.name, before.app, before.directory) == (
+        "before",
+        "shop:app",
+        here / "bench" / "old",
+    )
+    assert before.arguments == ("--factory", "--limit-concurrency", "9")
+    assert dict(before.env) == {"MODE": "from-outside", "KIND": "plain"}
+    assert before.prepare == "touch ready"
+    own = plan.server_of(before)
+    assert (own.workers, own.asgi) == (1, mb.AsgiServer.UVICORN)
+
+    assert isinstance(go, mb.CommandTarget)
+    assert (go.command, go.scheme, go.directory) == ("./server {port}", "https", here / "bench")
+    assert plan.server_of(go).start_timeout_s == 180
+    assert plan.server_of(go).asgi is mb.AsgiServer.HYPERCORN
+
+    assert there == mb.UrlTarget(
+        name="there",
+        label="there",
+        spec="http://127.0.0.1:1/",
+        url="http://127.0.0.1:1/",
+        addresses=("127.0.0.1",),
+    )
+    assert plan.server_of(there).workers == 4
+    assert plan.variables == ("from-outside",)
+
+
+def test_options_of_the_file_are_defaults(here: Path, asked: Asked) -> None:
+    file = write(here, FILE)
+    plan = planned(asked, "--config", file)
+    assert (plan.rounds, [load.connections for load in plan.loads]) == (4, [8, 16])
+    assert plan.loads[0].workload.headers == (("X-Kind", "file"),)
+
+    plan = planned(asked, "--config", file, "-r", "2", "--path", "/a", "-c", "9")
+    assert (plan.rounds, [load.connections for load in plan.loads]) == (2, [9])
+    assert plan.loads[0].workload.path == "/a"
+    assert plan.loads[0].workload.headers == (("X-Kind", "file"),), "as in the file"
+
+
+@pytest.mark.parametrize(
+    ("content", "args", "expected"),
+    [
+        pytest.param("rounds = 4", ["--quick"], (1, [100], 1, ["hello"]), id="quick"),
+        pytest.param("quick = true", ["--gist"], (1, [100, 200], 30, ["hello"]), id="gist"),
+        pytest.param("quick = true\nrounds = 2", [], (2, [100], 1, ["hello"]), id="file alone"),
+        pytest.param(
+            'workload = "json"', ["--path", "/x"], (6, [100, 200], 5, ["GET /x"]), id="path"
+        ),
+        pytest.param(
+            'path = "/x"\nheader = "A: b"',
+            ["--workload", "json"],
+            (6, [100, 200], 5, ["json"]),
+            id="workload",
+        ),
+        pytest.param(
+            '[workloads.mine]\npath = "/x"',
+            ["--path", "/y"],
+            (6, [100, 200], 5, ["GET /y"]),
+            id="a path goes before the workloads",
+        ),
+        pytest.param(
+            '[workloads.mine]\npath = "/x"\n[workloads.other]',
+            ["--workload", "other", "--workload", "json"],
+            (6, [100, 200], 5, ["json", "other"]),
+            id="workloads by name",
+        ),
+    ],
+)
+def test_the_command_line_goes_before_the_file(
+    content: str, args: list[str], expected: tuple[object, ...], here: Path, asked: Asked
+) -> None:
+    plan = planned(asked, "a=shop:app", "--config", write(here, content), *args)
+    connections = dict.fromkeys(load.connections for load in plan.loads)
+    workloads = dict.fromkeys(load.workload.name for load in plan.loads)
+    duration_s = plan.loads[0].duration_s
+    assert (plan.rounds, [*connections], duration_s, [*workloads]) == expected
+
+
+def test_targets_are_chosen_from_the_file_by_name(here: Path, asked: Asked) -> None:
+    file = write(here, FILE)
+    plan = planned(asked, "--config", file, "go", "asgi", "before=other:app", "--server", "uvicorn")
+    go, asgi, before = plan.targets
+    assert plan.names == ["go", "asgi", "before"]
+    assert isinstance(go, mb.CommandTarget)
+    assert isinstance(asgi, mb.AsgiTarget)
+    assert isinstance(before, mb.AsgiTarget)
+    assert asgi.label == "ASGI"
+    assert before.app == "other:app"
+    assert plan.server_of(before).workers == 1, "its other settings are the file's"
+
+
+def test_set_goes_before_the_file(
+    here: Path, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", "t0k3n-of-mine")
+    settings = {
+        "targets.before.workers": "3",
+        "before.env.MODE": "of --set",
+        "before.env.TOKEN": "${TOKEN}",
+        "before.access_log": "no",
+        "go.command": "./other {port}",
+        "go.directory": "bench/old",
+    }
+    arguments = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    plan = planned(asked, "--config", write(here, FILE), "before", "go", *arguments)
+    before, go = plan.targets
+    assert isinstance(before, mb.AsgiTarget)
+    assert isinstance(go, mb.CommandTarget)
+    assert (plan.server_of(before).workers, plan.server_of(before).access_log) == (3, False)
+    assert dict(before.env) == {"MODE": "of --set", "KIND": "plain", "TOKEN": "t0k3n-of-mine"}
+    assert (go.command, go.scheme, go.directory) == (
+        "./other {port}",
+        "https",
+        here / "bench" / "old",
+    )
+    assert "t0k3n-of-mine" in plan.variables
+
+
+def test_targets_may_be_a_list_as_on_the_command_line(here: Path, asked: Asked) -> None:
+    content = 'targets = ["asgi", "mine=shop:app", "cmd:./server {port}"]'
+    plan = planned(asked, "--config", write(here, content))
+    assert plan.names == ["asgi", "mine", "server"]
+    assert plan.targets[0].label == "ASGI"
+    assert isinstance(plan.targets[1], mb.AsgiTarget)
+    assert plan.targets[1].directory == here / "bench"
+
+
+def test_a_python_and_files_are_found_from_the_file(here: Path, asked: Asked) -> None:
+    python = here / "bench" / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    (here / "bench" / "order.json").write_text('{"item": 1}')
+    content = """
+    export_json = "run.json"
+    [targets.a]
+    app = "shop:app"
+    python = "venv/bin/python"
+    [workloads.order]
+    path = "/orders"
+    body_file = "order.json"
+    headers = { Authorization = "Bearer ${MODE}" }
+    expect_status = 201
+    """
+    plan = planned(asked, "--config", write(here, content))
+    (target,) = plan.targets
+    assert isinstance(target, mb.AsgiTarget)
+    assert target.python == str(python)
+    assert plan.loads[0].workload == mb.Workload(
+        name="order",
+        method="POST",
+        path="/orders",
+        headers=(("Authorization", "Bearer from-outside"), ("Content-Type", "application/json")),
+        body=b'{"item": 1}',
+        expect_status=201,
+    )
+    assert mb.read_bench_file("bench/bench.toml").options == {"export_json": "bench/run.json"}
+
+
+def test_calibrate_and_serve_read_the_file_too(
+    here: Path, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(here, FILE)
+    run_command("calibrate", "--config", file)
+    assert asked.plan
+    labels = [target.label for target in asked.plan.targets]
+    assert (labels, asked.plan.rounds) == (["before (a)", "before (b)"], 4)
+
+    started = []
+
+    def start(target: mb.Target, settings: mb.ServerSettings, **_: Any) -> None:
+        started.append((target.name, settings.workers))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(mb, "start_server", start)
+    run_command("serve", "before", "--config", file)
+    assert started == [("before", 1)]
+    assert (here / "bench" / "old" / "ready").exists(), "it was prepared"
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("rounds = [", "--config 'bench/bench.toml': "),
+        ("rounds = 'two'", "bench.toml: rounds is 'two': use a valid integer"),
+        ("quick = 7", "bench.toml: quick is 7: use a valid boolean"),
+        ("round = 2", "bench.toml: round: unknown key (did you mean rounds?)"),
+        ("metric = 'latency'", "metric is 'latency': use 'cpu', 'throughput' or 'p99'"),
+        ("export_json = 3\ntargets = 3", "targets is 3: use a valid table"),
+        ("config = 'a'", "bench.toml: config: unknown key"),
+        ("[targets.a]\nworkers = 2", "targets.a: a target needs one of app, command and url"),
+        ("[targets.a]\napp = 'a:b'\nurl = 'http://x'", "targets.a: a target needs one of app"),
+        (
+            "[targets.a]\napp = 'a:b'\nwrkers = 2",
+            "targets.a.wrkers: unknown key (did you mean work",
+        ),
+        (
+            "[targets.a]\napp = 'a:b'\nrounds = 2",
+            "targets.a.rounds: unknown key here: it belongs above the first [table]",
+        ),
+        ("[targets.a]\napp = 'a:b'\nworkers = 0", "targets.a.workers is 0: use greater than or"),
+        ("[targets.a]\napp = 'a:b'\nserver = 'x'", "targets.a.server is 'x': use 'uvicorn', 'gran"),
+        ("[targets.a]\napp = 'a:b'\nenv = {A = [1]}", "targets.a.env.A is [1]: use a valid string"),
+        (
+            "[targets.a]\napp = 'a:b'\narguments = \"'\"",
+            "targets.a.arguments: No closing quotation",
+        ),
+        ("[targets.a]\napp = '${NOPE}'", "targets.a.app: the environment has no NOPE: set it"),
+        ("[targets.a]\napp = '${MODE}'", "unknown target '***'"),
+        ('[targets."\\n"]\napp = "a:b"', "a name consists of characters that can be printed"),
+        ("[targets.a]\napp = 'a:b'\ndirectory = 'none'", "a.directory: there is no directory"),
+        ("[targets.a]\napp = 'a:b'\npython = 'bench/old'", "python 'bench/bench/old': there is no"),
+        ("[targets.a]\napp = 'a:b'\nscheme = 'https'", "a.scheme has no meaning for an ASGI app"),
+        ("[targets.a]\napp = 'asgi'\ndirectory = '.'", "a.directory has no meaning for a built-in"),
+        ("[targets.a]\ncommand = 's {port}'\nloop = 'asyncio'", "a.loop has no meaning for a comm"),
+        (
+            "[targets.a]\nurl = 'http://127.0.0.1:1'\nworkers = 1",
+            "a.workers has no meaning for a U",
+        ),
+        ("[targets.a]\nurl = 'localhost:1'", "'localhost:1': a URL begins with http://"),
+        (
+            "[targets.a]\napp = 'a:b'\nserver = 'granian'\nhttp = 'h11'",
+            "--http is uvicorn's: granian has its own",
+        ),
+        ("[workloads.a]\npth = '/'", "workloads.a.pth: unknown key (did you mean path?)"),
+        ("[workloads.a]\npath = 'x'", "workloads.a: --path 'x': a path begins with /"),
+        ("[workloads.a]\nbody = 'x'\nbody_file = 'y'", "workloads.a: use either body or body_file"),
+        ("[workloads.a]\nbody_file = 'none'", "workloads.a: --body '@bench/none': No such file"),
+        ("[workloads.json]\npath = '/x'", "workloads.json: choose another name"),
+        ("workloads = [1]", "workloads is [1]: use a valid table"),
+        ("path = '/x'\n[workloads.a]", "path: leave it out, for [workloads] has the requests"),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_said_with_its_place(
+    content: str, complaint: str, here: Path, asked: Asked
+) -> None:
+    with pytest.raises(mb.UsageError, match=re.escape(complaint)) as caught:
+        run_command("compare", "--config", write(here, content))
+    assert "\n" not in str(caught.value)
+    assert "from-outside" not in str(caught.value)
+    assert asked.plan is None
+
+
+@pytest.mark.parametrize(
+    ("setting", "complaint"),
+    [
+        ("asgi.wrkers=1", "--set asgi.wrkers: use NAME.KEY=VALUE"),
+        ("asgi=s3cret", "--set asgi: use NAME.KEY=VALUE"),
+        ("asgi.workers=two", "--set asgi.workers is 'two': use a valid integer"),
+        ("asgy.workers=2", "--set asgy: no target has that name (did you mean asgi?)"),
+        ("asgi.env.A=${NOPE}", "--set asgi.env.A: the environment has no NOPE: set it"),
+    ],
+)
+def test_what_is_wrong_with_set_is_said(
+    setting: str, complaint: str, here: Path, asked: Asked
+) -> None:
+    with pytest.raises(mb.UsageError, match=re.escape(complaint)):
+        run_command("compare", "asgi", "--set", setting)
+    assert asked.plan is None
+
+
+def test_a_dollar_can_be_written(here: Path, asked: Asked) -> None:
+    content = "[targets.a]\napp = 'a:b'\nenv = { A = '$${MODE} $MODE ${MODE}' }"
+    (target,) = planned(asked, "--config", write(here, content)).targets
+    assert isinstance(target, mb.AsgiTarget)
+    assert dict(target.env) == {"A": "${MODE} $MODE from-outside"}
+
+
+def test_a_venv_is_no_python_but_has_one(here: Path, asked: Asked) -> None:
+    python = here / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    with pytest.raises(mb.UsageError, match="python 'venv' is a directory: use venv/bin/python"):
+        run_command("compare", "a:b", "--python", "venv")
+
+
+# On real servers.
+
+QUICK = ("-d", "1s", "-c", "8", "-t", "2", "--export-json", "-")
+OWN = """
+import json, os, sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = json.dumps({"mode": os.environ["MODE"], "here": os.getcwd()}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+def test_settings_of_its_own_reach_a_server_and_the_results(tool: Tool, tmp_path: Path) -> None:
+    """Each launch is prepared, and what differs is recorded and told."""
+    (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "bench.toml").write_text(f"""
+        [targets.one]
+        app = "shop:app"
+        directory = "{TARGETS}"
+        workers = 1
+        prepare = "echo x >> {tmp_path}/launches"
+        python = "{sys.executable}"
+
+        [targets.two]
+        app = "shop:app"
+        directory = "{TARGETS}"
+        workers = 2
+        loop = "asyncio"
+        env = {{ SOME_TOKEN = "literal-s3cret", KIND = "${{KIND}}" }}
+
+        [targets.own]
+        command = "{{python}} own.py"
+        env = {{ PORT = "{{port}}", MODE = "${{MODE}}" }}
+        prepare = "test $MODE = quite-se-cret && pwd > prepared"
+    """)
+    done = tool.run(
+        *("compare", "--config", "bench.toml", "-r", "2", "--no-duet", *QUICK),
+        cwd=tmp_path,
+        MODE="quite-se-cret",
+        KIND="7",
+    )
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)
+    one, two, own = results["targets"]
+    assert (one["server"]["workers"], one["server"]["asgi"]) == (1, "uvicorn")
+    assert one["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert {"uvicorn", "fastapi"} <= set(one["versions"])
+    assert (two["server"]["workers"], two["server"]["loop"]) == (2, "asyncio")
+    assert two["server_command"].startswith("SOME_TOKEN=*** KIND=*** ")
+    assert own["server"] is None
+    assert re.fullmatch(r"PORT=\d+ MODE=\*\*\* \S+ own.py", own["server_command"])
+    assert (tmp_path / "prepared").read_text() == f"{tmp_path}\n", "by the one that came last"
+    launches = len((tmp_path / "launches").read_text().splitlines())
+    assert launches in (2, 3), "in each round, and perhaps once to see whether it can be measured"
+    for secret in ("quite-se-cret", "literal-s3cret"):
+        assert secret not in done.stdout + done.stderr
+    assert "They differ in workers: one 1, two 2." in done.stderr
