@@ -7241,6 +7241,33 @@ class UrlServer(RunningServer):
         return NO_REASON
 
 
+HINTS = (
+    (
+        r"TypeError: .*(required positional argument: 'start_response'"
+        r"|takes 2 positional arguments but 3 were given|takes 3 .* but 4 were given)",
+        "it seems to be a WSGI app: serve it as 'cmd:gunicorn -w {{workers}} -b {{host}}:{{port}} "
+        "{app}', or wrap it with a2wsgi",
+    ),
+    (
+        r".*(Could not import|module not found|ModuleNotFoundError: No module named)",
+        "modules are looked for in {directory} and in the packages of {python}",
+    ),
+    (rf".*No module named ({'|'.join(AsgiServer)})$", "install it: {python} -m pip install {0}"),
+)
+
+
+def advice_on(words: str, target: AsgiTarget) -> str:
+    """Return what to do about an ASGI server's last words, if that is known."""
+    for pattern, advice in HINTS:
+        if match := re.match(pattern, words):
+            python = target.python or sys.executable
+            filled = advice.format(
+                *match.groups(), app=target.app, directory=target.directory, python=python
+            )
+            return f" ({filled})"
+    return ""
+
+
 class LaunchedServer(RunningServer):
     """A server that the constructor starts.
 
@@ -7298,8 +7325,11 @@ class LaunchedServer(RunningServer):
             return log.read().decode(errors="replace")
 
     def complaint(self) -> str:
-        """Return the line of its log that tells best what went wrong."""
-        return last_words(self.log_text())
+        """Return the line of its log that tells best what went wrong, and what to do."""
+        words = last_words(self.log_text())
+        if isinstance(self.target, AsgiTarget):
+            return words + advice_on(words, self.target)
+        return words
 
     def cpu_s(self) -> dict[psutil.Process, float]:
         """Return the CPU time of each process of the tree so far, in seconds.
@@ -8417,8 +8447,8 @@ def check_cores(circumstances: Circumstances) -> Finding:
     return Finding(
         check="cores",
         state=state_of(circumstances.cores < wanted),
-        found=f"{circumstances.cores} for {circumstances.workers} workers "
-        f"and {circumstances.threads} wrk threads",
+        found=f"{circumstances.cores} for {pluralize(circumstances.workers, 'worker')} "
+        f"and {pluralize(circumstances.threads, 'wrk thread')}",
         why="they wait for each other",
         remedy="believe the speed per CPU second rather than requests/s, or use -w and -t that fit",
     )
@@ -10291,7 +10321,9 @@ class TargetSpec:
             if package_versions([package], python=python):
                 continue
             if python:
-                raise UsageError(f"{self.name}: {python} -m pip install {package}, it has none")
+                raise UsageError(
+                    f"{self.name}: no {package} there: {python} -m pip install {package}"
+                )
             release = f"{key if package == asgi else package}@VERSION"
             raise UsageError(
                 f"{package} is not installed here: install it, or use {release}, which fetches it"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    import subprocess
     from pathlib import Path
 
     from conftest import Tool
@@ -129,3 +129,50 @@ def test_a_server_that_does_not_close_is_refused(
     done = tool.run("compare", server, "--no-keep-alive", *SHORT, cwd=tmp_path)
     assert done.returncode == 1
     assert complaint in done.stderr
+
+
+WSGI = """
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"hi"]
+"""
+
+
+def test_a_wsgi_app_is_told_what_serves_it(tool: Tool, tmp_path: Path) -> None:
+    (tmp_path / "shop_wsgi.py").write_text(WSGI)
+    done = tool.run("compare", *SHORT, "shop_wsgi:app", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "it seems to be a WSGI app: serve it as 'cmd:gunicorn -w {workers}" in done.stderr
+
+
+def test_a_module_that_is_not_found_is_told_with_where_it_was_looked_for(
+    tool: Tool, tmp_path: Path
+) -> None:
+    done = tool.run("compare", *SHORT, "nosuch:app", cwd=tmp_path)
+    assert done.returncode == 1
+    assert f"modules are looked for in {tmp_path} and in the packages of" in done.stderr
+
+
+def test_a_python_without_the_server_is_told_what_to_install(tool: Tool, tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    python = str(tmp_path / "venv" / "bin" / "python")
+    done = tool.run("compare", *SHORT, "shop:app", "--python", python)
+    assert done.returncode == 1
+    assert f"install it: {python} -m pip install uvicorn" in done.stderr
+
+
+def test_a_program_of_the_venv_is_found(tool: Tool, tmp_path: Path) -> None:
+    """Though it is not on PATH."""
+    venv = tmp_path / "venv" / "bin"
+    venv.mkdir(parents=True)
+    (venv / "python").symlink_to(sys.executable)
+    program = venv / "my-server"
+    program.write_text(f"#!/bin/sh\nexec {sys.executable} -m http.server $1\n")
+    program.chmod(0o755)
+    python = str(venv / "python")
+    valid_measurements(compare(tool, "--python", python, "cmd:my-server {port}"))
+
+
+def test_a_server_on_another_address_of_this_machine_is_measured(tool: Tool) -> None:
+    (measurement,) = valid_measurements(compare(tool, "--host", "::1", "shop:app"))
+    assert measurement["wrk"]["requests"] > 0

@@ -708,3 +708,23 @@ def test_wrong_arguments_are_told_in_one_line(
     assert (done.returncode, done.stdout) == (2, "")
     assert complaint in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        ("TypeError: app() missing 1 required positional argument: 'start_response'", "gunicorn"),
+        ("TypeError: app() takes 2 positional arguments but 3 were given", "gunicorn"),
+        ("TypeError: Flask.__call__() takes 3 positional arguments but 4 were given", "gunicorn"),
+        ("TypeError: price() takes 1 positional argument but 2 were given", ""),
+        ('ERROR: Error loading ASGI app. Could not import module "a".', "/own/apps"),
+        ("hypercorn.utils.NoAppError: Cannot load application, module not found.", "/own/apps"),
+        ("ModuleNotFoundError: No module named 'db'", "/own/apps"),
+        ("/v/bin/python: No module named granian", "/v/bin/python -m pip install granian"),
+        ("/v/bin/python: No module named db", ""),
+    ],
+)
+def test_known_last_words_come_with_advice(words: str, advice: str) -> None:
+    target = dataclasses.replace(OWN, directory=Path("/own/apps"), python="/v/bin/python")
+    assert advice in mb.advice_on(words, target)
+    assert bool(advice) == bool(mb.advice_on(words, target))
