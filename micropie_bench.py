@@ -354,13 +354,14 @@ class StartedTarget(BaseTarget):
 
     `python` is its interpreter; this one if empty. `env` is added to its environment, with
     placeholders as in commands. `prepare` is what a shell does before each launch. `server`
-    is how it is served, where that is not how all targets are.
+    is how it is served, where that is not how all targets are. It is asked by `scheme`.
     """
 
     directory: Path
     python: str = ""
     env: Pairs = ()
     prepare: str = ""
+    scheme: Scheme = "http"
     server: ServerSettings | None = None
 
     def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
@@ -517,7 +518,6 @@ class CommandTarget(StartedTarget):
     """Any server that a command starts."""
 
     command: str
-    scheme: Scheme = "http"
 
     def argv(self, settings: ServerSettings, port: int) -> list[str]:
         """Return the command's words, with {port} and the others filled in."""
@@ -537,6 +537,11 @@ class UrlTarget(BaseTarget):
 
     url: str
     addresses: tuple[str, ...] = ()
+
+    @property
+    def scheme(self) -> Scheme:
+        """Whether it speaks TLS."""
+        return "https" if self.url.startswith("https:") else "http"
 
 
 LaunchedTarget = AsgiTarget | CommandTarget  # each a StartedTarget
@@ -1189,7 +1194,7 @@ class TargetFacts:
 
     `responses` has the answer to one request of each workload, by the workload's name.
     `server` is how an ASGI app was served, and None for other targets; `python` is the
-    version of the interpreter that ran it, if one was named.
+    version of the interpreter that ran it, if one was named. It was asked by `scheme`.
     """
 
     name: Name
@@ -1200,6 +1205,7 @@ class TargetFacts:
     responses: Mapping[str, Response]
     server: ServerSettings | None = None
     python: str | None = None
+    scheme: Scheme = "http"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -4244,13 +4250,15 @@ def server_sentences(results: Results) -> list[str]:
     servers = {facts.label: results.server_of(facts) for facts in results.targets}
     pythons = {facts.label: facts.python for facts in results.targets if facts.python}
     sentences = []
+    schemes = {facts.label: facts.scheme for facts in results.targets}
+    if listed := listed_differences(schemes):
+        sentences.append(f"They are asked by different schemes: {listed}.")
     for field in ("asgi", "workers", "access_log", "loop", "http"):
         values = {}
         for label, server in servers.items():
             if server:
                 values[label] = show_value(getattr(server, field))
-        listed = listed_differences(values)
-        if listed:
+        if listed := listed_differences(values):
             name = "server" if field == "asgi" else field.replace("_", " ")
             sentences.append(f"They differ in {name}: {listed}.")
     for package in SERVER_PACKAGES:
@@ -4259,11 +4267,9 @@ def server_sentences(results: Results) -> list[str]:
             server = servers[facts.label]
             if server and package in ASGI_SERVERS[server.asgi].packages:
                 versions[facts.label] = facts.versions.get(package, "none")
-        listed = listed_differences(versions)
-        if listed:
+        if listed := listed_differences(versions):
             sentences.append(f"They are served by different versions of {package}: {listed}.")
-    listed = listed_differences(pythons)
-    if listed:
+    if listed := listed_differences(pythons):
         sentences.append(f"They run on different Pythons: {listed}.")
     return sentences
 
@@ -7304,8 +7310,7 @@ class LaunchedServer(RunningServer):
 
     def url(self, path: str) -> str:
         """Return the whole URL of the path."""
-        scheme = self.target.scheme if isinstance(self.target, CommandTarget) else "http"
-        return f"{scheme}://{self.settings.url_host}:{self.port}{path}"
+        return f"{self.target.scheme}://{self.settings.url_host}:{self.port}{path}"
 
     def processes(self) -> list[psutil.Process]:
         """Return the live processes of the server's tree."""
@@ -8712,6 +8717,7 @@ def facts_of(
         responses=responses,
         server=settings,
         python=examine_python(python).version if python else None,
+        scheme=target.scheme,
     )
 
 

@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from conftest import TARGETS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -176,3 +177,20 @@ def test_a_program_of_the_venv_is_found(tool: Tool, tmp_path: Path) -> None:
 def test_a_server_on_another_address_of_this_machine_is_measured(tool: Tool) -> None:
     (measurement,) = valid_measurements(compare(tool, "--host", "::1", "shop:app"))
     assert measurement["wrk"]["requests"] > 0
+
+
+def test_a_command_that_speaks_tls_is_measured(tool: Tool, tmp_path: Path) -> None:
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    make += ["-subj", "/CN=localhost", "-keyout", "key.pem", "-out", "certificate.pem"]
+    try:
+        subprocess.run(make, check=True, capture_output=True, cwd=tmp_path)
+    except FileNotFoundError:
+        pytest.skip("no openssl here")
+    (tmp_path / "shop.py").write_text((TARGETS / "shop.py").read_text())
+    secure = "secure=cmd:{python} -m uvicorn --host {host} --port {port} shop:app"
+    secure += " --ssl-keyfile key.pem --ssl-certfile certificate.pem"
+    scheme = ("--set", "secure.scheme=https")
+    done = tool.run("compare", *SHORT, secure, "plain=shop:app", *scheme, cwd=tmp_path)
+    measurements = valid_measurements(done)
+    assert all(measurement["wrk"]["requests"] > 0 for measurement in measurements)
+    assert "They are asked by different schemes: secure https, plain http." in done.stderr
