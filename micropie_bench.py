@@ -8924,17 +8924,27 @@ class LaunchRun:
         """Yield answers to one request, which show whether its size varies by nature.
 
         There are two at least, and within QUESTIONS_S some more; many if it does vary.
+        Raises BenchError if a trial is too short for them.
         """
         start = time.monotonic()
+        shortest_s = math.inf
         sizes: set[int] = set()
         for number in range(MOST_QUESTIONS):
             is_enough = number >= FIRST_QUESTIONS and len(sizes) == 1
             is_late = number >= 2 and time.monotonic() - start > QUESTIONS_S
             if is_enough or is_late:
-                return
+                break
+            asked = time.monotonic()
             response = self._actions.ask(self._servers[target.name], workload)
+            shortest_s = min(shortest_s, time.monotonic() - asked)
             sizes.add(response.bytes)
             yield response
+        duration_s = self._launch.trials[0].load.duration_s  # as of all
+        if shortest_s > duration_s:
+            raise BenchError(
+                f"{target.name} takes {shortest_s:.1f} s to answer {workload.method} "
+                f"{workload.path}, and a trial {duration_s} s: use a longer --duration"
+            )
 
     def _change_since(self, target: Target, load: Load, sizes: AnswerSizes) -> AnswerChange:
         """Return how the answer to one request differs now from those before any load."""

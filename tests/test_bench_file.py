@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import TARGETS, Asked, run_command
+from conftest import ROOT, TARGETS, Asked, run_command
 
 import micropie_bench as mb
 
@@ -342,6 +342,24 @@ def test_a_venv_is_no_python_but_has_one(here: Path, asked: Asked) -> None:
     python.touch()
     with pytest.raises(mb.UsageError, match="python 'venv' is a directory: use venv/bin/python"):
         run_command("compare", "a:b", "--python", "venv")
+
+
+def test_the_example_of_the_documentation_can_be_read(
+    tmp_path: Path, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for directory in ("worktrees/main", "worktrees/change", "django", "node"):
+        (tmp_path / directory).mkdir(parents=True)
+    for venv in ("venv3.11", "venv3.12", "django/venv"):
+        (tmp_path / venv / "bin").mkdir(parents=True)
+        (tmp_path / venv / "bin" / "python").symlink_to(sys.executable)
+    (tmp_path / "bench.toml").write_text((ROOT / "docs" / "bench.toml").read_text())
+    monkeypatch.setenv("SHOP_TOKEN", "a-token")
+    plan = planned(asked, "--config", str(tmp_path / "bench.toml"))
+    names = ["before", "after", "timed", "one", "four", "newer", "granian", "hypercorn", "factory"]
+    names += ["late", "django-wsgi", "django-asgi", "node", "running"]
+    assert plan.names == names
+    workloads = [load.workload.name for load in plan.loads]
+    assert workloads == ["index", "items", "item", "order", "missing", "report"]
 
 
 # On real servers.

@@ -96,6 +96,12 @@ def test_slow_answers_are_measured_with_a_longer_timeout(tool: Tool) -> None:
     assert measurement["limited_by"] == "neither"
 
 
+def test_answers_that_take_longer_than_a_trial_are_refused(tool: Tool) -> None:
+    done = compare(tool, "--path", "/slow", "shop:app", "--timeout", "10s")
+    assert done.returncode == 1
+    assert re.search(r"takes 2\.\d s to answer GET /slow, and a trial 1 s: use a", done.stderr)
+
+
 def test_several_paths_have_a_table_each(tool: Tool) -> None:
     done = compare(tool, "shop:app", "--path", "/", "--path", "/a", "--path", "/b?c=d")
     measurements = valid_measurements(done)
