@@ -174,3 +174,82 @@ def test_no_secret_is_in_the_reason_of_a_failure(tool: Tool, tmp_path: Path) -> 
     assert done.stderr.splitlines()[-1] == f"micropie_bench: {reason}"
     assert TOKEN not in done.stderr
     assert KEY not in done.stderr
+
+
+VARIABLE = "val-6d20e91c"
+# It answers and says what it was given: by its command, its environment and the request.
+TELLTALE = """
+import os, sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(500 if "broken" in self.path else 200)
+        self.send_header("X-Given", " ".join([os.environ["GIVEN"], *sys.argv[2:]]))
+        self.send_header("X-Sent", self.headers["X-Kind"] or "none")
+        self.send_header("Content-Length", str(len(self.path)))
+        self.end_headers()
+        self.wfile.write(self.path.encode())
+
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+TOLD = """
+duration = "1s"
+rounds = 1
+connections = 4
+threads = 2
+
+[targets.a]
+command = "{python} telltale.py {port} --key=${VALUE}"
+env = { GIVEN = "given ${VALUE}" }
+prepare = "echo ${VALUE}; test -z '${FAILS}'"
+
+[workloads.w]
+path = "/${PATH_BEGIN}?page=${VALUE}"
+headers = { X-Kind = "kind ${VALUE}" }
+body = "body ${VALUE}"
+"""
+
+
+def test_the_value_of_a_variable_is_written_nowhere(tool: Tool, tmp_path: Path) -> None:
+    (tmp_path / "telltale.py").write_text(TELLTALE)
+    (tmp_path / "bench.toml").write_text(TOLD)
+    summary = tmp_path / "summary.md"
+    files = {kind: tmp_path / f"out.{kind}" for kind in KINDS}
+    words = ["compare", "--config", "bench.toml", "-v"]
+    for kind, file in files.items():
+        words += [f"--export-{kind}", str(file)]
+    given = {"VALUE": VARIABLE, "FAILS": "", "PATH_BEGIN": "items"}
+    written = {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_ACTIONS": "true"}
+    done = tool.run(*words, cwd=tmp_path, **given, **written)
+    assert done.returncode == 0, done.stderr
+    texts = {kind: file.read_text() for kind, file in files.items()}
+    texts |= {"summary": summary.read_text(), "stdout": done.stdout, "stderr": done.stderr}
+    for kind, text in texts.items():
+        assert VARIABLE not in text, kind
+    (target,) = json.loads(texts["json"])["targets"]
+    (response,) = target["responses"].values()
+    assert ["x-given", "given *** --key=***"] in response["headers"]
+    assert ["x-sent", "kind ***"] in response["headers"]
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        pytest.param({"FAILS": "yes"}, "its prepare ended with status 1", id="prepare"),
+        pytest.param({"PATH_BEGIN": "broken"}, "a answers 500 to POST /***", id="an answer"),
+    ],
+)
+def test_the_value_of_a_variable_is_not_in_the_reason_of_a_failure(
+    given: dict[str, str], complaint: str, tool: Tool, tmp_path: Path
+) -> None:
+    (tmp_path / "telltale.py").write_text(TELLTALE)
+    (tmp_path / "bench.toml").write_text(TOLD)
+    environment = {"VALUE": VARIABLE, "FAILS": "", "PATH_BEGIN": "items"} | given
+    done = tool.run("compare", "--config", "bench.toml", cwd=tmp_path, **environment)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert complaint in done.stderr
+    assert VARIABLE not in done.stderr
