@@ -222,9 +222,15 @@ def test_the_value_of_a_variable_is_written_nowhere(tool: Tool, tmp_path: Path) 
     words = ["compare", "--config", "bench.toml", "-v"]
     for kind, file in files.items():
         words += [f"--export-{kind}", str(file)]
-    given = {"VALUE": VARIABLE, "FAILS": "", "PATH_BEGIN": "items"}
-    written = {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_ACTIONS": "true"}
-    done = tool.run(*words, cwd=tmp_path, **given, **written)
+    done = tool.run(
+        *words,
+        cwd=tmp_path,
+        VALUE=VARIABLE,
+        FAILS="",
+        PATH_BEGIN="items",
+        GITHUB_STEP_SUMMARY=str(summary),
+        GITHUB_ACTIONS="true",
+    )
     assert done.returncode == 0, done.stderr
     texts = {kind: file.read_text() for kind, file in files.items()}
     texts |= {"summary": summary.read_text(), "stdout": done.stdout, "stderr": done.stderr}
@@ -237,19 +243,19 @@ def test_the_value_of_a_variable_is_written_nowhere(tool: Tool, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("given", "complaint"),
+    ("fails", "path", "complaint"),
     [
-        pytest.param({"FAILS": "yes"}, "its prepare ended with status 1", id="prepare"),
-        pytest.param({"PATH_BEGIN": "broken"}, "a answers 500 to POST /***", id="an answer"),
+        pytest.param("yes", "items", "its prepare ended with status 1", id="prepare"),
+        pytest.param("", "broken", "a answers 500 to POST /***", id="an answer"),
     ],
 )
 def test_the_value_of_a_variable_is_not_in_the_reason_of_a_failure(
-    given: dict[str, str], complaint: str, tool: Tool, tmp_path: Path
+    fails: str, path: str, complaint: str, tool: Tool, tmp_path: Path
 ) -> None:
     (tmp_path / "telltale.py").write_text(TELLTALE)
     (tmp_path / "bench.toml").write_text(TOLD)
-    environment = {"VALUE": VARIABLE, "FAILS": "", "PATH_BEGIN": "items"} | given
-    done = tool.run("compare", "--config", "bench.toml", cwd=tmp_path, **environment)
+    words = ["compare", "--config", "bench.toml"]
+    done = tool.run(*words, cwd=tmp_path, VALUE=VARIABLE, FAILS=fails, PATH_BEGIN=path)
     assert (done.returncode, done.stdout) == (1, "")
     assert complaint in done.stderr
     assert VARIABLE not in done.stderr
