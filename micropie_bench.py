@@ -9265,6 +9265,8 @@ Examples:
   micropie_bench compare -c 50,400 -r 12
   micropie_bench compare before=old:app after=app:app --path /items
   micropie_bench compare mine=app:app 'go=cmd:./server -port {port}'
+  micropie_bench compare one=app:app four=app:app --set one.workers=1
+  micropie_bench compare --config bench.toml
   micropie_bench compare micropie@0.13 micropie --fail-if-slower 5%
   micropie_bench compare --export-json run.json --export-html run.html
 """
@@ -11470,8 +11472,8 @@ def serve(
         int, typer.Option(min=1, max=65535, metavar="N", help="The port to listen on.")
     ] = 8000,
     *,
-    serving: ServingOptions,
     config: ConfigOptions,
+    serving: ServingOptions,
 ) -> int:
     """Run one target in the foreground, as the gist did; Ctrl-C ends it."""
     settings = serving.settings(port=port)
@@ -11505,6 +11507,7 @@ def compare(
         ),
     ] = None,
     *,
+    config: ConfigOptions,
     load: LoadOptions,
     timing: TimingOptions,
     quick: QuickOption = False,
@@ -11530,7 +11533,6 @@ def compare(
     wrk: WrkOption = None,
     allow_remote: RemoteOption = False,
     gate_options: GateOptions,
-    config: ConfigOptions,
     export: ExportOptions,
     verbose: VerboseOption = False,
 ) -> int:
@@ -11572,13 +11574,13 @@ def calibrate(
         ),
     ] = None,
     *,
+    config: ConfigOptions,
     load: LoadOptions,
     timing: TimingOptions,
     request: RequestOptions,
     serving: ServingOptions,
     wrk: WrkOption = None,
     allow_remote: RemoteOption = False,
-    config: ConfigOptions,
     export: ExportOptions,
     verbose: VerboseOption = False,
 ) -> int:

@@ -109,6 +109,7 @@ def test_help_of_compare_has_groups_target_syntax_and_examples(tool: Tool) -> No
     titles = re.findall(r"(?m)^([A-Z][a-z ]+):$", text)
     assert titles == [
         "Arguments",
+        "Targets",
         "Load",
         "Rounds and trials",
         "Request",

@@ -683,7 +683,7 @@ NOT_A_URL = "is not an HTTP URL: use http://HOST:PORT/PATH"
         (("asgi@1",), "has no versions"),
         (("http://",), NOT_A_URL),
         (("http://127.0.0.1:99999/",), NOT_A_URL),
-        (("--python", "/nowhere", "app:app"), "--python '/nowhere': there is no such program"),
+        (("--python", "/nowhere", "app:app"), "python '/nowhere': there is no such program"),
         (
             ("--workload", "nope"),
             "--workload 'nope': use hello, greet, json, delayed, compute, upload",
