@@ -764,7 +764,9 @@ class Load:
 class Plan:
     """A whole comparison, as asked for; the first target is the reference.
 
-    `variables` are the values in it that were taken from the environment.
+    With a `precision`, half of an interval's width as a share, these rounds are the first
+    stage; with those after them it may take `most_s`. `variables` are the values in it that
+    were taken from the environment.
     """
 
     targets: tuple[Target, ...]
@@ -775,6 +777,8 @@ class Plan:
     duet: bool
     warm_up_s: float = WARM_UP_S
     metric: Decisive | None = None
+    precision: float | None = None
+    most_s: float = math.inf
     variables: tuple[str, ...] = ()
 
     @property
@@ -1155,7 +1159,8 @@ class Comparison:
     """A metric of a target over the reference's, by the rounds valid for both.
 
     The estimate is the geometric mean of the rounds' ratios; None if there is none, for
-    the `reason`.
+    the `reason`. Its interval has `degrees` of freedom: one less than its rounds, or than
+    those of the first stage (stein_rounds()).
     """
 
     load: LoadId
@@ -1167,6 +1172,7 @@ class Comparison:
     estimate: Estimate | None
     verdict: Verdict
     reason: str | None = None
+    degrees: Positive | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError for an interval of too few rounds, or one target for two."""
@@ -1236,7 +1242,11 @@ class WorkloadFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What was asked for."""
+    """What was asked for.
+
+    With a `precision`, half of an interval's width as a share, the number of rounds was
+    chosen after `first_rounds`.
+    """
 
     server: ServerSettings
     workloads: tuple[WorkloadFacts, ...]
@@ -1247,6 +1257,8 @@ class Settings:
     duet: bool
     warm_up_s: Seconds
     metric: Decisive | None = None
+    precision: Share | None = None
+    first_rounds: Positive | None = None
 
     def load_differences(self, other: Settings) -> list[str]:
         """Return the names of settings that make the two loads differ."""
@@ -2473,17 +2485,34 @@ def rounds_needed(stdev: float, wished: float, confidence: float = 0.95) -> int 
     return candidates[index] if index < len(candidates) else None
 
 
+def stein_rounds(stdev: float, degrees: int, *, wished: float, confidence: float) -> int:
+    """Return how many rounds there must be in all for a half-width no more than wished.
+
+    Both are on the log scale; the `stdev` has these degrees of freedom. These are Stein's
+    two stages (C. Stein, "A two-sample test for a linear hypothesis whose power is
+    independent of the variance", 1945): the first stage's spread s decides on
+    N >= (t s / d)^2, and the interval is mean +- t s / sqrt(N), with t of the first stage.
+    The mean of N does not depend on s, so that the interval keeps its confidence.
+    """
+    return math.ceil((student_t(confidence, degrees) * stdev / wished) ** 2)
+
+
 WIDEST_LOG = 100.0  # half an interval; a wider one says no more, and overflows
 
 
 def estimate_ratio(
-    references: Sequence[float], targets: Sequence[float], *, confidence: float
+    references: Sequence[float],
+    targets: Sequence[float],
+    *,
+    confidence: float,
+    degrees: int | None = None,
 ) -> Estimate:
     """Return the ratio of target to reference; its interval needs two pairs or more.
 
     Pairs are by round. The sample is the log of a round's ratio, and the interval is
     Student's t. The launch is the unit of replication: the requests of one run are not
-    independent samples.
+    independent samples. The spread is that of the first pairs, one more than the `degrees`
+    of freedom, if these are given (stein_rounds()).
     """
     logs = []
     for reference, target in zip(references, targets, strict=True):
@@ -2491,7 +2520,9 @@ def estimate_ratio(
     mean = statistics.fmean(logs)
     low = high = None
     if len(logs) > 1:
-        half = min(WIDEST_LOG, half_width(logs, confidence))
+        degrees = degrees or len(logs) - 1
+        error = statistics.stdev(logs[: degrees + 1]) / math.sqrt(len(logs))
+        half = min(WIDEST_LOG, student_t(confidence, degrees) * error)
         low, high = math.exp(mean - half), math.exp(mean + half)
     return Estimate(ratio=math.exp(mean), low=low, high=high, confidence=confidence)
 
@@ -2557,22 +2588,26 @@ def compare_metric(
     reference: str,
     target: str,
     confidence: float,
+    first_rounds: int | None = None,
 ) -> Comparison | None:
     """Return the comparison of two targets; None if they never met.
 
-    The measurements are those of one method and load.
+    The measurements are those of one method and load, in the order of rounds. The number
+    of these was chosen after `first_rounds`, if that is given.
     """
     pairs = pair_by_round(measurements, reference=reference, target=target)
     if not pairs:
         return None
     valid_pairs = [pair for pair in pairs if pair.is_valid]
     references, targets = [], []
+    in_first_stage = 0
     for pair in valid_pairs:
         reference_value = metric.read(pair.reference)
         target_value = metric.read(pair.target)
         if reference_value and target_value:
             references.append(reference_value)
             targets.append(target_value)
+            in_first_stage += first_rounds is None or pair.target.round <= first_rounds
     first = pairs[0].target
     comparison = Comparison(
         load=first.load,
@@ -2587,8 +2622,9 @@ def compare_metric(
     )
     if comparison.reason:
         return comparison
-    estimate = estimate_ratio(references, targets, confidence=confidence)
-    comparison = dataclasses.replace(comparison, estimate=estimate)
+    degrees = (in_first_stage if in_first_stage > 1 else len(targets)) - 1 or None
+    estimate = estimate_ratio(references, targets, confidence=confidence, degrees=degrees)
+    comparison = dataclasses.replace(comparison, estimate=estimate, degrees=degrees)
     return dataclasses.replace(
         comparison,
         verdict=judge(comparison.speed),
@@ -2629,6 +2665,11 @@ def judge(speed: Estimate | None) -> Verdict:
     return Verdict.UNDECIDED
 
 
+def degrees_of(comparison: Comparison) -> int:
+    """Return the degrees of freedom of its interval; files of older versions have none."""
+    return comparison.degrees or comparison.rounds - 1
+
+
 def log_standard_error(comparison: Comparison) -> float | None:
     """Return the standard error of the ratio's log; None without an interval.
 
@@ -2637,7 +2678,7 @@ def log_standard_error(comparison: Comparison) -> float | None:
     estimate, interval = comparison.estimate, comparison.interval
     if not estimate or not interval:
         return None
-    return interval.log_half_width / student_t(estimate.confidence, comparison.rounds - 1)
+    return interval.log_half_width / student_t(estimate.confidence, degrees_of(comparison))
 
 
 def log_stdev(comparison: Comparison) -> float | None:
@@ -2744,6 +2785,7 @@ def compare_all(results: Results, names: Sequence[str]) -> tuple[Comparison, ...
     that all of them hold together with 95% confidence (Bonferroni).
     """
     reference, *others = names
+    first_rounds = results.settings.first_rounds if results.settings else None
     comparisons = []
     for load, target, method in itertools.product(results.loads, others, Method):
         wanted = (load, method)
@@ -2757,6 +2799,7 @@ def compare_all(results: Results, names: Sequence[str]) -> tuple[Comparison, ...
                 reference=reference,
                 target=target,
                 confidence=1 - 0.05 / len(others),
+                first_rounds=first_rounds,
             )
             if comparison:
                 comparisons.append(comparison)
@@ -2766,6 +2809,33 @@ def compare_all(results: Results, names: Sequence[str]) -> tuple[Comparison, ...
 def with_comparisons(results: Results, names: Sequence[str]) -> Results:
     """Return the results with the comparisons that their measurements give."""
     return dataclasses.replace(results, comparisons=compare_all(results, names))
+
+
+def rounds_for_precision(results: Results, precision: float) -> int | None:
+    """Return how many rounds give all verdicts an interval of that half-width, as a share.
+
+    None if no verdict has an interval.
+    """
+    needed = []
+    for comparison in decisive_comparisons(results):
+        stdev, estimate = log_stdev(comparison), comparison.estimate
+        if stdev is not None and estimate:
+            needed.append(
+                stein_rounds(
+                    stdev,
+                    degrees_of(comparison),
+                    wished=math.log1p(precision),
+                    confidence=estimate.confidence,
+                )
+            )
+    return max(needed, default=None)
+
+
+def widest_interval(results: Results) -> float | None:
+    """Return the largest half-width of the verdicts' intervals, as a share; None without one."""
+    estimates = [comparison.estimate for comparison in decisive_comparisons(results)]
+    halves = [estimate.half_width for estimate in estimates if estimate]
+    return max(filter(None, halves), default=None)
 
 
 # Of the charts and the results file; tables show 50, 90, 99 and 99.9.
@@ -2832,7 +2902,7 @@ def log_slowdowns(comparisons: Iterable[Comparison]) -> dict[ComparisonKey, LogS
             comparison=comparison,
             log=-math.log(speed.ratio),
             error=error,
-            degrees=comparison.rounds - 1,
+            degrees=degrees_of(comparison),
             confidence=speed.confidence,
         )
     return slowdowns
@@ -4055,6 +4125,11 @@ def format_noise(half_width: float) -> str:
     return "with no useful precision"
 
 
+def format_precision(half_width: float) -> str:
+    """Return half the width of an interval with the digits that a wish for it has."""
+    return f"±{100 * half_width:.2g}%" if half_width < 1 else format_noise(half_width)
+
+
 def throughput_comparison(results: Results, comparison: Comparison) -> Comparison | None:
     """Return how the plain requests/s of the same targets under the same load compare."""
     for other in results.comparisons:
@@ -4419,6 +4494,21 @@ def shared_core_sentences(results: Results) -> list[str]:
     return []
 
 
+def precision_sentences(results: Results) -> list[str]:
+    """Return which verdicts are less precise than was asked for."""
+    wished = results.settings.precision if results.settings else None
+    sentences = []
+    for comparison in decisive_comparisons(results):
+        half = comparison.estimate.half_width if comparison.estimate else None
+        if wished and half and half > wished * (1 + ROUNDING):
+            sentences.append(
+                f"{results.label(comparison.target)}, {comparison.load.sentence}: the interval is "
+                f"{format_precision(half)}, not the {format_precision(wished)} of --precision; "
+                "allow more time (--max-time)"
+            )
+    return sentences
+
+
 def caveats_of(results: Results) -> list[str]:
     """Return what should be known before the results are quoted."""
     return [
@@ -4427,6 +4517,7 @@ def caveats_of(results: Results) -> list[str]:
         *response_sentences(results),
         *server_sentences(results),
         *keep_alive_sentences(results),
+        *precision_sentences(results),
         *shared_core_sentences(results),
         *results.warnings,
     ]
@@ -8669,8 +8760,9 @@ QUESTIONS_S = 1.0  # for all of these, except the first two
 class Actions:
     """What an experiment does to the world, injected so that tests can provoke faults.
 
-    `announce` is called with what runs now, and the seconds that it should take. What is
-    recorded is without the `secrets`.
+    `announce` is called with what runs now, and the seconds that it should take; `extend`
+    with a plan of more rounds than before, and why. What is recorded is without the
+    `secrets`.
     """
 
     prepare: Callable[[Target], None]
@@ -8681,6 +8773,7 @@ class Actions:
     save: Callable[[Results], None]
     tick: Tick
     announce: Callable[[str, float], None]
+    extend: Callable[[Plan, str], None]
     secrets: Secrets = NO_SECRETS
 
 
@@ -9198,6 +9291,37 @@ class EarlyEnd:
     status: int
 
 
+def with_second_stage(
+    plan: Plan, results: Results, actions: Actions, elapsed_s: float
+) -> tuple[Plan, Results]:
+    """Return plan and results with the rounds that the plan's precision needs in all.
+
+    That is as many as its time allows, if the first stage took `elapsed_s`.
+    """
+    wished, widest = plan.precision, widest_interval(results)
+    needed = rounds_for_precision(results, wished) if wished else None
+    if not wished or not widest or not needed:
+        return plan, results
+    round_s = elapsed_s / plan.rounds
+    rounds = max(plan.rounds, min(needed, int(plan.most_s / round_s)))
+    text = f"{plan.rounds} rounds gave {format_precision(widest)}; "
+    if needed <= plan.rounds:
+        text += "that is precise enough"
+    else:
+        text += f"{format_precision(wished)} needs {needed}"
+    if rounds < needed:
+        text += f", and --max-time allows {rounds}"
+    if rounds > plan.rounds:
+        seconds = round((rounds - plan.rounds) * round_s)
+        text += f": {rounds - plan.rounds} more, some {datetime.timedelta(seconds=seconds)}"
+    plan = dataclasses.replace(plan, rounds=rounds)
+    actions.extend(plan, text)
+    if results.settings:
+        settings = dataclasses.replace(results.settings, rounds=rounds)
+        results = dataclasses.replace(results, settings=settings)
+    return plan, results
+
+
 def run_experiment(
     plan: Plan, results: Results, actions: Actions
 ) -> tuple[Results, EarlyEnd | None]:
@@ -9208,14 +9332,18 @@ def run_experiment(
     there is. Raises HopelessError, before anything is measured, if a target cannot be.
     """
     current_round = 1
+    first_rounds = plan.rounds
+    start = time.monotonic()
     launches = schedule(plan)
+    first_launch = launches[0]
     try:
         hopeless: list[str] = []
         for launch in launches_to_check(launches):
             hopeless += find_hopeless(launch, actions)
-        for launch in launches:
+        while launches:
+            launch = launches.pop(0)
             current_round = launch.round
-            found = hopeless if launch is launches[0] else None
+            found = hopeless if launch is first_launch else None
             for outcome in measure_launch(launch, actions, hopeless=found):
                 if isinstance(outcome, TargetFacts):
                     results = with_facts(results, outcome, plan.names)
@@ -9225,6 +9353,9 @@ def run_experiment(
             results = with_comparisons(results, plan.names)
             with contextlib.suppress(BenchError):  # the last save says so if it fails
                 actions.save(results)
+            if not launches and plan.precision and plan.rounds == first_rounds:
+                plan, results = with_second_stage(plan, results, actions, time.monotonic() - start)
+                launches.extend(launch for launch in schedule(plan) if launch.round > first_rounds)
     except KeyboardInterrupt:
         end, status, cause = "interrupted", 130, ""
     except LostFileError as error:
@@ -9480,6 +9611,7 @@ class Preset:
 DEFAULTS = Preset(connections="100,200", duration="5s", rounds=DEFAULT_ROUNDS)
 QUICK = Preset(connections="100", duration="1s", rounds=1)
 GIST = Preset(connections="100,200", duration="30s", rounds=1)
+MOST_TIME_S = 3600  # for a --precision
 
 # Options that stand in more than one group or command.
 
@@ -9587,6 +9719,22 @@ class TimingOptions:
             metavar="N", help="Seed of the random order; chosen and recorded if not given."
         ),
     ] = None
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Half-width that the intervals should have, such as 1%: the rounds after --rounds "
+            "are as many as that needs.",
+        ),
+    ] = None
+    max_time: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="How long --precision may take.",
+            show_default=f"{MOST_TIME_S // 3600}h",
+        ),
+    ] = None
     duet: Annotated[
         bool | None,
         typer.Option(
@@ -9611,6 +9759,23 @@ class TimingOptions:
     def warm_up_s(self) -> float:
         """How long servers are warmed up. Raises UsageError."""
         return WARM_UP_S if self.warm_up is None else parse_seconds("--warm-up", self.warm_up)
+
+    @property
+    def wished_precision(self) -> float | None:
+        """Half the width that intervals should have, as a share. Raises UsageError."""
+        if self.precision is None:
+            if self.max_time is not None:
+                raise UsageError("--max-time needs --precision, such as 1%")
+            return None
+        share = parse_share("--precision", self.precision)
+        if not 0 < share <= 1:
+            raise UsageError(f"--precision {self.precision!r}: use a share such as 1%")
+        return share
+
+    @property
+    def most_s(self) -> float:
+        """How long a --precision may take. Raises UsageError."""
+        return MOST_TIME_S if self.max_time is None else parse_seconds("--max-time", self.max_time)
 
     def serving(self, settings: ServerSettings) -> ServerSettings:
         """Return the settings with the time that a server may take. Raises UsageError."""
@@ -10674,6 +10839,14 @@ def parse_seconds(option: str, text: str) -> float:
     return float(match[1]) * SECONDS_IN[match[2] or "s"]
 
 
+def parse_share(option: str, text: str) -> float:
+    """Return the share that a text such as 5% means. Raises UsageError."""
+    match = re.fullmatch(r"(\d{1,3}(?:\.\d+)?)%", text.strip())
+    if not match:
+        raise UsageError(f"{option} {text!r}: use a share such as 5%")
+    return float(match[1]) / 100
+
+
 def parse_connections(text: str, *, threads: int) -> list[int]:
     """Return the comma-separated counts. Raises UsageError for what wrk does not take."""
     words = [word.strip() for word in text.split(",")]
@@ -10762,6 +10935,9 @@ def make_plan(
     They are the default where they are possible, with two rounds or more and no port.
     """
     rounds = timing.rounds or preset.rounds
+    precision = timing.wished_precision
+    if precision and rounds < 2:
+        raise UsageError("--precision needs a first stage of at least 2 rounds (--rounds)")
     are_ours = not any(isinstance(target, UrlTarget) for target in targets)
     duet_is_possible = len(targets) > 1 and len(all_cores()) > 1 and are_ours
     duet = timing.duet
@@ -10786,6 +10962,8 @@ def make_plan(
         duet=duet,
         warm_up_s=timing.warm_up_s,
         metric=timing.metric,
+        precision=precision,
+        most_s=timing.most_s,
         variables=variables,
     )
 
@@ -10796,9 +10974,7 @@ def make_gate(options: GateOptions, plan: Plan) -> Gate | None:
         if options.baseline is not None:
             raise UsageError("--baseline needs --fail-if-slower, such as 5%")
         return None
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)%", options.fail_if_slower.strip())
-    if not match:
-        raise UsageError(f"--fail-if-slower {options.fail_if_slower!r}: use a share such as 5%")
+    margin = parse_share("--fail-if-slower", options.fail_if_slower)
     if plan.rounds < 2 or len(plan.targets) < 2:
         raise UsageError(
             "--fail-if-slower needs at least 2 rounds and 2 targets: it decides by an interval"
@@ -10807,7 +10983,7 @@ def make_gate(options: GateOptions, plan: Plan) -> Gate | None:
     if options.baseline is not None:
         baseline = read_results(options.baseline)
         check_baseline(options.baseline, baseline, plan)
-    return Gate(margin=float(match[1]) / 100, baseline=baseline)
+    return Gate(margin=margin, baseline=baseline)
 
 
 def check_baseline(file: str, baseline: Results, plan: Plan) -> None:
@@ -11057,6 +11233,12 @@ class ProgressReport:
             say(text)
         self.tick()
 
+    def extend(self, plan: Plan, text: str) -> None:
+        """Take in that there are more rounds, and say why."""
+        self._plan = plan
+        self._total_s = planned_s(plan)
+        say(text)
+
     def update(self, results: Results) -> None:
         """Take in what was measured so far."""
         self._speeds = []
@@ -11175,6 +11357,8 @@ def settings_of(plan: Plan) -> Settings:
         duet=plan.duet,
         warm_up_s=plan.warm_up_s,
         metric=plan.metric,
+        precision=plan.precision,
+        first_rounds=plan.rounds if plan.precision else None,
     )
 
 
@@ -11247,6 +11431,7 @@ def actions_for(
         save=keep,
         tick=tick,
         announce=progress.announce,
+        extend=progress.extend,
         secrets=plan.secrets,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -96,6 +97,7 @@ class World:
     responses: dict[str, mb.Response] = field(default_factory=dict)  # by target and workload
     lost: dict[str, str] = field(default_factory=dict)  # reasons, by target and workload
     seen: dict[str, mb.Observation] = field(default_factory=dict)  # by target
+    rates: dict[str, Iterator[float]] = field(default_factory=dict)  # of trials, by target
     workers: int | None = None  # of launched servers; None for those of somebody else
 
     round: int = 0
@@ -105,12 +107,14 @@ class World:
     made: list[tuple[int, str]] = field(default_factory=list)  # rounds and targets of trials
     saved: list[mb.Results] = field(default_factory=list)
     announced_s: list[float] = field(default_factory=list)
+    extensions: list[tuple[int, str]] = field(default_factory=list)  # rounds in all, and why
 
     @property
     def actions(self) -> mb.Actions:
         """The actions to inject."""
         return mb.Actions(
             prepare=lambda _target: None,
+            extend=self.extend,
             start=self.start,
             ask=self.ask,
             warm_up=self.warm_up,
@@ -154,7 +158,12 @@ class World:
         self.workload = load.workload.name
         self.happen("load", f"{'+'.join(sorted(names))} {load.workload.name}")
         self.made += [(self.round, name) for name in names]
-        return [self.seen.get(name, seen_of()) for name in names]
+        return [self.seen_of(name) for name in names]
+
+    def seen_of(self, name: str) -> mb.Observation:
+        if name in self.rates:
+            return seen_of(requests_per_s=next(self.rates[name]))
+        return self.seen.get(name, seen_of())
 
     def save(self, results: mb.Results) -> None:
         self.happen("save")
@@ -162,6 +171,9 @@ class World:
 
     def tick(self) -> None:
         self.happen("tick")
+
+    def extend(self, plan: mb.Plan, why: str) -> None:
+        self.extensions.append((plan.rounds, why))
 
     def announce(self, text: str, seconds: float) -> None:
         self.round = int(text.rpartition("(round ")[2].rstrip(")"))
@@ -254,6 +266,55 @@ def test_each_target_is_measured_in_each_round_and_saved_after_each_launch(world
     assert [len(saved.measurements) for saved in world.saved] == [1, 2, 3, 4, 5, 6]
     assert world.saved[-1] == results
     assert {(c.target, c.reference, c.rounds) for c in results.comparisons} == {("more", "base", 3)}
+
+
+SETTINGS = mb.Settings(
+    server=mb.ServerSettings(),
+    workloads=(),
+    connections=(100,),
+    threads=4,
+    duration_s=1,
+    rounds=3,
+    duet=False,
+    warm_up_s=0.3,
+    precision=0.02,
+    first_rounds=3,
+)
+NOISY = (100.0, 104.0, 96.0)  # its rates in turn
+
+
+@pytest.mark.parametrize(
+    ("most_s", "rates", "words"),
+    [
+        pytest.param(3600, NOISY, r"3 rounds gave ±10%; ±2% needs 7\d: 7\d more, some ", id="more"),
+        pytest.param(0, NOISY, r"±2% needs 7\d, and --max-time allows 3$", id="no time"),
+        pytest.param(
+            3600, (100.0, 100.5, 99.9), r"3 rounds gave ±0.8%; that is precise enough$", id="enough"
+        ),
+    ],
+)
+def test_a_precision_is_reached_by_more_rounds(
+    most_s: float, rates: Sequence[float], words: str, world: World
+) -> None:
+    world.rates = {"more": itertools.cycle(rates)}
+    start = dataclasses.replace(NOTHING_YET, settings=SETTINGS)
+    plan = plan_of(precision=0.02, most_s=most_s)
+    results, early_end = mb.run_experiment(plan, start, world.actions)
+    assert early_end is None
+    ((rounds, why),) = world.extensions
+    assert re.search(words, why), why
+    assert sorted(world.made) == [
+        (number, name) for number in range(1, rounds + 1) for name in ("base", "more")
+    ]
+    assert results.settings
+    assert (results.settings.rounds, results.settings.first_rounds) == (rounds, 3)
+    (comparison,) = (c for c in results.comparisons if c.metric is mb.Metric.REQUESTS)
+    assert (comparison.rounds, comparison.degrees) == (rounds, 2)
+    widest = mb.widest_interval(results)
+    assert widest
+    assert (widest <= 0.02) == (most_s > 0)
+    said = [caveat for caveat in mb.caveats_of(results) if "--precision" in caveat]
+    assert bool(said) == (most_s == 0)
 
 
 def test_a_launch_is_over_before_the_next_one_begins(world: World) -> None:

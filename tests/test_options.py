@@ -834,6 +834,7 @@ def test_without_options_a_comparison_is_what_its_help_says(
         "--start-timeout": f"{plan.server.start_timeout_s:.0f}s",
         "--duet": "where possible",
         "--metric": "cpu where CPU limits the servers, else throughput",
+        "--max-time": f"{plan.most_s / 3600:.0f}h",
         "--path": path,
         "--method": method,
         "--expect-status": "any 2xx",
@@ -891,8 +892,9 @@ def test_every_option_of_a_group_reaches_the_plan(
         *("--expect-status", "201", "--no-keep-alive", "--timeout", "7s"),
     )
     limits = ("--warm-up", "2.5s", "--start-timeout", "3m", "--metric", "p99")
+    precision = ("--precision", "2%", "--max-time", "10m")
     serving = ("-w", "2", "--no-access-log", "--loop", "asyncio", "--http", "h11")
-    run_command(command, "asgi", *load, *request, *serving, *limits, "--wrk", "/my/wrk")
+    run_command(command, "asgi", *load, *request, *serving, *limits, *precision, "--wrk", "/my/wrk")
     assert asked.plan
     workload = mb.Workload(
         name="PUT /json",
@@ -915,6 +917,8 @@ def test_every_option_of_a_group_reaches_the_plan(
         duet=False,
         warm_up_s=2.5,
         metric=mb.Decisive.P99,
+        precision=0.02,
+        most_s=600,
     )
     assert asked.options["wrk"] == "/my/wrk"
 

@@ -12,7 +12,7 @@ import random
 import re
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,6 +66,61 @@ def test_intervals_of_equal_targets_cover_1_in_95_of_100() -> None:
         assert interval
         covered += interval.low <= 1 <= interval.high
     assert 930 <= covered <= 970
+
+
+def normal(rng: random.Random) -> float:
+    return rng.gauss(0, 0.02)
+
+
+def heavy_tailed(rng: random.Random) -> float:
+    """Return a value of Student's t with 4 degrees of freedom."""
+    squares = sum(rng.gauss(0, 1) ** 2 for _ in range(4))
+    return 0.02 * rng.gauss(0, 1) / math.sqrt(squares / 4)
+
+
+@pytest.mark.parametrize(
+    ("draw", "least", "most"),
+    [(normal, 0.945, 0.955), (heavy_tailed, 0.925, 0.955)],
+    ids=["normal", "heavier tails"],
+)
+def test_two_stages_keep_the_confidence_and_reach_the_precision(
+    draw: Callable[[random.Random], float], least: float, most: float
+) -> None:
+    """In 10,000 runs each; the truth is a ratio of 1, and the wish 1%."""
+    rng, first = random.Random(7), 6
+    covered, runs, wished = 0, 10_000, math.log1p(0.01)
+    for _ in range(runs):
+        logs = [draw(rng) for _ in range(first)]
+        stdev = statistics.stdev(logs)
+        rounds = mb.stein_rounds(stdev, first - 1, wished=wished, confidence=0.95)
+        logs += [draw(rng) for _ in range(rounds - first)]
+        targets = [math.exp(log) for log in logs]
+        ones = [1.0] * len(logs)
+        estimate = mb.estimate_ratio(ones, targets, confidence=0.95, degrees=first - 1)
+        assert estimate.half_width
+        assert estimate.half_width <= 0.01 + 1e-9
+        covered += bool(estimate.interval and estimate.interval.contains(1))
+    assert least <= covered / runs <= most
+
+
+def test_a_comparison_of_two_stages_goes_by_the_spread_of_the_first() -> None:
+    reference = rounds_of("a", [1000] * 6)
+    target = rounds_of("b", [1100, 1110, 1090, 1500, 500, 1000])
+    staged = mb.compare_metric(
+        [*reference, *target],
+        metric=mb.Metric.REQUESTS,
+        reference="a",
+        target="b",
+        confidence=0.95,
+        first_rounds=2,
+    )
+    assert staged
+    assert staged.interval
+    logs = [math.log(rate / 1000) for rate in (1100, 1110, 1090, 1500, 500, 1000)]
+    half = mb.student_t(0.95, 2) * statistics.stdev(logs[:3]) / math.sqrt(6)
+    assert (staged.rounds, staged.degrees) == (6, 2)
+    assert staged.interval.log_half_width == pytest.approx(half)
+    assert mb.log_stdev(staged) == pytest.approx(statistics.stdev(logs[:3]))
 
 
 def test_rounds_needed_reach_the_wished_half_width() -> None:
