@@ -24,6 +24,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import sys
 import zipfile
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ OWN = {
 COPIED = ("trusted_cache", "remove_at_end")  # functions that the launcher needs, too
 SHEBANG = b"#!/usr/bin/env python3\n"
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # of the times that a zip can hold
+# What rich needs for what this tool does not do: code in colours, and Markdown.
+UNUSED = re.compile(r"(pygments|markdown_it(_py)?|mdurl)(-[\d.]+\.dist-info)?$")
 WRITTEN_BY_INSTALLER = {"RECORD", "INSTALLER", "REQUESTED", ".lock"}
 
 
@@ -106,11 +109,15 @@ def assembled(trees: Path, checkout: Path) -> Files:
 
 
 def installed_files(directory: Path) -> Files:
-    """Return the directory's files, without commands, bytecode, installer's records."""
+    """Return the directory's files that are used.
+
+    That is without commands, bytecode, the installer's records and UNUSED packages.
+    """
     files = {}
     for path in sorted(directory.rglob("*")):
         name = path.relative_to(directory)
         unneeded = name.parts[0] == "bin" or "__pycache__" in name.parts
+        unneeded = unneeded or bool(UNUSED.match(name.parts[0]))
         if unneeded or path.name in WRITTEN_BY_INSTALLER or not path.is_file():
             continue
         mode = 0o755 if os.access(path, os.X_OK) else 0o644

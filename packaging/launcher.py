@@ -143,6 +143,7 @@ def cached(wanted):
             with open(os.path.join(cache, "lock"), "a") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 if not is_whole(directory):
+                    sys.stderr.write("unpacking into %s (once)\n" % cache)
                     remove_stale(cache)
                     unpack(wanted, directory)
         return directory
@@ -254,11 +255,7 @@ def unpack(wanted, directory):
 
 
 def fill(part, wanted, directory):
-    """Unpack into `part`, and compile it as if it were the directory.
-
-    It is compiled here so that no server does that while it is measured.
-    """
-    import compileall
+    """Unpack into `part`, and compile it as if it were the directory."""
     import json
     import struct
     import zipfile
@@ -273,9 +270,72 @@ def fill(part, wanted, directory):
     files = {}
     for path in files_below(part):
         files[os.path.relpath(path, part)] = mode_and_size(path)
-    compileall.compile_dir(part, ddir=directory, quiet=2)
+    compile_all(sources(part), part, directory)
     with open(os.path.join(part, LIST), "w") as listing:
         json.dump(files, listing)
+
+
+UNCOMPILED = ("pip",)  # no server imports it, and only a fetch of a release does
+
+
+def sources(part):
+    """Return the paths of what is compiled, the largest first."""
+    paths = []
+    for path in files_below(part):
+        package = os.path.relpath(path, part).partition(os.sep)[0]
+        if path.endswith(".py") and package not in UNCOMPILED:
+            paths.append(path)
+    return sorted(paths, key=os.path.getsize, reverse=True)
+
+
+def compile_all(paths, part, directory):
+    """Compile the files below `part` as if that were the directory, on all cores.
+
+    It is done here so that no server does that while it is measured.
+    """
+    cores = core_count()
+    children = []
+    try:
+        for number in range(1, cores):
+            pid = os.fork()
+            if not pid:
+                try:
+                    compile_some(paths[number::cores], part, directory)
+                finally:
+                    os._exit(0)
+            children.append(pid)
+        compile_some(paths[::cores], part, directory)
+    except BaseException:
+        stop(children)
+        raise
+    for pid in children:
+        os.waitpid(pid, 0)
+
+
+def compile_some(paths, part, directory):
+    """Compile these files; one that cannot be is left to whoever imports it."""
+    import compileall
+
+    for path in paths:
+        below = os.path.relpath(os.path.dirname(path), part)
+        final = os.path.normpath(os.path.join(directory, below))
+        compileall.compile_file(path, ddir=final, quiet=2)
+
+
+def core_count():
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def stop(children):
+    """End these child processes."""
+    import signal
+
+    for pid in children:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
 def files_below(directory):

@@ -290,7 +290,7 @@ def test_an_interrupted_unpack_leaves_no_directory_to_be_taken_for_whole(
         assert (tmp_path / "cache/unpacked.part/micropie_bench.py").exists()
         raise error
 
-    names = {"extract": "os.chmod", "compile": "compileall.compile_dir"}
+    names = {"extract": "os.chmod", "compile": "compileall.compile_file"}
     monkeypatch.setattr(names.get(step, "os.rename"), interrupted)
     (tmp_path / "cache").mkdir()
     with pytest.raises(error):

@@ -127,8 +127,8 @@ def test_each_python_serves_what_it_was_asked_to_in_any_order_from_one_cache(
         assert data["environment"]["bundle"] in data["environment"]["wrk"]
 
 
-def test_compare_needs_no_network_and_no_site_packages(
-    run: Run, env: dict[str, str], pyz: Path
+def test_compare_needs_no_network_no_site_packages_and_compiles_nothing(
+    run: Run, env: dict[str, str], home: Path, pyz: Path
 ) -> None:
     up = """
         import fcntl, os, socket, struct, sys
@@ -141,6 +141,8 @@ def test_compare_needs_no_network_and_no_site_packages(
     cut = [shutil.which("unshare") or "unshare", *([] if os.getuid() == 0 else ["-r"]), "-n"]
     if subprocess.run([*cut, "true"], capture_output=True, check=False).returncode:
         pytest.skip("network namespaces are not to be had here")
+    assert "unpacking into" in run("-V").stderr
+    compiled = set(home.rglob("*.pyc"))
     page = Path(env["HOME"]) / "page.html"
     compare = [python, "-I", "-S", str(pyz), "compare", "--quick", "--export-html", str(page)]
     command = [*cut, python, "-c", textwrap.dedent(up), *compare]
@@ -150,6 +152,7 @@ def test_compare_needs_no_network_and_no_site_packages(
     assert done.returncode == 0, done.stderr
     assert "<svg" in page.read_text()
     assert "| MicroPie  |" in done.stdout
+    assert set(home.rglob("*.pyc")) == compiled, "a server compiled while it was measured"
 
 
 def test_it_runs_by_itself_through_links_and_spaces_from_anywhere(
