@@ -5975,11 +5975,12 @@ class Child:
         cwd: Path | None = None,
         cores: Sequence[int] = (),
         gated: bool = False,
+        grace_s: float = STOP_GRACE_S,
     ) -> None:
         """Start it, on the cores given if any; a gated one waits for open_gate().
 
-        Its standard error goes to `errors`, else where its output goes. Raises BenchError
-        if it cannot be run.
+        It has `grace_s` between SIGTERM and SIGKILL. Its standard error goes to `errors`,
+        else where its output goes. Raises BenchError if it cannot be run.
         """
         self.command = argv[0]
         self.pid = 0
@@ -5993,7 +5994,7 @@ class Child:
         guard_argv = [
             *(sys.executable, "-I", "-S", program.name),
             str(status_writer),
-            str(STOP_GRACE_S),
+            str(grace_s),
             ",".join(map(str, cores)) or "all",
             "gated" if gated else "open",
             *argv,
@@ -7393,11 +7394,23 @@ class LaunchedServer(RunningServer):
         self.argv = target.argv(settings, self.port)
         environment = self.target.environment(os.environ)
         with new_log(log) if log else contextlib.nullcontext() as output:
-            self.child = Child(self.argv, output=output, env=environment, cwd=target.directory)
+            self.child = Child(
+                self.argv,
+                output=output,
+                env=environment,
+                cwd=target.directory,
+                grace_s=self._grace_s,
+            )
 
     def __exit__(self, *_: object) -> None:
         """End its whole process tree."""
         self.child.stop()
+
+    @property
+    def _grace_s(self) -> float:
+        """How long it may take to end: a built-in that was measured has nothing to do then."""
+        is_built_in = isinstance(self.target, AsgiTarget) and self.target.is_built_in
+        return 0 if is_built_in and self.log else STOP_GRACE_S
 
     def url(self, path: str) -> str:
         """Return the whole URL of the path."""
