@@ -1,0 +1,94 @@
+"""Benchmark, not a test: what makes one round's ratio differ from the next?
+
+python tests/components.py [LAUNCHES]
+    fastapi beside itself, in duets of 1, 2, 3 and 5 s at 100 and at 200 connections, those
+    of 1 and 2 s twice, in random order, in each of 30 launches: the standard deviation of
+    the log ratio of CPU per request within a launch and between launches, and the
+    half-width that a number of rounds would have by it
+
+It takes 20 minutes, on a machine left alone. The components are those of a nested design
+with one factor (T. Kalibera, R. Jones, "Rigorous benchmarking in reasonable time", 2013).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import random
+import statistics
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import micropie_bench as mb  # found by the line above
+
+DURATIONS_S = (1, 1, 2, 2, 3, 5)
+CONNECTIONS = (100, 200)
+Key = tuple[int, int]  # connections and duration
+
+
+def trials_of_launch(plan: mb.Plan, targets: tuple[mb.Target, ...]) -> list[mb.Trial]:
+    """Return the duets of one launch, in random order."""
+    trials = []
+    for load in plan.loads:
+        for duration_s in DURATIONS_S:
+            timed = dataclasses.replace(load, duration_s=duration_s)
+            trials.append(mb.Trial(targets=targets, load=timed))
+    return random.sample(trials, len(trials))
+
+
+def ratios_of_launch(plan: mb.Plan, number: int) -> dict[Key, list[float]]:
+    """Launch both once, and return the log ratios of CPU per request of its duets."""
+    targets = tuple(random.sample(plan.targets, 2))
+    trials = trials_of_launch(plan, targets)
+    launch = mb.Launch(round=number, targets=targets, trials=tuple(trials))
+    ratios: dict[Key, list[float]] = {}
+    with mb.temporary_directory() as work_dir:
+        quiet = mb.ProgressReport(plan, verbose=False)
+        actions = mb.actions_for(plan, mb.find_wrk(None), work_dir, quiet, lambda _: None)
+        made = [m for m in mb.measure_launch(launch, actions) if isinstance(m, mb.Measurement)]
+    for trial, first, second in zip(trials, made[::2], made[1::2], strict=True):
+        values = {m.target: mb.Metric.CPU.read(m) for m in (first, second) if m.valid}
+        a, b = values.get("a"), values.get("b")
+        if a and b:
+            key = (trial.load.connections, trial.load.duration_s)
+            ratios.setdefault(key, []).append(math.log(b / a))
+    return ratios
+
+
+def components(pairs: list[list[float]]) -> tuple[float, float]:
+    """Return the standard deviations within and between launches, from two ratios of each."""
+    within = statistics.fmean((first - second) ** 2 / 2 for first, second in pairs)
+    of_means = statistics.variance(statistics.fmean(pair) for pair in pairs)
+    return math.sqrt(within), math.sqrt(max(0.0, of_means - within / 2))
+
+
+def main(launches: int) -> None:
+    targets = mb.parse_targets(["a=fastapi", "b=fastapi"], mb.ServingOptions())
+    loads = mb.make_loads(CONNECTIONS, threads=4, duration_s=1)
+    plan = mb.Plan(
+        targets=targets, loads=loads, rounds=1, seed=0, server=mb.ServerSettings(), duet=True
+    )
+    by_launch = []
+    for number in range(1, launches + 1):
+        by_launch.append(ratios_of_launch(plan, number))
+        print(f"launch {number} of {launches}", file=sys.stderr, flush=True)
+    for key in sorted({key for ratios in by_launch for key in ratios}):
+        series = [ratios[key] for ratios in by_launch if key in ratios]
+        firsts = [values[0] for values in series]
+        connections, duration_s = key
+        print(f"{connections} connections, {duration_s} s:", end=" ")
+        print(f"one duet of a launch {statistics.stdev(firsts):.2%}", end="")
+        pairs = [values for values in series if len(values) == 2]
+        if len(pairs) > 2:
+            within, between = components(pairs)
+            print(f", within a launch {within:.2%}, between launches {between:.2%}", end="")
+        print(f" ({len(series)} launches)")
+        for rounds in (6, 10, 14, 20):
+            half = mb.student_t(0.95, rounds - 1) * statistics.stdev(firsts) / math.sqrt(rounds)
+            print(f"    {rounds} rounds: ±{half:.2%}")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 30)
