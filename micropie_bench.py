@@ -167,6 +167,7 @@ Confidence = Annotated[float, Bounds(0.5, 0.999999)]
 Connections = Annotated[int, Bounds(1, 999_999)]
 Port = Annotated[int, Bounds(1, 65535)]
 Status = Annotated[int, Bounds(100, 599)]
+FinalStatus = Annotated[int, Bounds(200, 599)]
 Scheme = Literal["http", "https"]
 Name = Annotated[str, Printable()]
 Pairs = tuple[tuple[str, str], ...]  # names and values
@@ -9973,6 +9974,7 @@ class GateOptions:
 
 TABLE_CONFIG: Mapping[str, Any] = {"extra": "forbid", "coerce_numbers_to_str": True}
 VARIABLE = re.compile(r"\$(\$?)\{(\w+)\}")
+VARIABLE_NAME = r"[A-Za-z_]\w*"
 NOT_IN_FILE = ("targets", "config", "settings")  # of compare's parameters
 SPEC_KEYS = ("app", "command", "url")
 TARGET_NAME = r"[\w.@-]+"
@@ -10046,11 +10048,11 @@ class WorkloadTable:
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     body: str | None = None
     body_file: str | None = None
-    expect_status: Status | None = None
+    expect_status: FinalStatus | None = None
 
     def workload(self, name: str, *, directory: Path) -> Workload:
         """Return the workload of that name. Raises UsageError."""
-        if name in WORKLOADS or not name.isprintable():
+        if name in WORKLOADS:
             raise UsageError("choose another name: a built-in workload has it")
         if self.body is not None and self.body_file is not None:
             raise UsageError("use either body or body_file")
@@ -10095,7 +10097,8 @@ NO_FILE = BenchFile()
 def with_variables(value: Any, place: str, found: list[str]) -> Any:
     """Return the value with each ${VARIABLE} in its texts replaced; add these to `found`.
 
-    $${VARIABLE} is the text itself. Raises UsageError for a variable that is not set.
+    $${VARIABLE} is the text itself. Raises UsageError for a variable that is not set, and
+    for what no program can be given.
     """
     if isinstance(value, dict):
         return {key: with_variables(each, f"{place}.{key}", found) for key, each in value.items()}
@@ -10103,6 +10106,8 @@ def with_variables(value: Any, place: str, found: list[str]) -> Any:
         return [with_variables(each, place, found) for each in value]
     if not isinstance(value, str):
         return value
+    if "\0" in value:
+        raise UsageError(f"{place}: leave out the character NUL")
 
     def replacement(match: re.Match[str]) -> str:
         escape, name = match.groups()
@@ -10126,7 +10131,7 @@ def validated(kind: Any, value: Any, place: str) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
     steps = [place, *(str(step) for step in first["loc"] if not isinstance(step, int))]
-    steps = [step for step in steps if step != "nullable"]
+    steps = [step for step in steps if step != "nullable"]  # pydantic's, of what may be None
     if first["type"] == "unexpected_keyword_argument":
         known = [field.name for field in dataclasses.fields(kind)]
         raise unknown_key(".".join(steps), known)
@@ -10234,13 +10239,10 @@ def target_tables(targets: Any, directory: Path) -> dict[str, Mapping[str, Any]]
     They are tables, or each is as on the command line.
     """
     if isinstance(targets, list):
-        named = [split_target(text) for text in validated(list[str], targets, "targets")]
-        targets = {name or default_name(spec): spec for name, spec in named}
+        targets = named_targets(validated(list[str], targets, "targets"))
     tables: dict[str, Mapping[str, Any]] = {}
     for name, value in validated(dict[str, Any], targets, "targets").items():
-        place = f"targets.{name}"
-        if not name or not name.isprintable():
-            raise UsageError(f"{place!r}: a name consists of characters that can be printed")
+        place = checked_place("targets", name)
         table = spec_table(value) if isinstance(value, str) else value
         given = target_table(validated(dict[str, Any], table, place), place)
         if sum(key in given for key in SPEC_KEYS) != 1:
@@ -10253,6 +10255,25 @@ def target_tables(targets: Any, directory: Path) -> dict[str, Mapping[str, Any]]
     return tables
 
 
+def named_targets(texts: Iterable[str]) -> dict[str, str]:
+    """Return the specs of targets as on the command line, by name. Raises UsageError."""
+    specs: dict[str, str] = {}
+    for text in texts:
+        name, spec = split_target(text)
+        name = name or default_name(spec)
+        if name in specs:
+            raise UsageError(f"targets: two are named {name!r}: name them apart, as 'a={spec}'")
+        specs[name] = spec
+    return specs
+
+
+def checked_place(table: str, name: str) -> str:
+    """Return where the table of that name stands. Raises UsageError for what is no name."""
+    if not name or not name.isprintable():
+        raise UsageError(f"{table}.{name!r}: a name consists of characters that can be printed")
+    return f"{table}.{name}"
+
+
 def target_table(table: Mapping[str, Any], place: str) -> dict[str, Any]:
     """Return what the table of a target sets, by key. Raises UsageError."""
     table = dict(table)
@@ -10262,13 +10283,16 @@ def target_table(table: Mapping[str, Any], place: str) -> dict[str, Any]:
         except ValueError as error:
             raise UsageError(f"{place}.arguments: {error}") from None
     read: TargetTable = validated(TargetTable, table, place)
+    for name in read.env or {}:
+        if not re.fullmatch(VARIABLE_NAME, name):
+            raise UsageError(f"{place}.env.{name}: a variable's name has letters, digits and _")
     return read.given
 
 
 def file_workloads(workloads: Any, directory: Path) -> Iterator[Workload]:
     """Yield the file's workloads. Raises UsageError."""
     for name, table in validated(dict[str, Any], workloads, "workloads").items():
-        place = f"workloads.{name}"
+        place = checked_place("workloads", name)
         read: WorkloadTable = validated(WorkloadTable, table, place)
         try:
             yield read.workload(name, directory=directory)
@@ -10279,7 +10303,9 @@ def file_workloads(workloads: Any, directory: Path) -> Iterator[Workload]:
 def parse_settings(texts: Iterable[str], variables: list[str]) -> dict[str, dict[str, Any]]:
     """Return what --set says: a table for each target, by name. Raises UsageError."""
     keys = [field.name for field in dataclasses.fields(TargetTable) if field.name != "env"]
-    setting = re.compile(rf"(?:targets\.)?(.+?)\.({'|'.join(keys)}|env\.[A-Za-z_]\w*)=(.*)", re.S)
+    setting = re.compile(
+        rf"(?:targets\.)?(.+?)\.({'|'.join(keys)}|env\.{VARIABLE_NAME})=(.*)", re.S
+    )
     tables: dict[str, dict[str, Any]] = {}
     for text in texts:
         match = setting.fullmatch(text)
@@ -10327,7 +10353,10 @@ class ConfigOptions:
         """Return what the file and --set say; nothing if there is none. Raises UsageError."""
         file = NO_FILE if self.config is None else read_bench_file(self.config)
         variables = list(file.variables)
-        settings = parse_settings(self.settings or (), variables)
+        try:
+            settings = parse_settings(self.settings or (), variables)
+        except UsageError as error:
+            raise UsageError(Secrets.of((), (), variables).hide_whole_words(str(error))) from None
         return dataclasses.replace(file, settings=settings, variables=tuple(variables))
 
 
@@ -10407,6 +10436,9 @@ def command_words(command_line: str) -> list[str]:
     return words
 
 
+DECIDED_ARGUMENT = re.compile(
+    r"(--(host|port|bind|uds|fd|workers|reload|app-dir|interface|loop|http|worker-class)|-[bwk])(=|$)"
+)
 KEYS_WITHOUT_MEANING: Mapping[str, tuple[str, ...]] = {
     "an ASGI app": ("scheme",),
     "a built-in": ("scheme", "directory"),
@@ -10453,7 +10485,7 @@ class TargetSpec:
             app=self.spec,
             directory=self._own_directory(),
             python=find_python(self.table.python or self.python),
-            arguments=self.table.arguments or (),
+            arguments=self._arguments(),
             **self._common("an ASGI app"),
         )
 
@@ -10470,6 +10502,17 @@ class TargetSpec:
             "prepare": self.table.prepare or "",
             "server": self.table.server_settings(self.server),
         }
+
+    def _arguments(self) -> tuple[str, ...]:
+        """Return what its server gets besides. Raises UsageError for what the tool decides."""
+        arguments = self.table.arguments or ()
+        for argument in arguments:
+            if DECIDED_ARGUMENT.match(argument):
+                raise UsageError(
+                    f"{self.name}.arguments: leave out {argument}, which this tool decides; "
+                    f"{', '.join(SERVER_KEYS)} are keys of their own"
+                )
+        return arguments
 
     def _own_directory(self) -> Path:
         """Return where it runs. Raises UsageError if there is no such directory."""
@@ -10503,7 +10546,7 @@ class TargetSpec:
             app=f"apps:{key}",
             directory=APPS,
             python=python,
-            arguments=self.table.arguments or (),
+            arguments=self._arguments(),
             packages=built_in.packages,
             package_dir=ROOT if BUNDLED and not version and not python else None,
             is_built_in=True,

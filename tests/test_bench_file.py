@@ -275,9 +275,19 @@ def test_calibrate_and_serve_read_the_file_too(
             "[targets.a]\napp = 'a:b'\narguments = \"'\"",
             "targets.a.arguments: No closing quotation",
         ),
+        ("[targets.a]\napp = 'a:b'\narguments = '--port=1'", "leave out --port=1, which this tool"),
         ("[targets.a]\napp = '${NOPE}'", "targets.a.app: the environment has no NOPE: set it"),
         ("[targets.a]\napp = '${MODE}'", "unknown target '***'"),
         ('[targets."\\n"]\napp = "a:b"', "a name consists of characters that can be printed"),
+        ('targets = ["asgi", "asgi"]', "targets: two are named 'asgi': name them apart"),
+        (
+            "[targets.a]\napp = 'a:b'\nenv = {'A=B' = ''}",
+            "targets.a.env.A=B: a variable's name has",
+        ),
+        (
+            '[targets.a]\napp = "a:b"\nprepare = "a\\u0000b"',
+            "targets.a.prepare: leave out the chara",
+        ),
         ("[targets.a]\napp = 'a:b'\ndirectory = 'none'", "a.directory: there is no directory"),
         ("[targets.a]\napp = 'a:b'\npython = 'bench/old'", "python 'bench/bench/old': there is no"),
         ("[targets.a]\napp = 'a:b'\nscheme = 'https'", "a.scheme has no meaning for an ASGI app"),
@@ -297,6 +307,7 @@ def test_calibrate_and_serve_read_the_file_too(
         ("[workloads.a]\nbody = 'x'\nbody_file = 'y'", "workloads.a: use either body or body_file"),
         ("[workloads.a]\nbody_file = 'none'", "workloads.a: --body '@bench/none': No such file"),
         ("[workloads.json]\npath = '/x'", "workloads.json: choose another name"),
+        ("[workloads.a]\nexpect_status = 103", "workloads.a.expect_status is 103: use greater"),
         ("workloads = [1]", "workloads is [1]: use a valid table"),
         ("path = '/x'\n[workloads.a]", "path: leave it out, for [workloads] has the requests"),
     ],
@@ -319,6 +330,7 @@ def test_what_is_wrong_in_the_file_is_said_with_its_place(
         ("asgi.workers=two", "--set asgi.workers is 'two': use a valid integer"),
         ("asgy.workers=2", "--set asgy: no target has that name (did you mean asgi?)"),
         ("asgi.env.A=${NOPE}", "--set asgi.env.A: the environment has no NOPE: set it"),
+        ("asgi.workers=${MODE}", "--set asgi.workers is '***'"),
     ],
 )
 def test_what_is_wrong_with_set_is_said(
