@@ -549,7 +549,9 @@ LaunchedTarget = AsgiTarget | CommandTarget  # each a StartedTarget
 Target = AsgiTarget | CommandTarget | UrlTarget
 
 DEFAULT_WORKLOAD = "hello"
-DEFAULT_ROUNDS = 6
+DEFAULT_ROUNDS = 18
+USEFUL_ROUNDS = 6  # their interval is of some use
+LEAST_ROUNDS_WITHOUT_SOLO = 4  # of a comparison in which some have duets alone
 WARM_UP_S = 0.3
 FIRST_ERROR_STATUS = 400  # wrk counts this one and those above as errors
 WRK_TIMEOUT_S = 2  # wrk's own default
@@ -792,6 +794,17 @@ class Plan:
     def names(self) -> list[str]:
         """The targets' names; the reference's first."""
         return [target.name for target in self.targets]
+
+    def measures_alone(self, round_number: int) -> bool:
+        """Return whether that round has solo trials, and not duets alone.
+
+        Where duets decide, it is each second one that does: of the time that solo trials
+        take, duets of more rounds make better use.
+        """
+        solo_decides = self.metric in (Decisive.THROUGHPUT, Decisive.P99)
+        if not self.duet or solo_decides or self.rounds < LEAST_ROUNDS_WITHOUT_SOLO:
+            return True
+        return round_number % 2 == 1
 
     def server_of(self, target: Target) -> ServerSettings:
         """Return how the target is served."""
@@ -2386,7 +2399,10 @@ def schedule(plan: Plan) -> list[Launch]:
             order.shuffle(groups)
         for position, group in enumerate(groups):
             targets = tuple(order.sample(group, len(group))) if randomized else group
-            trials = launch_trials(plan, targets, is_first=position == 0)
+            alone = targets if plan.measures_alone(number) else ()
+            if plan.duet and position > 0:  # the reference was, in the round's first launch
+                alone = tuple(target for target in alone if target is not plan.targets[0])
+            trials = launch_trials(plan, targets, alone=alone)
             if randomized:
                 order.shuffle(trials)
             launches.append(Launch(round=number, targets=targets, trials=tuple(trials)))
@@ -2404,21 +2420,14 @@ def launch_groups(plan: Plan) -> list[tuple[Target, ...]]:
     return [(target,) for target in plan.targets]
 
 
-def launch_trials(plan: Plan, targets: tuple[Target, ...], *, is_first: bool) -> list[Trial]:
-    """Return the trials of one launch: of each target alone, then of both at once.
-
-    The reference is measured alone in the round's first launch only.
-    """
-    reference = plan.targets[0]
-    groups: list[tuple[Target, ...]] = []
-    for target in plan.targets:
-        has_been_measured = plan.duet and target is reference and not is_first
-        if target in targets and not has_been_measured:
-            groups.append((target,))
-    if plan.duet:
-        groups.append(targets)
+def launch_trials(
+    plan: Plan, targets: tuple[Target, ...], *, alone: Sequence[Target]
+) -> list[Trial]:
+    """Return the trials of one launch: of some targets alone, then of both at once."""
+    groups = [(target,) for target in plan.targets if target in alone]
+    duets = [targets] if plan.duet else []
     trials = []
-    for group, load in itertools.product(groups, plan.loads):
+    for group, load in itertools.product([*groups, *duets], plan.loads):
         trials.append(Trial(targets=group, load=load))
     return trials
 
@@ -2688,7 +2697,17 @@ def log_stdev(comparison: Comparison) -> float | None:
     return None if error is None else error * math.sqrt(comparison.rounds)
 
 
-def rounds_to_decide(comparison: Comparison) -> int | None:
+def in_all_rounds(results: Results, comparison: Comparison, rounds: int) -> int:
+    """Return how many rounds there must be in all for so many of the comparison's.
+
+    Not each round has solo trials, and some are void.
+    """
+    numbers = [measurement.round for measurement in results.measurements]
+    made = max([comparison.rounds, *numbers])
+    return math.ceil(rounds * made / comparison.rounds)
+
+
+def rounds_to_decide(results: Results, comparison: Comparison) -> int | None:
     """Return how many rounds should decide an undecided comparison; None above 1,000.
 
     Either the interval then leaves 1 out, or all of it lies near 1: whichever takes fewer,
@@ -2700,7 +2719,9 @@ def rounds_to_decide(comparison: Comparison) -> int | None:
     distance = abs(math.log(estimate.ratio))
     enough = max(distance, math.log1p(SAME_WITHIN) - distance)
     rounds = rounds_needed(stdev, enough, estimate.confidence)
-    return max(rounds, comparison.rounds + 1) if rounds else None
+    if rounds is None:
+        return None
+    return in_all_rounds(results, comparison, max(rounds, comparison.rounds + 1))
 
 
 def waits(results: Results, name: str, load: LoadId) -> bool:
@@ -2821,14 +2842,13 @@ def rounds_for_precision(results: Results, precision: float) -> int | None:
     for comparison in decisive_comparisons(results):
         stdev, estimate = log_stdev(comparison), comparison.estimate
         if stdev is not None and estimate:
-            needed.append(
-                stein_rounds(
-                    stdev,
-                    degrees_of(comparison),
-                    wished=math.log1p(precision),
-                    confidence=estimate.confidence,
-                )
+            rounds = stein_rounds(
+                stdev,
+                degrees_of(comparison),
+                wished=math.log1p(precision),
+                confidence=estimate.confidence,
             )
+            needed.append(in_all_rounds(results, comparison, rounds))
     return max(needed, default=None)
 
 
@@ -4171,10 +4191,10 @@ def answer_sentence(results: Results, comparison: Comparison) -> str:
     elif comparison.verdict is not Verdict.UNDECIDED:
         sentence = ratio + format_interval(speed)
     elif speed.half_width is None:
-        sentence = f"{ratio}, but {comparison.reason}; -r {DEFAULT_ROUNDS} would"
+        sentence = f"{ratio}, but {comparison.reason}; -r {USEFUL_ROUNDS} would"
     else:
         sentence = f"{ratio}, {format_noise(speed.half_width)}: too noisy to tell"
-        rounds = rounds_to_decide(comparison)
+        rounds = rounds_to_decide(results, comparison)
         if rounds:
             sentence += f"; -r {rounds} should tell"
     here = throughput_comparison(results, comparison)
@@ -4576,13 +4596,13 @@ def calibration_conclusion(results: Results) -> Conclusion:
     """Return what a target against itself says of the machine."""
     sentences: list[str] = []
     for comparison in results.comparisons:
-        sentences += calibration_sentences(comparison)
+        sentences += calibration_sentences(results, comparison)
     return Conclusion(
         heading=heading_of(results), sentences=tuple(sentences), caveats=tuple(caveats_of(results))
     )
 
 
-def calibration_sentences(comparison: Comparison) -> list[str]:
+def calibration_sentences(results: Results, comparison: Comparison) -> list[str]:
     """Return how small a difference the comparison's metric can tell from noise."""
     interval, stdev = comparison.interval, log_stdev(comparison)
     if not interval or not stdev:
@@ -4590,7 +4610,10 @@ def calibration_sentences(comparison: Comparison) -> list[str]:
     half = interval.log_half_width
     narrower = [step for step in RESOLUTION_STEPS if step < half] or [half / 2]
     rounds = rounds_needed(stdev, math.log1p(narrower[0]))
-    advice = f"; for {narrower[0]:.1%} use -r {rounds}" if rounds else ""
+    advice = ""
+    if rounds:
+        in_all = in_all_rounds(results, comparison, rounds)
+        advice = f"; for {narrower[0]:.1%} use -r {in_all}"
     what = f"{comparison.metric.full_name} ({comparison.method}, {comparison.load.sentence})"
     sentences = [
         f"{what}: differences under {math.expm1(half):.1%} cannot be told from noise{advice}."
@@ -9459,9 +9482,11 @@ def write_options(subject: Any, context: typer.Context, formatter: Any) -> None:
 
 
 REQUEST_NAMES = ("path", "method", "header", "body")
+PRESET_NAMES = ("connections", "duration", "rounds")
 OVERRIDES: Mapping[str, Sequence[str]] = {
-    "quick": ("connections", "duration", "rounds", "gist"),
-    "gist": ("connections", "duration", "rounds", "quick"),
+    "quick": (*PRESET_NAMES, "short", "gist"),
+    "short": (*PRESET_NAMES, "quick", "gist"),
+    "gist": (*PRESET_NAMES, "quick", "short"),
     "workload": REQUEST_NAMES,
     **dict.fromkeys(REQUEST_NAMES, ("workload",)),
 }
@@ -9615,15 +9640,16 @@ def target_names() -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """What --quick and --gist set, unless another option sets it."""
+    """What --quick, --short and --gist set, unless another option sets it."""
 
     connections: str
     duration: str
     rounds: int
 
 
-DEFAULTS = Preset(connections="100,200", duration="5s", rounds=DEFAULT_ROUNDS)
+DEFAULTS = Preset(connections="100,200", duration="2s", rounds=DEFAULT_ROUNDS)
 QUICK = Preset(connections="100", duration="1s", rounds=1)
+SHORT = Preset(connections="100", duration="1s", rounds=10)
 GIST = Preset(connections="100,200", duration="30s", rounds=1)
 MOST_TIME_S = 3600  # for a --precision
 
@@ -10936,12 +10962,14 @@ def make_loads(
     return tuple(loads)
 
 
-def choose_preset(*, quick: bool, gist: bool) -> Preset:
-    """Return the values of what no other option sets. Raises UsageError for both."""
-    if quick and gist:
-        raise UsageError("--quick and --gist exclude each other")
+def choose_preset(*, quick: bool = False, short: bool = False, gist: bool = False) -> Preset:
+    """Return the values of what no other option sets. Raises UsageError for two presets."""
+    if quick + short + gist > 1:
+        raise UsageError("--quick, --short and --gist exclude each other")
     if quick:
         return QUICK
+    if short:
+        return SHORT
     return GIST if gist else DEFAULTS
 
 
@@ -11265,8 +11293,7 @@ class ProgressReport:
         console = console_on(sys.stderr)
         self._plan = plan
         self._verbose = verbose
-        trials = itertools.chain(*(launch.trials for launch in schedule(plan)))
-        self._per_round = sum(len(trial.targets) for trial in trials) // plan.rounds
+        self._launches_done = 0
         self._total_s = planned_s(plan)
         self._text = ""
         self._speeds: list[str] = []
@@ -11296,7 +11323,7 @@ class ProgressReport:
         say(text)
 
     def update(self, results: Results) -> None:
-        """Take in what was measured so far."""
+        """Take in what was measured so far, with one more launch."""
         self._speeds = []
         for comparison in decisive_comparisons(results):
             speed = comparison.speed
@@ -11305,7 +11332,8 @@ class ProgressReport:
                     f"{results.label(comparison.target)}, {comparison.load.sentence}: "
                     f"{format_speed(speed)} as fast{format_interval(speed)}"
                 )
-        done = len(results.measurements) // self._per_round
+        self._launches_done += 1
+        done = self._launches_done // len(launch_groups(self._plan))
         if done > self._rounds_done and not self._is_live:
             parts = [f"round {done} of {self._plan.rounds} done", self._times(), *self._speeds]
             say("; ".join(parts))
@@ -11752,6 +11780,14 @@ def compare(
     load: LoadOptions,
     timing: TimingOptions,
     quick: QuickOption = False,
+    short: Annotated[
+        bool,
+        typer.Option(
+            "--short",
+            help="A minute: 10 rounds of 1 s at 100 connections.",
+            rich_help_panel="Rounds and trials",
+        ),
+    ] = False,
     gist: Annotated[
         bool,
         typer.Option(
@@ -11778,7 +11814,7 @@ def compare(
     verbose: VerboseOption = False,
 ) -> int:
     """Measure targets under the same load, and print the gist's tables and a verdict."""
-    preset = choose_preset(quick=quick, gist=gist)
+    preset = choose_preset(quick=quick, short=short, gist=gist)
     file = config.read()
     server = timing.serving(serving.settings(port=port))
     texts = targets or [*file.targets] or ["fastapi", "micropie"]
@@ -11861,7 +11897,7 @@ def reproduce(
     verbose: VerboseOption = False,
 ) -> int:
     """Measure the gist on its own stack, next to its published figures."""
-    preset = choose_preset(quick=quick, gist=False)
+    preset = choose_preset(quick=quick)
     targets = [
         parse_target(f"{name}={published.spec}", pins=PUBLISHED_PINS)
         for name, published in PUBLISHED.items()

@@ -112,27 +112,31 @@ def test_options_of_the_file_are_defaults(here: Path, asked: Asked) -> None:
     ("content", "args", "expected"),
     [
         pytest.param("rounds = 4", ["--quick"], (1, [100], 1, ["hello"]), id="quick"),
+        pytest.param("gist = true", ["--short"], (10, [100], 1, ["hello"]), id="short"),
         pytest.param("quick = true", ["--gist"], (1, [100, 200], 30, ["hello"]), id="gist"),
         pytest.param("quick = true\nrounds = 2", [], (2, [100], 1, ["hello"]), id="file alone"),
         pytest.param(
-            'workload = "json"', ["--path", "/x"], (6, [100, 200], 5, ["GET /x"]), id="path"
+            'workload = "json"',
+            ["--path", "/x"],
+            (mb.DEFAULT_ROUNDS, [100, 200], 2, ["GET /x"]),
+            id="path",
         ),
         pytest.param(
             'path = "/x"\nheader = "A: b"',
             ["--workload", "json"],
-            (6, [100, 200], 5, ["json"]),
+            (mb.DEFAULT_ROUNDS, [100, 200], 2, ["json"]),
             id="workload",
         ),
         pytest.param(
             '[workloads.mine]\npath = "/x"',
             ["--path", "/y"],
-            (6, [100, 200], 5, ["GET /y"]),
+            (mb.DEFAULT_ROUNDS, [100, 200], 2, ["GET /y"]),
             id="a path goes before the workloads",
         ),
         pytest.param(
             '[workloads.mine]\npath = "/x"\n[workloads.other]',
             ["--workload", "other", "--workload", "json"],
-            (6, [100, 200], 5, ["json", "other"]),
+            (mb.DEFAULT_ROUNDS, [100, 200], 2, ["json", "other"]),
             id="workloads by name",
         ),
     ],

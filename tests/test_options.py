@@ -476,11 +476,13 @@ def test_each_thread_of_wrk_has_a_connection() -> None:
 
 
 def test_a_preset_is_chosen_by_its_option() -> None:
-    assert mb.choose_preset(quick=False, gist=False) is mb.DEFAULTS
-    assert mb.choose_preset(quick=True, gist=False) is mb.QUICK
-    assert mb.choose_preset(quick=False, gist=True) is mb.GIST
-    with pytest.raises(mb.UsageError, match="--quick and --gist exclude each other"):
-        mb.choose_preset(quick=True, gist=True)
+    assert mb.choose_preset() is mb.DEFAULTS
+    assert mb.choose_preset(quick=True) is mb.QUICK
+    assert mb.choose_preset(short=True) is mb.SHORT
+    assert mb.choose_preset(gist=True) is mb.GIST
+    for two in ({"quick": True, "gist": True}, {"short": True, "quick": True}):
+        with pytest.raises(mb.UsageError, match="--quick, --short and --gist exclude each other"):
+            mb.choose_preset(**two)
 
 
 def test_the_gists_preset_is_what_was_published() -> None:
@@ -595,7 +597,7 @@ def test_a_duet_needs_a_core_for_each_side(
 
 @pytest.mark.parametrize(
     ("rounds", "preset", "expected"),
-    [(None, mb.DEFAULTS, 6), (None, mb.QUICK, 1), (None, mb.GIST, 1), (9, mb.GIST, 9)],
+    [(None, mb.DEFAULTS, 18), (None, mb.QUICK, 1), (None, mb.GIST, 1), (9, mb.GIST, 9)],
 )
 def test_rounds_are_the_presets_unless_given(
     rounds: int | None, preset: mb.Preset, expected: int

@@ -14,7 +14,7 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import measured, results_of
@@ -202,6 +202,40 @@ def trials(launch: mb.Launch) -> list[tuple[str, int]]:
         ("+".join(sorted(target.name for target in trial.targets)), trial.load.connections)
         for trial in launch.trials
     ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "with_solo"),
+    [
+        pytest.param({}, [1, 3, 5], id="each second round"),
+        pytest.param({"rounds": 3}, [1, 2, 3], id="few rounds"),
+        pytest.param({"duet": False}, [1, 2, 3, 4, 5], id="no duets"),
+        pytest.param({"metric": mb.Decisive.CPU}, [1, 3, 5], id="duets decide"),
+        pytest.param({"metric": mb.Decisive.P99}, [1, 2, 3, 4, 5], id="solo trials decide"),
+    ],
+)
+def test_where_duets_decide_each_second_round_has_no_solo_trials(
+    changes: dict[str, Any], with_solo: list[int]
+) -> None:
+    launches = mb.schedule(dataclasses.replace(plan(3, rounds=5, duet=True), **changes))
+    solo = [
+        (launch.round, trial.targets[0].name)
+        for launch in launches
+        for trial in launch.trials
+        if len(trial.targets) == 1 and trial.load.connections == 100
+    ]
+    assert sorted(solo) == [(number, f"t{each}") for number in with_solo for each in range(3)]
+    duets = {launch.round for launch in launches for t in launch.trials if len(t.targets) == 2}
+    assert len(duets) == (0 if changes.get("duet") is False else changes.get("rounds", 5))
+
+
+def test_rounds_in_all_are_more_than_those_of_solo_trials() -> None:
+    reference = rounds_of("a", [1000, 1000])
+    target = rounds_of("b", [1010, 1000])
+    measurements = [dataclasses.replace(m, round=2 * m.round + 1) for m in (*reference, *target)]
+    comparison = compared(*measurements)
+    results = mb.Results(created="", command="", measurements=tuple(measurements))
+    assert (comparison.rounds, mb.in_all_rounds(results, comparison, 10)) == (2, 15)
 
 
 def test_single_round_keeps_the_gists_order() -> None:
