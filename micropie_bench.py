@@ -802,6 +802,8 @@ class Plan:
         take, duets of more rounds make better use.
         """
         solo_decides = self.metric in (Decisive.THROUGHPUT, Decisive.P99)
+        if self.metric is None:
+            solo_decides = len({self.server_of(target).workers for target in self.targets}) > 1
         if not self.duet or solo_decides or self.rounds < LEAST_ROUNDS_WITHOUT_SOLO:
             return True
         return round_number % 2 == 1
@@ -1357,10 +1359,11 @@ class Results:
 
     @property
     def loads(self) -> list[LoadId]:
-        """The loads: named workloads in their order, then others; connections rise."""
+        """The loads: workloads as they were asked for, then others; connections rise."""
         loads = {measurement.load for measurement in self.measurements}
+        asked = [workload.name for workload in self.settings.workloads] if self.settings else []
         measured = [measurement.load.workload for measurement in self.measurements]
-        order = [*WORKLOADS, *measured]
+        order = [*asked, *measured]
         return sorted(loads, key=lambda load: (order.index(load.workload), load.connections))
 
     @property
@@ -2747,6 +2750,16 @@ def fails_alone(results: Results, name: str, load: LoadId) -> bool:
     return 2 * len(void) > len(trials)
 
 
+def worker_counts(results: Results, names: Sequence[str]) -> set[int]:
+    """Return the numbers of workers that the targets of those names have, if they are known."""
+    counts = set()
+    for facts in results.targets:
+        server = results.server_of(facts)
+        if facts.name in names and server:
+            counts.add(server.workers)
+    return counts
+
+
 def chosen_metric(results: Results) -> Decisive | None:
     """Return what the verdicts were asked to go by, if anything."""
     return results.settings.metric if results.settings else None
@@ -2755,14 +2768,17 @@ def chosen_metric(results: Results) -> Decisive | None:
 def may_decide(results: Results, comparison: Comparison, chosen: Decisive | None) -> bool:
     """Return whether a verdict may go by the comparison.
 
-    CPU per request says which server is faster only where CPU limits them. What the user
-    chose decides in any case.
+    CPU per request says which server is faster only where CPU limits them, and both may
+    use as much of it: not between one worker and four. What the user chose decides in any
+    case.
     """
     if chosen:
         return (comparison.method, comparison.metric) in CHOSEN_METRICS[chosen]
     if comparison.metric is not Metric.CPU:
         return True
     names = (comparison.reference, comparison.target)
+    if len(worker_counts(results, names)) > 1:
+        return False
     if any(waits(results, name, comparison.load) for name in names):
         return False
     is_duet = comparison.method is Method.DUET
@@ -4239,7 +4255,7 @@ def heading_of(results: Results) -> str:
     parts = []
     servers = list(filter(None, map(results.server_of, results.targets)))
     if servers:
-        parts.append(" and ".join(dict.fromkeys(server.asgi for server in servers)))
+        parts.append(" or ".join(dict.fromkeys(server.asgi for server in servers)))
         counts = sorted({server.workers for server in servers})
         parts.append(pluralize(counts[-1], "worker"))
         if len(counts) > 1:
@@ -4356,7 +4372,9 @@ def server_sentences(results: Results) -> list[str]:
                 values[label] = show_value(getattr(server, field))
         if listed := listed_differences(values):
             name = "server" if field == "asgi" else field.replace("_", " ")
-            sentences.append(f"They differ in {name}: {listed}.")
+            by_throughput = field == "workers" and chosen_metric(results) is None
+            so = ", so that the verdicts go by requests/s" if by_throughput else ""
+            sentences.append(f"They differ in {name}: {listed}{so}.")
     for package in SERVER_PACKAGES:
         versions = {}
         for facts in results.targets:

@@ -588,3 +588,24 @@ def test_a_table_is_as_wide_as_the_terminal_at_most_where_that_can_be() -> None:
         for width in WIDTHS:
             widest = max(map(shown_width, on_terminal(table, width)))
             assert widest <= max(width, narrowest)
+
+
+def test_loads_keep_the_order_in_which_workloads_were_asked_for() -> None:
+    asked = [
+        mb.WorkloadFacts(name=name, method="GET", path="/", headers=(), body_sha256="0" * 64)
+        for name in ("index", "a", "b")
+    ]
+    settings = mb.Settings(
+        server=mb.ServerSettings(),
+        workloads=tuple(asked),
+        connections=(100,),
+        threads=4,
+        duration_s=1,
+        rounds=1,
+        duet=False,
+        warm_up_s=0.3,
+    )
+    loads = [mb.LoadId(workload=name, connections=100) for name in ("b", "index", "a")]
+    measurements = [measured("base", 1, 100.0, load=load) for load in loads]
+    results = results_of(measurements, settings=settings)
+    assert results.workloads == ["index", "a", "b"]

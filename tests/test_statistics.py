@@ -570,6 +570,30 @@ def test_disturbances_are_named() -> None:
     assert mb.MachineTimes(total_s=10, busy_s=7).disturbances(before, own_cpu_s=6.5) == []
 
 
+@pytest.mark.parametrize(
+    ("workers", "metric"),
+    [((4, 4), mb.Metric.CPU), ((1, 4), mb.Metric.REQUESTS), ((None, 4), mb.Metric.CPU)],
+    ids=["as many", "more", "not known"],
+)
+def test_cpu_time_does_not_decide_between_one_worker_and_four(
+    workers: tuple[int | None, int], metric: mb.Metric
+) -> None:
+    """Four may use more of it, and answer more."""
+    measurements = []
+    for number in range(1, 4):
+        for name, other, cpu_s in (("base", "more", 1.0), ("more", "base", 1.1)):
+            measurements.append(measured(name, number, 100.0 + number))
+            measurements.append(measured(name, number, 100.0, cpu_s=cpu_s, partner=other))
+    results = results_of(measurements)
+    targets = []
+    for facts, count in zip(results.targets, workers, strict=True):
+        server = mb.ServerSettings(workers=count) if count else None
+        targets.append(dataclasses.replace(facts, server=server))
+    results = dataclasses.replace(results, targets=tuple(targets))
+    (comparison,) = mb.decisive_comparisons(results)
+    assert comparison.metric is metric
+
+
 def test_calibration_says_what_can_be_told_apart() -> None:
     reference = rounds_of("a", [1000] * 6)
     target = rounds_of("b", [1000, 1020, 980, 1010, 990, 1000])
