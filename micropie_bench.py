@@ -4338,8 +4338,11 @@ def response_sentences(results: Results) -> list[str]:
         described = {label: describe_response(response) for label, response in responses.items()}
         bodies = {response.body_sha256 for response in responses.values()}
         if len(set(described.values())) > 1:
-            answers = [f"{label} answers {text}" for label, text in described.items()]
-            sentence = f"The responses{to} differ: {', '.join(answers)}."
+            answers = []
+            for text, labels in labels_by_value(described).items():
+                verb = "answer" if len(labels) > 1 else "answers"
+                answers.append(f"{', '.join(labels)} {verb} {text}")
+            sentence = f"The responses{to} differ: {'; '.join(answers)}."
             if workload == DEFAULT_WORKLOAD and are_built_in(results):
                 sentence += " --workload json compares equal ones."
             sentences.append(sentence)
@@ -4350,11 +4353,21 @@ def response_sentences(results: Results) -> list[str]:
     return sentences
 
 
+def labels_by_value(values: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the labels that have each value."""
+    labels: dict[str, list[str]] = {}
+    for label, value in values.items():
+        labels.setdefault(value, []).append(label)
+    return labels
+
+
 def listed_differences(values: Mapping[str, str]) -> str:
-    """Return what each label has, separated by commas; nothing if they have the same."""
-    if len(set(values.values())) < 2:
+    """Return which labels have which value; nothing if all have the same."""
+    groups = labels_by_value(values)
+    if len(groups) < 2:
         return ""
-    return ", ".join(f"{label} {value}" for label, value in values.items())
+    separator = ", " if len(groups) == len(values) else "; "
+    return separator.join(f"{', '.join(labels)} {value}" for value, labels in groups.items())
 
 
 def server_sentences(results: Results) -> list[str]:
@@ -10836,7 +10849,10 @@ def described_workloads(request: RequestOptions, file: BenchFile) -> list[Worklo
     """Return a workload for each --path; all have the other options. Raises UsageError."""
     body = read_body(request.body)
     method = parse_method(request.method, default="POST" if body else "GET")
-    headers = with_content_type(parse_headers(request.header or ()), body)
+    given = parse_headers(request.header or ())
+    headers = with_content_type(given, body)
+    if headers != given:
+        say("the body is JSON: Content-Type: application/json is sent with it")
     workloads: dict[str, Workload] = {}
     for text in request.path or ("/",):
         path = parse_path(text)
@@ -10850,10 +10866,9 @@ def described_workloads(request: RequestOptions, file: BenchFile) -> list[Worklo
 
 
 def with_content_type(headers: Headers, body: bytes) -> Headers:
-    """Return the headers with the type of a body that is JSON, and say so if it is added."""
+    """Return the headers with the type of a body that is JSON, if they have none."""
     if not is_json(body) or header_value(headers, "Content-Type") is not None:
         return headers
-    say("the body is JSON: Content-Type: application/json is sent with it")
     return (*headers, ("Content-Type", "application/json"))
 
 
