@@ -541,7 +541,7 @@ class UrlTarget(BaseTarget):
 
     @property
     def scheme(self) -> Scheme:
-        """Whether it speaks TLS."""
+        """The scheme of the URL."""
         return "https" if self.url.startswith("https:") else "http"
 
 
@@ -796,10 +796,9 @@ class Plan:
         return [target.name for target in self.targets]
 
     def measures_alone(self, round_number: int) -> bool:
-        """Return whether that round has solo trials, and not duets alone.
+        """Return whether that round has solo trials, too.
 
-        Where duets decide, it is each second one that does: of the time that solo trials
-        take, duets of more rounds make better use.
+        Where duets decide, each second round has: the time is better spent on more duets.
         """
         solo_decides = self.metric in (Decisive.THROUGHPUT, Decisive.P99)
         if self.metric is None:
@@ -2505,7 +2504,7 @@ def stein_rounds(stdev: float, degrees: int, *, wished: float, confidence: float
     two stages (C. Stein, "A two-sample test for a linear hypothesis whose power is
     independent of the variance", 1945): the first stage's spread s decides on
     N >= (t s / d)^2, and the interval is mean +- t s / sqrt(N), with t of the first stage.
-    The mean of N does not depend on s, so that the interval keeps its confidence.
+    Given N, the mean of the N does not depend on s, so that the interval keeps its confidence.
     """
     return math.ceil((student_t(confidence, degrees) * stdev / wished) ** 2)
 
@@ -4373,7 +4372,12 @@ def listed_differences(values: Mapping[str, str]) -> str:
 def server_sentences(results: Results) -> list[str]:
     """Return in what the servers of the ASGI apps differ: settings, versions and Pythons."""
     servers = {facts.label: results.server_of(facts) for facts in results.targets}
-    pythons = {facts.label: facts.python for facts in results.targets if facts.python}
+    own_python = results.environment.python if results.environment else None
+    pythons = {}
+    for facts in results.targets:
+        python = facts.python or (own_python if servers[facts.label] else None)
+        if python:
+            pythons[facts.label] = python
     sentences = []
     schemes = {facts.label: facts.scheme for facts in results.targets}
     if listed := listed_differences(schemes):
@@ -8862,19 +8866,23 @@ def planned_s(plan: Plan) -> float:
 
 
 def facts_of(
-    target: Target, server: RunningServer | None, responses: Mapping[str, Response]
+    target: Target,
+    server: RunningServer | None,
+    responses: Mapping[str, Response],
+    secrets: Secrets = NO_SECRETS,
 ) -> TargetFacts:
     """Return what is recorded about a target; less if it did not start."""
     python = target.python if isinstance(target, StartedTarget) else ""
     settings = None
     if isinstance(target, AsgiTarget) and isinstance(server, LaunchedServer):
-        settings = server.settings
+        host = secrets.hide_whole_words(server.settings.host)
+        settings = dataclasses.replace(server.settings, host=host)
     return TargetFacts(
         name=target.name,
         spec=target.spec,
         label=target.label,
         versions=versions_of(target),
-        server_command=server_command(server) if server else "",
+        server_command=server_command(server, secrets) if server else "",
         responses=responses,
         server=settings,
         python=examine_python(python).version if python else None,
@@ -8895,13 +8903,20 @@ def versions_of(target: Target) -> dict[str, str]:
     return package_versions(dict.fromkeys(packages), directory=directory, python=target.python)
 
 
-def server_command(server: RunningServer) -> str:
-    """Return the server's command as a shell would take it, after its own variables."""
-    words = []
+def server_command(server: RunningServer, secrets: Secrets) -> str:
+    """Return the server's command as a shell would take it, after its own variables.
+
+    It is without the secrets, and so the words are before a shell's quotes change them.
+    """
     env = server.target.env if isinstance(server.target, StartedTarget) else ()
+    words = []
     for name, value in env:
-        words.append(f"{name}={HIDDEN if has_secret_name(name) else shlex.quote(value)}")
-    return " ".join([*words, shlex.join(server.argv)])
+        shown = HIDDEN if has_secret_name(name) else secrets.hide_whole_words(value)
+        words.append(f"{name}={shown if shown == HIDDEN else shlex.quote(shown)}")
+    for word in server.argv:
+        shown = secrets.hide_whole_words(word)
+        words.append(shown if shown == HIDDEN else shlex.quote(shown))
+    return " ".join(words)
 
 
 def longest_s(observations: Iterable[Observation]) -> float:
@@ -9077,9 +9092,7 @@ class LaunchRun:
                 self._failed[target.name, workload.name] = reason_of(error)
         order = [*WORKLOADS, *responses]
         in_order = dict(sorted(responses.items(), key=lambda pair: order.index(pair[0])))
-        facts = facts_of(target, self._servers.get(target.name), in_order)
-        command = self._secrets.hide_whole_words(facts.server_command)
-        return dataclasses.replace(facts, server_command=command)
+        return facts_of(target, self._servers.get(target.name), in_order, self._secrets)
 
     def _ask_repeatedly(self, target: Target, workload: Workload) -> Iterator[Response]:
         """Yield answers to one request, which show whether its size varies by nature.
@@ -9168,7 +9181,7 @@ class LaunchRun:
             if reason and all(failures):
                 is_named = target.name in reason
                 reasons.append(reason if is_named else f"{target.name}: {reason}")
-        return [self._secrets.hide(reason) for reason in reasons]
+        return [self._secrets.hide_whole_words(reason) for reason in reasons]
 
     def _failure(self, name: str, workload: Workload) -> str | None:
         """Return why a target cannot be measured under a workload."""
@@ -9266,8 +9279,8 @@ class LaunchRun:
             limited_by=limited_by,
             connections_opened=seen.connections_opened if seen else None,
             report=self._secrets.hide(seen.report) if seen else "",
-            notes=tuple(map(self._secrets.hide, notes)),
-            invalid_reason=self._secrets.hide("; ".join(distinct)) or None,
+            notes=tuple(map(self._secrets.hide_whole_words, notes)),
+            invalid_reason=self._secrets.hide_whole_words("; ".join(distinct)) or None,
         )
 
     @staticmethod
@@ -10033,6 +10046,7 @@ TABLE_CONFIG: Mapping[str, Any] = {"extra": "forbid", "coerce_numbers_to_str": T
 VARIABLE = re.compile(r"\$(\$?)\{(\w+)\}")
 VARIABLE_NAME = r"[A-Za-z_]\w*"
 NOT_IN_FILE = ("targets", "config", "settings")  # of compare's parameters
+MOST_SHOWN = 60  # characters of a wrong value
 SPEC_KEYS = ("app", "command", "url")
 TARGET_NAME = r"[\w.@-]+"
 PATH_OPTIONS = ("baseline", *(field.name for field in dataclasses.fields(ExportOptions)))
@@ -10193,7 +10207,10 @@ def validated(kind: Any, value: Any, place: str) -> Any:
         known = [field.name for field in dataclasses.fields(kind)]
         raise unknown_key(".".join(steps), known)
     wanted = first["msg"].replace("Input should be", "use").replace("dictionary", "table")
-    raise UsageError(f"{'.'.join(steps)} is {short_repr(first['input'])}: {wanted}")
+    shown = repr(first["input"])
+    if len(shown) > MOST_SHOWN:  # whole or not at all: a part of a secret would not be known
+        raise UsageError(f"{'.'.join(steps)}: {wanted}")
+    raise UsageError(f"{'.'.join(steps)} is {shown}: {wanted}")
 
 
 def unknown_key(place: str, known: Sequence[str]) -> UsageError:
@@ -10417,6 +10434,24 @@ class ConfigOptions:
         return dataclasses.replace(file, settings=settings, variables=tuple(variables))
 
 
+def hiding_variables(function: Command) -> Command:
+    """Return the command so that no error of it has a value taken from the environment."""
+
+    @functools.wraps(function)
+    def call(*, config: ConfigOptions, **values: Any) -> int:
+        try:
+            return function(config=config, **values)
+        except HopelessError:  # its reasons are without them
+            raise
+        except BenchError as error:
+            message = config.read().hide(str(error))
+            if message == str(error):
+                raise
+            raise type(error)(message) from None
+
+    return call
+
+
 # What the arguments mean.
 
 
@@ -10488,16 +10523,17 @@ def command_words(command_line: str) -> list[str]:
             "and use --set NAME.directory=DIRECTORY, or directory in bench.toml"
         )
     for word in words:
-        if re.fullmatch(r"&&?|\|\|?|[<>]{1,2}|.*;", word):
+        if re.fullmatch(r"&&?|\|\|?|[<>]{1,2}|\S*;", word):
             raise UsageError(f"{shown}: no shell reads {word!r}: use 'cmd:sh -c \"...\"'")
     return words
 
 
 DECIDED_ARGUMENT = re.compile(
-    r"(--(host|port|bind|uds|fd|workers|reload|app-dir|interface|loop|http|worker-class)|-[bwk])(=|$)"
+    r"--(host|port|bind|uds|fd|workers|reload|app-dir|interface|loop|worker-class"
+    r"|(no-)?access-log(file)?)(=|$)|-[bwk]"
 )
 KEYS_WITHOUT_MEANING: Mapping[str, tuple[str, ...]] = {
-    "an ASGI app": ("scheme",),
+    "an ASGI app": (),
     "a built-in": ("scheme", "directory"),
     "a command": ("server", "arguments", "access_log", "loop", "http"),
     "a URL": tuple(field.name for field in dataclasses.fields(TargetTable) if field.name != "url"),
@@ -10543,6 +10579,7 @@ class TargetSpec:
             directory=self._own_directory(),
             python=find_python(self.table.python or self.python),
             arguments=self._arguments(),
+            scheme=self.table.scheme or "http",
             **self._common("an ASGI app"),
         )
 
@@ -10647,6 +10684,8 @@ class TargetSpec:
                 f"{self.spec!r}: a command needs {{port}} where its port goes, "
                 "as in 'cmd:server --port {port}'"
             )
+        if self.table.workers and not any("{workers}" in text for text in texts):
+            raise UsageError(f"{self.name}.workers: the command has no {{workers}} to say it by")
         return CommandTarget(
             name=self.name,
             label=self.name,
@@ -10768,9 +10807,13 @@ def resolve_hosts(plan: Plan, *, allow_remote: bool) -> Plan:
     Each name is looked up here and not again, so that what is allowed is what is asked.
     Raises UsageError for another machine where that is not allowed.
     """
-    seconds = plan.rounds * sum(load.duration_s for load in plan.loads)
+    seconds: float = plan.rounds * sum(load.duration_s for load in plan.loads)
+    if plan.precision:
+        seconds = max(seconds, plan.most_s)
     connections = max(load.connections for load in plan.loads)
-    amount = f"requests without pause on up to {connections} connections, for {seconds} s in all"
+    amount = (
+        f"requests without pause on up to {connections} connections, for {seconds:.0f} s in all"
+    )
     targets: list[Target] = []
     for target in plan.targets:
         if not isinstance(target, UrlTarget):
@@ -10826,7 +10869,7 @@ def parse_workloads(request: RequestOptions, file: BenchFile = NO_FILE) -> tuple
     return tuple(
         dataclasses.replace(
             workload,
-            expect_status=workload.expect_status or request.expect_status,
+            expect_status=request.expect_status or workload.expect_status,
             keep_alive=request.keep_alive,
             timeout_s=timeout_s,
         )
@@ -11449,13 +11492,14 @@ def new_results(
 
 def settings_of(plan: Plan) -> Settings:
     """Return what is recorded of the plan."""
+    secrets = plan.secrets
     workloads = {load.workload.name: load.workload for load in plan.loads}
     facts = [
         WorkloadFacts(
             name=workload.name,
             method=workload.method,
-            path=plan.secrets.hide_whole_words(workload.path),
-            headers=plan.secrets.hide_in_headers(workload.headers),
+            path=secrets.hide_whole_words(workload.path),
+            headers=secrets.hide_in_headers(workload.headers),
             body_sha256=hashlib.sha256(workload.body).hexdigest(),
             expect_status=workload.expect_status,
             keep_alive=workload.keep_alive,
@@ -11465,7 +11509,7 @@ def settings_of(plan: Plan) -> Settings:
     ]
     connections = dict.fromkeys(load.connections for load in plan.loads)
     return Settings(
-        server=plan.server,
+        server=dataclasses.replace(plan.server, host=secrets.hide_whole_words(plan.server.host)),
         workloads=tuple(facts),
         connections=tuple(connections),
         threads=plan.loads[0].threads,
@@ -11580,6 +11624,9 @@ def run_plan(
     import_all()
     wrk_path = find_wrk(wrk)
     environment = describe_machine(wrk_path)
+    environment = dataclasses.replace(
+        environment, wrk=plan.secrets.hide_whole_words(environment.wrk)
+    )
     if plan.server.port:
         free_port(plan.server.host, plan.server.port)
     targets = tuple(fetch(target, say) for target in plan.targets)
@@ -11766,6 +11813,7 @@ def top(
 
 
 @command("serve", examples=SERVE_EXAMPLES)
+@hiding_variables
 def serve(
     target: Annotated[
         str, typer.Argument(metavar="TARGET", help="What is served.", autocompletion=target_names)
@@ -11798,6 +11846,7 @@ def serve(
 
 
 @command("compare", examples=TARGET_SYNTAX + COMPARE_EXAMPLES)
+@hiding_variables
 def compare(
     targets: Annotated[
         list[str] | None,
@@ -11873,6 +11922,7 @@ def compare(
 
 
 @command("calibrate", examples=TARGET_SYNTAX)
+@hiding_variables
 def calibrate(
     target: Annotated[
         str | None,

@@ -294,7 +294,17 @@ def test_calibrate_and_serve_read_the_file_too(
         ),
         ("[targets.a]\napp = 'a:b'\ndirectory = 'none'", "a.directory: there is no directory"),
         ("[targets.a]\napp = 'a:b'\npython = 'bench/old'", "python 'bench/bench/old': there is no"),
-        ("[targets.a]\napp = 'a:b'\nscheme = 'https'", "a.scheme has no meaning for an ASGI app"),
+        ("[targets.a]\napp = 'asgi'\nscheme = 'https'", "a.scheme has no meaning for a built-in"),
+        ("[targets.a]\napp = 'a:b'\narguments = '--no-access-log'", "leave out --no-access-log"),
+        ("[targets.a]\napp = 'a:b'\narguments = '-w2'", "leave out -w2, which this tool decides"),
+        (
+            "[targets.a]\ncommand = 's {port}'\nworkers = 2",
+            "a.workers: the command has no {workers}",
+        ),
+        (
+            "[targets.a]\napp = 'a:b'\nworkers = '${MODE}${MODE}${MODE}${MODE}${MODE}'",
+            "a.workers: use",
+        ),
         ("[targets.a]\napp = 'asgi'\ndirectory = '.'", "a.directory has no meaning for a built-in"),
         ("[targets.a]\ncommand = 's {port}'\nloop = 'asyncio'", "a.loop has no meaning for a comm"),
         (
@@ -345,6 +355,18 @@ def test_what_is_wrong_with_set_is_said(
     assert asked.plan is None
 
 
+def test_a_variable_is_in_no_error_after_the_file_is_read(here: Path, asked: Asked) -> None:
+    content = "path = '/a b ${MODE}'\n[targets.a]\napp = 'a:b'"
+    with pytest.raises(mb.UsageError, match=re.escape("--path '/a b ***': a path begins")):
+        run_command("compare", "--config", write(here, content))
+
+
+def test_a_status_of_the_command_line_goes_before_the_files(here: Path, asked: Asked) -> None:
+    file = write(here, "[targets.a]\napp = 'a:b'\n[workloads.w]\nexpect_status = 201")
+    plan = planned(asked, "--config", file, "--expect-status", "404")
+    assert plan.loads[0].workload.expect_status == 404
+
+
 def test_a_dollar_can_be_written(here: Path, asked: Asked) -> None:
     content = "[targets.a]\napp = 'a:b'\nenv = { A = '$${MODE} $MODE ${MODE}' }"
     (target,) = planned(asked, "--config", write(here, content)).targets
@@ -376,6 +398,17 @@ def test_the_example_of_the_documentation_can_be_read(
     assert plan.names == names
     workloads = [load.workload.name for load in plan.loads]
     assert workloads == ["index", "items", "item", "order", "missing", "report"]
+
+
+def test_a_secret_is_hidden_before_a_shells_quotes_change_it(here: Path, asked: Asked) -> None:
+    target = mb.CommandTarget(
+        name="a", label="a", spec="a", command="a", directory=here, env=(("B", "it's"),)
+    )
+    server = mb.UrlServer.__new__(mb.UrlServer)
+    server.target = target
+    server.argv = ("serve", "--key=it's", "a b")
+    secrets = mb.Secrets.of((), (), ["it's"])
+    assert mb.server_command(server, secrets) == "B=*** serve '--key=***' 'a b'"
 
 
 # On real servers.

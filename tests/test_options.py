@@ -62,6 +62,7 @@ def meant(kind: type[mb.Target], name: str, label: str, **details: object) -> Me
             "cmd:node server.js {port}",
             meant(mb.CommandTarget, "node", "node", command="node server.js {port}"),
         ),
+        ("cmd:nginx -p {port} -g 'daemon off;'", meant(mb.CommandTarget, "nginx", "nginx")),
         ("cmd:/opt/s/bin/server -p{port}", meant(mb.CommandTarget, "server", "server")),
         ("cmd:{python} -m s {port}", meant(mb.CommandTarget, "python", "python", directory=HERE)),
         ("g=cmd:s {port}", meant(mb.CommandTarget, "g", "g", spec="cmd:s {port}")),

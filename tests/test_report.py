@@ -590,6 +590,33 @@ def test_a_table_is_as_wide_as_the_terminal_at_most_where_that_can_be() -> None:
             assert widest <= max(width, narrowest)
 
 
+def test_another_python_is_told_beside_the_tools_own() -> None:
+    environment = mb.Environment(
+        python="3.12.1",
+        executable="/usr/bin/python3",
+        bundle=None,
+        implementation="CPython",
+        platform="Linux",
+        kernel="6.1.0",
+        cpu_model=None,
+        cpu_count=2,
+        governor=None,
+        wrk="/usr/bin/wrk",
+        wrk_version="4.1.0",
+        packages={},
+    )
+    results = solo_results(environment=environment)
+    server = mb.ServerSettings()
+    base, more = results.targets
+    targets = (
+        dataclasses.replace(base, server=server),
+        dataclasses.replace(more, server=server, python="3.13.0"),
+    )
+    results = dataclasses.replace(results, targets=targets)
+    sentences = mb.server_sentences(results)
+    assert sentences == ["They run on different Pythons: Base 3.12.1, More 3.13.0."]
+
+
 def test_loads_keep_the_order_in_which_workloads_were_asked_for() -> None:
     asked = [
         mb.WorkloadFacts(name=name, method="GET", path="/", headers=(), body_sha256="0" * 64)
