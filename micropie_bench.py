@@ -7797,7 +7797,7 @@ def prepare(target: Target, *, timeout_s: float) -> None:
             cwd=target.directory,
         )
     except BenchError as error:
-        raise BenchError(f"{target.name}: its prepare: {error} (--start-timeout)") from None
+        raise BenchError(f"{target.name}: its prepare: {error} (start_timeout)") from None
     if done.status:
         words = last_words(done.errors or done.output)
         raise BenchError(f"{target.name}: its prepare ended with status {done.status}: {words}")
@@ -9526,7 +9526,7 @@ def write_options(subject: Any, context: typer.Context, formatter: Any) -> None:
 
 
 REQUEST_NAMES = ("path", "method", "header", "body")
-PRESET_NAMES = ("connections", "duration", "rounds")
+PRESET_NAMES = ("connections", "duration", "rounds", "precision", "max_time")
 OVERRIDES: Mapping[str, Sequence[str]] = {
     "quick": (*PRESET_NAMES, "short", "gist"),
     "short": (*PRESET_NAMES, "quick", "gist"),
@@ -10185,7 +10185,10 @@ def with_variables(value: Any, place: str, found: list[str]) -> Any:
         if escape:
             return match[0][1:]
         if name not in os.environ:
-            raise UsageError(f"{place}: the environment has no {name}: set it")
+            raise UsageError(
+                f"{place}: the environment has no {name}: set it, or write $${{{name}}} "
+                "for the text itself"
+            )
         found.append(os.environ[name])
         return os.environ[name]
 
@@ -10198,9 +10201,12 @@ def validated(kind: Any, value: Any, place: str) -> Any:
 
     config = None if dataclasses.is_dataclass(kind) else TABLE_CONFIG
     try:
-        return TypeAdapter(kind, config=config).validate_python(value)  # type: ignore[arg-type]
+        read = TypeAdapter(kind, config=config).validate_python(value)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
+    else:
+        check_booleans(value, read, place)
+        return read
     steps = [place, *(str(step) for step in first["loc"] if not isinstance(step, int))]
     steps = [step for step in steps if step != "nullable"]  # pydantic's, of what may be None
     if first["type"] == "unexpected_keyword_argument":
@@ -10211,6 +10217,15 @@ def validated(kind: Any, value: Any, place: str) -> Any:
     if len(shown) > MOST_SHOWN:  # whole or not at all: a part of a secret would not be known
         raise UsageError(f"{'.'.join(steps)}: {wanted}")
     raise UsageError(f"{'.'.join(steps)} is {shown}: {wanted}")
+
+
+def check_booleans(value: Any, read: Any, place: str) -> None:
+    """Raise UsageError where true or false was read as a number, as pydantic does."""
+    if isinstance(value, bool) and read is not value:
+        raise UsageError(f"{place} is {str(value).lower()}: use a number")
+    if dataclasses.is_dataclass(read):
+        for key, each in value.items():
+            check_booleans(each, getattr(read, key), f"{place}.{key}")
 
 
 def unknown_key(place: str, known: Sequence[str]) -> UsageError:
@@ -10319,14 +10334,19 @@ def target_tables(targets: Any, directory: Path) -> dict[str, Mapping[str, Any]]
         place = checked_place("targets", name)
         table = spec_table(value) if isinstance(value, str) else value
         given = target_table(validated(dict[str, Any], table, place), place)
-        if sum(key in given for key in SPEC_KEYS) != 1:
-            raise UsageError(f"{place}: a target needs one of app, command and url")
+        check_spec(given, place)
         if "python" in given:
             given["python"] = program_path(given["python"], directory)
         if "directory" in given:
             given["directory"] = str(directory / given["directory"])
         tables[name] = given
     return tables
+
+
+def check_spec(table: Mapping[str, Any], place: str) -> None:
+    """Raise UsageError unless the table says in one way what the target is."""
+    if sum(key in table for key in SPEC_KEYS) != 1:
+        raise UsageError(f"{place}: a target needs one of app, command and url")
 
 
 def named_targets(texts: Iterable[str]) -> dict[str, str]:
@@ -10629,6 +10649,11 @@ class TargetSpec:
         version = self.spec.removeprefix(key).removeprefix("@")
         if self.spec != key and not re.fullmatch(r"\d[\w.!+]*", version):
             raise UsageError(f"unknown target {self.spec!r}: a version is like {key}@0.32")
+        if "PYTHONPATH" in (self.table.env or {}):
+            raise UsageError(
+                f"{self.name}.env.PYTHONPATH has no meaning for a built-in, which runs with "
+                "what was installed for it: leave it out"
+            )
         if version and self.table.python:
             raise UsageError(f"{self.name}.python: a fetched version runs on this tool's Python")
         label = f"{built_in.label} {version}" if version else built_in.label
@@ -10783,9 +10808,15 @@ def target_spec(
         name = given_name or file.hide(default_name(spec))
         table = merged(file.targets.get(name, {}), spec_table(spec))
         directory = Path()
-    own = TargetTable(**merged(table, file.settings.get(name, {})))
+    table = merged(table, file.settings.get(name, {}))
+    check_spec(table, f"--set {name}")
     return TargetSpec(
-        name=name, table=own, directory=directory, server=server, python=serving.python, pins=pins
+        name=name,
+        table=TargetTable(**table),
+        directory=directory,
+        server=server,
+        python=serving.python,
+        pins=pins,
     )
 
 

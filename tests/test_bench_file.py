@@ -258,6 +258,12 @@ def test_calibrate_and_serve_read_the_file_too(
         ("rounds = [", "--config 'bench/bench.toml': "),
         ("rounds = 'two'", "bench.toml: rounds is 'two': use a valid integer"),
         ("quick = 7", "bench.toml: quick is 7: use a valid boolean"),
+        ("rounds = true", "bench.toml: rounds is true: use a number"),
+        ("[targets.a]\napp = 'a:b'\nworkers = true", "targets.a.workers is true: use a number"),
+        (
+            "[targets.a]\napp = 'asgi'\nenv = {PYTHONPATH = 'mine'}",
+            "a.env.PYTHONPATH has no meaning for a built-in",
+        ),
         ("round = 2", "bench.toml: round: unknown key (did you mean rounds?)"),
         ("metric = 'latency'", "metric is 'latency': use 'cpu', 'throughput' or 'p99'"),
         ("export_json = 3\ntargets = 3", "targets is 3: use a valid table"),
@@ -345,6 +351,7 @@ def test_what_is_wrong_in_the_file_is_said_with_its_place(
         ("asgy.workers=2", "--set asgy: no target has that name (did you mean asgi?)"),
         ("asgi.env.A=${NOPE}", "--set asgi.env.A: the environment has no NOPE: set it"),
         ("asgi.workers=${MODE}", "--set asgi.workers is '***'"),
+        ("asgi.env.A=${NOPE}", "or write $${NOPE} for the text itself"),
     ],
 )
 def test_what_is_wrong_with_set_is_said(
@@ -353,6 +360,19 @@ def test_what_is_wrong_with_set_is_said(
     with pytest.raises(mb.UsageError, match=re.escape(complaint)):
         run_command("compare", "asgi", "--set", setting)
     assert asked.plan is None
+
+
+def test_set_names_one_kind_of_target(here: Path, asked: Asked) -> None:
+    two = ("--set", "mine.app=a:b", "--set", "mine.command=./serve {port}")
+    with pytest.raises(mb.UsageError, match="--set mine: a target needs one of app, command"):
+        run_command("compare", "mine=asgi", *two)
+
+
+def test_a_preset_goes_before_the_files_precision(here: Path, asked: Asked) -> None:
+    file = write(here, "precision = '1%'\nmax_time = '10m'\ntargets = ['asgi']")
+    assert planned(asked, "--config", file).precision == pytest.approx(0.01)
+    plan = planned(asked, "--config", file, "--quick")
+    assert (plan.precision, plan.rounds) == (None, 1)
 
 
 def test_a_variable_is_in_no_error_after_the_file_is_read(here: Path, asked: Asked) -> None:
