@@ -1,5 +1,7 @@
 """The apps that the built-in targets serve: the gist's routes and four workloads.
 
+Behind them are those of the published tables, which have `/` alone.
+
 Each framework has them once; `uvicorn apps:fastapi` serves one of them. An attribute is
 built when it is first asked for, so that a server imports its own framework and no other.
 The gist ("MicroPie vs FastAPI Benchmarks (with wrk)", 2025-01-29) has `/`, `/index` and
@@ -337,6 +339,34 @@ def _falcon() -> "ASGIApp":
     return cast("ASGIApp", app)
 
 
+def _muffin() -> "ASGIApp":
+    from muffin import Application, Request, ResponseJSON, ResponseText
+
+    async def index(request: Request) -> ResponseText:
+        name = request.url.query.get("name")
+        return ResponseText(f"Hello {name}" if name else GREETING)
+
+    async def hello(_request: Request) -> ResponseJSON:
+        return ResponseJSON(HELLO)
+
+    async def delayed(_request: Request) -> ResponseText:
+        return ResponseText(await _delayed())
+
+    async def compute(_request: Request) -> ResponseText:
+        return ResponseText(_compute())
+
+    async def upload(request: Request) -> ResponseJSON:
+        return ResponseJSON(await request.json())
+
+    app = Application()
+    app.route("/", "/index")(index)
+    app.route("/json")(hello)
+    app.route("/delayed")(delayed)
+    app.route("/compute")(compute)
+    app.route("/upload", methods=["POST"])(upload)
+    return cast("ASGIApp", app)
+
+
 def _asgi() -> "ASGIApp":
     from urllib.parse import parse_qs
 
@@ -376,6 +406,120 @@ async def _body(receive: "Receive") -> bytes:
     return body
 
 
+# The apps of the published tables: JSON as each framework returns it in its plainest way.
+
+
+def _plain_micropie() -> "ASGIApp":
+    module = _micropie_module()
+    base: Any = getattr(module, "App", None) or module.Server
+
+    class Root(base):  # type: ignore[misc]  # micropie ships no types
+        async def index(self) -> dict[str, str]:
+            return HELLO
+
+    return cast("ASGIApp", Root())
+
+
+def _plain_fastapi() -> "ASGIApp":
+    from fastapi import FastAPI
+
+    app = FastAPI()
+
+    @app.get("/")
+    async def hello():  # type: ignore[no-untyped-def]  # with a type it would check the value
+        return HELLO
+
+    return app
+
+
+def _plain_fastapi_in_threads() -> "ASGIApp":
+    from fastapi import FastAPI
+
+    app = FastAPI()
+
+    @app.get("/")
+    def hello():  # type: ignore[no-untyped-def]  # likewise
+        return HELLO
+
+    return app
+
+
+def _plain_starlette() -> "ASGIApp":
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import JSONResponse
+    from starlette.routing import Route
+
+    async def hello(_request: Request) -> JSONResponse:
+        return JSONResponse(HELLO)
+
+    return Starlette(routes=[Route("/", hello)])
+
+
+def _plain_litestar() -> "ASGIApp":
+    from litestar import Litestar, get
+
+    async def hello() -> dict[str, str]:
+        return HELLO
+
+    return cast("ASGIApp", Litestar([get("/")(hello)]))
+
+
+def _plain_blacksheep() -> "ASGIApp":
+    from blacksheep import Application, Response, Router, json
+
+    async def hello() -> Response:
+        return json(HELLO)
+
+    app = Application(router=Router())
+    app.router.add_get("/", hello)
+    return cast("ASGIApp", app)
+
+
+def _plain_blacksheep_in_threads() -> "ASGIApp":
+    from blacksheep import Application, Response, Router, json
+
+    def hello() -> Response:
+        return json(HELLO)
+
+    app = Application(router=Router())
+    app.router.add_get("/", hello)
+    return cast("ASGIApp", app)
+
+
+def _plain_quart() -> "ASGIApp":
+    from quart import Quart
+
+    async def hello() -> dict[str, str]:
+        return HELLO
+
+    app = Quart(__name__)
+    app.add_url_rule("/", view_func=hello)
+    return cast("ASGIApp", app)
+
+
+def _plain_sanic() -> "ASGIApp":
+    from sanic import HTTPResponse, Request, Sanic, json
+
+    async def hello(_request: Request) -> HTTPResponse:
+        return json(HELLO)
+
+    app = Sanic("apps")
+    app.add_route(hello, "/")
+    return cast("ASGIApp", app)
+
+
+def _plain_muffin() -> "ASGIApp":
+    from muffin import Application, Request
+
+    async def hello(_request: Request) -> dict[str, str]:
+        return HELLO
+
+    app = Application()
+    app.route("/")(hello)
+    return cast("ASGIApp", app)
+
+
 _BUILDERS = {
     "micropie": _micropie,
     "fastapi": _fastapi,
@@ -386,6 +530,17 @@ _BUILDERS = {
     "quart": _quart,
     "sanic": _sanic,
     "falcon": _falcon,
+    "muffin": _muffin,
+    "plain_micropie": _plain_micropie,
+    "plain_fastapi": _plain_fastapi,
+    "plain_fastapi_in_threads": _plain_fastapi_in_threads,
+    "plain_starlette": _plain_starlette,
+    "plain_litestar": _plain_litestar,
+    "plain_blacksheep": _plain_blacksheep,
+    "plain_blacksheep_in_threads": _plain_blacksheep_in_threads,
+    "plain_quart": _plain_quart,
+    "plain_sanic": _plain_sanic,
+    "plain_muffin": _plain_muffin,
 }
 
 

@@ -23,6 +23,7 @@ Sections 1 to 6 are pure. Only 7 to 10 start processes, and only 12 prints.
 from __future__ import annotations
 
 import abc
+import ast
 import bisect
 import codecs
 import contextlib
@@ -278,6 +279,7 @@ class ServerSettings:
     access_log: bool = True
     loop: Loop = Loop.AUTO
     http: Http = Http.AUTO
+    proxy_headers: bool = True
     asgi: AsgiServer = AsgiServer.UVICORN
     start_timeout_s: Seconds = 60.0
 
@@ -315,6 +317,7 @@ BUILT_INS = {
     "blacksheep": _framework("BlackSheep"),
     "falcon": _framework("Falcon"),
     "litestar": _framework("Litestar"),
+    "muffin": _framework("Muffin"),
     "quart": _framework("Quart"),
     "sanic": _framework("Sanic"),
 }
@@ -393,14 +396,15 @@ class AsgiTarget(StartedTarget):
 
     Its modules lie in `directory`. The server gets the `arguments` besides its own. The
     versions of `packages` decide its speed. Where these are not simply the interpreter's
-    own, `requirements` are fetched on first use, or `package_dir` already holds them. A
-    built-in is one of apps.py.
+    own, `requirements` are fetched on first use, or `package_dir` already holds them; those
+    of a day, in ISO 8601, `as_of` it. A built-in is one of apps.py.
     """
 
     app: str
     arguments: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
+    as_of: str = ""
     package_dir: Path | None = None
     is_built_in: bool = False
 
@@ -453,6 +457,8 @@ def uvicorn_options(target: AsgiTarget, settings: ServerSettings, port: int) -> 
     options += ["--app-dir", str(target.directory)]
     if not settings.access_log:
         options.append("--no-access-log")
+    if not settings.proxy_headers:
+        options.append("--no-proxy-headers")
     return [*options, target.app]
 
 
@@ -488,13 +494,14 @@ class AsgiServerFacts:
 
     `options` returns what follows `python -m NAME`. The versions of `packages` are
     recorded. `log_line` is what its log says for each worker that serves, if that is
-    known. `has_http_option` is whether it lets its HTTP parser be chosen.
+    known. `has_uvicorn_options` is whether it lets its HTTP parser and the reading of a
+    proxy's headers be chosen.
     """
 
     options: Callable[[AsgiTarget, ServerSettings, int], list[str]]
     packages: tuple[str, ...]
     log_line: str | None = None
-    has_http_option: bool = False
+    has_uvicorn_options: bool = False
 
 
 ASGI_SERVERS = {
@@ -502,7 +509,7 @@ ASGI_SERVERS = {
         options=uvicorn_options,
         packages=("uvicorn", "uvloop", "httptools", "h11"),
         log_line="Application startup complete",
-        has_http_option=True,
+        has_uvicorn_options=True,
     ),
     AsgiServer.GRANIAN: AsgiServerFacts(options=granian_options, packages=("granian", "uvloop")),
     AsgiServer.HYPERCORN: AsgiServerFacts(
@@ -769,7 +776,7 @@ class Plan:
 
     With a `precision`, half of an interval's width as a share, these rounds are the first
     stage; with those after them it may take `most_s`. `variables` are the values in it that
-    were taken from the environment.
+    were taken from the environment. What is not equal work is not measured if it is `strict`.
     """
 
     targets: tuple[Target, ...]
@@ -783,6 +790,7 @@ class Plan:
     precision: float | None = None
     most_s: float = math.inf
     variables: tuple[str, ...] = ()
+    strict: bool = False
 
     @property
     def secrets(self) -> Secrets:
@@ -1227,6 +1235,35 @@ class TargetFacts:
     server: ServerSettings | None = None
     python: str | None = None
     scheme: Scheme = "http"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A target's place in an order, from `first` to `last`: among these it is not told apart."""
+
+    target: Name
+    first: Positive
+    last: Positive
+
+    @property
+    def title(self) -> str:
+        """The place, or the places, in words."""
+        return str(self.first) if self.first == self.last else f"{self.first} to {self.last}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """The order of more than two targets under one load, by one metric, the fastest first.
+
+    All that it says holds together with that confidence.
+    """
+
+    load: LoadId
+    method: Method
+    metric: Metric
+    reference: Name
+    confidence: Confidence
+    places: tuple[Place, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -2437,6 +2474,7 @@ def launch_trials(
 # --- 4. statistics --------------------------------------------------------------------
 
 
+@functools.cache  # a report asks for few, often
 def student_t(confidence: float, degrees: int) -> float:
     """Return t such that Student's t lies within -t to t with that probability.
 
@@ -2513,22 +2551,16 @@ WIDEST_LOG = 100.0  # half an interval; a wider one says no more, and overflows
 
 
 def estimate_ratio(
-    references: Sequence[float],
-    targets: Sequence[float],
-    *,
-    confidence: float,
-    degrees: int | None = None,
+    ratios: Iterable[float], *, confidence: float, degrees: int | None = None
 ) -> Estimate:
-    """Return the ratio of target to reference; its interval needs two pairs or more.
+    """Return the mean of the rounds' ratios; its interval needs two of them or more.
 
-    Pairs are by round. The sample is the log of a round's ratio, and the interval is
+    The sample is the log of a round's ratio, and the interval is
     Student's t. The launch is the unit of replication: the requests of one run are not
-    independent samples. The spread is that of the first pairs, one more than the `degrees`
+    independent samples. The spread is that of the first ratios, one more than the `degrees`
     of freedom, if these are given (stein_rounds()).
     """
-    logs = []
-    for reference, target in zip(references, targets, strict=True):
-        logs.append(math.log(target / reference))
+    logs = [math.log(ratio) for ratio in ratios]
     mean = statistics.fmean(logs)
     low = high = None
     if len(logs) > 1:
@@ -2593,6 +2625,27 @@ def pair_by_round(
     return [Pair(references[number], targets[number]) for number in targets if number in references]
 
 
+def ratios_by_round(pairs: Iterable[Pair], metric: Metric) -> dict[int, float]:
+    """Return the target's value over the reference's, of each round where both are known."""
+    ratios = {}
+    for pair in pairs:
+        reference_value, target_value = metric.read(pair.reference), metric.read(pair.target)
+        if pair.is_valid and reference_value and target_value:
+            ratios[pair.target.round] = target_value / reference_value
+    return ratios
+
+
+def degrees_of_freedom(rounds: Iterable[int], first_rounds: int | None) -> int | None:
+    """Return one less than how many of the rounds decide on the spread; None without two.
+
+    These are all, or those of the first stage if the number of rounds was chosen after it.
+    """
+    every = list(rounds)
+    first = [number for number in every if first_rounds is None or number <= first_rounds]
+    deciding = first if len(first) > 1 else every
+    return len(deciding) - 1 if len(deciding) > 1 else None
+
+
 def compare_metric(
     measurements: Iterable[Measurement],
     *,
@@ -2610,16 +2663,7 @@ def compare_metric(
     pairs = pair_by_round(measurements, reference=reference, target=target)
     if not pairs:
         return None
-    valid_pairs = [pair for pair in pairs if pair.is_valid]
-    references, targets = [], []
-    in_first_stage = 0
-    for pair in valid_pairs:
-        reference_value = metric.read(pair.reference)
-        target_value = metric.read(pair.target)
-        if reference_value and target_value:
-            references.append(reference_value)
-            targets.append(target_value)
-            in_first_stage += first_rounds is None or pair.target.round <= first_rounds
+    ratios = ratios_by_round(pairs, metric)
     first = pairs[0].target
     comparison = Comparison(
         load=first.load,
@@ -2627,15 +2671,15 @@ def compare_metric(
         metric=metric,
         reference=reference,
         target=target,
-        rounds=len(targets),
+        rounds=len(ratios),
         estimate=None,
         verdict=Verdict.UNDECIDED,
-        reason=reason_for_no_estimate(pairs, metric, values=len(targets)),
+        reason=reason_for_no_estimate(pairs, metric, values=len(ratios)),
     )
     if comparison.reason:
         return comparison
-    degrees = (in_first_stage if in_first_stage > 1 else len(targets)) - 1 or None
-    estimate = estimate_ratio(references, targets, confidence=confidence, degrees=degrees)
+    degrees = degrees_of_freedom(ratios, first_rounds)
+    estimate = estimate_ratio(ratios.values(), confidence=confidence, degrees=degrees)
     comparison = dataclasses.replace(comparison, estimate=estimate, degrees=degrees)
     return dataclasses.replace(
         comparison,
@@ -2846,6 +2890,121 @@ def compare_all(results: Results, names: Sequence[str]) -> tuple[Comparison, ...
 def with_comparisons(results: Results, names: Sequence[str]) -> Results:
     """Return the results with the comparisons that their measurements give."""
     return dataclasses.replace(results, comparisons=compare_all(results, names))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contest:
+    """What targets did against one reference, under one load, by one metric.
+
+    `speeds` has the speed of each target in each round, by name and round; the reference's
+    is 1. The number of rounds was chosen after `first_rounds`, if that is given.
+    """
+
+    load: LoadId
+    method: Method
+    metric: Metric
+    reference: str
+    speeds: Mapping[str, Mapping[int, float]]
+    first_rounds: int | None
+
+    def compare(self, target: str, other: str) -> Estimate | None:
+        """Return how many times as fast as the other one a target is; None if unknown.
+
+        It goes by the rounds in which both met the reference. The intervals of all pairs
+        hold together with 95% confidence (Bonferroni; Tukey's narrower ones want samples of
+        one variance that do not depend on each other, and here all share the reference).
+        """
+        speeds, others = self.speeds[target], self.speeds[other]
+        ratios = {}
+        for number in speeds:
+            if number in others:
+                ratios[number] = speeds[number] / others[number]
+        if not ratios:
+            return None
+        return estimate_ratio(
+            ratios.values(),
+            confidence=1 - 0.05 / math.comb(len(self.speeds), 2),
+            degrees=degrees_of_freedom(ratios, self.first_rounds),
+        )
+
+    def is_faster(self, target: str, other: str) -> bool:
+        """Return whether a target is surely faster than the other one."""
+        speed = self.compare(target, other)
+        return bool(speed and speed.interval and speed.interval.low > 1)
+
+    def place(self, target: str) -> Place:
+        """Return which place a target surely has.
+
+        It comes behind all that are surely faster, and before all that are surely slower
+        (M. Mogstad et al., "Inference for Ranks with Applications to Mobility across
+        Neighbourhoods and Academic Achievement across Countries", 2024).
+        """
+        others = [name for name in self.speeds if name != target]
+        faster = sum(self.is_faster(other, target) for other in others)
+        slower = sum(self.is_faster(target, other) for other in others)
+        return Place(target=target, first=1 + faster, last=len(self.speeds) - slower)
+
+    def ranking(self) -> Ranking:
+        """Return the order of the targets."""
+        mean_speeds = {}
+        for name, speeds in self.speeds.items():
+            mean_speeds[name] = statistics.geometric_mean(speeds.values())
+        in_order = sorted(mean_speeds, key=lambda name: -mean_speeds[name])
+        return Ranking(
+            load=self.load,
+            method=self.method,
+            metric=self.metric,
+            reference=self.reference,
+            confidence=0.95,
+            places=tuple(map(self.place, in_order)),
+        )
+
+
+def contest_of(results: Results, comparisons: Sequence[Comparison]) -> Contest | None:
+    """Return the contest of all that were compared with one reference under one load.
+
+    `comparisons` are those that the verdicts go by. Where these differ in their metric, it
+    is plain requests/s. None if not all targets have a speed by it.
+    """
+    first = comparisons[0]
+    kinds = {(comparison.method, comparison.metric) for comparison in comparisons}
+    method, metric = kinds.pop() if len(kinds) == 1 else (Method.SOLO, Metric.REQUESTS)
+    trials = [m for m in results.measurements if (m.load, m.method) == (first.load, method)]
+    rounds = {trial.round for trial in trials}
+    speeds: dict[str, Mapping[int, float]] = {first.reference: dict.fromkeys(rounds, 1.0)}
+    for comparison in comparisons:
+        pairs = pair_by_round(trials, reference=first.reference, target=comparison.target)
+        ratios = ratios_by_round(pairs, metric)
+        if reason_for_no_estimate(pairs, metric, values=len(ratios)):
+            return None
+        power = 1 if metric.facts.higher_is_faster else -1
+        speeds[comparison.target] = {number: ratios[number] ** power for number in ratios}
+    return Contest(
+        load=first.load,
+        method=method,
+        metric=metric,
+        reference=first.reference,
+        speeds=speeds,
+        first_rounds=results.settings.first_rounds if results.settings else None,
+    )
+
+
+def contests(results: Results) -> list[Contest]:
+    """Return the contests: one for each load and reference."""
+    groups: dict[tuple[LoadId, str], list[Comparison]] = {}
+    for comparison in decisive_comparisons(results):
+        groups.setdefault((comparison.load, comparison.reference), []).append(comparison)
+    found = []
+    for comparisons in groups.values():
+        contest = contest_of(results, comparisons)
+        if contest:
+            found.append(contest)
+    return found
+
+
+def rankings_of(results: Results) -> list[Ranking]:
+    """Return the orders of more than two targets."""
+    return [contest.ranking() for contest in contests(results) if len(contest.speeds) > 2]
 
 
 def rounds_for_precision(results: Results, precision: float) -> int | None:
@@ -3314,11 +3473,14 @@ def results_adapter() -> Any:
 def results_data(results: Results) -> dict[str, Any]:
     """Return the results as a results file has them, in JSON's own types.
 
-    Each measurement also says whether it is valid.
+    Each measurement also says whether it is valid, and there are the rankings.
     """
+    from pydantic import TypeAdapter
+
     data: dict[str, Any] = results_adapter().dump_python(results, mode="json", exclude=NOT_SAVED)
     for measurement in data["measurements"]:
         measurement["valid"] = measurement["invalid_reason"] is None
+    data["rankings"] = TypeAdapter(list[Ranking]).dump_python(rankings_of(results), mode="json")
     return data
 
 
@@ -3360,6 +3522,7 @@ def from_json(text: str) -> Results:
             f"not a results file of this version: its schema is {short_repr(schema)}, "
             f"not {SCHEMA!r}; measure again, or use the version that wrote it"
         )
+    data.pop("rankings", None)  # they follow from the measurements
     for measurement in _dicts_in(data.get("measurements")):
         measurement.pop("valid", None)  # it follows from invalid_reason
     try:
@@ -3859,6 +4022,9 @@ DETAIL_COLUMNS = columns_from(
     ("Framework", "p50", "p90", "p99", "p99.9", "CPU/Request (us)", "Peak Memory (MiB)", "Errors"),
     left=["Framework"],
 )
+RANKING_COLUMNS = columns_from(
+    ("Place", "Framework", "Speed", "Interval"), left=["Place", "Framework"]
+)
 COMPARISON_COLUMNS = columns_from(
     ("Framework", "Metric", "Rounds", "Method", "Speed", "Interval", "Verdict"),
     left=["Framework", "Metric", "Method", "Verdict"],
@@ -4006,9 +4172,33 @@ def comparison_tables(results: Results, load: LoadId) -> list[Table]:
     return tables
 
 
+def ranking_table(results: Results, ranking: Ranking) -> Table:
+    """Return the order of more than two targets."""
+    speeds = {}
+    for comparison in results.comparisons:
+        kind = (comparison.load, comparison.method, comparison.metric, comparison.reference)
+        if kind == (ranking.load, ranking.method, ranking.metric, ranking.reference):
+            speeds[comparison.target] = comparison.speed
+    rows = []
+    for place in ranking.places:
+        speed = speeds.get(place.target)
+        shown = format_speed(speed) if speed else "1"
+        rows.append((place.title, results.label(place.target), shown, interval_cell(speed)))
+    return Table(
+        title=f"{ranking.load.title}, places by speed {ranking.metric.facts.measure}",
+        columns=RANKING_COLUMNS,
+        rows=tuple(rows),
+    )
+
+
 def load_tables(results: Results, load: LoadId, *, details: bool = True) -> list[Table]:
-    """Return one load's tables: the gist's, and with details all that there is data for."""
-    tables = [gist_table(results, load)]
+    """Return one load's tables: the gist's, and with details all that there is data for.
+
+    More than two targets have an order, too.
+    """
+    rankings = [ranking for ranking in rankings_of(results) if ranking.load == load]
+    tables = [ranking_table(results, ranking) for ranking in rankings]
+    tables.append(gist_table(results, load))
     if details:
         detailed = detail_table(results, load)
         tables += [detailed] if detailed.rows else []
@@ -4152,11 +4342,23 @@ def format_interval(speed: Estimate) -> str:
     return f" ({low} to {high})"
 
 
+def interval_cell(speed: Estimate | None) -> str:
+    """Return the interval for a cell of a table; nothing if there is none."""
+    if speed is None or speed.half_width is None:
+        return ""
+    if speed.half_width >= USELESS_NOISE:
+        return "no useful one"
+    return format_interval(speed).strip(" ()")
+
+
+USELESS_NOISE = 9.0  # half an interval's width, as a share
+
+
 def format_noise(half_width: float) -> str:
     """Return half the width of a speed's interval in words."""
     if half_width < 1:
         return f"±{half_width:.0%}"
-    if half_width < 9:
+    if half_width < USELESS_NOISE:
         return f"within a factor of {1 + half_width:.2g}"
     return "with no useful precision"
 
@@ -4306,103 +4508,153 @@ def knee_sentences(results: Results) -> list[str]:
     return sentences
 
 
-def describe_response(response: Response) -> str:
-    """Return the answer in words: bytes on the wire, content type, chunked or not."""
-    content_type = (header_value(response.headers, "Content-Type") or "").partition(";")[0]
-    described = f"{response.bytes} bytes with headers, {content_type or 'no content type'}"
-    if header_value(response.headers, "Transfer-Encoding") == "chunked":
-        described += ", chunked"
-    return described
-
-
-def responses_by_workload(results: Results) -> dict[str, dict[str, Response]]:
-    """Return the targets' answers by label, for each workload."""
-    answers: dict[str, dict[str, Response]] = {}
-    for facts in results.targets:
-        for workload, response in facts.responses.items():
-            answers.setdefault(workload, {})[facts.label] = response
-    return answers
-
-
 def are_built_in(results: Results) -> bool:
     """Return whether all targets are built in, so that they have the named workloads."""
     return all(facts.spec.partition("@")[0] in BUILT_INS for facts in results.targets)
 
 
-def response_sentences(results: Results) -> list[str]:
-    """Return for each workload how the targets' answers differ."""
-    sentences = []
-    for workload, responses in responses_by_workload(results).items():
-        to = "" if workload == DEFAULT_WORKLOAD else f" to {workload}"
-        described = {label: describe_response(response) for label, response in responses.items()}
-        bodies = {response.body_sha256 for response in responses.values()}
-        if len(set(described.values())) > 1:
-            answers = []
-            for text, labels in labels_by_value(described).items():
-                verb = "answer" if len(labels) > 1 else "answers"
-                answers.append(f"{', '.join(labels)} {verb} {text}")
-            sentence = f"The responses{to} differ: {'; '.join(answers)}."
-            if workload == DEFAULT_WORKLOAD and are_built_in(results):
-                sentence += " --workload json compares equal ones."
-            sentences.append(sentence)
-        elif len(bodies) > 1:
-            sentences.append(
-                f"The responses{to} are of one kind and size, but their bodies differ."
-            )
-    return sentences
+UNKNOWN = "unknown"
+HEAD = "bytes of head"  # all that is not the body: framing of chunks, too
 
 
-def labels_by_value(values: Mapping[str, str]) -> dict[str, list[str]]:
-    """Return the labels that have each value."""
-    labels: dict[str, list[str]] = {}
-    for label, value in values.items():
-        labels.setdefault(value, []).append(label)
-    return labels
+def with_version(name: str, versions: Mapping[str, str]) -> str:
+    """Return the package's name and version, or its name where that is not known."""
+    return f"{name} {versions[name]}" if name in versions else name
 
 
-def listed_differences(values: Mapping[str, str]) -> str:
-    """Return which labels have which value; nothing if all have the same."""
-    groups = labels_by_value(values)
-    if len(groups) < 2:
-        return ""
-    separator = ", " if len(groups) == len(values) else "; "
-    return separator.join(f"{', '.join(labels)} {value}" for value, labels in groups.items())
+def event_loop(server: ServerSettings, versions: Mapping[str, str]) -> str:
+    """Return which event loop the server has, given the versions of what is installed there."""
+    if server.loop is not Loop.AUTO:
+        return with_version(server.loop, versions)
+    if server.asgi is AsgiServer.HYPERCORN or "uvloop" not in versions:
+        return Loop.ASYNCIO
+    return with_version("uvloop", versions)
 
 
-def server_sentences(results: Results) -> list[str]:
-    """Return in what the servers of the ASGI apps differ: settings, versions and Pythons."""
-    servers = {facts.label: results.server_of(facts) for facts in results.targets}
-    own_python = results.environment.python if results.environment else None
-    pythons = {}
-    for facts in results.targets:
-        python = facts.python or (own_python if servers[facts.label] else None)
-        if python:
-            pythons[facts.label] = python
-    sentences = []
-    schemes = {facts.label: facts.scheme for facts in results.targets}
-    if listed := listed_differences(schemes):
-        sentences.append(f"They are asked by different schemes: {listed}.")
-    for field in ("asgi", "workers", "access_log", "loop", "http"):
-        values = {}
-        for label, server in servers.items():
-            if server:
-                values[label] = show_value(getattr(server, field))
-        if listed := listed_differences(values):
-            name = "server" if field == "asgi" else field.replace("_", " ")
-            by_throughput = field == "workers" and chosen_metric(results) is None
-            so = ", so that the verdicts go by requests/s" if by_throughput else ""
-            sentences.append(f"They differ in {name}: {listed}{so}.")
-    for package in SERVER_PACKAGES:
-        versions = {}
-        for facts in results.targets:
-            server = servers[facts.label]
-            if server and package in ASGI_SERVERS[server.asgi].packages:
-                versions[facts.label] = facts.versions.get(package, "none")
-        if listed := listed_differences(versions):
-            sentences.append(f"They are served by different versions of {package}: {listed}.")
-    if listed := listed_differences(pythons):
-        sentences.append(f"They run on different Pythons: {listed}.")
-    return sentences
+def http_parser(server: ServerSettings, versions: Mapping[str, str]) -> str:
+    """Return which HTTP parser the server has, likewise."""
+    if server.asgi is AsgiServer.GRANIAN:
+        return "granian's own"
+    if server.asgi is AsgiServer.HYPERCORN:
+        return with_version("h11", versions)
+    if server.http is not Http.AUTO:
+        return with_version(server.http, versions)
+    return with_version("httptools" if "httptools" in versions else "h11", versions)
+
+
+def serving_facts(server: ServerSettings, versions: Mapping[str, str]) -> dict[str, str]:
+    """Return what a server does for each request, by what it is."""
+    proxy_headers = "none"
+    if ASGI_SERVERS[server.asgi].has_uvicorn_options:
+        proxy_headers = show_value(server.proxy_headers)
+    return {
+        "server": with_version(server.asgi, versions),
+        "event loop": event_loop(server, versions),
+        "HTTP parser": http_parser(server, versions),
+        "access log": show_value(server.access_log),
+        "proxy headers": proxy_headers,
+        "workers": str(server.workers),
+    }
+
+
+def answer_facts(response: Response) -> dict[str, str]:
+    """Return what an answer consists of, by what it is."""
+    content_type = header_value(response.headers, "Content-Type")
+    facts = {
+        "keep-alive": show_value(not response.says_close),
+        "status": str(response.status),
+        "content type": content_type or "none",
+    }
+    if response.body_bytes is not None and response.body_bytes <= response.bytes:
+        facts["bytes of body"] = str(response.body_bytes)
+        facts[HEAD] = str(response.bytes - response.body_bytes)
+    else:  # it is compressed, or from a file of an older version
+        facts["bytes in all"] = str(response.bytes)
+    facts["hash of body"] = response.body_sha256[:8]
+    return facts
+
+
+def work_facts(results: Results, facts: TargetFacts) -> dict[str, str]:
+    """Return what decides how much work a target has with a request, by what it is."""
+    server = results.server_of(facts)
+    known = serving_facts(server, facts.versions) if server else {}
+    own_python = results.environment.python if results.environment and server else None
+    python = facts.python or own_python
+    if python:
+        known["Python"] = python
+    known["scheme"] = facts.scheme
+    for workload, response in facts.responses.items():
+        prefix = f"{workload}: " if len(facts.responses) > 1 else ""
+        for name, value in answer_facts(response).items():
+            known[f"{prefix}{name}"] = value
+    return known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkFact:
+    """Something that decides how much work a request is: its value of each target."""
+
+    name: str
+    values: tuple[str, ...]
+
+    @property
+    def differs(self) -> bool:
+        """Whether it is surely not the same for all."""
+        return len(set(self.values) - {UNKNOWN}) > 1
+
+    @property
+    def state(self) -> str:
+        """Whether it is equal, in a word."""
+        if self.differs:
+            return "differs"
+        return UNKNOWN if UNKNOWN in self.values else "equal"
+
+
+def work_of(results: Results) -> list[WorkFact]:
+    """Return what decides how much work a request is, if there are targets to compare."""
+    by_target = [work_facts(results, facts) for facts in results.targets]
+    if len(by_target) < 2:
+        return []
+    names = dict.fromkeys(itertools.chain(*by_target))
+    found = []
+    for name in names:
+        values = tuple(known.get(name, UNKNOWN) for known in by_target)
+        found.append(WorkFact(name=name, values=values))
+    return found
+
+
+def work_tables(results: Results, *, details: bool = True) -> list[Table]:
+    """Return the table of what is equal between the targets and what differs.
+
+    There is none if nothing differs; without details it has only what does.
+    """
+    work = work_of(results)
+    if not any(fact.differs for fact in work):
+        return []
+    shown = [fact for fact in work if details or fact.differs]
+    labels = [facts.label for facts in results.targets]
+    titles = ("What a request is", *labels, "State")
+    rows = [(fact.name, *fact.values, fact.state) for fact in shown]
+    return [Table(title="Equal work?", columns=columns_from(titles, left=titles), rows=tuple(rows))]
+
+
+def work_sentences(results: Results) -> list[str]:
+    """Return in what the targets differ, in one line."""
+    differing = [fact.name for fact in work_of(results) if fact.differs]
+    if not differing:
+        return []
+    sentence = f'The targets differ in {", ".join(differing)}: see "Equal work?".'
+    if "workers" in differing and chosen_metric(results) is None:
+        sentence += " Between different numbers of workers the verdicts go by requests/s."
+    return [sentence]
+
+
+def equal_answers_sentences(results: Results) -> list[str]:
+    """Return how the built-ins can be compared by equal answers, where theirs differ."""
+    differing = {fact.name for fact in work_of(results) if fact.differs}
+    if "hash of body" not in differing or not are_built_in(results):
+        return []
+    return ["--workload json compares the built-ins by equal answers."]
 
 
 def requests_per_connection(results: Results, name: str) -> float | None:
@@ -4565,13 +4817,27 @@ def precision_sentences(results: Results) -> list[str]:
     return sentences
 
 
+def ranking_sentences(results: Results) -> list[str]:
+    """Return how places are to be read, where there are some."""
+    places: list[Place] = []
+    for ranking in rankings_of(results):
+        places += ranking.places
+    if all(place.first == place.last for place in places):
+        return []
+    return [
+        "Targets whose places overlap are not told apart (95% for all pairs at once); "
+        "more rounds would tell more of them."
+    ]
+
+
 def caveats_of(results: Results) -> list[str]:
     """Return what should be known before the results are quoted."""
     return [
+        *ranking_sentences(results),
         *waiting_sentences(results),
         *measurement_notes(results),
-        *response_sentences(results),
-        *server_sentences(results),
+        *work_sentences(results),
+        *equal_answers_sentences(results),
         *keep_alive_sentences(results),
         *precision_sentences(results),
         *shared_core_sentences(results),
@@ -4694,109 +4960,422 @@ def gate_sentence(results: Results, decision: GateDecision, change: Change) -> s
     )
 
 
-# The gist "MicroPie vs FastAPI Benchmarks (with wrk)" of 2025-01-29, as published: on a
-# StarLabs StarLite MkIV, `uvicorn app:app --workers 4`, the releases of that week.
+# The tables that MicroPie's author published, and what they say beside what is measured here.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """What was published of one target.
+class PublishedRow:
+    """What was published of one framework under one load, with the texts as printed.
 
-    `cells` has the gist's columns after the name, by connections. `bytes` of a response
-    are the data transferred over the requests; `spec` is the release that sends so many.
+    Empty, or None, where nothing was. `timeouts` are answers that took over 2 s.
     """
 
-    spec: str
-    bytes: int
-    cells: Mapping[int, tuple[str, ...]]
+    name: str
+    requests_per_s: float
+    mean: str
+    max: str
+    requests: int | None
+    read: str
+    transfer: str
+    timeouts: int
 
-    def throughput(self, connections: int) -> float:
-        """Return the requests/s at that many connections."""
-        column = GIST_TITLES.index("Requests/Sec") - 1
-        return float(self.cells[connections][column])
+    @property
+    def response_bytes(self) -> float | None:
+        """The bytes of a response: what was read in all, or else in a second."""
+        if self.requests and self.read:
+            return parse_bytes(self.read) / self.requests
+        return parse_bytes(self.transfer) / self.requests_per_s if self.transfer else None
 
+    @property
+    def in_flight(self) -> float:
+        """How many requests were under way at a time, by Little's law."""
+        return self.requests_per_s * parse_time(self.mean)
 
-PUBLISHED = {
-    "FastAPI": Published(
-        spec="fastapi@0.115.7",
-        bytes=144,
-        cells={
-            100: ("49.15ms", "102.39ms", "2031.28", "8.39", "285.95"),
-            200: ("91.97ms", "365.85ms", "2195.34", "9.06", "309.07"),
-        },
-    ),
-    "MicroPie": Published(
-        spec="micropie@0.9",
-        bytes=265,
-        cells={
-            100: ("44.58ms", "101.74ms", "2239.68", "17.02", "580.29"),
-            200: ("81.46ms", "142.96ms", "2450.02", "18.61", "634.76"),
-        },
-    ),
-}
-PUBLISHED_REFERENCE, PUBLISHED_TARGET = "FastAPI", "MicroPie"
-PUBLISHED_CONNECTIONS = (100, 200)
-PUBLISHED_PINS = {"uvicorn": "0.34.0"}
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The gist's columns after the name."""
+        read = f"{parse_bytes(self.read) / 2**20:.2f}" if self.read else ""
+        transfer = f"{parse_bytes(self.transfer) / 2**10:.2f}" if self.transfer else ""
+        return self.mean, self.max, f"{self.requests_per_s:.2f}", read, transfer
 
 
-def published_table(results: Results, connections: int) -> Table:
-    """Return the published figures, each above what was measured here."""
-    load = LoadId(workload=DEFAULT_WORKLOAD, connections=connections)
+def published_rows(text: str) -> tuple[PublishedRow, ...]:
+    """Return the rows of a text with the fields of PublishedRow in columns; `-` is none."""
     rows = []
-    for name, published in PUBLISHED.items():
-        label = results.label(name)
-        measured = gist_row(results.solo_trials(name, load))
-        rows.append((f"{label}, published", *published.cells[connections]))
-        rows.append((f"{label}, measured", *measured))
+    for line in text.strip().splitlines():
+        name, rate, *texts, timeouts = ("" if word == "-" else word for word in line.split())
+        mean, longest, requests, read, transfer = texts
+        rows.append(
+            PublishedRow(
+                name=name,
+                requests_per_s=float(rate),
+                mean=mean,
+                max=longest,
+                requests=int(requests) if requests else None,
+                read=read,
+                transfer=transfer,
+                timeouts=int(timeouts or 0),
+            )
+        )
+    return tuple(rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edition:
+    """One published table: its source, how it was served and loaded, and its rows by load.
+
+    `apps` has what of apps.py was served, where that is not the built-in's own, and
+    `requirements` what pip installs of a framework, likewise. The packages are those that
+    were there at `as_of`, in ISO 8601; on the `day` if it is empty. `remarks` are what a
+    reader should know of how it was made.
+    """
+
+    day: str
+    source: str
+    server: ServerSettings
+    threads: int
+    duration: str
+    rows: Mapping[LoadId, tuple[PublishedRow, ...]]
+    apps: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    requirements: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    as_of: str = ""
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """The frameworks' built-ins, in the order of the table."""
+        return [row.name for row in next(iter(self.rows.values()))]
+
+    @property
+    def served_by(self) -> str:
+        """How it was served, in words."""
+        return f"{self.server.asgi}, {pluralize(self.server.workers, 'worker')}"
+
+    @property
+    def load(self) -> str:
+        """wrk's options."""
+        counts = dict.fromkeys(load.connections for load in self.rows)
+        connections = " and ".join(f"-c{count}" for count in counts)
+        return f"-t{self.threads} {connections} -d{self.duration}"
+
+
+def _load_id(connections: int, workload: str = DEFAULT_WORKLOAD) -> LoadId:
+    return LoadId(workload=workload, connections=connections)
+
+
+def _plain(*names: str) -> dict[str, str]:
+    """Return those apps of apps.py that return JSON in the plainest way, by built-in."""
+    return {name: f"plain_{name}" for name in names}
+
+
+# Columns: built-in, requests/s, mean and longest latency, requests, read in all and per
+# second, timeouts.
+EDITIONS = (
+    Edition(
+        day="2025-01-29",
+        source="gist 1269e389 (StarLabs StarLite MkIV)",
+        server=ServerSettings(workers=4),
+        threads=4,
+        duration="30s",
+        rows={
+            _load_id(100): published_rows(
+                """
+                fastapi   2031.28  49.15ms  102.39ms  61027   8.39MB  285.95KB  -
+                micropie  2239.68  44.58ms  101.74ms  67283  17.02MB  580.29KB  -
+                """
+            ),
+            _load_id(200): published_rows(
+                """
+                fastapi   2195.34  91.97ms  365.85ms  65928   9.06MB  309.07KB  -
+                micropie  2450.02  81.46ms  142.96ms  73571  18.61MB  634.76KB  -
+                """
+            ),
+        },
+    ),
+    Edition(
+        day="2025-01-30",
+        source="r/Python 1id4vt7 (StarLabs StarLite MkIV)",
+        server=ServerSettings(workers=4),
+        threads=4,
+        duration="30s",
+        rows={
+            _load_id(1000, "json"): published_rows(
+                """
+                starlette  2876.03  344.06ms  -  -  -  1.29MB    -
+                micropie   2583.53  383.03ms  -  -  -  1.21MB    -
+                fastapi    2398.27  411.76ms  -  -  -  1.08MB    -
+                quart      1790.77  550.98ms  -  -  -  824.01KB  -
+                """
+            ),
+            _load_id(1000, "compute"): published_rows(
+                """
+                starlette  1150.61  854.00ms  -  -  -  166.49KB  -
+                micropie   1172.31  834.71ms  -  -  -  191.35KB  -
+                fastapi    1125.05  872.02ms  -  -  -  162.76KB  -
+                quart      1087.58  900.84ms  -  -  -  157.35KB  -
+                """
+            ),
+            _load_id(1000, "delayed"): published_rows(
+                """
+                starlette  2575.46  383.92ms  -  -  -  387.81KB  -
+                micropie   2427.21  407.63ms  -  -  -  410.36KB  -
+                fastapi    2017.15  488.75ms  -  -  -  303.78KB  -
+                quart      1745.00  563.26ms  -  -  -  262.82KB  -
+                """
+            ),
+        },
+        remarks=(
+            "The code of its apps is not known: /, /compute and /delayed are measured by "
+            "workloads of this tool, with other bytes. Litestar's figures are not known.",
+        ),
+    ),
+    Edition(
+        day="2025-02-04",
+        source="README of MicroPie, commit 401f466",
+        server=ServerSettings(workers=4),
+        threads=12,
+        duration="30s",
+        rows={
+            _load_id(1000): published_rows(
+                """
+                muffin      6508.80  132.62ms  2.00s  -  -  0.90MB    533
+                starlette   6340.40  130.72ms  2.00s  -  -  0.86MB    621
+                blacksheep  5928.99  142.48ms  1.99s  -  -  0.98MB    526
+                micropie    5447.04  157.04ms  2.00s  -  -  0.85MB    470
+                litestar    5088.38  151.59ms  2.00s  -  -  730.46KB  662
+                sanic       4236.29  196.80ms  2.00s  -  -  682.61KB  452
+                fastapi     2352.53  396.95ms  2.00s  -  -  326.23KB  516
+                """
+            )
+        },
+        apps=_plain(
+            *("muffin", "starlette", "blacksheep", "micropie", "litestar", "sanic", "fastapi")
+        ),
+        remarks=(
+            "What its apps returned is not known: by its bytes, only Starlette and FastAPI sent "
+            "the plainest JSON.",
+        ),
+    ),
+    Edition(
+        day="2025-06-03",
+        source="gist 26ad4bab (Dell XPS 13)",
+        server=ServerSettings(workers=4),
+        threads=4,
+        duration="15s",
+        rows={
+            _load_id(64): published_rows(
+                """
+                muffin      58931.31  1.08ms  29.21ms  889891  -         7.98MB  -
+                blacksheep  55060.05  1.15ms  15.11ms  831432  120.52MB  7.98MB  -
+                micropie    52685.82  1.35ms  21.59ms  791721  121.56MB  8.09MB  -
+                starlette   51930.45  1.22ms  17.42ms  779092  -         7.03MB  -
+                litestar    40401.18  1.57ms  33.66ms  610059  -         5.47MB  -
+                sanic       35508.58  1.84ms  37.83ms  536203  82.33MB   5.45MB  -
+                fastapi     18756.73  3.52ms  56.73ms  281493  38.12MB   2.54MB  -
+                """
+            )
+        },
+        apps={
+            **_plain("muffin", "micropie", "starlette", "litestar", "sanic"),
+            "blacksheep": "plain_blacksheep_in_threads",
+            "fastapi": "plain_fastapi_in_threads",
+        },
+        requirements={"micropie": ("micropie[all]",)},
+        remarks=(
+            "The handlers of BlackSheep and FastAPI were def, not async def: FastAPI runs such "
+            "in threads, which costs it more than all else here.",
+        ),
+    ),
+    Edition(
+        day="2025-07-07",
+        source="gist 39e846ed (MicroPie 0.13)",
+        server=ServerSettings(workers=1),
+        threads=4,
+        duration="15s",
+        rows={
+            _load_id(64): published_rows(
+                """
+                blacksheep  23041.66  2.82ms   88.84ms  345832  46.83MB  3.12MB  -
+                starlette   21615.41  3.00ms   90.34ms  324374  43.93MB  2.93MB  -
+                micropie    18519.02  3.53ms  105.00ms  277960  42.68MB  2.84MB  -
+                fastapi      8899.40  7.22ms   56.09ms  133542  18.08MB  1.21MB  -
+                quart        8601.40  7.52ms  117.99ms  129089  17.60MB  1.17MB  -
+                """
+            )
+        },
+        apps=_plain("blacksheep", "starlette", "micropie", "fastapi", "quart"),
+        requirements={"micropie": ("micropie[all]==0.13",)},
+        remarks=("Each row is the best of several runs.",),
+    ),
+    Edition(
+        day="2026-05-11",
+        source="gist 39e846ed (MicroPie 0.29, Dell XPS 13 9350)",
+        server=ServerSettings(workers=8, asgi=AsgiServer.GRANIAN),
+        threads=4,
+        duration="15s",
+        rows={
+            _load_id(1000): published_rows(
+                """
+                micropie    234244.46   4.04ms   53.62ms  3536707  462.36MB  30.62MB  -
+                blacksheep  231688.13   4.04ms   82.57ms  3495372  455.76MB  30.21MB  -
+                starlette   223883.45   4.24ms   76.26ms  3381117  441.35MB  29.22MB  -
+                fastapi     150351.61   6.57ms  131.65ms  2270601  294.85MB  19.52MB  -
+                quart       104469.09  11.75ms  197.47ms  1575417  202.18MB  13.41MB  -
+                """
+            )
+        },
+        apps=_plain("micropie", "blacksheep", "starlette", "fastapi", "quart"),
+        as_of="2026-05-11T07:00:00Z",  # the gist's last change; MicroPie 0.29 is of that day
+        requirements={"micropie": ("micropie[all]",)},
+        remarks=(
+            "What was read over the requests gives 134.6 to 137.1 bytes for an answer, which is "
+            "that of no such stack: granian 2.7.4 answers with 142, Quart's with 143.",
+        ),
+    ),
+)
+EDITIONS_BY_DAY = {edition.day: edition for edition in EDITIONS}
+SAME_BYTES = 1.0  # what was read is printed with two decimals
+MOST_IN_FLIGHT = 1.05  # requests for each connection: latencies are rounded
+
+
+def label_of(name: str) -> str:
+    """Return what tables show for a built-in."""
+    return BUILT_INS[name].label
+
+
+def by_throughput(rows: Iterable[PublishedRow]) -> list[PublishedRow]:
+    """Return the rows in the published order: by requests/s, the most first."""
+    return sorted(rows, key=lambda row: -row.requests_per_s)
+
+
+def published_table(results: Results, edition: Edition, load: LoadId) -> Table:
+    """Return the published figures of a load, each above what was measured here."""
+    rows = []
+    for row in edition.rows[load]:
+        measured = gist_row(results.solo_trials(label_of(row.name), load))
+        rows.append((f"{label_of(row.name)}, published", *row.cells))
+        rows.append((f"{label_of(row.name)}, measured", *measured))
     return Table(
         title=f"{load.title}, published and measured here", columns=GIST_COLUMNS, rows=tuple(rows)
     )
 
 
-def published_ratio_sentence(comparison: Comparison) -> str:
-    """Return whether the published ratio of throughputs lies in the measured interval."""
-    connections = comparison.load.connections
-    reference = PUBLISHED[PUBLISHED_REFERENCE].throughput(connections)
-    ratio = PUBLISHED[PUBLISHED_TARGET].throughput(connections) / reference
-    published = (
-        f"{PUBLISHED_TARGET} over {PUBLISHED_REFERENCE} by requests per second "
-        f"at {connections} connections: published {ratio:.3f}"
-    )
-    estimate, interval = comparison.estimate, comparison.interval
-    if not estimate:
-        return f"{published}, here none; no interval: {comparison.reason}."
-    here = f"{published}, here {estimate.ratio:.3f}"
-    if not interval:
-        return f"{here}; no interval: {comparison.reason}."
-    where = "inside" if interval.contains(ratio) else "outside"
-    return (
-        f"{here} (95% interval {interval.low:.3f} to {interval.high:.3f}, "
-        f"{comparison.rounds} rounds): the published ratio lies {where} the interval."
+ORDER_COLUMNS = columns_from(
+    ("Published Order", "Published", "Here", "Interval", "Finding"),
+    left=["Published Order", "Finding"],
+)
+
+
+def finding_on(speed: Estimate | None) -> str:
+    """Return what a speed says of a published order, by which it should lie above 1."""
+    if speed is None:
+        return "not measured"
+    if speed.interval is None or speed.interval.contains(1):
+        return "not to be told apart here"
+    return "confirmed" if speed.interval.low > 1 else "reversed"
+
+
+def order_table(edition: Edition, contest: Contest) -> Table:
+    """Return of each two neighbours in the published order which is ahead here."""
+    rows = []
+    for ahead, behind in itertools.pairwise(by_throughput(edition.rows[contest.load])):
+        published = f"{ahead.requests_per_s / behind.requests_per_s:.3f}x"
+        names = label_of(ahead.name), label_of(behind.name)
+        speed = None
+        if all(name in contest.speeds for name in names):
+            speed = contest.compare(*names)
+        here = format_speed(speed) if speed else "none"
+        pair = f"{names[0]} over {names[1]}"
+        rows.append((pair, published, here, interval_cell(speed), finding_on(speed)))
+    measure = contest.metric.facts.measure
+    return Table(
+        title=f"{contest.load.title}, the published order, and speed {measure} here",
+        columns=ORDER_COLUMNS,
+        rows=tuple(rows),
     )
 
 
-def stack_sentences(results: Results) -> list[str]:
-    """Return whether each target's bytes of a response are those of the gist's stack."""
+def stack_sentences(results: Results, edition: Edition) -> list[str]:
+    """Return whether each target's bytes of a response are those of the published stack."""
     sentences = []
+    for load, rows in edition.rows.items():
+        for row in rows:
+            response = responses_of(results, label_of(row.name)).get(load.workload)
+            if not response or not row.response_bytes:
+                continue
+            proof = "not as published"
+            if abs(response.bytes - row.response_bytes) <= SAME_BYTES:
+                proof = "as published"
+            to = "" if load.workload == DEFAULT_WORKLOAD else f" to {load.workload}"
+            sentence = (
+                f"{label_of(row.name)} answers{to} {response.bytes} bytes, "
+                f"published {row.response_bytes:.1f}: {proof}"
+            )
+            sentences.append(sentence)
+    return [f"{sentence}." for sentence in dict.fromkeys(sentences)]
+
+
+def responses_of(results: Results, name: str) -> Mapping[str, Response]:
+    """Return a target's answers by workload; nothing if it was not asked."""
     for facts in results.targets:
-        published = PUBLISHED[facts.name].bytes
-        for response in facts.responses.values():
-            proof = f"not {published}: another stack"
-            if response.bytes == published:
-                proof = "as published: the same stack"
-            sentences.append(f"{facts.label} answers {response.bytes} bytes, {proof}.")
-    return sentences
+        if facts.name == name:
+            return facts.responses
+    return {}
 
 
-def reproduction_conclusion(results: Results) -> Conclusion:
+def edition_remarks(edition: Edition) -> list[str]:
+    """Return what a reader of the published table should know."""
+    remarks = list(edition.remarks)
+    for load, rows in edition.rows.items():
+        first, second, *_ = by_throughput(rows)
+        margin = first.requests_per_s / second.requests_per_s - 1
+        remarks.append(
+            f"The published margin of {label_of(first.name)} over {label_of(second.name)} at "
+            f"{load.sentence} is {margin:.1%}, of one run each."
+        )
+        for row in rows:
+            if row.in_flight > MOST_IN_FLIGHT * load.connections:
+                remarks.append(
+                    f"The published row of {label_of(row.name)} cannot be: "
+                    f"{row.requests_per_s:.0f} requests/s of {row.mean} are {row.in_flight:.0f} "
+                    f"under way at a time, on {load.connections} connections (Little's law)."
+                )
+        timeouts = [row.timeouts for row in rows if row.timeouts]
+        if timeouts:
+            remarks.append(
+                f"The published rows have {min(timeouts)} to {max(timeouts)} timeouts each: "
+                "their longest latencies are wrk's limit of 2 s, and their means leave out what "
+                "took longer."
+            )
+    return remarks
+
+
+def reproduction_conclusion(results: Results, edition: Edition) -> Conclusion:
     """Return the published figures beside those of the results, and what they say."""
-    tables = [published_table(results, connections) for connections in PUBLISHED_CONNECTIONS]
-    sentences = []
-    for comparison in results.comparisons:
-        if (comparison.method, comparison.metric) == (Method.SOLO, Metric.REQUESTS):
-            sentences.append(published_ratio_sentence(comparison))
-    sentences += stack_sentences(results)
-    return dataclasses.replace(conclude(results), sentences=tuple(sentences), tables=tuple(tables))
+    measured = set(results.loads)
+    tables = [published_table(results, edition, load) for load in edition.rows if load in measured]
+    for contest in contests(results):
+        tables.append(order_table(edition, contest))
+    conclusion = conclude(results)
+    advice = equal_answers_sentences(results)  # of apps that are not those of a published table
+    caveats = [caveat for caveat in conclusion.caveats if caveat not in advice]
+    return dataclasses.replace(
+        conclusion,
+        sentences=tuple(stack_sentences(results, edition)),
+        tables=tuple(tables),
+        caveats=(*edition_remarks(edition), *caveats),
+    )
+
+
+def editions_table() -> Table:
+    """Return the editions that can be reproduced."""
+    rows = []
+    for edition in EDITIONS:
+        in_order = by_throughput(next(iter(edition.rows.values())))
+        labels = ", ".join(label_of(row.name) for row in in_order)
+        rows.append((edition.day, edition.source, edition.served_by, edition.load, labels))
+    titles = ("Edition", "Source", "Served by", "wrk", "Frameworks, as published")
+    return Table(title="", columns=columns_from(titles, left=titles), rows=tuple(rows))
 
 
 # Exports.
@@ -4909,7 +5488,7 @@ def to_markdown(report: Report) -> str:
     parts += map(markdown_text, [*conclusion.gate, *conclusion.sentences])
     caveats = [f"- {markdown_text(line)}" for line in conclusion.caveats]
     parts += _markdown_section("Before you quote it", caveats)
-    for table in [*result_tables(results), *conclusion.tables, about_table(results)]:
+    for table in tables_of(report):
         parts += _markdown_section(markdown_text(table.title), markdown_lines(table))
     commands = []
     for label, command in server_commands(results).items():
@@ -4918,6 +5497,13 @@ def to_markdown(report: Report) -> str:
     reports = "\n\n".join(map(markdown_block, wrk_reports(results)))
     parts += _markdown_section("wrk's own reports", [reports] if reports else [])
     return "\n\n".join(parts) + "\n"
+
+
+def tables_of(report: Report) -> list[Table]:
+    """Return all tables that a report in a file has."""
+    results = report.results
+    tables = [*result_tables(results), *report.conclusion.tables, *work_tables(results)]
+    return [*tables, about_table(results)]
 
 
 def _markdown_section(title: str, lines: Sequence[str]) -> list[str]:
@@ -5777,7 +6363,7 @@ def to_html(report: Report) -> str:
     body += html_glossary()
     for load in results.loads:
         body += html_load(results, load, labels)
-    body += map(html_table, conclusion.tables)
+    body += map(html_table, [*conclusion.tables, *work_tables(results)])
     body += html_command(results.command)
     commands = [f"{label}: {command}" for label, command in server_commands(results).items()]
     body += html_list("Server commands", commands)
@@ -7030,13 +7616,15 @@ def fetch(target: Target, announce: Callable[[str], None]) -> Target:
         target.requirements,
         sysconfig.get_config_var("SOABI"),
         hashlib.sha256(apps).hexdigest(),
+        target.as_of,
     ]
     wanted_hash = hashlib.sha256(json.dumps(wanted).encode()).hexdigest()
     directory = user_cache() / f"{target.spec}-{wanted_hash[:16]}"
     with (directory.parent / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not directory.is_dir():
-            announce(f"{target.spec}: fetching {', '.join(target.requirements)} (once)")
+            day = f" as of {target.as_of}" if target.as_of else ""
+            announce(f"{target.spec}: fetching {', '.join(target.requirements)}{day} (once)")
             for stale in directory.parent.glob("*.part"):  # of what was killed: we have the lock
                 shutil.rmtree(stale, ignore_errors=True)
             part = directory.with_name(f"{directory.name}.part")
@@ -7068,15 +7656,50 @@ def install(target: AsgiTarget, directory: Path) -> None:
     environment = dict(os.environ, TMPDIR=str(scratch))
     if BUNDLED:
         environment["PYTHONPATH"] = str(ROOT)
+    if target.as_of:
+        pip += ["--uploaded-prior-to", target.as_of]
+        environment = with_one_index(environment)
     done = run_guarded(pip, timeout_s=FETCH_DEADLINE_S, env=environment)
     if done.status:
         lines = done.errors.splitlines()
         errors = [line for line in lines if line.startswith(("ERROR", sys.executable))]
         reason = (errors or lines or [NO_REASON])[-1].removeprefix("ERROR: ")
+        older = ", or do its packages want an older Python?" if target.as_of else "?"
         raise BenchError(
-            f"{target.spec} is not in the cache, and pip cannot fetch it "
-            f"(is the index reachable?): {reason}"
+            f"{target.spec} is not in the cache, and pip cannot fetch it for Python "
+            f"{platform.python_version()} (is the index reachable{older}): {reason}"
         )
+
+
+# Of pip's options, those that say how an index is reached.
+INDEX_OPTIONS = (
+    *("index-url", "proxy", "cert", "client-cert", "trusted-host", "keyring-provider"),
+    *("timeout", "default-timeout", "retries"),
+)
+
+
+def with_one_index(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment so that pip takes packages from its one index alone.
+
+    The day of an upload is told by an index. What lies in other places that were set for
+    pip, such as a directory of wheels, would be taken whatever its age. Raises BenchError
+    for an index of files.
+    """
+    listed = run_guarded(
+        [sys.executable, "-m", "pip", "config", "list"], timeout_s=20, env=environment
+    )
+    one_index = {name: value for name, value in environment.items() if name[:4] != "PIP_"}
+    for line in reversed(listed.output.splitlines()):  # the environment's come first
+        key, _, value = line.partition("=")
+        option = key.rpartition(".")[2]
+        if option in INDEX_OPTIONS:
+            one_index[f"PIP_{option.replace('-', '_').upper()}"] = ast.literal_eval(value)
+    if one_index.get("PIP_INDEX_URL", "https:").partition(":")[0] not in ("https", "http"):
+        raise BenchError(
+            f"pip's index is {without_url_secrets(one_index['PIP_INDEX_URL'])!r}, and files do "
+            "not tell when they were uploaded: a day needs an index that does, as PyPI"
+        )
+    return one_index | {"PIP_CONFIG_FILE": os.devnull}
 
 
 class Telling(IntEnum):
@@ -8800,6 +9423,14 @@ def package_versions(
     return versions
 
 
+def all_versions(directory: Path) -> dict[str, str]:
+    """Return the version of each distribution in the directory."""
+    import importlib.metadata
+
+    found = importlib.metadata.distributions(path=[str(directory)])
+    return dict(sorted((each.name.lower(), each.version) for each in found))
+
+
 def describe_machine(wrk: str) -> Environment:
     """Return what the results depend on: interpreter, machine, wrk and packages."""
     cpu_model = search_file("/proc/cpuinfo", r"^model name\s*: (.*)$")
@@ -8858,7 +9489,7 @@ def planned_s(plan: Plan) -> float:
     """Return about how long the whole plan takes, in seconds."""
     launches = schedule(plan)
     seconds = 0.0
-    for launch in [*launches_to_check(launches), *launches]:
+    for launch in [*launches_to_check(launches, strict=plan.strict), *launches]:
         seconds += start_estimate_s(launch)
     for launch in launches:
         seconds += sum(trial.load.duration_s for trial in launch.trials)
@@ -8900,6 +9531,8 @@ def versions_of(target: Target) -> dict[str, str]:
     if target.python:
         packages += [*FRAMEWORK_PACKAGES, *OTHER_PACKAGES]
     directory = target.package_dir if isinstance(target, AsgiTarget) else None
+    if directory and isinstance(target, AsgiTarget) and target.requirements:
+        return all_versions(directory)
     return package_versions(dict.fromkeys(packages), directory=directory, python=target.python)
 
 
@@ -9311,23 +9944,48 @@ class LaunchRun:
         return [*filter(None, notes), *seen.disturbances]
 
 
-def launches_to_check(launches: Sequence[Launch]) -> list[Launch]:
-    """Return the first round's launches that come after another one.
+def launches_to_check(launches: Sequence[Launch], *, strict: bool) -> list[Launch]:
+    """Return the first round's launches that come after another one; all if it is strict.
 
     What cannot be measured is to be found before anything is. The first launch shows that
-    by itself.
+    by itself, but not whether its targets do the same work as the others.
     """
-    return [launch for launch in launches[1:] if launch.round == 1]
+    return [launch for launch in launches[0 if strict else 1 :] if launch.round == 1]
 
 
-def find_hopeless(launch: Launch, actions: Actions) -> list[str]:
-    """Return why targets of the launch cannot be measured, from launching and asking them."""
+class Check(NamedTuple):
+    """What launching targets and asking them showed: facts, and why some are hopeless."""
+
+    facts: list[TargetFacts]
+    hopeless: list[str]
+
+
+def check_launch(launch: Launch, actions: Actions) -> Check:
+    """Launch the targets, ask them, and return what that shows; nothing is measured."""
     run = LaunchRun(launch, actions)
     with contextlib.ExitStack() as stack:
         run.start(stack)
-        for target in launch.targets:
-            run.ask_each_workload(target)
-    return run.hopeless()
+        facts = [run.ask_each_workload(target) for target in launch.targets]
+    return Check(facts=facts, hopeless=run.hopeless())
+
+
+def require_equal_work(results: Results) -> None:
+    """Raise BenchError if what the targets are asked to do differs (--strict).
+
+    How a framework frames the same body, chunked or not and with which headers, is its own
+    work, and may differ.
+    """
+    labels = [facts.label for facts in results.targets]
+    differing = []
+    for fact in work_of(results):
+        if fact.differs and not fact.name.endswith(HEAD):
+            values = [f"{label} {value}" for label, value in zip(labels, fact.values, strict=True)]
+            differing.append(f"{fact.name} ({', '.join(values)})")
+    if differing:
+        raise BenchError(
+            f"--strict: the targets do not do equal work: {'; '.join(differing)}. "
+            "Nothing was measured"
+        )
 
 
 def measure_launch(
@@ -9419,8 +10077,13 @@ def run_experiment(
     first_launch = launches[0]
     try:
         hopeless: list[str] = []
-        for launch in launches_to_check(launches):
-            hopeless += find_hopeless(launch, actions)
+        for launch in launches_to_check(launches, strict=plan.strict):
+            check = check_launch(launch, actions)
+            hopeless += check.hopeless
+            for facts in check.facts:
+                results = with_facts(results, facts, plan.names)
+        if plan.strict and not hopeless:
+            require_equal_work(results)
         while launches:
             launch = launches.pop(0)
             current_round = launch.round
@@ -9949,6 +10612,9 @@ class ServingOptions:
     http: Annotated[
         Http, typer.Option(help="uvicorn's HTTP parser; auto is httptools if installed.")
     ] = Http.AUTO
+    proxy_headers: Annotated[
+        bool, typer.Option(help="Let uvicorn read a proxy's headers, its own default.")
+    ] = True
     server: Annotated[AsgiServer, typer.Option(help="The server of ASGI apps.")] = (
         AsgiServer.UVICORN
     )
@@ -9969,16 +10635,21 @@ class ServingOptions:
             access_log=self.access_log,
             loop=self.loop,
             http=self.http,
+            proxy_headers=self.proxy_headers,
             asgi=self.server,
         )
-        check_http_option(settings)
+        check_uvicorn_options(settings)
         return settings
 
 
-def check_http_option(settings: ServerSettings) -> None:
-    """Raise UsageError if an HTTP parser is chosen for a server that has its own."""
-    if settings.http is not Http.AUTO and not ASGI_SERVERS[settings.asgi].has_http_option:
+def check_uvicorn_options(settings: ServerSettings) -> None:
+    """Raise UsageError if what only uvicorn lets be chosen is chosen for another server."""
+    if ASGI_SERVERS[settings.asgi].has_uvicorn_options:
+        return
+    if settings.http is not Http.AUTO:
         raise UsageError(f"--http is uvicorn's: {settings.asgi} has its own")
+    if not settings.proxy_headers:
+        raise UsageError(f"--no-proxy-headers is uvicorn's: {settings.asgi} has no such thing")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -10073,6 +10744,7 @@ class TargetTable:
     access_log: bool | None = None
     loop: Loop | None = None
     http: Http | None = None
+    proxy_headers: bool | None = None
     host: str | None = None
     start_timeout: str | None = None
 
@@ -10099,13 +10771,18 @@ class TargetTable:
             text = changes.pop("start_timeout")
             changes["start_timeout_s"] = parse_seconds("start_timeout", text)
         settings = dataclasses.replace(common, **changes)
-        if self.http is None and not ASGI_SERVERS[settings.asgi].has_http_option:
-            settings = dataclasses.replace(settings, http=Http.AUTO)
-        check_http_option(settings)
+        if not ASGI_SERVERS[settings.asgi].has_uvicorn_options:  # what all have is not for it
+            settings = dataclasses.replace(
+                settings, http=self.http or Http.AUTO, proxy_headers=self.proxy_headers is not False
+            )
+        check_uvicorn_options(settings)
         return settings
 
 
-SERVER_KEYS = ("server", "workers", "access_log", "loop", "http", "host", "start_timeout")
+SERVER_KEYS = (
+    *("server", "workers", "access_log", "loop", "http", "proxy_headers", "host"),
+    "start_timeout",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -10550,12 +11227,12 @@ def command_words(command_line: str) -> list[str]:
 
 DECIDED_ARGUMENT = re.compile(
     r"--(host|port|bind|uds|fd|workers|reload|app-dir|interface|loop|worker-class"
-    r"|(no-)?access-log(file)?)(=|$)|-[bwk]"
+    r"|(no-)?access-log(file)?|(no-)?proxy-headers)(=|$)|-[bwk]"
 )
 KEYS_WITHOUT_MEANING: Mapping[str, tuple[str, ...]] = {
     "an ASGI app": (),
     "a built-in": ("scheme", "directory"),
-    "a command": ("server", "arguments", "access_log", "loop", "http"),
+    "a command": ("server", "arguments", "access_log", "loop", "http", "proxy_headers"),
     "a URL": tuple(field.name for field in dataclasses.fields(TargetTable) if field.name != "url"),
 }
 
@@ -10565,7 +11242,7 @@ class TargetSpec:
     """A target as asked for, and what decides how it is served.
 
     `table` has what it sets itself, `server` what all do. `python` is one that all apps of
-    the user's have. `pins` are versions of server packages that differ from those here.
+    the user's have.
     """
 
     name: str
@@ -10573,7 +11250,6 @@ class TargetSpec:
     directory: Path
     server: ServerSettings
     python: str | None
-    pins: Mapping[str, str]
 
     @property
     def spec(self) -> str:
@@ -10647,8 +11323,12 @@ class TargetSpec:
         """Return a built-in; raise UsageError if it is neither here nor to be fetched."""
         built_in = BUILT_INS[key]
         version = self.spec.removeprefix(key).removeprefix("@")
-        if self.spec != key and not re.fullmatch(r"\d[\w.!+]*", version):
-            raise UsageError(f"unknown target {self.spec!r}: a version is like {key}@0.32")
+        day = parse_day(version)
+        if self.spec != key and not (day or re.fullmatch(r"\d[\w.!+]*", version)):
+            raise UsageError(
+                f"unknown target {self.spec!r}: a version is like {key}@0.32, a day like "
+                f"{key}@2025-06-03"
+            )
         if "PYTHONPATH" in (self.table.env or {}):
             raise UsageError(
                 f"{self.name}.env.PYTHONPATH has no meaning for a built-in, which runs with "
@@ -10672,6 +11352,9 @@ class TargetSpec:
             **self._common("a built-in"),
         )
         asgi = (target.server or self.server).asgi
+        if day:
+            requirements = (*built_in.packages[:1], *ASGI_SERVERS[asgi].packages)
+            return dataclasses.replace(target, requirements=requirements, as_of=day)
         if version:
             requirements = self._requirements(built_in, version, asgi)
             return dataclasses.replace(target, requirements=requirements)
@@ -10694,7 +11377,7 @@ class TargetSpec:
             key = self.spec.partition("@")[0]
             raise UsageError(f"{self.spec!r}: {key} is part of this tool, and has no versions")
         uvicorn, chosen = ASGI_SERVERS[AsgiServer.UVICORN], ASGI_SERVERS[asgi]
-        versions = {**package_versions([*uvicorn.packages, *chosen.packages]), **self.pins}
+        versions = package_versions([*uvicorn.packages, *chosen.packages])
         requirements = [f"{built_in.packages[0]}=={version}"]
         requirements += [f"{name}=={pinned}" for name, pinned in versions.items()]
         if asgi not in versions:
@@ -10723,6 +11406,19 @@ class TargetSpec:
         )
 
 
+def parse_day(text: str) -> str | None:
+    """Return the day, as 2025-06-03; None for another text. Raises UsageError."""
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+        return None
+    try:
+        day = datetime.date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"{text}: {error}") from None
+    if day > datetime.datetime.now(datetime.UTC).date():
+        raise UsageError(f"{text} is yet to come: name a day up to today")
+    return text
+
+
 def unknown_target(spec: str) -> UsageError:
     """Return that the spec is no target, and what was probably meant."""
     shown = f"unknown target {without_url_secrets(spec)!r}"
@@ -10742,15 +11438,54 @@ def unknown_target(spec: str) -> UsageError:
     )
 
 
-NO_PINS: Mapping[str, str] = {}
-
-
-def parse_target(
-    text: str, serving: ServingOptions | None = None, *, pins: Mapping[str, str] = NO_PINS
-) -> Target:
+def parse_target(text: str, serving: ServingOptions | None = None) -> Target:
     """Return the target that `[NAME=]SPEC` names. Raises UsageError if there is none."""
-    (target,) = parse_targets([text], serving or ServingOptions(), pins=pins)
+    (target,) = parse_targets([text], serving or ServingOptions())
     return target
+
+
+def find_edition(day: str) -> Edition:
+    """Return the published table of that day. Raises UsageError if there is none."""
+    if day not in EDITIONS_BY_DAY:
+        raise UsageError(
+            f"no table was published on {day!r}{did_you_mean(day, EDITIONS_BY_DAY)}: "
+            f"use {', '.join(EDITIONS_BY_DAY)} (reproduce --list)"
+        )
+    return EDITIONS_BY_DAY[day]
+
+
+def edition_targets(edition: Edition, server: ServerSettings) -> tuple[Target, ...]:
+    """Return the frameworks of a published table, with the packages of its day."""
+    texts = [f"{label_of(name)}={name}@{edition.day}" for name in edition.names]
+    targets: list[Target] = []
+    for name, target in zip(
+        edition.names, parse_targets(texts, ServingOptions(), server=server), strict=True
+    ):
+        assert isinstance(target, AsgiTarget)  # noqa: S101  # as all built-ins
+        package, *others = target.requirements
+        requirements = (*edition.requirements.get(name, (package,)), *others)
+        targets.append(
+            dataclasses.replace(
+                target,
+                app=f"apps:{edition.apps.get(name, name)}",
+                as_of=edition.as_of or edition.day,
+                requirements=requirements,
+            )
+        )
+    return tuple(targets)
+
+
+def edition_loads(edition: Edition, duration_s: int) -> tuple[Load, ...]:
+    """Return the loads of a published table, for so long."""
+    loads: list[Load] = []
+    for load in edition.rows:
+        loads += make_loads(
+            [load.connections],
+            threads=edition.threads,
+            duration_s=duration_s,
+            workloads=[WORKLOADS[load.workload]],
+        )
+    return tuple(loads)
 
 
 def parse_targets(
@@ -10759,7 +11494,6 @@ def parse_targets(
     *,
     server: ServerSettings | None = None,
     file: BenchFile = NO_FILE,
-    pins: Mapping[str, str] = NO_PINS,
 ) -> tuple[Target, ...]:
     """Return the targets that the texts name, with the settings that each has of its own.
 
@@ -10770,7 +11504,7 @@ def parse_targets(
     targets: dict[str, Target] = {}
     for text in texts:
         try:
-            spec = target_spec(text, serving, server=server, file=file, pins=pins)
+            spec = target_spec(text, serving, server=server, file=file)
             target = spec.target()
         except UsageError as error:
             raise UsageError(file.hide(str(error))) from None
@@ -10790,12 +11524,7 @@ def parse_targets(
 
 
 def target_spec(
-    text: str,
-    serving: ServingOptions,
-    *,
-    server: ServerSettings,
-    file: BenchFile,
-    pins: Mapping[str, str],
+    text: str, serving: ServingOptions, *, server: ServerSettings, file: BenchFile
 ) -> TargetSpec:
     """Return what is asked for by `[NAME=]SPEC`, or by the name of a table of the file.
 
@@ -10816,7 +11545,6 @@ def target_spec(
         directory=directory,
         server=server,
         python=serving.python,
-        pins=pins,
     )
 
 
@@ -11120,6 +11848,7 @@ def make_plan(
     timing: TimingOptions,
     preset: Preset,
     variables: tuple[str, ...] = (),
+    strict: bool = False,
 ) -> Plan:
     """Return the plan. Raises UsageError for duets that cannot be had.
 
@@ -11156,6 +11885,7 @@ def make_plan(
         precision=precision,
         most_s=timing.most_s,
         variables=variables,
+        strict=strict,
     )
 
 
@@ -11746,7 +12476,8 @@ def show_report(
     if console.is_terminal and not console.is_dumb_terminal:
         drawing = draw_speeds(results, conclusion.answers, width=min(100, console.width))
         show_lines(["", *drawing] if drawing else [], console)
-    for table in [*result_tables(results, details=verbose), *conclusion.tables]:
+    tables = [*result_tables(results, details=verbose), *conclusion.tables]
+    for table in [*tables, *work_tables(results, details=verbose)]:
         show_table(table, console)
     caveats = [caveat for caveat in conclusion.caveats if caveat not in said]
     show_caveats(caveats, console, verbose=verbose)
@@ -11920,6 +12651,14 @@ def compare(
             show_default="free ones",
         ),
     ] = None,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="Refuse to compare targets that do not do equal work.",
+            rich_help_panel="Targets",
+        ),
+    ] = False,
     wrk: WrkOption = None,
     allow_remote: RemoteOption = False,
     gate_options: GateOptions,
@@ -11938,6 +12677,7 @@ def compare(
         timing=timing,
         preset=preset,
         variables=file.variables,
+        strict=strict,
     )
     check_paths(plan)
     plan = resolve_hosts(plan, allow_remote=allow_remote)
@@ -12003,33 +12743,37 @@ def calibrate(
 
 @command("reproduce")
 def reproduce(
+    edition: Annotated[
+        str, typer.Argument(metavar="EDITION", help="The day of a published table; see --list.")
+    ] = EDITIONS[0].day,
+    *,
+    list_editions: Annotated[
+        bool, typer.Option("--list", help="List the published tables, and measure nothing.")
+    ] = False,
     timing: TimingOptions,
     quick: QuickOption = False,
     wrk: WrkOption = None,
-    *,
     export: ExportOptions,
     verbose: VerboseOption = False,
 ) -> int:
-    """Measure the gist on its own stack, next to its published figures."""
+    """Measure a published table on the packages of its day, next to its figures."""
+    if list_editions:
+        show_table(editions_table(), console_on(sys.stdout))
+        return 0
+    chosen = find_edition(edition)
     preset = choose_preset(quick=quick)
-    targets = [
-        parse_target(f"{name}={published.spec}", pins=PUBLISHED_PINS)
-        for name, published in PUBLISHED.items()
-    ]
+    if preset is DEFAULTS and len(chosen.names) > 2:
+        preset = dataclasses.replace(preset, rounds=USEFUL_ROUNDS)
+    server = timing.serving(chosen.server)
     plan = make_plan(
-        tuple(targets),
-        loads=make_loads(
-            PUBLISHED_CONNECTIONS,
-            threads=LoadOptions().threads,
-            duration_s=timing.duration_s(preset),
-        ),
-        server=timing.serving(ServerSettings()),
+        edition_targets(chosen, server),
+        loads=edition_loads(chosen, timing.duration_s(preset)),
+        server=server,
         timing=timing,
         preset=preset,
     )
-    return run_and_report(
-        plan, Exports(export), wrk=wrk, concluding=reproduction_conclusion, verbose=verbose
-    )
+    concluding = functools.partial(reproduction_conclusion, edition=chosen)
+    return run_and_report(plan, Exports(export), wrk=wrk, concluding=concluding, verbose=verbose)
 
 
 @command("doctor")

@@ -9,6 +9,9 @@ python tests/honesty.py power PERCENT [RUNS]
     `compare` of a bare ASGI app with itself plus about that much CPU time per request, at
     100 and at 200 connections, 5 times each: is it found, and does the interval hold what
     the app itself accounts for?
+python tests/honesty.py ranks [RUNS]
+    `compare fastapi a=micropie b=micropie -r 4 -d 1s -c 50`, 20 times: how often do the
+    two that are one app share a place, and how often has fastapi the last one?
 python tests/honesty.py gate [RUNS]
     `compare --baseline --fail-if-slower 5%`, 5 times each with MicroPie as it was and
     slowed down by about 10%: which of them fail?
@@ -171,6 +174,22 @@ def power(percent: float, runs: int) -> None:
     summarise(comparisons)
 
 
+def ranks(runs: int) -> None:
+    """Rank three targets of which two are the same app."""
+    shared = told = 0
+    for number in range(1, runs + 1):
+        with tempfile.NamedTemporaryFile(suffix=".json") as out:
+            pair = ("a=micropie", "b=micropie")
+            short = ("-r", "4", "-d", "1s", "-c", "50")
+            run("fastapi", *pair, *short, "--export-json", out.name)
+            (ranking,) = json.loads(Path(out.name).read_text())["rankings"]
+        places = {each["target"]: (each["first"], each["last"]) for each in ranking["places"]}
+        print(number, places, flush=True)
+        shared += places["a"][0] <= places["b"][1] and places["b"][0] <= places["a"][1]
+        told += places["fastapi"] == (3, 3)
+    print(f"the same app shared a place in {shared} of {runs}; fastapi was last in {told}")
+
+
 def gate(runs: int) -> None:
     """Gate MicroPie, as it was and slowed down, by a baseline."""
     slowed = "micropie=slowed:app"
@@ -202,6 +221,8 @@ if __name__ == "__main__":
         power(percent, int(numbers[0]) if numbers else 5)
     elif what == "aa":
         aa(int(numbers[0]) if numbers else 30)
+    elif what == "ranks":
+        ranks(int(numbers[0]) if numbers else 20)
     elif what == "gate":
         gate(int(numbers[0]) if numbers else 5)
     else:

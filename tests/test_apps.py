@@ -26,6 +26,7 @@ FRAMEWORKS = {
     "fastapi",
     "starlette",
     "litestar",
+    "muffin",
     "blacksheep",
     "quart",
     "sanic",

@@ -139,11 +139,27 @@ def test_a_release_is_fetched_with_the_servers_of_the_others() -> None:
     assert set(target.requirements[1:]) == servers
 
 
-def test_a_pinned_server_is_fetched_at_that_version() -> None:
-    target = mb.parse_target("fastapi@0.115.7", pins={"uvicorn": "0.34.0"})
+def test_a_day_is_fetched_with_its_server() -> None:
+    target = mb.parse_target("fastapi@2025-06-03", mb.ServingOptions(server=mb.AsgiServer.GRANIAN))
     assert isinstance(target, mb.AsgiTarget)
-    uvicorns = [each for each in target.requirements if each.startswith("uvicorn")]
-    assert uvicorns == ["uvicorn==0.34.0"]
+    assert (target.label, target.as_of) == ("FastAPI 2025-06-03", "2025-06-03")
+    assert target.requirements == ("fastapi", "granian", "uvloop")
+
+
+@pytest.mark.parametrize(
+    ("spec", "complaint"),
+    [
+        ("fastapi@2025-02-30", "2025-02-30: day is out of range"),
+        ("fastapi@2999-01-01", "2999-01-01 is yet to come: name a day up to today"),
+        (
+            "fastapi@2025-6-3",
+            "unknown target 'fastapi@2025-6-3': a version is like fastapi@0.32, a",
+        ),
+    ],
+)
+def test_what_is_no_day_is_told(spec: str, complaint: str) -> None:
+    with pytest.raises(mb.UsageError, match=re.escape(complaint)):
+        mb.parse_target(spec)
 
 
 def test_another_server_is_fetched_with_a_release() -> None:
@@ -847,6 +863,7 @@ def test_without_options_a_comparison_is_what_its_help_says(
         "--access-log": "access-log" if plan.server.access_log else "no-access-log",
         "--loop": plan.server.loop,
         "--http": plan.server.http,
+        "--proxy-headers": "proxy-headers" if plan.server.proxy_headers else "",
         "--server": plan.server.asgi,
         "--host": plan.server.host,
         "--port": "free ones",
@@ -927,7 +944,7 @@ def test_every_option_of_a_group_reaches_the_plan(
 
 
 def test_reproduce_asks_for_the_published_load(asked: Asked) -> None:
-    """4 workers, 4 threads, 100 and 200 connections; the releases of that week."""
+    """4 workers, 4 threads, 100 and 200 connections; the packages of that day."""
     run_command("reproduce", "-d", "30s", "-r", "2")
     plan = asked.plan
     assert plan
@@ -935,6 +952,45 @@ def test_reproduce_asks_for_the_published_load(asked: Asked) -> None:
     assert {load.duration_s for load in plan.loads} == {30}
     assert plan.server == mb.ServerSettings(workers=4)
     assert plan.rounds == 2
-    for target, release in zip(plan.targets, ("fastapi==0.115.7", "micropie==0.9"), strict=True):
+    for target, framework in zip(plan.targets, ("fastapi", "micropie"), strict=True):
         assert isinstance(target, mb.AsgiTarget)
-        assert {release, "uvicorn==0.34.0"} <= set(target.requirements)
+        assert target.as_of == "2025-01-29"
+        assert {framework, "uvicorn", "uvloop", "httptools"} <= set(target.requirements)
+
+
+def test_each_edition_is_asked_for_as_it_was_published(asked: Asked) -> None:
+    run_command("reproduce", "2026-05-11", "-d", "2s")
+    plan = asked.plan
+    assert plan
+    assert plan.names == ["MicroPie", "BlackSheep", "Starlette", "FastAPI", "Quart"]
+    assert [(load.connections, load.threads) for load in plan.loads] == [(1000, 4)]
+    assert plan.server == mb.ServerSettings(workers=8, asgi=mb.AsgiServer.GRANIAN)
+    assert plan.rounds == 6, "five targets take longer than two"
+    micropie = plan.targets[0]
+    assert isinstance(micropie, mb.AsgiTarget)
+    assert micropie.app == "apps:plain_micropie"
+    assert micropie.as_of == "2026-05-11T07:00:00Z", "0.29 is of that day"
+    assert micropie.requirements == ("micropie[all]", "granian", "uvloop")
+
+    run_command("reproduce", "2025-06-03")
+    assert asked.plan
+    fastapi = asked.plan.targets[-1]
+    assert isinstance(fastapi, mb.AsgiTarget)
+    assert fastapi.app == "apps:plain_fastapi_in_threads"
+
+    run_command("reproduce", "2025-01-30")
+    assert asked.plan
+    assert [load.workload.path for load in asked.plan.loads] == ["/json", "/compute", "/delayed"]
+
+
+def test_an_unknown_edition_is_told_with_those_there_are(asked: Asked) -> None:
+    with pytest.raises(mb.UsageError, match=r"'2025-06-04' \(did you mean 2025-06-03\?\): use"):
+        run_command("reproduce", "2025-06-04")
+
+
+def test_editions_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    run_command("reproduce", "--list")
+    out = capsys.readouterr().out
+    for edition in mb.EDITIONS:
+        assert edition.day in out
+    assert "granian, 8 workers" in out

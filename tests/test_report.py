@@ -613,8 +613,8 @@ def test_another_python_is_told_beside_the_tools_own() -> None:
         dataclasses.replace(more, server=server, python="3.13.0"),
     )
     results = dataclasses.replace(results, targets=targets)
-    sentences = mb.server_sentences(results)
-    assert sentences == ["They run on different Pythons: Base 3.12.1, More 3.13.0."]
+    (fact,) = [fact for fact in mb.work_of(results) if fact.name == "Python"]
+    assert (fact.values, fact.state) == (("3.12.1", "3.13.0"), "differs")
 
 
 def test_loads_keep_the_order_in_which_workloads_were_asked_for() -> None:

@@ -40,18 +40,18 @@ def test_t_quantiles_of_the_printed_tables() -> None:
 
 
 def test_interval_of_log_ratios_agrees_with_scipy() -> None:
-    references, targets = [100.0, 98.0, 103.0, 99.0], [110.0, 111.0, 108.0, 112.0]
-    logs = [math.log(y / x) for x, y in zip(references, targets, strict=True)]
+    ratios = [1.1, 1.13, 1.05, 1.13]
+    logs = [math.log(ratio) for ratio in ratios]
     mean, error = statistics.mean(logs), statistics.stdev(logs) / math.sqrt(4)
     half = stdtrit(3, 0.975) * error
-    estimate = mb.estimate_ratio(references, targets, confidence=0.95)
+    estimate = mb.estimate_ratio(ratios, confidence=0.95)
     assert (estimate.ratio, estimate.low, estimate.high) == pytest.approx(
         (math.exp(mean), math.exp(mean - half), math.exp(mean + half))
     )
 
 
 def test_one_round_has_no_interval() -> None:
-    estimate = mb.estimate_ratio([100.0], [110.0], confidence=0.95)
+    estimate = mb.estimate_ratio([1.1], confidence=0.95)
     assert estimate.ratio == pytest.approx(1.1)
     assert estimate.interval is None
 
@@ -60,9 +60,8 @@ def test_intervals_of_equal_targets_cover_1_in_95_of_100() -> None:
     rng = random.Random(1)
     covered = 0
     for _ in range(1000):
-        references = [math.exp(rng.gauss(0, 0.1)) for _ in range(6)]
-        targets = [math.exp(rng.gauss(0, 0.1)) for _ in range(6)]
-        interval = mb.estimate_ratio(references, targets, confidence=0.95).interval
+        ratios = [math.exp(rng.gauss(0, 0.1) - rng.gauss(0, 0.1)) for _ in range(6)]
+        interval = mb.estimate_ratio(ratios, confidence=0.95).interval
         assert interval
         covered += interval.low <= 1 <= interval.high
     assert 930 <= covered <= 970
@@ -94,9 +93,7 @@ def test_two_stages_keep_the_confidence_and_reach_the_precision(
         stdev = statistics.stdev(logs)
         rounds = mb.stein_rounds(stdev, first - 1, wished=wished, confidence=0.95)
         logs += [draw(rng) for _ in range(rounds - first)]
-        targets = [math.exp(log) for log in logs]
-        ones = [1.0] * len(logs)
-        estimate = mb.estimate_ratio(ones, targets, confidence=0.95, degrees=first - 1)
+        estimate = mb.estimate_ratio(map(math.exp, logs), confidence=0.95, degrees=first - 1)
         assert estimate.half_width
         assert estimate.half_width <= 0.01 + 1e-9
         covered += bool(estimate.interval and estimate.interval.contains(1))
@@ -737,3 +734,60 @@ def test_threads_that_worked_are_counted_by_what_they_used_meanwhile() -> None:
     before = {1: 5.0, 2: 0.0, 3: 9.0}
     assert mb.count_busy(before, {1: 6.0, 2: 0.05, 3: 9.5, 4: 0.2}) == 3
     assert mb.count_busy(before, before) is None
+
+
+def contest_of(speeds: dict[str, list[float]]) -> mb.Contest:
+    """Return the contest in which each had these speeds, beside the reference `base`."""
+    by_round = {name: dict(enumerate(values, 1)) for name, values in speeds.items()}
+    return mb.Contest(
+        load=mb.LoadId(workload="hello", connections=100),
+        method=mb.Method.DUET,
+        metric=mb.Metric.CPU,
+        reference="base",
+        speeds={"base": dict.fromkeys(by_round[next(iter(by_round))], 1.0), **by_round},
+        first_rounds=None,
+    )
+
+
+def places(contest: mb.Contest) -> dict[str, str]:
+    return {place.target: place.title for place in contest.ranking().places}
+
+
+def test_targets_share_places_unless_all_pairs_at_once_tell_them_apart() -> None:
+    contest = contest_of(
+        {
+            "fast": [2.0, 2.1, 1.9, 2.0, 2.05, 1.95],
+            "fast too": [2.1, 2.0, 2.0, 1.95, 1.9, 2.1],
+            "slow": [0.5, 0.51, 0.49, 0.5, 0.5, 0.52],
+        }
+    )
+    assert places(contest) == {"fast too": "1 to 2", "fast": "1 to 2", "base": "3", "slow": "4"}
+
+
+def test_places_go_by_rounds_in_which_both_met_the_reference() -> None:
+    """What both have of a round's luck does not hide that one is faster."""
+    luck = [1.0, 2.0, 0.5, 1.5, 0.7, 1.2]
+    contest = contest_of(
+        {"a": luck, "b": [1.1 * each * (1 + 0.001 * k) for k, each in enumerate(luck)]}
+    )
+    speed = contest.compare("b", "a")
+    assert speed
+    assert speed.ratio == pytest.approx(1.1, rel=0.01)
+    assert speed.confidence == pytest.approx(1 - 0.05 / 3)
+    assert contest.is_faster("b", "a")
+    assert places(contest) == {"b": "1 to 2", "a": "2 to 3", "base": "1 to 3"}
+
+
+def test_one_round_tells_no_places_apart() -> None:
+    assert places(contest_of({"a": [3.0], "b": [9.0]})) == dict.fromkeys(
+        ("b", "a", "base"), "1 to 3"
+    )
+
+
+def test_equal_targets_are_told_apart_in_some_1_of_20_at_most() -> None:
+    rng = random.Random(3)
+    apart = 0
+    for _ in range(500):
+        speeds = {name: [math.exp(normal(rng)) for _ in range(6)] for name in ("a", "b", "c")}
+        apart += set(places(contest_of(speeds)).values()) != {"1 to 4"}
+    assert apart / 500 < 0.07

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -612,18 +613,90 @@ def test_another_python_serves_an_app_with_packages_of_its_own(tool: Tool, tmp_p
     assert data["targets"][0]["versions"]["uvicorn"]
 
 
+def write_wheel(directory: Path, name: str, version: str) -> None:
+    """Write a wheel of one module that does nothing."""
+    directory.mkdir(parents=True, exist_ok=True)
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    wheel = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    with zipfile.ZipFile(directory / f"{name}-{version}-py3-none-any.whl", "w") as file:
+        file.writestr(f"{name}.py", "")
+        file.writestr(f"{name}-{version}.dist-info/METADATA", metadata)
+        file.writestr(f"{name}-{version}.dist-info/WHEEL", wheel)
+        file.writestr(f"{name}-{version}.dist-info/RECORD", "")
+
+
+def test_a_days_packages_are_of_that_day_and_work_offline(tool: Tool, tmp_path: Path) -> None:
+    """What lies in a directory that pip is set to look into is not of that day."""
+    write_wheel(tmp_path / "wheels", "micropie", "99.0")
+    cache = str(tmp_path / "cache")
+    found: dict[str, Any] = {"PIP_FIND_LINKS": str(tmp_path / "wheels"), "XDG_CACHE_HOME": cache}
+    data = results(tool, "micropie@2025-01-29", *SHORT, **found)
+    versions = data["targets"][0]["versions"]
+    assert (versions["micropie"], versions["uvicorn"]) == ("0.9", "0.34.0")
+    assert {"jinja2", "httptools", "uvloop", "h11"} <= set(versions), "each distribution's"
+    again = results(
+        tool,
+        "micropie@2025-01-29",
+        *SHORT,
+        XDG_CACHE_HOME=cache,
+        PIP_INDEX_URL="http://127.0.0.1:9",
+    )
+    assert again["targets"][0]["versions"] == versions
+
+
+def test_an_index_that_tells_no_day_is_refused_in_a_line(tool: Tool, tmp_path: Path) -> None:
+    where: dict[str, Any] = {
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "PIP_INDEX_URL": f"file://{tmp_path}",
+    }
+    done = tool.run("compare", "micropie@2025-01-29", *SHORT, **where)
+    assert done.returncode == 1
+    assert "files do not tell when they were uploaded" in done.stderr.splitlines()[-1]
+
+
+def test_strict_refuses_what_is_not_equal_work_before_it_measures(tool: Tool) -> None:
+    done = tool.run("compare", "fastapi", "micropie", "--strict", *SHORT)
+    assert (done.returncode, done.stdout) == (1, "")
+    line = done.stderr.splitlines()[-1]
+    assert "--strict: the targets do not do equal work: content type (FastAPI" in line
+    assert line.endswith("Nothing was measured")
+    data = results(tool, "fastapi", "micropie", "asgi", "--strict", "--workload", "json", *SHORT)
+    assert len(data["measurements"]) == 3
+    own = ("one=asgi", "two=asgi", "--set", "two.workers=1")
+    done = tool.run("compare", *own, "--strict", *SHORT)
+    assert "equal work: workers (one 2, two 1)." in done.stderr
+
+
+def test_uvicorn_can_leave_a_proxys_headers_unread(tool: Tool) -> None:
+    done = tool.run("compare", "on=asgi", "off=asgi", "--set", "off.proxy_headers=false", *SHORT)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"\| proxy headers +\| on +\| off +\| differs \|", done.stdout)
+    data = results(tool, "asgi", "--no-proxy-headers", *SHORT)
+    assert "--no-proxy-headers" in data["targets"][0]["server_command"].split()
+
+
+def test_more_than_two_targets_have_places(tool: Tool) -> None:
+    data = results(tool, "asgi", "a=micropie", "b=micropie", "-r", "2", "-d", "1s", "-c", "8")
+    (ranking,) = data["rankings"]
+    assert {place["target"] for place in ranking["places"]} == {"asgi", "a", "b"}
+    assert all(1 <= place["first"] <= place["last"] <= 3 for place in ranking["places"])
+
+
 def test_reproduce_measures_the_stack_that_was_published(tool: Tool) -> None:
     done = tool.run("reproduce", "--quick", "--export-json", "/dev/stderr")
     assert done.returncode == 0, done.stderr
     data = loaded(done.stderr[done.stderr.rindex("\n{") :])
     assert data["settings"]["server"]["workers"] == 4
     for line in (
-        "FastAPI answers 144 bytes, as published: the same stack.",
-        "MicroPie answers 265 bytes, as published: the same stack.",
+        "FastAPI answers 144 bytes, published 144.2: as published.",
+        "MicroPie answers 265 bytes, published 265.2: as published.",
     ):
         assert line in done.stdout
-    assert "at 100 connections: published 1.103, here " in done.stdout
-    assert "at 200 connections: published 1.116, here " in done.stdout
+    versions = {target["name"]: target["versions"] for target in data["targets"]}
+    assert (versions["MicroPie"]["micropie"], versions["FastAPI"]["fastapi"]) == ("0.9", "0.115.7")
+    assert {facts["uvicorn"] for facts in versions.values()} == {"0.34.0"}
+    for ratio in ("1.103x", "1.116x"):
+        assert re.search(rf"MicroPie over FastAPI +\| +{ratio} \|", done.stdout)
     for cells in (
         "| 49.15ms | 102.39ms | 2031.28 | 8.39 | 285.95 |",
         "| 81.46ms | 142.96ms | 2450.02 | 18.61 | 634.76 |",
