@@ -10129,6 +10129,7 @@ TARGET_SYNTAX = """
 A target is one of
   micropie, fastapi, starlette, asgi  built in; `targets` lists all
   fastapi@0.115.7                     that release of it, fetched once
+  fastapi@2025-06-03                  with its server, as of that day
   module:attribute                    your ASGI app, found from this directory
   'cmd:COMMAND'                       any server, with {port} for its port
   http://HOST:PORT/                   a server that runs already
@@ -10150,6 +10151,13 @@ SERVE_EXAMPLES = """
 Examples:
   micropie_bench serve micropie
   micropie_bench serve app:app --port 9000 -w 2
+"""
+REPRODUCE_EXAMPLES = """
+\b
+Examples:
+  micropie_bench reproduce                       the gist
+  micropie_bench reproduce --list                six tables that were published
+  micropie_bench reproduce 2026-05-11 -d 2s
 """
 PARSE_EXAMPLES = """
 \b
@@ -10392,6 +10400,39 @@ QuickOption = Annotated[
     bool,
     typer.Option(
         "--quick", help="A quick try: 1 round of 1 s.", rich_help_panel="Rounds and trials"
+    ),
+]
+ShortOption = Annotated[
+    bool,
+    typer.Option(
+        "--short",
+        help="A minute: 10 rounds of 1 s at 100 connections.",
+        rich_help_panel="Rounds and trials",
+    ),
+]
+GistOption = Annotated[
+    bool,
+    typer.Option(
+        "--gist", help="As in the gist: 1 round of 30 s.", rich_help_panel="Rounds and trials"
+    ),
+]
+PortOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=65535,
+        metavar="N",
+        rich_help_panel="Server",
+        help="The servers' port.",
+        show_default="free ones",
+    ),
+]
+StrictOption = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="Refuse to compare targets that do not do equal work.",
+        rich_help_panel="Targets",
     ),
 ]
 
@@ -11322,20 +11363,12 @@ class TargetSpec:
     def _built_in_target(self, key: str) -> AsgiTarget:
         """Return a built-in; raise UsageError if it is neither here nor to be fetched."""
         built_in = BUILT_INS[key]
-        version = self.spec.removeprefix(key).removeprefix("@")
-        day = parse_day(version)
-        if self.spec != key and not (day or re.fullmatch(r"\d[\w.!+]*", version)):
-            raise UsageError(
-                f"unknown target {self.spec!r}: a version is like {key}@0.32, a day like "
-                f"{key}@2025-06-03"
-            )
+        version = self._release(key)
         if "PYTHONPATH" in (self.table.env or {}):
             raise UsageError(
                 f"{self.name}.env.PYTHONPATH has no meaning for a built-in, which runs with "
                 "what was installed for it: leave it out"
             )
-        if version and self.table.python:
-            raise UsageError(f"{self.name}.python: a fetched version runs on this tool's Python")
         label = f"{built_in.label} {version}" if version else built_in.label
         python = find_python(self.table.python)
         target = AsgiTarget(
@@ -11352,24 +11385,45 @@ class TargetSpec:
             **self._common("a built-in"),
         )
         asgi = (target.server or self.server).asgi
-        if day:
+        if parse_day(version):
             requirements = (*built_in.packages[:1], *ASGI_SERVERS[asgi].packages)
-            return dataclasses.replace(target, requirements=requirements, as_of=day)
+            return dataclasses.replace(target, requirements=requirements, as_of=version)
         if version:
             requirements = self._requirements(built_in, version, asgi)
             return dataclasses.replace(target, requirements=requirements)
-        for package in [*built_in.packages[:1], asgi]:
-            if package_versions([package], python=python):
+        self._require_installed(target, asgi)
+        return target
+
+    def _release(self, key: str) -> str:
+        """Return the version of a built-in that is asked for, or the day; empty if none is.
+
+        Raises UsageError for what is neither.
+        """
+        if self.spec == key:
+            return ""
+        release = self.spec.removeprefix(f"{key}@")
+        if not parse_day(release) and not re.fullmatch(r"\d[\w.!+]*", release):
+            raise UsageError(
+                f"unknown target {self.spec!r}: a version is like {key}@0.32, a day like "
+                f"{key}@2025-06-03"
+            )
+        if self.table.python:
+            raise UsageError(f"{self.name}.python: a fetched version runs on this tool's Python")
+        return release
+
+    def _require_installed(self, target: AsgiTarget, asgi: AsgiServer) -> None:
+        """Raise UsageError if the built-in's framework, or its server, is not there."""
+        for package in [*target.packages[:1], asgi]:
+            if package_versions([package], python=target.python):
                 continue
-            if python:
+            if target.python:
                 raise UsageError(
-                    f"{self.name}: no {package} there: {python} -m pip install {package}"
+                    f"{self.name}: no {package} there: {target.python} -m pip install {package}"
                 )
-            release = f"{key if package == asgi else package}@VERSION"
+            release = f"{self.spec if package == asgi else package}@VERSION"
             raise UsageError(
                 f"{package} is not installed here: install it, or use {release}, which fetches it"
             )
-        return target
 
     def _requirements(self, built_in: BuiltIn, version: str, asgi: AsgiServer) -> tuple[str, ...]:
         """Return what pip fetches: the release, and the servers of the others."""
@@ -11433,7 +11487,7 @@ def unknown_target(spec: str) -> UsageError:
         return UsageError(f"{shown}: name the module, not its file, as in {meant}")
     return UsageError(
         f"{shown}{did_you_mean(spec, BUILT_INS)}: use {', '.join(BUILT_INS)}, "
-        "one of these @VERSION, module:attribute for an ASGI app in this directory, "
+        "one of these @VERSION or @DAY, module:attribute for an ASGI app in this directory, "
         "cmd:COMMAND, or http://HOST:PORT/"
     )
 
@@ -12624,41 +12678,12 @@ def compare(
     load: LoadOptions,
     timing: TimingOptions,
     quick: QuickOption = False,
-    short: Annotated[
-        bool,
-        typer.Option(
-            "--short",
-            help="A minute: 10 rounds of 1 s at 100 connections.",
-            rich_help_panel="Rounds and trials",
-        ),
-    ] = False,
-    gist: Annotated[
-        bool,
-        typer.Option(
-            "--gist", help="As in the gist: 1 round of 30 s.", rich_help_panel="Rounds and trials"
-        ),
-    ] = False,
+    short: ShortOption = False,
+    gist: GistOption = False,
     request: RequestOptions,
     serving: ServingOptions,
-    port: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=65535,
-            metavar="N",
-            rich_help_panel="Server",
-            help="The servers' port.",
-            show_default="free ones",
-        ),
-    ] = None,
-    strict: Annotated[
-        bool,
-        typer.Option(
-            "--strict",
-            help="Refuse to compare targets that do not do equal work.",
-            rich_help_panel="Targets",
-        ),
-    ] = False,
+    port: PortOption = None,
+    strict: StrictOption = False,
     wrk: WrkOption = None,
     allow_remote: RemoteOption = False,
     gate_options: GateOptions,
@@ -12741,7 +12766,7 @@ def calibrate(
     )
 
 
-@command("reproduce")
+@command("reproduce", examples=REPRODUCE_EXAMPLES)
 def reproduce(
     edition: Annotated[
         str, typer.Argument(metavar="EDITION", help="The day of a published table; see --list.")
@@ -12870,6 +12895,7 @@ def list_targets(wrk: WrkOption = None) -> int:
         rows.append((name, built_in.about, described))
     rows += [
         ("NAME@VERSION", "one of these at a version, fetched from the Python index", ""),
+        ("NAME@DAY", "one of these and its server as of a day, such as 2025-06-03", ""),
         ("module:attribute", "an ASGI app found from this directory", ""),
         ("cmd:COMMAND", "any server, with {port}, {host}, {workers} and {python} filled in", ""),
         ("http://HOST:PORT/", "a server that runs already", ""),
