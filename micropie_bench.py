@@ -2964,7 +2964,7 @@ def contest_of(results: Results, comparisons: Sequence[Comparison]) -> Contest |
     """Return the contest of all that were compared with one reference under one load.
 
     `comparisons` are those that the verdicts go by. Where these differ in their metric, it
-    is plain requests/s. None if not all targets have a speed by it.
+    is plain requests/s. Targets without a speed by it are left out; None if all are.
     """
     first = comparisons[0]
     kinds = {(comparison.method, comparison.metric) for comparison in comparisons}
@@ -2976,9 +2976,11 @@ def contest_of(results: Results, comparisons: Sequence[Comparison]) -> Contest |
         pairs = pair_by_round(trials, reference=first.reference, target=comparison.target)
         ratios = ratios_by_round(pairs, metric)
         if reason_for_no_estimate(pairs, metric, values=len(ratios)):
-            return None
+            continue
         power = 1 if metric.facts.higher_is_faster else -1
         speeds[comparison.target] = {number: ratios[number] ** power for number in ratios}
+    if len(speeds) < 2:
+        return None
     return Contest(
         load=first.load,
         method=method,
@@ -2993,7 +2995,8 @@ def contests(results: Results) -> list[Contest]:
     """Return the contests: one for each load and reference."""
     groups: dict[tuple[LoadId, str], list[Comparison]] = {}
     for comparison in decisive_comparisons(results):
-        groups.setdefault((comparison.load, comparison.reference), []).append(comparison)
+        if comparison.estimate:
+            groups.setdefault((comparison.load, comparison.reference), []).append(comparison)
     found = []
     for comparisons in groups.values():
         contest = contest_of(results, comparisons)
@@ -4419,7 +4422,19 @@ def answer_sentence(results: Results, comparison: Comparison) -> str:
         plain = f"{format_speed(here.speed)}{format_interval(here.speed)}"
         is_noise = (here.speed.half_width or 0) > 1
         sentence += f"; requests/s here {'too noisy to tell' if is_noise else plain}"
-    return sentence + waiting_remark(results, comparison)
+    return sentence + waiting_remark(results, comparison) + lost_remark(results, comparison)
+
+
+def lost_remark(results: Results, comparison: Comparison) -> str:
+    """Return how many rounds do not count for the comparison, if any; nothing else."""
+    partner = comparison.reference if comparison.method is Method.DUET else None
+    trial = (comparison.target, comparison.load, comparison.method, partner)
+    rounds = set()
+    for each in results.measurements:
+        if (each.target, each.load, each.method, each.partner) == trial:
+            rounds.add(each.round)
+    lost = len(rounds) - comparison.rounds
+    return f"; {lost} of {pluralize(len(rounds), 'round')} do not count" if lost > 0 else ""
 
 
 def waiting_remark(results: Results, comparison: Comparison) -> str:
@@ -4825,8 +4840,8 @@ def ranking_sentences(results: Results) -> list[str]:
     if all(place.first == place.last for place in places):
         return []
     return [
-        "Targets whose places overlap are not told apart (95% for all pairs at once); "
-        "more rounds would tell more of them."
+        "Targets whose places overlap are not told apart: that is with 95% for all pairs at once, "
+        "the verdicts for each against the reference. More rounds would tell more of them."
     ]
 
 
@@ -5336,9 +5351,10 @@ def edition_remarks(edition: Edition) -> list[str]:
         for row in rows:
             if row.in_flight > MOST_IN_FLIGHT * load.connections:
                 remarks.append(
-                    f"The published row of {label_of(row.name)} cannot be: "
+                    f"The published row of {label_of(row.name)} breaks Little's law: "
                     f"{row.requests_per_s:.0f} requests/s of {row.mean} are {row.in_flight:.0f} "
-                    f"under way at a time, on {load.connections} connections (Little's law)."
+                    f"under way at a time, on {load.connections} connections. Where answers stall, "
+                    "wrk's correction raises its mean so."
                 )
         timeouts = [row.timeouts for row in rows if row.timeouts]
         if timeouts:

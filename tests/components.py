@@ -1,10 +1,10 @@
 """Benchmark, not a test: what makes one round's ratio differ from the next?
 
-python tests/components.py [LAUNCHES]
-    fastapi beside itself, in duets of 1, 2, 3 and 5 s at 100 and at 200 connections, those
-    of 1 and 2 s twice, in random order, in each of 30 launches: the standard deviation of
-    the log ratio of CPU per request within a launch and between launches, and the
-    half-width that a number of rounds would have by it
+python tests/components.py [LAUNCHES] [TARGET TARGET]
+    fastapi beside itself, or two other targets, in duets of 1, 2, 3 and 5 s at 100 and at
+    200 connections, those of 1 and 2 s twice, in random order, in each of 30 launches: the
+    standard deviation of the log ratio of CPU per request within a launch and between
+    launches, and the half-width that a number of rounds would have by it
 
 It takes 20 minutes, on a machine left alone. The components are those of a nested design
 with one factor (T. Kalibera, R. Jones, "Rigorous benchmarking in reasonable time", 2013).
@@ -50,7 +50,7 @@ def ratios_of_launch(plan: mb.Plan, number: int) -> dict[Key, list[float]]:
         made = [m for m in mb.measure_launch(launch, actions) if isinstance(m, mb.Measurement)]
     for trial, first, second in zip(trials, made[::2], made[1::2], strict=True):
         values = {m.target: mb.Metric.CPU.read(m) for m in (first, second) if m.valid}
-        a, b = values.get("a"), values.get("b")
+        a, b = (values.get(name) for name in plan.names)
         if a and b:
             key = (trial.load.connections, trial.load.duration_s)
             ratios.setdefault(key, []).append(math.log(b / a))
@@ -64,8 +64,8 @@ def components(pairs: list[list[float]]) -> tuple[float, float]:
     return math.sqrt(within), math.sqrt(max(0.0, of_means - within / 2))
 
 
-def main(launches: int) -> None:
-    targets = mb.parse_targets(["a=fastapi", "b=fastapi"], mb.ServingOptions())
+def main(launches: int, texts: list[str]) -> None:
+    targets = mb.parse_targets(texts, mb.ServingOptions())
     loads = mb.make_loads(CONNECTIONS, threads=4, duration_s=1)
     plan = mb.Plan(
         targets=targets, loads=loads, rounds=1, seed=0, server=mb.ServerSettings(), duet=True
@@ -91,4 +91,5 @@ def main(launches: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 30)
+    number, *names = sys.argv[1:] or ["30"]
+    main(int(number), names or ["a=fastapi", "b=fastapi"])

@@ -1,0 +1,108 @@
+"""The published tables: their figures, and what is said of them beside measurements."""
+
+from __future__ import annotations
+
+import pytest
+
+import apps
+import micropie_bench as mb
+
+THOUSAND = mb.LoadId(workload="hello", connections=1000)
+
+
+def edition(day: str) -> mb.Edition:
+    return mb.find_edition(day)
+
+
+@pytest.mark.parametrize("day", mb.EDITIONS_BY_DAY)
+def test_what_an_edition_names_exists(day: str) -> None:
+    chosen = edition(day)
+    for load, rows in chosen.rows.items():
+        assert load.workload in mb.WORKLOADS
+        assert {row.name for row in rows} == set(chosen.names)
+    for name in chosen.names:
+        assert name in mb.BUILT_INS
+        assert chosen.apps.get(name, name) in apps._BUILDERS
+
+
+@pytest.mark.parametrize(
+    ("day", "sizes"),
+    [
+        ("2025-01-29", {"fastapi": 144.2, "micropie": 265.2}),
+        ("2025-06-03", {"micropie": 161.0, "blacksheep": 152.0, "fastapi": 142.0, "sanic": 161.0}),
+        ("2025-07-07", {"micropie": 161.0, "fastapi": 142.0, "blacksheep": 142.0}),
+        (
+            "2026-05-11",
+            {
+                "micropie": 137.1,
+                "blacksheep": 136.7,
+                "starlette": 136.9,
+                "fastapi": 136.2,
+                "quart": 134.6,
+            },
+        ),
+    ],
+)
+def test_bytes_of_an_answer_follow_from_what_was_read(day: str, sizes: dict[str, float]) -> None:
+    rows = next(iter(edition(day).rows.values()))
+    found = {row.name: row.response_bytes for row in rows}
+    for name, size in sizes.items():
+        assert found[name] == pytest.approx(size, abs=0.06)
+
+
+def test_what_was_read_in_a_second_tells_the_bytes_where_no_total_does() -> None:
+    (row, *_) = edition("2025-02-04").rows[THOUSAND]
+    assert (row.name, row.requests, row.timeouts) == ("muffin", None, 533)
+    assert row.response_bytes == pytest.approx(0.90 * 2**20 / 6508.80)
+
+
+def test_published_cells_are_the_gists_columns() -> None:
+    fastapi, micropie = edition("2025-01-29").rows[mb.LoadId(workload="hello", connections=100)]
+    assert fastapi.cells == ("49.15ms", "102.39ms", "2031.28", "8.39", "285.95")
+    assert micropie.cells == ("44.58ms", "101.74ms", "2239.68", "17.02", "580.29")
+    starlette = edition("2025-01-30").rows[mb.LoadId(workload="json", connections=1000)][0]
+    assert starlette.cells == ("344.06ms", "", "2876.03", "", "1320.96")
+
+
+def test_a_row_that_littles_law_excludes_is_told() -> None:
+    remarks = [line for day in mb.EDITIONS_BY_DAY for line in mb.edition_remarks(edition(day))]
+    micropie, quart = [line for line in remarks if "Little" in line]
+    assert "MicroPie breaks" in micropie
+    assert "52686 requests/s of 1.35ms are 71 under way at a time, on 64" in micropie
+    assert "Quart breaks" in quart
+    assert "104469 requests/s of 11.75ms are 1228 under way at a time, on 1000" in quart
+
+
+def test_the_leaders_margin_and_timeouts_are_told() -> None:
+    (margin,) = [line for line in mb.edition_remarks(edition("2026-05-11")) if "margin" in line]
+    assert "margin of MicroPie over BlackSheep at 1000 connections is 1.1%" in margin
+    (line,) = [line for line in mb.edition_remarks(edition("2025-02-04")) if "timeouts" in line]
+    assert "452 to 662 timeouts each" in line
+
+
+def contest(speeds: dict[str, list[float]]) -> mb.Contest:
+    """Return what these did against MicroPie, by round."""
+    by_round = {name: dict(enumerate(values, 1)) for name, values in speeds.items()}
+    return mb.Contest(
+        load=THOUSAND,
+        method=mb.Method.DUET,
+        metric=mb.Metric.CPU,
+        reference="MicroPie",
+        speeds={"MicroPie": dict.fromkeys(range(1, 7), 1.0), **by_round},
+        first_rounds=None,
+    )
+
+
+def test_each_two_neighbours_are_confirmed_reversed_or_not_told_apart() -> None:
+    noisy, quick = [0.8, 1.3, 0.9, 1.2, 1.1, 0.9], [2.0, 2.01, 1.99, 2.0, 2.0, 2.02]
+    slow = [each / 3 for each in quick]
+    table = mb.order_table(
+        edition("2026-05-11"), contest({"BlackSheep": noisy, "Starlette": quick, "FastAPI": slow})
+    )
+    assert [(cells[0], cells[1], cells[4]) for cells in table.rows] == [
+        ("MicroPie over BlackSheep", "1.011x", "not to be told apart here"),
+        ("BlackSheep over Starlette", "1.035x", "reversed"),
+        ("Starlette over FastAPI", "1.489x", "confirmed"),
+        ("FastAPI over Quart", "1.439x", "not measured"),
+    ]
+    assert table.rows[2][2] == "3.000x"
