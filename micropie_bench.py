@@ -4580,11 +4580,11 @@ def answer_facts(response: Response) -> dict[str, str]:
         "status": str(response.status),
         "content type": content_type or "none",
     }
-    if response.body_bytes is not None and response.body_bytes <= response.bytes:
+    if response.body_bytes is None:  # in files of older versions
+        facts["bytes in all"] = str(response.bytes)
+    else:
         facts["bytes of body"] = str(response.body_bytes)
         facts[HEAD] = str(response.bytes - response.body_bytes)
-    else:  # it is compressed, or from a file of an older version
-        facts["bytes in all"] = str(response.bytes)
     facts["hash of body"] = response.body_sha256[:8]
     return facts
 
@@ -4648,7 +4648,7 @@ def work_tables(results: Results, *, details: bool = True) -> list[Table]:
         return []
     shown = [fact for fact in work if details or fact.differs]
     labels = [facts.label for facts in results.targets]
-    titles = ("What a request is", *labels, "State")
+    titles = ("What", *labels, "State")
     rows = [(fact.name, *fact.values, fact.state) for fact in shown]
     return [Table(title="Equal work?", columns=columns_from(titles, left=titles), rows=tuple(rows))]
 
@@ -9102,10 +9102,16 @@ def run_load(
 
 
 def warm_up(
-    wrk: str, server: RunningServer, load: Load, *, seconds: float, work_dir: Path, tick: Tick
+    wrk: str,
+    servers: Sequence[RunningServer],
+    load: Load,
+    *,
+    seconds: float,
+    work_dir: Path,
+    tick: Tick,
 ) -> None:
-    """Put the server under load for that time. Raises BenchError as run_load does."""
-    with LoadRun(wrk, [server], endless(load), work_dir=work_dir, tick=tick) as run:
+    """Put the servers under load for that time. Raises BenchError as run_load does."""
+    with LoadRun(wrk, servers, endless(load), work_dir=work_dir, tick=tick) as run:
         run.begin()
         run.wait(seconds)
         run.interrupt()
@@ -9487,7 +9493,7 @@ class Actions:
     prepare: Callable[[Target], None]
     start: Callable[[Target], RunningServer]
     ask: Callable[[RunningServer, Workload], Response]
-    warm_up: Callable[[RunningServer, Load], object]
+    warm_up: Callable[[Sequence[RunningServer], Load], object]
     load: Callable[[Sequence[RunningServer], Load], list[Observation]]
     save: Callable[[Results], None]
     tick: Tick
@@ -9811,15 +9817,29 @@ class LaunchRun:
             complaint += f"; its last words: {server.complaint()}"
         raise BenchError(complaint)
 
-    def warm_up(self, target: Target) -> None:
-        """Warm the target up for each workload that it can answer."""
+    def warm_up(self) -> None:
+        """Warm the targets up, for each workload together those that can answer it."""
         for load in self._first_loads:
-            if self._failure(target.name, load.workload):
-                continue
-            try:
-                self._actions.warm_up(self._servers[target.name], load)
-            except TRIAL_ERRORS as error:
-                self._failed[target.name, load.workload.name] = reason_of(error)
+            names = []
+            for target in self._launch.targets:
+                if not self._failure(target.name, load.workload):
+                    names.append(target.name)
+            if names:
+                self._warm_up(names, load)
+
+    def _warm_up(self, names: Sequence[str], load: Load) -> None:
+        """Warm the targets of those names up together; if that fails, each alone.
+
+        So it shows which of them fails.
+        """
+        try:
+            self._actions.warm_up([self._servers[name] for name in names], load)
+        except TRIAL_ERRORS as error:
+            if len(names) == 1:
+                self._failed[names[0], load.workload.name] = reason_of(error)
+                return
+            for name in names:
+                self._warm_up([name], load)
 
     def hopeless(self) -> list[str]:
         """Return why targets cannot be measured under any workload: a reason for each."""
@@ -10019,11 +10039,10 @@ def measure_launch(
         for target in launch.targets:
             yield run.ask_each_workload(target)
         if hopeless is not None:
-            reasons = [*hopeless, *run.hopeless()]
+            reasons = list(dict.fromkeys([*hopeless, *run.hopeless()]))
             if reasons:
                 raise HopelessError(reasons)
-        for target in launch.targets:
-            run.warm_up(target)
+        run.warm_up()
         for trial in launch.trials:
             yield from run.measure(trial)
 

@@ -149,8 +149,9 @@ class World:
         self.happen("ask", asked)
         return self.responses.get(asked, OK)
 
-    def warm_up(self, server: mb.RunningServer, load: mb.Load) -> None:
-        self.happen("warm_up", f"{server.target.name} {load.workload.name}")
+    def warm_up(self, servers: Sequence[mb.RunningServer], load: mb.Load) -> None:
+        names = sorted(server.target.name for server in servers)
+        self.happen("warm_up", f"{'+'.join(names)} {load.workload.name}")
 
     def load(self, servers: Sequence[mb.RunningServer], load: mb.Load) -> list[mb.Observation]:
         names = [server.target.name for server in servers]
@@ -581,6 +582,18 @@ def test_a_workload_that_fails_before_its_trials_is_void_alone(
     assert len(results.measurements) == 12
 
 
+def test_of_two_that_are_warmed_up_together_the_one_that_fails_is_found(world: World) -> None:
+    together = Fault(mb.BenchError("one died"), "warm_up", subject="base+more json", round=1)
+    alone = Fault(mb.BenchError("more died"), "warm_up", subject="more json", round=1)
+    world.faults = [together, alone]
+    results = run(world, plan_of(loads=(HELLO, JSON), duet=True, rounds=1))
+    assert reasons(results) == {
+        (1, "solo", "more", "json"): "more died",
+        (1, "duet", "more", "json"): "more died",
+        (1, "duet", "base", "json"): "more died",
+    }
+
+
 @pytest.mark.parametrize(
     ("status", "reason"),
     [
@@ -601,7 +614,7 @@ def test_a_workload_that_is_answered_otherwise_than_2xx_is_void_alone(
         (1, "duet", "base", "json"): reason,
     }
     assert len(results.measurements) == 8
-    assert "more json" not in world.subjects("warm_up")
+    assert set(world.subjects("warm_up")) == {"base+more hello", "base json"}
     assert {"more json", "base+more json"}.isdisjoint(world.subjects("load"))
     assert results.targets[1].responses["json"].status == status
 
@@ -746,8 +759,7 @@ def test_of_a_launch_only_the_server_that_runs_is_asked_and_put_under_load(world
         assert world.running == ["base"]
         assert list(launch_run.ask_each_workload(BASE).responses) == ["hello", "json"]
         assert launch_run.ask_each_workload(MORE).responses == {}
-        launch_run.warm_up(BASE)
-        launch_run.warm_up(MORE)
+        launch_run.warm_up()
         for trial in launch.trials:
             wanted = None if trial.targets == (BASE,) else "no such file"
             assert {m.invalid_reason for m in launch_run.measure(trial)} == {wanted}
