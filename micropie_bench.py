@@ -10912,28 +10912,35 @@ class BenchFile:
 
     def hide(self, text: str) -> str:
         """Return the text without the values that were taken from the environment."""
-        return Secrets.of((), (), self.variables).hide_whole_words(text)
+        return Variables(self.variables).hide(text)
 
 
 NO_FILE = BenchFile()
 
 
-def with_variables(value: Any, place: str, found: list[str]) -> Any:
-    """Return the value with each ${VARIABLE} in its texts replaced; add these to `found`.
+class Variables:
+    """Fills in what texts take from the environment, and knows the values that it took."""
 
-    $${VARIABLE} is the text itself. Raises UsageError for a variable that is not set, and
-    for what no program can be given.
-    """
-    if isinstance(value, dict):
-        return {key: with_variables(each, f"{place}.{key}", found) for key, each in value.items()}
-    if isinstance(value, list):
-        return [with_variables(each, place, found) for each in value]
-    if not isinstance(value, str):
-        return value
-    if "\0" in value:
-        raise UsageError(f"{place}: leave out the character NUL")
+    def __init__(self, values: Iterable[str] = ()) -> None:
+        self.values = list(values)
 
-    def replacement(match: re.Match[str]) -> str:
+    def fill(self, value: Any, place: str) -> Any:
+        """Return the value with each ${VARIABLE} in its texts replaced.
+
+        $${VARIABLE} is the text itself. Raises UsageError for a variable that is not set,
+        and for what no program can be given.
+        """
+        if isinstance(value, dict):
+            return {key: self.fill(each, f"{place}.{key}") for key, each in value.items()}
+        if isinstance(value, list):
+            return [self.fill(each, place) for each in value]
+        if not isinstance(value, str):
+            return value
+        if "\0" in value:
+            raise UsageError(f"{place}: leave out the character NUL")
+        return VARIABLE.sub(functools.partial(self._value, place), value)
+
+    def _value(self, place: str, match: re.Match[str]) -> str:
         escape, name = match.groups()
         if escape:
             return match[0][1:]
@@ -10942,10 +10949,12 @@ def with_variables(value: Any, place: str, found: list[str]) -> Any:
                 f"{place}: the environment has no {name}: set it, or write $${{{name}}} "
                 "for the text itself"
             )
-        found.append(os.environ[name])
+        self.values.append(os.environ[name])
         return os.environ[name]
 
-    return VARIABLE.sub(replacement, value)
+    def hide(self, text: str) -> str:
+        """Return the text without those values."""
+        return Secrets.of((), (), self.values).hide_whole_words(text)
 
 
 def validated(kind: Any, value: Any, place: str) -> Any:
@@ -11018,13 +11027,12 @@ def read_bench_file(file: str) -> BenchFile:
         raise UsageError(f"--config {file!r}: {error.strerror}") from None
     except ValueError as error:  # not TOML, or not UTF-8
         raise UsageError(f"--config {file!r}: {error}") from None
-    variables: list[str] = []
+    variables = Variables()
     try:
-        content = {key: with_variables(value, key, variables) for key, value in data.items()}
-        return bench_file(content, directory=Path(file).parent, variables=variables)
+        content = {key: variables.fill(value, key) for key, value in data.items()}
+        return bench_file(content, directory=Path(file).parent, variables=variables.values)
     except UsageError as error:
-        message = Secrets.of((), (), variables).hide_whole_words(str(error))
-        raise UsageError(f"{file}: {message}") from None
+        raise UsageError(f"{file}: {variables.hide(str(error))}") from None
 
 
 def bench_file(
@@ -11147,7 +11155,7 @@ def file_workloads(workloads: Any, directory: Path) -> Iterator[Workload]:
             raise UsageError(f"{place}: {error}") from None
 
 
-def parse_settings(texts: Iterable[str], variables: list[str]) -> dict[str, dict[str, Any]]:
+def parse_settings(texts: Iterable[str], variables: Variables) -> dict[str, dict[str, Any]]:
     """Return what --set says: a table for each target, by name. Raises UsageError."""
     keys = [field.name for field in dataclasses.fields(TargetTable) if field.name != "env"]
     setting = re.compile(
@@ -11163,7 +11171,7 @@ def parse_settings(texts: Iterable[str], variables: list[str]) -> dict[str, dict
                 f"{', '.join(keys)}, env.VARIABLE"
             )
         name, key, value = match.groups()
-        value = with_variables(value, f"--set {name}.{key}", variables)
+        value = variables.fill(value, f"--set {name}.{key}")
         table = tables.setdefault(name, {})
         if key.startswith("env."):
             table.setdefault("env", {})[key.removeprefix("env.")] = value
@@ -11199,12 +11207,12 @@ class ConfigOptions:
     def read(self) -> BenchFile:
         """Return what the file and --set say; nothing if there is none. Raises UsageError."""
         file = NO_FILE if self.config is None else read_bench_file(self.config)
-        variables = list(file.variables)
+        variables = Variables(file.variables)
         try:
             settings = parse_settings(self.settings or (), variables)
         except UsageError as error:
-            raise UsageError(Secrets.of((), (), variables).hide_whole_words(str(error))) from None
-        return dataclasses.replace(file, settings=settings, variables=tuple(variables))
+            raise UsageError(variables.hide(str(error))) from None
+        return dataclasses.replace(file, settings=settings, variables=tuple(variables.values))
 
 
 def hiding_variables(function: Command) -> Command:
