@@ -8037,27 +8037,41 @@ class UrlServer(RunningServer):
         return NO_REASON
 
 
+class Hint(NamedTuple):
+    """What to do where a server's last words match the pattern.
+
+    The advice has {app}, {directory}, {python} and the pattern's groups, {0} and so on, to be
+    filled in.
+    """
+
+    pattern: str
+    advice: str
+
+
 HINTS = (
-    (
+    Hint(
         r"TypeError: .*(required positional argument: 'start_response'"
         r"|takes 2 positional arguments but 3 were given|takes 3 .* but 4 were given)",
         "it seems to be a WSGI app: serve it as 'cmd:gunicorn -w {{workers}} -b {{host}}:{{port}} "
         "{app}', or wrap it with a2wsgi",
     ),
-    (
+    Hint(
         r".*(Could not import|module not found|ModuleNotFoundError: No module named)",
         "modules are looked for in {directory} and in the packages of {python}",
     ),
-    (rf".*No module named ({'|'.join(AsgiServer)})$", "install it: {python} -m pip install {0}"),
+    Hint(
+        rf".*No module named ({'|'.join(AsgiServer)})$", "install it: {python} -m pip install {0}"
+    ),
 )
 
 
 def advice_on(words: str, target: AsgiTarget) -> str:
     """Return what to do about an ASGI server's last words, if that is known."""
-    for pattern, advice in HINTS:
-        if match := re.match(pattern, words):
+    for hint in HINTS:
+        match = re.match(hint.pattern, words)
+        if match:
             python = target.python or sys.executable
-            filled = advice.format(
+            filled = hint.advice.format(
                 *match.groups(), app=target.app, directory=target.directory, python=python
             )
             return f" ({filled})"
@@ -8423,7 +8437,7 @@ class LaunchedServer(RunningServer):
         return None
 
 
-def prepare(target: Target, *, timeout_s: float) -> None:
+def run_prepare(target: Target, *, timeout_s: float) -> None:
     """Let a shell do what comes before each launch of the target. Raises BenchError."""
     if not isinstance(target, StartedTarget) or not target.prepare:
         return
@@ -12421,7 +12435,7 @@ def actions_for(
     needed = needed_files(plan, wrk, work_dir)
 
     def prepare_target(target: Target) -> None:
-        prepare(target, timeout_s=plan.server_of(target).start_timeout_s)
+        run_prepare(target, timeout_s=plan.server_of(target).start_timeout_s)
 
     def start(target: Target) -> RunningServer:
         needed.check()
@@ -12692,7 +12706,7 @@ def serve(
     require_proc()
     settings = served.server or settings
     try:
-        prepare(served, timeout_s=settings.start_timeout_s)
+        run_prepare(served, timeout_s=settings.start_timeout_s)
         with start_server(fetch(served, say), settings, log=None) as running:
             running.await_workers(deadline_s=math.inf)
             child = running.child
