@@ -4641,10 +4641,14 @@ def work_of(results: Results) -> list[WorkFact]:
     return found
 
 
+MOST_WORK_COLUMNS = 4  # targets that fit beside each other on a terminal
+
+
 def work_tables(results: Results, *, details: bool = True) -> list[Table]:
     """Return the table of what is equal between the targets and what differs.
 
-    There is none if nothing differs; without details it has only what does.
+    There is none if nothing differs; without details it has only what does, and of many
+    targets a row for each.
     """
     work = work_of(results)
     if not any(fact.differs for fact in work):
@@ -4653,6 +4657,8 @@ def work_tables(results: Results, *, details: bool = True) -> list[Table]:
     labels = [facts.label for facts in results.targets]
     titles = ("What", *labels, "State")
     rows = [(fact.name, *fact.values, fact.state) for fact in shown]
+    if not details and len(labels) > MOST_WORK_COLUMNS:
+        titles, *rows = zip(titles, *rows, strict=True)
     return [Table(title="Equal work?", columns=columns_from(titles, left=titles), rows=tuple(rows))]
 
 

@@ -617,6 +617,36 @@ def test_another_python_is_told_beside_the_tools_own() -> None:
     assert (fact.values, fact.state) == (("3.12.1", "3.13.0"), "differs")
 
 
+def test_of_many_targets_each_has_a_row_of_what_differs() -> None:
+    results = solo_results()
+    base, _ = results.targets
+    targets = []
+    for number in range(5):
+        python = "3.12.1" if number else "3.13.0"
+        targets.append(
+            dataclasses.replace(base, name=f"t{number}", label=f"T{number}", python=python)
+        )
+    results = dataclasses.replace(results, targets=tuple(targets))
+    (brief,) = mb.work_tables(results, details=False)
+    assert [column.title for column in brief.columns] == ["What", "Python"]
+    assert brief.rows == (
+        ("T0", "3.13.0"),
+        *((f"T{number}", "3.12.1") for number in range(1, 5)),
+        ("State", "differs"),
+    )
+    (whole,) = mb.work_tables(results)
+    assert [column.title for column in whole.columns] == [
+        "What",
+        "T0",
+        "T1",
+        "T2",
+        "T3",
+        "T4",
+        "State",
+    ]
+    assert ("Python", "3.13.0", *["3.12.1"] * 4, "differs") in whole.rows
+
+
 def test_loads_keep_the_order_in_which_workloads_were_asked_for() -> None:
     asked = [
         mb.WorkloadFacts(name=name, method="GET", path="/", headers=(), body_sha256="0" * 64)
