@@ -12847,7 +12847,7 @@ def reproduce(
     export: ExportOptions,
     verbose: VerboseOption = False,
 ) -> int:
-    """Measure a published table on the packages of its day, next to its figures."""
+    """Measure a published table with its day's packages, next to its figures."""
     if list_editions:
         show_table(editions_table(), console_on(sys.stdout))
         return 0
