@@ -10213,9 +10213,9 @@ Examples:
 REPRODUCE_EXAMPLES = """
 \b
 Examples:
-  micropie_bench reproduce                       the gist
-  micropie_bench reproduce --list                six tables that were published
-  micropie_bench reproduce 2026-05-11 -d 2s
+  micropie_bench reproduce             the gist
+  micropie_bench reproduce --list      six tables that were published
+  micropie_bench reproduce 2026-05-11
 """
 PARSE_EXAMPLES = """
 \b
