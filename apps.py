@@ -17,6 +17,7 @@ import importlib
 import json
 from collections.abc import Callable
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 if TYPE_CHECKING:
@@ -74,6 +75,11 @@ def _micropie_module() -> Any:
         return importlib.import_module("MicroPie")  # its name up to 0.13
 
 
+def _micropie_base(module: Any) -> Any:
+    """Return the class that apps derive from: Server up to 0.9.2."""
+    return getattr(module, "App", None) or module.Server
+
+
 def _micropie_payload(module: Any) -> Callable[[Any], Any] | None:
     """Return what gives the JSON that was sent to an app.
 
@@ -90,7 +96,7 @@ def _micropie_payload(module: Any) -> Callable[[Any], Any] | None:
 def _micropie() -> "ASGIApp":
     module = _micropie_module()
     payload = _micropie_payload(module)
-    base: Any = getattr(module, "App", None) or module.Server  # Server up to 0.9.2
+    base: Any = _micropie_base(module)
 
     def reply(
         value: object,
@@ -410,8 +416,7 @@ async def _body(receive: "Receive") -> bytes:
 
 
 def _plain_micropie() -> "ASGIApp":
-    module = _micropie_module()
-    base: Any = getattr(module, "App", None) or module.Server
+    base: Any = _micropie_base(_micropie_module())
 
     class Root(base):  # type: ignore[misc]  # micropie ships no types
         async def index(self) -> dict[str, str]:
@@ -420,27 +425,19 @@ def _plain_micropie() -> "ASGIApp":
     return cast("ASGIApp", Root())
 
 
-def _plain_fastapi() -> "ASGIApp":
+def _plain_fastapi(*, by_def: bool = False) -> "ASGIApp":
     from fastapi import FastAPI
 
     app = FastAPI()
 
-    @app.get("/")
-    async def hello():  # type: ignore[no-untyped-def]  # with a type it would check the value
+    # Without a type: with one it would check the value.
+    async def hello():  # type: ignore[no-untyped-def]
         return HELLO
 
-    return app
-
-
-def _plain_fastapi_in_threads() -> "ASGIApp":
-    from fastapi import FastAPI
-
-    app = FastAPI()
-
-    @app.get("/")
-    def hello():  # type: ignore[no-untyped-def]  # likewise
+    def hello_by_def():  # type: ignore[no-untyped-def]
         return HELLO
 
+    app.get("/")(hello_by_def if by_def else hello)
     return app
 
 
@@ -465,25 +462,17 @@ def _plain_litestar() -> "ASGIApp":
     return cast("ASGIApp", Litestar([get("/")(hello)]))
 
 
-def _plain_blacksheep() -> "ASGIApp":
+def _plain_blacksheep(*, by_def: bool = False) -> "ASGIApp":
     from blacksheep import Application, Response, Router, json
 
     async def hello() -> Response:
         return json(HELLO)
 
-    app = Application(router=Router())
-    app.router.add_get("/", hello)
-    return cast("ASGIApp", app)
-
-
-def _plain_blacksheep_in_threads() -> "ASGIApp":
-    from blacksheep import Application, Response, Router, json
-
-    def hello() -> Response:
+    def hello_by_def() -> Response:
         return json(HELLO)
 
     app = Application(router=Router())
-    app.router.add_get("/", hello)
+    app.router.add_get("/", hello_by_def if by_def else hello)
     return cast("ASGIApp", app)
 
 
@@ -520,7 +509,7 @@ def _plain_muffin() -> "ASGIApp":
     return cast("ASGIApp", app)
 
 
-_BUILDERS = {
+_BUILDERS: dict[str, Callable[[], "ASGIApp"]] = {
     "micropie": _micropie,
     "fastapi": _fastapi,
     "starlette": _starlette,
@@ -533,11 +522,11 @@ _BUILDERS = {
     "muffin": _muffin,
     "plain_micropie": _plain_micropie,
     "plain_fastapi": _plain_fastapi,
-    "plain_fastapi_in_threads": _plain_fastapi_in_threads,
+    "plain_fastapi_def": partial(_plain_fastapi, by_def=True),
     "plain_starlette": _plain_starlette,
     "plain_litestar": _plain_litestar,
     "plain_blacksheep": _plain_blacksheep,
-    "plain_blacksheep_in_threads": _plain_blacksheep_in_threads,
+    "plain_blacksheep_def": partial(_plain_blacksheep, by_def=True),
     "plain_quart": _plain_quart,
     "plain_sanic": _plain_sanic,
     "plain_muffin": _plain_muffin,

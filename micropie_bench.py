@@ -4336,25 +4336,28 @@ def format_speed(speed: Estimate) -> str:
     return f"{format_ratio(speed.ratio, speed_decimals(speed))}x"
 
 
-def format_interval(speed: Estimate) -> str:
-    """Return the interval in parentheses; nothing if there is none."""
+USELESS_NOISE = 9.0  # half an interval's width, as a share
+
+
+def format_range(speed: Estimate) -> str:
+    """Return the interval's ends; nothing if there is none."""
     if speed.interval is None:
         return ""
     decimals = speed_decimals(speed)
     low, high = (format_ratio(end, decimals) for end in speed.interval)
-    return f" ({low} to {high})"
+    return f"{low} to {high}"
+
+
+def format_interval(speed: Estimate) -> str:
+    """Return the interval in parentheses, after a space; nothing if there is none."""
+    return f" ({format_range(speed)})" if speed.interval else ""
 
 
 def interval_cell(speed: Estimate | None) -> str:
     """Return the interval for a cell of a table; nothing if there is none."""
     if speed is None or speed.half_width is None:
         return ""
-    if speed.half_width >= USELESS_NOISE:
-        return "no useful one"
-    return format_interval(speed).strip(" ()")
-
-
-USELESS_NOISE = 9.0  # half an interval's width, as a share
+    return "no useful one" if speed.half_width >= USELESS_NOISE else format_range(speed)
 
 
 def format_noise(half_width: float) -> str:
@@ -5201,13 +5204,13 @@ EDITIONS = (
         },
         apps={
             **_plain("muffin", "micropie", "starlette", "litestar", "sanic"),
-            "blacksheep": "plain_blacksheep_in_threads",
-            "fastapi": "plain_fastapi_in_threads",
+            "blacksheep": "plain_blacksheep_def",
+            "fastapi": "plain_fastapi_def",
         },
         requirements={"micropie": ("micropie[all]",)},
         remarks=(
             "The handlers of BlackSheep and FastAPI were def, not async def: FastAPI runs such "
-            "in threads, which costs it more than all else here.",
+            "in threads, BlackSheep does not.",
         ),
     ),
     Edition(
@@ -5355,7 +5358,7 @@ def edition_remarks(edition: Edition) -> list[str]:
         margin = first.requests_per_s / second.requests_per_s - 1
         remarks.append(
             f"The published margin of {label_of(first.name)} over {label_of(second.name)} at "
-            f"{load.sentence} is {margin:.1%}, of one run each."
+            f"{load.sentence} is {margin:.1%}, without a spread."
         )
         for row in rows:
             if row.in_flight > MOST_IN_FLIGHT * load.connections:

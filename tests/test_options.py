@@ -976,7 +976,7 @@ def test_each_edition_is_asked_for_as_it_was_published(asked: Asked) -> None:
     assert asked.plan
     fastapi = asked.plan.targets[-1]
     assert isinstance(fastapi, mb.AsgiTarget)
-    assert fastapi.app == "apps:plain_fastapi_in_threads"
+    assert fastapi.app == "apps:plain_fastapi_def"
 
     run_command("reproduce", "2025-01-30")
     assert asked.plan
