@@ -13,11 +13,12 @@ Each section uses only those above it, and the texts of the last one:
  8 servers            packages, ports, launches, readiness
  9 load               wrk against one server, or two at once
 10 machine            what would spoil a measurement here
-11 experiment         rounds, launches, trials
-12 command line       options and commands
-13 embedded texts     Lua, HTML, CSS, JavaScript
+11 other machines     agents on them, by ssh, and the director's end
+12 experiment         rounds, launches, trials
+13 command line       options and commands
+14 embedded texts     Lua, HTML, CSS, JavaScript
 
-Sections 1 to 6 are pure. Only 7 to 10 start processes, and only 12 prints.
+Sections 1 to 6 are pure. Only 7 to 11 start processes, and only 13 prints.
 """
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ from typing import (
     Literal,
     NamedTuple,
     NoReturn,
+    Protocol,
     Self,
+    TypeVar,
     get_args,
     get_type_hints,
 )
@@ -108,6 +111,10 @@ class BenchError(Exception):
     """
 
     exit_code = 1
+
+
+class CannotGoOnError(Exception):
+    """What each launch needs was lost or changed, so that no more launches are made."""
 
 
 class HopelessError(BenchError):
@@ -771,6 +778,29 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """The machines that serve and make load, by the names that ssh has for them.
+
+    Where none is named, it is this one. `ssh_config` is the file that ssh reads instead of
+    the user's own.
+    """
+
+    server: str = ""
+    loads: tuple[str, ...] = ()
+    ssh_config: str | None = None
+
+    @property
+    def are_here(self) -> bool:
+        """Whether all is done on this machine."""
+        return not self.server and not self.loads
+
+    @property
+    def are_one(self) -> bool:
+        """Whether all is done on one machine."""
+        return self.loads == ((self.server,) if self.server else ())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A whole comparison, as asked for; the first target is the reference.
 
@@ -791,6 +821,7 @@ class Plan:
     most_s: float = math.inf
     variables: tuple[str, ...] = ()
     strict: bool = False
+    places: Places = Places()
 
     @property
     def secrets(self) -> Secrets:
@@ -1345,11 +1376,35 @@ class Environment:
     packages: Mapping[str, str]
 
 
+class Role(StrEnum):
+    """What a machine does in a comparison that takes more than one."""
+
+    SERVER = "server"
+    LOAD = "load"
+    BOTH = "server and load"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """A machine that took part, by the name that ssh has for it; "" is the director's own.
+
+    `address` is where its servers listened, or the load came from, as far as it is known.
+    `round_trip_s` is how long a call to its agent and the answer took.
+    """
+
+    role: Role
+    host: str
+    environment: Environment
+    address: str = ""
+    round_trip_s: Seconds | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
     """All that a results file holds; measurements are in the order made.
 
-    A parsed text of wrk has neither settings nor environment.
+    A parsed text of wrk has neither settings nor environment. `environment` is that of the
+    machine with the servers; `machines` are all that took part, where those were several.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
@@ -1366,6 +1421,7 @@ class Results:
     comparisons: tuple[Comparison, ...] = ()
     distributions: tuple[Distribution, ...] = ()
     warnings: tuple[str, ...] = ()
+    machines: tuple[Machine, ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -3725,7 +3781,8 @@ def check_same_load(files: Mapping[str, Results]) -> None:
 def merge(parts: Sequence[Results]) -> Results:
     """Return the results of several files as one.
 
-    Seed, settings and environment are each file's own, and left out where they differ.
+    Seed, settings, environment and machines are each file's own, and left out where they
+    differ.
     """
 
     def all_of(field: str) -> tuple[Any, ...]:
@@ -3747,6 +3804,7 @@ def merge(parts: Sequence[Results]) -> Results:
         comparisons=all_of("comparisons"),
         distributions=all_of("distributions"),
         warnings=all_of("warnings"),
+        machines=shared("machines") or (),
     )
 
 
@@ -4481,7 +4539,44 @@ def heading_of(results: Results) -> str:
             parts[-1] = f"{' or '.join(map(str, counts))} workers"
     rounds = max((measurement.round for measurement in results.measurements), default=0)
     parts.append(f"{pluralize(rounds, 'round')} of {settings.duration_s} s")
+    if results.machines:
+        parts.append(machines_sentence(results.machines))
     return f"{heading}: {', '.join(parts)}"
+
+
+def machines_sentence(machines: Sequence[Machine]) -> str:
+    """Return where the servers ran, and where the load came from."""
+    names: dict[Role, list[str]] = {}
+    for machine in machines:
+        names.setdefault(machine.role, []).append(machine.host or "here")
+    if Role.BOTH in names:
+        return f"all on {names[Role.BOTH][0]}"
+    return f"served on {names[Role.SERVER][0]}, load from {' and '.join(names[Role.LOAD])}"
+
+
+def machine_tables(results: Results) -> list[Table]:
+    """Return a table of the machines that took part; none if that was one."""
+    if not results.machines:
+        return []
+    titles = ("Machine", "Role", "Address", "CPU", "Cores", "Kernel", "Python", "wrk", "Round Trip")
+    rows = []
+    for machine in results.machines:
+        environment = machine.environment
+        rows.append(
+            (
+                machine.host or "here",
+                machine.role.value,
+                machine.address or "-",
+                environment.cpu_model or "-",
+                str(environment.cpu_count),
+                environment.kernel,
+                environment.python,
+                environment.wrk_version or "-",
+                "-" if machine.round_trip_s is None else format_latency(machine.round_trip_s),
+            )
+        )
+    columns = columns_from(titles, left=titles)
+    return [Table(title="Machines", columns=columns, rows=tuple(rows))]
 
 
 def oddities(results: Results) -> list[str]:
@@ -5531,7 +5626,7 @@ def tables_of(report: Report) -> list[Table]:
     """Return all tables that a report in a file has."""
     results = report.results
     tables = [*result_tables(results), *report.conclusion.tables, *work_tables(results)]
-    return [*tables, about_table(results)]
+    return [*tables, *machine_tables(results), about_table(results)]
 
 
 def _markdown_section(title: str, lines: Sequence[str]) -> list[str]:
@@ -6395,7 +6490,8 @@ def to_html(report: Report) -> str:
     body += html_command(results.command)
     commands = [f"{label}: {command}" for label, command in server_commands(results).items()]
     body += html_list("Server commands", commands)
-    body.append(html_table(about_table(results), sortable=False))
+    for table in (*machine_tables(results), about_table(results)):
+        body.append(html_table(table, sortable=False))
     return html_page(report_title(results), body)
 
 
@@ -7371,7 +7467,7 @@ class Probe:
         self._h11 = h11
         self._client = h11.Connection(h11.CLIENT)
         self._scheme, self._host, self._port = split_url(url)
-        self._address = address or self._host
+        self.address = address or self._host
         _, _, self._authority, path = url.split("/", 3)
         self._path = f"/{path}"
         self._workload = workload
@@ -7392,7 +7488,7 @@ class Probe:
     @property
     def _place(self) -> str:
         """Where the server is."""
-        return name_place(self._address, self._port)
+        return name_place(self.address, self._port)
 
     def ask(self) -> Response:
         """Return the answer. Raises BenchError if there is none."""
@@ -7440,7 +7536,7 @@ class Probe:
         """Return why there is no whole answer, and what to do."""
         start = f"no whole answer to {self.name}: "
         if isinstance(error, ConnectionRefusedError):
-            return NotReachedError(start + refusal(self._address, self._port))
+            return NotReachedError(start + refusal(self.address, self._port))
         if isinstance(error, ConnectionError):
             return self._closed()
         if isinstance(error, socket.gaierror):
@@ -7454,7 +7550,7 @@ class Probe:
         """Return whether the server complained about plain HTTP, and speaks TLS."""
         if self._size:
             return self._start.startswith(TLS_ALERT)
-        return self._tries_tls and speaks_tls(self._address, self._port)
+        return self._tries_tls and speaks_tls(self.address, self._port)
 
     def _closed(self) -> BenchError:
         """Return what is wrong where the connection was closed, or the answer is not HTTP."""
@@ -7476,7 +7572,7 @@ class Probe:
         """Return a connection to the server, closed by the stack."""
         timeout_s = max(POLL_S, min(self._limit_s, PROBE_DEADLINE_S))
         try:
-            place = (self._address, self._port)
+            place = (self.address, self._port)
             connection = socket.create_connection(place, timeout=timeout_s)
         except TimeoutError:
             raise TimeoutError(
@@ -7901,13 +7997,16 @@ def trim(log: Path) -> None:
 
 
 class RunningServer(abc.ABC):
-    """A server that trials are made on; as a context manager it ends what was launched."""
+    """A server that trials are made on; as a context manager it ends what was launched.
+
+    `settings` is how it is served, if this tool decides that. `remarks` are what is odd about
+    it, and does not void.
+    """
 
     target: Target
     argv: Sequence[str] = ()
-    child: Child | None = None
-    remarks: tuple[str, ...] = ()  # what is odd about it, and does not void
-    host_header: str = ""  # what wrk must send as Host; empty where that is its URL's
+    settings: ServerSettings | None = None
+    remarks: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
         return self
@@ -7920,9 +8019,9 @@ class RunningServer(abc.ABC):
     def url(self, path: str) -> str:
         """Return the whole URL of the path."""
 
-    def load_url(self, path: str) -> str:
-        """Return the URL that wrk is given. Raises BenchError if load must not go there."""
-        return self.url(path)
+    @abc.abstractmethod
+    def versions(self) -> PackageVersions:
+        """Return the versions of what decides its speed, where it runs."""
 
     @abc.abstractmethod
     def await_workers(self, *, tick: Tick = lambda: None, deadline_s: float | None = None) -> None:
@@ -7931,6 +8030,29 @@ class RunningServer(abc.ABC):
     @abc.abstractmethod
     def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> Response:
         """Return its answer to one request. Raises BenchError if there is none in time."""
+
+    @abc.abstractmethod
+    def lost_workers(self) -> str | None:
+        """Return what is amiss since it was ready; None if nothing is."""
+
+    @abc.abstractmethod
+    def complaint(self) -> str:
+        """Return the line of its log that tells best what went wrong."""
+
+
+class LocalServer(RunningServer):
+    """A server that can be looked into from here, if anybody can."""
+
+    child: Child | None = None
+    host_header: str = ""  # what wrk must send as Host; empty where that is its URL's
+
+    def load_url(self, path: str) -> str:
+        """Return the URL that wrk is given. Raises BenchError if load must not go there."""
+        return self.url(path)
+
+    def versions(self) -> PackageVersions:
+        """Return the versions of what decides its speed."""
+        return versions_of(self.target)
 
     def _answer(self, asking: Probe) -> Response:
         """Return the answer, and remark what is wrong with it. Raises BenchError."""
@@ -7956,16 +8078,8 @@ class RunningServer(abc.ABC):
     def pin(self, cores: Sequence[int]) -> None:
         """Keep all its threads on these cores."""
 
-    @abc.abstractmethod
-    def lost_workers(self) -> str | None:
-        """Return what is amiss since it was ready; None if nothing is."""
 
-    @abc.abstractmethod
-    def complaint(self) -> str:
-        """Return the line of its log that tells best what went wrong."""
-
-
-class UrlServer(RunningServer):
+class UrlServer(LocalServer):
     """A server that somebody else runs: never started, stopped, pinned or looked into.
 
     All requests go to the address that was looked up once: a name may mean another
@@ -7975,18 +8089,18 @@ class UrlServer(RunningServer):
     def __init__(self, target: UrlTarget) -> None:
         self.target = target
         self._url = target.url
-        self._addresses = target.addresses
+        self.addresses = target.addresses
         self._scheme, self._host, self._port = split_url(target.url)
-        self._address = self._first_reachable()
-        if self._scheme == "http" and self._address != self._host:
+        self.address = self._first_reachable()
+        if self._scheme == "http" and self.address != self._host:
             self.host_header = target.url.split("/")[2]
 
     def _first_reachable(self) -> str:
         """Return the first address that accepts a connection, else the first of all."""
-        for address in self._addresses[:-1]:
+        for address in self.addresses[:-1]:
             if can_connect(address, self._port):
                 return address
-        return self._addresses[-1] if self._addresses else self._host
+        return self.addresses[-1] if self.addresses else self._host
 
     def __exit__(self, *_: object) -> None:
         """Leave it alone."""
@@ -8006,11 +8120,11 @@ class UrlServer(RunningServer):
         """
         url = self.url(path)
         if self.host_header:
-            return url.replace(self.host_header, name_place(self._address, self._port), 1)
-        if not self._addresses:
+            return url.replace(self.host_header, name_place(self.address, self._port), 1)
+        if not self.addresses:
             return url
         current = addresses_of(self._host)
-        if not current or not set(current) <= set(self._addresses):
+        if not current or not set(current) <= set(self.addresses):
             raise BenchError(
                 f"{self._host} means another address than before: "
                 "nothing is sent there; use the address in the URL"
@@ -8023,7 +8137,7 @@ class UrlServer(RunningServer):
     def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> Response:
         """Return its answer; it is not asked twice, for it should run already."""
         url = self.url(workload.path)
-        return self._answer(Probe(url, workload, watch=tick, address=self._address))
+        return self._answer(Probe(url, workload, watch=tick, address=self.address))
 
     def processes(self) -> list[psutil.Process]:
         """Return nothing: it may be on another machine."""
@@ -8090,7 +8204,7 @@ def advice_on(words: str, target: AsgiTarget) -> str:
     return ""
 
 
-class LaunchedServer(RunningServer):
+class LaunchedServer(LocalServer):
     """A server that the constructor starts.
 
     It serves with all its workers once await_workers() has returned. Its output goes to
@@ -8099,6 +8213,7 @@ class LaunchedServer(RunningServer):
     """
 
     child: Child
+    settings: ServerSettings
 
     def __init__(
         self, target: LaunchedTarget, settings: ServerSettings, *, log: Path | None
@@ -8468,7 +8583,7 @@ def run_prepare(target: Target, *, timeout_s: float) -> None:
         raise BenchError(f"{target.name}: its prepare ended with status {done.status}: {words}")
 
 
-def start_server(target: Target, settings: ServerSettings, *, log: Path | None) -> RunningServer:
+def start_server(target: Target, settings: ServerSettings, *, log: Path | None) -> LocalServer:
     """Return the target's server, started if it is not somebody else's.
 
     Raises BenchError if it cannot be started.
@@ -8712,10 +8827,66 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServerEnding:
+    """What of an Ending is seen where the server runs."""
+
+    busy_threads: int | None = None
+    busy_share: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerReading:
+    """What was seen of the servers of one trial, where they run: an item for each server.
+
+    They could use `cores`, as a number. `disturbances` are those of their machine, and
+    `full_link` says so if its network was the limit.
+    """
+
+    uses: tuple[ServerUse | None, ...]
+    endings: tuple[ServerEnding, ...]
+    disturbances: tuple[str, ...]
+    cores: int
+    full_link: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadReading:
+    """What the wrks of one machine reported in one trial: an item for each server.
+
+    Together they used `cpu_s` and could use `cores`, as a number. `clock_step_s` is by how
+    much that machine's clock was set meanwhile; `disturbances` are those of that machine.
+    """
+
+    runs: tuple[WrkResult, ...]
+    reports: tuple[str, ...]
+    silences_s: tuple[tuple[float, ...], ...]
+    cpu_s: float
+    cores: int
+    clock_step_s: float
+    connections_opened: int | None
+    disturbances: tuple[str, ...]
+    full_link: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialCores:
+    """How many cores all servers of a trial could use, and the wrks of each load machine.
+
+    `are_shared` is whether they are the same cores.
+    """
+
+    servers: int
+    loads: tuple[int, ...]
+    are_shared: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """What was seen of one server in one trial.
 
-    `clock_step_s` is by how much the clock was set meanwhile.
+    `clock_step_s` is by how much the clock was set meanwhile. `load_cpus_s` is the CPU time
+    of the server's wrk on each load machine; without `cores` they are this machine's.
+    `full_link` says so if a network link was the limit.
     """
 
     wrk: WrkResult
@@ -8725,6 +8896,9 @@ class Observation:
     ending: Ending = Ending()
     clock_step_s: float = 0.0
     connections_opened: int | None = None
+    load_cpus_s: tuple[float, ...] = ()
+    cores: TrialCores | None = None
+    full_link: str | None = None
 
 
 class CoreHalves(NamedTuple):
@@ -8802,12 +8976,12 @@ def threads_cpu_s(processes: Iterable[psutil.Process]) -> dict[int, float]:
     return times
 
 
-def total_cpu_s(servers: Iterable[RunningServer]) -> float:
+def total_cpu_s(servers: Iterable[LocalServer]) -> float:
     """Return the CPU time of all servers' processes so far, in seconds."""
     return sum(sum(server.cpu_s().values()) for server in servers)
 
 
-def drain(servers: Sequence[RunningServer]) -> None:
+def drain(servers: Sequence[LocalServer]) -> None:
     """Return when the servers have answered what they had been sent.
 
     Then their CPU time stands still; servers that never rest are given DRAIN_DEADLINE_S.
@@ -8822,7 +8996,7 @@ def drain(servers: Sequence[RunningServer]) -> None:
         last_s = spent_s
 
 
-def freeze(servers: Iterable[RunningServer]) -> None:
+def freeze(servers: Iterable[LocalServer]) -> None:
     """Stop all processes of the servers where they are."""
     for server in servers:
         for process in server.processes():
@@ -8830,12 +9004,130 @@ def freeze(servers: Iterable[RunningServer]) -> None:
                 process.suspend()
 
 
-def thaw(servers: Iterable[RunningServer]) -> None:
+def thaw(servers: Iterable[LocalServer]) -> None:
     """Let all processes of the servers go on."""
     for server in servers:
         for process in server.processes():
             with contextlib.suppress(psutil.Error):
                 process.resume()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """The network device that has an address of this machine, and its speed."""
+
+    device: str
+    speed_mbit_s: float | None
+
+
+NO_LINK = Link(device="", speed_mbit_s=None)
+
+
+def link_of(address: str) -> Link:
+    """Return the link with that address; NO_LINK if no device has it, or only loopback."""
+    if not address or are_loopback([address]):
+        return NO_LINK
+    for device, addresses in psutil.net_if_addrs().items():
+        if any(each.address.partition("%")[0] == address for each in addresses):
+            status = psutil.net_if_stats().get(device)
+            return Link(device=device, speed_mbit_s=(status and status.speed) or None)
+    return NO_LINK
+
+
+class LinkMeter:
+    """Tells how full a link was since this was made, by the device's own counters."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._before = self._bytes()
+        self._start = time.monotonic()
+
+    def _bytes(self) -> tuple[int, int]:
+        """Return how many bytes the device has sent and received."""
+        counters = psutil.net_io_counters(pernic=True).get(self._link.device)
+        return (counters.bytes_sent, counters.bytes_recv) if counters else (0, 0)
+
+    def complaint(self) -> str | None:
+        """Return that the link was the limit, if it was."""
+        seconds = time.monotonic() - self._start
+        moved = max(
+            after - before for after, before in zip(self._bytes(), self._before, strict=True)
+        )
+        return link_complaint(self._link, moved / seconds * 8 / 1e6)
+
+
+def link_complaint(link: Link, mbit_s: float) -> str | None:
+    """Return that a link that carried so much was the limit, if it was."""
+    if not link.speed_mbit_s or mbit_s < FULL_SHARE * link.speed_mbit_s:
+        return None
+    return (
+        f"the network was the limit: {link.device} carried {mbit_s:.0f} of its "
+        f"{link.speed_mbit_s:.0f} Mbit/s; smaller answers, or a faster link, show the server"
+    )
+
+
+class MachineMeter:
+    """Tells what disturbed this machine since it was made."""
+
+    def __init__(self) -> None:
+        self._before = machine_times()
+        self._own_before_s = time.process_time()
+
+    def disturbances(self, spent_s: float) -> tuple[str, ...]:
+        """Return what did, other than this process and what spent that much CPU time."""
+        own_cpu_s = time.process_time() - self._own_before_s + spent_s
+        return tuple(machine_times().disturbances(self._before, own_cpu_s=own_cpu_s))
+
+
+def merge_runs(runs: Sequence[WrkResult]) -> WrkResult:
+    """Return what several wrks that ran at the same time measured together.
+
+    Counts are summed, and histograms merged, so that percentiles are those of all samples.
+    A rate is the sum of theirs, and the duration the one that has this rate.
+    """
+    if len(runs) == 1:
+        return runs[0]
+    requests = sum(run.requests for run in runs)
+    requests_per_s = sum(run.requests_per_s for run in runs)
+    duration_s = requests / requests_per_s if requests else max(run.duration_s for run in runs)
+    size = sum(run.bytes for run in runs)
+    errors = [dataclasses.asdict(run.errors) for run in runs]
+    latencies = [run.latency.histogram for run in runs if run.latency]
+    uncorrected = [run.latency_uncorrected.histogram for run in runs if run.latency_uncorrected]
+    return WrkResult(
+        duration_s=duration_s,
+        requests=requests,
+        bytes=size,
+        requests_per_s=requests_per_s,
+        bytes_per_s=size / duration_s,
+        latency=latency_from_histogram(pool(latencies)),
+        errors=Errors(**{kind: sum(each[kind] for each in errors) for kind in errors[0]}),
+        latency_uncorrected=latency_from_histogram(pool(uncorrected)),
+        load_cpu_s=sum(run.load_cpu_s or 0 for run in runs),
+    )
+
+
+def total_opened(readings: Iterable[LoadReading]) -> int | None:
+    """Return how many connections all load machines opened; None if one does not tell."""
+    total = 0
+    for reading in readings:
+        if reading.connections_opened is None:
+            return None
+        total += reading.connections_opened
+    return total
+
+
+Given = TypeVar("Given")
+
+
+def at_once(actions: Sequence[Callable[[], Given]]) -> list[Given]:
+    """Return what each of the actions gives, done at the same moment where there are several."""
+    if len(actions) == 1:
+        return [actions[0]()]
+    import concurrent.futures
+
+    with concurrent.futures.ThreadPoolExecutor(len(actions)) as threads:
+        return list(threads.map(lambda action: action(), actions))
 
 
 def with_header(load: Load, name: str, value: str) -> Load:
@@ -8852,29 +9144,129 @@ def check_room(file: IO[bytes]) -> None:
         left -= os.write(file.fileno(), bytes(left))
 
 
-class LoadRun:
-    """One wrk for each server, all started at the same moment.
+class ServerGroup:
+    """The servers of one trial, where they run: what is read of them, and done to them.
 
-    A context manager: on entering, the wrks wait at their gates; on leaving, they and
-    what was frozen are brought to an end.
+    A context manager: on entering they are kept on their cores, all of them if none are
+    given; on leaving, what was frozen goes on.
     """
 
     def __init__(
-        self, wrk: str, servers: Sequence[RunningServer], load: Load, *, work_dir: Path, tick: Tick
+        self, servers: Sequence[LocalServer], *, cores: Sequence[int] = (), link: Link = NO_LINK
     ) -> None:
-        self._wrk, self._servers, self._load = wrk, servers, load
-        self._work_dir, self._tick = work_dir, tick
+        self._servers = servers
+        self._link = link
+        self._cores = list(cores) or all_cores()
+        self._uses: list[ServerUse | None] | None = None
+        self._endings: list[ServerEnding] = [ServerEnding()] * len(servers)
+        self._are_frozen = False
+
+    def __enter__(self) -> Self:
+        for server in self._servers:
+            server.pin(self._cores)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._are_frozen:
+            thaw(self._servers)
+            drain(self._servers)
+
+    def begin(self) -> None:
+        """Take the readings from which on everything counts."""
+        self._meter = MachineMeter()
+        self._link_meter = LinkMeter(self._link)
+        self._core_times_before = core_times(self._cores)
+        self._cpu_before_s = [server.cpu_s() for server in self._servers]
+        self._threads_before = [threads_cpu_s(spent) for spent in self._cpu_before_s]
+
+    def require_alive(self) -> None:
+        """Raise BenchError if a server has ended."""
+        children = [server.child for server in self._servers if server.child]
+        await_any(children, 0)
+        for server in self._servers:
+            if server.child and server.child.exit:
+                raise BenchError(f"{server.target.name} died: {server.complaint()}")
+
+    def look(self) -> None:
+        """Take in what shows only under load. Raises BenchError for a stopped server."""
+        busy_share = core_times(self._cores).busy_share(self._core_times_before)
+        self._endings = []
+        for spent, threads, server in zip(
+            self._cpu_before_s, self._threads_before, self._servers, strict=True
+        ):
+            if any(map(is_stopped, spent)):
+                raise BenchError(f"somebody stopped {server.target.name} (SIGSTOP)")
+            busy_threads = count_busy(threads, threads_cpu_s(spent))
+            self._endings.append(ServerEnding(busy_threads=busy_threads, busy_share=busy_share))
+
+    def settle(self) -> None:
+        """Let the servers answer what they were sent, read their use, and freeze them."""
+        drain(self._servers)
+        self._uses = self._uses_so_far()
+        self._are_frozen = True
+        freeze(self._servers)
+
+    def _uses_so_far(self) -> list[ServerUse | None]:
+        return [
+            server.use_since(before)
+            for server, before in zip(self._servers, self._cpu_before_s, strict=True)
+        ]
+
+    def reading(self, *, load_cpu_s: float) -> ServerReading:
+        """Return what was seen. `load_cpu_s` is what load generators used of these cores."""
+        self.require_alive()
+        uses = self._uses or self._uses_so_far()
+        own_cpu_s = load_cpu_s
+        for use in uses:
+            # Of a foreign server it is not known: then nobody else is blamed.
+            own_cpu_s += use.server_cpu_s if use else math.inf
+        return ServerReading(
+            uses=tuple(uses),
+            endings=tuple(self._endings),
+            disturbances=self._meter.disturbances(own_cpu_s),
+            cores=len(self._cores) or core_count(),
+            full_link=self._link_meter.complaint(),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """Where one wrk sends its load: the URL, and what it must send as Host if not that."""
+
+    url: str
+    host_header: str = ""
+
+
+class WrkGroup:
+    """One wrk for each goal, all on this machine and started at the same moment.
+
+    A context manager: on entering, the wrks wait at their gates; on leaving they end.
+    While it waits it also `watches` other children.
+    """
+
+    def __init__(
+        self,
+        wrk: str,
+        goals: Sequence[Goal],
+        load: Load,
+        *,
+        work_dir: Path,
+        cores: Sequence[int] = (),
+        link: Link = NO_LINK,
+        watches: Sequence[Child] = (),
+    ) -> None:
+        self._link = link
+        self._wrk, self._goals, self._load = wrk, goals, load
+        self._work_dir, self._cores, self._watches = work_dir, cores, watches
         self._stack = contextlib.ExitStack()
         self._children: list[Child] = []
         self._outputs: list[IO[bytes]] = []
         self._script = work_dir / "done.lua"
         self._body = work_dir / "body"
-        self._cores = duet_cores() if self.is_duet else CoreHalves(all_cores(), [])
-        self._uses: list[ServerUse | None] | None = None
-        self._endings: list[Ending] = []
+        self._silences_s: list[tuple[float, ...]] = [()] * len(goals)
         self._span_s: float | None = None
 
-    def __enter__(self) -> LoadRun:
+    def __enter__(self) -> Self:
         self._script.write_text(WRK_SCRIPT)
         self._body.write_bytes(self._load.workload.body)
         with self._stack:  # what fails here undoes what was done
@@ -8885,38 +9277,27 @@ class LoadRun:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    @property
-    def is_duet(self) -> bool:
-        """Whether two servers are under load."""
-        return len(self._servers) > 1
-
     def _start_children(self) -> None:
-        """Pin the servers, and start a gated wrk for each."""
+        """Start a gated wrk for each goal."""
         environment = self._environment()
-        for server in self._servers:
-            server.pin(self._cores.servers)
+        for goal in self._goals:
             output = tempfile.TemporaryFile(dir=self._work_dir)  # noqa: SIM115
             self._outputs.append(self._stack.enter_context(output))
             child = Child(
-                self._argv(server),
-                output=output,
-                env=environment,
-                cores=self._cores.loads,
-                gated=True,
+                self._argv(goal), output=output, env=environment, cores=self._cores, gated=True
             )
             self._children.append(child)
             self._stack.callback(child.stop)
 
-    def _argv(self, server: RunningServer) -> list[str]:
-        """Return the wrk command against that server."""
+    def _argv(self, goal: Goal) -> list[str]:
+        """Return the wrk command against that goal."""
         load = self._load
         timeout_s = load.workload.timeout_s
-        if self.is_duet:
+        if len(self._goals) > 1:
             timeout_s = max(DUET_TIMEOUT_S, timeout_s)
-        if server.host_header and header_value(load.workload.headers, "Host") is None:
-            load = with_header(load, "Host", server.host_header)
-        url = server.load_url(load.workload.path)
-        return wrk_argv(self._wrk, load, url, str(self._script), timeout_s=timeout_s)
+        if goal.host_header and header_value(load.workload.headers, "Host") is None:
+            load = with_header(load, "Host", goal.host_header)
+        return wrk_argv(self._wrk, load, goal.url, str(self._script), timeout_s=timeout_s)
 
     def _environment(self) -> dict[str, str]:
         """Return wrk's environment, in which WRK_SCRIPT finds the request."""
@@ -8929,15 +9310,12 @@ class LoadRun:
             environment[WRK_BODY_VARIABLE] = str(self._body)
         return environment
 
-    def begin(self) -> None:
-        """Open the gates."""
-        self._machine_before = machine_times()
-        self._own_cpu_before_s = time.process_time()
+    def open_gates(self) -> None:
+        """Let the wrks begin."""
+        self._meter = MachineMeter()
+        self._link_meter = LinkMeter(self._link)
         self._clock_lead_before_s = wall_clock_lead_s()
         self._opened_before = opened_connections()
-        self._core_times_before = core_times(self._cores.servers)
-        self._cpu_before_s = [server.cpu_s() for server in self._servers]
-        self._threads_before = [threads_cpu_s(spent) for spent in self._cpu_before_s]
         self._start = time.monotonic()
         for child in self._children:
             child.open_gate()
@@ -8945,97 +9323,53 @@ class LoadRun:
     def _have_all_ended(self) -> bool:
         return all(child.exit for child in self._children)
 
-    def wait(self, seconds: float) -> None:
-        """Return after that time since the gates were opened, or once all have ended.
-
-        Raises BenchError if a server dies meanwhile.
-        """
-        self._wait_until(self._start + seconds)
-
-    def _wait_until(self, end: float) -> None:
-        watched = list(self._children)
-        watched += [server.child for server in self._servers if server.child]
-        while not self._have_all_ended():
-            left_s = end - time.monotonic()
-            if left_s <= 0:
-                return
-            await_any(watched, min(TICK_S, left_s))
-            self._require_servers()
-            self._tick()
-
-    def _require_servers(self) -> None:
-        """Raise BenchError if a server has ended."""
-        children = [server.child for server in self._servers if server.child]
-        await_any(children, 0)
-        for server in self._servers:
-            if server.child and server.child.exit:
-                raise BenchError(f"{server.target.name} died: {server.complaint()}")
+    def wait(self, seconds: float) -> bool:
+        """Return whether all have ended, after that time, or at the news of a child."""
+        if not self._have_all_ended():
+            await_any([*self._children, *self._watches], seconds)
+        return self._have_all_ended()
 
     def _signal(self, number: signal.Signals) -> None:
         for child in self._children:
             child.send_signal(number)
 
-    def require_unstopped(self) -> None:
-        """Raise BenchError if somebody stopped wrk or a server where it is (SIGSTOP)."""
-        for child, spent, server in zip(
-            self._children, self._cpu_before_s, self._servers, strict=True
-        ):
-            if not child.exit and is_stopped(psutil.Process(child.pid)):
-                raise BenchError("somebody stopped wrk (SIGSTOP)")
-            if any(map(is_stopped, spent)):
-                raise BenchError(f"somebody stopped {server.target.name} (SIGSTOP)")
-
-    def look(self) -> None:
-        """Take in what shows only while wrk's connections are open."""
-        busy_share = core_times(self._cores.servers).busy_share(self._core_times_before)
-        for child, spent, threads, server in zip(
-            self._children, self._cpu_before_s, self._threads_before, self._servers, strict=True
-        ):
-            silences: list[float] = []
-            if not child.exit:
-                _, _, port = split_url(server.url("/"))
-                silences = connection_silences_s(psutil.Process(child.pid), port)
-            self._endings.append(
-                Ending(
-                    silences_s=tuple(silences),
-                    busy_threads=count_busy(threads, threads_cpu_s(spent)),
-                    busy_share=busy_share,
-                )
-            )
-
-    def stop_at_one_moment(self) -> None:
-        """Freeze both wrks, let the servers answer, and read their CPU time.
-
-        Then the servers are frozen in turn, while the wrks go on for long enough to read
-        those answers.
-        """
-        self.require_unstopped()
+    def suspend(self) -> None:
+        """Stop the wrks where they are (SIGSTOP), and take the time up to now."""
+        self._require_unstopped()
         self._signal(signal.SIGSTOP)
         self._span_s = time.monotonic() - self._start
         if any(child.exit for child in self._children):
             raise BenchError("a wrk of the duet ended before its time")
-        self.look()
-        drain(self._servers)
-        self._uses = self._uses_so_far()
-        # On leaving, in reverse: the servers thaw, answer, and then the wrks are ended.
-        self._stack.callback(drain, self._servers)
-        self._stack.callback(thaw, self._servers)
-        freeze(self._servers)
-        self._signal(signal.SIGCONT)
-        self._wait_until(time.monotonic() + READ_S)
 
-    def _uses_so_far(self) -> list[ServerUse | None]:
-        return [
-            server.use_since(before)
-            for server, before in zip(self._servers, self._cpu_before_s, strict=True)
-        ]
+    def _require_unstopped(self) -> None:
+        """Raise BenchError if somebody stopped a wrk where it is."""
+        for child in self._children:
+            if not child.exit and is_stopped(psutil.Process(child.pid)):
+                raise BenchError("somebody stopped wrk (SIGSTOP)")
+
+    def look(self) -> None:
+        """Take in how long the connections of each wrk have been silent."""
+        if self._span_s is None:
+            self._require_unstopped()
+        self._silences_s = []
+        for child, goal in zip(self._children, self._goals, strict=True):
+            silences: list[float] = []
+            if not child.exit:
+                _, _, port = split_url(goal.url)
+                silences = connection_silences_s(psutil.Process(child.pid), port)
+            self._silences_s.append(tuple(silences))
+
+    def resume(self) -> None:
+        """Let them go on for long enough to read the answers that wait for them."""
+        self._signal(signal.SIGCONT)
+        time.sleep(READ_S)
 
     def interrupt(self) -> None:
         """Have the wrks that still run report and end. Raises BenchError if one does not."""
         deadline = time.monotonic() + OVERRUN_S
         while not self._have_all_ended() and time.monotonic() < deadline:
             self._signal(signal.SIGINT)
-            self._wait_until(time.monotonic() + POLL_S)
+            self.wait(POLL_S)
         self.require_ended()
 
     def require_ended(self) -> None:
@@ -9043,54 +9377,197 @@ class LoadRun:
         if not self._have_all_ended():
             raise BenchError(f"wrk did not end within {OVERRUN_S:.0f} s of its time")
 
+    def reading(self) -> LoadReading:
+        """Return what the wrks reported. Raises BenchError if one failed."""
+        runs, reports = [], []
+        for child, output in zip(self._children, self._outputs, strict=True):
+            run, report = self._report(child, output)
+            runs.append(run)
+            reports.append(report)
+        cpu_s = sum(child.exit.cpu_s for child in self._children if child.exit)
+        opened = opened_connections()
+        if opened is not None and self._opened_before is not None:
+            opened -= self._opened_before
+        return LoadReading(
+            runs=tuple(runs),
+            reports=tuple(reports),
+            silences_s=tuple(self._silences_s),
+            cpu_s=cpu_s,
+            cores=len(self._cores) or core_count(),
+            clock_step_s=wall_clock_lead_s() - self._clock_lead_before_s,
+            connections_opened=opened if len(self._goals) == 1 else None,
+            disturbances=self._meter.disturbances(cpu_s),
+            full_link=self._link_meter.complaint(),
+        )
+
+    def _report(self, child: Child, output: IO[bytes]) -> tuple[WrkResult, str]:
+        """Return the figures and the text of one wrk. Raises BenchError if it failed."""
+        output.seek(0)
+        text = output.read().decode(errors="replace")
+        if child.exit and child.exit.code:
+            raise BenchError(f"wrk ended with status {child.exit.code}: {wrk_complaint(text)}")
+        if EXACT_MARK not in text:
+            check_room(output)
+        return parse_exact(text, connections=self._load.connections, span_s=self._span_s)
+
+
+class ServerSide(Protocol):
+    """What a trial does with its servers, wherever they run: see ServerGroup."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_: object) -> None: ...
+    def begin(self) -> None: ...
+    def require_alive(self) -> None: ...
+    def look(self) -> None: ...
+    def settle(self) -> None: ...
+    def reading(self, *, load_cpu_s: float) -> ServerReading: ...
+
+
+class LoadSide(Protocol):
+    """What a trial does with the wrks of one machine, wherever that is: see WrkGroup."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_: object) -> None: ...
+    def open_gates(self) -> None: ...
+    def wait(self, seconds: float) -> bool: ...
+    def suspend(self) -> None: ...
+    def look(self) -> None: ...
+    def resume(self) -> None: ...
+    def interrupt(self) -> None: ...
+    def require_ended(self) -> None: ...
+    def reading(self) -> LoadReading: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sides:
+    """Both sides of a trial: its servers, and the load from one machine or from several.
+
+    `are_one_machine` is whether all of it runs on one machine.
+    """
+
+    servers: ServerSide
+    loads: Sequence[LoadSide]
+    are_one_machine: bool = True
+
+
+class LoadRun:
+    """A load on servers, from its beginning to the reading of what was seen.
+
+    A context manager: on entering, the wrks wait at their gates; on leaving, they and
+    what was frozen are brought to an end.
+    """
+
+    def __init__(self, sides: Sides, load: Load, *, tick: Tick) -> None:
+        self._servers, self._loads = sides.servers, sides.loads
+        self._are_one_machine = sides.are_one_machine
+        self._load, self._tick = load, tick
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            for load in self._loads:
+                stack.enter_context(load)
+            stack.enter_context(self._servers)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def begin(self) -> None:
+        """Open the gates."""
+        self._servers.begin()
+        self._start = time.monotonic()
+        self._on_each_machine(lambda load: load.open_gates())
+
+    def _on_each_machine(self, action: Callable[[LoadSide], Given]) -> list[Given]:
+        """Return what the action gives for each load machine, done on all at once."""
+        return at_once([functools.partial(action, load) for load in self._loads])
+
+    def wait(self, seconds: float) -> None:
+        """Return after that time since the gates were opened, or once all wrks have ended.
+
+        Raises BenchError if a server dies meanwhile.
+        """
+        while True:
+            left_s = self._start + seconds - time.monotonic()
+            if left_s <= 0:
+                return
+            step_s = min(TICK_S, left_s)
+            have_ended = self._have_ended_after(step_s)
+            self._servers.require_alive()
+            self._tick()
+            if have_ended:
+                return
+
+    def _have_ended_after(self, seconds: float) -> bool:
+        """Return whether all wrks have ended, after that time or at the news of one."""
+        return all(self._on_each_machine(lambda load: load.wait(seconds)))
+
+    def look(self) -> None:
+        """Take in what shows only while wrk's connections are open."""
+        self._servers.look()
+        self._on_each_machine(lambda load: load.look())
+
+    def stop_at_one_moment(self) -> None:
+        """Freeze all wrks, let the servers answer, and read their CPU time.
+
+        Then the servers are frozen in turn, while the wrks go on for long enough to read
+        those answers.
+        """
+        self._on_each_machine(lambda load: load.suspend())
+        self.look()
+        self._servers.settle()
+        self._on_each_machine(lambda load: load.resume())
+
+    def interrupt(self) -> None:
+        """Have the wrks that still run report and end. Raises BenchError if one does not."""
+        self._on_each_machine(lambda load: load.interrupt())
+
+    def require_ended(self) -> None:
+        """Raise BenchError if a wrk still runs."""
+        self._on_each_machine(lambda load: load.require_ended())
+
     def observations(self) -> list[Observation]:
         """Return what was seen of each server. Raises BenchError if it, or a wrk, failed."""
-        self._require_servers()
-        uses = self._uses or self._uses_so_far()
-        disturbances = self._disturbances(uses)
-        clock_step_s = wall_clock_lead_s() - self._clock_lead_before_s
-        opened = self._opened_since()
+        self._servers.require_alive()
+        readings = self._on_each_machine(lambda load: load.reading())
+        load_cpu_s = sum(reading.cpu_s for reading in readings) if self._are_one_machine else 0.0
+        served = self._servers.reading(load_cpu_s=load_cpu_s)
+        disturbances = list(served.disturbances)
+        if not self._are_one_machine:
+            for reading in readings:
+                disturbances += reading.disturbances
+        full_links = [served.full_link, *(reading.full_link for reading in readings)]
+        expected = self._load.workload.expect_status
+        cores = TrialCores(
+            servers=served.cores,
+            loads=tuple(reading.cores for reading in readings),
+            are_shared=self._are_one_machine and len(served.uses) == 1,
+        )
         observations = []
-        for child, output, use, ending in zip(
-            self._children, self._outputs, uses, self._endings, strict=True
-        ):
-            output.seek(0)
-            text = output.read().decode(errors="replace")
-            if child.exit and child.exit.code:
-                raise BenchError(f"wrk ended with status {child.exit.code}: {wrk_complaint(text)}")
-            if EXACT_MARK not in text:
-                check_room(output)
-            wrk, report = parse_exact(text, connections=self._load.connections, span_s=self._span_s)
-            expected = self._load.workload.expect_status
+        for position, (use, ending) in enumerate(zip(served.uses, served.endings, strict=True)):
+            runs = [reading.runs[position] for reading in readings]
+            silences = itertools.chain(*(reading.silences_s[position] for reading in readings))
             observations.append(
                 Observation(
-                    wrk=with_unexpected_statuses(wrk, expected),
-                    report=report,
+                    wrk=with_unexpected_statuses(merge_runs(runs), expected),
+                    report="\n".join(reading.reports[position] for reading in readings),
                     use=use,
-                    disturbances=disturbances,
-                    ending=ending,
-                    clock_step_s=clock_step_s,
-                    connections_opened=opened,
+                    disturbances=tuple(dict.fromkeys(disturbances)),
+                    ending=Ending(
+                        silences_s=tuple(silences),
+                        busy_threads=ending.busy_threads,
+                        busy_share=ending.busy_share,
+                    ),
+                    clock_step_s=max((r.clock_step_s for r in readings), key=abs),
+                    connections_opened=total_opened(readings),
+                    load_cpus_s=tuple(run.load_cpu_s or 0 for run in runs),
+                    cores=cores,
+                    full_link=next(filter(None, full_links), None),
                 )
             )
         return observations
-
-    def _opened_since(self) -> int | None:
-        """Return how many connections were opened since; None in a duet, or if not known."""
-        opened = opened_connections()
-        if self.is_duet or opened is None or self._opened_before is None:
-            return None
-        return opened - self._opened_before
-
-    def _disturbances(self, uses: Iterable[ServerUse | None]) -> tuple[str, ...]:
-        """Return what else kept the machine busy; not known beside foreign servers."""
-        own_cpu_s = time.process_time() - self._own_cpu_before_s
-        own_cpu_s += sum(child.exit.cpu_s for child in self._children if child.exit)
-        for use in uses:
-            # Of a foreign server it is not known: then nobody else is blamed.
-            own_cpu_s += use.server_cpu_s if use else math.inf
-        times = machine_times()
-        return tuple(times.disturbances(self._machine_before, own_cpu_s=own_cpu_s))
 
 
 def endless(load: Load) -> Load:
@@ -9098,49 +9575,75 @@ def endless(load: Load) -> Load:
     return dataclasses.replace(load, duration_s=load.duration_s + ENDLESS_S)
 
 
-def run_load(
-    wrk: str, servers: Sequence[RunningServer], load: Load, *, work_dir: Path, tick: Tick
-) -> list[Observation]:
+def local_sides(wrk: str, servers: Sequence[LocalServer], load: Load, *, work_dir: Path) -> Sides:
+    """Return both sides of a trial with servers and load on this machine.
+
+    Two servers are kept on one half of the cores, and both wrks on the other.
+    """
+    halves = duet_cores() if len(servers) > 1 else CoreHalves([], [])
+    goals = [
+        Goal(url=server.load_url(load.workload.path), host_header=server.host_header)
+        for server in servers
+    ]
+    children = [server.child for server in servers if server.child]
+    return Sides(
+        servers=ServerGroup(servers, cores=halves.servers),
+        loads=[WrkGroup(wrk, goals, load, work_dir=work_dir, cores=halves.loads, watches=children)],
+    )
+
+
+def apply_load(sides: Sides, load: Load, *, is_duet: bool, tick: Tick) -> list[Observation]:
     """Return what was seen of each server, under one wrk each, all at the same moment.
 
-    Two servers are pinned to one half of the cores, and both wrks to the other. wrk's
-    threads look only ten times a second whether to stop, so that one of two would run on
-    alone; 9% of a trial alone shifts CPU per request by some 4%. Hence both are stopped
-    at one moment, and requests and CPU time are of the same work.
+    The wrks of a duet are given an endless() load. wrk's threads look only ten times a
+    second whether to stop, so that one of two would run on alone; 9% of a trial alone
+    shifts CPU per request by some 4%. Hence both are stopped at one moment, and requests
+    and CPU time are of the same work.
 
     Raises BenchError if a wrk fails or hangs, or a server dies meanwhile.
     """
-    is_duet = len(servers) > 1
-    wrk_load = endless(load) if is_duet else load
-    with LoadRun(wrk, servers, wrk_load, work_dir=work_dir, tick=tick) as run:
+    with LoadRun(sides, load, tick=tick) as run:
         run.begin()
+        run.wait(load.duration_s)
         if is_duet:
-            run.wait(load.duration_s)
             run.stop_at_one_moment()
             run.interrupt()
         else:
-            run.wait(load.duration_s)
-            run.require_unstopped()
             run.look()
             run.wait(load.duration_s + OVERRUN_S)
             run.require_ended()
         return run.observations()
 
 
+def run_load(
+    wrk: str, servers: Sequence[LocalServer], load: Load, *, work_dir: Path, tick: Tick
+) -> list[Observation]:
+    """Return what was seen of each server, under load from this machine: see apply_load()."""
+    is_duet = len(servers) > 1
+    sides = local_sides(wrk, servers, endless(load) if is_duet else load, work_dir=work_dir)
+    return apply_load(sides, load, is_duet=is_duet, tick=tick)
+
+
+def apply_warm_up(sides: Sides, load: Load, *, seconds: float, tick: Tick) -> None:
+    """Put the servers under an endless() load for that time. Raises BenchError likewise."""
+    with LoadRun(sides, load, tick=tick) as run:
+        run.begin()
+        run.wait(seconds)
+        run.interrupt()
+
+
 def warm_up(
     wrk: str,
-    servers: Sequence[RunningServer],
+    servers: Sequence[LocalServer],
     load: Load,
     *,
     seconds: float,
     work_dir: Path,
     tick: Tick,
 ) -> None:
-    """Put the servers under load for that time. Raises BenchError as run_load does."""
-    with LoadRun(wrk, servers, endless(load), work_dir=work_dir, tick=tick) as run:
-        run.begin()
-        run.wait(seconds)
-        run.interrupt()
+    """Put the servers under load from this machine for that time. Raises BenchError likewise."""
+    sides = local_sides(wrk, servers, endless(load), work_dir=work_dir)
+    apply_warm_up(sides, load, seconds=seconds, tick=tick)
 
 
 # --- 10. machine ----------------------------------------------------------------------
@@ -9283,11 +9786,15 @@ def check_quota(_: Circumstances) -> Finding:
 def check_cores(circumstances: Circumstances) -> Finding:
     """Return whether there is a core for each worker and each thread of wrk."""
     wanted = circumstances.workers + circumstances.threads
+    users = []
+    if circumstances.workers:
+        users.append(pluralize(circumstances.workers, "worker"))
+    if circumstances.threads:
+        users.append(pluralize(circumstances.threads, "wrk thread"))
     return Finding(
         check="cores",
         state=state_of(circumstances.cores < wanted),
-        found=f"{circumstances.cores} for {pluralize(circumstances.workers, 'worker')} "
-        f"and {pluralize(circumstances.threads, 'wrk thread')}",
+        found=f"{circumstances.cores} for {' and '.join(users)}",
         why="they wait for each other",
         remedy="believe the speed per CPU second rather than requests/s, or use -w and -t that fit",
     )
@@ -9383,15 +9890,18 @@ CHECKS: Sequence[Callable[[Circumstances], Finding]] = (
 )
 
 
-def examine(*, workers: int, loads: Sequence[Load]) -> list[Finding]:
-    """Return what here could spoil a measurement with these settings; it takes 0.2 s."""
+def examine(workers: int, threads: int, connections: int) -> list[Finding]:
+    """Return what here could spoil a measurement with these settings; it takes 0.2 s.
+
+    Without workers or without threads of wrk here, those are on another machine.
+    """
     start = machine_times()
     busy_processes = sample_busy_processes(0.2)
     circumstances = Circumstances(
         cores=core_count(),
         workers=workers,
-        threads=loads[0].threads,
-        connections=max(load.connections for load in loads),
+        threads=threads,
+        connections=connections,
         busy_processes=tuple(busy_processes),
         stolen_share=machine_times().stolen_share(start),
     )
@@ -9479,6 +9989,37 @@ def all_versions(directory: Path) -> dict[str, str]:
     return dict(sorted((each.name.lower(), each.version) for each in found))
 
 
+class PackageVersions(NamedTuple):
+    """Versions of the packages that decide a target's speed, and of the Python it names."""
+
+    packages: dict[str, str]
+    python: str | None
+
+
+def package_versions_of(target: Target) -> dict[str, str]:
+    """Return the versions of the packages that decide the target's speed, if it has any."""
+    packages = [*SERVER_PACKAGES]
+    if isinstance(target, AsgiTarget):
+        packages = [*target.packages, *packages]
+    elif not isinstance(target, CommandTarget) or not target.python:
+        return {}
+    if target.python:
+        packages += [*FRAMEWORK_PACKAGES, *OTHER_PACKAGES]
+    directory = target.package_dir if isinstance(target, AsgiTarget) else None
+    if directory and isinstance(target, AsgiTarget) and target.requirements:
+        return all_versions(directory)
+    return package_versions(dict.fromkeys(packages), directory=directory, python=target.python)
+
+
+def versions_of(target: Target) -> PackageVersions:
+    """Return the versions that decide the target's speed on this machine."""
+    python = target.python if isinstance(target, StartedTarget) else ""
+    return PackageVersions(
+        packages=package_versions_of(target),
+        python=examine_python(python).version if python else None,
+    )
+
+
 def describe_machine(wrk: str) -> Environment:
     """Return what the results depend on: interpreter, machine, wrk and packages."""
     cpu_model = search_file("/proc/cpuinfo", r"^model name\s*: (.*)$")
@@ -9493,15 +10034,953 @@ def describe_machine(wrk: str) -> Environment:
         cpu_count=core_count(),
         governor=cpu_governor(),
         wrk=wrk,
-        wrk_version=wrk_version(wrk),
+        wrk_version=wrk_version(wrk) if wrk else "",
         packages=package_versions([*SERVER_PACKAGES, *FRAMEWORK_PACKAGES]),
     )
 
 
-# --- 11. experiment -------------------------------------------------------------------
+TRIAL_ERRORS = (BenchError, OSError, psutil.Error)  # they void a trial; others go on
+
+
+def reason_of(error: Exception) -> str:
+    """Return why a trial is void: the error in words, and for a full disk what to do."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        directory = tempfile.gettempdir()
+        remedy = "make room there, or set TMPDIR to another directory"
+        return f"{error.strerror} in {directory}: {remedy}"
+    return str(error)
+
+
+class NeededFiles:
+    """What each launch needs on the disk, as it was when the run began."""
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._before = {path: self._stamp(path) for path in paths}
+
+    @staticmethod
+    def _stamp(path: Path) -> tuple[int, ...]:
+        """Return what differs once the file was written to, or replaced; raises OSError.
+
+        A directory may change, but not go.
+        """
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            return ()
+        return status.st_ino, status.st_size, status.st_mtime_ns
+
+    def check(self) -> None:
+        """Raise CannotGoOnError if something is not as it was."""
+        for path, before in self._before.items():
+            try:
+                stamp = self._stamp(path)
+            except OSError as error:
+                raise CannotGoOnError(f"{path} cannot be read: {error.strerror}") from None
+            if stamp != before:
+                raise CannotGoOnError(f"{path} was changed")
+
+
+PROGRAM_SUFFIXES = (".py", ".js", ".mjs", ".cjs", ".ts", ".rb", ".php", ".pl", ".jar")
+
+
+def source_files(target: LaunchedTarget) -> set[Path]:
+    """Return the files in its directory that the target's server reads its program from.
+
+    Of an app that is its module, or the whole package; of a command the programs that its
+    words name. A file of data may change while it runs.
+    """
+    directory = target.directory
+    if isinstance(target, CommandTarget):
+        files = [directory / word for word in shlex.split(target.command)]
+        return {file for file in files if file.suffix in PROGRAM_SUFFIXES and file.is_file()}
+    module = directory.joinpath(*target.app.partition(":")[0].split("."))
+    package = directory / module.relative_to(directory).parts[0]
+    files = [module.with_suffix(".py"), *package.rglob("*.py")]
+    return {file for file in files if file.is_file()}
+
+
+def needed_files(targets: Iterable[LaunchedTarget], wrk: str, work_dir: Path) -> NeededFiles:
+    """Return what each launch of the targets needs on the disk; `wrk` is empty without load."""
+    paths = {work_dir, Path(sys.executable)}
+    if wrk:
+        paths.add(Path(wrk))
+    for target in targets:
+        paths |= {target.directory, *source_files(target)}
+        if isinstance(target, AsgiTarget) and target.package_dir:
+            paths.add(target.package_dir)
+    return NeededFiles(sorted(paths))
+
+
+# --- 11. other machines ---------------------------------------------------------------
+
+# This process, the director, has an agent on each other machine that servers or load
+# generators run on. There it is this same program, copied over the user's own ssh, and
+# execnet carries the calls. What is pickled goes from the director to its agents only; what
+# these answer is checked JSON, so that no other machine decides what runs here.
+
+SSH_OPTIONS = (
+    *("-T", "-x", "-oBatchMode=yes", "-oConnectTimeout=10", "-oClearAllForwardings=yes"),
+    *("-oControlPath=none", "-oServerAliveInterval=1", "-oServerAliveCountMax=2"),
+)
+SSH_FAILED = 255  # ssh's own exit status
+SSH_DEADLINE_S = 30.0
+HEARTBEAT_S = 0.5
+AGENT_SILENCE_S = 2.5  # an agent that has not heard from its director for so long ends
+DIRECTOR_SILENCE_S = 10.0  # a director gives up an agent that was silent for so long
+COPY_DEADLINE_S = 600.0
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+PYTHON_TOO_OLD, NO_PYTHON = 3, 4  # exit statuses of FIND_PYTHON
+FIND_PYTHON = """
+for python in python3 python3.14 python3.13 python3.12 python3.11; do
+    if "$python" -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null; then
+        command -v "$python"
+        exit 0
+    fi
+done
+command -v python3 >/dev/null || exit 4
+python3 -V
+exit 3
+"""
+SSH_ADVICE = {
+    "Host key verification failed": "connect once by hand, and check the key that it shows",
+    "Permission denied": "have it accept a key of yours (ssh-copy-id): no password is asked for",
+    "Could not resolve hostname": "mend the name, or give it a HostName in ~/.ssh/config",
+    "timed out": "is it up, and does its firewall let ssh in?",
+    "Connection refused": "is sshd running there?",
+}
+
+BEAT = "beat"
+FAREWELL = b""  # instead of a call
+
+
+def remote_start(channel: Any) -> None:
+    """Have the director's .pyz on this machine, once for its hash, and serve the director.
+
+    execnet runs this text, with those of REMOTE_FUNCTIONS, in a bare interpreter there, so
+    its imports stand in it. What it sends before the program itself speaks is a word and a
+    text: "copy", "note", "failed" or "ready".
+    """
+    import contextlib
+    import hashlib
+    import io
+    import os
+    import runpy
+    import sys
+    import tempfile
+
+    digest = channel.receive()
+    notes = io.StringIO()
+    sys.stderr = notes
+    part = ""
+
+    def is_whole(path: str) -> bool:
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            return bool(hashlib.sha256(file.read()).hexdigest() == digest)
+        return False
+
+    try:
+        directory = trusted_cache()
+        if not directory:
+            directory = tempfile.mkdtemp(prefix="micropie_bench-")
+            remove_at_end(directory)
+        path = os.path.join(directory, f"{digest[:16]}.pyz")  # noqa: PTH118
+        if not is_whole(path):
+            channel.send(("copy", path))
+            content = channel.receive()
+            part = f"{path}-{os.getpid()}.part"
+            with open(part, "wb") as file:
+                file.write(content)
+            os.replace(part, path)  # noqa: PTH105
+            if not is_whole(path):
+                raise OSError(f"{path} is not as it was sent")
+        sys.path.insert(0, path)
+        launcher = runpy.run_path(path, run_name="launcher")
+        script, _ = launcher["load"]()
+    except (OSError, SystemExit) as error:
+        with contextlib.suppress(OSError):
+            os.unlink(part)  # noqa: PTH108
+        channel.send(("failed", notes.getvalue() or str(error)))
+        return
+    if notes.getvalue():
+        channel.send(("note", notes.getvalue()))
+    channel.send(("ready", sys.executable))
+    script.serve_director(channel)
+
+
+REMOTE_FUNCTIONS = (trusted_cache, remove_at_end, remote_start)
+
+
+def remote_program() -> str:
+    """Return the text that execnet runs on another machine."""
+    texts = [inspect.getsource(function) for function in REMOTE_FUNCTIONS]
+    future = "from __future__ import annotations\n"
+    return "\n\n".join([future, *texts, "remote_start(channel)\n"])
+
+
+# The agent's end.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentFacts:
+    """What an agent tells of its machine.
+
+    `boot_id` is the same only on the same machine (Linux); `address` is the one by which
+    the director reached it, and `director` the one that the director came from.
+    """
+
+    environment: Environment
+    boot_id: str | None
+    address: str
+    director: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartedServer:
+    """What a director knows of a server that an agent started."""
+
+    number: int
+    argv: tuple[str, ...]
+    env: Pairs
+    port: Port
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """A server's answer to one request, if it was asked, and what is odd about it."""
+
+    response: Response | None
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A call of a method of Agent. Its number tells which answer is its own."""
+
+    number: int
+    method: str
+    words: Sequence[Any]
+    options: Mapping[str, Any]
+
+
+class Agent:
+    """What a director has done on this machine: each public method is one of its calls.
+
+    At most one trial runs at a time, so there is one group of servers, and one of wrks.
+    """
+
+    def __init__(self, work_dir: Path) -> None:
+        self._work_dir = work_dir
+        self._logs = [work_dir / "server-0.log", work_dir / "server-1.log"]
+        self._next_log = itertools.cycle(self._logs)
+        self._servers: dict[int, LocalServer] = {}
+        self._numbers = itertools.count()
+        self._needed = NeededFiles([])
+        self._wrk = ""
+        self._groups: dict[str, ServerGroup | WrkGroup] = {}
+        self._link = NO_LINK
+
+    def describe(self, wrk: str | None, *, makes_load: bool) -> AgentFacts:
+        """Return the facts. Raises BenchError if there is no wrk, and load is to be made."""
+        require_proc()
+        lock_machine()
+        self._wrk = find_wrk(wrk) if makes_load else ""
+        words = os.environ.get("SSH_CONNECTION", "").split()
+        director, _, address, _ = words if len(words) == 4 else [""] * 4
+        self._link = link_of(address)
+        return AgentFacts(
+            environment=describe_machine(self._wrk),
+            boot_id=search_file(BOOT_ID, "(.+)"),
+            address=address,
+            director=director,
+        )
+
+    def ping(self) -> None:
+        """Answer."""
+
+    def examine(self, workers: int, threads: int, connections: int) -> list[Finding]:
+        """Return what here could spoil a measurement."""
+        return examine(workers=workers, threads=threads, connections=connections)
+
+    def fetch(self, target: AsgiTarget) -> str:
+        """Return the directory of the target's packages, fetched if need be; "" for none."""
+        fetched = fetch(target, lambda _: None)
+        assert isinstance(fetched, AsgiTarget)  # noqa: S101  # as it was
+        return str(fetched.package_dir or "")
+
+    def need(self, targets: Sequence[LaunchedTarget]) -> None:
+        """Take in what each launch of these targets needs on the disk."""
+        self._needed = needed_files(map(placed_here, targets), self._wrk, self._work_dir)
+
+    def prepare(self, target: Target, timeout_s: float) -> None:
+        """Let a shell do what comes before each launch of the target."""
+        run_prepare(target, timeout_s=timeout_s)
+
+    def start(self, target: LaunchedTarget, settings: ServerSettings) -> StartedServer:
+        """Start a server of the target."""
+        self._needed.check()
+        server = LaunchedServer(placed_here(target), settings, log=next(self._next_log))
+        number = next(self._numbers)
+        self._servers[number] = server
+        started = server.target
+        return StartedServer(
+            number=number,
+            argv=tuple(server.argv),
+            env=started.env if isinstance(started, StartedTarget) else (),
+            port=server.port,
+        )
+
+    def versions(self, number: int) -> PackageVersions:
+        """Return the versions that decide the server's speed."""
+        return self._servers[number].versions()
+
+    def await_workers(self, number: int) -> Answered:
+        """Return once the server is ready."""
+        server = self._servers[number]
+        server.await_workers()
+        return Answered(response=None, remarks=server.remarks)
+
+    def ask(self, number: int, workload: Workload) -> Answered:
+        """Return the server's answer to one request from its own machine."""
+        server = self._servers[number]
+        response = server.ask(workload)
+        return Answered(response=response, remarks=server.remarks)
+
+    def reach(self, url: str, workload: Workload, address: str) -> Response:
+        """Return the answer to one request from this machine to a server elsewhere."""
+        return Probe(url, workload, address=address).ask()
+
+    def lost_workers(self, number: int) -> str | None:
+        """Return what is amiss with the server since it was ready."""
+        return self._servers[number].lost_workers()
+
+    def complaint(self, number: int) -> str:
+        """Return the line of the server's log that tells best what went wrong."""
+        return self._servers[number].complaint()
+
+    def stop(self, number: int) -> None:
+        """End the server's whole process tree."""
+        self._servers.pop(number).__exit__()
+
+    def enter_servers(self, numbers: Sequence[int], *, halves: bool) -> None:
+        """Begin a trial of these servers, on one half of the cores if so wished."""
+        cores = duet_cores().servers if halves else ()
+        servers = [self._servers[number] for number in numbers]
+        self._groups["servers"] = ServerGroup(servers, cores=cores, link=self._link).__enter__()
+
+    def enter_load(self, goals: Sequence[Goal], load: Load, *, halves: bool) -> None:
+        """Have a wrk wait for each goal, on the other half of the cores if so wished."""
+        cores = duet_cores().loads if halves else ()
+        group = WrkGroup(
+            self._wrk, goals, load, work_dir=self._work_dir, cores=cores, link=self._link
+        )
+        self._groups["load"] = group.__enter__()
+
+    def leave(self, side: str) -> None:
+        """End that side of a trial, `servers` or `load`, if it was begun."""
+        if side in self._groups:
+            self._groups.pop(side).__exit__()
+
+    def of_side(self, side: str, method: str, options: Mapping[str, Any]) -> Any:
+        """Return what that method of ServerSide or LoadSide gives."""
+        for log in self._logs:
+            trim(log)
+        return getattr(self._groups[side], method)(**options)
+
+
+def placed_here(target: LaunchedTarget) -> LaunchedTarget:
+    """Return the target with the apps of this machine, if it is a built-in."""
+    if isinstance(target, AsgiTarget) and target.is_built_in and not target.package_dir:
+        return dataclasses.replace(target, directory=APPS)
+    return target
+
+
+_locks: list[IO[str]] = []  # held until this process ends
+
+
+def lock_machine() -> None:
+    """Raise BenchError if another director has an agent of this user on this machine."""
+    cache = trusted_cache()
+    if not cache:
+        return
+    lock = (Path(cache) / "agent.lock").open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise BenchError("another run of this tool measures there: wait for its end") from None
+    _locks.append(lock)
+
+
+def serve_director(channel: Any) -> None:
+    """Do what the director calls for, and end this process as soon as it cannot be heard."""
+    import pickle
+    import queue
+    import threading
+
+    calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    heard_at = time.monotonic()
+
+    def hear(message: Any) -> None:
+        nonlocal heard_at
+        heard_at = time.monotonic()
+        if message is None:  # the connection has ended
+            end_process()
+        if message != BEAT:
+            calls.put(message)
+
+    def watch() -> None:
+        while time.monotonic() - heard_at < AGENT_SILENCE_S:
+            time.sleep(HEARTBEAT_S / 2)
+            with contextlib.suppress(OSError):
+                channel.send(BEAT)
+        end_process()
+
+    channel.setcallback(hear, endmarker=None)
+    threading.Thread(target=watch, daemon=True).start()
+    with temporary_directory() as work_dir:
+        agent = Agent(work_dir)
+        while message := calls.get():
+            call = pickle.loads(message)  # noqa: S301  # the director's own
+            channel.send((call.number, *reply_to(agent, call)))
+    end_process()
+
+
+def end_process() -> NoReturn:
+    """End this process at once: its guards end the servers and wrks, its keeper the files."""
+    os._exit(1)
+
+
+def reply_to(agent: Agent, call: Call) -> tuple[str, str]:
+    """Return what the call gives as JSON, or why it failed: the kind of error, and its words."""
+    from pydantic_core import to_json as as_json
+
+    try:
+        given = getattr(agent, call.method)(*call.words, **call.options)
+        return "gives", as_json(given).decode()
+    except NotReachedError as error:
+        return "not reached", str(error)
+    except CannotGoOnError as error:
+        return "cannot go on", str(error)
+    except TRIAL_ERRORS as error:
+        return "fails", reason_of(error)
+
+
+# The director's end.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ssh:
+    """How other machines are reached: by the user's own configuration, or that of a file.
+
+    What ssh has to say is kept in `directory`.
+    """
+
+    directory: Path
+    config: str | None = None
+
+    @property
+    def argv(self) -> list[str]:
+        """The command, up to the host."""
+        return ["ssh", *(["-F", self.config] if self.config else []), *SSH_OPTIONS]
+
+
+def ssh_reason(lines: Sequence[str]) -> str:
+    """Return why ssh failed, by what it wrote, and what to do; nothing if it did not say."""
+    told = [line.strip() for line in lines if line.strip()]
+    for line in told:
+        for words, advice in SSH_ADVICE.items():
+            if words in line:
+                return f"{line.rstrip('.')} ({advice})"
+    return told[-1] if told else ""
+
+
+def find_remote_python(host: str, ssh: Ssh) -> str:
+    """Return the path of a Python on the host that can run this tool. Raises BenchError."""
+    command = [*ssh.argv, host, f"sh -c {shlex.quote(FIND_PYTHON)}"]
+    done = run_guarded(command, timeout_s=SSH_DEADLINE_S)
+    last_line = (done.output.strip().splitlines() or [""])[-1]
+    wanted = "it needs 3.11 or newer"
+    if done.status == PYTHON_TOO_OLD:
+        raise BenchError(f"{host}: {last_line} is too old: {wanted}")
+    if done.status == NO_PYTHON:
+        raise BenchError(f"{host}: there is no python3 on the PATH of its ssh: {wanted}")
+    if done.status or not last_line.startswith("/"):
+        reason = ssh_reason(done.errors.splitlines()) or f"ssh ended with status {done.status}"
+        raise BenchError(f"{host}: {reason}")
+    return last_line
+
+
+def own_pyz() -> Path:
+    """Return the path of the .pyz that this runs from. Raises BenchError if it does not."""
+    main_file = getattr(sys.modules["__main__"], "__file__", "")
+    pyz = Path(main_file).parent
+    if not BUNDLED or not pyz.is_file():
+        raise BenchError(
+            "other machines get a copy of micropie_bench.pyz, and this does not run from one: "
+            "./build_pyz.sh makes it"
+        )
+    return pyz
+
+
+class OtherMachine:
+    """Another machine, by the name that ssh has for it, with an agent on it.
+
+    A context manager: on leaving, the agent and all that it started end.
+    """
+
+    def __init__(self, host: str, ssh: Ssh, *, announce: Callable[[str], None]) -> None:
+        """Connect, and start the agent. Raises BenchError, in one line, if that fails."""
+        import queue
+
+        self.host = host
+        self._ssh = ssh
+        self._announce = announce
+        self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._heard_at = time.monotonic()
+        self._has_ended = False
+        self._is_abandoned = False
+        self._is_cut = False
+        self._numbers = itertools.count()
+        self._log = Path(tempfile.mkdtemp(dir=ssh.directory)) / "ssh.log"
+        content = own_pyz().read_bytes()
+        self.python = find_remote_python(host, ssh)
+        self._open(content)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._is_abandoned:
+            with contextlib.suppress(OSError, CannotGoOnError):
+                self._channel.send(FAREWELL)
+                self._answer_to(-1, lambda: None)  # none comes before its end
+        self._has_ended = True
+        self._group.terminate(timeout=2.0)
+
+    def _open(self, content: bytes) -> None:
+        """Open the connection, and have the program, the .pyz of that content, run there."""
+        import execnet
+
+        options = [*SSH_OPTIONS, "-E", str(self._log)]
+        spec = f"ssh={' '.join(options)} {self.host}//python={shlex.quote(self.python)}"
+        if self._ssh.config:
+            spec += f"//ssh_config={self._ssh.config}"
+        self._group = execnet.Group()
+        # Ctrl-C is for the director alone, which then ends all in good order.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            gateway = self._group.makegateway(spec)
+        except (EOFError, OSError, execnet.HostNotFound):
+            raise BenchError(f"{self.host}: {self._log_reason()}") from None
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        self._channel = gateway.remote_exec(remote_program())
+        try:
+            self._bring_up(content)
+        except BaseException:
+            self._group.terminate(timeout=2.0)
+            raise
+
+    def _bring_up(self, content: bytes) -> None:
+        """Have the .pyz there, and its agent listen. Raises BenchError."""
+        import threading
+
+        self._channel.send(hashlib.sha256(content).hexdigest())
+        word = ""
+        while word != "ready":
+            word, text = self._first_words()
+            if word == "copy":
+                size = f"{len(content) / 1e6:.0f} MB"
+                self._announce(f"{self.host}: copying this tool there (once, {size})")
+                self._channel.send(content)
+            elif word == "note":
+                self._announce(f"{self.host}: {' '.join(text.split())}")
+            elif word == "failed":
+                raise BenchError(f"{self.host}: {' '.join(text.split())}")
+        self._channel.setcallback(self._hear, endmarker=None)
+        threading.Thread(target=self._beat, daemon=True).start()
+
+    def _first_words(self) -> tuple[str, str]:
+        """Return the next that remote_start() sends. Raises BenchError."""
+        try:
+            word, text = self._channel.receive(timeout=COPY_DEADLINE_S)
+        except (EOFError, OSError, self._channel.RemoteError, self._channel.TimeoutError) as error:
+            reason = self._log_reason() if isinstance(error, EOFError) else str(error)
+            raise BenchError(f"{self.host}: {reason.strip().splitlines()[-1]}") from None
+        return str(word), str(text)
+
+    def _log_reason(self, unless_told: str = "ssh did not say why") -> str:
+        """Return what ssh wrote of the end of a connection, if it did."""
+        time.sleep(POLL_S)  # for ssh to write it
+        with contextlib.suppress(OSError):
+            lines = self._log.read_text(errors="replace").splitlines()
+            return ssh_reason(lines) or unless_told
+        return unless_told
+
+    def _hear(self, message: Any) -> None:
+        self._heard_at = time.monotonic()
+        if message is None:
+            self._is_cut = True
+        if message != BEAT:
+            self._answers.put(message)
+
+    def _beat(self) -> None:
+        """Let the agent know that somebody is here."""
+        with contextlib.suppress(OSError):
+            while not self._has_ended:
+                self._channel.send(BEAT)
+                time.sleep(HEARTBEAT_S)
+
+    def call(
+        self, kind: Any, method: str, *words: Any, tick: Tick = lambda: None, **options: Any
+    ) -> Any:
+        """Return what that method of Agent gives there, of that kind.
+
+        Raises BenchError as the method does, and CannotGoOnError if the connection is lost.
+        """
+        import pickle
+
+        number = next(self._numbers)
+        call = Call(number=number, method=method, words=words, options=options)
+        try:
+            self._channel.send(pickle.dumps(call))
+            outcome, text = self._answer_to(number, tick)
+        except OSError:
+            raise self._lost() from None
+        except KeyboardInterrupt:
+            self._is_abandoned = True  # what it does may take long: it is ended at once
+            raise
+        return self._given(kind, outcome, text)
+
+    def _answer_to(self, number: int, tick: Tick) -> tuple[str, str]:
+        """Return the answer to the call of that number. Raises CannotGoOnError."""
+        import queue
+
+        while True:
+            try:
+                answer = self._answers.get(timeout=TICK_S)
+            except queue.Empty:
+                tick()
+                if time.monotonic() - self._heard_at > DIRECTOR_SILENCE_S:
+                    raise self._lost() from None
+                continue
+            if answer is None:
+                self._answers.put(None)  # for the next call
+                raise self._lost()
+            answered, outcome, text = answer
+            if answered == number:  # an earlier one was not waited for
+                return outcome, text
+
+    def _given(self, kind: Any, outcome: str, text: str) -> Any:
+        """Return an answer of that kind. Raises what it tells of."""
+        from pydantic import TypeAdapter, ValidationError
+
+        if outcome == "fails":
+            raise BenchError(text)
+        if outcome == "not reached":
+            raise NotReachedError(text)
+        if outcome == "cannot go on":
+            raise CannotGoOnError(f"{self.host}: {text}")
+        try:
+            return TypeAdapter(kind).validate_json(text)
+        except ValidationError as error:
+            complaint = first_complaint(error.errors(), whole="an answer of an agent")
+            raise CannotGoOnError(f"{self.host}: {complaint}") from None
+
+    def _lost(self) -> CannotGoOnError:
+        """Return that the connection is lost, and why."""
+        if not self._is_cut:
+            return CannotGoOnError(f"{self.host} does not answer any more")
+        return CannotGoOnError(
+            f"the connection to {self.host} was lost: {self._log_reason('its agent ended')}"
+        )
+
+    def round_trip_s(self) -> float:
+        """Return how long a call and its answer take, in seconds: the median of five."""
+        times_s = []
+        for _ in range(5):
+            start = time.monotonic()
+            self.call(None, "ping")
+            times_s.append(time.monotonic() - start)
+        return statistics.median(times_s)
+
+    def describe(self, wrk: str | None, *, makes_load: bool) -> AgentFacts:
+        """Return what its agent tells. Raises BenchError, with its name, if it cannot be used."""
+        try:
+            facts: AgentFacts = self.call(AgentFacts, "describe", wrk, makes_load=makes_load)
+        except BenchError as error:
+            raise BenchError(f"{self.host}: {error}") from None
+        return facts
+
+    def quietly(self, method: str, *words: Any) -> None:
+        """Call what ends something, which a lost connection has ended already."""
+        if self._is_abandoned:
+            return
+        with contextlib.suppress(BenchError, CannotGoOnError):
+            self.call(None, method, *words)
+
+
+class RemoteServer(RunningServer):
+    """A server that an agent starts on its machine."""
+
+    settings: ServerSettings
+
+    def __init__(
+        self, machine: OtherMachine, target: LaunchedTarget, settings: ServerSettings
+    ) -> None:
+        self.machine = machine
+        self.settings = settings
+        started: StartedServer = machine.call(StartedServer, "start", target, settings)
+        self.number = started.number
+        self.argv = started.argv
+        self.target = dataclasses.replace(target, env=started.env)
+        self._port = started.port
+
+    def __exit__(self, *_: object) -> None:
+        """End its whole process tree."""
+        self.machine.quietly("stop", self.number)
+
+    def url(self, path: str) -> str:
+        """Return the whole URL of the path."""
+        return f"{self.target.scheme}://{self.settings.url_host}:{self._port}{path}"
+
+    def versions(self) -> PackageVersions:
+        """Return the versions of what decides its speed, where it runs."""
+        versions: PackageVersions = self.machine.call(PackageVersions, "versions", self.number)
+        return versions
+
+    def await_workers(self, *, tick: Tick = lambda: None, deadline_s: float | None = None) -> None:
+        """Return once it is ready, which its settings limit. Raises BenchError."""
+        assert deadline_s is None  # noqa: S101  # only `serve` has one, which is here
+        answered = self.machine.call(Answered, "await_workers", self.number, tick=tick)
+        self.remarks = answered.remarks
+
+    def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> Response:
+        """Return its answer to a request from its own machine. Raises BenchError."""
+        answered = self.machine.call(Answered, "ask", self.number, workload, tick=tick)
+        self.remarks = answered.remarks
+        response: Response = answered.response
+        return response
+
+    def lost_workers(self) -> str | None:
+        """Return what is amiss since it was ready; None if nothing is."""
+        lost: str | None = self.machine.call(str | None, "lost_workers", self.number)
+        return lost
+
+    def complaint(self) -> str:
+        """Return the line of its log that tells best what went wrong."""
+        return str(self.machine.call(str, "complaint", self.number))
+
+
+class RemoteServerGroup:
+    """A ServerSide on another machine."""
+
+    def __init__(self, servers: Sequence[RemoteServer], *, halves: bool) -> None:
+        self._machine = servers[0].machine
+        self._numbers = [server.number for server in servers]
+        self._halves = halves
+
+    def __enter__(self) -> Self:
+        self._machine.call(None, "enter_servers", self._numbers, halves=self._halves)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._machine.quietly("leave", "servers")
+
+    def _do(self, kind: Any, method: str, **options: Any) -> Any:
+        return self._machine.call(kind, "of_side", "servers", method, options)
+
+    def begin(self) -> None:
+        """As ServerGroup does."""
+        self._do(None, "begin")
+
+    def require_alive(self) -> None:
+        """As ServerGroup does."""
+        self._do(None, "require_alive")
+
+    def look(self) -> None:
+        """As ServerGroup does."""
+        self._do(None, "look")
+
+    def settle(self) -> None:
+        """As ServerGroup does."""
+        self._do(None, "settle")
+
+    def reading(self, *, load_cpu_s: float) -> ServerReading:
+        """As ServerGroup does."""
+        reading: ServerReading = self._do(ServerReading, "reading", load_cpu_s=load_cpu_s)
+        return reading
+
+
+class RemoteWrkGroup:
+    """A LoadSide on another machine."""
+
+    def __init__(
+        self, machine: OtherMachine, goals: Sequence[Goal], load: Load, *, halves: bool
+    ) -> None:
+        self._machine, self._goals, self._load = machine, goals, load
+        self._halves = halves
+
+    def __enter__(self) -> Self:
+        self._machine.call(None, "enter_load", self._goals, self._load, halves=self._halves)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._machine.quietly("leave", "load")
+
+    def _do(self, kind: Any, method: str, **options: Any) -> Any:
+        return self._machine.call(kind, "of_side", "load", method, options)
+
+    def open_gates(self) -> None:
+        """As WrkGroup does."""
+        self._do(None, "open_gates")
+
+    def wait(self, seconds: float) -> bool:
+        """As WrkGroup does."""
+        return bool(self._do(bool, "wait", seconds=seconds))
+
+    def suspend(self) -> None:
+        """As WrkGroup does."""
+        self._do(None, "suspend")
+
+    def look(self) -> None:
+        """As WrkGroup does."""
+        self._do(None, "look")
+
+    def resume(self) -> None:
+        """As WrkGroup does."""
+        self._do(None, "resume")
+
+    def interrupt(self) -> None:
+        """As WrkGroup does."""
+        self._do(None, "interrupt")
+
+    def require_ended(self) -> None:
+        """As WrkGroup does."""
+        self._do(None, "require_ended")
+
+    def reading(self) -> LoadReading:
+        """As WrkGroup does."""
+        reading: LoadReading = self._do(LoadReading, "reading")
+        return reading
+
+
+def share_out(load: Load, machines: int) -> list[Load]:
+    """Return the load's share for each machine: as even as threads of wrk can be."""
+    per_thread = load.connections // load.threads
+    shares = []
+    for machine in range(machines):
+        own = per_thread // machines + (machine < per_thread % machines)
+        shares.append(dataclasses.replace(load, connections=own * load.threads))
+    return shares
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crew:
+    """Which machines take part: what serves, and what makes load. None and () are this one.
+
+    `own_link` is that of this machine to the others.
+    """
+
+    server: OtherMachine | None = None
+    loads: tuple[OtherMachine, ...] = ()
+    own_link: Link = NO_LINK
+
+    @property
+    def machines(self) -> list[OtherMachine]:
+        """All other machines, each once."""
+        return list(dict.fromkeys([*([self.server] if self.server else []), *self.loads]))
+
+    @property
+    def is_one_machine(self) -> bool:
+        """Whether servers and load are on one machine."""
+        return self.loads == ((self.server,) if self.server else ())
+
+    @property
+    def roles(self) -> list[tuple[OtherMachine | None, bool, bool]]:
+        """Each machine that takes part, whether it serves, and whether it makes load."""
+        roles: list[tuple[OtherMachine | None, bool, bool]] = []
+        if self.is_one_machine:
+            return [(self.server, True, True)]
+        roles.append((self.server, True, False))
+        return [*roles, *((load, False, True) for load in self.loads or (None,))]
+
+    def fetch(self, target: Target, announce: Callable[[str], None]) -> Target:
+        """Return the target with its packages, where it is served."""
+        if not self.server or not isinstance(target, AsgiTarget) or not target.requirements:
+            return fetch(target, announce)
+        announce(f"{target.spec}: packages on {self.server.host}")
+        directory = Path(self.server.call(str, "fetch", target))
+        return dataclasses.replace(target, package_dir=directory, directory=directory)
+
+    def prepare(self, target: Target, *, timeout_s: float) -> None:
+        """Let a shell do what comes before each launch of the target."""
+        if self.server:
+            self.server.call(None, "prepare", target, timeout_s)
+        else:
+            run_prepare(target, timeout_s=timeout_s)
+
+    def start(self, target: Target, settings: ServerSettings, *, log: Path) -> RunningServer:
+        """Return the target's server. Raises BenchError if it cannot be started."""
+        if self.server and not isinstance(target, UrlTarget):
+            return RemoteServer(self.server, target, settings)
+        return start_server(target, settings, log=log)
+
+    def ask(self, server: RunningServer, workload: Workload, *, tick: Tick) -> Response:
+        """Return the answer to a request from where the load comes from. Raises BenchError.
+
+        The server's own machine asks first, which proves that it is the right one.
+        """
+        response = server.ask(workload, tick=tick)
+        if self.is_one_machine:
+            return response
+        url = server.url(workload.path)
+        address = server.address if isinstance(server, UrlServer) else ""
+        if not self.loads:
+            return Probe(url, workload, address=address, watch=tick).ask()
+        responses = at_once(
+            [functools.partial(reach_from, load, url, workload, address) for load in self.loads]
+        )
+        return responses[0]
+
+    def sides(
+        self, wrk: str, servers: Sequence[RunningServer], load: Load, work_dir: Path
+    ) -> Sides:
+        """Return both sides of a trial, each where it belongs."""
+        local = [server for server in servers if isinstance(server, LocalServer)]
+        remote = [server for server in servers if isinstance(server, RemoteServer)]
+        if not remote and not self.loads:
+            return local_sides(wrk, local, load, work_dir=work_dir)
+        halves = self.is_one_machine and len(servers) > 1
+        goals = []
+        for server in servers:
+            url, host = server.url(load.workload.path), ""
+            if isinstance(server, LocalServer):
+                url, host = server.load_url(load.workload.path), server.host_header
+            goals.append(Goal(url=url, host_header=host))
+        served: ServerSide = ServerGroup(local, link=self.own_link)
+        if remote:
+            served = RemoteServerGroup(remote, halves=halves)
+        loads: list[LoadSide] = []
+        for machine, share in zip(self.loads, share_out(load, len(self.loads) or 1), strict=False):
+            loads.append(RemoteWrkGroup(machine, goals, share, halves=halves))
+        if not loads:
+            loads.append(WrkGroup(wrk, goals, load, work_dir=work_dir, link=self.own_link))
+        return Sides(servers=served, loads=loads, are_one_machine=self.is_one_machine)
+
+
+def reach_from(machine: OtherMachine, url: str, workload: Workload, address: str) -> Response:
+    """Return the answer to a request from that machine. Raises BenchError, with its name."""
+    try:
+        response: Response = machine.call(Response, "reach", url, workload, address)
+    except NotReachedError as error:
+        raise NotReachedError(f"from {machine.host}: {error} (a firewall between them?)") from None
+    except BenchError as error:
+        raise BenchError(f"from {machine.host}: {error}") from None
+    return response
+
+
+# --- 12. experiment -------------------------------------------------------------------
 
 LAUNCH_ESTIMATE_S = 3.0  # for one server
-TRIAL_ERRORS = (BenchError, OSError, psutil.Error)  # they void a trial; others go on
 FIRST_QUESTIONS = 5  # of one kind, before any load
 MOST_QUESTIONS = 30  # where the answers' sizes vary
 QUESTIONS_S = 1.0  # for all of these, except the first two
@@ -9551,37 +11030,22 @@ def facts_of(
     secrets: Secrets = NO_SECRETS,
 ) -> TargetFacts:
     """Return what is recorded about a target; less if it did not start."""
-    python = target.python if isinstance(target, StartedTarget) else ""
+    versions = server.versions() if server else versions_of(target)
     settings = None
-    if isinstance(target, AsgiTarget) and isinstance(server, LaunchedServer):
+    if isinstance(target, AsgiTarget) and server and server.settings:
         host = secrets.hide_whole_words(server.settings.host)
         settings = dataclasses.replace(server.settings, host=host)
     return TargetFacts(
         name=target.name,
         spec=target.spec,
         label=target.label,
-        versions=versions_of(target),
+        versions=versions.packages,
         server_command=server_command(server, secrets) if server else "",
         responses=responses,
         server=settings,
-        python=examine_python(python).version if python else None,
+        python=versions.python,
         scheme=target.scheme,
     )
-
-
-def versions_of(target: Target) -> dict[str, str]:
-    """Return the versions of the packages that decide the target's speed, if it has any."""
-    packages = [*SERVER_PACKAGES]
-    if isinstance(target, AsgiTarget):
-        packages = [*target.packages, *packages]
-    elif not isinstance(target, CommandTarget) or not target.python:
-        return {}
-    if target.python:
-        packages += [*FRAMEWORK_PACKAGES, *OTHER_PACKAGES]
-    directory = target.package_dir if isinstance(target, AsgiTarget) else None
-    if directory and isinstance(target, AsgiTarget) and target.requirements:
-        return all_versions(directory)
-    return package_versions(dict.fromkeys(packages), directory=directory, python=target.python)
 
 
 def server_command(server: RunningServer, secrets: Secrets) -> str:
@@ -9609,30 +11073,42 @@ def core_use(observations: Sequence[Observation], load: Load, workers: int | Non
     """Return how load generators and servers used the cores in one trial.
 
     The servers can use a core for each of their `workers`, or for each thread that worked.
+    Of several load machines it is the one whose wrks used most of its cores.
     """
     count = len(observations)
     duration_s = longest_s(observations)
-    server_cores = load_cores = core_count()
-    shared_cores = server_cores
-    if count > 1:
-        halves = duet_cores()
-        server_cores, load_cores = len(halves.servers), len(halves.loads)
-        shared_cores = 0
-    if workers:
-        server_cores = min(workers, server_cores)
-    else:
-        server_cores = min(busy_threads(observations) or server_cores, server_cores)
-    load_cpu_s = sum(seen.wrk.load_cpu_s or 0 for seen in observations)
+    cores = observations[0].cores or local_cores(count)
+    server_cores = min(workers or busy_threads(observations) or cores.servers, cores.servers)
     server_uses_s = [seen.use.server_cpu_s for seen in observations if seen.use]
     are_all_known = len(server_uses_s) == count
+    busiest = (0.0, 1)
+    for machine, load_cores in enumerate(cores.loads):
+        usable = min(count * load.threads, load_cores)
+        spent_s = sum(load_cpus_s(seen)[machine] for seen in observations)
+        if spent_s / usable >= busiest[0] / busiest[1]:
+            busiest = (spent_s, usable)
+    load_cpu_s, usable_cores = busiest
     return CoreUse(
         load_cpu=load_cpu_s / duration_s,
-        load_cores=min(count * load.threads, load_cores),
+        load_cores=usable_cores,
         server_cpu=sum(server_uses_s) / duration_s if are_all_known else None,
         server_cores=server_cores,
-        shared_cores=shared_cores,
+        shared_cores=cores.servers if cores.are_shared else 0,
         busy_share=observations[0].ending.busy_share,
     )
+
+
+def load_cpus_s(seen: Observation) -> tuple[float, ...]:
+    """Return the CPU time of the wrk on each load machine, in seconds."""
+    return seen.load_cpus_s or (seen.wrk.load_cpu_s or 0,)
+
+
+def local_cores(servers: int) -> TrialCores:
+    """Return the cores of a trial of so many servers on this machine."""
+    if servers > 1:
+        halves = duet_cores()
+        return TrialCores(servers=len(halves.servers), loads=(len(halves.loads),), are_shared=False)
+    return TrialCores(servers=core_count(), loads=(core_count(),), are_shared=True)
 
 
 def busy_threads(observations: Iterable[Observation]) -> int | None:
@@ -9650,48 +11126,7 @@ def limit_reason(observations: Sequence[Observation], load: Load, cores: CoreUse
     duration_s = longest_s(observations)
     if not -0.05 <= duration_s - load.duration_s <= 1:
         return f"wrk ran for {duration_s:.2f} s instead of {load.duration_s} s: somebody stopped it"
-    return cores.saturation_reason
-
-
-def reason_of(error: Exception) -> str:
-    """Return why a trial is void: the error in words, and for a full disk what to do."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        directory = tempfile.gettempdir()
-        remedy = "make room there, or set TMPDIR to another directory"
-        return f"{error.strerror} in {directory}: {remedy}"
-    return str(error)
-
-
-class LostFileError(Exception):
-    """What each launch needs was removed or changed, so that no more launches are made."""
-
-
-class NeededFiles:
-    """What each launch needs on the disk, as it was when the run began."""
-
-    def __init__(self, paths: Iterable[Path]) -> None:
-        self._before = {path: self._stamp(path) for path in paths}
-
-    @staticmethod
-    def _stamp(path: Path) -> tuple[int, ...]:
-        """Return what differs once the file was written to, or replaced; raises OSError.
-
-        A directory may change, but not go.
-        """
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            return ()
-        return status.st_ino, status.st_size, status.st_mtime_ns
-
-    def check(self) -> None:
-        """Raise LostFileError if something is not as it was."""
-        for path, before in self._before.items():
-            try:
-                stamp = self._stamp(path)
-            except OSError as error:
-                raise LostFileError(f"{path} cannot be read: {error.strerror}") from None
-            if stamp != before:
-                raise LostFileError(f"{path} was changed")
+    return observations[0].full_link or cores.saturation_reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -9931,10 +11366,10 @@ class LaunchRun:
         """Return how many workers the servers have together, where the tool decides that."""
         count = 0
         for target in trial.targets:
-            server = self._servers[target.name]
-            if not isinstance(target, AsgiTarget) or not isinstance(server, LaunchedServer):
+            settings = self._servers[target.name].settings
+            if not isinstance(target, AsgiTarget) or not settings:
                 return None
-            count += server.settings.workers
+            count += settings.workers
         return count
 
     def _measurement(
@@ -10163,7 +11598,7 @@ def run_experiment(
                 launches.extend(launch for launch in schedule(plan) if launch.round > first_rounds)
     except KeyboardInterrupt:
         end, status, cause = "interrupted", 130, ""
-    except LostFileError as error:
+    except CannotGoOnError as error:
         end, status, cause = "ended", 1, f", because {error}"
     else:
         return results, None
@@ -10175,7 +11610,7 @@ def run_experiment(
     return with_comparisons(results, plan.names), EarlyEnd(round=current_round, status=status)
 
 
-# --- 12. command line -----------------------------------------------------------------
+# --- 13. command line -----------------------------------------------------------------
 
 TOP_EXAMPLES = """
 \b
@@ -10696,6 +12131,59 @@ class RequestOptions:
             show_default=f"{WRK_TIMEOUT_S}s; {DUET_TIMEOUT_S}s in duets",
         ),
     ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceOptions:
+    """Which machines serve and make load; without them it is this one."""
+
+    PANEL: ClassVar = "Machines"
+
+    server_on: Annotated[
+        str | None,
+        typer.Option(metavar="HOST", help="Serve on that machine, as `ssh HOST` reaches it."),
+    ] = None
+    load_on: Annotated[
+        str | None,
+        typer.Option(metavar="HOST,HOST...", help="Load from that machine, or from several."),
+    ] = None
+    ssh_config: Annotated[
+        str | None, typer.Option(metavar="FILE", help="What ssh reads instead of ~/.ssh/config.")
+    ] = None
+
+    def places(self, targets: Sequence[Target], loads: Sequence[Load]) -> Places:
+        """Return the machines. Raises UsageError for those that cannot be."""
+        hosts = tuple(filter(None, (self.load_on or "").split(",")))
+        if self.load_on is not None and not hosts:
+            raise UsageError("--load-on names no machine")
+        for host in [*([] if self.server_on is None else [self.server_on]), *hosts]:
+            if not re.fullmatch(r"[^-\s/][^\s/]*", host):
+                raise UsageError(f"{host!r} is no machine that ssh could reach: give its name")
+        if len(set(hosts)) < len(hosts):
+            raise UsageError("--load-on names a machine twice")
+        places = Places(
+            server=self.server_on or "",
+            loads=hosts,
+            ssh_config=str(Path(self.ssh_config).absolute()) if self.ssh_config else None,
+        )
+        if self.ssh_config and places.are_here:
+            raise UsageError("--ssh-config is for other machines: --server-on, --load-on")
+        if self.ssh_config and not Path(self.ssh_config).is_file():
+            raise UsageError(f"--ssh-config {self.ssh_config}: there is no such file")
+        if self.server_on in hosts and len(hosts) > 1:
+            raise UsageError(f"{self.server_on} cannot serve and make load beside other machines")
+        for load in loads:
+            if len(hosts) > load.connections // load.threads:
+                raise UsageError(
+                    f"{load.connections} connections of {load.threads} threads cannot be shared "
+                    f"by {len(hosts)} machines: use a smaller -t, or a larger -c"
+                )
+        for target in targets:
+            if not hosts or not isinstance(target, UrlTarget):
+                continue
+            if are_loopback(addresses_of(split_url(target.url)[1])):
+                raise UsageError(f"{target.url} is another server on each machine")
+        return places
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11972,6 +13460,7 @@ def make_plan(
     preset: Preset,
     variables: tuple[str, ...] = (),
     strict: bool = False,
+    places: Places = Places(),
 ) -> Plan:
     """Return the plan. Raises UsageError for duets that cannot be had.
 
@@ -11982,7 +13471,8 @@ def make_plan(
     if precision and rounds < 2:
         raise UsageError("--precision needs a first stage of at least 2 rounds (--rounds)")
     are_ours = not any(isinstance(target, UrlTarget) for target in targets)
-    duet_is_possible = len(targets) > 1 and len(all_cores()) > 1 and are_ours
+    has_cores = len(all_cores()) > 1 or not places.are_here
+    duet_is_possible = len(targets) > 1 and has_cores and are_ours
     duet = timing.duet
     if duet and not duet_is_possible:
         raise UsageError(
@@ -12009,6 +13499,7 @@ def make_plan(
         most_s=timing.most_s,
         variables=variables,
         strict=strict,
+        places=places,
     )
 
 
@@ -12357,6 +13848,7 @@ def new_results(
     environment: Environment | None = None,
     measurements: tuple[Measurement, ...] = (),
     warnings: tuple[str, ...] = (),
+    machines: tuple[Machine, ...] = (),
     secrets: Secrets = NO_SECRETS,
 ) -> Results:
     """Return results of this moment and this command, without its secrets."""
@@ -12371,6 +13863,7 @@ def new_results(
         environment=environment,
         measurements=measurements,
         warnings=warnings,
+        machines=machines,
     )
 
 
@@ -12407,51 +13900,28 @@ def settings_of(plan: Plan) -> Settings:
     )
 
 
-PROGRAM_SUFFIXES = (".py", ".js", ".mjs", ".cjs", ".ts", ".rb", ".php", ".pl", ".jar")
-
-
-def source_files(target: LaunchedTarget) -> set[Path]:
-    """Return the files in its directory that the target's server reads its program from.
-
-    Of an app that is its module, or the whole package; of a command the programs that its
-    words name. A file of data may change while it runs.
-    """
-    directory = target.directory
-    if isinstance(target, CommandTarget):
-        files = [directory / word for word in shlex.split(target.command)]
-        return {file for file in files if file.suffix in PROGRAM_SUFFIXES and file.is_file()}
-    module = directory.joinpath(*target.app.partition(":")[0].split("."))
-    package = directory / module.relative_to(directory).parts[0]
-    files = [module.with_suffix(".py"), *package.rglob("*.py")]
-    return {file for file in files if file.is_file()}
-
-
-def needed_files(plan: Plan, wrk: str, work_dir: Path) -> NeededFiles:
-    """Return what each launch of the plan needs on the disk."""
-    paths = {work_dir, Path(wrk), Path(sys.executable)}
-    for target in plan.targets:
-        if isinstance(target, UrlTarget):
-            continue
-        paths |= {target.directory, *source_files(target)}
-        if isinstance(target, AsgiTarget) and target.package_dir:
-            paths.add(target.package_dir)
-    return NeededFiles(sorted(paths))
-
-
 def actions_for(
-    plan: Plan, wrk: str, work_dir: Path, progress: ProgressReport, save: Callable[[Results], None]
+    plan: Plan,
+    crew: Crew,
+    wrk: str,
+    work_dir: Path,
+    progress: ProgressReport,
+    save: Callable[[Results], None],
 ) -> Actions:
     """Return the real actions: servers, wrk, the export file and the progress report."""
     logs = [work_dir / "server-0.log", work_dir / "server-1.log"]
     next_log = itertools.cycle(logs)  # no more than two servers run at once
-    needed = needed_files(plan, wrk, work_dir)
+    launched = [target for target in plan.targets if not isinstance(target, UrlTarget)]
+    needed = needed_files([] if crew.server else launched, wrk, work_dir)
+    if crew.server:
+        crew.server.call(None, "need", launched)
 
     def prepare_target(target: Target) -> None:
-        run_prepare(target, timeout_s=plan.server_of(target).start_timeout_s)
+        crew.prepare(target, timeout_s=plan.server_of(target).start_timeout_s)
 
     def start(target: Target) -> RunningServer:
         needed.check()
-        return start_server(target, plan.server_of(target), log=next(next_log))
+        return crew.start(target, plan.server_of(target), log=next(next_log))
 
     def tick() -> None:
         progress.tick()
@@ -12463,16 +13933,23 @@ def actions_for(
         save(results)
 
     def ask(server: RunningServer, workload: Workload) -> Response:
-        return server.ask(workload, tick=tick)
+        return crew.ask(server, workload, tick=tick)
+
+    def warm_up(servers: Sequence[RunningServer], load: Load) -> None:
+        sides = crew.sides(wrk, servers, endless(load), work_dir)
+        apply_warm_up(sides, load, seconds=plan.warm_up_s, tick=tick)
+
+    def load(servers: Sequence[RunningServer], load: Load) -> list[Observation]:
+        is_duet = len(servers) > 1
+        sides = crew.sides(wrk, servers, endless(load) if is_duet else load, work_dir)
+        return apply_load(sides, load, is_duet=is_duet, tick=tick)
 
     return Actions(
         prepare=prepare_target,
         start=start,
         ask=ask,
-        warm_up=functools.partial(
-            warm_up, wrk, seconds=plan.warm_up_s, work_dir=work_dir, tick=tick
-        ),
-        load=functools.partial(run_load, wrk, work_dir=work_dir, tick=tick),
+        warm_up=warm_up,
+        load=load,
         save=keep,
         tick=tick,
         announce=progress.announce,
@@ -12506,38 +13983,251 @@ def run_plan(
     """Return the results of the plan, and its early end if it had one."""
     require_proc()
     import_all()
-    wrk_path = find_wrk(wrk)
-    environment = describe_machine(wrk_path)
-    environment = dataclasses.replace(
-        environment, wrk=plan.secrets.hide_whole_words(environment.wrk)
-    )
-    if plan.server.port:
-        free_port(plan.server.host, plan.server.port)
-    targets = tuple(fetch(target, say) for target in plan.targets)
-    plan = dataclasses.replace(plan, targets=targets)
-    workers = max(plan.server_of(target).workers for target in plan.targets)
-    warnings = [
-        f"{finding.check}: {finding.found}; {finding.remedy}"
-        for finding in examine(workers=workers, loads=plan.loads)
-        if finding.warns
-    ]
-    for warning in warnings:
-        say(f"warning: {warning}")
-    results = new_results(
-        seed=plan.seed,
-        settings=settings_of(plan),
-        environment=environment,
-        warnings=tuple(warnings),
-        secrets=plan.secrets,
-    )
-    with (
-        temporary_directory() as work_dir,
-        contextlib.closing(ProgressReport(plan, verbose=verbose)) as progress,
-    ):
-        actions = actions_for(plan, wrk_path, work_dir, progress, save)
-        results, early_end = run_experiment(plan, results, actions)
+    with temporary_directory() as work_dir, contextlib.ExitStack() as stack:
+        muster = assemble_crew(plan, wrk, work_dir, stack)
+        plan, crew = muster.plan, muster.crew
+        targets = tuple(crew.fetch(target, say) for target in plan.targets)
+        plan = dataclasses.replace(plan, targets=targets)
+        warnings = [*muster.warnings]
+        for finding in examine_crew(plan, crew):
+            if finding.warns:
+                warnings.append(f"{finding.check}: {finding.found}; {finding.remedy}")
+        for warning in warnings:
+            say(f"warning: {warning}")
+        results = new_results(
+            seed=plan.seed,
+            settings=settings_of(plan),
+            environment=muster.environment,
+            warnings=tuple(warnings),
+            machines=muster.machines,
+            secrets=plan.secrets,
+        )
+        with contextlib.closing(ProgressReport(plan, verbose=verbose)) as progress:
+            actions = actions_for(plan, crew, muster.wrk, work_dir, progress, save)
+            results, early_end = run_experiment(plan, results, actions)
     results = dataclasses.replace(results, distributions=distribute(results))
     return results, early_end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Muster:
+    """What is known of all machines before anything starts.
+
+    The plan has the address of its servers in it, and `wrk` is the path of this machine's,
+    empty where others make the load.
+    """
+
+    plan: Plan
+    crew: Crew
+    wrk: str
+    environment: Environment
+    machines: tuple[Machine, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def assemble_crew(
+    plan: Plan, wrk: str | None, work_dir: Path, stack: contextlib.ExitStack
+) -> Muster:
+    """Return the machines of the plan, connected until the stack ends, and what they tell.
+
+    Raises BenchError if one cannot be reached or cannot do its part.
+    """
+    places = plan.places
+    wrk_path = "" if places.loads else find_wrk(wrk)
+    here = describe_machine(wrk_path)
+    here = dataclasses.replace(here, wrk=plan.secrets.hide_whole_words(here.wrk))
+    if places.are_here:
+        if plan.server.port:
+            free_port(plan.server.host, plan.server.port)
+        return Muster(plan=plan, crew=Crew(), wrk=wrk_path, environment=here)
+    connected = connect_all(places, work_dir, stack)
+    facts = {
+        host: machine.describe(wrk, makes_load=host in places.loads)
+        for host, machine in connected.items()
+    }
+    (first_facts, *_) = facts.values()
+    crew = Crew(
+        server=connected.get(places.server),
+        loads=tuple(connected[host] for host in places.loads),
+        own_link=link_of(first_facts.director),
+    )
+    plan = with_address(plan, first_facts.address if places.server else first_facts.director)
+    say(muster_sentence(places, plan.server.host))
+    machines = [
+        record_of(host, places, machine, facts[host]) for host, machine in connected.items()
+    ]
+    if not places.server:
+        machines.insert(0, Machine(role=Role.SERVER, host="", environment=here))
+    if not places.loads:
+        machines.append(Machine(role=Role.LOAD, host="", environment=here))
+    return Muster(
+        plan=plan,
+        crew=crew,
+        wrk=wrk_path,
+        environment=environment_of(machines),
+        machines=tuple(machines),
+        warnings=tuple(same_machine_warnings(facts, takes_part=len(machines) > len(facts))),
+    )
+
+
+def connect_all(
+    places: Places, work_dir: Path, stack: contextlib.ExitStack
+) -> dict[str, OtherMachine]:
+    """Return the other machines by host, the server's first, connected until the stack ends."""
+    ssh = Ssh(directory=work_dir, config=places.ssh_config)
+    hosts = list(dict.fromkeys(filter(None, [places.server, *places.loads])))
+
+    def connect(host: str) -> OtherMachine:
+        return stack.enter_context(OtherMachine(host, ssh, announce=say))
+
+    machines = at_once([functools.partial(connect, host) for host in hosts])
+    return dict(zip(hosts, machines, strict=True))
+
+
+def record_of(host: str, places: Places, machine: OtherMachine, facts: AgentFacts) -> Machine:
+    """Return what is recorded of a machine."""
+    role = Role.SERVER if host == places.server else Role.LOAD
+    return Machine(
+        role=Role.BOTH if places.are_one else role,
+        host=host,
+        environment=facts.environment,
+        address=facts.address,
+        round_trip_s=machine.round_trip_s(),
+    )
+
+
+def environment_of(machines: Sequence[Machine]) -> Environment:
+    """Return the environment of the machine with the servers, with the first load's wrk."""
+    (served, *_) = (each.environment for each in machines if each.role is not Role.LOAD)
+    (loaded, *_) = (each.environment for each in machines if each.role is not Role.SERVER)
+    return dataclasses.replace(served, wrk=loaded.wrk, wrk_version=loaded.wrk_version)
+
+
+def with_address(plan: Plan, address: str) -> Plan:
+    """Return the plan with servers that listen on the address, but for those with their own.
+
+    Raises BenchError if the address is not known.
+    """
+
+    def placed(settings: ServerSettings) -> ServerSettings:
+        if plan.places.are_one or not are_loopback(addresses_of(settings.host)):
+            return settings
+        if not address:
+            raise BenchError("ssh does not tell the address of the servers: name it by --host")
+        return dataclasses.replace(settings, host=address)
+
+    targets: list[Target] = []
+    for target in plan.targets:
+        if isinstance(target, StartedTarget) and target.server:
+            targets.append(dataclasses.replace(target, server=placed(target.server)))
+        else:
+            targets.append(target)
+    return dataclasses.replace(plan, targets=tuple(targets), server=placed(plan.server))
+
+
+def muster_sentence(places: Places, address: str) -> str:
+    """Return what listens where, and what sends load from where."""
+    server = places.server or "this machine"
+    loads = " and ".join(places.loads) or "this machine"
+    return f"servers listen on {address} of {server}; load comes from {loads}"
+
+
+def same_machine_warnings(facts: Mapping[str, AgentFacts], *, takes_part: bool) -> Iterator[str]:
+    """Yield which hosts are one machine, so that what runs there shares its cores.
+
+    This machine is one of them if it takes part itself.
+    """
+    own_id = search_file(BOOT_ID, "(.+)")
+    by_id: dict[str, list[str]] = {}
+    if takes_part and own_id:
+        by_id[own_id] = ["this machine"]
+    for host, each in facts.items():
+        if each.boot_id:
+            by_id.setdefault(each.boot_id, []).append(host)
+    for hosts in by_id.values():
+        if len(hosts) > 1:
+            yield f"{' and '.join(hosts)} are one machine: what runs there shares its cores"
+
+
+def examine_crew(plan: Plan, crew: Crew) -> list[Finding]:
+    """Return what on each machine could spoil the measurement; others' by their names."""
+    workers = max(plan.server_of(target).workers for target in plan.targets)
+    connections = max(load.connections for load in plan.loads)
+    findings: list[Finding] = []
+    for machine, serves, loads in crew.roles:
+        needs = (workers if serves else 0, plan.loads[0].threads if loads else 0, connections)
+        if machine is None:
+            findings += examine(*needs)
+            continue
+        for finding in machine.call(list[Finding], "examine", *needs):
+            check = f"{machine.host}: {finding.check}"
+            findings.append(dataclasses.replace(finding, check=check))
+    return findings
+
+
+def examine_machines(plan: Plan, wrk: str | None) -> list[Finding]:
+    """Return what could spoil the plan on its machines, and between them."""
+    if plan.places.are_here:
+        return [examine_wrk(wrk), *examine_crew(plan, Crew())]
+    with temporary_directory() as work_dir, contextlib.ExitStack() as stack:
+        muster = assemble_crew(plan, wrk, work_dir, stack)
+        findings = [
+            Finding(
+                check="one machine",
+                state=State.WARNING,
+                found=warning,
+                why="servers and load take each other's cores",
+                remedy="name machines of their own",
+            )
+            for warning in muster.warnings
+        ]
+        for machine in muster.machines:
+            findings += examine_connection(machine)
+        findings += examine_crew(muster.plan, muster.crew)
+        return [*findings, examine_reach(muster, work_dir)]
+
+
+def examine_connection(machine: Machine) -> Iterator[Finding]:
+    """Yield which Python and wrk a machine has, and how far away it is."""
+    name = machine.host or "here"
+    environment = machine.environment
+    found = f"Python {environment.python}, {environment.executable}"
+    if environment.wrk:
+        found += f"; wrk {environment.wrk_version}, {environment.wrk}"
+    yield Finding(check=f"{name}: programs", state=State.OK, found=found, why="they run", remedy="")
+    if machine.round_trip_s is not None:
+        yield Finding(
+            check=f"{name}: round trip",
+            state=state_of(machine.round_trip_s > LONG_ROUND_TRIP_S),
+            found=format_latency(machine.round_trip_s),
+            why="readings of CPU time take in so much more than a trial",
+            remedy="use a longer --duration, or a nearer machine",
+        )
+
+
+LONG_ROUND_TRIP_S = 0.02  # 1% of the default trial
+
+
+def examine_reach(muster: Muster, work_dir: Path) -> Finding:
+    """Return whether a server answers where the load would come from."""
+    (target,) = muster.plan.targets
+    state, found = State.OK, ""
+    try:
+        with muster.crew.start(
+            target, muster.plan.server_of(target), log=work_dir / "server.log"
+        ) as server:
+            server.await_workers()
+            found = f"{server.url('/')} answers"
+            muster.crew.ask(server, Workload(), tick=lambda: None)
+    except TRIAL_ERRORS as error:
+        state, found = State.WARNING, str(error)
+    return Finding(
+        check="server from load",
+        state=state,
+        found=found,
+        why="load goes straight there, by a free port",
+        remedy="let the firewall pass it, name the address by --host, or the port by --port",
+    )
 
 
 VERDICT_STYLES = {
@@ -12600,7 +14290,10 @@ def show_report(
         drawing = draw_speeds(results, conclusion.answers, width=min(100, console.width))
         show_lines(["", *drawing] if drawing else [], console)
     tables = [*result_tables(results, details=verbose), *conclusion.tables]
-    for table in [*tables, *work_tables(results, details=verbose)]:
+    tables += work_tables(results, details=verbose)
+    if verbose:
+        tables += machine_tables(results)
+    for table in tables:
         show_table(table, console)
     caveats = [caveat for caveat in conclusion.caveats if caveat not in said]
     show_caveats(caveats, console, verbose=verbose)
@@ -12753,6 +14446,7 @@ def compare(
     serving: ServingOptions,
     port: PortOption = None,
     strict: StrictOption = False,
+    machines: PlaceOptions,
     wrk: WrkOption = None,
     allow_remote: RemoteOption = False,
     gate_options: GateOptions,
@@ -12764,14 +14458,17 @@ def compare(
     file = config.read()
     server = timing.serving(serving.settings(port=port))
     texts = targets or [*file.targets] or ["fastapi", "micropie"]
+    parsed = parse_targets(texts, serving, server=server, file=file)
+    loads = planned_loads(load, timing, request, preset, file)
     plan = make_plan(
-        parse_targets(texts, serving, server=server, file=file),
-        loads=planned_loads(load, timing, request, preset, file),
+        parsed,
+        loads=loads,
         server=server,
         timing=timing,
         preset=preset,
         variables=file.variables,
         strict=strict,
+        places=machines.places(parsed, loads),
     )
     check_paths(plan)
     plan = resolve_hosts(plan, allow_remote=allow_remote)
@@ -12804,6 +14501,7 @@ def calibrate(
     timing: TimingOptions,
     request: RequestOptions,
     serving: ServingOptions,
+    machines: PlaceOptions,
     wrk: WrkOption = None,
     allow_remote: RemoteOption = False,
     export: ExportOptions,
@@ -12820,13 +14518,15 @@ def calibrate(
         dataclasses.replace(original, name=name, label=f"{original.label} ({name})")
         for name in ("a", "b")
     ]
+    loads = planned_loads(load, timing, request, DEFAULTS, file)
     plan = make_plan(
         tuple(twins),
-        loads=planned_loads(load, timing, request, DEFAULTS, file),
+        loads=loads,
         server=server,
         timing=timing,
         preset=DEFAULTS,
         variables=file.variables,
+        places=machines.places(twins, loads),
     )
     check_paths(plan)
     plan = resolve_hosts(plan, allow_remote=allow_remote)
@@ -12875,13 +14575,23 @@ def doctor(
     workers: WorkersOption = 4,
     *,
     load: LoadOptions,
+    machines: PlaceOptions,
     wrk: WrkOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> int:
     """Say what on this machine would spoil a measurement, each with its remedy."""
     require_proc()
     loads = planned_loads(load, TimingOptions(), RequestOptions(), DEFAULTS)
-    findings = [examine_wrk(wrk), *examine(workers=workers, loads=loads)]
+    target = parse_target("asgi")
+    plan = make_plan(
+        (target,),
+        loads=loads,
+        server=ServerSettings(workers=workers),
+        timing=TimingOptions(),
+        preset=QUICK,
+        places=machines.places([target], loads),
+    )
+    findings = examine_machines(plan, wrk)
     if as_json:
         data = [dataclasses.asdict(finding) for finding in findings]
         sys.stdout.write(json.dumps(data, indent=2) + "\n")
@@ -13044,7 +14754,7 @@ def entry_point() -> NoReturn:
     sys.exit(main(sys.argv[1:]))
 
 
-# --- 13. embedded texts ---------------------------------------------------------------
+# --- 14. embedded texts ---------------------------------------------------------------
 
 # Defines `done` alone, so that wrk's request path stays as it is without a script. wrk's
 # own way to the histogram, latency(i), searches from the minimum at each call: seconds

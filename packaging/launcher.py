@@ -18,23 +18,29 @@ HERE = os.path.dirname(os.path.abspath(__file__))  # the .pyz itself
 
 def main():
     """Start micropie_bench, and leave nothing temporary behind."""
-    wanted = this_python()
-    if wanted not in INSIDE:
-        fail(not_inside(wanted))
     handle_signals()
     remove_private = None
     try:
-        directory = cached(wanted)
-        if not directory:
-            directory, remove_private = temporary(wanted)
-        sys.path[0] = directory  # in the place of this file
-        script = imported(directory)
+        script, remove_private = load()
         script.entry_point()
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
         if remove_private:
             remove_private()
+
+
+def load():
+    """Return the module micropie_bench, and what removes it at the end if it is private."""
+    wanted = this_python()
+    if wanted not in INSIDE:
+        fail(not_inside(wanted))
+    remove_private = None
+    directory = cached(wanted)
+    if not directory:
+        directory, remove_private = temporary(wanted)
+    sys.path[0] = directory  # in the place of this file
+    return imported(directory), remove_private
 
 
 def handle_signals():

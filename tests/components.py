@@ -46,7 +46,8 @@ def ratios_of_launch(plan: mb.Plan, number: int) -> dict[Key, list[float]]:
     ratios: dict[Key, list[float]] = {}
     with mb.temporary_directory() as work_dir:
         quiet = mb.ProgressReport(plan, verbose=False)
-        actions = mb.actions_for(plan, mb.find_wrk(None), work_dir, quiet, lambda _: None)
+        wrk = mb.find_wrk(None)
+        actions = mb.actions_for(plan, mb.Crew(), wrk, work_dir, quiet, lambda _: None)
         made = [m for m in mb.measure_launch(launch, actions) if isinstance(m, mb.Measurement)]
     for trial, first, second in zip(trials, made[::2], made[1::2], strict=True):
         values = {m.target: mb.Metric.CPU.read(m) for m in (first, second) if m.valid}

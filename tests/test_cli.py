@@ -114,6 +114,7 @@ def test_help_of_compare_has_groups_target_syntax_and_examples(tool: Tool) -> No
         "Rounds and trials",
         "Request",
         "Server",
+        "Machines",
         "Gate",
         "Exports",
         "Other options",

@@ -1,0 +1,399 @@
+"""Servers and load on several machines: network namespaces, each with a real sshd."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from lab import DIRECTOR, THIS_PYTHON, Lab, laboratory, pids_in, reason_against
+from results_schema import loaded
+
+ROOT = Path(__file__).parent.parent
+MARK = "MICROPIE_BENCH_TEST_RUN"
+REASON = reason_against()
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(REASON is not None, reason=str(REASON)),
+]
+Results = dict[str, Any]
+
+
+@dataclass
+class Site:
+    """The machines, and the .pyz on the director's."""
+
+    lab: Lab
+    pyz: Path
+    mark: str
+    directory: Path
+
+    def start(self, *args: str, **env: str) -> subprocess.Popen[str]:
+        """Start the tool on the director's machine, in a directory of its own."""
+        machine = self.lab.machines[DIRECTOR]
+        return subprocess.Popen(
+            [*machine.command, str(THIS_PYTHON), str(self.pyz), *args],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.directory,
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(machine.directory),
+                MARK: self.mark,
+                **env,
+            },
+        )
+
+    def run(self, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*args, **env)
+        out, err = process.communicate(timeout=300)
+        return subprocess.CompletedProcess(args, process.returncode, out, err)
+
+    def compare(self, *args: str) -> subprocess.Popen[str]:
+        """Start a comparison with the machines' configuration."""
+        return self.start("compare", *args, "--ssh-config", str(self.lab.ssh_config))
+
+    def running(self) -> list[str]:
+        """Return what runs on any of the machines, but for their sshd."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                is_ours = process.environ().get(MARK) == self.mark
+                if is_ours and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(" ".join(process.cmdline()))
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+        return found
+
+    def await_running(self, condition: Callable[[list[str]], bool], *, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition(running := self.running()):
+            assert time.monotonic() < deadline, running
+            time.sleep(0.05)
+
+    def await_load(self) -> None:
+        """Wait until a wrk works on one of the machines."""
+        self.await_running(
+            lambda running: any(" -d9s " in words and "guard" not in words for words in running),
+            seconds=90,
+        )
+
+
+@pytest.fixture(scope="module")
+def site(pyz: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    directory = tmp_path_factory.mktemp("lab")
+    mark = uuid.uuid4().hex
+    with laboratory(["s", "a", "b"], directory, {MARK: mark}) as lab:
+        work = directory / "work"
+        work.mkdir()
+        yield Site(lab=lab, pyz=pyz, mark=mark, directory=work)
+
+
+def finished(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+    out, err = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def results_in(path: Path) -> Results:
+    return loaded(path.read_text())
+
+
+def requests_in_texts(report: str) -> list[int]:
+    """Return the requests of each of wrk's own reports."""
+    return [int(count) for count in re.findall(r"(\d+) requests in ", report)]
+
+
+def test_servers_on_one_machine_and_load_from_two(site: Site, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    done = finished(
+        site.compare(
+            *("--server-on", "s", "--load-on", "a,b", "-r", "3", "-d", "2s"),
+            *("--export-json", str(out), "--export-markdown", str(tmp_path / "out.md")),
+        )
+    )
+    assert done.returncode == 0, done.stderr
+    assert "servers listen on 198.18.0.2 of s; load comes from a and b" in done.stderr
+    assert "served on s, load from a and b" in done.stdout
+    results = results_in(out)
+    roles = [(machine["host"], machine["role"]) for machine in results["machines"]]
+    assert roles == [("s", "server"), ("a", "load"), ("b", "load")]
+    assert "Machines" in (tmp_path / "out.md").read_text()
+    for measurement in results["measurements"]:
+        assert measurement["valid"], measurement["invalid_reason"]
+        counts = requests_in_texts(measurement["report"])
+        assert len(counts) == 2
+        assert measurement["wrk"]["requests"] == sum(counts)
+        assert measurement["use"]["server_cpu_s"] > 0
+    assert not site.running()
+
+
+def test_each_request_of_wrk_is_in_the_servers_log(site: Site, tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    serve = (
+        f"cmd:sh -c 'exec {sys.executable} -m uvicorn apps:asgi --app-dir {ROOT} "
+        f"--host {{host}} --port {{port}} --no-use-colors >> {log} 2>&1'"
+    )
+    out = tmp_path / "out.json"
+    options = ("-r", "1", "-d", "2s", "-c", "40", "-t", "2", "--warm-up", "0s")
+    done = finished(
+        site.compare(
+            serve, *options, "--server-on", "s", "--load-on", "a,b", "--export-json", str(out)
+        )
+    )
+    assert done.returncode == 0, done.stderr
+    (measurement,) = results_in(out)["measurements"]
+    lines = log.read_text().splitlines()
+    from_loads = [line for line in lines if re.search(r"198\.18\.0\.[34]:\d+ - ", line)]
+    unread = 40  # answers that wrk was sent when it ended
+    asked = 2 * 40  # by both, before and after
+    requests = measurement["wrk"]["requests"]
+    assert requests <= len(from_loads) <= requests + unread + asked
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--load-on", "a"), ("--server-on", "s"), ("--server-on", "s", "--load-on", "s")],
+    ids=["servers here", "load from here", "all on one"],
+)
+def test_one_other_machine(site: Site, tmp_path: Path, options: Sequence[str]) -> None:
+    out = tmp_path / "out.json"
+    done = finished(
+        site.compare(*options, "-r", "2", "-d", "1s", "-c", "20", "--export-json", str(out))
+    )
+    assert done.returncode == 0, done.stderr
+    results = results_in(out)
+    methods = {measurement["method"] for measurement in results["measurements"]}
+    assert methods == {"solo", "duet"}
+    assert all(measurement["valid"] for measurement in results["measurements"])
+    assert not site.running()
+
+
+@contextlib.contextmanager
+def start_long(site: Site, out: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start a comparison whose second round can be broken, and wait for that round's load."""
+    process = site.compare(
+        *("--server-on", "s", "--load-on", "a,b", "-r", "9", "-d", "9s", "-c", "20", "-t", "2"),
+        *("--no-duet", "asgi", "--export-json", str(out)),
+    )
+    try:
+        site.await_load()
+        deadline = time.monotonic() + 90
+        while not out.exists() or not json.loads(out.read_text() or "{}").get("measurements"):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        site.await_load()
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def break_link(site: Site, _: subprocess.Popen[str]) -> None:
+    site.lab.cut("a")
+
+
+def kill_director(_: Site, process: subprocess.Popen[str]) -> None:
+    process.kill()
+
+
+def kill_agent(site: Site, _: subprocess.Popen[str]) -> None:
+    processes = map(psutil.Process, pids_in(site.lab.machines["a"].namespace))
+    bare = "exec(eval(sys.stdin.readline()))"  # what execnet starts, and what that forks
+    agents = [process for process in processes if bare in process.cmdline()[-1]]
+    min(agents, key=psutil.Process.create_time).kill()
+
+
+def kill_sshd(site: Site, _: subprocess.Popen[str]) -> None:
+    """Kill what serves the connection, not the one that listens."""
+    listening = site.lab.machines["s"].sshd
+    assert listening
+    for pid in pids_in(site.lab.machines["s"].namespace):
+        if pid != listening.pid and psutil.Process(pid).name().startswith("sshd"):
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("fault", [break_link, kill_director, kill_agent, kill_sshd])
+def test_nothing_is_left_when_a_machine_is_lost(
+    site: Site, tmp_path: Path, fault: Callable[[Site, subprocess.Popen[str]], None]
+) -> None:
+    out = tmp_path / "out.json"
+    with start_long(site, out) as process:
+        fault(site, process)
+        try:
+            site.await_running(lambda running: not running, seconds=15)
+            done = finished(process)
+        finally:
+            site.lab.mend("a")
+    assert results_in(out)["measurements"]
+    if fault is kill_director:
+        return
+    assert done.returncode == 1
+    lost = [line for line in done.stderr.splitlines() if "was lost" in line or "ended in" in line]
+    host = "s" if fault is kill_sshd else "a"
+    assert any(f"the connection to {host} was lost" in line for line in lost), done.stderr
+    assert "Traceback" not in done.stderr
+    assert "results are those of the rounds before" in done.stderr
+
+
+def test_an_interrupted_run_ends_on_all_machines(site: Site, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    with start_long(site, out) as process:
+        process.send_signal(signal.SIGINT)  # `ip netns exec` has become the tool
+        done = finished(process)
+    site.await_running(lambda running: not running, seconds=15)
+    assert done.returncode == 130, done.stderr
+    assert results_in(out)["measurements"]
+    assert "Traceback" not in done.stderr
+
+
+def refused(site: Site, *options: str, config: str = "", **env: str) -> str:
+    """Return the one line with which a comparison is refused."""
+    file = site.directory / "ssh_config"
+    file.write_text(config + site.lab.ssh_config.read_text())
+    done = site.run("compare", "-r", "1", "-d", "1s", "--ssh-config", str(file), *options, **env)
+    assert done.returncode == 1, done.stderr
+    lines = [line for line in done.stderr.splitlines() if "unpacking" not in line]
+    assert len(lines) == 1, done.stderr
+    assert not done.stdout
+    assert not site.running()
+    return lines[0]
+
+
+def test_a_host_that_is_not_there_is_refused(site: Site) -> None:
+    line = refused(site, "--load-on", "nowhere.invalid")
+    assert re.search(r"nowhere.invalid: .*(mend the name|HostName)", line)
+
+
+def test_an_address_that_does_not_answer_is_refused(site: Site) -> None:
+    config = "Host gone\n  HostName 198.18.0.99\n"
+    assert "gone: " in refused(site, "--load-on", "gone", config=config)
+
+
+def test_a_machine_that_accepts_no_key_is_refused(site: Site) -> None:
+    other = site.directory / "other_key"
+    if not other.exists():
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", other], check=True)
+    config = f"Host keyless\n  HostName 198.18.0.3\n  IdentityFile {other}\n  IdentityAgent none\n"
+    config += "  User nobody\n"
+    assert "Permission denied" in refused(site, "--load-on", "keyless", config=config)
+
+
+def test_an_unknown_host_key_is_refused(site: Site) -> None:
+    config = "Host unknown\n  HostName 198.18.0.3\n  UserKnownHostsFile /dev/null\n"
+    line = refused(site, "--load-on", "unknown", config=config)
+    assert "Host key verification failed" in line
+
+
+@pytest.fixture
+def tools_of_a(site: Site) -> Iterator[Path]:
+    """Return a directory that is first on the PATH of a: its sshd reads it anew each time."""
+    directory = site.lab.machines["a"].directory / "bin"
+    directory.mkdir(exist_ok=True)
+    yield directory
+    for tool in directory.iterdir():
+        tool.unlink()
+
+
+def write_tool(path: Path, script: str) -> None:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+PYTHONS = ("python3", "python3.14", "python3.13", "python3.12", "python3.11")
+
+
+def test_a_machine_whose_python_is_too_old_is_refused(site: Site, tools_of_a: Path) -> None:
+    for name in PYTHONS:
+        write_tool(tools_of_a / name, 'test "$1" != -V || echo Python 3.9.2\ntest "$1" = -V')
+    line = refused(site, "--load-on", "a")
+    assert line == "micropie_bench: a: Python 3.9.2 is too old: it needs 3.11 or newer"
+
+
+def test_no_room_for_the_program_is_refused(site: Site) -> None:
+    machine = site.lab.machines["b"]
+    assert machine.sshd
+    cache = machine.directory / "cache"
+    # `ip netns exec` gives what it starts a view of its own on what is mounted.
+    inside = ["nsenter", f"--target={machine.sshd.pid}", "--mount"]
+    small = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", str(cache)]
+    subprocess.run([*inside, *small], check=True)
+    try:
+        done = site.run(
+            *("compare", "-r", "1", "-d", "1s", "--load-on", "b"),
+            *("--ssh-config", str(site.lab.ssh_config)),
+        )
+    finally:
+        subprocess.run([*inside, "umount", str(cache)], check=True)
+    assert done.returncode == 1
+    assert "b: " in done.stderr
+    assert "No space left" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not site.running()
+
+
+def test_a_second_run_on_the_same_machine_is_refused(site: Site, tmp_path: Path) -> None:
+    with start_long(site, tmp_path / "out.json"):
+        done = site.run(
+            *("compare", "-r", "1", "-d", "1s", "--load-on", "b"),
+            *("--ssh-config", str(site.lab.ssh_config)),
+        )
+    assert done.returncode == 1
+    assert "b: another run of this tool measures there: wait for its end" in done.stderr
+
+
+def test_a_checkout_says_how_to_build(site: Site) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "micropie_bench.py"), "compare", "--load-on", "a"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=site.directory,
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "./build_pyz.sh" in line
+
+
+def test_the_doctor_examines_all_machines_and_what_lies_between(site: Site) -> None:
+    places = ("--server-on", "s", "--load-on", "a,b", "--ssh-config", str(site.lab.ssh_config))
+    done = site.run("doctor", "--json", *places)
+    assert done.returncode == 0, done.stderr
+    findings = {finding["check"]: finding for finding in json.loads(done.stdout)}
+    assert {"s: cores", "a: open files", "b: round trip", "a: programs"} <= set(findings)
+    assert findings["server from load"]["state"] == "ok"
+    assert findings["one machine"]["found"].startswith("s and a and b are one machine")
+    assert not site.running()
+
+
+def test_a_load_machine_that_cannot_reach_the_servers_is_named(site: Site) -> None:
+    namespace = site.lab.machines["s"].namespace
+    route = ["unreachable", "198.18.0.3/32"]  # s answers a no more
+    subprocess.run(["ip", "-n", namespace, "route", "add", *route], check=True)
+    try:
+        done = site.run(
+            *("compare", "asgi", "-r", "1", "-d", "1s", "-c", "20"),
+            *("--server-on", "s", "--load-on", "a", "--ssh-config", str(site.lab.ssh_config)),
+        )
+    finally:
+        subprocess.run(["ip", "-n", namespace, "route", "del", *route], check=True)
+    assert done.returncode == 1
+    last_line = done.stderr.splitlines()[-1]
+    assert "from a: " in last_line
+    assert "(a firewall between them?)" in last_line
+    assert not site.running()
