@@ -1802,7 +1802,7 @@ ERROR_MEANINGS = {
 }
 
 
-def report_notes(wrk: WrkResult, *, connections: int) -> tuple[str, ...]:
+def report_notes(wrk: WrkResult, *, connections: int, asked_s: int) -> tuple[str, ...]:
     """Return what should be known before the figures of a text report are quoted.
 
     They do not void it: how it was measured, and what was expected there, is not known.
@@ -1820,6 +1820,21 @@ def report_notes(wrk: WrkResult, *, connections: int) -> tuple[str, ...]:
         notes.append("the latency is not known: wrk timed no request, and printed nan% beside 0")
     if wrk.contradiction:
         notes.append(f"its figures contradict one another: {wrk.contradiction}")
+    if not 0.95 * asked_s <= wrk.duration_s <= 1.05 * asked_s + 1:
+        notes.append(f"it ran for {wrk.duration_s:.4g} s of the {asked_s} s that were asked for")
+    if notes or wrk.latency is None:
+        return tuple(notes)
+    busy = wrk.requests_per_s * wrk.latency.mean_s
+    if busy > 1.15 * connections:
+        notes.append(
+            f"by Little's law {busy:.0f} of {connections} connections were busy: the mean latency "
+            "is too high for that many requests, as wrk's correction of latencies can make it"
+        )
+    if busy < 0.85 * connections:
+        notes.append(
+            f"by Little's law {busy:.0f} of {connections} connections were busy: wrk was kept "
+            "waiting for the CPU or for new connections, or answers were cut off at the end"
+        )
     return tuple(notes)
 
 
@@ -2445,6 +2460,7 @@ def parsed_measurement(report: FoundReport, *, name: str, number: int) -> Measur
     """Return the measurement of a report, the round of that number."""
     wrk, connections = report.wrk, report.connections
     no_figures = void_reason(wrk, connections=connections)
+    asked_s = parse_duration(report.duration)
     return Measurement(
         round=number,
         method=Method.SOLO,
@@ -2452,7 +2468,7 @@ def parsed_measurement(report: FoundReport, *, name: str, number: int) -> Measur
         load=LoadId(workload=DEFAULT_WORKLOAD, connections=connections),
         threads=report.threads,
         wrk=wrk,
-        notes=report_notes(wrk, connections=connections) if wrk.requests else (),
+        notes=report_notes(wrk, connections=connections, asked_s=asked_s) if wrk.requests else (),
         invalid_reason=None if wrk.requests else no_figures,
     )
 
@@ -2744,6 +2760,35 @@ def compare_metric(
     )
 
 
+LEAST_ANSWERS = 20  # of each connection in a trial: the one that is cut off is 5% of them
+
+
+def answers_per_connection(wrk: WrkResult, load: Load | Measurement) -> float:
+    """Return how many answers each connection had, on average."""
+    connections = load.connections if isinstance(load, Load) else load.load.connections
+    return wrk.requests / (connections // load.threads * load.threads)
+
+
+def few_answers_reason(pairs: Iterable[Pair]) -> str | None:
+    """Return why the number of answers does not give a rate, if so.
+
+    wrk counts whole answers. Of n on each connection, up to one more was cut off when the
+    trial ended, and in each trial the same share of one: that has no spread to show.
+    """
+    trials = [trial for pair in pairs for trial in (pair.reference, pair.target) if trial.wrk]
+    counts = [
+        (answers_per_connection(trial.wrk, trial), trial.wrk) for trial in trials if trial.wrk
+    ]
+    fewest, wrk = min(counts, key=lambda counted: counted[0])
+    if fewest >= LEAST_ANSWERS:
+        return None
+    enough_s = math.ceil(LEAST_ANSWERS * wrk.duration_s / fewest)
+    return (
+        f"each connection had only {fewest:.0f} answers in a trial, and the one that was cut off "
+        f"does not count: -d {enough_s}s would do, or --metric p99"
+    )
+
+
 def reason_for_no_estimate(pairs: Sequence[Pair], metric: Metric, *, values: int) -> str | None:
     """Return why these pairs, with so many known values, give no ratio; None if they do."""
     saturated = [pair for pair in pairs if pair.is_saturated]
@@ -2754,6 +2799,8 @@ def reason_for_no_estimate(pairs: Sequence[Pair], metric: Metric, *, values: int
         return "no round is valid for both"
     if not values:
         return "this metric is not known of both"
+    if metric is Metric.REQUESTS and few_answers_reason(valid_pairs):
+        return few_answers_reason(valid_pairs)
     # With unequal shares a duet's throughputs show who got more of the cores.
     if (pairs[0].target.method, metric) == (Method.DUET, Metric.REQUESTS):
         shares_are_fair = all(pair.has_fair_shares for pair in valid_pairs)
@@ -3316,6 +3363,12 @@ def little_note(wrk: WrkResult, load: Load) -> str | None:
     busy = busy_connections(wrk)
     if busy is None or busy >= 0.85 * load.open_connections:
         return None
+    count = answers_per_connection(wrk, load)
+    if count < LEAST_ANSWERS:
+        return (
+            f"each connection had {count:.1f} answers in this trial, and one that was cut off does "
+            f"not count: requests/s are up to {1 / count:.0%} too low"
+        )
     return (
         f"by Little's law {busy:.0f} of {load.open_connections} connections were busy: "
         "wrk was kept waiting for the CPU, or for new connections"
@@ -4794,7 +4847,9 @@ def requests_per_connection(results: Results, name: str) -> float | None:
             continue
         others = measurement.connections_opened - measurement.load.connections
         requests = measurement.wrk.requests
-        served.append(requests / others if others > 0 else math.inf)
+        # With few requests the few connections that others open would be many.
+        is_known = answers_per_connection(measurement.wrk, measurement) >= LEAST_ANSWERS
+        served.append(requests / others if others > 0 and is_known else math.inf)
     return max(served, default=None)
 
 
@@ -7844,6 +7899,8 @@ ERROR_LEVELS = "ERROR|CRITICAL|FATAL|EMERG|ALERT|CRIT"
 LOG_RULES = tuple(
     (telling, re.compile(pattern))
     for telling, pattern in (
+        (Telling.ERROR, r".*\bMaximum request limit of \d+ exceeded"),
+        (Telling.ERROR, r".*\bAutorestarting worker after current request"),
         (Telling.CHATTER, r"INFO: |(\[[-+:, \d]+\] )*\[(INFO|DEBUG)\]"),
         (Telling.CHATTER, r".*\b(Child|parent) process \[\d+\]"),
         (Telling.CHATTER, rf".*\b({HTTP_METHODS}) \"?/[^ \"]*\"?( HTTP/[\d.]+)?\"? \d{{3}}\b"),
@@ -8546,7 +8603,9 @@ class LaunchedServer(LocalServer):
             return f"{self.target.name} died: {self.complaint()}"
         lost = [process.pid for process in self.workers if not is_alive(process)]
         if lost:
-            return f"worker {', '.join(map(str, lost))} died"
+            words = self.complaint()
+            told = f"; its last words: {words}" if words != NO_REASON else ""
+            return f"worker {', '.join(map(str, lost))} died{told}"
         return self._log_fault()
 
     def _log_fault(self) -> str | None:
@@ -8598,6 +8657,7 @@ def start_server(target: Target, settings: ServerSettings, *, log: Path | None) 
 DRAIN_STEP_S = 0.02
 DRAIN_DEADLINE_S = 2.0
 READ_S = 0.05  # for a wrk to read the answers that wait for it: some 10 us each
+ENDING_S = 0.5  # for a server that no longer listens to end
 OVERRUN_S = 15.0  # a wrk that has not ended this long after its time hangs
 DUET_TIMEOUT_S = 10  # wrk's, in a duet: its frozen moments are no fault of the server
 ROOM_BYTES = 2**20  # more than wrk writes
@@ -9066,6 +9126,13 @@ def link_complaint(link: Link, mbit_s: float) -> str | None:
     )
 
 
+def live_process(child: Child) -> psutil.Process | None:
+    """Return the command's process; None if it has ended, heard of or not."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return None if child.exit else psutil.Process(child.pid)
+    return None
+
+
 class MachineMeter:
     """Tells what disturbed this machine since it was made."""
 
@@ -9343,8 +9410,8 @@ class WrkGroup:
 
     def _require_unstopped(self) -> None:
         """Raise BenchError if somebody stopped a wrk where it is."""
-        for child in self._children:
-            if not child.exit and is_stopped(psutil.Process(child.pid)):
+        for process in filter(None, map(live_process, self._children)):
+            if is_stopped(process):
                 raise BenchError("somebody stopped wrk (SIGSTOP)")
 
     def look(self) -> None:
@@ -9353,10 +9420,9 @@ class WrkGroup:
             self._require_unstopped()
         self._silences_s = []
         for child, goal in zip(self._children, self._goals, strict=True):
-            silences: list[float] = []
-            if not child.exit:
-                _, _, port = split_url(goal.url)
-                silences = connection_silences_s(psutil.Process(child.pid), port)
+            process = live_process(child)
+            _, _, port = split_url(goal.url)
+            silences = connection_silences_s(process, port) if process else []
             self._silences_s.append(tuple(silences))
 
     def resume(self) -> None:
@@ -9531,7 +9597,12 @@ class LoadRun:
     def observations(self) -> list[Observation]:
         """Return what was seen of each server. Raises BenchError if it, or a wrk, failed."""
         self._servers.require_alive()
-        readings = self._on_each_machine(lambda load: load.reading())
+        try:
+            readings = self._on_each_machine(lambda load: load.reading())
+        except BenchError:
+            time.sleep(ENDING_S)  # a server that wrk could not reach may be about to end
+            self._servers.require_alive()
+            raise
         load_cpu_s = sum(reading.cpu_s for reading in readings) if self._are_one_machine else 0.0
         served = self._servers.reading(load_cpu_s=load_cpu_s)
         disturbances = list(served.disturbances)
@@ -10121,7 +10192,6 @@ SSH_OPTIONS = (
     *("-T", "-x", "-oBatchMode=yes", "-oConnectTimeout=10", "-oClearAllForwardings=yes"),
     *("-oControlPath=none", "-oServerAliveInterval=1", "-oServerAliveCountMax=2"),
 )
-SSH_FAILED = 255  # ssh's own exit status
 SSH_DEADLINE_S = 30.0
 HEARTBEAT_S = 0.5
 AGENT_SILENCE_S = 2.5  # an agent that has not heard from its director for so long ends
@@ -10429,18 +10499,25 @@ def serve_director(channel: Any) -> None:
     def watch() -> None:
         while time.monotonic() - heard_at < AGENT_SILENCE_S:
             time.sleep(HEARTBEAT_S / 2)
-            with contextlib.suppress(OSError):
-                channel.send(BEAT)
         end_process()
 
     channel.setcallback(hear, endmarker=None)
     threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=send_beats, args=[channel], daemon=True).start()
     with temporary_directory() as work_dir:
         agent = Agent(work_dir)
         while message := calls.get():
             call = pickle.loads(message)  # noqa: S301  # the director's own
             channel.send((call.number, *reply_to(agent, call)))
     end_process()
+
+
+def send_beats(channel: Any) -> None:
+    """Let the other end know that somebody is here, until the connection ends."""
+    with contextlib.suppress(OSError):
+        while True:
+            channel.send(BEAT)
+            time.sleep(HEARTBEAT_S)
 
 
 def end_process() -> NoReturn:
@@ -10461,6 +10538,8 @@ def reply_to(agent: Agent, call: Call) -> tuple[str, str]:
         return "cannot go on", str(error)
     except TRIAL_ERRORS as error:
         return "fails", reason_of(error)
+    except Exception as error:  # the director is to hear of it, whatever it is
+        return "cannot go on", f"a fault of this tool: {type(error).__name__}: {error}"
 
 
 # The director's end.
@@ -10535,7 +10614,6 @@ class OtherMachine:
         self._announce = announce
         self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._heard_at = time.monotonic()
-        self._has_ended = False
         self._is_abandoned = False
         self._is_cut = False
         self._numbers = itertools.count()
@@ -10552,7 +10630,6 @@ class OtherMachine:
             with contextlib.suppress(OSError, CannotGoOnError):
                 self._channel.send(FAREWELL)
                 self._answer_to(-1, lambda: None)  # none comes before its end
-        self._has_ended = True
         self._group.terminate(timeout=2.0)
 
     def _open(self, content: bytes) -> None:
@@ -10596,7 +10673,7 @@ class OtherMachine:
             elif word == "failed":
                 raise BenchError(f"{self.host}: {' '.join(text.split())}")
         self._channel.setcallback(self._hear, endmarker=None)
-        threading.Thread(target=self._beat, daemon=True).start()
+        threading.Thread(target=send_beats, args=[self._channel], daemon=True).start()
 
     def _first_words(self) -> tuple[str, str]:
         """Return the next that remote_start() sends. Raises BenchError."""
@@ -10621,13 +10698,6 @@ class OtherMachine:
             self._is_cut = True
         if message != BEAT:
             self._answers.put(message)
-
-    def _beat(self) -> None:
-        """Let the agent know that somebody is here."""
-        with contextlib.suppress(OSError):
-            while not self._has_ended:
-                self._channel.send(BEAT)
-                time.sleep(HEARTBEAT_S)
 
     def call(
         self, kind: Any, method: str, *words: Any, tick: Tick = lambda: None, **options: Any
@@ -10972,7 +11042,7 @@ def reach_from(machine: OtherMachine, url: str, workload: Workload, address: str
     try:
         response: Response = machine.call(Response, "reach", url, workload, address)
     except NotReachedError as error:
-        raise NotReachedError(f"from {machine.host}: {error} (a firewall between them?)") from None
+        raise NotReachedError(f"from {machine.host}: {error}") from None
     except BenchError as error:
         raise BenchError(f"from {machine.host}: {error}") from None
     return response
@@ -12310,7 +12380,11 @@ NOT_IN_FILE = ("targets", "config", "settings")  # of compare's parameters
 MOST_SHOWN = 60  # characters of a wrong value
 SPEC_KEYS = ("app", "command", "url")
 TARGET_NAME = r"[\w.@-]+"
-PATH_OPTIONS = ("baseline", *(field.name for field in dataclasses.fields(ExportOptions)))
+PATH_OPTIONS = (
+    "baseline",
+    "ssh_config",
+    *(field.name for field in dataclasses.fields(ExportOptions)),
+)
 PROGRAM_OPTIONS = ("python", "wrk")
 
 
@@ -13521,8 +13595,35 @@ def make_gate(options: GateOptions, plan: Plan) -> Gate | None:
     return Gate(margin=margin, baseline=baseline)
 
 
+SERVING_FIELDS = ("asgi", "workers", "loop", "http", "access_log", "proxy_headers")
+
+
+def baseline_differences(baseline: Results, plan: Plan) -> list[str]:
+    """Return how targets of the same name differ, other than by their versions."""
+    differences = []
+    facts_by_name = {facts.name: facts for facts in baseline.targets}
+    for target in plan.targets:
+        facts = facts_by_name.get(target.name)
+        if facts is None:
+            continue
+        spec = plan.secrets.hide_whole_words(target.spec)
+        if facts.spec not in (spec, target.spec):
+            differences.append(f"{target.name} was {facts.spec} there, and is {spec} now")
+        then, now = baseline.server_of(facts), plan.server_of(target)
+        if then is None or not isinstance(target, AsgiTarget):
+            continue
+        for field in SERVING_FIELDS:
+            before, after = getattr(then, field), getattr(now, field)
+            if before != after:
+                differences.append(f"{target.name} had {field} {before} there, and {after} now")
+    return differences
+
+
 def check_baseline(file: str, baseline: Results, plan: Plan) -> None:
     """Raise UsageError if the baseline lacks an interval for what the plan compares."""
+    differing = baseline_differences(baseline, plan)
+    if differing:
+        raise UsageError(f"--baseline {file!r} is of something else: {'; '.join(differing)}")
     reference, *others = plan.names
     available = []
     for comparison in baseline.comparisons:
@@ -13936,6 +14037,8 @@ def actions_for(
         return crew.ask(server, workload, tick=tick)
 
     def warm_up(servers: Sequence[RunningServer], load: Load) -> None:
+        if not plan.warm_up_s:
+            return
         sides = crew.sides(wrk, servers, endless(load), work_dir)
         apply_warm_up(sides, load, seconds=plan.warm_up_s, tick=tick)
 
@@ -14711,7 +14814,7 @@ def handle_signals() -> None:
             signal.signal(number, signal.default_int_handler)
 
 
-def explain(error: BenchError | TyperException | OSError | psutil.Error) -> int:
+def explain(error: BenchError | CannotGoOnError | TyperException | OSError | psutil.Error) -> int:
     """Print the error as one line on standard error, and return the exit status."""
     number = getattr(error, "errno", None)
     if number in (errno.EPIPE, errno.ENOSPC):
@@ -14743,7 +14846,7 @@ def main(argv: Sequence[str]) -> int:
         return make_app()(args=arguments, prog_name=program_name(), standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
         return 130
-    except (BenchError, TyperException, OSError, psutil.Error) as error:
+    except (BenchError, CannotGoOnError, TyperException, OSError, psutil.Error) as error:
         if "--debug" in leading:
             traceback.print_exc()
         return explain(error)

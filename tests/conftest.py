@@ -178,6 +178,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 HUNDRED = mb.LoadId(workload=mb.DEFAULT_WORKLOAD, connections=100)
 NAMES = ("base", "more")
+SECONDS = 60  # of a trial: many answers on each connection
 LABELS = {"base": "Base", "more": "More"}
 RATES = ((100.0, 90.0), (102.0, 91.0), (99.0, 90.0), (101.0, 91.5))
 
@@ -192,22 +193,23 @@ def measured(
     void: str | None = None,
     load: mb.LoadId = HUNDRED,
     limited_by: mb.Limit | None = mb.Limit.SERVER_CPU,
+    seconds: int = SECONDS,
 ) -> mb.Measurement:
-    """Return a measurement of that many requests/s, of a round of 1 s."""
+    """Return a measurement of that many requests/s, which used that CPU time each second."""
     histogram = ((1000, 90), (2000, 9), (30_000, 1))
     latency = mb.Latency(
         mean_s=0.01, stdev_s=0.01, max_s=max(0.03, 1 / rate), p99_s=1 / rate, histogram=histogram
     )
     wrk = mb.WrkResult(
-        duration_s=1,
-        requests=round(rate),
-        bytes=144 * round(rate),
+        duration_s=seconds,
+        requests=round(seconds * rate),
+        bytes=144 * round(seconds * rate),
         requests_per_s=rate,
         bytes_per_s=144 * rate,
         latency=latency,
         latency_uncorrected=latency,
         errors=mb.Errors(),
-        load_cpu_s=0.5,
+        load_cpu_s=0.5 * seconds,
     )
     return mb.Measurement(
         round=number,
@@ -217,7 +219,7 @@ def measured(
         load=load,
         threads=4,
         wrk=wrk,
-        use=mb.ServerUse(server_cpu_s=cpu_s, server_rss_bytes=2**20, worker_balance=0.5),
+        use=mb.ServerUse(server_cpu_s=seconds * cpu_s, server_rss_bytes=2**20, worker_balance=0.5),
         limited_by=limited_by,
         invalid_reason=void,
     )
@@ -231,7 +233,7 @@ def facts_of(name: str, label: str, **changes: Any) -> mb.TargetFacts:
     facts = mb.TargetFacts(
         name=name,
         label=label,
-        spec=name,
+        spec="asgi",
         versions={},
         server_command="serve",
         responses={mb.DEFAULT_WORKLOAD: response},

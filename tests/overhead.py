@@ -10,6 +10,9 @@ python tests/overhead.py live [PAIRS]
 python tests/overhead.py start [PAIRS]
     wall time of `--version` and `--help` from micropie_bench.pyz, which build_pyz.sh has
     made, over the plain script's, likewise; and of first starts
+python tests/overhead.py machines [HOSTS]
+    what one more trial costs the director, in bytes and time, with 1 and with 8 load
+    machines (tests/lab.py, as root) by micropie_bench.pyz
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+from lab import DIRECTOR, THIS_PYTHON, Lab, laboratory
 from scipy.stats import t
 
 ROOT = Path(__file__).parent.parent
@@ -173,6 +177,49 @@ def live(pairs: int) -> None:
     print(f"ratio {interval(logs)}")
 
 
+def moved_bytes(lab: Lab) -> int:
+    """Return how much the director's machine has sent and received."""
+    total = 0
+    for direction in ("rx", "tx"):
+        counter = f"/sys/class/net/eth0/statistics/{direction}_bytes"
+        command = [*lab.machines[DIRECTOR].command, "cat", counter]
+        total += int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return total
+
+
+def directed(lab: Lab, loads: list[str], rounds: int) -> tuple[float, int]:
+    """Return the time and the bytes that a comparison takes of so many rounds of 1 s."""
+    command = [*lab.machines[DIRECTOR].command, str(THIS_PYTHON), str(ROOT / "micropie_bench.pyz")]
+    command += ["compare", "asgi", "-c", "80", "-t", "1", "-d", "1s", "-r", str(rounds)]
+    command += ["--server-on", "s", "--load-on", ",".join(loads)]
+    command += ["--ssh-config", str(lab.ssh_config)]
+    before, begin = moved_bytes(lab), time.monotonic()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode not in (0, 1):  # 1: many wrks on few cores may void a trial
+        sys.exit(done.stderr)
+    return time.monotonic() - begin, moved_bytes(lab) - before
+
+
+def machines(most: int) -> None:
+    """Print what each further round, of one trial, costs the director."""
+    names = [f"l{number}" for number in range(most)]
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        laboratory(["s", *names], Path(directory)) as lab,
+    ):
+        directed(lab, names, 1)  # copies and unpacks
+        for count in (1, most):
+            costs = []
+            for _ in range(3):
+                short_s, short_bytes = directed(lab, names[:count], 1)
+                long_s, long_bytes = directed(lab, names[:count], 6)
+                costs.append(((long_s - short_s) / 5, (long_bytes - short_bytes) / 5))
+            times = [f"{seconds:.2f}" for seconds, _ in costs]
+            sizes = [f"{size / 1e3:.0f}" for _, size in costs]
+            print(f"{count} load machines: {', '.join(times)} s a round with a trial of 1 s,")
+            print(f"    {', '.join(sizes)} kB through the director", flush=True)
+
+
 if __name__ == "__main__":
     what = sys.argv[1]
     numbers = [int(argument) for argument in sys.argv[2:]]
@@ -184,5 +231,7 @@ if __name__ == "__main__":
         live(numbers[0] if numbers else 10)
     elif what == "start":
         start(numbers[0] if numbers else 10)
+    elif what == "machines":
+        machines(numbers[0] if numbers else 8)
     else:
         sys.exit(__doc__)

@@ -47,7 +47,7 @@ def plan_of(*targets: mb.Target, **changes: Any) -> mb.Plan:
 
 def seen_of(*, server_cpu_s: float = 1.0, **changes: Any) -> mb.Observation:
     """Return what is seen of a server in a trial of 1 s; `changes` are of wrk's result."""
-    measurement = measured("any", 1, 100.0, cpu_s=server_cpu_s)
+    measurement = measured("any", 1, 10_000.0, cpu_s=server_cpu_s, seconds=1)
     assert measurement.wrk
     wrk = dataclasses.replace(measurement.wrk, **changes)
     return mb.Observation(wrk=wrk, report="", use=measurement.use, disturbances=())
@@ -631,7 +631,7 @@ def test_an_answer_of_2xx_is_measured(world: World, status: int) -> None:
 def test_statuses_of_one_of_a_duet_leave_the_other_its_figures(world: World) -> None:
     world.seen = {"more": seen_of(errors=mb.Errors(status=3))}
     results = run(world, plan_of(duet=True, rounds=1))
-    reason = "3 of 100 responses had a status above 399"
+    reason = "3 of 10000 responses had a status above 399"
     assert reasons(results) == {
         (1, "solo", "more", "hello"): reason,
         (1, "duet", "more", "hello"): reason,
@@ -700,8 +700,9 @@ def test_a_server_is_busy_when_its_workers_are_on_however_many_cores(
 
 
 def test_what_is_odd_in_a_trial_is_noted_and_does_not_void(world: World) -> None:
-    disturbed = dataclasses.replace(seen_of(), disturbances=("the CPU quota throttled it",))
-    world.seen = {"more": disturbed}
+    slow = seen_of(requests_per_s=100.0)  # of a mean latency of 10 ms
+    disturbed = dataclasses.replace(slow, disturbances=("the CPU quota throttled it",))
+    world.seen = {"base": slow, "more": disturbed}
     results = run(world, plan_of(duet=True, rounds=1))
     notes = {(m.method.value, m.target): m.notes for m in results.measurements}
     little = (

@@ -159,8 +159,8 @@ def test_each_request_of_wrk_is_in_the_servers_log(site: Site, tmp_path: Path) -
     (measurement,) = results_in(out)["measurements"]
     lines = log.read_text().splitlines()
     from_loads = [line for line in lines if re.search(r"198\.18\.0\.[34]:\d+ - ", line)]
-    unread = 40  # answers that wrk was sent when it ended
-    asked = 2 * 40  # by both, before and after
+    unread = 40  # answers that were on their way when wrk ended
+    asked = 2 * 40  # by both machines, before and after
     requests = measurement["wrk"]["requests"]
     assert requests <= len(from_loads) <= requests + unread + asked
 
@@ -395,5 +395,5 @@ def test_a_load_machine_that_cannot_reach_the_servers_is_named(site: Site) -> No
     assert done.returncode == 1
     last_line = done.stderr.splitlines()[-1]
     assert "from a: " in last_line
-    assert "(a firewall between them?)" in last_line
+    assert "see whether a firewall is in the way" in last_line
     assert not site.running()

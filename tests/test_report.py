@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from conftest import HUNDRED, LABELS, NAMES, RATES, measured, results_of, solo_results
+from conftest import HUNDRED, LABELS, NAMES, RATES, SECONDS, measured, results_of, solo_results
 
 import micropie_bench as mb
 
@@ -319,7 +319,7 @@ def acks_of(*, versions: Mapping[str, str], p50_s: float = 0.044, **server: Any)
         workloads=(),
         connections=(100,),
         threads=4,
-        duration_s=1,
+        duration_s=SECONDS,
         rounds=4,
         duet=True,
         warm_up_s=0.3,
@@ -362,7 +362,7 @@ def test_a_server_that_works_does_not_wait() -> None:
 
 
 def opened_run(*counts: int | None, **response: Any) -> mb.Results:
-    """Return rounds of 100 connections and 1,000 requests that opened so many connections."""
+    """Return rounds of 100 connections and 60,000 requests that opened so many connections."""
     rounds = []
     for number, opened in enumerate(counts, start=1):
         for name in NAMES:
@@ -380,9 +380,9 @@ def opened_run(*counts: int | None, **response: Any) -> mb.Results:
     ("results", "cost"),
     [
         pytest.param(opened_run(100, 100), None, id="those of wrk's start"),
-        pytest.param(opened_run(1100, 1100), "each request", id="one each"),
-        pytest.param(opened_run(300), "every 5 requests", id="one for five"),
-        pytest.param(opened_run(1100, 101), None, id="others opened some in one round"),
+        pytest.param(opened_run(60_100, 60_100), "each request", id="one each"),
+        pytest.param(opened_run(12_100), "every 5 requests", id="one for five"),
+        pytest.param(opened_run(60_100, 101), None, id="others opened some in one round"),
         pytest.param(opened_run(100, http_version="1.0"), None, id="1.0 that was kept open"),
         pytest.param(opened_run(None, http_version="1.0"), "each request", id="1.0, not counted"),
         pytest.param(
@@ -657,7 +657,7 @@ def test_loads_keep_the_order_in_which_workloads_were_asked_for() -> None:
         workloads=tuple(asked),
         connections=(100,),
         threads=4,
-        duration_s=1,
+        duration_s=SECONDS,
         rounds=1,
         duet=False,
         warm_up_s=0.3,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import measured, results_of
+from conftest import NAMES, measured, results_of
 from scipy.special import stdtrit
 
 import micropie_bench as mb
@@ -791,3 +791,43 @@ def test_equal_targets_are_told_apart_in_some_1_of_20_at_most() -> None:
         speeds = {name: [math.exp(normal(rng)) for _ in range(6)] for name in ("a", "b", "c")}
         apart += set(places(contest_of(speeds)).values()) != {"1 to 4"}
     assert apart / 500 < 0.07
+
+
+# Few answers on each connection.
+
+
+def slow_results(answers: Sequence[tuple[int, int]]) -> mb.Results:
+    """Return rounds of 2 s of `base` and `more`, with so many answers on each connection."""
+    measurements = []
+    for number, counts in enumerate(answers, start=1):
+        for name, count in zip(NAMES, counts, strict=True):
+            measurements.append(measured(name, number, 100 * count / 2, seconds=2))
+    return results_of(measurements)
+
+
+def test_whole_answers_that_were_counted_are_no_rate_where_they_are_few() -> None:
+    """Of 1.05 s and 0.95 s trials of 2 s see one answer and two, whatever the number of rounds."""
+    results = slow_results([(1, 2)] * 4)
+    (rate,) = (c for c in results.comparisons if c.metric is mb.Metric.REQUESTS)
+    assert rate.estimate is None
+    assert rate.reason == (
+        "each connection had only 1 answers in a trial, and the one that was cut off "
+        "does not count: -d 40s would do, or --metric p99"
+    )
+
+
+@pytest.mark.parametrize(("count", "is_enough"), [(19, False), (20, True)])
+def test_twenty_answers_on_each_connection_are_enough(count: int, is_enough: bool) -> None:
+    results = slow_results([(count, 40)] * 2)
+    (rate,) = (c for c in results.comparisons if c.metric is mb.Metric.REQUESTS)
+    assert (rate.estimate is not None) == is_enough
+
+
+def test_answers_that_were_cut_off_are_the_reason_of_a_low_rate() -> None:
+    wrk = measured("base", 1, 50.0, seconds=2).wrk
+    assert wrk
+    load = mb.Load(connections=100, threads=4, duration_s=2)
+    assert mb.little_note(wrk, load) == (
+        "each connection had 1.0 answers in this trial, and one that was cut off does not count: "
+        "requests/s are up to 100% too low"
+    )

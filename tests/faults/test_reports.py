@@ -54,8 +54,8 @@ class Printed:
         return "\n".join(self.lines) + "\n"
 
 
-ALPHA = Printed(requests="138656", rate="13865.62")
-BETA = Printed(requests="2547491", rate="254749.13")
+ALPHA = Printed(requests="138656", rate="13865.62", latency="721.00us 7.30ms 667.25ms 99.09%")
+BETA = Printed(requests="2547491", rate="254749.13", latency="39.00us 7.30ms 667.25ms 99.09%")
 NO_LATENCY = "0.00us    0.00us   0.00us    -nan%"
 TWO_TIMEOUTS = "  Socket errors: connect 0, read 0, write 0, timeout 2"
 
@@ -112,7 +112,7 @@ def test_a_latency_that_wrk_did_not_time_is_unknown(share: str) -> None:
 def test_rounds_that_tell_their_latency_give_that_of_the_row() -> None:
     untimed = dataclasses.replace(ALPHA, latency=NO_LATENCY)
     ((_, mean, longest, *_),) = rows(f"alpha\n{untimed.text}{ALPHA.text}")
-    assert (mean, longest) == ("1.45ms", "667.25ms")
+    assert (mean, longest) == ("721.00us", "667.25ms")
 
 
 def test_a_report_without_any_request_is_void() -> None:
@@ -566,3 +566,24 @@ def test_a_damaged_report_is_never_passed_over(start: int, length: int, instead:
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     with contextlib.suppress(mb.BenchError):
         mb.parse_reports(mb.decode_text(data + ALPHA.text.encode()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "note"),
+    [
+        pytest.param(
+            {"latency": "50.00ms 22.49ms 191.01ms 98.58%"},
+            "by Little's law 693 of 10 connections were busy: the mean latency is too high",
+            id="more busy than open",
+        ),
+        pytest.param(
+            {"latency": "0.36ms 0.20ms 1.00ms 98.58%"},
+            "by Little's law 5 of 10 connections were busy: wrk was kept waiting",
+            id="half of them busy",
+        ),
+        pytest.param({"seconds": 30}, "it ran for 10 s of the 30 s", id="stopped early"),
+    ],
+)
+def test_what_figures_say_together_is_noted(changes: dict[str, object], note: str) -> None:
+    measurement = one(dataclasses.replace(ALPHA, **changes))  # type: ignore[arg-type]
+    assert any(each.startswith(note) for each in measurement.notes), measurement.notes

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import RATES, measured, results_of, solo_results
+from conftest import RATES, SECONDS, measured, results_of, solo_results
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
@@ -36,7 +36,7 @@ SETTINGS = mb.Settings(
     ),
     connections=(100,),
     threads=4,
-    duration_s=1,
+    duration_s=SECONDS,
     rounds=4,
     duet=True,
     warm_up_s=0.3,
@@ -669,7 +669,7 @@ def test_a_file_whose_replacement_fails_is_as_it_was(
 
 
 def compare(*args: str) -> int:
-    return mb.main(["compare", "base=asgi", "more=micropie", "-c", "100", *args])
+    return mb.main(["compare", "base=asgi", "more=asgi", "-c", "100", *args])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,198 @@
+"""Several machines, as far as that can be tried on one without a network."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from pathlib import Path
+
+import pytest
+from conftest import Asked, run_command
+from hypothesis import given
+from hypothesis import strategies as st
+
+import micropie_bench as mb
+
+LATENCIES = st.lists(
+    st.tuples(st.integers(1, 2_000_000), st.integers(1, 1000)),
+    min_size=1,
+    max_size=50,
+    unique_by=lambda bucket: bucket[0],
+).map(lambda buckets: tuple(sorted(buckets)))
+
+
+def run_of(histogram: mb.Histogram, *, duration_s: float = 2.0) -> mb.WrkResult:
+    """Return what a wrk would report that had these latencies."""
+    requests = mb.sample_count(histogram)
+    latency = mb.latency_from_histogram(histogram)
+    return mb.WrkResult(
+        duration_s=duration_s,
+        requests=requests,
+        bytes=100 * requests,
+        requests_per_s=requests / duration_s,
+        bytes_per_s=100 * requests / duration_s,
+        latency=latency,
+        errors=mb.Errors(read=1, timeout=2),
+        latency_uncorrected=latency,
+        load_cpu_s=0.5,
+    )
+
+
+@given(st.lists(LATENCIES, min_size=1, max_size=4))
+def test_runs_at_once_are_summed_and_their_latencies_are_those_of_all_samples(
+    histograms: list[mb.Histogram],
+) -> None:
+    runs = [run_of(histogram) for histogram in histograms]
+    merged = mb.merge_runs(runs)
+    samples = sorted(
+        itertools.chain(
+            *([value] * count for histogram in histograms for value, count in histogram)
+        )
+    )
+    assert merged.requests == len(samples) == sum(run.requests for run in runs)
+    assert merged.bytes == sum(run.bytes for run in runs)
+    assert merged.errors.total == 3 * len(runs)
+    assert merged.contradiction is None
+    assert merged.latency
+    assert merged.latency.max_s == samples[-1] / 1e6
+    assert merged.latency.mean_s == pytest.approx(sum(samples) / len(samples) / 1e6)
+    for percent, found_s in ((50, merged.latency.p50_s), (99, merged.latency.p99_s)):
+        rank = min(len(samples), int(percent / 100 * len(samples) + 1))  # wrk's own
+        assert found_s == samples[rank - 1] / 1e6
+
+
+def test_the_rate_of_runs_of_unequal_length_is_the_sum_of_their_rates() -> None:
+    runs = [run_of(((100, 1000),), duration_s=2.0), run_of(((100, 1000),), duration_s=2.1)]
+    merged = mb.merge_runs(runs)
+    assert merged.requests_per_s == pytest.approx(1000 / 2.0 + 1000 / 2.1)
+    assert merged.requests == 2000
+    assert 2.0 < merged.duration_s < 2.1
+
+
+@given(st.integers(1, 16), st.integers(1, 2000), st.integers(1, 9))
+def test_each_thread_of_each_machine_has_its_share(threads: int, each: int, machines: int) -> None:
+    load = mb.Load(connections=threads * max(each, machines), threads=threads, duration_s=1)
+    shares = mb.share_out(load, machines)
+    assert sum(share.connections for share in shares) == load.connections
+    assert all(share.connections % threads == 0 for share in shares)
+    per_thread = [share.connections // threads for share in shares]
+    assert min(per_thread) >= 1
+    assert max(per_thread) - min(per_thread) <= 1
+
+
+def test_a_share_leaves_out_what_wrk_would_not_open() -> None:
+    load = mb.Load(connections=103, threads=4, duration_s=1)
+    assert [share.connections for share in mb.share_out(load, 2)] == [52, 48]
+    assert load.open_connections == 100
+
+
+@pytest.mark.parametrize(
+    ("speed", "moved", "is_full"),
+    [(1000, 899, False), (1000, 901, True), (None, 10_000, False), (10_000, 901, False)],
+)
+def test_a_link_is_the_limit_at_nine_tenths_of_its_speed(
+    speed: float | None, moved: float, is_full: bool
+) -> None:
+    complaint = mb.link_complaint(mb.Link(device="eth0", speed_mbit_s=speed), moved)
+    assert (complaint is not None) == is_full
+    if complaint:
+        assert "eth0 carried 901 of its 1000 Mbit/s" in complaint
+
+
+def test_loopback_is_no_link() -> None:
+    assert mb.link_of("127.0.0.1") == mb.NO_LINK
+    assert mb.link_of("") == mb.NO_LINK
+
+
+def test_machines_are_part_of_the_plan(asked: Asked, tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.touch()
+    run_command("compare", "--server-on", "s", "--load-on", "me@a,b", "--ssh-config", str(config))
+    assert asked.plan
+    assert asked.plan.places == mb.Places(server="s", loads=("me@a", "b"), ssh_config=str(config))
+    assert asked.plan.duet
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--load-on", "-oProxyCommand=touch /tmp/x"], "is no machine that ssh could reach"),
+        (["--server-on", ""], "is no machine"),
+        (["--load-on", ","], "names no machine"),
+        (["--load-on", "a,a"], "names a machine twice"),
+        (
+            ["--server-on", "a", "--load-on", "a,b"],
+            "cannot serve and make load beside other machines",
+        ),
+        (["--load-on", "a,b,c", "-c", "8", "-t", "4"], "use a smaller -t, or a larger -c"),
+        (["--ssh-config", "/dev/null"], "--ssh-config is for other machines"),
+        (["--load-on", "a", "--ssh-config", "/nowhere"], "there is no such file"),
+        (["--load-on", "a", "http://127.0.0.1:9000/"], "is another server on each machine"),
+    ],
+)
+def test_machines_that_cannot_be_are_refused(
+    asked: Asked, options: list[str], complaint: str
+) -> None:
+    with pytest.raises(mb.UsageError) as refusal:
+        run_command("compare", "--no-duet", *options)
+    assert complaint in str(refusal.value)
+    assert asked.plan is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (["", "Host key verification failed."], "Host key verification failed (connect once"),
+        (["me@a: Permission denied (publickey)."], "me@a: Permission denied (publickey) (have it"),
+        (["ssh: connect to host a port 22: Connection refused"], "(is sshd running there?)"),
+        (["Timeout, server a not responding."], "Timeout, server a not responding."),
+        ([], ""),
+    ],
+)
+def test_what_ssh_says_is_told_with_what_to_do(lines: list[str], reason: str) -> None:
+    assert reason in mb.ssh_reason(lines)
+
+
+def test_servers_listen_where_the_load_reaches_them() -> None:
+    own = mb.parse_target("asgi")
+    assert isinstance(own, mb.AsgiTarget)
+    public = dataclasses.replace(
+        own, name="public", server=mb.ServerSettings(host="192.0.2.9", workers=1)
+    )
+    plan = mb.make_plan(
+        (own, public),
+        loads=(mb.Load(connections=10, threads=1, duration_s=1),),
+        server=mb.ServerSettings(),
+        timing=mb.TimingOptions(),
+        preset=mb.QUICK,
+        places=mb.Places(loads=("a",)),
+    )
+    placed = mb.with_address(plan, "198.18.0.1")
+    assert placed.server_of(placed.targets[0]).host == "198.18.0.1"
+    assert placed.server_of(placed.targets[1]).host == "192.0.2.9"
+    with pytest.raises(mb.BenchError, match="--host"):
+        mb.with_address(plan, "")
+
+
+def test_a_program_that_did_not_copy_itself_says_what_to_build() -> None:
+    with pytest.raises(mb.BenchError, match="build_pyz"):
+        mb.own_pyz()
+
+
+def test_the_program_for_another_machine_stands_alone() -> None:
+    names = {function.__name__ for function in mb.REMOTE_FUNCTIONS}
+    compiled = compile(mb.remote_program(), "there", "exec")
+    assert names <= set(compiled.co_names)
+
+
+def test_what_a_call_raises_is_an_answer(tmp_path: Path) -> None:
+    agent = mb.Agent(tmp_path)
+
+    def reply(method: str, *words: object) -> tuple[str, str]:
+        return mb.reply_to(agent, mb.Call(number=1, method=method, words=words, options={}))
+
+    assert reply("ping") == ("gives", "null")
+    outcome, text = reply("reach", "http://127.0.0.1:9/", mb.Workload(), "")
+    assert outcome == "not reached"
+    assert "127.0.0.1" in text
+    assert reply("complaint", 7) == ("cannot go on", "a fault of this tool: KeyError: 7")
