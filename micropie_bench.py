@@ -2784,8 +2784,8 @@ def few_answers_reason(pairs: Iterable[Pair]) -> str | None:
         return None
     enough_s = math.ceil(LEAST_ANSWERS * wrk.duration_s / fewest)
     return (
-        f"each connection had only {fewest:.0f} answers in a trial, and the one that was cut off "
-        f"does not count: -d {enough_s}s would do, or --metric p99"
+        f"each connection had only {pluralize(round(fewest), 'answer')} in a trial, and the one "
+        f"that was cut off does not count: -d {enough_s}s would do, or --metric p99"
     )
 
 

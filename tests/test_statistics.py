@@ -811,7 +811,7 @@ def test_whole_answers_that_were_counted_are_no_rate_where_they_are_few() -> Non
     (rate,) = (c for c in results.comparisons if c.metric is mb.Metric.REQUESTS)
     assert rate.estimate is None
     assert rate.reason == (
-        "each connection had only 1 answers in a trial, and the one that was cut off "
+        "each connection had only 1 answer in a trial, and the one that was cut off "
         "does not count: -d 40s would do, or --metric p99"
     )
 
