@@ -10772,13 +10772,12 @@ class OtherMachine:
             times_s.append(time.monotonic() - start)
         return statistics.median(times_s)
 
-    def describe(self, wrk: str | None, *, makes_load: bool) -> AgentFacts:
-        """Return what its agent tells. Raises BenchError, with its name, if it cannot be used."""
+    def ask_for(self, kind: Any, method: str, *words: Any, **options: Any) -> Any:
+        """Return what call() does. Raises BenchError with the machine's name."""
         try:
-            facts: AgentFacts = self.call(AgentFacts, "describe", wrk, makes_load=makes_load)
+            return self.call(kind, method, *words, **options)
         except BenchError as error:
             raise BenchError(f"{self.host}: {error}") from None
-        return facts
 
     def quietly(self, method: str, *words: Any) -> None:
         """Call what ends something, which a lost connection has ended already."""
@@ -10977,8 +10976,8 @@ class Crew:
         """Return the target with its packages, where it is served."""
         if not self.server or not isinstance(target, AsgiTarget) or not target.requirements:
             return fetch(target, announce)
-        announce(f"{target.spec}: packages on {self.server.host}")
-        directory = Path(self.server.call(str, "fetch", target))
+        announce(f"{target.spec}: having its packages on {self.server.host}")
+        directory = Path(self.server.ask_for(str, "fetch", target))
         return dataclasses.replace(target, package_dir=directory, directory=directory)
 
     def prepare(self, target: Target, *, timeout_s: float) -> None:
@@ -14144,8 +14143,8 @@ def assemble_crew(
             free_port(plan.server.host, plan.server.port)
         return Muster(plan=plan, crew=Crew(), wrk=wrk_path, environment=here)
     connected = connect_all(places, work_dir, stack)
-    facts = {
-        host: machine.describe(wrk, makes_load=host in places.loads)
+    facts: dict[str, AgentFacts] = {
+        host: machine.ask_for(AgentFacts, "describe", wrk, makes_load=host in places.loads)
         for host, machine in connected.items()
     }
     (first_facts, *_) = facts.values()

@@ -196,3 +196,22 @@ def test_what_a_call_raises_is_an_answer(tmp_path: Path) -> None:
     assert outcome == "not reached"
     assert "127.0.0.1" in text
     assert reply("complaint", 7) == ("cannot go on", "a fault of this tool: KeyError: 7")
+
+
+@pytest.mark.slow
+def test_a_machine_without_python_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ssh here runs the command in a shell whose PATH has nothing but sh."""
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "there" / "sh").symlink_to("/bin/sh")
+    ssh = tmp_path / "here" / "ssh"
+    ssh.write_text(f'#!/bin/sh\nfor last; do :; done\nPATH={tmp_path}/there exec sh -c "$last"\n')
+    ssh.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/here:/bin:/usr/bin")
+    with pytest.raises(mb.BenchError) as refusal:
+        mb.find_remote_python("a", mb.Ssh(directory=tmp_path))
+    assert str(refusal.value) == (
+        "a: there is no python3 on the PATH of its ssh: it needs 3.11 or newer"
+    )
