@@ -4604,7 +4604,9 @@ def machines_sentence(machines: Sequence[Machine]) -> str:
         names.setdefault(machine.role, []).append(machine.host or "here")
     if Role.BOTH in names:
         return f"all on {names[Role.BOTH][0]}"
-    return f"served on {names[Role.SERVER][0]}, load from {' and '.join(names[Role.LOAD])}"
+    (server,) = names[Role.SERVER]
+    served = "served here" if server == "here" else f"served on {server}"
+    return f"{served}, load from {' and '.join(names[Role.LOAD])}"
 
 
 def machine_tables(results: Results) -> list[Table]:
@@ -4619,13 +4621,13 @@ def machine_tables(results: Results) -> list[Table]:
             (
                 machine.host or "here",
                 machine.role.value,
-                machine.address or "-",
-                environment.cpu_model or "-",
+                machine.address or "unknown",
+                environment.cpu_model or "unknown",
                 str(environment.cpu_count),
                 environment.kernel,
                 environment.python,
-                environment.wrk_version or "-",
-                "-" if machine.round_trip_s is None else format_latency(machine.round_trip_s),
+                environment.wrk_version or "none",
+                "none" if machine.round_trip_s is None else format_latency(machine.round_trip_s),
             )
         )
     columns = columns_from(titles, left=titles)
@@ -14159,7 +14161,8 @@ def assemble_crew(
         record_of(host, places, machine, facts[host]) for host, machine in connected.items()
     ]
     if not places.server:
-        machines.insert(0, Machine(role=Role.SERVER, host="", environment=here))
+        server = Machine(role=Role.SERVER, host="", environment=here, address=plan.server.host)
+        machines.insert(0, server)
     if not places.loads:
         machines.append(Machine(role=Role.LOAD, host="", environment=here))
     return Muster(
@@ -14296,7 +14299,9 @@ def examine_connection(machine: Machine) -> Iterator[Finding]:
     found = f"Python {environment.python}, {environment.executable}"
     if environment.wrk:
         found += f"; wrk {environment.wrk_version}, {environment.wrk}"
-    yield Finding(check=f"{name}: programs", state=State.OK, found=found, why="they run", remedy="")
+    yield Finding(
+        check=f"{name}: programs", state=State.OK, found=found, why="they run there", remedy=""
+    )
     if machine.round_trip_s is not None:
         yield Finding(
             check=f"{name}: round trip",

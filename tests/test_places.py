@@ -215,3 +215,44 @@ def test_a_machine_without_python_is_refused(
     assert str(refusal.value) == (
         "a: there is no python3 on the PATH of its ssh: it needs 3.11 or newer"
     )
+
+
+def machine(role: mb.Role, host: str) -> mb.Machine:
+    environment = mb.Environment(
+        python="3.11.7",
+        executable="/usr/bin/python3",
+        bundle=None,
+        implementation="CPython",
+        platform="Linux",
+        kernel="6.18",
+        cpu_model=None,
+        cpu_count=2,
+        governor=None,
+        wrk="",
+        wrk_version="",
+        packages={},
+    )
+    return mb.Machine(role=role, host=host, environment=environment)
+
+
+@pytest.mark.parametrize(
+    ("machines", "sentence"),
+    [
+        (
+            [(mb.Role.SERVER, "s"), (mb.Role.LOAD, "a"), (mb.Role.LOAD, "b")],
+            "served on s, load from a and b",
+        ),
+        ([(mb.Role.SERVER, ""), (mb.Role.LOAD, "a")], "served here, load from a"),
+        ([(mb.Role.SERVER, "s"), (mb.Role.LOAD, "")], "served on s, load from here"),
+        ([(mb.Role.BOTH, "s")], "all on s"),
+    ],
+)
+def test_machines_are_told_in_words_and_in_a_table(
+    machines: list[tuple[mb.Role, str]], sentence: str
+) -> None:
+    made = tuple(machine(role, host) for role, host in machines)
+    assert mb.machines_sentence(made) == sentence
+    results = mb.new_results(machines=made)
+    (table,) = mb.machine_tables(mb.from_json(mb.to_json(results)))
+    assert [row[0] for row in table.rows] == [host or "here" for _, host in machines]
+    assert mb.machine_tables(mb.new_results()) == []
