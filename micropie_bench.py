@@ -8066,6 +8066,7 @@ class RunningServer(abc.ABC):
     argv: Sequence[str] = ()
     settings: ServerSettings | None = None
     remarks: tuple[str, ...] = ()
+    host_header: str = ""  # what wrk must send as Host; empty where that is its URL's
 
     def __enter__(self) -> Self:
         return self
@@ -8077,6 +8078,10 @@ class RunningServer(abc.ABC):
     @abc.abstractmethod
     def url(self, path: str) -> str:
         """Return the whole URL of the path."""
+
+    def load_url(self, path: str) -> str:
+        """Return the URL that wrk is given. Raises BenchError if load must not go there."""
+        return self.url(path)
 
     @abc.abstractmethod
     def versions(self) -> PackageVersions:
@@ -8103,11 +8108,6 @@ class LocalServer(RunningServer):
     """A server that can be looked into from here, if anybody can."""
 
     child: Child | None = None
-    host_header: str = ""  # what wrk must send as Host; empty where that is its URL's
-
-    def load_url(self, path: str) -> str:
-        """Return the URL that wrk is given. Raises BenchError if load must not go there."""
-        return self.url(path)
 
     def versions(self) -> PackageVersions:
         """Return the versions of what decides its speed."""
@@ -9306,6 +9306,12 @@ class Goal:
     host_header: str = ""
 
 
+def goals_of(servers: Sequence[RunningServer], load: Load) -> list[Goal]:
+    """Return where the load goes. Raises BenchError if it must not go there."""
+    path = load.workload.path
+    return [Goal(url=each.load_url(path), host_header=each.host_header) for each in servers]
+
+
 class WrkGroup:
     """One wrk for each goal, all on this machine and started at the same moment.
 
@@ -9654,10 +9660,7 @@ def local_sides(wrk: str, servers: Sequence[LocalServer], load: Load, *, work_di
     Two servers are kept on one half of the cores, and both wrks on the other.
     """
     halves = duet_cores() if len(servers) > 1 else CoreHalves([], [])
-    goals = [
-        Goal(url=server.load_url(load.workload.path), host_header=server.host_header)
-        for server in servers
-    ]
+    goals = goals_of(servers, load)
     children = [server.child for server in servers if server.child]
     return Sides(
         servers=ServerGroup(servers, cores=halves.servers),
@@ -10956,11 +10959,6 @@ class Crew:
     own_link: Link = NO_LINK
 
     @property
-    def machines(self) -> list[OtherMachine]:
-        """All other machines, each once."""
-        return list(dict.fromkeys([*([self.server] if self.server else []), *self.loads]))
-
-    @property
     def is_one_machine(self) -> bool:
         """Whether servers and load are on one machine."""
         return self.loads == ((self.server,) if self.server else ())
@@ -11021,12 +11019,7 @@ class Crew:
         if not remote and not self.loads:
             return local_sides(wrk, local, load, work_dir=work_dir)
         halves = self.is_one_machine and len(servers) > 1
-        goals = []
-        for server in servers:
-            url, host = server.url(load.workload.path), ""
-            if isinstance(server, LocalServer):
-                url, host = server.load_url(load.workload.path), server.host_header
-            goals.append(Goal(url=url, host_header=host))
+        goals = goals_of(servers, load)
         served: ServerSide = ServerGroup(local, link=self.own_link)
         if remote:
             served = RemoteServerGroup(remote, halves=halves)
