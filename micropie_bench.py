@@ -2799,8 +2799,12 @@ def reason_for_no_estimate(pairs: Sequence[Pair], metric: Metric, *, values: int
         return "no round is valid for both"
     if not values:
         return "this metric is not known of both"
-    if metric is Metric.REQUESTS and few_answers_reason(valid_pairs):
-        return few_answers_reason(valid_pairs)
+    # The CPU time of answers that were cut off counts as well, but a duet's wrks wait for them.
+    is_duet = pairs[0].target.method is Method.DUET
+    if metric is Metric.REQUESTS or (metric is Metric.CPU and not is_duet):
+        reason = few_answers_reason(valid_pairs)
+        if reason:
+            return reason
     # With unequal shares a duet's throughputs show who got more of the cores.
     if (pairs[0].target.method, metric) == (Method.DUET, Metric.REQUESTS):
         shares_are_fair = all(pair.has_fair_shares for pair in valid_pairs)
