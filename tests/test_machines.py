@@ -89,7 +89,7 @@ class Site:
     def await_load(self) -> None:
         """Wait until a wrk works on one of the machines."""
         self.await_running(
-            lambda running: any(" -d9s " in words and "guard" not in words for words in running),
+            lambda running: any(" -d4s " in words and "guard" not in words for words in running),
             seconds=90,
         )
 
@@ -187,7 +187,7 @@ def test_one_other_machine(site: Site, tmp_path: Path, options: Sequence[str]) -
 def start_long(site: Site, out: Path) -> Iterator[subprocess.Popen[str]]:
     """Start a comparison whose second round can be broken, and wait for that round's load."""
     process = site.compare(
-        *("--server-on", "s", "--load-on", "a,b", "-r", "9", "-d", "9s", "-c", "20", "-t", "2"),
+        *("--server-on", "s", "--load-on", "a,b", "-r", "9", "-d", "4s", "-c", "20", "-t", "2"),
         *("--no-duet", "asgi", "--export-json", str(out)),
     )
     try:
