@@ -2761,12 +2761,26 @@ def compare_metric(
 
 
 LEAST_ANSWERS = 20  # of each connection in a trial: the one that is cut off is 5% of them
+LEAST_MIXED_ANSWERS = 10  # where all phases are cut off alike: half of one on average
 
 
 def answers_per_connection(wrk: WrkResult, load: Load | Measurement) -> float:
     """Return how many answers each connection had, on average."""
     connections = load.connections if isinstance(load, Load) else load.load.connections
-    return wrk.requests / (connections // load.threads * load.threads)
+    return wrk.requests / (connections // load.threads * load.threads or connections)
+
+
+def has_few_answers(wrk: WrkResult, load: Load | Measurement) -> bool:
+    """Return whether the answers that are cut off at the end leave no rate.
+
+    Connections whose answers take the same time stay in step, and lose none or one each.
+    They are out of step once their latencies have varied by half of one: after n answers
+    that vary by s each, by s x sqrt(n).
+    """
+    count = answers_per_connection(wrk, load)
+    latency = wrk.latency_uncorrected
+    spread = latency.stdev_s / latency.mean_s * math.sqrt(count) if latency and count else 0.0
+    return count < (LEAST_ANSWERS if spread < 0.5 else LEAST_MIXED_ANSWERS)
 
 
 def few_answers_reason(pairs: Iterable[Pair]) -> str | None:
@@ -2779,9 +2793,9 @@ def few_answers_reason(pairs: Iterable[Pair]) -> str | None:
     counts = [
         (answers_per_connection(trial.wrk, trial), trial.wrk) for trial in trials if trial.wrk
     ]
-    fewest, wrk = min(counts, key=lambda counted: counted[0])
-    if fewest >= LEAST_ANSWERS:
+    if not any(has_few_answers(trial.wrk, trial) for trial in trials if trial.wrk):
         return None
+    fewest, wrk = min(counts, key=lambda counted: counted[0])
     enough_s = math.ceil(LEAST_ANSWERS * wrk.duration_s / fewest)
     return (
         f"each connection had only {pluralize(round(fewest), 'answer')} in a trial, and the one "
@@ -3368,14 +3382,14 @@ def little_note(wrk: WrkResult, load: Load) -> str | None:
     if busy is None or busy >= 0.85 * load.open_connections:
         return None
     count = answers_per_connection(wrk, load)
-    if count < LEAST_ANSWERS:
+    if has_few_answers(wrk, load):
         return (
             f"each connection had {count:.1f} answers in this trial, and one that was cut off does "
             f"not count: requests/s are up to {1 / count:.0%} too low"
         )
     return (
         f"by Little's law {busy:.0f} of {load.open_connections} connections were busy: "
-        "wrk was kept waiting for the CPU, or for new connections"
+        "wrk was kept waiting for the CPU or for new connections, or the last answers were late"
     )
 
 
@@ -4367,6 +4381,9 @@ class SpeedAxis:
         return "".join(characters).rstrip()
 
 
+LEAST_DRAWING = 20  # columns
+
+
 def draw_speeds(results: Results, answers: Iterable[Answer], *, width: int) -> list[str]:
     """Return lines that draw speeds and their intervals, no wider than that."""
     speeds: dict[str, Estimate] = {}
@@ -4377,7 +4394,7 @@ def draw_speeds(results: Results, answers: Iterable[Answer], *, width: int) -> l
         name = f"{results.label(answer.target)}, {answer.load.sentence}"
         speeds[name] = answer.speed
         ends += answer.speed.interval or [answer.speed.ratio]
-    if not speeds:
+    if not speeds or width < LEAST_DRAWING:
         return []
     room = max(map(cell_width, speeds))
     value_room = 2 + max(len(format_speed(speed)) for speed in speeds.values())
@@ -4854,7 +4871,7 @@ def requests_per_connection(results: Results, name: str) -> float | None:
         others = measurement.connections_opened - measurement.load.connections
         requests = measurement.wrk.requests
         # With few requests the few connections that others open would be many.
-        is_known = answers_per_connection(measurement.wrk, measurement) >= LEAST_ANSWERS
+        is_known = not has_few_answers(measurement.wrk, measurement)
         served.append(requests / others if others > 0 and is_known else math.inf)
     return max(served, default=None)
 
@@ -5013,9 +5030,21 @@ def ranking_sentences(results: Results) -> list[str]:
     ]
 
 
+def unfinished_sentences(results: Results) -> list[str]:
+    """Return that rounds are missing, where the run was cut short and could not say so."""
+    is_told = any(re.search(r" in round \d+ of \d+", warning) for warning in results.warnings)
+    if results.settings is None or is_told:
+        return []
+    made = max((measurement.round for measurement in results.measurements), default=0)
+    if made >= results.settings.rounds:
+        return []
+    return [f"These are {made} of {results.settings.rounds} rounds: the run was cut short."]
+
+
 def caveats_of(results: Results) -> list[str]:
     """Return what should be known before the results are quoted."""
     return [
+        *unfinished_sentences(results),
         *ranking_sentences(results),
         *waiting_sentences(results),
         *measurement_notes(results),
@@ -6787,6 +6816,15 @@ class Exit:
     cpu_s: float
     survivors: int
 
+    @property
+    def sentence(self) -> str:
+        """The status in words, with a space before them; nothing for a good end."""
+        if not self.code:
+            return ""
+        with contextlib.suppress(ValueError):
+            return f" with status {self.code} ({signal.Signals(-self.code).name})"
+        return f" with status {self.code}"
+
 
 class Child:
     """A command that runs under a guard.
@@ -6815,12 +6853,20 @@ class Child:
         self.command = argv[0]
         self.pid = 0
         self.exit: Exit | None = None
-        status_reader, status_writer = os.pipe()
-        self._status = os.fdopen(status_reader)
         with tempfile.NamedTemporaryFile(
             "w", prefix="micropie_bench-guard-", suffix=".py", delete=False
         ) as program:
-            program.write(guard_program())
+            try:
+                program.write(guard_program())
+                program.flush()
+            except OSError as error:
+                Path(program.name).unlink(missing_ok=True)
+                raise BenchError(
+                    f"{error.strerror} in {tempfile.gettempdir()}: make room there, or set "
+                    "TMPDIR to another directory"
+                ) from None
+        status_reader, status_writer = os.pipe()
+        self._status = os.fdopen(status_reader)
         guard_argv = [
             *(sys.executable, "-I", "-S", program.name),
             str(status_writer),
@@ -7005,6 +7051,7 @@ def remove_at_end(directory: str) -> Callable[[], None]:
         with contextlib.suppress(OSError):  # somebody killed it
             os.write(writer, b".")
             os.close(writer)
+            os.kill(keeper, signal.SIGCONT)  # somebody may have stopped it
             os.waitpid(keeper, 0)
 
     reader, writer = os.pipe()
@@ -7046,6 +7093,8 @@ def require_proc() -> None:
         raise BenchError(
             "/proc is empty, but what the servers do is read there: mount -t proc proc /proc"
         )
+    if sys.platform == "linux" and not search_file("/proc/stat", r"^cpu +(\d+)"):
+        raise BenchError("/proc/stat cannot be read, and the machine's CPU times are there")
 
 
 def all_cores() -> list[int]:
@@ -7371,12 +7420,14 @@ def free_port(host: str, wanted: int | None) -> int:
 
 def _port_complaint(host: str, port: int | None, error: OSError) -> str:
     """Return why the port cannot be used, and what to do."""
+    if not port:
+        return f"{host} cannot be listened on: {error.strerror}; --host names another address"
     complaint = f"port {port} on {host} cannot be used: {error.strerror}"
-    if error.errno != errno.EADDRINUSE or not port:
+    if error.errno != errno.EADDRINUSE:
         return complaint
     pids = [pid for pid in listener_pids(port) if pid]
-    owner = f"process {pids[0]}" if pids else "another process"
-    return f"{complaint} ({owner} listens there); stop what holds it, or choose another --port"
+    owner = f"process {pids[0]} listens there" if pids else "another process has it"
+    return f"{complaint} ({owner}); stop what holds it, or choose another --port"
 
 
 class NotReachedError(BenchError):
@@ -8600,13 +8651,13 @@ class LaunchedServer(LocalServer):
                 f"{self.target.name}: the command ended and left {end.survivors} processes "
                 "behind, a daemon: have it stay in the foreground"
             )
-        status = f" with status {end.code}" if end and end.code else ""
+        status = end.sentence if end else ""
         return f"{self.target.name} died while starting{status}: {self.complaint()}"
 
     def lost_workers(self) -> str | None:
         """Return what is amiss since it was ready; None if the same processes serve."""
         if self.child.exit:
-            return f"{self.target.name} died: {self.complaint()}"
+            return f"{self.target.name} died{self.child.exit.sentence}: {self.complaint()}"
         lost = [process.pid for process in self.workers if not is_alive(process)]
         if lost:
             words = self.complaint()
@@ -9258,7 +9309,8 @@ class ServerGroup:
         await_any(children, 0)
         for server in self._servers:
             if server.child and server.child.exit:
-                raise BenchError(f"{server.target.name} died: {server.complaint()}")
+                end = server.child.exit.sentence
+                raise BenchError(f"{server.target.name} died{end}: {server.complaint()}")
 
     def look(self) -> None:
         """Take in what shows only under load. Raises BenchError for a stopped server."""
@@ -9486,7 +9538,11 @@ class WrkGroup:
             raise BenchError(f"wrk ended with status {child.exit.code}: {wrk_complaint(text)}")
         if EXACT_MARK not in text:
             check_room(output)
-        return parse_exact(text, connections=self._load.connections, span_s=self._span_s)
+        try:
+            return parse_exact(text, connections=self._load.connections, span_s=self._span_s)
+        except BenchError:
+            check_room(output)  # it may have been cut
+            raise
 
 
 class ServerSide(Protocol):
@@ -9914,7 +9970,10 @@ def is_on_battery() -> bool | None:
     """Return whether the machine runs on battery; None where that is not known."""
     if not hasattr(psutil, "sensors_battery"):
         return None
-    battery = psutil.sensors_battery()
+    try:
+        battery = psutil.sensors_battery()
+    except OSError:  # there is no /sys
+        return None
     if battery is None:
         # psutil says so of a machine without one, and of one that does not tell.
         return None if sys.platform == "linux" and not POWER_SUPPLIES.is_dir() else False
@@ -11308,11 +11367,18 @@ class LaunchRun:
         """Return how the answer to one request differs now from those before any load."""
         server, workload = self._servers[target.name], load.workload
         before = self._answers[target.name, workload.name]
+        asked = time.monotonic()
         try:
             response = self._actions.ask(server, workload)
             self._check_status(target, workload, response)
         except TRIAL_ERRORS as error:
             return AnswerChange(void_reason=f"after the load: {error}")
+        took_s = time.monotonic() - asked
+        if took_s > workload.timeout_s:
+            return AnswerChange(
+                void_reason=f"after the load its answer took {took_s:.1f} s, and --timeout is "
+                f"{workload.timeout_s} s: it stopped answering in time"
+            )
         if not sizes.is_like(response):
             return AnswerChange(
                 void_reason=f"after the load its answer has {response.bytes} bytes, "
@@ -12608,15 +12674,17 @@ def read_bench_file(file: str) -> BenchFile:
     import tomllib
 
     try:
-        data = tomllib.loads(Path(file).read_text(encoding="utf-8"))
+        with Path(file).open("rb") as config:
+            content = config.read(MOST_CONFIG_BYTES)
+        data = tomllib.loads(content.decode("utf-8"))
     except OSError as error:
         raise UsageError(f"--config {file!r}: {error.strerror}") from None
     except ValueError as error:  # not TOML, or not UTF-8
         raise UsageError(f"--config {file!r}: {error}") from None
     variables = Variables()
     try:
-        content = {key: variables.fill(value, key) for key, value in data.items()}
-        return bench_file(content, directory=Path(file).parent, variables=variables.values)
+        filled = {key: variables.fill(value, key) for key, value in data.items()}
+        return bench_file(filled, directory=Path(file).parent, variables=variables.values)
     except UsageError as error:
         raise UsageError(f"{file}: {variables.hide(str(error))}") from None
 
@@ -13400,6 +13468,10 @@ def header_name(text: str) -> str:
     return HIDDEN if text else ""
 
 
+MOST_BODY_BYTES = 64 << 20
+MOST_CONFIG_BYTES = 1 << 20
+
+
 def read_body(text: str | None) -> bytes:
     """Return the body that is meant; empty for None. Raises UsageError."""
     if text is None:
@@ -13411,9 +13483,13 @@ def read_body(text: str | None) -> bytes:
             raise UsageError(f"--body {text!r} is a file: to send its content, use @{text}")
         return text.encode("utf-8", errors="surrogateescape")
     try:
-        return Path(text[1:]).read_bytes()
+        with Path(text[1:]).open("rb") as file:
+            body = file.read(MOST_BODY_BYTES + 1)
     except OSError as error:
         raise UsageError(f"--body {text!r}: {error.strerror}") from None
+    if len(body) > MOST_BODY_BYTES:
+        raise UsageError(f"--body {text!r}: it has more than {MOST_BODY_BYTES >> 20} MiB")
+    return body
 
 
 def is_file(text: str) -> bool:
@@ -13555,6 +13631,8 @@ def make_plan(
         raise UsageError("--duet runs two servers at once: leave out --port, or use --no-duet")
     if duet is None:
         duet = duet_is_possible and rounds > 1 and not server.port
+        if duet_is_possible and rounds > 1 and server.port:
+            say("warning: two servers cannot share --port: without duets intervals are wider")
     seed = timing.seed
     if seed is None:
         seed = random.SystemRandom().randrange(2**32)
@@ -13588,7 +13666,10 @@ def make_gate(options: GateOptions, plan: Plan) -> Gate | None:
         )
     baseline = None
     if options.baseline is not None:
-        baseline = read_results(options.baseline)
+        try:
+            baseline = read_results(options.baseline)
+        except BenchError as error:
+            raise UsageError(f"--baseline: {error}") from None
         check_baseline(options.baseline, baseline, plan)
     return Gate(margin=margin, baseline=baseline)
 
@@ -14821,7 +14902,9 @@ def explain(error: BenchError | CannotGoOnError | TyperException | OSError | psu
     if number in (errno.EPIPE, errno.ENOSPC):
         # So that Python's last flush of standard output is quiet.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    if number != errno.EPIPE:
+    if number == errno.ENOSPC and getattr(error, "filename", None) is None:
+        say(f"micropie_bench: {error}, for standard output or in {tempfile.gettempdir()}")
+    elif number != errno.EPIPE:
         message = error.format_message() if isinstance(error, TyperException) else str(error)
         for line in error.reasons if isinstance(error, HopelessError) else [message]:
             say(f"micropie_bench: {without_url_secrets(' '.join(line.split()))}")

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import itertools
 import re
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -707,7 +708,7 @@ def test_what_is_odd_in_a_trial_is_noted_and_does_not_void(world: World) -> None
     notes = {(m.method.value, m.target): m.notes for m in results.measurements}
     little = (
         "by Little's law 1 of 100 connections were busy: "
-        "wrk was kept waiting for the CPU, or for new connections"
+        "wrk was kept waiting for the CPU or for new connections, or the last answers were late"
     )
     assert notes == {
         ("solo", "base"): (little,),
@@ -766,3 +767,24 @@ def test_of_a_launch_only_the_server_that_runs_is_asked_and_put_under_load(world
             assert {m.invalid_reason for m in launch_run.measure(trial)} == {wanted}
     for action in ("ask", "warm_up", "load"):
         assert set(world.subjects(action)) == {"base hello", "base json"}
+
+
+def test_an_answer_that_is_late_after_the_load_voids(world: World) -> None:
+    """As of a server that stopped answering shortly before the end, which wrk does not tell."""
+    late = dataclasses.replace(HELLO, workload=dataclasses.replace(HELLO.workload, timeout_s=1))
+    ask = world.actions.ask
+
+    def slow_ask(server: mb.RunningServer, workload: mb.Workload) -> mb.Response:
+        is_loaded = "more" in [name for _, name in world.made]
+        if is_loaded and server.target.name == "more":
+            time.sleep(1.1)
+        return ask(server, workload)
+
+    actions = dataclasses.replace(world.actions, ask=slow_ask)
+    plan = plan_of(loads=(late,), rounds=1)
+    results, _ = mb.run_experiment(plan, NOTHING_YET, actions)
+    void = {m.target: m.invalid_reason for m in results.measurements if not m.valid}
+    assert void == {
+        "more": "after the load its answer took 1.1 s, and --timeout is 1 s: "
+        "it stopped answering in time"
+    }

@@ -952,7 +952,7 @@ def test_an_impossible_baseline_is_told_before_anything_is_measured(
     file = tmp_path / "baseline.json"
     file.write_text(json.dumps(edited((*ESTIMATE, "confidence"), 0)))
     options = ("--fail-if-slower", "5%", "--baseline", str(file))
-    assert compare_with_gate(*options, monkeypatch=monkeypatch) == 1
+    assert compare_with_gate(*options, monkeypatch=monkeypatch) == 2
     out, err = capsys.readouterr()
     assert out == ""
     (line,) = err.splitlines()

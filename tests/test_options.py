@@ -994,3 +994,13 @@ def test_editions_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     for edition in mb.EDITIONS:
         assert edition.day in out
     assert "granian, 8 workers" in out
+
+
+def test_a_body_without_end_is_refused() -> None:
+    with pytest.raises(mb.UsageError, match="it has more than 64 MiB"):
+        mb.read_body("@/dev/zero")
+
+
+def test_a_config_without_end_is_refused() -> None:
+    with pytest.raises(mb.UsageError, match="--config '/dev/zero'"):
+        mb.read_bench_file("/dev/zero")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import resource
 import select
 import signal
 import socket
@@ -370,3 +371,35 @@ def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch, paus
 def test_a_chosen_port_is_free_again() -> None:
     port = mb.free_port("127.0.0.1", None)
     assert mb.free_port("127.0.0.1", port) == port
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        (0, ""),
+        (3, " with status 3"),
+        (-11, " with status -11 (SIGSEGV)"),
+        (-99, " with status -99"),
+    ],
+)
+def test_how_a_command_ended_is_told(code: int, sentence: str) -> None:
+    assert mb.Exit(code=code, cpu_s=0.0, survivors=0).sentence == sentence
+
+
+def test_a_guard_that_cannot_be_written_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a full disk, whose files are made and stay empty."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(mb, "guard_program", lambda: "#" * 100_000)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(mb.BenchError) as failure:
+            mb.Child(["true"], output=None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert str(failure.value).startswith(f"File too large in {tmp_path}: make room there")
+    assert list(tmp_path.iterdir()) == []

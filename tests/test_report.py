@@ -666,3 +666,36 @@ def test_loads_keep_the_order_in_which_workloads_were_asked_for() -> None:
     measurements = [measured("base", 1, 100.0, load=load) for load in loads]
     results = results_of(measurements, settings=settings)
     assert results.workloads == ["index", "a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("rounds", "warnings", "sentences"),
+    [
+        (4, (), []),
+        (6, (), ["These are 4 of 6 rounds: the run was cut short."]),
+        (6, ("interrupted in round 5 of 6",), []),
+    ],
+)
+def test_a_run_that_was_cut_short_is_not_shown_as_whole(
+    rounds: int, warnings: tuple[str, ...], sentences: list[str]
+) -> None:
+    settings = mb.Settings(
+        server=mb.ServerSettings(),
+        workloads=(),
+        connections=(100,),
+        threads=4,
+        duration_s=SECONDS,
+        rounds=rounds,
+        duet=False,
+        warm_up_s=0,
+    )
+    results = solo_results(settings=settings, warnings=warnings)
+    assert mb.unfinished_sentences(results) == sentences
+    assert mb.unfinished_sentences(solo_results()) == []
+
+
+@pytest.mark.parametrize("width", range(1, 30))
+def test_a_terminal_too_narrow_for_a_drawing_has_none(width: int) -> None:
+    results = solo_results()
+    lines = mb.draw_speeds(results, mb.answers_of(results), width=width)
+    assert bool(lines) == (width >= mb.LEAST_DRAWING)

@@ -552,7 +552,7 @@ def test_littles_law_names_lost_connections() -> None:
     assert mb.little_note(wrk, mb.Load(connections=10, threads=1, duration_s=1)) is None
     assert mb.little_note(wrk, mb.Load(connections=100, threads=1, duration_s=1)) == (
         "by Little's law 10 of 100 connections were busy: "
-        "wrk was kept waiting for the CPU, or for new connections"
+        "wrk was kept waiting for the CPU or for new connections, or the last answers were late"
     )
 
 
@@ -817,11 +817,27 @@ def test_whole_answers_that_were_counted_are_no_rate_where_they_are_few() -> Non
     )
 
 
-@pytest.mark.parametrize(("count", "is_enough"), [(19, False), (20, True)])
-def test_twenty_answers_on_each_connection_are_enough(count: int, is_enough: bool) -> None:
-    results = slow_results([(count, 40)] * 2)
-    (rate,) = (c for c in results.comparisons if c.metric is mb.Metric.REQUESTS)
-    assert (rate.estimate is not None) == is_enough
+@pytest.mark.parametrize(
+    ("count", "stdev_s", "is_few"),
+    [(19, 0.0001, True), (20, 0.0001, False), (9, 0.01, True), (10, 0.01, False), (2, 0.01, True)],
+)
+def test_twenty_answers_in_step_are_enough_or_ten_that_are_not(
+    count: int, stdev_s: float, is_few: bool
+) -> None:
+    wrk = measured("base", 1, 100 * count / 2, seconds=2).wrk
+    assert wrk
+    assert wrk.latency_uncorrected
+    assert wrk.latency_uncorrected.mean_s == 0.01
+    latency = dataclasses.replace(wrk.latency_uncorrected, stdev_s=stdev_s)
+    wrk = dataclasses.replace(wrk, latency_uncorrected=latency)
+    assert mb.has_few_answers(wrk, mb.Load(connections=100, threads=4, duration_s=2)) == is_few
+
+
+def test_a_load_of_more_threads_than_connections_is_counted_too() -> None:
+    wrk = measured("base", 1, 100.0).wrk
+    assert wrk
+    few = mb.LoadId(workload="hello", connections=3)
+    assert mb.answers_per_connection(wrk, measured("base", 1, 100.0, load=few)) == 2000
 
 
 def test_answers_that_were_cut_off_are_the_reason_of_a_low_rate() -> None:

@@ -191,3 +191,19 @@ def test_a_load_average_that_is_not_told_is_unknown(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(os, "getloadavg", fail)
     assert mb.check_load_average(IDLE).state is mb.State.UNKNOWN
+
+
+def test_a_machine_without_sys_does_not_tell_of_its_battery(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail() -> None:
+        raise FileNotFoundError("/sys/class/power_supply")
+
+    monkeypatch.setattr(psutil, "sensors_battery", fail)
+    assert mb.is_on_battery() is None
+
+
+def test_without_the_machines_times_nothing_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mb, "search_file", lambda *_: None)
+    with pytest.raises(mb.BenchError, match="/proc/stat cannot be read"):
+        mb.require_proc()
