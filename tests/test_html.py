@@ -193,7 +193,7 @@ def test_long_names_leave_room_for_the_charts(browser: Browser, tmp_path: Path) 
 
 @needs_chromium
 def test_an_end_that_lies_beyond_the_axis_has_no_dot(browser: Browser, tmp_path: Path) -> None:
-    whole = solo_results(((100.0, 1000.0), (100.0, 10.0)))
+    whole = solo_results(((1000.0, 10_000.0), (1000.0, 100.0)))
     page, _ = opened(browser, page_of(whole), tmp_path)
     _, _, ratio, *_ = page.locator("figure").all()
     first_row = ratio.locator(".mark-1").first
