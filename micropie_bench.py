@@ -4895,6 +4895,9 @@ def keep_alive_sentences(results: Results) -> list[str]:
         cost = "each request"
         if served >= 1.5:
             cost = f"every {served:.0f} requests"
+        responses = facts.responses.values()
+        if all(each.http_version == "1.1" and not each.says_close for each in responses):
+            cost += " by this machine's count (other programs' are in it)"
         labels_by_cost.setdefault(cost, []).append(facts.label)
     return [
         f"{' and '.join(labels)}: a new connection was opened for {cost}, which costs time, too."
@@ -8659,11 +8662,21 @@ class LaunchedServer(LocalServer):
         if self.child.exit:
             return f"{self.target.name} died{self.child.exit.sentence}: {self.complaint()}"
         lost = [process.pid for process in self.workers if not is_alive(process)]
+        more = self._more_workers()
+        if more and not lost:
+            return f"{pluralize(more, 'worker')} more than it should have began to serve"
         if lost:
             words = self.complaint()
             told = f"; its last words: {words}" if words != NO_REASON else ""
             return f"worker {', '.join(map(str, lost))} died{told}"
         return self._log_fault()
+
+    def _more_workers(self) -> int:
+        """Return how many processes accept connections that did not when it was ready (Linux)."""
+        if sys.platform != "linux" or not self.readiness.has_fixed_workers:
+            return 0
+        others = set(self.processes()) - self.workers
+        return sum(accepts(process, self.port) for process in others)
 
     def _log_fault(self) -> str | None:
         """Return why its log cannot be written to, which takes time and loses its words."""
@@ -11273,6 +11286,7 @@ class LaunchRun:
         self._servers: dict[str, RunningServer] = {}
         self._broken: dict[str, str] = {}  # reasons, by target
         self._failed: dict[tuple[str, str], str] = {}  # by target and workload
+        self._odd_warm_ups: dict[str, str] = {}  # notes, by target
         self._answers: dict[tuple[str, str], list[Response]] = {}  # before any load, likewise
         self._secrets = actions.secrets
 
@@ -11434,6 +11448,7 @@ class LaunchRun:
                 self._failed[names[0], load.workload.name] = reason_of(error)
                 return
             for name in names:
+                self._odd_warm_ups[name] = f"its first warm-up failed: {reason_of(error)}"
                 self._warm_up([name], load)
 
     def hopeless(self) -> list[str]:
@@ -11520,6 +11535,8 @@ class LaunchRun:
         reasons = [reason]
         partners = [target.name for target in trial.targets if target.name != name]
         notes: list[str] = []
+        if name in self._odd_warm_ups:
+            notes.append(self._odd_warm_ups[name])
         if name not in self._broken:
             reasons.append(self._servers[name].lost_workers())
             notes += self._servers[name].remarks

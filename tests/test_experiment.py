@@ -593,6 +593,10 @@ def test_of_two_that_are_warmed_up_together_the_one_that_fails_is_found(world: W
         (1, "duet", "more", "json"): "more died",
         (1, "duet", "base", "json"): "more died",
     }
+    odd = {
+        m.target for m in results.measurements if "its first warm-up failed: one died" in m.notes
+    }
+    assert odd == {"base", "more"}
 
 
 @pytest.mark.parametrize(

@@ -403,3 +403,15 @@ def test_a_guard_that_cannot_be_written_leaves_no_file(
         signal.signal(signal.SIGXFSZ, ignored)
     assert str(failure.value).startswith(f"File too large in {tmp_path}: make room there")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_more_than_there_should_be_is_told(start: Start) -> None:
+    """uvicorn's supervisor starts one at a SIGTTIN."""
+    with start("asgi", workers=2) as server:
+        assert server.lost_workers() is None
+        os.kill(server.child.pid, signal.SIGTTIN)
+        deadline = time.monotonic() + 60
+        while not (told := server.lost_workers()):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    assert told == "1 worker more than it should have began to serve"

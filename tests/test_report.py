@@ -382,6 +382,11 @@ def opened_run(*counts: int | None, **response: Any) -> mb.Results:
         pytest.param(opened_run(100, 100), None, id="those of wrk's start"),
         pytest.param(opened_run(60_100, 60_100), "each request", id="one each"),
         pytest.param(opened_run(12_100), "every 5 requests", id="one for five"),
+        pytest.param(
+            opened_run(12_100, http_version="1.1"),
+            "every 5 requests by this machine's count (other programs' are in it)",
+            id="one for five, though the answers keep theirs",
+        ),
         pytest.param(opened_run(60_100, 101), None, id="others opened some in one round"),
         pytest.param(opened_run(100, http_version="1.0"), None, id="1.0 that was kept open"),
         pytest.param(opened_run(None, http_version="1.0"), "each request", id="1.0, not counted"),
