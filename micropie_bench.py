@@ -13856,7 +13856,8 @@ class Exporter:
             else:
                 self.path.write_bytes(data)
         except OSError as error:
-            raise BenchError(f"not written: {self.path}: {error.strerror}") from None
+            older = "; the file that is there is older" if self.path.is_file() else ""
+            raise BenchError(f"not written: {self.path}: {error.strerror}{older}") from None
 
     def _replace(self, data: bytes) -> None:
         """Put a new file in the place of the old one, with its owner and permissions."""
