@@ -168,10 +168,17 @@ SLOW_FIXTURES = {"tool", "start", "pyz", "browser"}  # they start processes
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that start processes, so that `-m "not slow"` is the pure ones."""
+    """Mark the tests that start processes, so that `-m "not slow"` is the pure ones.
+
+    Those of a file run one after the other (pytest -n 2 --dist loadgroup), and so do all that
+    build the .pyz.
+    """
     for item in items:
-        if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if SLOW_FIXTURES & fixtures:
             item.add_marker(pytest.mark.slow)
+        group = "pyz" if "pyz" in fixtures else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 # Results as a run would have them.
