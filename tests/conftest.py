@@ -167,6 +167,7 @@ def pytest_configure() -> None:
 SLOW_FIXTURES = {"tool", "start", "pyz", "browser"}  # they start processes
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that start processes, so that `-m "not slow"` is the pure ones.
 
