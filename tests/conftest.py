@@ -5,11 +5,14 @@ The tool as a user starts it, the proof that it leaves nothing running, and resu
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -123,11 +126,28 @@ def run_command(*args: str) -> None:
     assert not mb.make_app()(args=list(args), prog_name="micropie_bench", standalone_mode=False)
 
 
+PYZ = ROOT / "micropie_bench.pyz"
+
+
+@contextlib.contextmanager
+def only_build() -> Iterator[None]:
+    """Let no other worker of pytest build meanwhile."""
+    with Path(tempfile.gettempdir(), f"micropie_bench-build-{os.getuid()}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="session")
-def pyz() -> Path:
-    """Return the real .pyz, built once."""
-    subprocess.run([str(ROOT / "build_pyz.sh")], check=True, stdout=subprocess.DEVNULL)
-    return ROOT / "micropie_bench.pyz"
+def pyz(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the real .pyz, built once for all workers of pytest."""
+    base = tmp_path_factory.getbasetemp()
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    built = (base.parent if is_worker else base) / "pyz-is-built"
+    with only_build():
+        if not built.exists():
+            subprocess.run([str(ROOT / "build_pyz.sh")], check=True, stdout=subprocess.DEVNULL)
+            built.touch()
+    return PYZ
 
 
 Start = Callable[..., mb.LaunchedServer]
@@ -167,19 +187,11 @@ def pytest_configure() -> None:
 SLOW_FIXTURES = {"tool", "start", "pyz", "browser"}  # they start processes
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that start processes, so that `-m "not slow"` is the pure ones.
-
-    Those of a file run one after the other (pytest -n 2 --dist loadgroup), and so do all that
-    build the .pyz.
-    """
+    """Mark the tests that start processes, so that `-m "not slow"` is the pure ones."""
     for item in items:
-        fixtures = set(getattr(item, "fixturenames", ()))
-        if SLOW_FIXTURES & fixtures:
+        if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
-        group = "pyz" if "pyz" in fixtures else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 # Results as a run would have them.
