@@ -757,6 +757,14 @@ class LoadId:
         return self.sentence.replace(" connection", " Connection", 1)
 
 
+def open_connections(connections: int, *, threads: int) -> int:
+    """Return how many connections wrk opens: each thread the whole part of its share.
+
+    All of them where somebody else's report has fewer than threads.
+    """
+    return connections // threads * threads or connections
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
     """What wrk is told to do. It takes whole seconds only."""
@@ -773,8 +781,13 @@ class Load:
 
     @property
     def open_connections(self) -> int:
-        """How many connections wrk opens: each thread the whole part of its share."""
-        return self.connections // self.threads * self.threads
+        """How many connections wrk opens."""
+        return open_connections(self.connections, threads=self.threads)
+
+
+def is_one_place(server: object, loads: tuple[object, ...]) -> bool:
+    """Return whether these serve and make load on one machine; nothing is this one."""
+    return loads == ((server,) if server else ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -797,7 +810,7 @@ class Places:
     @property
     def are_one(self) -> bool:
         """Whether all is done on one machine."""
-        return self.loads == ((self.server,) if self.server else ())
+        return is_one_place(self.server, self.loads)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1053,6 +1066,11 @@ class Measurement:
     def valid(self) -> bool:
         """Whether it counts."""
         return self.invalid_reason is None
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections wrk opened."""
+        return open_connections(self.load.connections, threads=self.threads)
 
     @property
     def requests_per_s(self) -> float | None:
@@ -2764,20 +2782,14 @@ LEAST_ANSWERS = 20  # of each connection in a trial: the one that is cut off is 
 LEAST_MIXED_ANSWERS = 10  # where all phases are cut off alike: half of one on average
 
 
-def answers_per_connection(wrk: WrkResult, load: Load | Measurement) -> float:
-    """Return how many answers each connection had, on average."""
-    connections = load.connections if isinstance(load, Load) else load.load.connections
-    return wrk.requests / (connections // load.threads * load.threads or connections)
-
-
-def has_few_answers(wrk: WrkResult, load: Load | Measurement) -> bool:
+def has_few_answers(wrk: WrkResult, open_connections: int) -> bool:
     """Return whether the answers that are cut off at the end leave no rate.
 
     Connections whose answers take the same time stay in step, and lose none or one each.
     They are out of step once their latencies have varied by half of one: after n answers
     that vary by s each, by s x sqrt(n).
     """
-    count = answers_per_connection(wrk, load)
+    count = wrk.requests / open_connections
     latency = wrk.latency_uncorrected
     spread = latency.stdev_s / latency.mean_s * math.sqrt(count) if latency and count else 0.0
     return count < (LEAST_ANSWERS if spread < 0.5 else LEAST_MIXED_ANSWERS)
@@ -2789,14 +2801,17 @@ def few_answers_reason(pairs: Iterable[Pair]) -> str | None:
     wrk counts whole answers. Of n on each connection, up to one more was cut off when the
     trial ended, and in each trial the same share of one: that has no spread to show.
     """
-    trials = [trial for pair in pairs for trial in (pair.reference, pair.target) if trial.wrk]
-    counts = [
-        (answers_per_connection(trial.wrk, trial), trial.wrk) for trial in trials if trial.wrk
-    ]
-    if not any(has_few_answers(trial.wrk, trial) for trial in trials if trial.wrk):
+    fewest, enough_s = math.inf, 0
+    are_few = False
+    for trial in itertools.chain(*pairs):
+        if trial.wrk:
+            count = trial.wrk.requests / trial.open_connections
+            are_few = are_few or has_few_answers(trial.wrk, trial.open_connections)
+            if count < fewest:
+                fewest = count
+                enough_s = math.ceil(LEAST_ANSWERS * trial.wrk.duration_s / count)
+    if not are_few:
         return None
-    fewest, wrk = min(counts, key=lambda counted: counted[0])
-    enough_s = math.ceil(LEAST_ANSWERS * wrk.duration_s / fewest)
     return (
         f"each connection had only {pluralize(round(fewest), 'answer')} in a trial, and the one "
         f"that was cut off does not count: -d {enough_s}s would do, or --metric p99"
@@ -3381,8 +3396,8 @@ def little_note(wrk: WrkResult, load: Load) -> str | None:
     busy = busy_connections(wrk)
     if busy is None or busy >= 0.85 * load.open_connections:
         return None
-    count = answers_per_connection(wrk, load)
-    if has_few_answers(wrk, load):
+    if has_few_answers(wrk, load.open_connections):
+        count = wrk.requests / load.open_connections
         return (
             f"each connection had {count:.1f} answers in this trial, and one that was cut off does "
             f"not count: requests/s are up to {1 / count:.0%} too low"
@@ -4871,7 +4886,7 @@ def requests_per_connection(results: Results, name: str) -> float | None:
         others = measurement.connections_opened - measurement.load.connections
         requests = measurement.wrk.requests
         # With few requests the few connections that others open would be many.
-        is_known = not has_few_answers(measurement.wrk, measurement)
+        is_known = not has_few_answers(measurement.wrk, measurement.open_connections)
         served.append(requests / others if others > 0 and is_known else math.inf)
     return max(served, default=None)
 
@@ -6808,6 +6823,26 @@ def guard_program() -> str:
     return "\n\n".join([future, *texts, "guard()\n"])
 
 
+def no_room(error: OSError) -> str:
+    """Return that a temporary file cannot be written, and what to do."""
+    directory = tempfile.gettempdir()
+    return f"{error.strerror} in {directory}: make room there, or set TMPDIR to another directory"
+
+
+def guard_file() -> Path:
+    """Return a file with the guard's text. Raises BenchError, and leaves none, without room."""
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="micropie_bench-guard-", suffix=".py", delete=False
+    ) as program:
+        try:
+            program.write(guard_program())
+            program.flush()
+        except OSError as error:
+            Path(program.name).unlink(missing_ok=True)
+            raise BenchError(no_room(error)) from None
+    return Path(program.name)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exit:
     """How a command ended.
@@ -6856,22 +6891,11 @@ class Child:
         self.command = argv[0]
         self.pid = 0
         self.exit: Exit | None = None
-        with tempfile.NamedTemporaryFile(
-            "w", prefix="micropie_bench-guard-", suffix=".py", delete=False
-        ) as program:
-            try:
-                program.write(guard_program())
-                program.flush()
-            except OSError as error:
-                Path(program.name).unlink(missing_ok=True)
-                raise BenchError(
-                    f"{error.strerror} in {tempfile.gettempdir()}: make room there, or set "
-                    "TMPDIR to another directory"
-                ) from None
+        program = guard_file()
         status_reader, status_writer = os.pipe()
         self._status = os.fdopen(status_reader)
         guard_argv = [
-            *(sys.executable, "-I", "-S", program.name),
+            *(sys.executable, "-I", "-S", str(program)),
             str(status_writer),
             str(grace_s),
             ",".join(map(str, cores)) or "all",
@@ -6890,7 +6914,7 @@ class Child:
                 env=env,
             )
         except BaseException:
-            Path(program.name).unlink(missing_ok=True)
+            program.unlink(missing_ok=True)
             self._status.close()
             raise
         finally:
@@ -9174,6 +9198,8 @@ class LinkMeter:
 
     def _bytes(self) -> tuple[int, int]:
         """Return how many bytes the device has sent and received."""
+        if not self._link.device:
+            return 0, 0
         counters = psutil.net_io_counters(pernic=True).get(self._link.device)
         return (counters.bytes_sent, counters.bytes_recv) if counters else (0, 0)
 
@@ -9385,7 +9411,8 @@ class WrkGroup:
     """One wrk for each goal, all on this machine and started at the same moment.
 
     A context manager: on entering, the wrks wait at their gates; on leaving they end.
-    While it waits it also `watches` other children.
+    While it waits it also `watches` other children. Where its servers are on another machine
+    (`is_apart`), it tells what disturbed this one; else they do.
     """
 
     def __init__(
@@ -9398,8 +9425,9 @@ class WrkGroup:
         cores: Sequence[int] = (),
         link: Link = NO_LINK,
         watches: Sequence[Child] = (),
+        is_apart: bool = False,
     ) -> None:
-        self._link = link
+        self._link, self._is_apart = link, is_apart
         self._wrk, self._goals, self._load = wrk, goals, load
         self._work_dir, self._cores, self._watches = work_dir, cores, watches
         self._stack = contextlib.ExitStack()
@@ -9456,7 +9484,7 @@ class WrkGroup:
 
     def open_gates(self) -> None:
         """Let the wrks begin."""
-        self._meter = MachineMeter()
+        self._meter = MachineMeter() if self._is_apart else None
         self._link_meter = LinkMeter(self._link)
         self._clock_lead_before_s = wall_clock_lead_s()
         self._opened_before = opened_connections()
@@ -9539,7 +9567,7 @@ class WrkGroup:
             cores=len(self._cores) or core_count(),
             clock_step_s=wall_clock_lead_s() - self._clock_lead_before_s,
             connections_opened=opened if len(self._goals) == 1 else None,
-            disturbances=self._meter.disturbances(cpu_s),
+            disturbances=self._meter.disturbances(cpu_s) if self._meter else (),
             full_link=self._link_meter.complaint(),
         )
 
@@ -10197,9 +10225,7 @@ TRIAL_ERRORS = (BenchError, OSError, psutil.Error)  # they void a trial; others 
 def reason_of(error: Exception) -> str:
     """Return why a trial is void: the error in words, and for a full disk what to do."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        directory = tempfile.gettempdir()
-        remedy = "make room there, or set TMPDIR to another directory"
-        return f"{error.strerror} in {directory}: {remedy}"
+        return no_room(error)
     return str(error)
 
 
@@ -10521,7 +10547,13 @@ class Agent:
         """Have a wrk wait for each goal, on the other half of the cores if so wished."""
         cores = duet_cores().loads if halves else ()
         group = WrkGroup(
-            self._wrk, goals, load, work_dir=self._work_dir, cores=cores, link=self._link
+            self._wrk,
+            goals,
+            load,
+            work_dir=self._work_dir,
+            cores=cores,
+            link=self._link,
+            is_apart=True,
         )
         self._groups["load"] = group.__enter__()
 
@@ -10920,11 +10952,31 @@ class RemoteServer(RunningServer):
         return str(self.machine.call(str, "complaint", self.number))
 
 
-class RemoteServerGroup:
+class RemoteSide:
+    """What both sides of a trial have in common on another machine.
+
+    The methods of the two below do there what ServerGroup and WrkGroup do here.
+    """
+
+    def __init__(self, machine: OtherMachine, side: str) -> None:
+        self._machine, self._side = machine, side
+
+    def __exit__(self, *_: object) -> None:
+        self._machine.quietly("leave", self._side)
+
+    def _do(self, kind: Any, method: str, **options: Any) -> Any:
+        return self._machine.call(kind, "of_side", self._side, method, options)
+
+    def look(self) -> None:
+        """Take in what shows only under load."""
+        self._do(None, "look")
+
+
+class RemoteServerGroup(RemoteSide):
     """A ServerSide on another machine."""
 
     def __init__(self, servers: Sequence[RemoteServer], *, halves: bool) -> None:
-        self._machine = servers[0].machine
+        super().__init__(servers[0].machine, "servers")
         self._numbers = [server.number for server in servers]
         self._halves = halves
 
@@ -10932,83 +10984,63 @@ class RemoteServerGroup:
         self._machine.call(None, "enter_servers", self._numbers, halves=self._halves)
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._machine.quietly("leave", "servers")
-
-    def _do(self, kind: Any, method: str, **options: Any) -> Any:
-        return self._machine.call(kind, "of_side", "servers", method, options)
-
     def begin(self) -> None:
-        """As ServerGroup does."""
+        """Take the readings from which on everything counts."""
         self._do(None, "begin")
 
     def require_alive(self) -> None:
-        """As ServerGroup does."""
+        """Raise BenchError if a server has ended."""
         self._do(None, "require_alive")
 
-    def look(self) -> None:
-        """As ServerGroup does."""
-        self._do(None, "look")
-
     def settle(self) -> None:
-        """As ServerGroup does."""
+        """Let the servers answer, read their use, and freeze them."""
         self._do(None, "settle")
 
     def reading(self, *, load_cpu_s: float) -> ServerReading:
-        """As ServerGroup does."""
+        """Return what was seen."""
         reading: ServerReading = self._do(ServerReading, "reading", load_cpu_s=load_cpu_s)
         return reading
 
 
-class RemoteWrkGroup:
+class RemoteWrkGroup(RemoteSide):
     """A LoadSide on another machine."""
 
     def __init__(
         self, machine: OtherMachine, goals: Sequence[Goal], load: Load, *, halves: bool
     ) -> None:
-        self._machine, self._goals, self._load = machine, goals, load
-        self._halves = halves
+        super().__init__(machine, "load")
+        self._goals, self._load, self._halves = goals, load, halves
 
     def __enter__(self) -> Self:
         self._machine.call(None, "enter_load", self._goals, self._load, halves=self._halves)
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._machine.quietly("leave", "load")
-
-    def _do(self, kind: Any, method: str, **options: Any) -> Any:
-        return self._machine.call(kind, "of_side", "load", method, options)
-
     def open_gates(self) -> None:
-        """As WrkGroup does."""
+        """Let the wrks begin."""
         self._do(None, "open_gates")
 
     def wait(self, seconds: float) -> bool:
-        """As WrkGroup does."""
+        """Return whether all have ended, after that time or at the news of one."""
         return bool(self._do(bool, "wait", seconds=seconds))
 
     def suspend(self) -> None:
-        """As WrkGroup does."""
+        """Stop the wrks where they are."""
         self._do(None, "suspend")
 
-    def look(self) -> None:
-        """As WrkGroup does."""
-        self._do(None, "look")
-
     def resume(self) -> None:
-        """As WrkGroup does."""
+        """Let them read the answers that wait for them."""
         self._do(None, "resume")
 
     def interrupt(self) -> None:
-        """As WrkGroup does."""
+        """Have the wrks that still run report and end."""
         self._do(None, "interrupt")
 
     def require_ended(self) -> None:
-        """As WrkGroup does."""
+        """Raise BenchError if a wrk still runs."""
         self._do(None, "require_ended")
 
     def reading(self) -> LoadReading:
-        """As WrkGroup does."""
+        """Return what the wrks reported."""
         reading: LoadReading = self._do(LoadReading, "reading")
         return reading
 
@@ -11037,7 +11069,7 @@ class Crew:
     @property
     def is_one_machine(self) -> bool:
         """Whether servers and load are on one machine."""
-        return self.loads == ((self.server,) if self.server else ())
+        return is_one_place(self.server, self.loads)
 
     @property
     def roles(self) -> list[tuple[OtherMachine | None, bool, bool]]:
@@ -11103,7 +11135,8 @@ class Crew:
         for machine, share in zip(self.loads, share_out(load, len(self.loads) or 1), strict=False):
             loads.append(RemoteWrkGroup(machine, goals, share, halves=halves))
         if not loads:
-            loads.append(WrkGroup(wrk, goals, load, work_dir=work_dir, link=self.own_link))
+            group = WrkGroup(wrk, goals, load, work_dir=work_dir, link=self.own_link, is_apart=True)
+            loads.append(group)
         return Sides(servers=served, loads=loads, are_one_machine=self.is_one_machine)
 
 
@@ -11111,10 +11144,8 @@ def reach_from(machine: OtherMachine, url: str, workload: Workload, address: str
     """Return the answer to a request from that machine. Raises BenchError, with its name."""
     try:
         response: Response = machine.call(Response, "reach", url, workload, address)
-    except NotReachedError as error:
-        raise NotReachedError(f"from {machine.host}: {error}") from None
     except BenchError as error:
-        raise BenchError(f"from {machine.host}: {error}") from None
+        raise type(error)(f"from {machine.host}: {error}") from None
     return response
 
 

@@ -30,8 +30,34 @@ TARGETS = Path(__file__).parent / "targets"
 MARK = "MICROPIE_BENCH_TEST_RUN"
 
 
+class Marked:
+    """What starts processes that all carry a mark in their environment."""
+
+    mark: str
+
+    def running(self) -> list[str]:
+        """Return the command lines of the live processes that carry the mark."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if (
+                    process.environ().get(MARK) == self.mark
+                    and process.status() != psutil.STATUS_ZOMBIE
+                ):
+                    found.append(" ".join(process.cmdline()))
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+        return found
+
+    def await_running(self, condition: Callable[[list[str]], bool], *, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition(running := self.running()):
+            assert time.monotonic() < deadline, running
+            time.sleep(0.05)
+
+
 @dataclass
-class Tool:
+class Tool(Marked):
     """Starts the tool in a directory with faulty apps.
 
     Each process that it starts carries the mark of this test.
@@ -66,26 +92,6 @@ class Tool:
         process = self.start(*args, cwd=cwd, **env)
         out, err = process.communicate(timeout=timeout)
         return subprocess.CompletedProcess(args, process.returncode, out, err)
-
-    def running(self) -> list[str]:
-        """Return the command lines of the live processes that carry the mark."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if (
-                    process.environ().get(MARK) == self.mark
-                    and process.status() != psutil.STATUS_ZOMBIE
-                ):
-                    found.append(" ".join(process.cmdline()))
-            except (psutil.NoSuchProcess, psutil.AccessDenied):
-                continue
-        return found
-
-    def await_running(self, condition: Callable[[list[str]], bool], *, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition(running := self.running()):
-            assert time.monotonic() < deadline, running
-            time.sleep(0.05)
 
 
 @pytest.fixture
@@ -243,6 +249,22 @@ def measured(
         limited_by=limited_by,
         invalid_reason=void,
     )
+
+
+ENVIRONMENT = mb.Environment(
+    python="3.11.7",
+    executable="/usr/bin/python3",
+    bundle=None,
+    implementation="CPython",
+    platform="Linux",
+    kernel="6.1.0",
+    cpu_model=None,
+    cpu_count=2,
+    governor=None,
+    wrk="/usr/bin/wrk",
+    wrk_version="4.1.0",
+    packages={"uvicorn": "0.34.0"},
+)
 
 
 def facts_of(name: str, label: str, **changes: Any) -> mb.TargetFacts:

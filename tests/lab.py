@@ -201,13 +201,6 @@ def pids_in(namespace: str) -> list[int]:
     return [int(pid) for pid in listed.stdout.split()]
 
 
-def can_reach(machine: Machine, address: str, port: int) -> bool:
-    """Return whether a connection to the address can be opened from the machine."""
-    program = f"import socket; socket.create_connection(({address!r}, {port}), 2).close()"
-    command = [*machine.command, sys.executable, "-c", program]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
 def main() -> int:
     """Run a command on the director's machine."""
     hosts, *command = sys.argv[1:]

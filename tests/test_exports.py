@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import HUNDRED, NAMES, RATES, SECONDS, measured, results_of, solo_results
+from conftest import ENVIRONMENT, HUNDRED, NAMES, RATES, SECONDS, measured, results_of, solo_results
 from results_schema import VALIDATOR, loaded
 from scipy import stats
 
@@ -43,20 +43,6 @@ SETTINGS = mb.Settings(
     rounds=4,
     duet=False,
     warm_up_s=0.3,
-)
-ENVIRONMENT = mb.Environment(
-    python="3.11.7",
-    executable="/usr/bin/python3",
-    bundle=None,
-    implementation="CPython",
-    platform="Linux",
-    kernel="6.1.0",
-    cpu_model=None,
-    cpu_count=2,
-    governor=None,
-    wrk="/usr/bin/wrk",
-    wrk_version="4.1.0",
-    packages={"uvicorn": "0.34.0"},
 )
 RUN = solo_results(settings=SETTINGS, environment=ENVIRONMENT)
 SAVED = mb.to_json(RUN)

@@ -18,11 +18,11 @@ from typing import Any
 
 import psutil
 import pytest
+from conftest import MARK, Marked
 from lab import DIRECTOR, THIS_PYTHON, Lab, laboratory, pids_in, reason_against
 from results_schema import loaded
 
 ROOT = Path(__file__).parent.parent
-MARK = "MICROPIE_BENCH_TEST_RUN"
 REASON = reason_against()
 pytestmark = [
     pytest.mark.slow,
@@ -33,7 +33,7 @@ Results = dict[str, Any]
 
 
 @dataclass
-class Site:
+class Site(Marked):
     """The machines, and the .pyz on the director's."""
 
     lab: Lab
@@ -67,24 +67,6 @@ class Site:
     def compare(self, *args: str) -> subprocess.Popen[str]:
         """Start a comparison with the machines' configuration."""
         return self.start("compare", *args, "--ssh-config", str(self.lab.ssh_config))
-
-    def running(self) -> list[str]:
-        """Return what runs on any of the machines, but for their sshd."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                is_ours = process.environ().get(MARK) == self.mark
-                if is_ours and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(" ".join(process.cmdline()))
-            except (psutil.NoSuchProcess, psutil.AccessDenied):
-                continue
-        return found
-
-    def await_running(self, condition: Callable[[list[str]], bool], *, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition(running := self.running()):
-            assert time.monotonic() < deadline, running
-            time.sleep(0.05)
 
     def await_load(self) -> None:
         """Wait until a wrk works on one of the machines."""

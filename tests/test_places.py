@@ -7,7 +7,7 @@ import itertools
 from pathlib import Path
 
 import pytest
-from conftest import Asked, run_command
+from conftest import ENVIRONMENT, Asked, run_command
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -218,21 +218,7 @@ def test_a_machine_without_python_is_refused(
 
 
 def machine(role: mb.Role, host: str) -> mb.Machine:
-    environment = mb.Environment(
-        python="3.11.7",
-        executable="/usr/bin/python3",
-        bundle=None,
-        implementation="CPython",
-        platform="Linux",
-        kernel="6.18",
-        cpu_model=None,
-        cpu_count=2,
-        governor=None,
-        wrk="",
-        wrk_version="",
-        packages={},
-    )
-    return mb.Machine(role=role, host=host, environment=environment)
+    return mb.Machine(role=role, host=host, environment=ENVIRONMENT)
 
 
 @pytest.mark.parametrize(

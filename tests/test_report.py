@@ -12,7 +12,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from conftest import HUNDRED, LABELS, NAMES, RATES, SECONDS, measured, results_of, solo_results
+from conftest import (
+    ENVIRONMENT,
+    HUNDRED,
+    LABELS,
+    NAMES,
+    RATES,
+    SECONDS,
+    measured,
+    results_of,
+    solo_results,
+)
 
 import micropie_bench as mb
 
@@ -596,20 +606,7 @@ def test_a_table_is_as_wide_as_the_terminal_at_most_where_that_can_be() -> None:
 
 
 def test_another_python_is_told_beside_the_tools_own() -> None:
-    environment = mb.Environment(
-        python="3.12.1",
-        executable="/usr/bin/python3",
-        bundle=None,
-        implementation="CPython",
-        platform="Linux",
-        kernel="6.1.0",
-        cpu_model=None,
-        cpu_count=2,
-        governor=None,
-        wrk="/usr/bin/wrk",
-        wrk_version="4.1.0",
-        packages={},
-    )
+    environment = dataclasses.replace(ENVIRONMENT, python="3.12.1", packages={})
     results = solo_results(environment=environment)
     server = mb.ServerSettings()
     base, more = results.targets
