@@ -30,6 +30,7 @@ pytestmark = [
     pytest.mark.skipif(REASON is not None, reason=str(REASON)),
 ]
 Results = dict[str, Any]
+PATIENTLY = ("--timeout", "20s")  # late answers are the busy machine's, as other tests run
 
 
 @dataclass
@@ -104,11 +105,11 @@ def test_servers_on_one_machine_and_load_from_two(site: Site, tmp_path: Path) ->
     out = tmp_path / "out.json"
     done = finished(
         site.compare(
-            *("--server-on", "s", "--load-on", "a,b", "-r", "3", "-d", "2s"),
+            *("--server-on", "s", "--load-on", "a,b", "-r", "3", "-d", "2s", *PATIENTLY),
             *("--export-json", str(out), "--export-markdown", str(tmp_path / "out.md")),
         )
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     assert "servers listen on 198.18.0.2 of s; load comes from a and b" in done.stderr
     assert "served on s, load from a and b" in done.stdout
     results = results_in(out)
@@ -155,7 +156,9 @@ def test_each_request_of_wrk_is_in_the_servers_log(site: Site, tmp_path: Path) -
 def test_one_other_machine(site: Site, tmp_path: Path, options: Sequence[str]) -> None:
     out = tmp_path / "out.json"
     done = finished(
-        site.compare(*options, "-r", "2", "-d", "1s", "-c", "20", "--export-json", str(out))
+        site.compare(
+            *options, *PATIENTLY, "-r", "2", "-d", "1s", "-c", "20", "--export-json", str(out)
+        )
     )
     assert done.returncode == 0, done.stderr
     results = results_in(out)
