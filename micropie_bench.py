@@ -24,6 +24,7 @@ Sections 1 to 6 are pure. Only 7 to 11 start processes, and only 13 prints.
 from __future__ import annotations
 
 import abc
+import array
 import ast
 import bisect
 import codecs
@@ -64,7 +65,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+from enum import Enum, IntEnum, StrEnum
 from pathlib import Path
 from typing import (
     IO,
@@ -163,6 +164,7 @@ class Printable:
 
 Seconds = Annotated[float, Bounds(0, 1e9)]
 Rate = Annotated[float, Bounds(0, 1e15)]
+PositiveRate = Annotated[float, Bounds(1e-3, 1e7)]
 Count = Annotated[int, Bounds(0, 10**18)]
 Ordinal = Annotated[int, Bounds(0, 100_000)]
 Positive = Annotated[int, Bounds(1, 10**9)]
@@ -736,20 +738,42 @@ def pluralize(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def format_rate(rate_per_s: float) -> str:
+    """Return the rate in words, such as `5,000 requests/s`; below 100 with its decimals."""
+    rate = f"{rate_per_s:,.0f}" if rate_per_s >= 100 else f"{rate_per_s:.4g}"
+    return f"{rate} requests/s"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadId:
     """What tells the loads of a run apart."""
 
     workload: Name
     connections: Connections
+    rate_per_s: PositiveRate | None = None
+
+    @property
+    def without_rate(self) -> LoadId:
+        """The same load, but as fast as the server answers."""
+        return dataclasses.replace(self, rate_per_s=None)
+
+    @property
+    def pace(self) -> str:
+        """The connections in words, and the rate if there is one."""
+        connections = pluralize(self.connections, "connection")
+        if self.rate_per_s:
+            return f"{connections} at {format_rate(self.rate_per_s)}"
+        return connections
+
+    @property
+    def in_full(self) -> str:
+        """All of the load in words."""
+        return f"{self.pace}, {self.workload}"
 
     @property
     def sentence(self) -> str:
         """The load in words. The gist's own request goes without saying."""
-        connections = pluralize(self.connections, "connection")
-        if self.workload == DEFAULT_WORKLOAD:
-            return connections
-        return f"{connections}, {self.workload}"
+        return self.pace if self.workload == DEFAULT_WORKLOAD else self.in_full
 
     @property
     def title(self) -> str:
@@ -767,22 +791,40 @@ def open_connections(connections: int, *, threads: int) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What wrk is told to do. It takes whole seconds only."""
+    """What wrk is told to do. It takes whole seconds only.
+
+    Without a rate each connection asks again as soon as it has its answer. With one,
+    requests are due at moments that are drawn before, by the `schedule_seed`.
+    """
 
     connections: int
     threads: int
     duration_s: int
     workload: Workload = WORKLOADS[DEFAULT_WORKLOAD]
+    rate_per_s: float | None = None
+    schedule_seed: int = 0
 
     @property
     def id(self) -> LoadId:
         """What tells this load from others of the run."""
-        return LoadId(workload=self.workload.name, connections=self.connections)
+        return LoadId(
+            workload=self.workload.name, connections=self.connections, rate_per_s=self.rate_per_s
+        )
+
+    @property
+    def wrk_threads(self) -> int:
+        """How many threads wrk is given; at a rate each connection has one of its own."""
+        return self.connections if self.rate_per_s else min(self.threads, self.connections)
 
     @property
     def open_connections(self) -> int:
         """How many connections wrk opens."""
-        return open_connections(self.connections, threads=self.threads)
+        return open_connections(self.connections, threads=self.wrk_threads)
+
+    @property
+    def without_rate(self) -> Load:
+        """The same load, but as fast as the server answers."""
+        return dataclasses.replace(self, rate_per_s=None)
 
 
 def is_one_place(server: object, loads: tuple[object, ...]) -> bool:
@@ -820,6 +862,9 @@ class Plan:
     With a `precision`, half of an interval's width as a share, these rounds are the first
     stage; with those after them it may take `most_s`. `variables` are the values in it that
     were taken from the environment. What is not equal work is not measured if it is `strict`.
+    With a `rate_share` the loads get their rates later: that share of what the slowest target
+    answers. With a `p99_limit_s` it is the highest rate that is looked for, at which the p99
+    latency stays below that.
     """
 
     targets: tuple[Target, ...]
@@ -835,6 +880,13 @@ class Plan:
     variables: tuple[str, ...] = ()
     strict: bool = False
     places: Places = Places()
+    rate_share: float | None = None
+    p99_limit_s: float | None = None
+
+    @property
+    def is_at_a_rate(self) -> bool:
+        """Whether requests are made at the same rate for all targets."""
+        return self.rate_share is not None or self.loads[0].rate_per_s is not None
 
     @property
     def secrets(self) -> Secrets:
@@ -852,7 +904,7 @@ class Plan:
 
         Where duets decide, each second round has: the time is better spent on more duets.
         """
-        solo_decides = self.metric in (Decisive.THROUGHPUT, Decisive.P99)
+        solo_decides = self.metric in (Decisive.THROUGHPUT, Decisive.P99) and not self.is_at_a_rate
         if self.metric is None:
             solo_decides = len({self.server_of(target).workers for target in self.targets}) > 1
         if not self.duet or solo_decides or self.rounds < LEAST_ROUNDS_WITHOUT_SOLO:
@@ -981,6 +1033,22 @@ class Errors:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How a load at a rate was offered.
+
+    `offered` requests were due in the trial's time. `answered_per_s` are those answered in it,
+    over that time; what is under way at its end is answered later, and counts in all else.
+    What a free connection waited to send was sent this much too late by wrk itself.
+    """
+
+    offered: Count
+    offered_per_s: Rate
+    answered_per_s: Rate
+    late_p50_s: Seconds = 0.0
+    late_p99_s: Seconds = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WrkResult:
     """What one wrk run reports.
 
@@ -988,6 +1056,10 @@ class WrkResult:
     used. `latency` has wrk's correction for coordinated omission in it;
     `latency_uncorrected` is as measured. A text report tells neither that nor the CPU
     time. Both are None where wrk timed no request, as when each came too late.
+
+    Of a load at a rate there is a `pace`. Its `latency` counts from the moment at which a
+    request was due (G. Tene, "How NOT to Measure Latency", 2013), `latency_uncorrected` from
+    when it was sent, and `duration_s` is until the server had caught up.
     """
 
     duration_s: Seconds
@@ -999,6 +1071,7 @@ class WrkResult:
     errors: Errors
     latency_uncorrected: Latency | None = None
     load_cpu_s: Seconds | None = None
+    pace: Pace | None = None
 
     @property
     def contradiction(self) -> str | None:
@@ -1084,6 +1157,18 @@ class Measurement:
         return latency.p99_s if latency else None
 
     @property
+    def latency_p50_s(self) -> float | None:
+        """The median of latencies, where it is known."""
+        latency = self.wrk.latency if self.wrk else None
+        return latency.p50_s if latency else None
+
+    @property
+    def latency_p99_9_s(self) -> float | None:
+        """The 99.9th percentile of latencies, where it is known."""
+        latency = self.wrk.latency if self.wrk else None
+        return latency.p99_9_s if latency else None
+
+    @property
     def cpu_per_request_s(self) -> float | None:
         """The server's CPU time for one request, where both are known."""
         if not self.use or not self.wrk or not self.wrk.requests:
@@ -1096,13 +1181,32 @@ def valid_runs(measurements: Iterable[Measurement]) -> list[WrkResult]:
     return [m.wrk for m in measurements if m.valid and m.wrk]
 
 
+class TrialKind(Enum):
+    """Trials by what they can show: of one target or two, as fast as it goes or at a rate."""
+
+    SOLO = "solo"
+    DUET = "duet"
+    SOLO_AT_A_RATE = "solo at a rate"
+    DUET_AT_A_RATE = "duet at a rate"
+
+
+AT_A_RATE = (TrialKind.SOLO_AT_A_RATE, TrialKind.DUET_AT_A_RATE)
+
+
+def trial_kind(method: Method, load: LoadId) -> TrialKind:
+    """Return the kind of trials of that method and load."""
+    if load.rate_per_s:
+        return TrialKind.DUET_AT_A_RATE if method is Method.DUET else TrialKind.SOLO_AT_A_RATE
+    return TrialKind.DUET if method is Method.DUET else TrialKind.SOLO
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricFacts:
     """What is known of a metric.
 
     `key` stands in files, the names in reports. `measure` completes the sentence "A is 1.5x
     as fast as B ...". `read` returns the figure of a measurement, None where it is not known.
-    `in_duets` is whether a duet shows it.
+    `kinds` are those of trials that show it.
     """
 
     key: str
@@ -1110,12 +1214,16 @@ class MetricFacts:
     short_name: str
     measure: str
     higher_is_faster: bool
-    in_duets: bool
+    kinds: tuple[TrialKind, ...]
     read: Callable[[Measurement], float | None]
 
 
 class Metric(StrEnum):
-    """What a comparison compares."""
+    """What a comparison compares.
+
+    Latencies of a duet are no figure for anyone while its servers are busy, since each has
+    half the cores; at a rate they are.
+    """
 
     facts: MetricFacts
 
@@ -1125,8 +1233,17 @@ class Metric(StrEnum):
         short_name="requests/s",
         measure="in requests/s",
         higher_is_faster=True,
-        in_duets=True,
+        kinds=(TrialKind.SOLO, TrialKind.DUET),
         read=lambda measurement: measurement.requests_per_s,
+    )
+    P50 = MetricFacts(
+        key="latency_p50_s",
+        full_name="median latency",
+        short_name="p50",
+        measure="in median latency",
+        higher_is_faster=False,
+        kinds=AT_A_RATE,
+        read=lambda measurement: measurement.latency_p50_s,
     )
     P99 = MetricFacts(
         key="latency_p99_s",
@@ -1134,8 +1251,26 @@ class Metric(StrEnum):
         short_name="p99",
         measure="in p99 latency",
         higher_is_faster=False,
-        in_duets=False,  # there the server has half the cores: no figure for anyone
+        kinds=(TrialKind.SOLO, *AT_A_RATE),
         read=lambda measurement: measurement.latency_p99_s,
+    )
+    P99_9 = MetricFacts(
+        key="latency_p99_9_s",
+        full_name="p99.9 latency",
+        short_name="p99.9",
+        measure="in p99.9 latency",
+        higher_is_faster=False,
+        kinds=AT_A_RATE,
+        read=lambda measurement: measurement.latency_p99_9_s,
+    )
+    CAPACITY = MetricFacts(
+        key="capacity_per_s",
+        full_name="capacity",
+        short_name="capacity",
+        measure="by capacity",
+        higher_is_faster=True,
+        kinds=(),  # no single trial shows it
+        read=lambda _: None,
     )
     CPU = MetricFacts(
         key="server_cpu_per_request_s",
@@ -1143,7 +1278,7 @@ class Metric(StrEnum):
         short_name="CPU/request",
         measure="per CPU second",
         higher_is_faster=False,
-        in_duets=True,
+        kinds=tuple(TrialKind),
         read=lambda measurement: measurement.cpu_per_request_s,
     )
 
@@ -1267,6 +1402,23 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """The highest rate at which a target kept the limit of its p99 latency, in one launch.
+
+    It is the (geometric) mean of the highest rate that was tried and kept, and the lowest
+    that was not. None where it is not known, for the `reason`. The load is the one without
+    a rate.
+    """
+
+    round: Ordinal
+    target: Name
+    load: LoadId
+    p99_limit_s: Seconds
+    rate_per_s: PositiveRate | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TargetFacts:
     """What was found out about a target when it was launched.
 
@@ -1346,7 +1498,8 @@ class Settings:
     """What was asked for.
 
     With a `precision`, half of an interval's width as a share, the number of rounds was
-    chosen after `first_rounds`.
+    chosen after `first_rounds`. With a `rate_share` the rates of the loads are that share of
+    what the slowest target answered.
     """
 
     server: ServerSettings
@@ -1360,6 +1513,9 @@ class Settings:
     metric: Decisive | None = None
     precision: Share | None = None
     first_rounds: Positive | None = None
+    rate_per_s: PositiveRate | None = None
+    rate_share: Share | None = None
+    p99_limit_s: Seconds | None = None
 
     def load_differences(self, other: Settings) -> list[str]:
         """Return the names of settings that make the two loads differ."""
@@ -1367,6 +1523,9 @@ class Settings:
             "workloads": (self.workloads, other.workloads),
             "threads": (self.threads, other.threads),
             "duration_s": (self.duration_s, other.duration_s),
+            "rate": (self.rate_per_s, other.rate_per_s),
+            "rate_share": (self.rate_share, other.rate_share),
+            "p99_limit_s": (self.p99_limit_s, other.p99_limit_s),
             "workers": (self.server.workers, other.server.workers),
             "access_log": (self.server.access_log, other.server.access_log),
         }
@@ -1436,6 +1595,7 @@ class Results:
     environment: Environment | None = None
     targets: tuple[TargetFacts, ...] = ()
     measurements: tuple[Measurement, ...] = ()
+    capacities: tuple[Capacity, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     distributions: tuple[Distribution, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -1474,7 +1634,33 @@ class Results:
         asked = [workload.name for workload in self.settings.workloads] if self.settings else []
         measured = [measurement.load.workload for measurement in self.measurements]
         order = [*asked, *measured]
-        return sorted(loads, key=lambda load: (order.index(load.workload), load.connections))
+        return sorted(
+            loads,
+            key=lambda load: (order.index(load.workload), load.connections, load.rate_per_s or 0),
+        )
+
+    @property
+    def seeks_capacity(self) -> bool:
+        """Whether it was made to find capacities."""
+        limit_s = self.settings.p99_limit_s if self.settings else None
+        return limit_s is not None or bool(self.capacities)
+
+    @property
+    def reported_loads(self) -> list[LoadId]:
+        """The loads that reports tell of: without the rates that a capacity was sought at."""
+        return [load for load in self.loads if not self.is_step(load)]
+
+    def is_step(self, load: LoadId) -> bool:
+        """Return whether the load is one of those that a capacity was sought at."""
+        return load.rate_per_s is not None and self.seeks_capacity
+
+    def capacities_of(self, name: str, load: LoadId) -> dict[int, float]:
+        """Return the known capacities of a target by round, in requests/s."""
+        return {
+            each.round: each.rate_per_s
+            for each in self.capacities
+            if (each.target, each.load) == (name, load) and each.rate_per_s
+        }
 
     @property
     def workloads(self) -> list[str]:
@@ -1522,11 +1708,22 @@ def parse_duration(text: str, *, option: str = "--duration") -> int:
     return int(match[1]) * int(SECONDS_IN[unit])
 
 
+READY_S = 2  # for wrk to open its connections, before a load at a rate begins
+
+
+def wrk_script(load: Load) -> str:
+    """Return the script that wrk is given for the load."""
+    return PACE_SCRIPT + WRK_SCRIPT if load.rate_per_s else WRK_SCRIPT
+
+
 def wrk_argv(
     wrk: str, load: Load, url: str, script: str, *, timeout_s: int = WRK_TIMEOUT_S
 ) -> list[str]:
-    """Return wrk's command line for the load; `script` is the path of WRK_SCRIPT."""
-    argv = [wrk, f"-t{load.threads}", f"-c{load.connections}", f"-d{load.duration_s}s"]
+    """Return wrk's command line for the load; `script` is the path of its wrk_script()."""
+    duration_s = load.duration_s
+    if load.rate_per_s:  # it ends by itself, once it has all answers
+        duration_s += READY_S + timeout_s
+    argv = [wrk, f"-t{load.wrk_threads}", f"-c{load.connections}", f"-d{duration_s}s"]
     argv.append("--latency")
     if timeout_s != WRK_TIMEOUT_S:
         argv += ["--timeout", f"{timeout_s}s"]
@@ -1652,6 +1849,52 @@ def parse_exact(
         raise BenchError(f"wrk's script gave a line that is not its own: {error}") from None
 
 
+BucketHistogram = tuple[tuple[BucketMicroseconds, Count], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaceFigures:
+    """What PACE_SCRIPT adds of a load at a rate.
+
+    Histograms of the answers' latencies from when they were due, and from when they were
+    sent, and of how late wrk sent what a free connection waited to send. `in_window` were
+    answered before the trial's time was up. `third_p50_us` are the medians from when they were
+    due of the trial's first, second and last third.
+    """
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
+
+    offered: Positive
+    window_us: Microseconds
+    in_window: Count
+    third_p50_us: tuple[Microseconds, Microseconds, Microseconds]
+    from_due: BucketHistogram
+    from_sent: BucketHistogram
+    late: BucketHistogram
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where the histograms cannot be of the same requests."""
+        for histogram in (self.from_due, self.from_sent, self.late):
+            require_ascending(histogram)
+        answered = sample_count(self.from_due)
+        if not self.in_window <= answered == sample_count(self.from_sent) <= self.offered:
+            raise ValueError("the latencies are not those of the requests")
+
+    @property
+    def behind_s(self) -> float:
+        """How far the server had fallen behind when the last request was due; 0 if it kept up.
+
+        It falls behind where latencies grow steadily: by over 1% of the trial, and to more
+        than twice those of its first third, which a queue that comes and goes seldom does.
+        """
+        first_us, second_us, last_us = self.third_p50_us
+        growth_us = 1.5 * (last_us - first_us)  # between the middles of these thirds
+        if growth_us <= max(SUSTAINED_WITHIN * self.window_us, first_us):
+            return 0.0
+        is_steady = 0.25 <= (second_us - first_us) / (last_us - first_us) <= 0.75
+        return growth_us / 1e6 if is_steady else 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExactFigures:
     """What WRK_SCRIPT writes as JSON, in wrk's own units."""
@@ -1666,7 +1909,8 @@ class ExactFigures:
     mean_us: Microseconds
     stdev_us: Microseconds
     max_us: Microseconds
-    histogram: tuple[tuple[BucketMicroseconds, Count], ...]
+    histogram: BucketHistogram
+    pace: PaceFigures | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError where a kind of error is missing, or latencies are."""
@@ -1674,9 +1918,14 @@ class ExactFigures:
             raise ValueError("the kinds of errors are not wrk's")
         if self.requests > self.errors["timeout"] and not self.histogram:
             raise ValueError("there are requests, but no latencies")
-        for (earlier, _), (later, _) in itertools.pairwise(self.histogram):
-            if later <= earlier:
-                raise ValueError("the histogram does not ascend")
+        require_ascending(self.histogram)
+
+
+def require_ascending(histogram: Histogram) -> None:
+    """Raise ValueError if the latencies do not ascend."""
+    for (earlier, _), (later, _) in itertools.pairwise(histogram):
+        if later <= earlier:
+            raise ValueError("the histogram does not ascend")
 
 
 @functools.cache
@@ -1698,8 +1947,41 @@ def read_exact(line: str) -> ExactFigures:
     return figures
 
 
+SUSTAINED_WITHIN = 0.01  # by which a rate may be missed, as a share
+
+
+def paced_result(figures: ExactFigures, pace: PaceFigures) -> WrkResult:
+    """Return the result of a load at that pace.
+
+    wrk's own latencies are not those from when a request was due, and corrected besides.
+    """
+    window_s = pace.window_us / 1e6
+    duration_s = window_s + pace.behind_s
+    requests = sample_count(pace.from_due)
+    return WrkResult(
+        duration_s=duration_s,
+        requests=requests,
+        bytes=figures.bytes,
+        requests_per_s=requests / duration_s,
+        bytes_per_s=figures.bytes / duration_s,
+        latency=latency_from_histogram(pace.from_due),
+        errors=Errors(**figures.errors),
+        latency_uncorrected=latency_from_histogram(pace.from_sent),
+        load_cpu_s=figures.cpu_s,
+        pace=Pace(
+            offered=pace.offered,
+            offered_per_s=pace.offered / window_s,
+            answered_per_s=pace.in_window / window_s,
+            late_p50_s=histogram_percentile(pace.late, 50),
+            late_p99_s=histogram_percentile(pace.late, 99),
+        ),
+    )
+
+
 def exact_result(figures: ExactFigures, connections: int, span_s: float | None) -> WrkResult:
     """Return the result from what WRK_SCRIPT wrote. Raises ValueError, BenchError."""
+    if figures.pace:
+        return paced_result(figures, figures.pace)
     duration_s = span_s or figures.duration_us / 1e6
     interval_us = correction_interval_us(figures.duration_us, figures.requests, connections)
     return WrkResult(
@@ -2534,8 +2816,64 @@ def schedule(plan: Plan) -> list[Launch]:
             trials = launch_trials(plan, targets, alone=alone)
             if randomized:
                 order.shuffle(trials)
+            trials = [at_moments_of(trial, plan.seed + number) for trial in trials]
             launches.append(Launch(round=number, targets=targets, trials=tuple(trials)))
     return launches
+
+
+def at_moments_of(trial: Trial, seed: int) -> Trial:
+    """Return the trial with the seed of its requests' moments, where it is at a rate.
+
+    That is of the round, so that all targets get the same ones.
+    """
+    return dataclasses.replace(
+        trial, load=dataclasses.replace(trial.load, schedule_seed=seed % 2**31)
+    )
+
+
+def request_count(load: Load) -> int:
+    """Return how many requests are due in a trial at the load's rate."""
+    return round((load.rate_per_s or 0) * load.duration_s)
+
+
+LEAST_REQUESTS = 20  # of a trial at a rate
+MOST_REQUESTS = 2_000_000  # likewise: each takes memory, here and in wrk
+LONGEST_REST_S = 2.0  # of a connection; gunicorn closes one after that, uvicorn after 5 s
+
+
+def rate_complaint(load: Load) -> str | None:
+    """Return why a trial at the load's rate would tell nothing, if it would not."""
+    rate_per_s, count = load.rate_per_s, request_count(load)
+    if rate_per_s is None:
+        return None
+    rate = format_rate(rate_per_s)
+    if count < LEAST_REQUESTS:
+        return (
+            f"{rate} are {pluralize(count, 'request')} in a trial of {load.duration_s} s: "
+            f"use -d {math.ceil(LEAST_REQUESTS / rate_per_s)}s or longer"
+        )
+    if count > MOST_REQUESTS:
+        return f"{rate} are {count:,} requests in a trial of {load.duration_s} s: use a shorter -d"
+    most_connections = math.floor(rate_per_s * LONGEST_REST_S)
+    if load.connections > most_connections:
+        return (
+            f"{rate} let each of {load.connections} connections rest for "
+            f"{load.connections / rate_per_s:.1f} s, and servers close such: "
+            f"use -c {most_connections} or fewer"
+        )
+    return None
+
+
+def due_moments(load: Load) -> array.array[float]:
+    """Return when the requests of a load at a rate are due, in seconds from its start, ascending.
+
+    So many independent uniform moments are a Poisson process, given its count: requests of
+    users who know nothing of one another. The seed gives the same ones again.
+    """
+    draw = random.Random(load.schedule_seed)  # noqa: S311  # nothing secret
+    return array.array(
+        "d", sorted(draw.random() * load.duration_s for _ in range(request_count(load)))
+    )
 
 
 def launch_groups(plan: Plan) -> list[tuple[Target, ...]]:
@@ -2662,15 +3000,32 @@ def estimate_ratio(
 
 
 # The verdict goes by the first of these that there is.
-VERDICT_METRICS = ((Method.DUET, Metric.CPU), (Method.SOLO, Metric.REQUESTS))
+VERDICT_METRICS = (
+    (Method.SOLO, Metric.CAPACITY),
+    (Method.DUET, Metric.CPU),
+    (Method.SOLO, Metric.REQUESTS),
+)
 CHOSEN_METRICS: Mapping[Decisive | None, Sequence[tuple[Method, Metric]]] = {
     None: VERDICT_METRICS,
     Decisive.CPU: ((Method.DUET, Metric.CPU), (Method.SOLO, Metric.CPU)),
     Decisive.THROUGHPUT: ((Method.SOLO, Metric.REQUESTS),),
     Decisive.P99: ((Method.SOLO, Metric.P99),),
 }  # the first that has an estimate
+P99_AT_A_RATE = ((Method.DUET, Metric.P99), (Method.SOLO, Metric.P99))
+METRICS_AT_A_RATE: Mapping[Decisive | None, Sequence[tuple[Method, Metric]]] = {
+    None: (*CHOSEN_METRICS[Decisive.CPU], *P99_AT_A_RATE),
+    Decisive.CPU: CHOSEN_METRICS[Decisive.CPU],
+    Decisive.P99: P99_AT_A_RATE,
+}  # likewise; throughput is given
 FAIR_SHARE = 0.05  # of the servers' CPU times in a duet
 SATURATED = "load generator saturated"
+
+
+def deciding_metrics(load: LoadId, chosen: Decisive | None) -> Sequence[tuple[Method, Metric]]:
+    """Return what a verdict under the load goes by: the first of these that there is."""
+    if load.rate_per_s:
+        return METRICS_AT_A_RATE.get(chosen, METRICS_AT_A_RATE[None])
+    return CHOSEN_METRICS[chosen]
 
 
 class Pair(NamedTuple):
@@ -2828,9 +3183,10 @@ def reason_for_no_estimate(pairs: Sequence[Pair], metric: Metric, *, values: int
         return "no round is valid for both"
     if not values:
         return "this metric is not known of both"
-    # The CPU time of answers that were cut off counts as well, but a duet's wrks wait for them.
-    is_duet = pairs[0].target.method is Method.DUET
-    if metric is Metric.REQUESTS or (metric is Metric.CPU and not is_duet):
+    # The CPU time of answers that were cut off counts as well, but a duet's wrks wait for
+    # them, and at a rate all do.
+    waits_for_all = pairs[0].target.method is Method.DUET or pairs[0].target.load.rate_per_s
+    if metric is Metric.REQUESTS or (metric is Metric.CPU and not waits_for_all):
         reason = few_answers_reason(valid_pairs)
         if reason:
             return reason
@@ -2910,8 +3266,10 @@ def waits(results: Results, name: str, load: LoadId) -> bool:
     """Return whether a target mostly waited for something other than the CPU.
 
     That is, nothing was busy in most of its valid trials; alone, for in a duet two share
-    the cores.
+    the cores. At a rate it waits for requests, as it should.
     """
+    if load.rate_per_s:
+        return False
     limits = []
     for measurement in results.solo_trials(name, load):
         if measurement.valid and measurement.limited_by:
@@ -2951,8 +3309,11 @@ def may_decide(results: Results, comparison: Comparison, chosen: Decisive | None
     use as much of it: not between one worker and four. What the user chose decides in any
     case.
     """
+    if results.seeks_capacity:
+        return comparison.metric is Metric.CAPACITY
     if chosen:
-        return (comparison.method, comparison.metric) in CHOSEN_METRICS[chosen]
+        kind = (comparison.method, comparison.metric)
+        return kind in deciding_metrics(comparison.load, chosen)
     if comparison.metric is not Metric.CPU:
         return True
     names = (comparison.reference, comparison.target)
@@ -2977,7 +3338,7 @@ def verdict_comparison(
 
     If there is none with an estimate, it is the first that says why.
     """
-    for method, metric in CHOSEN_METRICS[chosen]:
+    for method, metric in deciding_metrics(comparisons[0].load, chosen):
         for comparison in comparisons:
             is_wanted = (comparison.method, comparison.metric) == (method, metric)
             if is_wanted and comparison.estimate:
@@ -3004,11 +3365,11 @@ def compare_all(results: Results, names: Sequence[str]) -> tuple[Comparison, ...
     reference, *others = names
     first_rounds = results.settings.first_rounds if results.settings else None
     comparisons = []
-    for load, target, method in itertools.product(results.loads, others, Method):
+    for load, target, method in itertools.product(results.reported_loads, others, Method):
         wanted = (load, method)
         measurements = [m for m in results.measurements if (m.load, m.method) == wanted]
         for metric in Metric:
-            if method is Method.DUET and not metric.facts.in_duets:
+            if trial_kind(method, load) not in metric.facts.kinds:
                 continue
             comparison = compare_metric(
                 measurements,
@@ -3020,7 +3381,51 @@ def compare_all(results: Results, names: Sequence[str]) -> tuple[Comparison, ...
             )
             if comparison:
                 comparisons.append(comparison)
+    for load, target in itertools.product(results.reported_loads, others):
+        comparisons += compare_capacities(
+            results, load, reference=reference, target=target, confidence=1 - 0.05 / len(others)
+        )
     return tuple(comparisons)
+
+
+def capacity_ratios(
+    results: Results, load: LoadId, *, reference: str, target: str
+) -> dict[int, float]:
+    """Return the target's capacity over the reference's, of each round where both are known."""
+    references = results.capacities_of(reference, load)
+    ratios = {}
+    for number, rate_per_s in results.capacities_of(target, load).items():
+        if number in references:
+            ratios[number] = rate_per_s / references[number]
+    return ratios
+
+
+def compare_capacities(
+    results: Results, load: LoadId, *, reference: str, target: str, confidence: float
+) -> list[Comparison]:
+    """Return the comparison of two targets' capacities, if any were sought."""
+    if not results.capacities:
+        return []
+    ratios = capacity_ratios(results, load, reference=reference, target=target)
+    estimate = estimate_ratio(ratios.values(), confidence=confidence) if ratios else None
+    comparison = Comparison(
+        load=load,
+        method=Method.SOLO,
+        metric=Metric.CAPACITY,
+        reference=reference,
+        target=target,
+        rounds=len(ratios),
+        estimate=estimate,
+        verdict=judge(estimate),
+        degrees=len(ratios) - 1 if len(ratios) > 1 else None,
+    )
+    if estimate is None:
+        reasons = [each.reason for each in results.capacities if each.reason]
+        reason = (reasons or ["no round has a capacity of both"])[0]
+        return [dataclasses.replace(comparison, reason=reason)]
+    if estimate.interval is None:
+        return [dataclasses.replace(comparison, reason="one round gives no interval")]
+    return [comparison]
 
 
 def with_comparisons(results: Results, names: Sequence[str]) -> Results:
@@ -3100,18 +3505,24 @@ def contest_of(results: Results, comparisons: Sequence[Comparison]) -> Contest |
     """Return the contest of all that were compared with one reference under one load.
 
     `comparisons` are those that the verdicts go by. Where these differ in their metric, it
-    is plain requests/s. Targets without a speed by it are left out; None if all are.
+    is plain requests/s, or at a rate CPU per request. Targets without a speed by it are left
+    out; None if all are.
     """
     first = comparisons[0]
     kinds = {(comparison.method, comparison.metric) for comparison in comparisons}
-    method, metric = kinds.pop() if len(kinds) == 1 else (Method.SOLO, Metric.REQUESTS)
+    plain = Metric.CPU if first.load.rate_per_s else Metric.REQUESTS
+    method, metric = kinds.pop() if len(kinds) == 1 else (Method.SOLO, plain)
     trials = [m for m in results.measurements if (m.load, m.method) == (first.load, method)]
     rounds = {trial.round for trial in trials}
     speeds: dict[str, Mapping[int, float]] = {first.reference: dict.fromkeys(rounds, 1.0)}
     for comparison in comparisons:
         pairs = pair_by_round(trials, reference=first.reference, target=comparison.target)
         ratios = ratios_by_round(pairs, metric)
-        if reason_for_no_estimate(pairs, metric, values=len(ratios)):
+        if metric is Metric.CAPACITY:
+            ratios = capacity_ratios(
+                results, first.load, reference=first.reference, target=comparison.target
+            )
+        elif reason_for_no_estimate(pairs, metric, values=len(ratios)):
             continue
         power = 1 if metric.facts.higher_is_faster else -1
         speeds[comparison.target] = {number: ratios[number] ** power for number in ratios}
@@ -3182,7 +3593,7 @@ PERCENTS = (
 def distribute(results: Results) -> tuple[Distribution, ...]:
     """Return the distribution of each target under each load that has histograms."""
     distributions = []
-    for load, name in itertools.product(results.loads, results.names):
+    for load, name in itertools.product(results.reported_loads, results.names):
         runs = valid_runs(results.solo_trials(name, load))
         pooled = pool(run.latency.histogram for run in runs if run.latency)
         if not pooled:
@@ -3294,13 +3705,15 @@ def changes_between(
             for key, slowdown in slowdowns.items()
             if key in earlier
         }
-    changes: dict[tuple[str, LoadId], Change] = {}
-    for method, metric in CHOSEN_METRICS[chosen]:
-        for key, slowdown in slowdowns.items():
-            is_decided = (key.target, key.load) in changes
-            if (key.method, key.metric) == (method, metric) and not is_decided:
-                changes[key.target, key.load] = change_of(slowdown)
-    return list(changes.values())
+    kinds_of: dict[tuple[str, LoadId], dict[tuple[Method, Metric], LogSlowdown]] = {}
+    for key, slowdown in slowdowns.items():
+        kinds_of.setdefault((key.target, key.load), {})[key.method, key.metric] = slowdown
+    changes = []
+    for (_, load), kinds in kinds_of.items():
+        deciding = [kind for kind in deciding_metrics(load, chosen) if kind in kinds]
+        if deciding:
+            changes.append(change_of(kinds[deciding[0]]))
+    return changes
 
 
 def change_of(slowdown: LogSlowdown) -> Change:
@@ -3365,7 +3778,7 @@ def knee(results: Results, name: str, workload: str) -> int | None:
     means = {}
     for load in results.loads:
         throughputs = results.throughputs(name, load)
-        if load.workload == workload and throughputs:
+        if load.workload == workload and throughputs and not load.rate_per_s:
             means[load.connections] = statistics.fmean(throughputs)
     if len(means) < 3:
         return None
@@ -3445,6 +3858,48 @@ def silence_reason(silences_s: Sequence[float], wrk: WrkResult, load: Load) -> s
     return (
         f"{len(silent)} of {load.open_connections} connections had no answer "
         f"for the last {min(silent):.1f} s or longer: the server stopped answering them"
+    )
+
+
+LATE_SHARE = 0.25  # of a p99 latency
+
+
+def is_late(wrk: WrkResult, within_s: float) -> bool:
+    """Return whether wrk itself was so late that it matters within that latency."""
+    return wrk.pace is not None and wrk.pace.late_p99_s > LATE_SHARE * within_s
+
+
+def lateness_note(wrk: WrkResult) -> str | None:
+    """Return a note if wrk itself made a good part of the p99 latency."""
+    p99_s = wrk.latency.p99_s if wrk.latency else None
+    if wrk.pace is None or p99_s is None or not is_late(wrk, p99_s):
+        return None
+    return (
+        f"wrk itself sent up to {format_latency(wrk.pace.late_p99_s)} too late (p99), which is a "
+        f"good part of the p99 latency of {format_latency(p99_s)}"
+    )
+
+
+def is_sustained(wrk: WrkResult, pace: Pace) -> bool:
+    """Return whether the requests were answered at the rate at which they were offered."""
+    return wrk.requests_per_s >= (1 - SUSTAINED_WITHIN) * pace.offered_per_s
+
+
+def pace_reason(wrk: WrkResult, load: Load) -> str | None:
+    """Return why a rate was not kept, if it was not: answers lack, or came ever later."""
+    if wrk.pace is None:
+        return None
+    lacking = wrk.pace.offered - wrk.requests
+    if lacking > 0:
+        return (
+            f"{lacking} of {wrk.pace.offered} requests had no answer "
+            f"{load.workload.timeout_s} s after the last was due"
+        )
+    if is_sustained(wrk, wrk.pace):
+        return None
+    return (
+        f"not sustained: {format_rate(wrk.pace.offered_per_s)} were offered, "
+        f"and {wrk.requests_per_s:,.4g} answered"
     )
 
 
@@ -3826,10 +4281,15 @@ def suffixed(results: Results, suffix: str) -> Results:
         dataclasses.replace(distribution, target=distribution.target + suffix)
         for distribution in results.distributions
     ]
+    capacities = [
+        dataclasses.replace(capacity, target=capacity.target + suffix)
+        for capacity in results.capacities
+    ]
     return dataclasses.replace(
         results,
         targets=tuple(targets),
         measurements=tuple(measurements),
+        capacities=tuple(capacities),
         comparisons=tuple(comparisons),
         distributions=tuple(distributions),
     )
@@ -3887,6 +4347,7 @@ def merge(parts: Sequence[Results]) -> Results:
         environment=shared("environment"),
         targets=all_of("targets"),
         measurements=all_of("measurements"),
+        capacities=all_of("capacities"),
         comparisons=all_of("comparisons"),
         distributions=all_of("distributions"),
         warnings=all_of("warnings"),
@@ -4169,6 +4630,14 @@ DETAIL_COLUMNS = columns_from(
     ("Framework", "p50", "p90", "p99", "p99.9", "CPU/Request (us)", "Peak Memory (MiB)", "Errors"),
     left=["Framework"],
 )
+CAPACITY_COLUMNS = columns_from(("Framework", "Requests/Sec", "Launches"), left=["Framework"])
+STEP_COLUMNS = columns_from(
+    ("Framework", "Round", "Offered/Sec", "p99", "Void"), left=["Framework", "Void"]
+)
+PACE_COLUMNS = columns_from(
+    ("Framework", "Offered/Sec", "Answered/Sec", "wrk late, p50", "wrk late, p99"),
+    left=["Framework"],
+)
 RANKING_COLUMNS = columns_from(
     ("Place", "Framework", "Speed", "Interval"), left=["Place", "Framework"]
 )
@@ -4302,6 +4771,61 @@ def detail_table(results: Results, load: LoadId) -> Table:
     return Table(title=f"{load.title}, details", columns=DETAIL_COLUMNS, rows=tuple(rows))
 
 
+def capacity_table(results: Results, load: LoadId) -> Table:
+    """Return the mean capacities of the launches, with half the 95% interval."""
+    rows = []
+    for name in results.names:
+        capacities = list(results.capacities_of(name, load).values())
+        shown = UNKNOWN
+        if capacities:
+            mean, half = mean_and_half_width(capacities)
+            shown = f"{mean:.2f} ± {half:.2f}" if len(capacities) > 1 else f"{mean:.2f}"
+        rows.append((results.label(name), shown, str(len(capacities))))
+    limit_s = results.capacities[0].p99_limit_s
+    title = f"{load.title}, capacity at a p99 up to {format_latency(limit_s)}"
+    return Table(title=title, columns=CAPACITY_COLUMNS, rows=tuple(rows))
+
+
+def step_table(results: Results, load: LoadId) -> Table:
+    """Return each rate that was tried for a capacity, with its p99 or why that is not known."""
+    rows = []
+    for measurement in results.measurements:
+        rate_per_s = measurement.load.rate_per_s
+        if not rate_per_s or measurement.load.without_rate != load:
+            continue
+        p99_s = measurement.latency_p99_s
+        outcome = "" if p99_s is None else format_latency(p99_s)
+        label = results.label(measurement.target)
+        rows.append(
+            (
+                label,
+                str(measurement.round),
+                f"{rate_per_s:.1f}",
+                outcome,
+                measurement.invalid_reason or "",
+            )
+        )
+    title = f"{load.title}, rates that were tried"
+    return Table(title=title, columns=STEP_COLUMNS, rows=tuple(rows))
+
+
+def pace_table(results: Results, load: LoadId) -> Table:
+    """Return how a rate was kept by each target alone, and by wrk: means of its valid trials."""
+    rows = []
+    for name in results.names:
+        runs = valid_runs(results.solo_trials(name, load))
+        paces = [run.pace for run in runs if run.pace]
+        if not paces:
+            continue
+        offered = statistics.fmean(pace.offered_per_s for pace in paces)
+        row = [results.label(name), f"{offered:.2f}"]
+        row.append(f"{statistics.fmean(pace.answered_per_s for pace in paces):.2f}")
+        row.append(format_latency(statistics.fmean(pace.late_p50_s for pace in paces)))
+        row.append(format_latency(statistics.fmean(pace.late_p99_s for pace in paces)))
+        rows.append(tuple(row))
+    return Table(title=f"{load.title}, kept", columns=PACE_COLUMNS, rows=tuple(rows))
+
+
 def comparison_tables(results: Results, load: LoadId) -> list[Table]:
     """Return a table of speeds for each reference that rounds were compared with."""
     comparisons = [c for c in results.comparisons if c.load == load]
@@ -4341,14 +4865,18 @@ def ranking_table(results: Results, ranking: Ranking) -> Table:
 def load_tables(results: Results, load: LoadId, *, details: bool = True) -> list[Table]:
     """Return one load's tables: the gist's, and with details all that there is data for.
 
-    More than two targets have an order, too.
+    More than two targets have an order, too, and a load at a rate its percentiles.
     """
     rankings = [ranking for ranking in rankings_of(results) if ranking.load == load]
     tables = [ranking_table(results, ranking) for ranking in rankings]
+    tables += [capacity_table(results, load)] if results.capacities else []
     tables.append(gist_table(results, load))
-    if details:
+    if details or load.rate_per_s:
         detailed = detail_table(results, load)
         tables += [detailed] if detailed.rows else []
+    if details:
+        tables += [pace_table(results, load)] if load.rate_per_s else []
+        tables += [step_table(results, load)] if results.capacities else []
         tables += comparison_tables(results, load)
     return tables
 
@@ -4356,7 +4884,7 @@ def load_tables(results: Results, load: LoadId, *, details: bool = True) -> list
 def result_tables(results: Results, *, details: bool = True) -> list[Table]:
     """Return the tables of all loads."""
     tables = []
-    for load in results.loads:
+    for load in results.reported_loads:
         tables += load_tables(results, load, details=details)
     return tables
 
@@ -4447,7 +4975,7 @@ def measurement_notes(results: Results) -> list[str]:
     """Return a line for each kind of void measurement, then one for each kind of oddity."""
     rounds_by_cause: dict[tuple[str, LoadId, Method, str], list[int]] = {}
     for measurement in results.measurements:
-        if measurement.invalid_reason:
+        if measurement.invalid_reason and not results.is_step(measurement.load):
             cause = (
                 measurement.target,
                 measurement.load,
@@ -4455,6 +4983,10 @@ def measurement_notes(results: Results) -> list[str]:
                 measurement.invalid_reason,
             )
             rounds_by_cause.setdefault(cause, []).append(measurement.round)
+    for capacity in results.capacities:
+        if capacity.reason:
+            unknown = (capacity.target, capacity.load, Method.SOLO, capacity.reason)
+            rounds_by_cause.setdefault(unknown, []).append(capacity.round)
     lines = []
     for (target, load, method, reason), rounds in rounds_by_cause.items():
         lines.append(
@@ -4521,14 +5053,29 @@ def format_precision(half_width: float) -> str:
     return f"±{100 * half_width:.2g}%" if half_width < 1 else format_noise(half_width)
 
 
-def throughput_comparison(results: Results, comparison: Comparison) -> Comparison | None:
-    """Return how the plain requests/s of the same targets under the same load compare."""
+def comparison_beside(
+    results: Results, comparison: Comparison, method: Method, metric: Metric
+) -> Comparison | None:
+    """Return another comparison of the same targets under the same load, if there is one."""
     for other in results.comparisons:
-        is_plain = (other.method, other.metric) == (Method.SOLO, Metric.REQUESTS)
         pair = (other.target, other.reference, other.load)
-        if is_plain and pair == (comparison.target, comparison.reference, comparison.load):
+        if pair != (comparison.target, comparison.reference, comparison.load):
+            continue
+        if (other.method, other.metric) == (method, metric) and other is not comparison:
             return other
     return None
+
+
+def throughput_comparison(results: Results, comparison: Comparison) -> Comparison | None:
+    """Return how the plain requests/s of the same targets under the same load compare."""
+    return comparison_beside(results, comparison, Method.SOLO, Metric.REQUESTS)
+
+
+def comparison_shown_beside(results: Results, comparison: Comparison) -> Comparison | None:
+    """Return what is told beside a verdict: plain requests/s, at a rate the p99 latency."""
+    if comparison.load.rate_per_s:
+        return comparison_beside(results, comparison, comparison.method, Metric.P99)
+    return throughput_comparison(results, comparison)
 
 
 def first_failure(results: Results, comparison: Comparison) -> str:
@@ -4567,11 +5114,12 @@ def answer_sentence(results: Results, comparison: Comparison) -> str:
         rounds = rounds_to_decide(results, comparison)
         if rounds:
             sentence += f"; -r {rounds} should tell"
-    here = throughput_comparison(results, comparison)
-    if here and here.speed and here is not comparison:
+    here = comparison_shown_beside(results, comparison)
+    if here and here.speed:
         plain = f"{format_speed(here.speed)}{format_interval(here.speed)}"
         is_noise = (here.speed.half_width or 0) > 1
-        sentence += f"; requests/s here {'too noisy to tell' if is_noise else plain}"
+        shown = "too noisy to tell" if is_noise else plain
+        sentence += f"; {here.metric.short_name} here {shown}"
     return sentence + waiting_remark(results, comparison) + lost_remark(results, comparison)
 
 
@@ -4589,6 +5137,8 @@ def lost_remark(results: Results, comparison: Comparison) -> str:
 
 def waiting_remark(results: Results, comparison: Comparison) -> str:
     """Return that a target mostly waited, if so; nothing else."""
+    if comparison.metric is Metric.CAPACITY:
+        return ""
     names = (comparison.target, comparison.reference)
     waiting = [name for name in names if waits(results, name, comparison.load)]
     if not waiting:
@@ -4628,6 +5178,9 @@ def heading_of(results: Results) -> str:
             parts[-1] = f"{' or '.join(map(str, counts))} workers"
     rounds = max((measurement.round for measurement in results.measurements), default=0)
     parts.append(f"{pluralize(rounds, 'round')} of {settings.duration_s} s")
+    if settings.p99_limit_s:
+        parts[-1] = f"{pluralize(rounds, 'round')} of trials of {settings.duration_s} s"
+        heading += f", capacity at a p99 up to {format_latency(settings.p99_limit_s)}"
     if results.machines:
         parts.append(machines_sentence(results.machines))
     return f"{heading}: {', '.join(parts)}"
@@ -4678,6 +5231,8 @@ def oddities(results: Results) -> list[str]:
     launched = {facts.name for facts in results.targets}
     alike: dict[tuple[str, str], list[tuple[str, Measurement, str]]] = {}
     for measurement in results.measurements:
+        if results.is_step(measurement.load):
+            continue
         label = results.label(measurement.target)
         row = f"{label}, {measurement.load.sentence}"
         for note in measurement.notes:
@@ -4966,7 +5521,7 @@ def waiting_cause(results: Results, facts: TargetFacts, load: LoadId) -> str:
 def waiting_sentences(results: Results) -> list[str]:
     """Return which targets waited for something other than the CPU, and for what."""
     labels_by_cause: dict[tuple[LoadId, str], list[str]] = {}
-    for load, facts in itertools.product(results.loads, results.targets):
+    for load, facts in itertools.product(results.reported_loads, results.targets):
         if waits(results, facts.name, load):
             cause = waiting_cause(results, facts, load)
             labels_by_cause.setdefault((load, cause), []).append(facts.label)
@@ -5001,6 +5556,8 @@ def shared_core_sentences(results: Results) -> list[str]:
     if share is None:
         return []
     for comparison in decisive_comparisons(results):
+        if comparison.metric is not Metric.CPU:
+            continue
         here = throughput_comparison(results, comparison)
         speed, plain = comparison.speed, here.speed if here else None
         if not speed or not plain or not speed.interval or not plain.interval:
@@ -5642,6 +6199,9 @@ def describe_settings(settings: Settings | None) -> dict[str, str]:
         "connections": settings.connections,
         "threads": settings.threads,
         "duration (s)": settings.duration_s,
+        "rate (requests/s)": settings.rate_per_s,
+        "rate (share of the slowest's most)": settings.rate_share,
+        "p99 limit (s)": settings.p99_limit_s,
         "rounds": settings.rounds,
         "duet": settings.duet,
         "warm-up (s)": settings.warm_up_s,
@@ -5796,13 +6356,15 @@ def to_github_benchmark(report: Report) -> str:
     """
     results = report.results
     entries = []
-    for load, name in itertools.product(results.loads, results.names):
-        throughputs = results.throughputs(name, load)
-        if not throughputs:
+    for load, name in itertools.product(results.reported_loads, results.names):
+        throughputs, what = results.throughputs(name, load), ""
+        if results.seeks_capacity:
+            throughputs, what = list(results.capacities_of(name, load).values()), ", capacity"
+        if not throughputs or load.rate_per_s:
             continue
         mean, half = mean_and_half_width(throughputs)
         entry: dict[str, Any] = {
-            "name": f"{results.label(name)}, {load.sentence}",
+            "name": f"{results.label(name)}, {load.sentence}{what}",
             "unit": "requests/s",
             "value": round(mean, 2),
         }
@@ -6223,12 +6785,10 @@ def load_charts(results: Results, load: LoadId, labels: Mapping[str, str]) -> li
 
     `labels` has what is shown for each target's name; its order gives their looks.
     """
-    figures = [
-        throughput_chart(results, load, labels),
-        *speed_charts(results, load, labels),
-        latency_chart(results, load, labels),
-        rounds_chart(results, load, labels),
-    ]
+    figures = [*speed_charts(results, load, labels), latency_chart(results, load, labels)]
+    if not load.rate_per_s:  # else throughput is given
+        figures.insert(0, throughput_chart(results, load, labels))
+        figures.append(rounds_chart(results, load, labels))
     return list(filter(None, figures))
 
 
@@ -6389,7 +6949,10 @@ def sweep_charts(results: Results, labels: Mapping[str, str]) -> list[str]:
 
 def sweep_chart(results: Results, workload: str, labels: Mapping[str, str]) -> str | None:
     """Return the figure of throughput over connections; None for less than three."""
-    loads = [load for load in results.loads if load.workload == workload]
+    loads = []
+    for load in results.reported_loads:
+        if load.workload == workload and not load.rate_per_s:
+            loads.append(load)
     series = series_of(labels, lambda name: mean_throughput_points(results, name, loads))
     if len(loads) < 3 or not series:
         return None
@@ -6404,6 +6967,41 @@ def sweep_chart(results: Results, workload: str, labels: Mapping[str, str]) -> s
         x=connections_axis(loads),
         y=round_axis(0, max(throughputs)),
     )
+
+
+def capacity_charts(results: Results, labels: Mapping[str, str]) -> list[str]:
+    """Return a figure of latency over rates for each load whose capacity was sought."""
+    if not results.capacities:
+        return []
+    figures = []
+    for load in results.reported_loads:
+        series = series_of(labels, functools.partial(step_points, results, load=load))
+        if not series:
+            continue
+        rates, latencies_s, _ = zip(*points_in(series), strict=True)
+        figure = series_figure(
+            f"p99 latency over the rate, {load.sentence}",
+            "Each trial in search of the capacity that was sustained, of all launches.",
+            series,
+            x=round_axis(0, max(rates)),
+            y=latency_axis(max(latencies_s)),
+            joined=False,
+        )
+        figures.append(figure)
+    return figures
+
+
+def step_points(results: Results, name: str, load: LoadId) -> tuple[Point, ...]:
+    """Return rates and p99 latencies of a target's valid trials in search of its capacity."""
+    points = []
+    for measurement in results.measurements:
+        rate_per_s, p99_s = measurement.load.rate_per_s, measurement.latency_p99_s
+        if measurement.target != name or not measurement.valid or not rate_per_s or p99_s is None:
+            continue
+        if measurement.load.without_rate == load:
+            text = f"{rate_per_s:.0f}/s {format_latency(p99_s)}"
+            points.append(Point(rate_per_s, p99_s, text))
+    return tuple(sorted(points))
 
 
 def connections_axis(loads: Iterable[LoadId]) -> Axis:
@@ -6589,10 +7187,11 @@ def to_html(report: Report) -> str:
         body.append(f"<p>{html.escape(sentence)}</p>")
     answer = answer_chart(results, conclusion.answers)
     figures = [*([answer] if answer else []), *sweep_charts(results, labels)]
+    figures += capacity_charts(results, labels)
     body += html_charts(figures)
     body += html_list("Before you quote it", conclusion.caveats)
     body += html_glossary()
-    for load in results.loads:
+    for load in results.reported_loads:
         body += html_load(results, load, labels)
     body += map(html_table, [*conclusion.tables, *work_tables(results)])
     body += html_command(results.command)
@@ -8764,6 +9363,9 @@ WRK_USAGE = "Usage: wrk "
 LEAST_WRK = (4, 1)  # what this tool undoes in latencies was read from 4.1 and 4.2
 WRK_METHOD_VARIABLE = "MICROPIE_BENCH_METHOD"  # as WRK_SCRIPT reads it
 WRK_BODY_VARIABLE = "MICROPIE_BENCH_BODY"  # likewise
+WRK_WINDOW_VARIABLE = "MICROPIE_BENCH_WINDOW"  # as PACE_SCRIPT reads it
+WRK_MOMENTS_VARIABLE = "MICROPIE_BENCH_MOMENTS"  # likewise
+WRK_CONNECTIONS_VARIABLE = "MICROPIE_BENCH_CONNECTIONS"  # likewise
 
 
 def find_wrk(wanted: str | None) -> str:
@@ -9267,6 +9869,20 @@ def merge_runs(runs: Sequence[WrkResult]) -> WrkResult:
         errors=Errors(**{kind: sum(each[kind] for each in errors) for kind in errors[0]}),
         latency_uncorrected=latency_from_histogram(pool(uncorrected)),
         load_cpu_s=sum(run.load_cpu_s or 0 for run in runs),
+        pace=merge_paces([run.pace for run in runs if run.pace]),
+    )
+
+
+def merge_paces(paces: Sequence[Pace]) -> Pace | None:
+    """Return what several wrks offered together; it was as late as the latest of them."""
+    if not paces:
+        return None
+    return Pace(
+        offered=sum(pace.offered for pace in paces),
+        offered_per_s=sum(pace.offered_per_s for pace in paces),
+        answered_per_s=sum(pace.answered_per_s for pace in paces),
+        late_p50_s=max(pace.late_p50_s for pace in paces),
+        late_p99_s=max(pace.late_p99_s for pace in paces),
     )
 
 
@@ -9435,12 +10051,15 @@ class WrkGroup:
         self._outputs: list[IO[bytes]] = []
         self._script = work_dir / "done.lua"
         self._body = work_dir / "body"
+        self._moments = work_dir / "moments"
         self._silences_s: list[tuple[float, ...]] = [()] * len(goals)
         self._span_s: float | None = None
 
     def __enter__(self) -> Self:
-        self._script.write_text(WRK_SCRIPT)
+        self._script.write_text(wrk_script(self._load))
         self._body.write_bytes(self._load.workload.body)
+        if self._load.rate_per_s:
+            self._moments.write_bytes(due_moments(self._load).tobytes())
         with self._stack:  # what fails here undoes what was done
             self._start_children()
             self._stack = self._stack.pop_all()
@@ -9465,7 +10084,7 @@ class WrkGroup:
         """Return the wrk command against that goal."""
         load = self._load
         timeout_s = load.workload.timeout_s
-        if len(self._goals) > 1:
+        if len(self._goals) > 1 and not load.rate_per_s:
             timeout_s = max(DUET_TIMEOUT_S, timeout_s)
         if goal.host_header and header_value(load.workload.headers, "Host") is None:
             load = with_header(load, "Host", goal.host_header)
@@ -9480,6 +10099,10 @@ class WrkGroup:
         if workload.method != "GET" or workload.body:
             environment[WRK_METHOD_VARIABLE] = workload.method
             environment[WRK_BODY_VARIABLE] = str(self._body)
+        if self._load.rate_per_s:
+            environment[WRK_WINDOW_VARIABLE] = str(self._load.duration_s)
+            environment[WRK_MOMENTS_VARIABLE] = str(self._moments)
+            environment[WRK_CONNECTIONS_VARIABLE] = str(self._load.connections)
         return environment
 
     def open_gates(self) -> None:
@@ -9751,7 +10374,9 @@ class LoadRun:
 
 
 def endless(load: Load) -> Load:
-    """Return the load for a wrk that will be interrupted at its time."""
+    """Return the load for a wrk that will be interrupted at its time; at a rate, it as it is."""
+    if load.rate_per_s:
+        return load
     return dataclasses.replace(load, duration_s=load.duration_s + ENDLESS_S)
 
 
@@ -9775,19 +10400,20 @@ def apply_load(sides: Sides, load: Load, *, is_duet: bool, tick: Tick) -> list[O
     The wrks of a duet are given an endless() load. wrk's threads look only ten times a
     second whether to stop, so that one of two would run on alone; 9% of a trial alone
     shifts CPU per request by some 4%. Hence both are stopped at one moment, and requests
-    and CPU time are of the same work.
+    and CPU time are of the same work. At a rate both do the same requests by themselves.
 
     Raises BenchError if a wrk fails or hangs, or a server dies meanwhile.
     """
     with LoadRun(sides, load, tick=tick) as run:
         run.begin()
         run.wait(load.duration_s)
-        if is_duet:
+        if is_duet and not load.rate_per_s:
             run.stop_at_one_moment()
             run.interrupt()
         else:
             run.look()
-            run.wait(load.duration_s + OVERRUN_S)
+            answering_s = READY_S + load.workload.timeout_s if load.rate_per_s else 0
+            run.wait(load.duration_s + answering_s + OVERRUN_S)
             run.require_ended()
         return run.observations()
 
@@ -11045,13 +11671,27 @@ class RemoteWrkGroup(RemoteSide):
         return reading
 
 
+SCHEDULES_APART = 1_000_003  # between the seeds of two machines
+
+
 def share_out(load: Load, machines: int) -> list[Load]:
-    """Return the load's share for each machine: as even as threads of wrk can be."""
-    per_thread = load.connections // load.threads
+    """Return the load's share for each machine: as even as threads of wrk can be.
+
+    A rate is shared out like the connections, and each share has a schedule of its own.
+    """
+    threads = 1 if load.rate_per_s else load.wrk_threads
+    per_thread = load.connections // threads
     shares = []
     for machine in range(machines):
-        own = per_thread // machines + (machine < per_thread % machines)
-        shares.append(dataclasses.replace(load, connections=own * load.threads))
+        own = (per_thread // machines + (machine < per_thread % machines)) * threads
+        share = dataclasses.replace(load, connections=own)
+        if load.rate_per_s:
+            share = dataclasses.replace(
+                share,
+                rate_per_s=load.rate_per_s * own / load.connections,
+                schedule_seed=load.schedule_seed + machine * SCHEDULES_APART,
+            )
+        shares.append(share)
     return shares
 
 
@@ -11187,10 +11827,12 @@ def planned_s(plan: Plan) -> float:
     """Return about how long the whole plan takes, in seconds."""
     launches = schedule(plan)
     seconds = 0.0
-    for launch in [*launches_to_check(launches, strict=plan.strict), *launches]:
+    before = launches_to_check(launches, strict=plan.strict or plan.is_at_a_rate)
+    for launch in [*before, *launches]:
         seconds += start_estimate_s(launch)
-    for launch in launches:
-        seconds += sum(trial.load.duration_s for trial in launch.trials)
+    trials = SEARCH_TRIALS if plan.p99_limit_s else 1
+    for launch in [*(before if plan.is_at_a_rate else []), *launches]:
+        seconds += trials * sum(trial.load.duration_s for trial in launch.trials)
     return seconds
 
 
@@ -11254,7 +11896,7 @@ def core_use(observations: Sequence[Observation], load: Load, workers: int | Non
     are_all_known = len(server_uses_s) == count
     busiest = (0.0, 1)
     for machine, load_cores in enumerate(cores.loads):
-        usable = min(count * load.threads, load_cores)
+        usable = min(count * load.wrk_threads, load_cores)
         spent_s = sum(load_cpus_s(seen)[machine] for seen in observations)
         if spent_s / usable >= busiest[0] / busiest[1]:
             busiest = (spent_s, usable)
@@ -11295,9 +11937,82 @@ def busy_threads(observations: Iterable[Observation]) -> int | None:
 def limit_reason(observations: Sequence[Observation], load: Load, cores: CoreUse) -> str | None:
     """Return why a trial did not measure its servers: wrk was stopped, or the limit."""
     duration_s = longest_s(observations)
-    if not -0.05 <= duration_s - load.duration_s <= 1:
+    if not load.rate_per_s and not -0.05 <= duration_s - load.duration_s <= 1:
         return f"wrk ran for {duration_s:.2f} s instead of {load.duration_s} s: somebody stopped it"
     return observations[0].full_link or cores.saturation_reason
+
+
+CLOSE_BOUNDS = 1.02  # of a capacity, as a ratio
+SEARCH_STEPS = 7  # that this usually takes
+SEARCH_TRIALS = 1 + 1.5 * SEARCH_STEPS  # if half of them are tried twice
+
+
+class Bisection:
+    """Bounds of a capacity: the highest rate that was kept, and the lowest that was not.
+
+    The upper one is what a server answers as fast as it goes, until a rate is missed. That is
+    taken for too much, but tried if all below it are kept.
+    """
+
+    def __init__(self, most_per_s: float) -> None:
+        self._kept_per_s = 0.0
+        self._missed_per_s = most_per_s
+        self._was_missed = False
+
+    @property
+    def middle_per_s(self) -> float:
+        """The geometric mean of the bounds."""
+        return math.sqrt(self._kept_per_s * self._missed_per_s)
+
+    @property
+    def _are_near(self) -> bool:
+        return self._missed_per_s <= CLOSE_BOUNDS * self._kept_per_s
+
+    @property
+    def is_close(self) -> bool:
+        """Whether the bounds are close, and both were tried."""
+        return self._are_near and self._was_missed
+
+    def next_per_s(self) -> float:
+        """Return the rate to be tried next."""
+        if self._are_near:
+            return self._missed_per_s
+        return self.middle_per_s if self._kept_per_s else self._missed_per_s / 2
+
+    def take(self, rate_per_s: float, *, is_kept: bool) -> None:
+        """Take in whether a rate was kept."""
+        if not is_kept:
+            self._missed_per_s, self._was_missed = rate_per_s, True
+            return
+        self._kept_per_s = rate_per_s
+        if rate_per_s >= self._missed_per_s:
+            self._missed_per_s = 1.25 * rate_per_s
+
+
+class Outcome(Enum):
+    """What a trial at a rate says of the limit of its p99 latency."""
+
+    KEPT = "kept"
+    MISSED = "missed"
+    UNKNOWN = "unknown"
+
+
+def outcome_of(measurement: Measurement, limit_s: float) -> Outcome:
+    """Return whether a target kept the limit at a rate.
+
+    Not if answers came too late to count, or ever later; any other void trial tells nothing.
+    """
+    wrk, p99_s = measurement.wrk, measurement.latency_p99_s
+    if measurement.valid and wrk and p99_s is not None:
+        if p99_s <= limit_s:
+            return Outcome.KEPT
+        return Outcome.UNKNOWN if is_late(wrk, limit_s) else Outcome.MISSED
+    if measurement.limited_by is Limit.LOAD_GENERATOR or wrk is None or wrk.pace is None:
+        return Outcome.UNKNOWN
+    came_too_late = wrk.errors.timeout or not is_sustained(wrk, wrk.pace)
+    if came_too_late and wrk.errors.total == wrk.errors.timeout:
+        return Outcome.MISSED
+    return Outcome.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11528,11 +12243,10 @@ class LaunchRun:
     def _announce(self, trial: Trial) -> None:
         """Tell what runs now."""
         labels = labels_of(trial.targets)
-        load = pluralize(trial.load.connections, "connection")
-        if len(self._first_loads) > 1:
-            load = trial.load.id.sentence
+        load = trial.load.id
+        text = load.pace if len(self._first_loads) == 1 else load.sentence
         number = self._launch.round
-        self._actions.announce(f"{labels}: {load} (round {number})", trial.load.duration_s)
+        self._actions.announce(f"{labels}: {text} (round {number})", trial.load.duration_s)
 
     def _trial_failure(self, trial: Trial) -> str | None:
         """Return why the trial cannot be made."""
@@ -11585,7 +12299,7 @@ class LaunchRun:
             target=name,
             partner=partners[0] if partners else None,
             load=load.id,
-            threads=load.threads,
+            threads=load.wrk_threads,
             wrk=seen.wrk if seen else None,
             use=seen.use if seen else None,
             limited_by=limited_by,
@@ -11595,20 +12309,65 @@ class LaunchRun:
             invalid_reason=self._secrets.hide_whole_words("; ".join(distinct)) or None,
         )
 
+    def search(self, trial: Trial, limit_s: float) -> Iterator[Measurement | Capacity]:
+        """Yield trials at rates, and at the end the highest that keeps the p99 latency.
+
+        The first is as fast as it goes.
+        """
+        (target,), load = trial.targets, trial.load
+        (fastest,) = self.measure(trial)
+        yield fastest
+        bounds = Bisection(fastest.requests_per_s or 0.0)
+        reason = fastest.invalid_reason
+        while not reason and not bounds.is_close:
+            rate_per_s = bounds.next_per_s()
+            seed = load.schedule_seed + round(rate_per_s)
+            step = dataclasses.replace(load, rate_per_s=rate_per_s, schedule_seed=seed)
+            reason = rate_complaint(step)
+            if reason:
+                break
+            measurement = self._try_twice(dataclasses.replace(trial, load=step), limit_s)
+            yield measurement
+            outcome = outcome_of(measurement, limit_s)
+            if outcome is Outcome.UNKNOWN:
+                why = measurement.invalid_reason or "wrk itself is too late for that limit"
+                reason = f"at {format_rate(rate_per_s)}: {why}"
+            else:
+                bounds.take(rate_per_s, is_kept=outcome is Outcome.KEPT)
+        yield Capacity(
+            round=self._launch.round,
+            target=target.name,
+            load=load.id,
+            p99_limit_s=limit_s,
+            rate_per_s=None if reason else bounds.middle_per_s,
+            reason=reason,
+        )
+
+    def _try_twice(self, trial: Trial, limit_s: float) -> Measurement:
+        """Return the trial's measurement; if that does not keep the limit, a second one's."""
+        (first,) = self.measure(trial)
+        if outcome_of(first, limit_s) is Outcome.KEPT:
+            return first
+        (second,) = self.measure(trial)
+        why = first.invalid_reason or f"its p99 was {format_latency(first.latency_p99_s or 0)}"
+        return dataclasses.replace(second, notes=(*second.notes, f"tried a second time: {why}"))
+
     @staticmethod
     def _void_reasons(trial: Trial, seen: Observation, sizes: AnswerSizes) -> list[str | None]:
         """Return why what was seen of a target does not count, and None for each why not."""
         wrk, load = seen.wrk, trial.load
+        least = 1 if load.rate_per_s else load.connections
         reasons = [
-            void_reason(
-                wrk, connections=load.connections, expect_status=load.workload.expect_status
-            ),
-            silence_reason(seen.ending.silences_s, wrk, load),
+            void_reason(wrk, connections=least, expect_status=load.workload.expect_status),
             clock_reason(seen.clock_step_s, load.duration_s),
             sizes.void_reason(wrk, load),
         ]
-        if trial.method is Method.SOLO:  # wrks of a duet are frozen
-            reasons.append(little_reason(wrk, load))
+        if load.rate_per_s:
+            reasons.append(pace_reason(wrk, load))
+        else:
+            reasons.append(silence_reason(seen.ending.silences_s, wrk, load))
+            if trial.method is Method.SOLO:  # wrks of a duet are frozen
+                reasons.append(little_reason(wrk, load))
         if not load.workload.keep_alive:
             reasons.append(reuse_reason(wrk, seen.connections_opened))
         return reasons
@@ -11617,8 +12376,8 @@ class LaunchRun:
     def _notes(trial: Trial, seen: Observation, sizes: AnswerSizes) -> list[str]:
         """Return what was odd about a target in a trial that may count all the same."""
         wrk, load = seen.wrk, trial.load
-        notes = [sizes.note(wrk, load)]
-        if trial.method is Method.SOLO:
+        notes = [sizes.note(wrk, load), lateness_note(wrk)]
+        if trial.method is Method.SOLO and not load.rate_per_s:
             notes.append(little_note(wrk, load))
         return [*filter(None, notes), *seen.disturbances]
 
@@ -11668,8 +12427,12 @@ def require_equal_work(results: Results) -> None:
 
 
 def measure_launch(
-    launch: Launch, actions: Actions, *, hopeless: Sequence[str] | None = None
-) -> Iterator[TargetFacts | Measurement]:
+    launch: Launch,
+    actions: Actions,
+    *,
+    hopeless: Sequence[str] | None = None,
+    p99_limit_s: float | None = None,
+) -> Iterator[TargetFacts | Measurement | Capacity]:
     """Yield each target's facts once its server is up, then the measurements, in order.
 
     A server that does not start voids the trials that it has a part in; so does one that
@@ -11687,7 +12450,10 @@ def measure_launch(
                 raise HopelessError(reasons)
         run.warm_up()
         for trial in launch.trials:
-            yield from run.measure(trial)
+            if p99_limit_s:
+                yield from run.search(trial, p99_limit_s)
+            else:
+                yield from run.measure(trial)
 
 
 def with_facts(results: Results, facts: TargetFacts, names: Sequence[str]) -> Results:
@@ -11698,6 +12464,149 @@ def with_facts(results: Results, facts: TargetFacts, names: Sequence[str]) -> Re
         known[facts.name] = facts
     in_order = [known[name] for name in names if name in known]
     return dataclasses.replace(results, targets=tuple(in_order))
+
+
+class Rehearsal(NamedTuple):
+    """What the launches before the first round showed: facts, hopeless cases, and trials."""
+
+    facts: list[TargetFacts]
+    hopeless: list[str]
+    measurements: list[Measurement]
+
+
+REHEARSAL_S = 2  # of a trial, at most
+
+
+def rehearse(plan: Plan, actions: Actions) -> Rehearsal:
+    """Launch what a round launches, and put each under the loads, as where it counts.
+
+    That is in duets if there are some, since each server then has half the cores. What is
+    void is tried a second time. If one is hopeless, the others are not measured.
+
+    A load without a rate is then offered at the rate that was answered. Servers answer less
+    where requests come at moments of their own: there are fewer at a time, and each wakes
+    somebody up.
+    """
+    rehearsal = Rehearsal([], [], [])
+    for group in launch_groups(plan):
+        trials = []
+        for load in plan.loads:
+            short = dataclasses.replace(load, duration_s=min(load.duration_s, REHEARSAL_S))
+            trials.append(Trial(targets=group, load=short))
+        launch = Launch(round=1, targets=group, trials=tuple(trials))
+        run = LaunchRun(launch, actions)
+        with contextlib.ExitStack() as stack:
+            run.start(stack)
+            rehearsal.facts.extend(run.ask_each_workload(target) for target in group)
+            rehearsal.hopeless.extend(run.hopeless())
+            if rehearsal.hopeless:
+                continue
+            run.warm_up()
+            for trial in trials:
+                made = measure_twice(run, trial)
+                if not trial.load.rate_per_s and all(each.valid for each in made):
+                    made = list(run.measure(at_most_rate(trial, made)))
+                rehearsal.measurements.extend(made)
+    return rehearsal
+
+
+def measure_twice(run: LaunchRun, trial: Trial) -> list[Measurement]:
+    """Return the trial's measurements; if any is void, those of a second try."""
+    made = list(run.measure(trial))
+    if all(measurement.valid for measurement in made):
+        return made
+    return list(run.measure(trial))
+
+
+def at_most_rate(trial: Trial, made: Sequence[Measurement]) -> Trial:
+    """Return the trial at the rate that the slowest of these answered."""
+    rate_per_s = min(measurement.requests_per_s or 0 for measurement in made)
+    load = dataclasses.replace(trial.load, rate_per_s=rate_per_s)
+    return dataclasses.replace(trial, load=load)
+
+
+def with_rates(plan: Plan, share: float, rehearsal: Rehearsal) -> Plan:
+    """Return the plan with each load's rate, that share of what the slowest target answered.
+
+    Raises BenchError where that could not be measured.
+    """
+    loads = []
+    for load in plan.loads:
+        reached = [m for m in rehearsal.measurements if m.load.without_rate == load.id]
+        throughputs = []
+        for measurement in reached:
+            is_known = outcome_of(measurement, math.inf) is not Outcome.UNKNOWN
+            if not is_known or measurement.requests_per_s is None:
+                raise BenchError(
+                    f"--rate {share:.0%}: what {measurement.target} answers at "
+                    f"{load.id.sentence} is not known: {measurement.invalid_reason}"
+                )
+            throughputs.append(measurement.requests_per_s)
+        rated = dataclasses.replace(load, rate_per_s=rounded_rate(share * min(throughputs)))
+        reason = rate_complaint(rated)
+        if reason:
+            raise BenchError(f"--rate {share:.0%}: {reason}")
+        loads.append(rated)
+    return dataclasses.replace(plan, loads=tuple(loads))
+
+
+def rounded_rate(rate_per_s: float) -> float:
+    """Return the rate with three digits."""
+    return max(0.001, float(f"{rate_per_s:.3g}"))
+
+
+def generator_reasons(rehearsal: Rehearsal) -> list[str]:
+    """Return which rates wrk cannot make, each once."""
+    reasons = []
+    for measurement in rehearsal.measurements:
+        if measurement.limited_by is Limit.LOAD_GENERATOR:
+            reasons.append(
+                f"wrk cannot offer {measurement.load.sentence} from these cores: "
+                "use a lower --rate, or more cores, such as another machine's (--load-on)"
+            )
+    return list(dict.fromkeys(reasons))
+
+
+def unkept_reasons(rehearsal: Rehearsal, results: Results) -> list[str]:
+    """Return which targets do not keep a rate. What else is void is left to the rounds."""
+    reasons = []
+    for measurement in rehearsal.measurements:
+        if outcome_of(measurement, math.inf) is Outcome.MISSED:
+            reasons.append(
+                f"{results.label(measurement.target)}, {measurement.load.sentence}: "
+                f"{measurement.invalid_reason}; use a lower --rate{or_alone(measurement)}"
+            )
+    return reasons
+
+
+def or_alone(measurement: Measurement) -> str:
+    """Return the other remedy for a duet that does not keep a rate."""
+    if measurement.method is Method.SOLO:
+        return ""
+    return ", or --no-duet, so that each server has all cores"
+
+
+def prepare_rates(plan: Plan, results: Results, actions: Actions) -> tuple[Plan, Results]:
+    """Return plan and results with the loads' rates, and what the targets answered.
+
+    Raises HopelessError if a rate cannot be kept.
+    """
+    if plan.rate_share:
+        rehearsal = rehearse(plan, actions)
+        reasons = rehearsal.hopeless or generator_reasons(rehearsal)
+        if reasons:
+            raise HopelessError(reasons)
+        plan = with_rates(plan, plan.rate_share, rehearsal)
+        rates = "; ".join(load.id.sentence for load in plan.loads)
+        actions.extend(plan, f"{plan.rate_share:.0%} of what the slowest target answers: {rates}")
+    rehearsal = rehearse(plan, actions)
+    for facts in rehearsal.facts:
+        results = with_facts(results, facts, plan.names)
+    reasons = rehearsal.hopeless or generator_reasons(rehearsal)
+    reasons = reasons or unkept_reasons(rehearsal, results)
+    if reasons:
+        raise HopelessError(reasons)
+    return plan, results
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11751,11 +12660,17 @@ def run_experiment(
     current_round = 1
     first_rounds = plan.rounds
     start = time.monotonic()
-    launches = schedule(plan)
-    first_launch = launches[0]
     try:
         hopeless: list[str] = []
-        for launch in launches_to_check(launches, strict=plan.strict):
+        to_check: Sequence[Launch] = ()
+        if plan.is_at_a_rate:
+            plan, results = prepare_rates(plan, results, actions)
+            start = time.monotonic()  # of the rounds alone
+        else:
+            to_check = launches_to_check(schedule(plan), strict=plan.strict)
+        launches = schedule(plan)
+        first_launch = launches[0]
+        for launch in to_check:
             check = check_launch(launch, actions)
             hopeless += check.hopeless
             for facts in check.facts:
@@ -11766,9 +12681,14 @@ def run_experiment(
             launch = launches.pop(0)
             current_round = launch.round
             found = hopeless if launch is first_launch else None
-            for outcome in measure_launch(launch, actions, hopeless=found):
+            for outcome in measure_launch(
+                launch, actions, hopeless=found, p99_limit_s=plan.p99_limit_s
+            ):
                 if isinstance(outcome, TargetFacts):
                     results = with_facts(results, outcome, plan.names)
+                elif isinstance(outcome, Capacity):
+                    capacities = (*results.capacities, outcome)
+                    results = dataclasses.replace(results, capacities=capacities)
                 else:
                     made = (*results.measurements, outcome)
                     results = dataclasses.replace(results, measurements=made)
@@ -11785,9 +12705,14 @@ def run_experiment(
     else:
         return results, None
     whole = [m for m in results.measurements if m.round < current_round or current_round == 1]
+    rounds = {measurement.round for measurement in whole}
+    whole_capacities = [capacity for capacity in results.capacities if capacity.round in rounds]
     warning = f"{end} in round {current_round} of {plan.rounds}{cause}"
     results = dataclasses.replace(
-        results, measurements=tuple(whole), warnings=(*results.warnings, warning)
+        results,
+        measurements=tuple(whole),
+        capacities=tuple(whole_capacities),
+        warnings=(*results.warnings, warning),
     )
     return with_comparisons(results, plan.names), EarlyEnd(round=current_round, status=status)
 
@@ -12044,6 +12969,7 @@ DEFAULTS = Preset(connections="100,200", duration="2s", rounds=DEFAULT_ROUNDS)
 QUICK = Preset(connections="100", duration="1s", rounds=1)
 SHORT = Preset(connections="100", duration="1s", rounds=10)
 GIST = Preset(connections="100,200", duration="30s", rounds=1)
+SEARCH = Preset(connections="100", duration="2s", rounds=USEFUL_ROUNDS)
 MOST_TIME_S = 3600  # for a --precision
 
 # Options that stand in more than one group or command.
@@ -12128,7 +13054,7 @@ class LoadOptions:
             "--connections",
             metavar="N,N...",
             help="Numbers of connections, separated by commas.",
-            show_default=DEFAULTS.connections,
+            show_default=f"{DEFAULTS.connections}; {SEARCH.connections} for a capacity",
         ),
     ] = None
     threads: Annotated[
@@ -12137,7 +13063,44 @@ class LoadOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TimingOptions:
+class RateOptions:
+    """Whether requests are made at a rate."""
+
+    PANEL: ClassVar = "Load"
+
+    rate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RATE",
+            help="Requests/s in all, such as 5000, or a share of what the slowest target "
+            "answers, such as 70%; latency counts from when a request was due.",
+            show_default="as fast as they are answered",
+        ),
+    ] = None
+
+    @property
+    def is_share(self) -> bool:
+        """Whether the rate is a share."""
+        return self.rate is not None and self.rate.strip().endswith("%")
+
+    @property
+    def per_s(self) -> float | None:
+        """The rate, where it is no share. Raises UsageError."""
+        return None if self.rate is None or self.is_share else parse_rate(self.rate)
+
+    @property
+    def share(self) -> float | None:
+        """The rate, where it is a share. Raises UsageError."""
+        if self.rate is None or not self.is_share:
+            return None
+        share = parse_share("--rate", self.rate)
+        if not 0 < share <= 1:
+            raise UsageError(f"--rate {self.rate!r}: use a share from 1% to 100%, or requests/s")
+        return share
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialOptions:
     """How long and how often is measured."""
 
     PANEL: ClassVar = "Rounds and trials"
@@ -12160,7 +13123,7 @@ class TimingOptions:
             min=1,
             metavar="N",
             help="Rounds: each starts every server afresh.",
-            show_default=str(DEFAULTS.rounds),
+            show_default=f"{DEFAULTS.rounds}; {SEARCH.rounds} for a capacity",
         ),
     ] = None
     warm_up: Annotated[
@@ -12185,6 +13148,28 @@ class TimingOptions:
             metavar="N", help="Seed of the random order; chosen and recorded if not given."
         ),
     ] = None
+
+    def duration_s(self, preset: Preset) -> int:
+        """Return each trial's duration in whole seconds. Raises UsageError."""
+        return parse_duration(preset.duration if self.duration is None else self.duration)
+
+    @property
+    def warm_up_s(self) -> float:
+        """How long servers are warmed up. Raises UsageError."""
+        return WARM_UP_S if self.warm_up is None else parse_seconds("--warm-up", self.warm_up)
+
+    def serving(self, settings: ServerSettings) -> ServerSettings:
+        """Return the settings with the time that a server may take. Raises UsageError."""
+        if self.start_timeout is None:
+            return settings
+        start_timeout_s = parse_seconds("--start-timeout", self.start_timeout)
+        return dataclasses.replace(settings, start_timeout_s=start_timeout_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimingOptions(TrialOptions):
+    """The same, and what a verdict goes by."""
+
     precision: Annotated[
         str | None,
         typer.Option(
@@ -12217,15 +13202,6 @@ class TimingOptions:
         ),
     ] = None
 
-    def duration_s(self, preset: Preset) -> int:
-        """Return each trial's duration in whole seconds. Raises UsageError."""
-        return parse_duration(preset.duration if self.duration is None else self.duration)
-
-    @property
-    def warm_up_s(self) -> float:
-        """How long servers are warmed up. Raises UsageError."""
-        return WARM_UP_S if self.warm_up is None else parse_seconds("--warm-up", self.warm_up)
-
     @property
     def wished_precision(self) -> float | None:
         """Half the width that intervals should have, as a share. Raises UsageError."""
@@ -12242,13 +13218,6 @@ class TimingOptions:
     def most_s(self) -> float:
         """How long a --precision may take. Raises UsageError."""
         return MOST_TIME_S if self.max_time is None else parse_seconds("--max-time", self.max_time)
-
-    def serving(self, settings: ServerSettings) -> ServerSettings:
-        """Return the settings with the time that a server may take. Raises UsageError."""
-        if self.start_timeout is None:
-            return settings
-        start_timeout_s = parse_seconds("--start-timeout", self.start_timeout)
-        return dataclasses.replace(settings, start_timeout_s=start_timeout_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12355,9 +13324,10 @@ class PlaceOptions:
         if self.server_on in hosts and len(hosts) > 1:
             raise UsageError(f"{self.server_on} cannot serve and make load beside other machines")
         for load in loads:
-            if len(hosts) > load.connections // load.threads:
+            threads = 1 if load.rate_per_s else load.wrk_threads
+            if len(hosts) > load.connections // threads:
                 raise UsageError(
-                    f"{load.connections} connections of {load.threads} threads cannot be shared "
+                    f"{load.connections} connections of {threads} threads cannot be shared "
                     f"by {len(hosts)} machines: use a smaller -t, or a larger -c"
                 )
         for target in targets:
@@ -12766,6 +13736,8 @@ def file_option(name: str, value: Any, kind: Any, directory: Path) -> Any:
     """Return an option of the file as the command line has it. Raises UsageError."""
     if name == "connections" and isinstance(value, list):
         value = ",".join(map(str, value))
+    if name == "rate" and isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(value)
     if kind == list[str] | None and isinstance(value, str):
         value = [value]
     value = validated(kind, value, name)
@@ -13369,9 +14341,14 @@ def resolve_hosts(plan: Plan, *, allow_remote: bool) -> Plan:
     if plan.precision:
         seconds = max(seconds, plan.most_s)
     connections = max(load.connections for load in plan.loads)
-    amount = (
-        f"requests without pause on up to {connections} connections, for {seconds:.0f} s in all"
-    )
+    pace = "without pause"
+    if plan.p99_limit_s:
+        seconds *= SEARCH_TRIALS
+    if plan.is_at_a_rate:
+        rates = [load.rate_per_s for load in plan.loads if load.rate_per_s]
+        pace = f"at {format_rate(max(rates))}" if rates else "at a rate that is yet to be found"
+        seconds += REHEARSAL_S * len(plan.loads) * (3 if plan.rate_share else 1)
+    amount = f"requests {pace} on up to {connections} connections, for {seconds:.0f} s in all"
     targets: list[Target] = []
     for target in plan.targets:
         if not isinstance(target, UrlTarget):
@@ -13563,6 +14540,36 @@ def parse_seconds(option: str, text: str) -> float:
     return float(match[1]) * SECONDS_IN[match[2] or "s"]
 
 
+MOST_RATE_CONNECTIONS = 1000  # each has a thread of wrk
+
+
+def parse_rate(text: str) -> float:
+    """Return the requests/s that a text such as 5000 means. Raises UsageError."""
+    match = re.fullmatch(r"\d{1,7}(\.\d{1,3})?", text.strip())
+    if not match or not float(text):
+        raise UsageError(f"--rate {text!r}: use requests/s such as 5000, or a share such as 70%")
+    return float(text)
+
+
+def check_rate(loads: Sequence[Load]) -> None:
+    """Raise UsageError where wrk cannot make such a load at a rate, or it would tell nothing."""
+    if sys.platform != "linux":
+        raise UsageError("requests at a rate need Linux: its clock_nanosleep")
+    for load in loads:
+        if load.connections > MOST_RATE_CONNECTIONS:
+            raise UsageError(
+                f"--connections {load.connections}: at a rate each is a thread of wrk; "
+                f"use {MOST_RATE_CONNECTIONS} or fewer"
+            )
+        if not load.workload.keep_alive:
+            raise UsageError(
+                "--no-keep-alive: at a rate the time of a new connection would count as latency"
+            )
+        reason = rate_complaint(load)
+        if reason:
+            raise UsageError(f"--rate: {reason}")
+
+
 def parse_share(option: str, text: str) -> float:
     """Return the share that a text such as 5% means. Raises UsageError."""
     match = re.fullmatch(r"(\d{1,3}(?:\.\d+)?)%", text.strip())
@@ -13632,19 +14639,26 @@ def check_paths(plan: Plan) -> None:
 
 def planned_loads(
     load: LoadOptions,
-    timing: TimingOptions,
+    timing: TrialOptions,
     request: RequestOptions,
     preset: Preset,
     file: BenchFile = NO_FILE,
+    *,
+    rate: RateOptions = RateOptions(),
 ) -> tuple[Load, ...]:
     """Return the loads asked for; the preset has what is not. Raises UsageError."""
     connections = preset.connections if load.connections is None else load.connections
-    return make_loads(
-        parse_connections(connections, threads=load.threads),
+    loads = make_loads(
+        parse_connections(connections, threads=load.threads if rate.rate is None else 1),
         threads=load.threads,
         duration_s=timing.duration_s(preset),
         workloads=parse_workloads(request, file),
     )
+    if rate.rate is None:
+        return loads
+    loads = tuple(dataclasses.replace(each, rate_per_s=rate.per_s) for each in loads)
+    check_rate(loads)
+    return loads
 
 
 def make_plan(
@@ -13657,6 +14671,8 @@ def make_plan(
     variables: tuple[str, ...] = (),
     strict: bool = False,
     places: Places = Places(),
+    rate_share: float | None = None,
+    p99_limit_s: float | None = None,
 ) -> Plan:
     """Return the plan. Raises UsageError for duets that cannot be had.
 
@@ -13684,7 +14700,7 @@ def make_plan(
     seed = timing.seed
     if seed is None:
         seed = random.SystemRandom().randrange(2**32)
-    return Plan(
+    plan = Plan(
         targets=targets,
         loads=loads,
         rounds=rounds,
@@ -13698,7 +14714,12 @@ def make_plan(
         variables=variables,
         strict=strict,
         places=places,
+        rate_share=rate_share,
+        p99_limit_s=p99_limit_s,
     )
+    if plan.is_at_a_rate and plan.metric is Decisive.THROUGHPUT:
+        raise UsageError("--metric throughput: at a --rate it is given; use cpu or p99")
+    return plan
 
 
 def make_gate(options: GateOptions, plan: Plan) -> Gate | None:
@@ -13713,6 +14734,10 @@ def make_gate(options: GateOptions, plan: Plan) -> Gate | None:
             "--fail-if-slower needs at least 2 rounds and 2 targets: it decides by an interval"
         )
     baseline = None
+    if options.baseline is not None and plan.rate_share:
+        raise UsageError(
+            "--baseline needs a --rate in requests/s: a share is another rate each time"
+        )
     if options.baseline is not None:
         try:
             baseline = read_results(options.baseline)
@@ -13755,15 +14780,15 @@ def check_baseline(file: str, baseline: Results, plan: Plan) -> None:
     available = []
     for comparison in baseline.comparisons:
         is_planned = comparison.method is Method.SOLO or plan.duet
-        decides = (comparison.method, comparison.metric) in CHOSEN_METRICS[plan.metric]
+        kind = (comparison.method, comparison.metric)
+        decides = kind in deciding_metrics(comparison.load, plan.metric)
         if comparison.interval and is_planned and decides:
             available.append((comparison.target, comparison.reference, comparison.load))
     for name, load in itertools.product(others, plan.loads):
         if (name, reference, load.id) in available:
             continue
         described = [
-            f"{target} against {against}, {pluralize(load_id.connections, 'connection')}, "
-            f"{load_id.workload}"
+            f"{target} against {against}, {load_id.in_full}"
             for target, against, load_id in dict.fromkeys(available)
         ]
         raise UsageError(
@@ -14126,6 +15151,9 @@ def settings_of(plan: Plan) -> Settings:
         metric=plan.metric,
         precision=plan.precision,
         first_rounds=plan.rounds if plan.precision else None,
+        rate_per_s=None if plan.rate_share else plan.loads[0].rate_per_s,
+        rate_share=plan.rate_share,
+        p99_limit_s=plan.p99_limit_s,
     )
 
 
@@ -14167,7 +15195,7 @@ def actions_for(
     def warm_up(servers: Sequence[RunningServer], load: Load) -> None:
         if not plan.warm_up_s:
             return
-        sides = crew.sides(wrk, servers, endless(load), work_dir)
+        sides = crew.sides(wrk, servers, endless(load.without_rate), work_dir)
         apply_warm_up(sides, load, seconds=plan.warm_up_s, tick=tick)
 
     def load(servers: Sequence[RunningServer], load: Load) -> list[Observation]:
@@ -14385,6 +15413,8 @@ def examine_crew(plan: Plan, crew: Crew) -> list[Finding]:
     """Return what on each machine could spoil the measurement; others' by their names."""
     workers = max(plan.server_of(target).workers for target in plan.targets)
     connections = max(load.connections for load in plan.loads)
+    if plan.is_at_a_rate or plan.p99_limit_s:
+        connections *= 2  # the thread of each has an open file, too
     findings: list[Finding] = []
     for machine, serves, loads in crew.roles:
         needs = (workers if serves else 0, plan.loads[0].threads if loads else 0, connections)
@@ -14568,8 +15598,10 @@ def finish(
 
 
 def status_of(results: Results) -> int:
-    """Return the exit status: 1 if a measurement is void."""
-    return 0 if all(measurement.valid for measurement in results.measurements) else 1
+    """Return the exit status: 1 if a measurement is void, or a capacity is not known."""
+    are_valid = [m.valid or results.is_step(m.load) for m in results.measurements]
+    are_known = [capacity.rate_per_s is not None for capacity in results.capacities]
+    return 0 if all(are_valid + are_known) else 1
 
 
 def run_and_report(
@@ -14672,6 +15704,7 @@ def compare(
     *,
     config: ConfigOptions,
     load: LoadOptions,
+    rate: RateOptions,
     timing: TimingOptions,
     quick: QuickOption = False,
     short: ShortOption = False,
@@ -14693,7 +15726,7 @@ def compare(
     server = timing.serving(serving.settings(port=port))
     texts = targets or [*file.targets] or ["fastapi", "micropie"]
     parsed = parse_targets(texts, serving, server=server, file=file)
-    loads = planned_loads(load, timing, request, preset, file)
+    loads = planned_loads(load, timing, request, preset, file, rate=rate)
     plan = make_plan(
         parsed,
         loads=loads,
@@ -14703,10 +15736,12 @@ def compare(
         variables=file.variables,
         strict=strict,
         places=machines.places(parsed, loads),
+        rate_share=rate.share,
     )
     check_paths(plan)
     plan = resolve_hosts(plan, allow_remote=allow_remote)
-    exports = Exports(export)
+    baseline = gate_options.baseline
+    exports = Exports(export, inputs=[baseline] if baseline else [])
     return run_and_report(
         plan,
         exports,
@@ -14714,6 +15749,91 @@ def compare(
         concluding=conclude,
         verbose=verbose,
         gate=make_gate(gate_options, plan),
+    )
+
+
+MOST_LIMIT_SHARE = 0.05  # of a trial's time: a rate that is 5% too high makes such a queue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchOptions:
+    """What capacity is sought."""
+
+    PANEL: ClassVar = "Load"
+
+    p99: Annotated[
+        str, typer.Option(metavar="TIME", help="The limit of the p99 latency, such as 50ms.")
+    ] = "50ms"
+
+    def limit_s(self, duration_s: int) -> float:
+        """Return the limit of the p99 latency, for trials of that time. Raises UsageError."""
+        limit_s = parse_seconds("--p99", self.p99)
+        if not limit_s:
+            raise UsageError("--p99 0: use a time such as 50ms")
+        if limit_s > MOST_LIMIT_SHARE * duration_s:
+            needed_s = math.ceil(limit_s / MOST_LIMIT_SHARE)
+            raise UsageError(
+                f"--p99 {self.p99}: in a trial of {duration_s} s a queue that grows for ever could "
+                f"stay below that: use -d {needed_s}s or longer"
+            )
+        return limit_s
+
+
+@command("capacity", examples=TARGET_SYNTAX)
+@hiding_variables
+def capacity(
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME=]TARGET",
+            help="What is compared; the first is the reference.  [default: fastapi micropie]",
+            show_default=False,
+            autocompletion=target_names,
+        ),
+    ] = None,
+    *,
+    config: ConfigOptions,
+    search: SearchOptions,
+    load: LoadOptions,
+    trials: TrialOptions,
+    request: RequestOptions,
+    serving: ServingOptions,
+    machines: PlaceOptions,
+    wrk: WrkOption = None,
+    allow_remote: RemoteOption = False,
+    export: ExportOptions,
+    verbose: VerboseOption = False,
+) -> int:
+    """Find the highest rate at which targets keep their p99 latency below a limit."""
+    file = config.read()
+    server = trials.serving(serving.settings())
+    texts = targets or [*file.targets] or ["fastapi", "micropie"]
+    parsed = parse_targets(texts, serving, server=server, file=file)
+    loads = planned_loads(load, trials, request, SEARCH, file)
+    check_rate(loads)
+    plan = make_plan(
+        parsed,
+        loads=loads,
+        server=server,
+        timing=TimingOptions(**dataclasses.asdict(trials), duet=False),
+        preset=SEARCH,
+        variables=file.variables,
+        places=machines.places(parsed, loads),
+        p99_limit_s=search.limit_s(loads[0].duration_s),
+    )
+    check_paths(plan)
+    plan = resolve_hosts(plan, allow_remote=allow_remote)
+    exports = Exports(export)
+    say(search_sentence(plan))
+    return run_and_report(plan, exports, wrk=wrk, concluding=conclude, verbose=verbose)
+
+
+def search_sentence(plan: Plan) -> str:
+    """Return how a capacity is sought, and what that costs."""
+    takes = datetime.timedelta(seconds=round(planned_s(plan)))
+    return (
+        f"each launch: a trial as fast as it goes, then some {SEARCH_STEPS} rates by bisection, a "
+        f"missed one twice; {len(schedule(plan))} launches, some {takes} in all"
     )
 
 
@@ -14732,6 +15852,7 @@ def calibrate(
     *,
     config: ConfigOptions,
     load: LoadOptions,
+    rate: RateOptions,
     timing: TimingOptions,
     request: RequestOptions,
     serving: ServingOptions,
@@ -14752,7 +15873,7 @@ def calibrate(
         dataclasses.replace(original, name=name, label=f"{original.label} ({name})")
         for name in ("a", "b")
     ]
-    loads = planned_loads(load, timing, request, DEFAULTS, file)
+    loads = planned_loads(load, timing, request, DEFAULTS, file, rate=rate)
     plan = make_plan(
         tuple(twins),
         loads=loads,
@@ -14761,6 +15882,7 @@ def calibrate(
         preset=DEFAULTS,
         variables=file.variables,
         places=machines.places(twins, loads),
+        rate_share=rate.share,
     )
     check_paths(plan)
     plan = resolve_hosts(plan, allow_remote=allow_remote)
@@ -15030,6 +16152,7 @@ end
 
 function done(summary, latency, requests)
     local errors, buckets, cpu_s = summary.errors, {}, os.clock()
+    if paced then cpu_s = cpu_s - cpu_s_before() end
     if not pcall(direct, latency, buckets) then
         buckets = {}
         by_index(latency, buckets)
@@ -15048,7 +16171,177 @@ function done(summary, latency, requests)
         '},"mean_us":', number(latency.mean),
         ',"stdev_us":', number(latency.stdev),
         ',"max_us":', number(latency.max),
-        ',"histogram":[', table.concat(buckets, ","), ']}\n')
+        ',"histogram":[', table.concat(buckets, ","), ']',
+        paced and ',"pace":' .. paced() or '', '}\n')
+end
+"""
+
+# Before WRK_SCRIPT, for a load at a rate: each request is due at a moment that is known
+# before, and goes to the connection that has waited longest. Each connection has a thread of
+# its own, in whose `delay` it waits for that moment: wrk's own timers count milliseconds.
+# Lua's states share nothing, so the requests lie in memory of C, under a lock. Once all are
+# answered, wrk is interrupted.
+PACE_SCRIPT = r"""
+local ffi = require("ffi")
+ffi.cdef[[
+typedef struct { long s, ns; } mb_time;
+int clock_gettime(int clock, mb_time *time);
+int clock_nanosleep(int clock, int flags, const mb_time *until, mb_time *left);
+int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
+int pthread_mutex_lock(void *mutex);
+int pthread_mutex_unlock(void *mutex);
+unsigned long pthread_self(void);
+int pthread_kill(unsigned long thread, int signal);
+void *calloc(size_t count, size_t size);
+typedef struct {
+    double due, sent, answered;
+    double overslept;  // by the thread that waited for it; 0 if none did
+} mb_request;
+typedef struct {
+    uint64_t mutex[16];  // all zero: unlocked
+    double start, latest_start;  // by the clock; all other times count from the start
+    double cpu_s;  // that wrk took before the start
+    unsigned long main_thread;
+    int connections, ready, idle, next, count;
+    mb_request requests[1];  // as many as `count`
+} mb_board;
+]]
+local C = ffi.C
+local MONOTONIC, ABSOLUTE, INTERRUPTED, SIGINT, SET_TIMER_SLACK = 1, 1, 4, 2, 29
+local window = tonumber(os.getenv("MICROPIE_BENCH_WINDOW"))  -- in seconds
+local time = ffi.new("mb_time")
+local board  -- of all threads
+local mine  -- the request that this thread's connection last took
+
+local function now()
+    C.clock_gettime(MONOTONIC, time)
+    return tonumber(time.s) + tonumber(time.ns) / 1e9
+end
+
+local function sleep_until(moment)
+    time.s = math.floor(moment)
+    time.ns = (moment - math.floor(moment)) * 1e9
+    while C.clock_nanosleep(MONOTONIC, ABSOLUTE, time, nil) == INTERRUPTED do end
+end
+
+function setup(thread)
+    if not board then
+        local moments = assert(io.open(os.getenv("MICROPIE_BENCH_MOMENTS"), "rb")):read("*a")
+        local count = #moments / ffi.sizeof("double")
+        local bytes = ffi.sizeof("mb_board") + count * ffi.sizeof("mb_request")
+        board = ffi.cast("mb_board *", C.calloc(1, bytes))
+        assert(board ~= nil, "no memory for the requests")
+        board.count = count
+        board.connections = tonumber(os.getenv("MICROPIE_BENCH_CONNECTIONS"))
+        board.main_thread = C.pthread_self()
+        local due = ffi.cast("const double *", moments)
+        for k = 0, count - 1 do
+            board.requests[k].due = due[k]
+        end
+    end
+    board.latest_start = now() + 1.5
+    thread:set("board_address", tonumber(ffi.cast("uintptr_t", board)))
+end
+
+-- All begin together, once all are connected.
+local function begin()
+    C.prctl(SET_TIMER_SLACK, 1, 0, 0, 0)
+    board = ffi.cast("mb_board *", board_address)
+    C.pthread_mutex_lock(board.mutex)
+    board.ready = board.ready + 1
+    C.pthread_mutex_unlock(board.mutex)
+    while true do
+        C.pthread_mutex_lock(board.mutex)
+        local moment = now()
+        if board.start == 0 then
+            if board.ready == board.connections or moment > board.latest_start then
+                board.start = moment + 0.02
+                board.cpu_s = os.clock()
+            end
+        end
+        local start = board.start
+        C.pthread_mutex_unlock(board.mutex)
+        if start > 0 then return end
+        sleep_until(moment + 0.002)
+    end
+end
+
+local function take()
+    C.pthread_mutex_lock(board.mutex)
+    local k = board.next
+    if k < board.count then
+        board.next = k + 1
+    else
+        board.idle = board.idle + 1
+    end
+    local is_last = board.idle == board.connections
+    C.pthread_mutex_unlock(board.mutex)
+    if k < board.count then return board.requests + k end
+    wrk.thread:stop()
+    if is_last then C.pthread_kill(board.main_thread, SIGINT) end
+end
+
+function delay()
+    if not board then begin() end
+    local free = now() - board.start
+    if mine then mine.answered = free end
+    mine = take()
+    if not mine then return 60000 end
+    if mine.due > free then
+        sleep_until(board.start + mine.due)
+        mine.sent = now() - board.start
+        mine.overslept = mine.sent - mine.due
+    else
+        mine.sent = free
+    end
+    return 0
+end
+
+local function add(histogram, seconds)
+    local us = math.max(0, math.floor(seconds * 1e6 + 0.5))
+    histogram[us] = (histogram[us] or 0) + 1
+end
+
+local function as_json(histogram)
+    local latencies, buckets = {}, {}
+    for us in pairs(histogram) do latencies[#latencies + 1] = us end
+    table.sort(latencies)
+    for i, us in ipairs(latencies) do
+        buckets[i] = string.format("[%.0f,%.0f]", us, histogram[us])
+    end
+    return "[" .. table.concat(buckets, ",") .. "]"
+end
+
+local function median_us(seconds)
+    table.sort(seconds)
+    return string.format("%.0f", (seconds[math.ceil(#seconds / 2)] or 0) * 1e6)
+end
+
+function cpu_s_before()
+    return board.cpu_s
+end
+
+function paced()
+    local from_due, from_sent, late, thirds = {}, {}, {}, {{}, {}, {}}
+    local in_window = 0
+    for k = 0, board.count - 1 do
+        local request = board.requests[k]
+        if request.answered > 0 then
+            local latency = request.answered - request.due
+            if request.answered <= window then in_window = in_window + 1 end
+            local third = thirds[1 + math.min(2, math.floor(3 * request.due / window))]
+            third[#third + 1] = latency
+            add(from_due, latency)
+            add(from_sent, request.answered - request.sent)
+            if request.overslept > 0 then add(late, request.overslept) end
+        end
+    end
+    return string.format(
+        '{"offered":%d,"window_us":%.0f,"in_window":%d,"third_p50_us":[%s,%s,%s],'
+        .. '"from_due":%s,"from_sent":%s,"late":%s}',
+        board.count, window * 1e6, in_window,
+        median_us(thirds[1]), median_us(thirds[2]), median_us(thirds[3]),
+        as_json(from_due), as_json(from_sent), as_json(late))
 end
 """
 

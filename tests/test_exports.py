@@ -660,12 +660,15 @@ def test_parse_keeps_what_it_reads(tool: Tool, tmp_path: Path) -> None:
 
 LATENCY = ["mean_s", "stdev_s", "max_s", "p50_s", "p75_s", "p90_s", "p99_s", "p99_9_s"]
 CSV_COLUMNS = [
-    *["round", "method", "target", "load_workload", "load_connections", "threads", "partner"],
+    *["round", "method", "target", "load_workload", "load_connections"],
+    *["load_rate_per_s", "threads", "partner"],
     *["wrk_duration_s", "wrk_requests", "wrk_bytes", "wrk_requests_per_s", "wrk_bytes_per_s"],
     *(f"wrk_latency_{name}" for name in LATENCY),
     *(f"wrk_errors_{name}" for name in ("connect", "read", "write", "status", "timeout")),
     *(f"wrk_latency_uncorrected_{name}" for name in LATENCY),
-    *["wrk_load_cpu_s", "use_server_cpu_s", "use_server_rss_bytes", "use_worker_balance"],
+    *["wrk_load_cpu_s", "wrk_pace_offered", "wrk_pace_offered_per_s", "wrk_pace_answered_per_s"],
+    *["wrk_pace_late_p50_s", "wrk_pace_late_p99_s"],
+    *["use_server_cpu_s", "use_server_rss_bytes", "use_worker_balance"],
     *["limited_by", "connections_opened", "notes", "invalid_reason", "valid"],
 ]
 

@@ -669,6 +669,13 @@ def test_a_baseline_without_a_margin_is_refused() -> None:
 BASE_AND_MORE = tuple(f"{name}=asgi" for name in NAMES)
 
 
+def test_a_baseline_is_not_overwritten_by_the_run_that_it_judges(asked: Asked) -> None:
+    words = "compare --baseline main.json --fail-if-slower 5% --export-json main.json"
+    with pytest.raises(mb.UsageError, match=r"'main.json' is to be read: export to another file"):
+        run_command(*words.split())
+    assert asked.plan is None
+
+
 def test_a_gate_goes_by_the_comparisons_of_its_baseline(tmp_path: Path) -> None:
     baseline = solo_results()
     file = tmp_path / "baseline.json"
@@ -809,6 +816,8 @@ def test_an_option_means_the_same_in_every_command() -> None:
 def test_no_two_groups_declare_one_option() -> None:
     groups = (
         mb.LoadOptions,
+        mb.RateOptions,
+        mb.SearchOptions,
         mb.TimingOptions,
         mb.RequestOptions,
         mb.ServingOptions,
@@ -847,6 +856,7 @@ def test_without_options_a_comparison_is_what_its_help_says(
     assert shown_defaults("compare", capsys) == {
         "--connections": ",".join(str(load.connections) for load in plan.loads),
         "--threads": str(threads),
+        "--rate": "as fast as they are answered",
         "--duration": f"{duration_s}s",
         "--rounds": str(plan.rounds),
         "--warm-up": f"{plan.warm_up_s}s",

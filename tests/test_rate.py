@@ -1,0 +1,542 @@
+"""Loads at a rate, and the capacity at a latency: without processes but for the slow ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import math
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Asked, Tool, measured, run_command
+from results_schema import loaded
+from test_experiment import HELLO, NOTHING_YET, World, plan_of
+
+import micropie_bench as mb
+
+AT_1000 = dataclasses.replace(HELLO, rate_per_s=1000.0)
+
+
+# The schedule.
+
+
+def test_requests_are_due_at_uniform_moments_of_the_trial() -> None:
+    load = dataclasses.replace(AT_1000, duration_s=10, schedule_seed=7)
+    moments = list(mb.due_moments(load))
+    assert len(moments) == 10_000
+    assert moments == sorted(moments)
+    assert moments[0] >= 0
+    assert moments[-1] < 10
+    # Kolmogorov and Smirnov: the distance is under 1.63 / sqrt(n) in 99% of draws.
+    distance = max(abs(moment / 10 - k / 10_000) for k, moment in enumerate(moments))
+    assert distance < 1.63 / 100
+    gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]
+    assert statistics.stdev(gaps) == pytest.approx(statistics.mean(gaps), rel=0.05)  # exponential
+
+
+def test_a_seed_gives_the_same_moments_and_another_one_others() -> None:
+    again = dataclasses.replace(AT_1000)
+    other = dataclasses.replace(AT_1000, schedule_seed=1)
+    assert mb.due_moments(AT_1000) == mb.due_moments(again) != mb.due_moments(other)
+
+
+def test_all_targets_get_the_moments_of_the_round() -> None:
+    plan = plan_of(loads=(AT_1000,), duet=True)
+    seeds: dict[int, set[int]] = {}
+    for launch in mb.schedule(plan):
+        for trial in launch.trials:
+            seeds.setdefault(launch.round, set()).add(trial.load.schedule_seed)
+    assert [len(of_round) for of_round in seeds.values()] == [1, 1, 1]
+    assert len(set.union(*seeds.values())) == 3
+
+
+@pytest.mark.parametrize(("connections", "machines"), [(100, 3), (7, 7), (10, 1)])
+def test_machines_share_a_rate_as_they_share_connections(connections: int, machines: int) -> None:
+    load = dataclasses.replace(AT_1000, connections=connections, rate_per_s=861.0)
+    shares = mb.share_out(load, machines)
+    assert sum(share.connections for share in shares) == connections
+    assert sum(share.rate_per_s or 0 for share in shares) == pytest.approx(861)
+    per_connection = {round((share.rate_per_s or 0) / share.connections, 6) for share in shares}
+    assert len(per_connection) == 1
+    assert len({share.schedule_seed for share in shares}) == machines
+
+
+# What wrk's script tells.
+
+
+def exact_line(pace: dict[str, Any] | None, **changes: Any) -> str:
+    figures = {
+        "duration_us": 2_100_000,
+        "requests": 4,
+        "bytes": 400,
+        "cpu_s": 0.1,
+        "errors": {"connect": 0, "read": 0, "write": 0, "status": 0, "timeout": 0},
+        "mean_us": 90.0,
+        "stdev_us": 1.0,
+        "max_us": 99.0,
+        "histogram": [[90, 4]],
+    }
+    if pace:
+        figures["pace"] = pace
+    return f"report\n{mb.EXACT_MARK}{json.dumps({**figures, **changes})}\n"
+
+
+PACE: dict[str, Any] = {
+    "offered": 4,
+    "window_us": 2_000_000,
+    "in_window": 3,
+    "third_p50_us": [1000, 1000, 1000],
+    "from_due": [[1000, 3], [2000, 1]],
+    "from_sent": [[90, 4]],
+    "late": [[5, 3]],
+}
+
+
+def test_latency_at_a_rate_counts_from_when_a_request_was_due() -> None:
+    wrk, report = mb.parse_exact(exact_line(PACE), connections=1)
+    assert report == "report\n"
+    assert wrk.latency
+    assert wrk.latency_uncorrected
+    assert wrk.latency.mean_s == pytest.approx(0.00125)
+    assert wrk.latency.max_s == 0.002
+    assert wrk.latency_uncorrected.mean_s == pytest.approx(90e-6)
+    assert (wrk.requests, wrk.requests_per_s, wrk.duration_s) == (4, 2.0, 2.0)
+    assert wrk.pace == mb.Pace(
+        offered=4, offered_per_s=2.0, answered_per_s=1.5, late_p50_s=5e-6, late_p99_s=5e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("thirds_us", "behind_s"),
+    [
+        ([1000, 1000, 1000], 0),
+        ([100_000, 300_000, 500_000], 0.6),  # steady growth: 0.4 s between the middles of thirds
+        ([133_000, 200_000, 267_000], 0.201),  # 10% too many for 100 ms on each connection
+        ([500_000, 300_000, 100_000], 0),
+        ([1000, 1000, 500_000], 0),  # one stall near the end
+        ([1000, 500_000, 400_000], 0),
+        ([1000, 6000, 10_000], 0),  # under 1% of the trial
+    ],
+)
+def test_a_server_falls_behind_where_latencies_grow_steadily(
+    thirds_us: list[int], behind_s: float
+) -> None:
+    wrk, _ = mb.parse_exact(exact_line({**PACE, "third_p50_us": thirds_us}), connections=1)
+    assert wrk.duration_s == pytest.approx(2 + behind_s)
+    reason = mb.pace_reason(wrk, dataclasses.replace(HELLO, duration_s=2, rate_per_s=2.0))
+    assert bool(reason) == bool(behind_s)
+    assert wrk.contradiction is None
+
+
+def test_requests_without_an_answer_void() -> None:
+    wrk, _ = mb.parse_exact(exact_line({**PACE, "offered": 6}), connections=1)
+    load = dataclasses.replace(HELLO, duration_s=2, rate_per_s=3.0)
+    assert mb.pace_reason(wrk, load) == "2 of 6 requests had no answer 2 s after the last was due"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"offered": 3},
+        {"in_window": 5},
+        {"from_due": [[2000, 1], [1000, 3]]},
+        {"from_sent": [[90, 3]]},
+        {"window_us": -1},
+        {"third_p50_us": [1, 2]},
+        {"more": 1},
+    ],
+)
+def test_figures_that_the_script_cannot_have_given_are_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(mb.BenchError, match="line that is not its own"):
+        mb.parse_exact(exact_line({**PACE, **change}), connections=1)
+
+
+def test_of_several_wrks_rates_are_summed_and_the_latest_counts() -> None:
+    one, _ = mb.parse_exact(exact_line(PACE), connections=1)
+    other, _ = mb.parse_exact(exact_line({**PACE, "late": [[70, 1]]}), connections=1)
+    merged = mb.merge_runs([one, other])
+    assert merged.pace == mb.Pace(
+        offered=8, offered_per_s=4.0, answered_per_s=3.0, late_p50_s=70e-6, late_p99_s=70e-6
+    )
+    assert (merged.requests, merged.requests_per_s) == (8, 4.0)
+    assert merged.latency
+    assert one.latency
+    assert merged.latency.mean_s == pytest.approx(one.latency.mean_s)
+
+
+# The command line.
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("--rate 0", "use requests/s such as 5000"),
+        ("--rate fast", "use requests/s such as 5000"),
+        ("--rate 0%", "use a share from 1% to 100%"),
+        ("--rate 101%", "use a share from 1% to 100%"),
+        ("--rate 1 -d 2s -c 1", "1 requests/s are 2 requests in a trial of 2 s: use -d 20s"),
+        ("--rate 5000 -c 2000", "use 1000 or fewer"),
+        ("--rate 5000 --no-keep-alive", "the time of a new connection would count"),
+        ("--rate 20 -c 100 -d 30s", "rest for 5.0 s, and servers close such: use -c 40 or fewer"),
+        ("--rate 9999999", "19,999,998 requests in a trial of 2 s: use a shorter -d"),
+        ("--rate 5000 --metric throughput", "use cpu or p99"),
+    ],
+)
+def test_a_rate_that_cannot_be_made_is_refused(words: str, complaint: str, asked: Asked) -> None:
+    with pytest.raises(mb.UsageError, match=complaint):
+        run_command("compare", *words.split())
+    assert asked.plan is None
+
+
+def test_one_connection_is_enough_at_a_rate(asked: Asked) -> None:
+    run_command("compare", "--rate", "200", "-c", "1,30", "--load-on", "elsewhere")
+    assert asked.plan
+    assert [load.wrk_threads for load in asked.plan.loads] == [1, 30]
+    assert [load.open_connections for load in asked.plan.loads] == [1, 30]
+    assert asked.plan.loads[1].id.sentence == "30 connections at 200 requests/s"
+    assert asked.plan.rate_share is None
+    assert asked.plan.is_at_a_rate
+
+
+def test_a_share_is_not_known_before_the_start(asked: Asked) -> None:
+    run_command("compare", "--rate", "70%")
+    assert asked.plan
+    assert asked.plan.rate_share == 0.7
+    assert asked.plan.is_at_a_rate
+    assert {load.rate_per_s for load in asked.plan.loads} == {None}
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("--p99 0", "such as 50ms"),
+        ("--p99 x", "0.3s"),
+        ("--p99 200ms", "a queue that grows for ever could stay below that: use -d 4s or longer"),
+    ],
+)
+def test_a_limit_that_is_no_time_is_refused(words: str, complaint: str, asked: Asked) -> None:
+    with pytest.raises(mb.UsageError, match=complaint):
+        run_command("capacity", *words.split())
+    assert asked.plan is None
+
+
+# In a fake world: servers that queue, each with a capacity of its own.
+
+
+def queue_p99_s(rate_per_s: float, capacity_per_s: float) -> float:
+    """Return a p99 latency that grows as a queue's does."""
+    return 0.005 / (1 - rate_per_s / capacity_per_s)
+
+
+@dataclasses.dataclass
+class Queues(World):
+    """Servers that answer so many requests/s at most."""
+
+    most_per_s: dict[str, float] = dataclasses.field(default_factory=dict)
+    offered: list[tuple[str, float]] = dataclasses.field(default_factory=list)
+    bad_luck: list[int] = dataclasses.field(default_factory=list)  # the trials that have it
+    saturated_above_per_s: float = math.inf
+    first_per_s: float | None = None  # what trials without a rate answer
+    late_s: float = 0.0
+
+    def load(self, servers: Sequence[mb.RunningServer], load: mb.Load) -> list[mb.Observation]:
+        super().load(servers, load)
+        return [self.observed(server.target.name, load) for server in servers]
+
+    def observed(self, name: str, load: mb.Load) -> mb.Observation:
+        most_per_s = self.most_per_s[name]
+        rate_per_s = load.rate_per_s or most_per_s
+        answered_per_s = min(rate_per_s, most_per_s)
+        if not load.rate_per_s and self.first_per_s:
+            answered_per_s = self.first_per_s
+        self.offered.append((name, rate_per_s))
+        measurement = measured(name, 1, answered_per_s, seconds=load.duration_s)
+        assert measurement.wrk
+        wrk = dataclasses.replace(measurement.wrk, latency_uncorrected=None)
+        if load.rate_per_s:
+            is_kept = rate_per_s < most_per_s and len(self.offered) not in self.bad_luck
+            p99_s = queue_p99_s(rate_per_s, most_per_s) if is_kept else 1.0
+            latency = mb.Latency(mean_s=0.001, stdev_s=0.001, max_s=2, p99_s=p99_s)
+            requests = mb.request_count(load)
+            pace = mb.Pace(
+                offered=requests,
+                offered_per_s=rate_per_s,
+                answered_per_s=answered_per_s,
+                late_p99_s=self.late_s,
+            )
+            wrk = dataclasses.replace(wrk, latency=latency, pace=pace, requests=requests)
+            wrk = dataclasses.replace(wrk, bytes=144 * requests)
+        load_cpu_s = 4.0 if rate_per_s > self.saturated_above_per_s else 0.1
+        wrk = dataclasses.replace(wrk, load_cpu_s=load_cpu_s * load.duration_s)
+        return mb.Observation(wrk=wrk, report="", use=measurement.use, disturbances=())
+
+
+def capacity_plan(**changes: Any) -> mb.Plan:
+    return plan_of(**{"p99_limit_s": 0.05, **changes})
+
+
+def run(world: World, plan: mb.Plan) -> mb.Results:
+    settings = mb.settings_of(plan)
+    results = dataclasses.replace(NOTHING_YET, settings=settings)
+    return mb.run_experiment(plan, results, world.actions)[0]
+
+
+def test_a_capacity_is_the_highest_rate_that_keeps_the_limit() -> None:
+    world = Queues(most_per_s={"base": 1000.0, "more": 2000.0})
+    results = run(world, capacity_plan())
+    # 5 ms / (1 - rate / most) is 50 ms at 90% of the most.
+    for capacity in results.capacities:
+        most = world.most_per_s[capacity.target]
+        assert capacity.rate_per_s == pytest.approx(0.9 * most, rel=0.01)
+    assert len(results.capacities) == 6
+    (comparison,) = mb.decisive_comparisons(results)
+    assert comparison.metric is mb.Metric.CAPACITY
+    assert comparison.speed
+    assert comparison.speed.ratio == pytest.approx(2)
+    assert comparison.verdict is mb.Verdict.FASTER
+    assert mb.status_of(results) == 0
+    assert results.reported_loads == [HELLO.id]
+    (answer,) = mb.conclude(results).answers
+    assert answer.sentence == "More is 2.000x as fast as Base by capacity (2.000 to 2.000)"
+
+
+def test_a_capacity_is_written_and_read_again() -> None:
+    results = run(Queues(most_per_s={"base": 1000.0, "more": 2000.0}), capacity_plan())
+    results = dataclasses.replace(results, distributions=mb.distribute(results))
+    again = mb.from_json(mb.to_json(results))
+    loaded(mb.to_json(results))
+    assert again.capacities == results.capacities
+    assert again.comparisons == results.comparisons
+    report = mb.Report(results=again, conclusion=mb.conclude(again))
+    page = mb.to_html(report)
+    assert "p99 latency over the rate, 100 connections" in page
+    assert "capacity at a p99 up to 50.00ms" in mb.to_markdown(report)
+
+
+def test_capacities_of_two_files_stand_side_by_side() -> None:
+    one = run(Queues(most_per_s={"base": 1000.0, "more": 2000.0}), capacity_plan())
+    other = run(Queues(most_per_s={"base": 900.0, "more": 2100.0}), capacity_plan(rounds=2))
+    both = mb.merge(mb.suffixed_by_file({"one.json": one, "other.json": other}))
+    assert both.reported_loads == [HELLO.id]
+    (table, _, *_) = mb.load_tables(both, HELLO.id)
+    assert [(name, launches) for name, _, launches in table.rows] == [
+        *(("Base [one]", "3"), ("More [one]", "3"), ("Base [other]", "2"), ("More [other]", "2"))
+    ]
+
+
+def test_a_rate_that_is_missed_once_by_bad_luck_is_tried_again() -> None:
+    world = Queues(most_per_s={"base": 1000.0, "more": 1000.0}, bad_luck=[2])
+    results = run(world, capacity_plan(rounds=1))
+    assert [offered for _, offered in world.offered[:3]] == [1000.0, 500.0, 500.0]
+    for capacity in results.capacities:
+        assert capacity.rate_per_s == pytest.approx(900, rel=0.01)
+
+
+def test_a_capacity_is_not_known_where_wrk_is_the_limit() -> None:
+    world = Queues(most_per_s={"base": 1000.0, "more": 1000.0}, saturated_above_per_s=600)
+    world.saturated_above_per_s = 600
+    world.most_per_s = {"base": 500.0, "more": 1100.0}
+    results = run(world, capacity_plan(rounds=1))
+    by_name = {capacity.target: capacity for capacity in results.capacities}
+    assert by_name["base"].rate_per_s
+    assert by_name["more"].rate_per_s is None
+    assert "load generator saturated" in (by_name["more"].reason or "")
+    assert mb.status_of(results) == 1
+    (answer,) = mb.conclude(results).answers  # not by requests/s of the first trials
+    assert answer.verdict is mb.Verdict.UNDECIDED
+    assert "load generator saturated" in answer.sentence
+
+
+def test_a_limit_that_no_rate_keeps_is_told() -> None:
+    world = Queues(most_per_s={"base": 2000.0, "more": 1000.0})
+    results = run(world, capacity_plan(rounds=1, p99_limit_s=0.001))
+    reasons = {capacity.target: capacity.reason for capacity in results.capacities}
+    assert reasons == {
+        "base": "31.25 requests/s let each of 100 connections rest for 3.2 s, and servers close "
+        "such: use -c 62 or fewer",
+        "more": "31.25 requests/s let each of 100 connections rest for 3.2 s, and servers close "
+        "such: use -c 62 or fewer",
+    }
+
+
+def test_a_rate_above_that_of_the_first_trial_is_found() -> None:
+    world = Queues(most_per_s={"base": 1000.0, "more": 1000.0}, first_per_s=500.0)
+    results = run(world, capacity_plan(rounds=1))
+    for capacity in results.capacities:
+        assert capacity.rate_per_s == pytest.approx(900, rel=0.01)
+
+
+def test_a_limit_that_wrk_itself_misses_tells_nothing_of_the_server() -> None:
+    world = Queues(most_per_s={"base": 1000.0, "more": 1000.0}, late_s=0.02)
+    results = run(world, capacity_plan(rounds=1))
+    assert {capacity.rate_per_s for capacity in results.capacities} == {None}
+    for capacity in results.capacities:
+        assert "wrk itself is too late for that limit" in (capacity.reason or "")
+
+
+def rated(share: float) -> mb.Plan:
+    return plan_of(rate_share=share)
+
+
+def test_a_share_is_that_of_the_slowest_target() -> None:
+    world = Queues(most_per_s={"base": 1234.0, "more": 2000.0})
+    results = run(world, rated(0.7))
+    ((_, why),) = world.extensions
+    assert why == "70% of what the slowest target answers: 100 connections at 864 requests/s"
+    assert {measurement.load.rate_per_s for measurement in results.measurements} == {864.0}
+    assert {comparison.metric for comparison in results.comparisons} == {
+        *(mb.Metric.CPU, mb.Metric.P50, mb.Metric.P99, mb.Metric.P99_9)
+    }
+
+
+def test_a_rate_that_a_target_does_not_keep_ends_the_run_before_it_begins() -> None:
+    world = Queues(most_per_s={"base": 500.0, "more": 2000.0})
+    plan = plan_of(loads=(AT_1000,))
+    with pytest.raises(mb.HopelessError, match=r"not sustained: 1,000 requests/s .* 500 answered"):
+        run(world, plan)
+    assert world.saved == []
+
+
+def test_a_rate_that_wrk_cannot_make_is_told_with_the_remedy() -> None:
+    world = Queues(most_per_s={"base": 5000.0, "more": 5000.0}, saturated_above_per_s=900)
+    plan = plan_of(loads=(AT_1000,))
+    with pytest.raises(
+        mb.HopelessError, match=r"wrk cannot offer 100 connections at 1,000 .*--load-on"
+    ):
+        run(world, plan)
+
+
+def test_at_a_rate_cpu_decides_though_nothing_was_busy_and_p99_stands_beside() -> None:
+    load = AT_1000.id
+    measurements = []
+    for number, name in itertools.product((1, 2, 3), ("base", "more")):
+        cpu_s = (1.0 if name == "base" else 0.5) * (1 + number / 1000)
+        other = "more" if name == "base" else "base"
+        for partner in (None, other):
+            made = measured(name, number, 1000, cpu_s=cpu_s, load=load, partner=partner)
+            measurements.append(dataclasses.replace(made, limited_by=mb.Limit.NEITHER))
+    results = dataclasses.replace(NOTHING_YET, measurements=tuple(measurements))
+    results = mb.with_comparisons(results, ["base", "more"])
+    (decisive,) = mb.decisive_comparisons(results)
+    assert (decisive.method, decisive.metric) == (mb.Method.DUET, mb.Metric.CPU)
+    sentence = mb.answer_sentence(results, decisive)
+    assert sentence == (
+        "more is 2.000x as fast as base per CPU second (2.000 to 2.000); "
+        "p99 here 1.000x (1.000 to 1.000)"
+    )
+
+
+# The real thing.
+
+STEADY = "steady=cmd:{python} single.py {port}"  # one request at a time, in SERVICE_S each
+
+
+def latency_of(file: Path, method: str = "solo") -> list[dict[str, Any]]:
+    results = loaded(file.read_text())
+    return [m for m in results["measurements"] if m["method"] == method]
+
+
+def test_both_targets_are_measured_at_a_rate(tool: Tool, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    words = "compare micropie asgi --rate 200 -c 1,10,100 -r 2 -d 1s -w 1 --timeout 20s"
+    done = tool.run(*words.split(), "--export-json", str(out), "--export-html", str(tmp_path / "x"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = loaded(out.read_text())
+    for measurement in results["measurements"]:
+        wrk = measurement["wrk"]
+        assert wrk["requests"] == 200
+        assert wrk["pace"]["offered_per_s"] == 200
+        assert 0 < wrk["pace"]["answered_per_s"] <= 200
+    assert {c["metric"] for c in results["comparisons"] if c["method"] == "duet"} == {
+        *("latency_p50_s", "latency_p99_s", "latency_p99_9_s", "server_cpu_per_request_s")
+    }
+    assert "10 connections at 200 requests/s" in done.stdout
+
+
+def sojourns(moments: Sequence[float], service_s: float) -> list[float]:
+    """Return how long each spends in a queue of one server, ascending.
+
+    D. V. Lindley, "The theory of queues with a single server", 1952.
+    """
+    free, found = 0.0, []
+    for due in moments:
+        free = max(free, due) + service_s
+        found.append(free - due)
+    return sorted(found)
+
+
+def test_a_queue_shows_in_the_latency_from_when_requests_were_due(
+    tool: Tool, tmp_path: Path
+) -> None:
+    """One connection to a server that takes 20 ms or more, at half of what it can."""
+    out = tmp_path / "out.json"
+    words = "--rate 25 -c 1 -r 1 -d 10s -w 1 --seed 5 --timeout 20s"
+    done = tool.run("compare", STEADY, *words.split(), "--export-json", str(out), SERVICE_S="0.02")
+    assert done.returncode == 0, done.stdout + done.stderr
+    ((measurement,), load) = (latency_of(out), dataclasses.replace(HELLO, rate_per_s=25.0))
+    moments = mb.due_moments(dataclasses.replace(load, duration_s=10, schedule_seed=6))
+    from_due = measurement["wrk"]["latency"]
+    from_sent = measurement["wrk"]["latency_uncorrected"]
+    least, most = sojourns(moments, 0.02), sojourns(moments, from_sent["max_s"])
+    assert from_due["mean_s"] > 0.99 * statistics.mean(least) > 0.025
+    assert from_due["p99_s"] > 0.99 * least[-5]
+    assert from_due["mean_s"] < statistics.mean(most) + 0.05
+    assert 0.02 <= from_sent["p50_s"] <= from_due["p50_s"]
+
+
+def test_a_stall_shows_at_a_rate_and_not_as_fast_as_it_goes(tool: Tool, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    words = "compare single:stalling -c 1 -r 1 -w 1 --timeout 20s --warm-up 0s"
+    done = tool.run(*words.split(), "--rate", "300", "-d", "4s", "--export-json", str(out))
+    assert done.returncode == 0, done.stdout + done.stderr
+    (at_a_rate,) = latency_of(out)
+    assert at_a_rate["wrk"]["latency"]["p99_9_s"] > 0.9
+    assert at_a_rate["wrk"]["latency"]["p90_s"] > 0.1  # 300 of 1,200 were due meanwhile
+    done = tool.run(*words.split(), "-t", "1", "-d", "5s", "--export-json", str(out))
+    assert done.returncode == 0, done.stdout + done.stderr
+    (closed,) = latency_of(out)
+    assert closed["wrk"]["requests"] > 1000  # so that one is less than 0.1% of them
+    assert closed["wrk"]["latency_uncorrected"]["p99_9_s"] < 0.9
+    assert closed["wrk"]["latency_uncorrected"]["max_s"] > 0.9
+
+
+def test_a_rate_that_cannot_be_kept_is_one_line(tool: Tool) -> None:
+    words = "--rate 1000 -c 5 -r 1 -d 1s -w 1"
+    done = tool.run("compare", STEADY, *words.split(), SERVICE_S="0.01")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("micropie_bench:")]
+    assert "use a lower --rate" in line
+
+
+def test_a_capacity_is_found(tool: Tool, tmp_path: Path) -> None:
+    out, page = tmp_path / "out.json", tmp_path / "out.html"
+    words = "--p99 100ms -c 10 -r 2 -d 2s -w 1 --export-json"
+    targets = [STEADY.replace("steady", name) for name in ("one", "two")]
+    done = tool.run(
+        *("capacity", *targets, *words.split(), str(out), "--export-html", str(page)),
+        SERVICE_S="0.01",
+    )
+    assert "some 7 rates by bisection" in done.stderr
+    assert "4 launches" in done.stderr
+    results = loaded(out.read_text())
+    known = [each["rate_per_s"] for each in results["capacities"] if each["rate_per_s"]]
+    assert known
+    assert done.returncode == (0 if len(known) == 4 else 1), done.stdout + done.stderr
+    assert all(rate_per_s < 105 for rate_per_s in known)  # one at a time, 10 ms each
+    for capacity in results["capacities"]:
+        kept = [0.0]
+        for measurement in results["measurements"]:
+            is_own = all(measurement[key] == capacity[key] for key in ("round", "target"))
+            rate_per_s = measurement["load"]["rate_per_s"]
+            if is_own and rate_per_s and measurement["valid"]:
+                is_kept = measurement["wrk"]["latency"]["p99_s"] <= 0.1
+                kept.append(rate_per_s if is_kept else 0.0)
+        if capacity["rate_per_s"]:
+            assert max(kept) <= capacity["rate_per_s"] <= 1.02 * max(kept)
+    assert "capacity at a p99 up to 100.00ms" in done.stdout
+    assert "p99 latency over the rate" in page.read_text()
