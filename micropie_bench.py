@@ -173,7 +173,7 @@ BucketMicroseconds = Annotated[int, Bounds(0, 1e10)]  # wrk's histogram ends at 
 Ratio = Annotated[float, Bounds(1e-100, 1e100)]
 Share = Annotated[float, Bounds(0, 1)]
 Percent = Annotated[float, Bounds(0, 100)]
-Confidence = Annotated[float, Bounds(0.5, 0.999999)]
+Confidence = Annotated[float, Bounds(0.95, 0.999999)]
 Connections = Annotated[int, Bounds(1, 999_999)]
 Port = Annotated[int, Bounds(1, 65535)]
 Status = Annotated[int, Bounds(100, 599)]
@@ -4218,8 +4218,27 @@ def contradictions_in_comparisons(results: Results) -> Iterator[str]:
         others = rounds.get((*load, reference, target if is_duet else None), set())
         if comparison.rounds > len(own & others):
             yield f"{place} has more rounds than are valid of both targets"
+        if not has_ratio_of_rounds(results, comparison):
+            yield f"{place} has another ratio than its rounds give"
         if not may_be_verdict(comparison):
             yield f"{place} has a verdict, {comparison.verdict}, that its interval does not give"
+
+
+def has_ratio_of_rounds(results: Results, comparison: Comparison) -> bool:
+    """Return whether the ratio is that of the measurements, where all of its rounds are there."""
+    if comparison.metric is Metric.CAPACITY:
+        ratios = capacity_ratios(
+            results, comparison.load, reference=comparison.reference, target=comparison.target
+        )
+    else:
+        kind = (comparison.load, comparison.method)
+        trials = [trial for trial in results.measurements if (trial.load, trial.method) == kind]
+        pairs = pair_by_round(trials, reference=comparison.reference, target=comparison.target)
+        ratios = ratios_by_round(pairs, comparison.metric)
+    if comparison.estimate is None or len(ratios) != comparison.rounds:
+        return True
+    mean = statistics.geometric_mean(ratios.values())
+    return math.isclose(comparison.estimate.ratio, mean, rel_tol=1e-6)
 
 
 def may_be_verdict(comparison: Comparison) -> bool:
@@ -7662,7 +7681,7 @@ def run_guarded(
 def remove_at_end(directory: str) -> Callable[[], None]:
     """Return what removes the directory; the end of this process does so in any case.
 
-    However it ends: a forked child waits for that. It goes on for 3 s, for the guards may
+    However it ends: a forked child waits for that. It goes on for 2 s, for the guards may
     still be ending what writes there. packaging/assemble.py copies this function into
     the .pyz, so its imports stand in it.
     """
@@ -7694,7 +7713,7 @@ def remove_at_end(directory: str) -> Callable[[], None]:
             os.dup2(null, descriptor)
         os.close(writer)
         has_died = not os.read(reader, 1)
-        deadline = time.monotonic() + 3
+        deadline = time.monotonic() + 2
         while has_died and time.monotonic() < deadline:
             shutil.rmtree(directory, ignore_errors=True)
             time.sleep(0.1)

@@ -677,7 +677,17 @@ def compare(*args: str) -> int:
     ("changes", "complaint"),
     [
         pytest.param({(*COMPARISON, "rounds"): 1}, "an interval needs two", id="one round"),
-        pytest.param({(*COMPARISON, "estimate", "confidence"): 0}, "0.5", id="no confidence"),
+        pytest.param({(*COMPARISON, "estimate", "confidence"): 0.5}, "0.95", id="no confidence"),
+        pytest.param(
+            {
+                (*COMPARISON, "estimate", "ratio"): 2.0,
+                (*COMPARISON, "estimate", "low"): 1.9,
+                (*COMPARISON, "estimate", "high"): 2.1,
+                (*COMPARISON, "verdict"): "slower",
+            },
+            "another ratio than its rounds give",
+            id="another ratio",
+        ),
         pytest.param({(*COMPARISON, "estimate", "ratio"): -0.9}, "-0.9: ", id="a negative ratio"),
         pytest.param({(*COMPARISON, "estimate", "low"): 0}, "low contains", id="an end at 0"),
         pytest.param({(*COMPARISON, "rounds"): 10**6}, "100000", id="a million rounds"),
