@@ -3266,15 +3266,27 @@ def waits(results: Results, name: str, load: LoadId) -> bool:
     """Return whether a target mostly waited for something other than the CPU.
 
     That is, nothing was busy in most of its valid trials; alone, for in a duet two share
-    the cores. At a rate it waits for requests, as it should.
+    the cores. At a rate nothing need be busy: there a request must have taken several times
+    as long as its CPU time, too.
     """
-    if load.rate_per_s:
-        return False
-    limits = []
+    waiting = []
     for measurement in results.solo_trials(name, load):
         if measurement.valid and measurement.limited_by:
-            limits.append(measurement.limited_by)
-    return 2 * limits.count(Limit.NEITHER) > len(limits)
+            was_busy = measurement.limited_by is not Limit.NEITHER
+            waiting.append(not was_busy and (not load.rate_per_s or took_long(measurement)))
+    return 2 * sum(waiting) > len(waiting)
+
+
+CPU_SHARE_OF_WAITING = 0.25  # at most, of the time that a request took
+
+
+def took_long(measurement: Measurement) -> bool:
+    """Return whether the median request, from when it was sent, took far more than CPU time."""
+    latency = measurement.wrk.latency_uncorrected if measurement.wrk else None
+    cpu_s = measurement.cpu_per_request_s
+    if cpu_s is None or latency is None or latency.p50_s is None:
+        return False
+    return cpu_s < CPU_SHARE_OF_WAITING * latency.p50_s
 
 
 def fails_alone(results: Results, name: str, load: LoadId) -> bool:
@@ -3875,9 +3887,35 @@ def lateness_note(wrk: WrkResult) -> str | None:
     if wrk.pace is None or p99_s is None or not is_late(wrk, p99_s):
         return None
     return (
-        f"wrk itself sent up to {format_latency(wrk.pace.late_p99_s)} too late (p99), which is a "
-        f"good part of the p99 latency of {format_latency(p99_s)}"
+        f"wrk itself sent {format_latency(wrk.pace.late_p99_s)} too late (p99), which is over a "
+        f"quarter of the p99 latency of {format_latency(p99_s)}, and in it"
     )
+
+
+class Outcome(StrEnum):
+    """What a trial at a rate says of the limit of its p99 latency."""
+
+    KEPT = "kept"
+    MISSED = "missed"
+    UNKNOWN = "unknown"
+
+
+def outcome_of(measurement: Measurement, limit_s: float) -> Outcome:
+    """Return whether a target kept the limit at a rate.
+
+    Not if answers came too late to count, or ever later; any other void trial tells nothing.
+    """
+    wrk, p99_s = measurement.wrk, measurement.latency_p99_s
+    if measurement.valid and wrk and p99_s is not None:
+        if p99_s <= limit_s:
+            return Outcome.KEPT
+        return Outcome.UNKNOWN if is_late(wrk, limit_s) else Outcome.MISSED
+    if measurement.limited_by is Limit.LOAD_GENERATOR or wrk is None or wrk.pace is None:
+        return Outcome.UNKNOWN
+    came_too_late = wrk.errors.timeout or not is_sustained(wrk, wrk.pace)
+    if came_too_late and wrk.errors.total == wrk.errors.timeout:
+        return Outcome.MISSED
+    return Outcome.UNKNOWN
 
 
 def is_sustained(wrk: WrkResult, pace: Pace) -> bool:
@@ -4651,7 +4689,7 @@ DETAIL_COLUMNS = columns_from(
 )
 CAPACITY_COLUMNS = columns_from(("Framework", "Requests/Sec", "Launches"), left=["Framework"])
 STEP_COLUMNS = columns_from(
-    ("Framework", "Round", "Offered/Sec", "p99", "Void"), left=["Framework", "Void"]
+    ("Framework", "Round", "Offered/Sec", "p99", "Limit", "Why"), left=["Framework", "Limit", "Why"]
 )
 PACE_COLUMNS = columns_from(
     ("Framework", "Offered/Sec", "Answered/Sec", "wrk late, p50", "wrk late, p99"),
@@ -4807,23 +4845,18 @@ def capacity_table(results: Results, load: LoadId) -> Table:
 
 def step_table(results: Results, load: LoadId) -> Table:
     """Return each rate that was tried for a capacity, with its p99 or why that is not known."""
+    limit_s = results.capacities[0].p99_limit_s
     rows = []
     for measurement in results.measurements:
         rate_per_s = measurement.load.rate_per_s
         if not rate_per_s or measurement.load.without_rate != load:
             continue
         p99_s = measurement.latency_p99_s
-        outcome = "" if p99_s is None else format_latency(p99_s)
-        label = results.label(measurement.target)
-        rows.append(
-            (
-                label,
-                str(measurement.round),
-                f"{rate_per_s:.1f}",
-                outcome,
-                measurement.invalid_reason or "",
-            )
-        )
+        row = [results.label(measurement.target), str(measurement.round), f"{rate_per_s:.1f}"]
+        row.append("" if p99_s is None else format_latency(p99_s))
+        row.append(outcome_of(measurement, limit_s))
+        row.append(measurement.invalid_reason or "")
+        rows.append(tuple(row))
     title = f"{load.title}, rates that were tried"
     return Table(title=title, columns=STEP_COLUMNS, rows=tuple(rows))
 
@@ -5051,6 +5084,11 @@ def format_interval(speed: Estimate) -> str:
     return f" ({format_range(speed)})" if speed.interval else ""
 
 
+def useful_interval(speed: Estimate) -> str:
+    """Return the interval in parentheses; nothing if it says less than a factor of two."""
+    return "" if (speed.half_width or 0) > 1 else format_interval(speed)
+
+
 def interval_cell(speed: Estimate | None) -> str:
     """Return the interval for a cell of a table; nothing if there is none."""
     if speed is None or speed.half_width is None:
@@ -5138,8 +5176,24 @@ def answer_sentence(results: Results, comparison: Comparison) -> str:
         plain = f"{format_speed(here.speed)}{format_interval(here.speed)}"
         is_noise = (here.speed.half_width or 0) > 1
         shown = "too noisy to tell" if is_noise else plain
-        sentence += f"; {here.metric.short_name} here {shown}"
+        sentence += f"; {here.metric.short_name} here {typical_p99s(results, here)}{shown}"
     return sentence + waiting_remark(results, comparison) + lost_remark(results, comparison)
+
+
+def typical_p99s(results: Results, comparison: Comparison) -> str:
+    """Return the median p99 latencies of target and reference at a rate; nothing else."""
+    if comparison.metric is not Metric.P99 or not comparison.load.rate_per_s:
+        return ""
+    shown = []
+    for name, partner in itertools.permutations((comparison.target, comparison.reference)):
+        partner = partner if comparison.method is Method.DUET else ""
+        latencies_s = []
+        for trial in results.measurements:
+            own = (trial.target, trial.partner or "", trial.load, trial.method)
+            if own == (name, partner, comparison.load, comparison.method) and trial.valid:
+                latencies_s.append(trial.latency_p99_s or 0.0)
+        shown.append(format_latency(statistics.median(latencies_s)) if latencies_s else UNKNOWN)
+    return f"{shown[0]} against {shown[1]}, "
 
 
 def lost_remark(results: Results, comparison: Comparison) -> str:
@@ -5461,6 +5515,8 @@ def requests_per_connection(results: Results, name: str) -> float | None:
         requests = measurement.wrk.requests
         # With few requests the few connections that others open would be many.
         is_known = not has_few_answers(measurement.wrk, measurement.open_connections)
+        if measurement.load.rate_per_s:
+            is_known = 2 * others > requests
         served.append(requests / others if others > 0 and is_known else math.inf)
     return max(served, default=None)
 
@@ -5539,6 +5595,8 @@ def waiting_cause(results: Results, facts: TargetFacts, load: LoadId) -> str:
 
 def waiting_sentences(results: Results) -> list[str]:
     """Return which targets waited for something other than the CPU, and for what."""
+    if results.seeks_capacity:  # there CPU time decides nothing
+        return []
     labels_by_cause: dict[tuple[LoadId, str], list[str]] = {}
     for load, facts in itertools.product(results.reported_loads, results.targets):
         if waits(results, facts.name, load):
@@ -5624,6 +5682,24 @@ def ranking_sentences(results: Results) -> list[str]:
     ]
 
 
+ENOUGH_FOR_P99 = 200  # requests of a trial: its p99 then has two above it
+
+
+def few_for_p99_sentences(results: Results) -> list[str]:
+    """Return that the p99 latency is that of one or two requests, where trials have so few."""
+    rates = [load.rate_per_s for load in results.reported_loads if load.rate_per_s]
+    rates += [capacity.rate_per_s for capacity in results.capacities if capacity.rate_per_s]
+    if not rates or not results.settings:
+        return []
+    count = round(min(rates) * results.settings.duration_s)
+    if count >= ENOUGH_FOR_P99:
+        return []
+    return [
+        f"A trial has only {count} requests, so that its p99 is the latency of one or two of them: "
+        f"-d {math.ceil(5 * ENOUGH_FOR_P99 / min(rates))}s has {5 * ENOUGH_FOR_P99:,}."
+    ]
+
+
 def unfinished_sentences(results: Results) -> list[str]:
     """Return that rounds are missing, where the run was cut short and could not say so."""
     is_told = any(re.search(r" in round \d+ of \d+", warning) for warning in results.warnings)
@@ -5640,6 +5716,7 @@ def caveats_of(results: Results) -> list[str]:
     return [
         *unfinished_sentences(results),
         *ranking_sentences(results),
+        *few_for_p99_sentences(results),
         *waiting_sentences(results),
         *measurement_notes(results),
         *work_sentences(results),
@@ -11966,6 +12043,15 @@ SEARCH_STEPS = 7  # that this usually takes
 SEARCH_TRIALS = 1 + 1.5 * SEARCH_STEPS  # if half of them are tried twice
 
 
+def too_late_reason(measurement: Measurement) -> str:
+    """Return why a limit that was missed tells nothing of the server."""
+    late_s = measurement.wrk.pace.late_p99_s if measurement.wrk and measurement.wrk.pace else 0.0
+    return (
+        f"wrk itself sent {format_latency(late_s)} too late (p99), too much for that limit: "
+        "a higher --p99, fewer -c, or another machine's cores (--load-on) would tell"
+    )
+
+
 class Bisection:
     """Bounds of a capacity: the highest rate that was kept, and the lowest that was not.
 
@@ -11977,6 +12063,12 @@ class Bisection:
         self._kept_per_s = 0.0
         self._missed_per_s = most_per_s
         self._was_missed = False
+        self._lowest_miss = ""
+
+    @property
+    def lowest_miss(self) -> str:
+        """What came of the lowest rate, in words, if none was kept."""
+        return "" if self._kept_per_s else self._lowest_miss
 
     @property
     def middle_per_s(self) -> float:
@@ -11998,40 +12090,19 @@ class Bisection:
             return self._missed_per_s
         return self.middle_per_s if self._kept_per_s else self._missed_per_s / 2
 
-    def take(self, rate_per_s: float, *, is_kept: bool) -> None:
+    def take(self, measurement: Measurement, rate_per_s: float, *, is_kept: bool) -> None:
         """Take in whether a rate was kept."""
         if not is_kept:
             self._missed_per_s, self._was_missed = rate_per_s, True
+            p99_s = measurement.latency_p99_s
+            seen = measurement.invalid_reason
+            if p99_s is not None and not seen:
+                seen = f"its p99 latency is {format_latency(p99_s)}"
+            self._lowest_miss = f"no rate keeps the limit: {seen} even at {format_rate(rate_per_s)}"
             return
         self._kept_per_s = rate_per_s
         if rate_per_s >= self._missed_per_s:
             self._missed_per_s = 1.25 * rate_per_s
-
-
-class Outcome(Enum):
-    """What a trial at a rate says of the limit of its p99 latency."""
-
-    KEPT = "kept"
-    MISSED = "missed"
-    UNKNOWN = "unknown"
-
-
-def outcome_of(measurement: Measurement, limit_s: float) -> Outcome:
-    """Return whether a target kept the limit at a rate.
-
-    Not if answers came too late to count, or ever later; any other void trial tells nothing.
-    """
-    wrk, p99_s = measurement.wrk, measurement.latency_p99_s
-    if measurement.valid and wrk and p99_s is not None:
-        if p99_s <= limit_s:
-            return Outcome.KEPT
-        return Outcome.UNKNOWN if is_late(wrk, limit_s) else Outcome.MISSED
-    if measurement.limited_by is Limit.LOAD_GENERATOR or wrk is None or wrk.pace is None:
-        return Outcome.UNKNOWN
-    came_too_late = wrk.errors.timeout or not is_sustained(wrk, wrk.pace)
-    if came_too_late and wrk.errors.total == wrk.errors.timeout:
-        return Outcome.MISSED
-    return Outcome.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12344,15 +12415,16 @@ class LaunchRun:
             step = dataclasses.replace(load, rate_per_s=rate_per_s, schedule_seed=seed)
             reason = rate_complaint(step)
             if reason:
+                reason = bounds.lowest_miss or reason
                 break
             measurement = self._try_twice(dataclasses.replace(trial, load=step), limit_s)
             yield measurement
             outcome = outcome_of(measurement, limit_s)
             if outcome is Outcome.UNKNOWN:
-                why = measurement.invalid_reason or "wrk itself is too late for that limit"
+                why = measurement.invalid_reason or too_late_reason(measurement)
                 reason = f"at {format_rate(rate_per_s)}: {why}"
             else:
-                bounds.take(rate_per_s, is_kept=outcome is Outcome.KEPT)
+                bounds.take(measurement, rate_per_s, is_kept=outcome is Outcome.KEPT)
         yield Capacity(
             round=self._launch.round,
             target=target.name,
@@ -12560,7 +12632,9 @@ def with_rates(plan: Plan, share: float, rehearsal: Rehearsal) -> Plan:
                     f"--rate {share:.0%}: what {measurement.target} answers at "
                     f"{load.id.sentence} is not known: {measurement.invalid_reason}"
                 )
-            throughputs.append(measurement.requests_per_s)
+            pace = measurement.wrk.pace if measurement.wrk else None
+            answered_per_s = pace.answered_per_s if pace else math.inf
+            throughputs.append(min(measurement.requests_per_s, answered_per_s))
         rated = dataclasses.replace(load, rate_per_s=rounded_rate(share * min(throughputs)))
         reason = rate_complaint(rated)
         if reason:
@@ -12756,6 +12830,12 @@ A target is one of
   'cmd:COMMAND'                       any server, with {port} for its port
   http://HOST:PORT/                   a server that runs already
 NAME=TARGET sets the name that tables show.
+"""
+CAPACITY_EXAMPLES = """
+Examples:
+  micropie_bench capacity
+  micropie_bench capacity fastapi mine=app:app --p99 20ms -c 50
+  micropie_bench capacity mine=app:app -r 1        # a first look, without interval
 """
 COMPARE_EXAMPLES = """
 \b
@@ -13217,7 +13297,7 @@ class TimingOptions(TrialOptions):
         Decisive | None,
         typer.Option(
             help="What verdicts and gate go by.",
-            show_default="cpu where CPU limits the servers, else throughput",
+            show_default="cpu where CPU limits the servers, else throughput; at a rate p99",
         ),
     ] = None
 
@@ -14570,8 +14650,11 @@ def parse_rate(text: str) -> float:
     return float(text)
 
 
-def check_rate(loads: Sequence[Load]) -> None:
-    """Raise UsageError where wrk cannot make such a load at a rate, or it would tell nothing."""
+def checked_at_rates(loads: Sequence[Load]) -> tuple[Load, ...]:
+    """Return the loads, with as many connections at a rate as without.
+
+    Raises UsageError where wrk cannot make such a load at a rate, or it would tell nothing.
+    """
     if sys.platform != "linux":
         raise UsageError("requests at a rate need Linux: its clock_nanosleep")
     for load in loads:
@@ -14587,6 +14670,11 @@ def check_rate(loads: Sequence[Load]) -> None:
         reason = rate_complaint(load)
         if reason:
             raise UsageError(f"--rate: {reason}")
+    checked = []
+    for load in loads:
+        threads = fitting_threads(load.connections, threads=load.threads)
+        checked.append(dataclasses.replace(load, threads=threads))
+    return tuple(checked)
 
 
 def parse_share(option: str, text: str) -> float:
@@ -14612,6 +14700,11 @@ def parse_connections(text: str, *, threads: int) -> list[int]:
             "wrk needs one for each thread"
         )
     return counts
+
+
+def fitting_threads(connections: int, *, threads: int) -> int:
+    """Return the most threads up to these with which wrk opens all of the connections."""
+    return max(count for count in range(1, threads + 1) if connections % count == 0)
 
 
 def make_loads(
@@ -14676,8 +14769,7 @@ def planned_loads(
     if rate.rate is None:
         return loads
     loads = tuple(dataclasses.replace(each, rate_per_s=rate.per_s) for each in loads)
-    check_rate(loads)
-    return loads
+    return checked_at_rates(loads)
 
 
 def make_plan(
@@ -15054,7 +15146,7 @@ class ProgressReport:
             if speed:
                 self._speeds.append(
                     f"{results.label(comparison.target)}, {comparison.load.sentence}: "
-                    f"{format_speed(speed)} as fast{format_interval(speed)}"
+                    f"{format_speed(speed)} as fast{useful_interval(speed)}"
                 )
         self._launches_done += 1
         done = self._launches_done // len(launch_groups(self._plan))
@@ -15787,18 +15879,18 @@ class SearchOptions:
     def limit_s(self, duration_s: int) -> float:
         """Return the limit of the p99 latency, for trials of that time. Raises UsageError."""
         limit_s = parse_seconds("--p99", self.p99)
-        if not limit_s:
-            raise UsageError("--p99 0: use a time such as 50ms")
+        if not limit_s or self.p99.strip()[-1].isdigit():
+            raise UsageError(f"--p99 {self.p99!r}: use a time with its unit, such as 50ms")
         if limit_s > MOST_LIMIT_SHARE * duration_s:
             needed_s = math.ceil(limit_s / MOST_LIMIT_SHARE)
             raise UsageError(
-                f"--p99 {self.p99}: in a trial of {duration_s} s a queue that grows for ever could "
-                f"stay below that: use -d {needed_s}s or longer"
+                f"--p99 {self.p99}: the limit must be 5% of a trial's time or less, since a "
+                f"growing queue would not reach it in {duration_s} s: use -d {needed_s}s or longer"
             )
         return limit_s
 
 
-@command("capacity", examples=TARGET_SYNTAX)
+@command("capacity", examples=TARGET_SYNTAX + CAPACITY_EXAMPLES)
 @hiding_variables
 def capacity(
     targets: Annotated[
@@ -15828,8 +15920,7 @@ def capacity(
     server = trials.serving(serving.settings())
     texts = targets or [*file.targets] or ["fastapi", "micropie"]
     parsed = parse_targets(texts, serving, server=server, file=file)
-    loads = planned_loads(load, trials, request, SEARCH, file)
-    check_rate(loads)
+    loads = checked_at_rates(planned_loads(load, trials, request, SEARCH, file))
     plan = make_plan(
         parsed,
         loads=loads,

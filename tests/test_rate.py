@@ -215,7 +215,8 @@ def test_a_share_is_not_known_before_the_start(asked: Asked) -> None:
     [
         ("--p99 0", "such as 50ms"),
         ("--p99 x", "0.3s"),
-        ("--p99 200ms", "a queue that grows for ever could stay below that: use -d 4s or longer"),
+        ("--p99 50", "use a time with its unit, such as 50ms"),
+        ("--p99 200ms", "5% of a trial's time or less, .*: use -d 4s or longer"),
     ],
 )
 def test_a_limit_that_is_no_time_is_refused(words: str, complaint: str, asked: Asked) -> None:
@@ -356,10 +357,8 @@ def test_a_limit_that_no_rate_keeps_is_told() -> None:
     results = run(world, capacity_plan(rounds=1, p99_limit_s=0.001))
     reasons = {capacity.target: capacity.reason for capacity in results.capacities}
     assert reasons == {
-        "base": "31.25 requests/s let each of 100 connections rest for 3.2 s, and servers close "
-        "such: use -c 62 or fewer",
-        "more": "31.25 requests/s let each of 100 connections rest for 3.2 s, and servers close "
-        "such: use -c 62 or fewer",
+        "base": "no rate keeps the limit: its p99 latency is 5.16ms even at 62.5 requests/s",
+        "more": "no rate keeps the limit: its p99 latency is 5.33ms even at 62.5 requests/s",
     }
 
 
@@ -375,7 +374,7 @@ def test_a_limit_that_wrk_itself_misses_tells_nothing_of_the_server() -> None:
     results = run(world, capacity_plan(rounds=1))
     assert {capacity.rate_per_s for capacity in results.capacities} == {None}
     for capacity in results.capacities:
-        assert "wrk itself is too late for that limit" in (capacity.reason or "")
+        assert "wrk itself sent 20.00ms too late (p99)" in (capacity.reason or "")
 
 
 def rated(share: float) -> mb.Plan:
@@ -426,8 +425,49 @@ def test_at_a_rate_cpu_decides_though_nothing_was_busy_and_p99_stands_beside() -
     sentence = mb.answer_sentence(results, decisive)
     assert sentence == (
         "more is 2.000x as fast as base per CPU second (2.000 to 2.000); "
-        "p99 here 1.000x (1.000 to 1.000)"
+        "p99 here 1.00ms against 1.00ms, 1.000x (1.000 to 1.000)"
     )
+
+
+def test_at_a_rate_p99_decides_between_servers_that_wait() -> None:
+    load = AT_1000.id
+    measurements = []
+    for number, name in itertools.product((1, 2, 3), ("base", "more")):
+        for partner in (None, "more" if name == "base" else "base"):
+            made = measured(name, number, 1000, cpu_s=0.1, load=load, partner=partner)
+            assert made.wrk
+            assert made.wrk.latency
+            latency = dataclasses.replace(made.wrk.latency, p50_s=0.005, p99_s=0.01 + number / 1e4)
+            wrk = dataclasses.replace(made.wrk, latency=latency, latency_uncorrected=latency)
+            limit = mb.Limit.NEITHER
+            measurements.append(dataclasses.replace(made, wrk=wrk, limited_by=limit))
+    results = dataclasses.replace(NOTHING_YET, measurements=tuple(measurements))
+    results = mb.with_comparisons(results, ["base", "more"])
+    (decisive,) = mb.decisive_comparisons(results)
+    assert (decisive.method, decisive.metric) == (mb.Method.DUET, mb.Metric.P99)
+    assert "both mostly waited, not for CPU" in mb.answer_sentence(results, decisive)
+
+
+def test_few_requests_make_no_p99() -> None:
+    measurement = measured("base", 1, 40, load=dataclasses.replace(AT_1000.id, rate_per_s=40.0))
+    plan = plan_of(loads=(dataclasses.replace(HELLO, rate_per_s=40.0),))
+    results = dataclasses.replace(
+        NOTHING_YET, measurements=(measurement,), settings=mb.settings_of(plan)
+    )
+    assert mb.few_for_p99_sentences(results) == [
+        "A trial has only 40 requests, so that its p99 is the latency of one or two of them: "
+        "-d 25s has 1,000."
+    ]
+
+
+@pytest.mark.parametrize(("connections", "threads"), [(100, 4), (10, 2), (7, 1), (9, 3), (1, 1)])
+def test_as_many_connections_are_open_without_a_rate_as_at_one(
+    connections: int, threads: int, asked: Asked
+) -> None:
+    run_command("capacity", "-c", str(connections), "-t", str(min(4, connections)))
+    assert asked.plan
+    (load,) = asked.plan.loads
+    assert (load.threads, load.open_connections) == (threads, connections)
 
 
 # The real thing.
