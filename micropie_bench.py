@@ -3909,7 +3909,8 @@ def outcome_of(measurement: Measurement, limit_s: float) -> Outcome:
     if measurement.valid and wrk and p99_s is not None:
         if p99_s <= limit_s:
             return Outcome.KEPT
-        return Outcome.UNKNOWN if is_late(wrk, limit_s) else Outcome.MISSED
+        is_near = wrk.pace is not None and p99_s - wrk.pace.late_p99_s <= limit_s
+        return Outcome.UNKNOWN if is_near and is_late(wrk, limit_s) else Outcome.MISSED
     if measurement.limited_by is Limit.LOAD_GENERATOR or wrk is None or wrk.pace is None:
         return Outcome.UNKNOWN
     came_too_late = wrk.errors.timeout or not is_sustained(wrk, wrk.pace)
@@ -4190,6 +4191,12 @@ def contradictions(results: Results) -> Iterator[str]:
             yield f"{place} is of a target and a load that were not measured"
         if not ascends(distribution.percentiles):
             yield f"{place} has percentiles that do not ascend"
+        runs = valid_runs(results.solo_trials(distribution.target, distribution.load))
+        longest_s = max((run.latency.max_s for run in runs if run.latency), default=math.inf)
+        if distribution.percentiles and distribution.percentiles[-1][1] > longest_s * (
+            1 + ROUNDING
+        ):
+            yield f"{place} has latencies above the longest of its trials"
 
 
 def repetitions(place: str, keys: Sequence[Any]) -> Iterator[str]:
@@ -4228,6 +4235,13 @@ def contradictions_in_measurements(results: Results) -> Iterator[str]:
         wrk = measurement.wrk
         if wrk and wrk.contradiction:
             yield f"{place}.wrk cannot be: {wrk.contradiction}"
+        if measurement.valid and has_more_busy_than_open(measurement):
+            yield f"{place} is valid, though by Little's law more connections were busy than open"
+        cores = results.environment.cpu_count if results.environment else None
+        if wrk and measurement.use and cores:
+            most_s = cores * (wrk.duration_s + CPU_LEEWAY_S)
+            if measurement.use.server_cpu_s > most_s:
+                yield f"{place}.use has more CPU time than {cores} cores have in that time"
         if wrk and wrk.errors.total and measurement.valid:
             yield f"{place} is valid in spite of its errors"
         if measurement.round > settings.rounds:
@@ -4236,6 +4250,17 @@ def contradictions_in_measurements(results: Results) -> Iterator[str]:
             yield f"{place} is of connections that are not among the settings'"
         if measurement.load.workload not in [workload.name for workload in settings.workloads]:
             yield f"{place} is of a workload that is not among the settings'"
+
+
+CPU_LEEWAY_S = 5.0  # for what a server does before and after a trial's time
+
+
+def has_more_busy_than_open(measurement: Measurement) -> bool:
+    """Return whether a solo trial without a rate had more busy connections than open ones."""
+    if measurement.method is not Method.SOLO or measurement.load.rate_per_s:
+        return False
+    busy = busy_connections(measurement.wrk) if measurement.wrk else None
+    return busy is not None and busy > 1.15 * measurement.open_connections * (1 + ROUNDING)
 
 
 def contradictions_in_comparisons(results: Results) -> Iterator[str]:
@@ -4256,14 +4281,14 @@ def contradictions_in_comparisons(results: Results) -> Iterator[str]:
         others = rounds.get((*load, reference, target if is_duet else None), set())
         if comparison.rounds > len(own & others):
             yield f"{place} has more rounds than are valid of both targets"
-        if not has_ratio_of_rounds(results, comparison):
-            yield f"{place} has another ratio than its rounds give"
+        if not has_estimate_of_rounds(results, comparison):
+            yield f"{place} has another ratio, or interval, than its rounds give"
         if not may_be_verdict(comparison):
             yield f"{place} has a verdict, {comparison.verdict}, that its interval does not give"
 
 
-def has_ratio_of_rounds(results: Results, comparison: Comparison) -> bool:
-    """Return whether the ratio is that of the measurements, where all of its rounds are there."""
+def has_estimate_of_rounds(results: Results, comparison: Comparison) -> bool:
+    """Return whether the estimate is that of the measurements, where all its rounds are there."""
     if comparison.metric is Metric.CAPACITY:
         ratios = capacity_ratios(
             results, comparison.load, reference=comparison.reference, target=comparison.target
@@ -4273,10 +4298,21 @@ def has_ratio_of_rounds(results: Results, comparison: Comparison) -> bool:
         trials = [trial for trial in results.measurements if (trial.load, trial.method) == kind]
         pairs = pair_by_round(trials, reference=comparison.reference, target=comparison.target)
         ratios = ratios_by_round(pairs, comparison.metric)
-    if comparison.estimate is None or len(ratios) != comparison.rounds:
+    estimate, degrees = comparison.estimate, degrees_of(comparison)
+    if estimate is None or len(ratios) != comparison.rounds:
         return True
-    mean = statistics.geometric_mean(ratios.values())
-    return math.isclose(comparison.estimate.ratio, mean, rel_tol=1e-6)
+    if degrees > max(1, comparison.rounds - 1):
+        return False
+    expected = estimate_ratio(
+        ratios.values(), confidence=estimate.confidence, degrees=degrees or None
+    )
+    if not math.isclose(estimate.ratio, expected.ratio, rel_tol=1e-6):
+        return False
+    interval, expected_interval = estimate.interval, expected.interval
+    if interval is None or expected_interval is None:
+        return interval is expected_interval
+    are_close = functools.partial(math.isclose, rel_tol=1e-6)
+    return all(map(are_close, interval, expected_interval))
 
 
 def may_be_verdict(comparison: Comparison) -> bool:
@@ -9040,6 +9076,9 @@ def advice_on(words: str, target: AsgiTarget) -> str:
     return ""
 
 
+DYING_S = 0.2  # between the end of a connection and that of its server
+
+
 class LaunchedServer(LocalServer):
     """A server that the constructor starts.
 
@@ -9183,7 +9222,7 @@ class LaunchedServer(LocalServer):
         """
         limit_s = probe_limit_s(workload)
         if self._has_answered:
-            return self._ask(workload, limit_s, tick)
+            return self._ask_again(workload, limit_s, tick)
         begun = time.monotonic()
         deadline = max(self._start + self.settings.start_timeout_s, begun + limit_s)
         is_first = True
@@ -9204,6 +9243,19 @@ class LaunchedServer(LocalServer):
         if has_waited and not self.readiness.has_fixed_workers:
             self._settle(tick)  # others of its workers may still be loading
         return response
+
+    def _ask_again(self, workload: Workload, deadline_s: float, tick: Tick) -> Response:
+        """Return its answer. Raises BenchError, and says so if the server has died of it."""
+        try:
+            return self._ask(workload, deadline_s, tick)
+        except BenchError:
+            await_any([self.child], DYING_S)
+            if not self.child.exit:
+                raise
+            end = self.child.exit.sentence
+            raise BenchError(
+                f"{self.target.name} died{end} when it was asked: {self.complaint()}"
+            ) from None
 
     def _ask(
         self, workload: Workload, deadline_s: float, tick: Tick, *, tries_tls: bool = True

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import RATES, SECONDS, measured, results_of, solo_results
+from conftest import ENVIRONMENT, RATES, SECONDS, measured, results_of, solo_results
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
@@ -259,8 +259,34 @@ OTHER = {"workload": "hello", "connections": 7}
         ),
         pytest.param(
             {(*COMPARISON, "estimate", "high"): 1.5},
-            "comparisons.0 has a verdict, slower, that its interval does not give",
-            id="slower, though undecided",
+            "comparisons.0 has another ratio, or interval, than its rounds give",
+            id="another interval",
+        ),
+        pytest.param(
+            {(*COMPARISON, "degrees"): 20},
+            "comparisons.0 has another ratio, or interval, than its rounds give",
+            id="more degrees of freedom than rounds",
+        ),
+        pytest.param(
+            {
+                (*MEASUREMENT, "wrk", "requests"): 1_200_000,
+                (*MEASUREMENT, "wrk", "requests_per_s"): 20_000.0,
+            },
+            "measurements.0 is valid, though by Little's law more connections were busy than open",
+            id="200 times as many requests",
+        ),
+        pytest.param(
+            {
+                ("environment",): dataclasses.asdict(ENVIRONMENT),
+                (*MEASUREMENT, "use", "server_cpu_s"): 500.0,
+            },
+            "measurements.0.use has more CPU time than 2 cores have in that time",
+            id="more CPU time than there is",
+        ),
+        pytest.param(
+            {("distributions", 0, "percentiles"): [[50, 9.0]]},
+            "distributions.0 has latencies above the longest of its trials",
+            id="a median above the maximum",
         ),
     ],
 )
@@ -685,7 +711,7 @@ def compare(*args: str) -> int:
                 (*COMPARISON, "estimate", "high"): 2.1,
                 (*COMPARISON, "verdict"): "slower",
             },
-            "another ratio than its rounds give",
+            "another ratio, or interval, than its rounds give",
             id="another ratio",
         ),
         pytest.param({(*COMPARISON, "estimate", "ratio"): -0.9}, "-0.9: ", id="a negative ratio"),

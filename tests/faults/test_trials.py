@@ -66,6 +66,14 @@ def test_answers_that_are_not_what_was_asked_for_are_void(
     assert runs["status"] == 1
 
 
+def test_a_server_that_dies_when_it_is_asked_is_told(start: Start) -> None:
+    with start(odd("dies_at_second"), workers=1) as server:
+        assert server.ask(mb.Workload()).status == 200
+        reason = "^dies_at_second died with status 1 when it was asked: ValueError: no database$"
+        with pytest.raises(mb.BenchError, match=reason):
+            server.ask(mb.Workload())
+
+
 def test_interim_answers_are_refused(tool: Tool) -> None:
     done = tool.run("compare", odd("hints"), "--quick")
     assert (done.returncode, done.stdout) == (1, "")

@@ -70,6 +70,11 @@ class Odd(asyncio.Protocol):
         """To a login, for every connection, after the first hundred answers."""
         return answer(status="302 Found") if number > 100 else answer()
 
+    def dies_at_second(self, number: int) -> bytes:
+        if number:
+            sys.exit("ValueError: no database")
+        return answer()
+
     def varies(self, number: int) -> bytes:
         return answer(BODY * random.randint(1, 20))
 
