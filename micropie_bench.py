@@ -4237,11 +4237,8 @@ def contradictions_in_measurements(results: Results) -> Iterator[str]:
             yield f"{place}.wrk cannot be: {wrk.contradiction}"
         if measurement.valid and has_more_busy_than_open(measurement):
             yield f"{place} is valid, though by Little's law more connections were busy than open"
-        cores = results.environment.cpu_count if results.environment else None
-        if wrk and measurement.use and cores:
-            most_s = cores * (wrk.duration_s + CPU_LEEWAY_S)
-            if measurement.use.server_cpu_s > most_s:
-                yield f"{place}.use has more CPU time than {cores} cores have in that time"
+        if measurement.valid and has_more_cpu_than_cores(measurement, results.environment):
+            yield f"{place}.use has more CPU time than all cores have in that time"
         if wrk and wrk.errors.total and measurement.valid:
             yield f"{place} is valid in spite of its errors"
         if measurement.round > settings.rounds:
@@ -4253,6 +4250,16 @@ def contradictions_in_measurements(results: Results) -> Iterator[str]:
 
 
 CPU_LEEWAY_S = 5.0  # for what a server does before and after a trial's time
+
+
+def has_more_cpu_than_cores(measurement: Measurement, environment: Environment | None) -> bool:
+    """Return whether a server used more CPU time than all cores have until its last answer."""
+    wrk, use = measurement.wrk, measurement.use
+    if not wrk or not use or not environment:
+        return False
+    longest_s = wrk.latency.max_s if wrk.latency else 0.0
+    most_s = environment.cpu_count * (wrk.duration_s + longest_s + CPU_LEEWAY_S)
+    return use.server_cpu_s > most_s
 
 
 def has_more_busy_than_open(measurement: Measurement) -> bool:

@@ -280,7 +280,7 @@ OTHER = {"workload": "hello", "connections": 7}
                 ("environment",): dataclasses.asdict(ENVIRONMENT),
                 (*MEASUREMENT, "use", "server_cpu_s"): 500.0,
             },
-            "measurements.0.use has more CPU time than 2 cores have in that time",
+            "measurements.0.use has more CPU time than all cores have in that time",
             id="more CPU time than there is",
         ),
         pytest.param(
