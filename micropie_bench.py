@@ -170,7 +170,8 @@ Ordinal = Annotated[int, Bounds(0, 100_000)]
 Positive = Annotated[int, Bounds(1, 10**9)]
 Microseconds = Annotated[float, Bounds(0, 1e15)]
 BucketMicroseconds = Annotated[int, Bounds(0, 1e10)]  # wrk's histogram ends at its timeout
-Ratio = Annotated[float, Bounds(1e-100, 1e100)]
+LEAST_RATIO, MOST_RATIO = 1e-100, 1e100
+Ratio = Annotated[float, Bounds(LEAST_RATIO, MOST_RATIO)]
 Share = Annotated[float, Bounds(0, 1)]
 Percent = Annotated[float, Bounds(0, 100)]
 Confidence = Annotated[float, Bounds(0.95, 0.999999)]
@@ -3394,9 +3395,11 @@ def compare_all(results: Results, names: Sequence[str]) -> tuple[Comparison, ...
             if comparison:
                 comparisons.append(comparison)
     for load, target in itertools.product(results.reported_loads, others):
-        comparisons += compare_capacities(
+        capacity_comparison = compare_capacities(
             results, load, reference=reference, target=target, confidence=1 - 0.05 / len(others)
         )
+        if capacity_comparison:
+            comparisons.append(capacity_comparison)
     return tuple(comparisons)
 
 
@@ -3414,13 +3417,21 @@ def capacity_ratios(
 
 def compare_capacities(
     results: Results, load: LoadId, *, reference: str, target: str, confidence: float
-) -> list[Comparison]:
-    """Return the comparison of two targets' capacities, if any were sought."""
-    if not results.capacities:
-        return []
+) -> Comparison | None:
+    """Return the comparison of two targets' capacities; None where one was not sought."""
+    names = (target, reference)
+    sought = [each for each in results.capacities if each.load == load and each.target in names]
+    if len({each.target for each in sought}) < 2:
+        return None
     ratios = capacity_ratios(results, load, reference=reference, target=target)
     estimate = estimate_ratio(ratios.values(), confidence=confidence) if ratios else None
-    comparison = Comparison(
+    reason = None
+    if estimate is None:
+        reasons = [each.reason for each in sought if each.reason]
+        reason = (reasons or ["no round has a capacity of both"])[0]
+    elif estimate.interval is None:
+        reason = "one round gives no interval"
+    return Comparison(
         load=load,
         method=Method.SOLO,
         metric=Metric.CAPACITY,
@@ -3429,15 +3440,9 @@ def compare_capacities(
         rounds=len(ratios),
         estimate=estimate,
         verdict=judge(estimate),
+        reason=reason,
         degrees=len(ratios) - 1 if len(ratios) > 1 else None,
     )
-    if estimate is None:
-        reasons = [each.reason for each in results.capacities if each.reason]
-        reason = (reasons or ["no round has a capacity of both"])[0]
-        return [dataclasses.replace(comparison, reason=reason)]
-    if estimate.interval is None:
-        return [dataclasses.replace(comparison, reason="one round gives no interval")]
-    return [comparison]
 
 
 def with_comparisons(results: Results, names: Sequence[str]) -> Results:
@@ -3876,7 +3881,7 @@ def silence_reason(silences_s: Sequence[float], wrk: WrkResult, load: Load) -> s
 LATE_SHARE = 0.25  # of a p99 latency
 
 
-def is_late(wrk: WrkResult, within_s: float) -> bool:
+def generator_is_late(wrk: WrkResult, within_s: float) -> bool:
     """Return whether wrk itself was so late that it matters within that latency."""
     return wrk.pace is not None and wrk.pace.late_p99_s > LATE_SHARE * within_s
 
@@ -3884,12 +3889,15 @@ def is_late(wrk: WrkResult, within_s: float) -> bool:
 def lateness_note(wrk: WrkResult) -> str | None:
     """Return a note if wrk itself made a good part of the p99 latency."""
     p99_s = wrk.latency.p99_s if wrk.latency else None
-    if wrk.pace is None or p99_s is None or not is_late(wrk, p99_s):
+    if wrk.pace is None or p99_s is None or not generator_is_late(wrk, p99_s):
         return None
     return (
         f"wrk itself sent {format_latency(wrk.pace.late_p99_s)} too late (p99), which is over a "
         f"quarter of the p99 latency of {format_latency(p99_s)}, and in it"
     )
+
+
+CLOSE_BOUNDS = 1.02  # of a capacity, as a ratio
 
 
 class Outcome(StrEnum):
@@ -3910,7 +3918,7 @@ def outcome_of(measurement: Measurement, limit_s: float) -> Outcome:
         if p99_s <= limit_s:
             return Outcome.KEPT
         is_near = wrk.pace is not None and p99_s - wrk.pace.late_p99_s <= limit_s
-        return Outcome.UNKNOWN if is_near and is_late(wrk, limit_s) else Outcome.MISSED
+        return Outcome.UNKNOWN if is_near and generator_is_late(wrk, limit_s) else Outcome.MISSED
     if measurement.limited_by is Limit.LOAD_GENERATOR or wrk is None or wrk.pace is None:
         return Outcome.UNKNOWN
     came_too_late = wrk.errors.timeout or not is_sustained(wrk, wrk.pace)
@@ -4183,7 +4191,11 @@ def contradictions(results: Results) -> Iterator[str]:
     yield from repetitions(
         "distributions", [(each.target, each.load) for each in results.distributions]
     )
+    yield from repetitions(
+        "capacities", [(each.round, each.target, each.load) for each in results.capacities]
+    )
     yield from contradictions_in_measurements(results)
+    yield from contradictions_in_capacities(results)
     yield from contradictions_in_comparisons(results)
     for number, distribution in enumerate(results.distributions):
         place = f"distributions.{number}"
@@ -4193,9 +4205,8 @@ def contradictions(results: Results) -> Iterator[str]:
             yield f"{place} has percentiles that do not ascend"
         runs = valid_runs(results.solo_trials(distribution.target, distribution.load))
         longest_s = max((run.latency.max_s for run in runs if run.latency), default=math.inf)
-        if distribution.percentiles and distribution.percentiles[-1][1] > longest_s * (
-            1 + ROUNDING
-        ):
+        most_s = longest_s * (1 + ROUNDING)
+        if distribution.percentiles and distribution.percentiles[-1][1] > most_s:
             yield f"{place} has latencies above the longest of its trials"
 
 
@@ -4249,6 +4260,25 @@ def contradictions_in_measurements(results: Results) -> Iterator[str]:
             yield f"{place} is of a workload that is not among the settings'"
 
 
+def contradictions_in_capacities(results: Results) -> Iterator[str]:
+    """Yield which capacities are not those of the rates that were tried."""
+    for number, capacity in enumerate(results.capacities):
+        place = f"capacities.{number}"
+        own = (capacity.round, capacity.target)
+        kept_per_s = []
+        for trial in results.measurements:
+            if (trial.round, trial.target) != own or trial.load.without_rate != capacity.load:
+                continue
+            is_kept = outcome_of(trial, capacity.p99_limit_s) is Outcome.KEPT
+            if trial.load.rate_per_s and is_kept:
+                kept_per_s.append(trial.load.rate_per_s)
+        if capacity.rate_per_s is None:
+            continue
+        highest_per_s = max(kept_per_s, default=0.0)
+        if not highest_per_s <= capacity.rate_per_s <= CLOSE_BOUNDS * highest_per_s:
+            yield f"{place} is not near the highest rate that kept its limit"
+
+
 CPU_LEEWAY_S = 5.0  # for what a server does before and after a trial's time
 
 
@@ -4295,7 +4325,7 @@ def contradictions_in_comparisons(results: Results) -> Iterator[str]:
 
 
 def has_estimate_of_rounds(results: Results, comparison: Comparison) -> bool:
-    """Return whether the estimate is that of the measurements, where all its rounds are there."""
+    """Return whether the estimate is that of the measurements, where all of these have values."""
     if comparison.metric is Metric.CAPACITY:
         ratios = capacity_ratios(
             results, comparison.load, reference=comparison.reference, target=comparison.target
@@ -4305,14 +4335,15 @@ def has_estimate_of_rounds(results: Results, comparison: Comparison) -> bool:
         trials = [trial for trial in results.measurements if (trial.load, trial.method) == kind]
         pairs = pair_by_round(trials, reference=comparison.reference, target=comparison.target)
         ratios = ratios_by_round(pairs, comparison.metric)
-    estimate, degrees = comparison.estimate, degrees_of(comparison)
-    if estimate is None or len(ratios) != comparison.rounds:
+    estimate, degrees = comparison.estimate, comparison.degrees
+    if estimate is None or len(ratios) < comparison.rounds:
         return True
-    if degrees > max(1, comparison.rounds - 1):
+    are_possible = all(LEAST_RATIO <= ratio <= MOST_RATIO for ratio in ratios.values())
+    if len(ratios) != comparison.rounds or not ratios or not are_possible:
         return False
-    expected = estimate_ratio(
-        ratios.values(), confidence=estimate.confidence, degrees=degrees or None
-    )
+    if degrees and degrees > comparison.rounds - 1:
+        return False
+    expected = estimate_ratio(ratios.values(), confidence=estimate.confidence, degrees=degrees)
     if not math.isclose(estimate.ratio, expected.ratio, rel_tol=1e-6):
         return False
     interval, expected_interval = estimate.interval, expected.interval
@@ -4732,7 +4763,8 @@ DETAIL_COLUMNS = columns_from(
 )
 CAPACITY_COLUMNS = columns_from(("Framework", "Requests/Sec", "Launches"), left=["Framework"])
 STEP_COLUMNS = columns_from(
-    ("Framework", "Round", "Offered/Sec", "p99", "Limit", "Why"), left=["Framework", "Limit", "Why"]
+    ("Framework", "Round", "Offered/Sec", "p99", "Outcome", "Why"),
+    left=["Framework", "Outcome", "Why"],
 )
 PACE_COLUMNS = columns_from(
     ("Framework", "Offered/Sec", "Answered/Sec", "wrk late, p50", "wrk late, p99"),
@@ -5228,11 +5260,11 @@ def typical_p99s(results: Results, comparison: Comparison) -> str:
     if comparison.metric is not Metric.P99 or not comparison.load.rate_per_s:
         return ""
     shown = []
-    for name, partner in itertools.permutations((comparison.target, comparison.reference)):
-        partner = partner if comparison.method is Method.DUET else ""
+    for name, other in itertools.permutations((comparison.target, comparison.reference)):
+        partner = other if comparison.method is Method.DUET else None
         latencies_s = []
         for trial in results.measurements:
-            own = (trial.target, trial.partner or "", trial.load, trial.method)
+            own = (trial.target, trial.partner, trial.load, trial.method)
             if own == (name, partner, comparison.load, comparison.method) and trial.valid:
                 latencies_s.append(trial.latency_p99_s or 0.0)
         shown.append(format_latency(statistics.median(latencies_s)) if latencies_s else UNKNOWN)
@@ -6489,27 +6521,30 @@ def to_csv(report: Report) -> str:
 
 
 def to_github_benchmark(report: Report) -> str:
-    """Return mean throughputs as customBiggerIsBetter of github-action-benchmark.
+    """Return mean throughputs and speeds as customBiggerIsBetter of github-action-benchmark.
 
+    Where capacities were sought these stand for throughputs; at a rate there are speeds alone.
     The format is in its README, "Examples".
     """
     results = report.results
     entries = []
     for load, name in itertools.product(results.reported_loads, results.names):
-        throughputs, what = results.throughputs(name, load), ""
-        if results.seeks_capacity:
-            throughputs, what = list(results.capacities_of(name, load).values()), ", capacity"
-        if not throughputs or load.rate_per_s:
+        if load.rate_per_s:  # throughput is given
             continue
-        mean, half = mean_and_half_width(throughputs)
+        rates_per_s, what = results.throughputs(name, load), ""
+        if results.seeks_capacity:
+            rates_per_s, what = list(results.capacities_of(name, load).values()), ", capacity"
+        if not rates_per_s:
+            continue
+        mean, half = mean_and_half_width(rates_per_s)
         entry: dict[str, Any] = {
             "name": f"{results.label(name)}, {load.sentence}{what}",
             "unit": "requests/s",
             "value": round(mean, 2),
         }
-        if len(throughputs) > 1:
+        if len(rates_per_s) > 1:
             entry["range"] = f"± {half:.2f}"
-        entry["extra"] = f"{len(throughputs)} rounds; {results.command}"
+        entry["extra"] = f"{len(rates_per_s)} rounds; {results.command}"
         entries.append(entry)
     for answer in report.conclusion.answers:
         if answer.speed:
@@ -9173,16 +9208,23 @@ class LaunchedServer(LocalServer):
         return spent
 
     def use_since(self, before: Mapping[psutil.Process, float]) -> ServerUse:
-        """Return what the server used since that cpu_s()."""
+        """Return what the server used since that cpu_s().
+
+        A process that has ended since has left all of its CPU time to its parent, what it had
+        used before as well.
+        """
         spent = {
             process: cpu_s - before.get(process, 0.0) for process, cpu_s in self.cpu_s().items()
         }
+        used_s = sum(spent.values())
+        if not self.readiness.has_fixed_workers:
+            used_s -= sum(cpu_s for process, cpu_s in before.items() if process not in spent)
         balance = None
         if self.readiness.has_fixed_workers and self.workers:
             shares = [spent.get(worker, 0.0) for worker in self.workers]
             balance = min(shares) / max(shares) if max(shares) else None
         return ServerUse(
-            server_cpu_s=sum(spent.values()),
+            server_cpu_s=max(0.0, used_s),
             server_rss_bytes=sum(map(peak_memory_bytes, spent)),
             worker_balance=balance,
         )
@@ -11986,9 +12028,18 @@ def planned_s(plan: Plan) -> float:
     for launch in [*before, *launches]:
         seconds += start_estimate_s(launch)
     trials = SEARCH_TRIALS if plan.p99_limit_s else 1
-    for launch in [*(before if plan.is_at_a_rate else []), *launches]:
+    for launch in launches:
         seconds += trials * sum(trial.load.duration_s for trial in launch.trials)
-    return seconds
+    return seconds + rehearsal_s(plan)
+
+
+def rehearsal_s(plan: Plan) -> float:
+    """Return how long loads at a rate are tried before the first round, in seconds."""
+    if not plan.is_at_a_rate:
+        return 0.0
+    trial_s = sum(min(load.duration_s, REHEARSAL_S) for load in plan.loads)
+    trials = 3 if plan.rate_share else 1  # as fast as it goes, at that rate, and at the share
+    return float(trials * trial_s * len(launch_groups(plan)))
 
 
 def facts_of(
@@ -12097,7 +12148,6 @@ def limit_reason(observations: Sequence[Observation], load: Load, cores: CoreUse
     return observations[0].full_link or cores.saturation_reason
 
 
-CLOSE_BOUNDS = 1.02  # of a capacity, as a ratio
 SEARCH_STEPS = 7  # that this usually takes
 SEARCH_TRIALS = 1 + 1.5 * SEARCH_STEPS  # if half of them are tried twice
 
@@ -12120,7 +12170,7 @@ class Bisection:
 
     def __init__(self, most_per_s: float) -> None:
         self._kept_per_s = 0.0
-        self._missed_per_s = most_per_s
+        self._upper_per_s = most_per_s
         self._was_missed = False
         self._lowest_miss = ""
 
@@ -12132,11 +12182,11 @@ class Bisection:
     @property
     def middle_per_s(self) -> float:
         """The geometric mean of the bounds."""
-        return math.sqrt(self._kept_per_s * self._missed_per_s)
+        return math.sqrt(self._kept_per_s * self._upper_per_s)
 
     @property
     def _are_near(self) -> bool:
-        return self._missed_per_s <= CLOSE_BOUNDS * self._kept_per_s
+        return self._upper_per_s <= CLOSE_BOUNDS * self._kept_per_s
 
     @property
     def is_close(self) -> bool:
@@ -12146,13 +12196,13 @@ class Bisection:
     def next_per_s(self) -> float:
         """Return the rate to be tried next."""
         if self._are_near:
-            return self._missed_per_s
-        return self.middle_per_s if self._kept_per_s else self._missed_per_s / 2
+            return self._upper_per_s
+        return self.middle_per_s if self._kept_per_s else self._upper_per_s / 2
 
     def take(self, measurement: Measurement, rate_per_s: float, *, is_kept: bool) -> None:
         """Take in whether a rate was kept."""
         if not is_kept:
-            self._missed_per_s, self._was_missed = rate_per_s, True
+            self._upper_per_s, self._was_missed = rate_per_s, True
             p99_s = measurement.latency_p99_s
             seen = measurement.invalid_reason
             if p99_s is not None and not seen:
@@ -12160,8 +12210,8 @@ class Bisection:
             self._lowest_miss = f"no rate keeps the limit: {seen} even at {format_rate(rate_per_s)}"
             return
         self._kept_per_s = rate_per_s
-        if rate_per_s >= self._missed_per_s:
-            self._missed_per_s = 1.25 * rate_per_s
+        if rate_per_s >= self._upper_per_s:
+            self._upper_per_s = 1.25 * rate_per_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14505,7 +14555,7 @@ def resolve_hosts(plan: Plan, *, allow_remote: bool) -> Plan:
     if plan.is_at_a_rate:
         rates = [load.rate_per_s for load in plan.loads if load.rate_per_s]
         pace = f"at {format_rate(max(rates))}" if rates else "at a rate that is yet to be found"
-        seconds += REHEARSAL_S * len(plan.loads) * (3 if plan.rate_share else 1)
+        seconds += rehearsal_s(plan)
     amount = f"requests {pace} on up to {connections} connections, for {seconds:.0f} s in all"
     targets: list[Target] = []
     for target in plan.targets:

@@ -169,6 +169,7 @@ class World:
 
     def save(self, results: mb.Results) -> None:
         self.happen("save")
+        assert mb.from_json(mb.to_json(results)).comparisons == results.comparisons
         self.saved.append(results)
 
     def tick(self) -> None:

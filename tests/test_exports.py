@@ -814,12 +814,16 @@ def test_the_widest_intervals_decide_nothing() -> None:
 
 def test_two_rounds_that_have_nothing_in_common_can_be_read_again() -> None:
     """With many targets the interval of two rounds is wider than any number."""
-    estimate = mb.estimate_ratio((1.0, 1e4), confidence=0.9975)
-    assert estimate.ratio == pytest.approx(100)
-    (comparison, *_) = RUN.comparisons
-    verdict = mb.Verdict.UNDECIDED
-    widest = dataclasses.replace(comparison, rounds=2, estimate=estimate, verdict=verdict)
-    results = dataclasses.replace(RUN, comparisons=(widest,))
+    others = [f"other {number}" for number in range(20)]
+    measurements = []
+    for number, rate in ((1, 10.0), (2, 1e5)):
+        measurements.append(measured("base", number, 10.0))
+        measurements += [measured(name, number, rate) for name in others]
+    results = results_of(measurements, labels={name: name for name in ("base", *others)})
+    widest = max(
+        comparison.interval.high for comparison in results.comparisons if comparison.interval
+    )
+    assert widest > 1e40
     assert mb.from_json(mb.to_json(results)).comparisons == results.comparisons
 
 

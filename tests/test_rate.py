@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 import statistics
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -310,6 +311,12 @@ def test_a_capacity_is_written_and_read_again() -> None:
     results = dataclasses.replace(results, distributions=mb.distribute(results))
     again = mb.from_json(mb.to_json(results))
     loaded(mb.to_json(results))
+    first, *others = results.capacities
+    assert first.rate_per_s
+    forged = dataclasses.replace(first, rate_per_s=10 * first.rate_per_s)
+    wrong = dataclasses.replace(results, capacities=(forged, *others))
+    with pytest.raises(mb.BenchError, match=r"capacities\.0 is not near the highest rate"):
+        mb.from_json(mb.to_json(wrong))
     assert again.capacities == results.capacities
     assert again.comparisons == results.comparisons
     report = mb.Report(results=again, conclusion=mb.conclude(again))
@@ -338,9 +345,7 @@ def test_a_rate_that_is_missed_once_by_bad_luck_is_tried_again() -> None:
 
 
 def test_a_capacity_is_not_known_where_wrk_is_the_limit() -> None:
-    world = Queues(most_per_s={"base": 1000.0, "more": 1000.0}, saturated_above_per_s=600)
-    world.saturated_above_per_s = 600
-    world.most_per_s = {"base": 500.0, "more": 1100.0}
+    world = Queues(most_per_s={"base": 500.0, "more": 1100.0}, saturated_above_per_s=600)
     results = run(world, capacity_plan(rounds=1))
     by_name = {capacity.target: capacity for capacity in results.capacities}
     assert by_name["base"].rate_per_s
@@ -475,6 +480,18 @@ def test_as_many_connections_are_open_without_a_rate_as_at_one(
 STEADY = "steady=cmd:{python} single.py {port}"  # one request at a time, in SERVICE_S each
 
 
+def run_until_kept(
+    tool: Tool, *args: str, service_s: str = "0.01"
+) -> subprocess.CompletedProcess[str]:
+    """Return the run, or the second or third: a busy machine may not keep a rate."""
+    for _ in range(3):
+        done = tool.run(*args, SERVICE_S=service_s)
+        if done.returncode == 0:
+            break
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
 def latency_of(file: Path, method: str = "solo") -> list[dict[str, Any]]:
     results = loaded(file.read_text())
     return [m for m in results["measurements"] if m["method"] == method]
@@ -482,19 +499,19 @@ def latency_of(file: Path, method: str = "solo") -> list[dict[str, Any]]:
 
 def test_both_targets_are_measured_at_a_rate(tool: Tool, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
-    words = "compare micropie asgi --rate 200 -c 1,10,100 -r 2 -d 1s -w 1 --timeout 20s"
-    done = tool.run(*words.split(), "--export-json", str(out), "--export-html", str(tmp_path / "x"))
-    assert done.returncode == 0, done.stdout + done.stderr
+    words = "compare micropie asgi --rate 60 -c 1,10,100 -r 1 --duet -d 3s -w 1 --timeout 20s"
+    exports = ("--export-json", str(out), "--export-html", str(tmp_path / "x"))
+    done = run_until_kept(tool, *words.split(), *exports)
     results = loaded(out.read_text())
     for measurement in results["measurements"]:
         wrk = measurement["wrk"]
-        assert wrk["requests"] == 200
-        assert wrk["pace"]["offered_per_s"] == 200
-        assert 0 < wrk["pace"]["answered_per_s"] <= 200
+        assert wrk["requests"] == wrk["pace"]["offered"] == 180
+        assert wrk["pace"]["offered_per_s"] == 60
+        assert 0 < wrk["pace"]["answered_per_s"] <= 60
     assert {c["metric"] for c in results["comparisons"] if c["method"] == "duet"} == {
         *("latency_p50_s", "latency_p99_s", "latency_p99_9_s", "server_cpu_per_request_s")
     }
-    assert "10 connections at 200 requests/s" in done.stdout
+    assert "10 connections at 60 requests/s" in done.stdout
 
 
 def sojourns(moments: Sequence[float], service_s: float) -> list[float]:
@@ -515,8 +532,9 @@ def test_a_queue_shows_in_the_latency_from_when_requests_were_due(
     """One connection to a server that takes 20 ms or more, at half of what it can."""
     out = tmp_path / "out.json"
     words = "--rate 25 -c 1 -r 1 -d 10s -w 1 --seed 5 --timeout 20s"
-    done = tool.run("compare", STEADY, *words.split(), "--export-json", str(out), SERVICE_S="0.02")
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_until_kept(
+        tool, *("compare", STEADY, *words.split(), "--export-json", str(out)), service_s="0.02"
+    )
     ((measurement,), load) = (latency_of(out), dataclasses.replace(HELLO, rate_per_s=25.0))
     moments = mb.due_moments(dataclasses.replace(load, duration_s=10, schedule_seed=6))
     from_due = measurement["wrk"]["latency"]
@@ -531,13 +549,11 @@ def test_a_queue_shows_in_the_latency_from_when_requests_were_due(
 def test_a_stall_shows_at_a_rate_and_not_as_fast_as_it_goes(tool: Tool, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     words = "compare single:stalling -c 1 -r 1 -w 1 --timeout 20s --warm-up 0s"
-    done = tool.run(*words.split(), "--rate", "300", "-d", "4s", "--export-json", str(out))
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_until_kept(tool, *(*words.split(), "--rate", "300", "-d", "4s", "--export-json", str(out)))
     (at_a_rate,) = latency_of(out)
     assert at_a_rate["wrk"]["latency"]["p99_9_s"] > 0.9
     assert at_a_rate["wrk"]["latency"]["p90_s"] > 0.1  # 300 of 1,200 were due meanwhile
-    done = tool.run(*words.split(), "-t", "1", "-d", "5s", "--export-json", str(out))
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_until_kept(tool, *(*words.split(), "-t", "1", "-d", "10s", "--export-json", str(out)))
     (closed,) = latency_of(out)
     assert closed["wrk"]["requests"] > 1000  # so that one is less than 0.1% of them
     assert closed["wrk"]["latency_uncorrected"]["p99_9_s"] < 0.9

@@ -263,6 +263,11 @@ OTHER = {"workload": "hello", "connections": 7}
             id="another interval",
         ),
         pytest.param(
+            {(*COMPARISON, "rounds"): 3},
+            "comparisons.0 has another ratio, or interval, than its rounds give",
+            id="fewer rounds",
+        ),
+        pytest.param(
             {(*COMPARISON, "degrees"): 20},
             "comparisons.0 has another ratio, or interval, than its rounds give",
             id="more degrees of freedom than rounds",

@@ -66,7 +66,10 @@ def test_answers_that_are_not_what_was_asked_for_are_void(
     assert runs["status"] == 1
 
 
-def test_a_server_that_dies_when_it_is_asked_is_told(start: Start) -> None:
+def test_a_server_that_dies_when_it_is_asked_is_told(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mb, "DYING_S", 30.0)  # its news is heard before
     with start(odd("dies_at_second"), workers=1) as server:
         assert server.ask(mb.Workload()).status == 200
         reason = "^dies_at_second died with status 1 when it was asked: ValueError: no database$"
@@ -208,3 +211,16 @@ def test_servers_that_wait_for_delayed_acks_are_not_judged_by_their_cpu(tool: To
     assert "per CPU second (" not in done.stderr
     assert "does not set TCP_NODELAY (Kludex/uvicorn#3149)" in done.stderr
     assert "--loop uvloop or -w 1 avoids that" in done.stderr
+
+
+def test_what_a_process_used_before_does_not_count_when_it_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parent, child = psutil.Process(), psutil.Process(1)
+    server = object.__new__(mb.LaunchedServer)
+    server.workers = set()
+    server.readiness = mb.Readiness(processes=1, has_fixed_workers=False, log_line=None)
+    # The child had used 10 s, and has ended since with 11 s, which are its parent's now.
+    monkeypatch.setattr(server, "cpu_s", lambda: {parent: 1.5 + 11})
+    use = server.use_since({parent: 1.0, child: 10.0})
+    assert use.server_cpu_s == pytest.approx(1.5)
