@@ -1039,6 +1039,25 @@ def test_saved_runs_side_by_side(tool: Tool, tmp_path: Path) -> None:
 # A real run.
 
 
+def sped_up(results: mb.Results, name: str) -> mb.Results:
+    """Return the results with a thousand million times as many answers of that target."""
+    measurements = []
+    for measurement in results.measurements:
+        wrk, factor = measurement.wrk, 10**9
+        assert wrk
+        if measurement.target == name:
+            faster = dataclasses.replace(
+                wrk,
+                requests=wrk.requests * factor,
+                requests_per_s=wrk.requests_per_s * factor,
+                latency_uncorrected=None,
+            )
+            measurement = dataclasses.replace(measurement, wrk=faster)
+        measurements.append(measurement)
+    changed = dataclasses.replace(results, measurements=tuple(measurements))
+    return mb.with_comparisons(changed, results.names)
+
+
 def test_all_exports_of_one_run_and_github(tool: Tool, tmp_path: Path) -> None:
     files = {
         kind: tmp_path / f"out.{kind}"
@@ -1077,10 +1096,7 @@ def test_all_exports_of_one_run_and_github(tool: Tool, tmp_path: Path) -> None:
     )
 
     # In a baseline, MicroPie was incomparably faster: so the gate fails, whatever is measured.
-    for comparison in data["comparisons"]:
-        estimate = {"ratio": 1e30, "low": 0.99e30, "high": 1.01e30, "confidence": 0.95}
-        comparison |= {"estimate": estimate, "verdict": "undecided"}
-    files["json"].write_text(json.dumps(data))
+    files["json"].write_text(mb.to_json(sped_up(mb.from_json(json.dumps(data)), "micropie")))
     gate = ("--fail-if-slower", "5%", "--baseline", str(files["json"]))
     done = tool.run("compare", "asgi", "micropie", *short, *gate)
     assert done.returncode == 1, done.stderr

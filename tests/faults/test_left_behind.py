@@ -473,7 +473,7 @@ def test_an_unpacking_that_is_killed_leaves_nothing(
     await_that(lambda: list(tmp_path.rglob("*.part/uvicorn")), "it unpacks")
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
-    assert process.returncode in (130, -number)
+    assert process.returncode in (0, 130, -number)  # 0: it had unpacked before the signal came
     assert "Traceback" not in err
     await_nothing_left(packed, scratch)
     assert not list(tmp_path.rglob("*.part"))
