@@ -65,7 +65,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum, IntEnum, StrEnum
+from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import (
     IO,
@@ -1152,22 +1152,24 @@ class Measurement:
         return self.wrk.requests_per_s if self.wrk else None
 
     @property
-    def latency_p99_s(self) -> float | None:
-        """The 99th percentile of latencies, where it is known."""
-        latency = self.wrk.latency if self.wrk else None
-        return latency.p99_s if latency else None
+    def latency(self) -> Latency | None:
+        """The latencies, where they are known."""
+        return self.wrk.latency if self.wrk else None
 
     @property
     def latency_p50_s(self) -> float | None:
         """The median of latencies, where it is known."""
-        latency = self.wrk.latency if self.wrk else None
-        return latency.p50_s if latency else None
+        return self.latency.p50_s if self.latency else None
+
+    @property
+    def latency_p99_s(self) -> float | None:
+        """The 99th percentile of latencies, where it is known."""
+        return self.latency.p99_s if self.latency else None
 
     @property
     def latency_p99_9_s(self) -> float | None:
         """The 99.9th percentile of latencies, where it is known."""
-        latency = self.wrk.latency if self.wrk else None
-        return latency.p99_9_s if latency else None
+        return self.latency.p99_9_s if self.latency else None
 
     @property
     def cpu_per_request_s(self) -> float | None:
@@ -1182,32 +1184,12 @@ def valid_runs(measurements: Iterable[Measurement]) -> list[WrkResult]:
     return [m.wrk for m in measurements if m.valid and m.wrk]
 
 
-class TrialKind(Enum):
-    """Trials by what they can show: of one target or two, as fast as it goes or at a rate."""
-
-    SOLO = "solo"
-    DUET = "duet"
-    SOLO_AT_A_RATE = "solo at a rate"
-    DUET_AT_A_RATE = "duet at a rate"
-
-
-AT_A_RATE = (TrialKind.SOLO_AT_A_RATE, TrialKind.DUET_AT_A_RATE)
-
-
-def trial_kind(method: Method, load: LoadId) -> TrialKind:
-    """Return the kind of trials of that method and load."""
-    if load.rate_per_s:
-        return TrialKind.DUET_AT_A_RATE if method is Method.DUET else TrialKind.SOLO_AT_A_RATE
-    return TrialKind.DUET if method is Method.DUET else TrialKind.SOLO
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricFacts:
     """What is known of a metric.
 
     `key` stands in files, the names in reports. `measure` completes the sentence "A is 1.5x
     as fast as B ...". `read` returns the figure of a measurement, None where it is not known.
-    `kinds` are those of trials that show it.
     """
 
     key: str
@@ -1215,16 +1197,11 @@ class MetricFacts:
     short_name: str
     measure: str
     higher_is_faster: bool
-    kinds: tuple[TrialKind, ...]
     read: Callable[[Measurement], float | None]
 
 
 class Metric(StrEnum):
-    """What a comparison compares.
-
-    Latencies of a duet are no figure for anyone while its servers are busy, since each has
-    half the cores; at a rate they are.
-    """
+    """What a comparison compares."""
 
     facts: MetricFacts
 
@@ -1234,7 +1211,6 @@ class Metric(StrEnum):
         short_name="requests/s",
         measure="in requests/s",
         higher_is_faster=True,
-        kinds=(TrialKind.SOLO, TrialKind.DUET),
         read=lambda measurement: measurement.requests_per_s,
     )
     P50 = MetricFacts(
@@ -1243,7 +1219,6 @@ class Metric(StrEnum):
         short_name="p50",
         measure="in median latency",
         higher_is_faster=False,
-        kinds=AT_A_RATE,
         read=lambda measurement: measurement.latency_p50_s,
     )
     P99 = MetricFacts(
@@ -1252,7 +1227,6 @@ class Metric(StrEnum):
         short_name="p99",
         measure="in p99 latency",
         higher_is_faster=False,
-        kinds=(TrialKind.SOLO, *AT_A_RATE),
         read=lambda measurement: measurement.latency_p99_s,
     )
     P99_9 = MetricFacts(
@@ -1261,7 +1235,6 @@ class Metric(StrEnum):
         short_name="p99.9",
         measure="in p99.9 latency",
         higher_is_faster=False,
-        kinds=AT_A_RATE,
         read=lambda measurement: measurement.latency_p99_9_s,
     )
     CAPACITY = MetricFacts(
@@ -1270,7 +1243,6 @@ class Metric(StrEnum):
         short_name="capacity",
         measure="by capacity",
         higher_is_faster=True,
-        kinds=(),  # no single trial shows it
         read=lambda _: None,
     )
     CPU = MetricFacts(
@@ -1279,7 +1251,6 @@ class Metric(StrEnum):
         short_name="CPU/request",
         measure="per CPU second",
         higher_is_faster=False,
-        kinds=tuple(TrialKind),
         read=lambda measurement: measurement.cpu_per_request_s,
     )
 
@@ -3369,6 +3340,19 @@ def decisive_comparisons(results: Results) -> list[Comparison]:
     return [verdict_comparison(comparisons, chosen) for comparisons in groups.values()]
 
 
+def compared_metrics(method: Method, load: LoadId) -> Sequence[Metric]:
+    """Return the metrics that single trials of that method and load show.
+
+    Latencies of a duet are no figure for anyone while its servers are busy, since each has
+    half the cores; at a rate they are.
+    """
+    if load.rate_per_s:
+        return (Metric.P50, Metric.P99, Metric.P99_9, Metric.CPU)
+    if method is Method.DUET:
+        return (Metric.REQUESTS, Metric.CPU)
+    return (Metric.REQUESTS, Metric.P99, Metric.CPU)
+
+
 def compare_all(results: Results, names: Sequence[str]) -> tuple[Comparison, ...]:
     """Return all comparisons against the first name: by load, target, method, metric.
 
@@ -3381,9 +3365,7 @@ def compare_all(results: Results, names: Sequence[str]) -> tuple[Comparison, ...
     for load, target, method in itertools.product(results.reported_loads, others, Method):
         wanted = (load, method)
         measurements = [m for m in results.measurements if (m.load, m.method) == wanted]
-        for metric in Metric:
-            if trial_kind(method, load) not in metric.facts.kinds:
-                continue
+        for metric in compared_metrics(method, load):
             comparison = compare_metric(
                 measurements,
                 metric=metric,
@@ -3533,14 +3515,14 @@ def contest_of(results: Results, comparisons: Sequence[Comparison]) -> Contest |
     rounds = {trial.round for trial in trials}
     speeds: dict[str, Mapping[int, float]] = {first.reference: dict.fromkeys(rounds, 1.0)}
     for comparison in comparisons:
-        pairs = pair_by_round(trials, reference=first.reference, target=comparison.target)
-        ratios = ratios_by_round(pairs, metric)
+        names = {"reference": first.reference, "target": comparison.target}
         if metric is Metric.CAPACITY:
-            ratios = capacity_ratios(
-                results, first.load, reference=first.reference, target=comparison.target
-            )
-        elif reason_for_no_estimate(pairs, metric, values=len(ratios)):
-            continue
+            ratios = capacity_ratios(results, first.load, **names)
+        else:
+            pairs = pair_by_round(trials, **names)
+            ratios = ratios_by_round(pairs, metric)
+            if reason_for_no_estimate(pairs, metric, values=len(ratios)):
+                continue
         power = 1 if metric.facts.higher_is_faster else -1
         speeds[comparison.target] = {number: ratios[number] ** power for number in ratios}
     if len(speeds) < 2:
@@ -13180,8 +13162,17 @@ GIST = Preset(connections="100,200", duration="30s", rounds=1)
 SEARCH = Preset(connections="100", duration="2s", rounds=USEFUL_ROUNDS)
 MOST_TIME_S = 3600  # for a --precision
 
-# Options that stand in more than one group or command.
+# Arguments and options that stand in more than one group or command.
 
+TargetsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[NAME=]TARGET",
+        help="What is compared; the first is the reference.  [default: fastapi micropie]",
+        show_default=False,
+        autocompletion=target_names,
+    ),
+]
 WorkersOption = Annotated[
     int,
     typer.Option(
@@ -15909,18 +15900,18 @@ def serve(
     raise BenchError(f"{target}: the server ended by itself, with status {status}")
 
 
+def compared_targets(
+    texts: Sequence[str] | None, serving: ServingOptions, *, server: ServerSettings, file: BenchFile
+) -> tuple[Target, ...]:
+    """Return the targets asked for, or those of the file, or the gist's. Raises UsageError."""
+    wanted = texts or [*file.targets] or ["fastapi", "micropie"]
+    return parse_targets(wanted, serving, server=server, file=file)
+
+
 @command("compare", examples=TARGET_SYNTAX + COMPARE_EXAMPLES)
 @hiding_variables
 def compare(
-    targets: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[NAME=]TARGET",
-            help="What is compared; the first is the reference.  [default: fastapi micropie]",
-            show_default=False,
-            autocompletion=target_names,
-        ),
-    ] = None,
+    targets: TargetsArgument = None,
     *,
     config: ConfigOptions,
     load: LoadOptions,
@@ -15944,8 +15935,7 @@ def compare(
     preset = choose_preset(quick=quick, short=short, gist=gist)
     file = config.read()
     server = timing.serving(serving.settings(port=port))
-    texts = targets or [*file.targets] or ["fastapi", "micropie"]
-    parsed = parse_targets(texts, serving, server=server, file=file)
+    parsed = compared_targets(targets, serving, server=server, file=file)
     loads = planned_loads(load, timing, request, preset, file, rate=rate)
     plan = make_plan(
         parsed,
@@ -16002,15 +15992,7 @@ class SearchOptions:
 @command("capacity", examples=TARGET_SYNTAX + CAPACITY_EXAMPLES)
 @hiding_variables
 def capacity(
-    targets: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[NAME=]TARGET",
-            help="What is compared; the first is the reference.  [default: fastapi micropie]",
-            show_default=False,
-            autocompletion=target_names,
-        ),
-    ] = None,
+    targets: TargetsArgument = None,
     *,
     config: ConfigOptions,
     search: SearchOptions,
@@ -16027,8 +16009,7 @@ def capacity(
     """Find the highest rate at which targets keep their p99 latency below a limit."""
     file = config.read()
     server = trials.serving(serving.settings())
-    texts = targets or [*file.targets] or ["fastapi", "micropie"]
-    parsed = parse_targets(texts, serving, server=server, file=file)
+    parsed = compared_targets(targets, serving, server=server, file=file)
     loads = checked_at_rates(planned_loads(load, trials, request, SEARCH, file))
     plan = make_plan(
         parsed,
