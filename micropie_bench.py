@@ -4245,7 +4245,8 @@ def contradictions_in_measurements(results: Results) -> Iterator[str]:
 def contradictions_in_capacities(results: Results) -> Iterator[str]:
     """Yield which capacities are not those of the rates that were tried."""
     for number, capacity in enumerate(results.capacities):
-        place = f"capacities.{number}"
+        if capacity.rate_per_s is None:
+            continue
         own = (capacity.round, capacity.target)
         kept_per_s = []
         for trial in results.measurements:
@@ -4254,11 +4255,9 @@ def contradictions_in_capacities(results: Results) -> Iterator[str]:
             is_kept = outcome_of(trial, capacity.p99_limit_s) is Outcome.KEPT
             if trial.load.rate_per_s and is_kept:
                 kept_per_s.append(trial.load.rate_per_s)
-        if capacity.rate_per_s is None:
-            continue
         highest_per_s = max(kept_per_s, default=0.0)
         if not highest_per_s <= capacity.rate_per_s <= CLOSE_BOUNDS * highest_per_s:
-            yield f"{place} is not near the highest rate that kept its limit"
+            yield f"capacities.{number} is not near the highest rate that kept its limit"
 
 
 CPU_LEEWAY_S = 5.0  # for what a server does before and after a trial's time
@@ -12793,6 +12792,26 @@ def prepare_rates(plan: Plan, results: Results, actions: Actions) -> tuple[Plan,
     return plan, results
 
 
+def with_outcome(
+    results: Results, outcome: TargetFacts | Measurement | Capacity, names: Sequence[str]
+) -> Results:
+    """Return the results with what a launch yielded; the targets in the order of names."""
+    if isinstance(outcome, TargetFacts):
+        return with_facts(results, outcome, names)
+    if isinstance(outcome, Capacity):
+        return dataclasses.replace(results, capacities=(*results.capacities, outcome))
+    return dataclasses.replace(results, measurements=(*results.measurements, outcome))
+
+
+def of_whole_rounds(results: Results, current_round: int) -> Results:
+    """Return the results of the rounds before the current one; in the first, what there is."""
+    if current_round == 1:
+        return results
+    whole = [each for each in results.measurements if each.round < current_round]
+    capacities = [each for each in results.capacities if each.round < current_round]
+    return dataclasses.replace(results, measurements=tuple(whole), capacities=tuple(capacities))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlyEnd:
     """In which round a run ended before its time, and the exit status that tells so."""
@@ -12868,14 +12887,7 @@ def run_experiment(
             for outcome in measure_launch(
                 launch, actions, hopeless=found, p99_limit_s=plan.p99_limit_s
             ):
-                if isinstance(outcome, TargetFacts):
-                    results = with_facts(results, outcome, plan.names)
-                elif isinstance(outcome, Capacity):
-                    capacities = (*results.capacities, outcome)
-                    results = dataclasses.replace(results, capacities=capacities)
-                else:
-                    made = (*results.measurements, outcome)
-                    results = dataclasses.replace(results, measurements=made)
+                results = with_outcome(results, outcome, plan.names)
             results = with_comparisons(results, plan.names)
             with contextlib.suppress(BenchError):  # the last save says so if it fails
                 actions.save(results)
@@ -12888,15 +12900,9 @@ def run_experiment(
         end, status, cause = "ended", 1, f", because {error}"
     else:
         return results, None
-    whole = [m for m in results.measurements if m.round < current_round or current_round == 1]
-    rounds = {measurement.round for measurement in whole}
-    whole_capacities = [capacity for capacity in results.capacities if capacity.round in rounds]
     warning = f"{end} in round {current_round} of {plan.rounds}{cause}"
     results = dataclasses.replace(
-        results,
-        measurements=tuple(whole),
-        capacities=tuple(whole_capacities),
-        warnings=(*results.warnings, warning),
+        of_whole_rounds(results, current_round), warnings=(*results.warnings, warning)
     )
     return with_comparisons(results, plan.names), EarlyEnd(round=current_round, status=status)
 
