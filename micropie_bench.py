@@ -3787,6 +3787,8 @@ def knee(results: Results, name: str, workload: str) -> int | None:
 
 # What a trial shows beside wrk's own counts of errors.
 
+MOST_BUSY = 1.15  # connections for each open one, by Little's law; 1 but for disturbances
+
 
 def little_reason(wrk: WrkResult, load: Load) -> str | None:
     """Return why more connections were busy than were open, by 15%: that is impossible.
@@ -3794,7 +3796,7 @@ def little_reason(wrk: WrkResult, load: Load) -> str | None:
     By Little's law the busy ones are throughput x mean latency as measured.
     """
     busy = busy_connections(wrk)
-    if busy is None or busy <= 1.15 * load.open_connections:
+    if busy is None or busy <= MOST_BUSY * load.open_connections:
         return None
     return (
         f"by Little's law {busy:.0f} connections were busy, and only {load.open_connections} open: "
@@ -4278,7 +4280,7 @@ def has_more_busy_than_open(measurement: Measurement) -> bool:
     if measurement.method is not Method.SOLO or measurement.load.rate_per_s:
         return False
     busy = busy_connections(measurement.wrk) if measurement.wrk else None
-    return busy is not None and busy > 1.15 * measurement.open_connections * (1 + ROUNDING)
+    return busy is not None and busy > MOST_BUSY * measurement.open_connections * (1 + ROUNDING)
 
 
 def contradictions_in_comparisons(results: Results) -> Iterator[str]:
@@ -13012,10 +13014,19 @@ def came_from(context: Any, name: str) -> str:
     return source.name if source else ""
 
 
+def file_at_fault(context: Any, message: str) -> str:
+    """Return bench.toml and a colon, if the message begins with an option that it sets."""
+    option = re.match(r"--(?:no-)?([a-z0-9-]+)", message)
+    if option and came_from(context, option[1].replace("-", "_")) == "DEFAULT_MAP":
+        return f"{context.params['config']}: "
+    return ""
+
+
 class GroupedCommand(TyperCommand):
     """A command whose help has its options in groups.
 
-    An option of the command line goes before what bench.toml says instead of it.
+    An option of the command line goes before what bench.toml says instead of it, and an error
+    says which of the two it is in.
     """
 
     def invoke(self, ctx: Any) -> Any:
@@ -13027,7 +13038,10 @@ class GroupedCommand(TyperCommand):
             for other in overridden:
                 if came_from(ctx, other) == "DEFAULT_MAP":
                     ctx.params[other] = defaults[other]
-        return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except UsageError as error:
+            raise UsageError(file_at_fault(ctx, str(error)) + str(error)) from None
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the options in groups."""

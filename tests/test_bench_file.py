@@ -343,6 +343,29 @@ def test_what_is_wrong_in_the_file_is_said_with_its_place(
 
 
 @pytest.mark.parametrize(
+    ("option", "complaint"),
+    [
+        ("duration = 'abc'", "--duration 'abc'"),
+        ("connections = '0'", "--connections '0'"),
+        ("fail_if_slower = 'x'", "--fail-if-slower 'x'"),
+        ("proxy_headers = false\nserver = 'granian'", "--no-proxy-headers is uvicorn's"),
+    ],
+)
+def test_what_is_wrong_with_an_option_is_said_with_its_file(
+    option: str, complaint: str, here: Path, asked: Asked
+) -> None:
+    with pytest.raises(mb.UsageError, match=f"^bench/bench.toml: {re.escape(complaint)}"):
+        run_command("compare", "--config", write(here, option))
+
+
+def test_what_is_wrong_on_the_command_line_is_not_said_of_the_file(
+    here: Path, asked: Asked
+) -> None:
+    with pytest.raises(mb.UsageError, match=r"^--duration 'abc'"):
+        run_command("compare", "--config", write(here, "duration = '2s'"), "-d", "abc")
+
+
+@pytest.mark.parametrize(
     ("setting", "complaint"),
     [
         ("asgi.wrkers=1", "--set asgi.wrkers: use NAME.KEY=VALUE"),
