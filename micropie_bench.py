@@ -177,7 +177,7 @@ Percent = Annotated[float, Bounds(0, 100)]
 Confidence = Annotated[float, Bounds(0.95, 0.999999)]
 Connections = Annotated[int, Bounds(1, 999_999)]
 Port = Annotated[int, Bounds(1, 65535)]
-Status = Annotated[int, Bounds(100, 599)]
+Status = Annotated[int, Bounds(100, 999)]  # what has three digits
 FinalStatus = Annotated[int, Bounds(200, 599)]
 Scheme = Literal["http", "https"]
 Name = Annotated[str, Printable()]
@@ -1860,8 +1860,8 @@ class PaceFigures:
         than twice those of its first third, which a queue that comes and goes seldom does.
         """
         first_us, second_us, last_us = self.third_p50_us
-        growth_us = 1.5 * (last_us - first_us)  # between the middles of these thirds
-        if growth_us <= max(SUSTAINED_WITHIN * self.window_us, first_us):
+        growth_us = 1.5 * (last_us - first_us)  # in all: that is between the thirds' middles
+        if growth_us <= SUSTAINED_WITHIN * self.window_us or last_us <= 2 * first_us:
             return 0.0
         is_steady = 0.25 <= (second_us - first_us) / (last_us - first_us) <= 0.75
         return growth_us / 1e6 if is_steady else 0.0
@@ -2060,10 +2060,12 @@ def void_reason(
         if expects_error(expect_status):
             wrong = f"below 400, not {expect_status}"
         reasons.append(f"{wrk.errors.status} of {wrk.requests} responses had a status {wrong}")
-    if wrk.requests < max(1, connections):
+    if wrk.requests < connections:
         reasons.append(f"{wrk.requests} requests are fewer than the {connections} connections")
     return "; ".join(reasons) or None
 
+
+LEAST_BUSY, MOST_BUSY = 0.85, 1.15  # connections for each open one, but for disturbances
 
 # What the errors of somebody else's report mean for its figures.
 ERROR_MEANINGS = {
@@ -2074,10 +2076,11 @@ ERROR_MEANINGS = {
 }
 
 
-def report_notes(wrk: WrkResult, *, connections: int, asked_s: int) -> tuple[str, ...]:
+def report_notes(wrk: WrkResult, *, connections: int, asked: str) -> tuple[str, ...]:
     """Return what should be known before the figures of a text report are quoted.
 
-    They do not void it: how it was measured, and what was expected there, is not known.
+    They do not void it: how it was measured, and what was expected there, is not known. It
+    was `asked` to run for so long, as 30s.
     """
     notes = []
     for kind, (noun, meaning) in ERROR_MEANINGS.items():
@@ -2092,17 +2095,20 @@ def report_notes(wrk: WrkResult, *, connections: int, asked_s: int) -> tuple[str
         notes.append("the latency is not known: wrk timed no request, and printed nan% beside 0")
     if wrk.contradiction:
         notes.append(f"its figures contradict one another: {wrk.contradiction}")
-    if not 0.95 * asked_s <= wrk.duration_s <= 1.05 * asked_s + 1:
+    asked_s = parse_duration(asked)
+    rounded_s = 30 if asked.endswith("m") else 0  # wrk prints 2m of 90s (units.c)
+    least_s, most_s = asked_s - rounded_s, asked_s + rounded_s
+    if not 0.95 * least_s <= wrk.duration_s <= 1.05 * most_s + 1:
         notes.append(f"it ran for {wrk.duration_s:.4g} s of the {asked_s} s that were asked for")
     if notes or wrk.latency is None:
         return tuple(notes)
     busy = wrk.requests_per_s * wrk.latency.mean_s
-    if busy > 1.15 * connections:
+    if busy > MOST_BUSY * connections:
         notes.append(
             f"by Little's law {busy:.0f} of {connections} connections were busy: the mean latency "
             "is too high for that many requests, as wrk's correction of latencies can make it"
         )
-    if busy < 0.85 * connections:
+    if busy < LEAST_BUSY * connections:
         notes.append(
             f"by Little's law {busy:.0f} of {connections} connections were busy: wrk was kept "
             "waiting for the CPU or for new connections, or answers were cut off at the end"
@@ -2731,8 +2737,12 @@ def row_names(rows: Sequence[ReportRow]) -> list[str]:
 def parsed_measurement(report: FoundReport, *, name: str, number: int) -> Measurement:
     """Return the measurement of a report, the round of that number."""
     wrk, connections = report.wrk, report.connections
-    no_figures = void_reason(wrk, connections=connections)
-    asked_s = parse_duration(report.duration)
+    notes: tuple[str, ...] = ()
+    reason = None
+    if wrk.requests:
+        notes = report_notes(wrk, connections=connections, asked=report.duration)
+    else:
+        reason = void_reason(wrk, connections=connections)
     return Measurement(
         round=number,
         method=Method.SOLO,
@@ -2740,8 +2750,8 @@ def parsed_measurement(report: FoundReport, *, name: str, number: int) -> Measur
         load=LoadId(workload=DEFAULT_WORKLOAD, connections=connections),
         threads=report.threads,
         wrk=wrk,
-        notes=report_notes(wrk, connections=connections, asked_s=asked_s) if wrk.requests else (),
-        invalid_reason=None if wrk.requests else no_figures,
+        notes=notes,
+        invalid_reason=reason,
     )
 
 
@@ -2794,7 +2804,7 @@ def schedule(plan: Plan) -> list[Launch]:
 
 
 def at_moments_of(trial: Trial, seed: int) -> Trial:
-    """Return the trial with the seed of its requests' moments, where it is at a rate.
+    """Return the trial with the seed of its requests' moments, should it get a rate.
 
     That is of the round, so that all targets get the same ones.
     """
@@ -2906,19 +2916,13 @@ def _student_probability(theta: float, degrees: int) -> float:
     return 2 / math.pi * (theta + math.sin(theta) * total)
 
 
-def half_width(samples: Sequence[float], confidence: float = 0.95) -> float:
-    """Return half the width of Student's t interval of the mean, in the samples' unit.
-
-    There must be two samples or more.
-    """
-    error = statistics.stdev(samples) / math.sqrt(len(samples))
-    return student_t(confidence, len(samples) - 1) * error
-
-
 def mean_and_half_width(samples: Sequence[float]) -> tuple[float, float]:
-    """Return the mean and half its 95% interval, which is 0 for a single value."""
-    half = half_width(samples) if len(samples) > 1 else 0.0
-    return statistics.fmean(samples), half
+    """Return the mean and half its 95% interval (Student's t), which is 0 for a single value."""
+    mean, count = statistics.fmean(samples), len(samples)
+    if count == 1:
+        return mean, 0.0
+    error = statistics.stdev(samples) / math.sqrt(count)
+    return mean, student_t(0.95, count - 1) * error
 
 
 def rounds_needed(stdev: float, wished: float, confidence: float = 0.95) -> int | None:
@@ -2971,18 +2975,17 @@ def estimate_ratio(
     return Estimate(ratio=math.exp(mean), low=low, high=high, confidence=confidence)
 
 
-# The verdict goes by the first of these that there is.
-VERDICT_METRICS = (
-    (Method.SOLO, Metric.CAPACITY),
-    (Method.DUET, Metric.CPU),
-    (Method.SOLO, Metric.REQUESTS),
-)
+# The verdict goes by the first of these that has an estimate.
 CHOSEN_METRICS: Mapping[Decisive | None, Sequence[tuple[Method, Metric]]] = {
-    None: VERDICT_METRICS,
+    None: (
+        (Method.SOLO, Metric.CAPACITY),
+        (Method.DUET, Metric.CPU),
+        (Method.SOLO, Metric.REQUESTS),
+    ),
     Decisive.CPU: ((Method.DUET, Metric.CPU), (Method.SOLO, Metric.CPU)),
     Decisive.THROUGHPUT: ((Method.SOLO, Metric.REQUESTS),),
     Decisive.P99: ((Method.SOLO, Metric.P99),),
-}  # the first that has an estimate
+}
 P99_AT_A_RATE = ((Method.DUET, Metric.P99), (Method.SOLO, Metric.P99))
 METRICS_AT_A_RATE: Mapping[Decisive | None, Sequence[tuple[Method, Metric]]] = {
     None: (*CHOSEN_METRICS[Decisive.CPU], *P99_AT_A_RATE),
@@ -3052,6 +3055,9 @@ def ratios_by_round(pairs: Iterable[Pair], metric: Metric) -> dict[int, float]:
     return ratios
 
 
+ONE_ROUND = "one round gives no interval"
+
+
 def degrees_of_freedom(rounds: Iterable[int], first_rounds: int | None) -> int | None:
     """Return one less than how many of the rounds decide on the spread; None without two.
 
@@ -3099,9 +3105,7 @@ def compare_metric(
     estimate = estimate_ratio(ratios.values(), confidence=confidence, degrees=degrees)
     comparison = dataclasses.replace(comparison, estimate=estimate, degrees=degrees)
     return dataclasses.replace(
-        comparison,
-        verdict=judge(comparison.speed),
-        reason=None if estimate.interval else "one round gives no interval",
+        comparison, verdict=judge(comparison.speed), reason=None if estimate.interval else ONE_ROUND
     )
 
 
@@ -3361,6 +3365,7 @@ def compare_all(results: Results, names: Sequence[str]) -> tuple[Comparison, ...
     """
     reference, *others = names
     first_rounds = results.settings.first_rounds if results.settings else None
+    confidence = 1 - 0.05 / len(others) if others else 0.95
     comparisons = []
     for load, target, method in itertools.product(results.reported_loads, others, Method):
         wanted = (load, method)
@@ -3371,14 +3376,14 @@ def compare_all(results: Results, names: Sequence[str]) -> tuple[Comparison, ...
                 metric=metric,
                 reference=reference,
                 target=target,
-                confidence=1 - 0.05 / len(others),
+                confidence=confidence,
                 first_rounds=first_rounds,
             )
             if comparison:
                 comparisons.append(comparison)
     for load, target in itertools.product(results.reported_loads, others):
         capacity_comparison = compare_capacities(
-            results, load, reference=reference, target=target, confidence=1 - 0.05 / len(others)
+            results, load, reference=reference, target=target, confidence=confidence
         )
         if capacity_comparison:
             comparisons.append(capacity_comparison)
@@ -3412,7 +3417,7 @@ def compare_capacities(
         reasons = [each.reason for each in sought if each.reason]
         reason = (reasons or ["no round has a capacity of both"])[0]
     elif estimate.interval is None:
-        reason = "one round gives no interval"
+        reason = ONE_ROUND
     return Comparison(
         load=load,
         method=Method.SOLO,
@@ -3423,7 +3428,7 @@ def compare_capacities(
         estimate=estimate,
         verdict=judge(estimate),
         reason=reason,
-        degrees=len(ratios) - 1 if len(ratios) > 1 else None,
+        degrees=degrees_of_freedom(ratios, None),
     )
 
 
@@ -3512,8 +3517,8 @@ def contest_of(results: Results, comparisons: Sequence[Comparison]) -> Contest |
     plain = Metric.CPU if first.load.rate_per_s else Metric.REQUESTS
     method, metric = kinds.pop() if len(kinds) == 1 else (Method.SOLO, plain)
     trials = [m for m in results.measurements if (m.load, m.method) == (first.load, method)]
-    rounds = {trial.round for trial in trials}
-    speeds: dict[str, Mapping[int, float]] = {first.reference: dict.fromkeys(rounds, 1.0)}
+    own_speed = {trial.round: 1.0 for trial in trials}  # in their order: the first stage's first
+    speeds: dict[str, Mapping[int, float]] = {first.reference: own_speed}
     for comparison in comparisons:
         names = {"reference": first.reference, "target": comparison.target}
         if metric is Metric.CAPACITY:
@@ -3787,8 +3792,6 @@ def knee(results: Results, name: str, workload: str) -> int | None:
 
 # What a trial shows beside wrk's own counts of errors.
 
-MOST_BUSY = 1.15  # connections for each open one, by Little's law; 1 but for disturbances
-
 
 def little_reason(wrk: WrkResult, load: Load) -> str | None:
     """Return why more connections were busy than were open, by 15%: that is impossible.
@@ -3808,7 +3811,7 @@ def little_reason(wrk: WrkResult, load: Load) -> str | None:
 def little_note(wrk: WrkResult, load: Load) -> str | None:
     """Return a note if fewer connections were busy than open, by 15%."""
     busy = busy_connections(wrk)
-    if busy is None or busy >= 0.85 * load.open_connections:
+    if busy is None or busy >= LEAST_BUSY * load.open_connections:
         return None
     if has_few_answers(wrk, load.open_connections):
         count = wrk.requests / load.open_connections
@@ -4776,7 +4779,7 @@ def format_latency(seconds: float) -> str:
     return f"{seconds * 1e6:.2f}us"
 
 
-UNKNOWN = "unknown"  # of a figure that wrk did not print
+UNKNOWN = "unknown"  # in place of what is not known
 
 
 def latency_cells(runs: Iterable[WrkResult]) -> tuple[str, str]:
@@ -4792,6 +4795,12 @@ def latency_cells(runs: Iterable[WrkResult]) -> tuple[str, str]:
     return format_latency(latency_sum_s / requests), format_latency(longest_s)
 
 
+def format_mean(values: Sequence[float]) -> str:
+    """Return the mean, with half its 95% interval if there are several values."""
+    mean, half = mean_and_half_width(values)
+    return f"{mean:.2f} ± {half:.2f}" if len(values) > 1 else f"{mean:.2f}"
+
+
 def gist_row(measurements: Iterable[Measurement]) -> list[str]:
     """Return the gist's columns after the name, over the valid measurements.
 
@@ -4802,10 +4811,9 @@ def gist_row(measurements: Iterable[Measurement]) -> list[str]:
     runs = valid_runs(measurements)
     if not runs:
         return ["void"] * (len(GIST_COLUMNS) - 1)
-    mean, half = mean_and_half_width([run.requests_per_s for run in runs])
     return [
         *latency_cells(runs),
-        f"{mean:.2f} ± {half:.2f}" if len(runs) > 1 else f"{mean:.2f}",
+        format_mean([run.requests_per_s for run in runs]),
         f"{sum(run.bytes for run in runs) / 1024**2:.2f}",
         f"{statistics.fmean(run.bytes_per_s for run in runs) / 1024:.2f}",
     ]
@@ -4891,10 +4899,7 @@ def capacity_table(results: Results, load: LoadId) -> Table:
     rows = []
     for name in results.names:
         capacities = list(results.capacities_of(name, load).values())
-        shown = UNKNOWN
-        if capacities:
-            mean, half = mean_and_half_width(capacities)
-            shown = f"{mean:.2f} ± {half:.2f}" if len(capacities) > 1 else f"{mean:.2f}"
+        shown = format_mean(capacities) if capacities else UNKNOWN
         rows.append((results.label(name), shown, str(len(capacities))))
     limit_s = results.capacities[0].p99_limit_s
     title = f"{load.title}, capacity at a p99 up to {format_latency(limit_s)}"
@@ -5142,9 +5147,14 @@ def format_interval(speed: Estimate) -> str:
     return f" ({format_range(speed)})" if speed.interval else ""
 
 
+def says_little(speed: Estimate) -> bool:
+    """Return whether the interval says less than a factor of two."""
+    return (speed.half_width or 0) > 1
+
+
 def useful_interval(speed: Estimate) -> str:
-    """Return the interval in parentheses; nothing if it says less than a factor of two."""
-    return "" if (speed.half_width or 0) > 1 else format_interval(speed)
+    """Return the interval in parentheses; nothing if it says little."""
+    return "" if says_little(speed) else format_interval(speed)
 
 
 def interval_cell(speed: Estimate | None) -> str:
@@ -5232,8 +5242,7 @@ def answer_sentence(results: Results, comparison: Comparison) -> str:
     here = comparison_shown_beside(results, comparison)
     if here and here.speed:
         plain = f"{format_speed(here.speed)}{format_interval(here.speed)}"
-        is_noise = (here.speed.half_width or 0) > 1
-        shown = "too noisy to tell" if is_noise else plain
+        shown = "too noisy to tell" if says_little(here.speed) else plain
         sentence += f"; {here.metric.short_name} here {typical_p99s(results, here)}{shown}"
     return sentence + waiting_remark(results, comparison) + lost_remark(results, comparison)
 
@@ -5341,8 +5350,8 @@ def machine_tables(results: Results) -> list[Table]:
             (
                 machine.host or "here",
                 machine.role.value,
-                machine.address or "unknown",
-                environment.cpu_model or "unknown",
+                machine.address or UNKNOWN,
+                environment.cpu_model or UNKNOWN,
                 str(environment.cpu_count),
                 environment.kernel,
                 environment.python,
@@ -5403,7 +5412,6 @@ def are_built_in(results: Results) -> bool:
     return all(facts.spec.partition("@")[0] in BUILT_INS for facts in results.targets)
 
 
-UNKNOWN = "unknown"
 HEAD = "bytes of head"  # all that is not the body: framing of chunks, too
 FRAMING = "framing"
 
@@ -5575,7 +5583,10 @@ def requests_per_connection(results: Results, name: str) -> float | None:
         is_known = not has_few_answers(measurement.wrk, measurement.open_connections)
         if measurement.load.rate_per_s:
             is_known = 2 * others > requests
-        served.append(requests / others if others > 0 and is_known else math.inf)
+        if others <= 0:
+            served.append(math.inf)
+        elif is_known:
+            served.append(requests / others)
     return max(served, default=None)
 
 
@@ -5630,12 +5641,10 @@ def is_without_nodelay(results: Results, facts: TargetFacts) -> bool:
     Its workers then do not set TCP_NODELAY (Kludex/uvicorn#3149).
     """
     server = results.server_of(facts)
-    if server is None or not facts.versions.get("uvicorn", "").startswith("0.54."):
+    if server is None or server.asgi is not AsgiServer.UVICORN or server.workers == 1:
         return False
-    is_asyncio = server.loop is Loop.ASYNCIO
-    if server.loop is Loop.AUTO:
-        is_asyncio = "uvloop" not in facts.versions
-    return server.asgi is AsgiServer.UVICORN and server.workers > 1 and is_asyncio
+    is_release = facts.versions.get("uvicorn", "").startswith("0.54.")
+    return is_release and event_loop(server, facts.versions) == Loop.ASYNCIO
 
 
 def waiting_cause(results: Results, facts: TargetFacts, load: LoadId) -> str:
@@ -5690,6 +5699,7 @@ def shared_core_sentences(results: Results) -> list[str]:
     share = load_share(results)
     if share is None:
         return []
+    are_apart = any(machine.role is Role.LOAD for machine in results.machines)
     for comparison in decisive_comparisons(results):
         if comparison.metric is not Metric.CPU:
             continue
@@ -5700,7 +5710,7 @@ def shared_core_sentences(results: Results) -> list[str]:
         if speed.interval.overlaps(plain.interval):
             continue
         between = Interval(min(1, speed.ratio), max(1, speed.ratio))
-        if between.contains(plain.ratio):
+        if between.contains(plain.ratio) and not are_apart:
             return [
                 f"wrk took {share:.0%} of the CPU time that it shared with the servers, "
                 "so requests/s differ less than CPU per request does."
@@ -5819,7 +5829,7 @@ def conclude_side_by_side(files: Mapping[str, Results]) -> Conclusion:
     for known in described.values():
         facts.update(known)
     for fact in sorted(facts):
-        values = {names[file]: described[file].get(fact, "unknown") for file in files}
+        values = {names[file]: described[file].get(fact, UNKNOWN) for file in files}
         if len(set(values.values())) > 1:
             listed = "; ".join(f"{name}: {value}" for name, value in values.items())
             caveats.append(f"They differ in {fact}: {listed}.")
@@ -6527,7 +6537,7 @@ def to_github_benchmark(report: Report) -> str:
         }
         if len(rates_per_s) > 1:
             entry["range"] = f"± {half:.2f}"
-        entry["extra"] = f"{len(rates_per_s)} rounds; {results.command}"
+        entry["extra"] = f"{pluralize(len(rates_per_s), 'round')}; {results.command}"
         entries.append(entry)
     for answer in report.conclusion.answers:
         if answer.speed:
@@ -6666,15 +6676,9 @@ def ratio_labels(reach: float) -> Sequence[float]:
     return [10.0 ** (decades * index) for index in range(-3, 4)]
 
 
-def ratio_ticks(reach: float) -> tuple[TickMark, ...]:
-    """Return ticks for a logarithmic axis from 1 / reach to reach, which is above 1."""
-    ratios = ratio_labels(reach)
-    return ticks_at(ratio for ratio in ratios if 1 / reach <= ratio <= reach)
-
-
 def ratio_axis(reach: float) -> Axis:
-    """Return a logarithmic axis from 1 / reach to reach, with 1 in its middle."""
-    ticks = ratio_ticks(reach)
+    """Return a logarithmic axis from 1 / reach to reach, which is above 1."""
+    ticks = ticks_at(ratio for ratio in ratio_labels(reach) if 1 / reach <= ratio <= reach)
     return Axis(low=1 / reach, high=reach, ticks=ticks, scale=math.log)
 
 
@@ -7283,8 +7287,8 @@ GLOSSARY = {
     "Speed": "how many times as fast as the reference a target is; above 1 is faster, "
     "whatever was measured.",
     "Per CPU second": "by the CPU time that the servers needed for a request. It decides "
-    "where duets were made, as neighbours disturb it least.",
-    "Requests/s here": "the plain throughput, on cores that wrk and the servers share.",
+    "where duets were made and the servers were busy, as neighbours disturb it least.",
+    "Requests/s here": "the plain throughput, of each target alone.",
     "Round": "a fresh start of each server, with every trial made on it.",
     "Solo and duet": "a trial of one target alone, or of two at the same moment, so that "
     "whatever disturbs one disturbs the other.",
@@ -7404,8 +7408,9 @@ def guard_descendants() -> list[int]:
     for name in os.listdir("/proc"):  # noqa: PTH208  # the guard does without pathlib
         if not name.isdigit():
             continue
-        with contextlib.suppress(OSError), open(f"/proc/{name}/stat") as stat:
-            fields = stat.read().rpartition(")")[2].split()
+        # A process' name, which is in it, need not be text.
+        with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as stat:
+            fields = stat.read().rpartition(b")")[2].split()
             children.setdefault(int(fields[1]), []).append(int(name))
     descendants = list(children.get(os.getpid(), []))
     for pid in descendants:  # it grows while it is walked
@@ -7748,7 +7753,7 @@ class Child:
         if not self._has_guard_ended():
             self._kill_all()
         guard_status = self._guard.wait()
-        if guard_status < 0 and self.pid:  # somebody killed the guard
+        if guard_status and self.pid:  # somebody killed the guard, or it failed
             with contextlib.suppress(OSError):
                 os.killpg(self.pid, signal.SIGKILL)
         self._status.close()
@@ -7947,31 +7952,24 @@ def search_file(path: str, pattern: str) -> str | None:
     return match[1].strip() if match else None
 
 
+def listening_sockets(process: psutil.Process) -> list[Any]:
+    """Return the TCP sockets of the process that listen, as psutil tells of them."""
+    try:
+        sockets = process.net_connections("tcp")
+    except (OSError, RuntimeError, psutil.Error):  # RuntimeError: a cut line of /proc
+        return []
+    return [each for each in sockets if each.status == psutil.CONN_LISTEN]
+
+
 def listening_addresses(process: psutil.Process, port: int) -> set[str]:
     """Return the addresses on which the process listens on the port."""
-    try:
-        connections = process.net_connections("tcp")
-    except (OSError, RuntimeError, psutil.Error):  # RuntimeError: a cut line of /proc
-        return set()
-    addresses = set()
-    for connection in connections:
-        is_listening = connection.status == psutil.CONN_LISTEN
-        if is_listening and connection.laddr.port == port:
-            addresses.add(str(connection.laddr.ip))
-    return addresses
+    sockets = listening_sockets(process)
+    return {str(each.laddr.ip) for each in sockets if each.laddr.port == port}
 
 
 def listening_descriptors(process: psutil.Process) -> dict[int, int]:
     """Return the port of each descriptor of the process that listens."""
-    try:
-        connections = process.net_connections("tcp")
-    except (OSError, RuntimeError, psutil.Error):  # RuntimeError: a cut line of /proc
-        return {}
-    return {
-        connection.fd: connection.laddr.port
-        for connection in connections
-        if connection.status == psutil.CONN_LISTEN
-    }
+    return {each.fd: each.laddr.port for each in listening_sockets(process)}
 
 
 def descriptor_links(process: psutil.Process) -> dict[int, str]:
@@ -8690,6 +8688,8 @@ def install(target: AsgiTarget, directory: Path) -> None:
         )
 
 
+PIP_SECTIONS = ("global", "install", ":env:")  # of its settings; the last one holds
+
 # Of pip's options, those that say how an index is reached.
 INDEX_OPTIONS = (
     *("index-url", "proxy", "cert", "client-cert", "trusted-host", "keyring-provider"),
@@ -8708,10 +8708,10 @@ def with_one_index(environment: Mapping[str, str]) -> dict[str, str]:
         [sys.executable, "-m", "pip", "config", "list"], timeout_s=20, env=environment
     )
     one_index = {name: value for name, value in environment.items() if name[:4] != "PIP_"}
-    for line in reversed(listed.output.splitlines()):  # the environment's come first
-        key, _, value = line.partition("=")
-        option = key.rpartition(".")[2]
-        if option in INDEX_OPTIONS:
+    settings = [line.partition("=") for line in listed.output.splitlines()]
+    for section, (key, _, value) in itertools.product(PIP_SECTIONS, settings):
+        place, _, option = key.rpartition(".")
+        if place == section and option in INDEX_OPTIONS:
             one_index[f"PIP_{option.replace('-', '_').upper()}"] = ast.literal_eval(value)
     if one_index.get("PIP_INDEX_URL", "https:").partition(":")[0] not in ("https", "http"):
         raise BenchError(
@@ -9017,7 +9017,8 @@ class UrlServer(LocalServer):
         """
         url = self.url(path)
         if self.host_header:
-            return url.replace(self.host_header, name_place(self.address, self._port), 1)
+            place = name_place(self.address, self._port)
+            return url.replace(f"//{self.host_header}", f"//{place}", 1)
         if not self.addresses:
             return url
         current = addresses_of(self._host)
@@ -9363,11 +9364,7 @@ class LaunchedServer(LocalServer):
         if self.readiness.log_line:
             count = self.log_text().count(self.readiness.log_line)
             return count >= self.readiness.processes
-        with contextlib.suppress(OSError):
-            address = (self.settings.host, self.port)
-            socket.create_connection(address, timeout=1).close()
-            return True
-        return False
+        return can_connect(self.settings.host, self.port)
 
     def _settle(self, tick: Tick) -> None:
         """Return when a command's processes neither change nor work any more.
@@ -9400,12 +9397,11 @@ class LaunchedServer(LocalServer):
             state = f"{len(self.workers)} of {wanted} workers serve"
         else:
             state = f"nothing serves on port {self.port}, which is its {{port}},"
-        where = ""
+        hint = "--start-timeout"
         if elsewhere:
-            where = f" (it listens on port {', '.join(map(str, elsewhere))})"
-        advice = "" if elsewhere else " (--start-timeout)"
+            hint = f"it listens on port {', '.join(map(str, elsewhere))}"
         raise BenchError(
-            f"{self.target.name}: {state} after {waited_s:.0f} s{where or advice}; "
+            f"{self.target.name}: {state} after {waited_s:.0f} s ({hint}); "
             f"its last words: {self.complaint()}"
         )
 
@@ -9611,6 +9607,9 @@ def wrk_complaint(text: str) -> str:
     return "it did not say why"
 
 
+MOST_STOLEN = 0.05  # of the machine's time, by the hypervisor
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineTimes:
     """The machine's CPU time since its start, in seconds.
@@ -9637,7 +9636,7 @@ class MachineTimes:
         others_s = self.busy_s - before.busy_s - own_cpu_s
         elsewhere = others_s / self._passed_s(before)
         notes = []
-        if stolen > 0.05:
+        if stolen > MOST_STOLEN:
             notes.append(f"the hypervisor took {stolen:.0%} of the machine (steal)")
         if elsewhere > 0.1:
             notes.append(f"other processes took {elsewhere:.0%} of the machine")
@@ -9763,23 +9762,15 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServerEnding:
-    """What of an Ending is seen where the server runs."""
-
-    busy_threads: int | None = None
-    busy_share: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerReading:
     """What was seen of the servers of one trial, where they run: an item for each server.
 
     They could use `cores`, as a number. `disturbances` are those of their machine, and
-    `full_link` says so if its network was the limit.
+    `full_link` says so if its network was the limit. The endings are without silences.
     """
 
     uses: tuple[ServerUse | None, ...]
-    endings: tuple[ServerEnding, ...]
+    endings: tuple[Ending, ...]
     disturbances: tuple[str, ...]
     cores: int
     full_link: str | None
@@ -9877,9 +9868,12 @@ class CoreTimes:
 
 
 def core_times(cores: Sequence[int]) -> CoreTimes:
-    """Return the times of these cores; of all, where the system has no such numbers."""
-    by_core = psutil.cpu_times(percpu=True)
-    chosen = [times for core, times in enumerate(by_core) if not cores or core in cores]
+    """Return the times of these cores; of all, if none are given."""
+    chosen = psutil.cpu_times(percpu=True)
+    if cores:  # they are known on Linux, where that is of the cores in /proc/stat, in its order
+        numbers = re.findall(r"^cpu(\d+)", Path("/proc/stat").read_text(), re.MULTILINE)
+        by_number = dict(zip(map(int, numbers), chosen, strict=False))
+        chosen = [by_number[core] for core in cores if core in by_number]
     total_s = idle_s = 0.0
     for times in chosen:
         total_s += sum(getattr(times, kind, 0.0) for kind in TIME_KINDS)
@@ -10117,7 +10111,7 @@ class ServerGroup:
         self._link = link
         self._cores = list(cores) or all_cores()
         self._uses: list[ServerUse | None] | None = None
-        self._endings: list[ServerEnding] = [ServerEnding()] * len(servers)
+        self._endings: list[Ending] = [Ending()] * len(servers)
         self._are_frozen = False
 
     def __enter__(self) -> Self:
@@ -10157,7 +10151,7 @@ class ServerGroup:
             if any(map(is_stopped, spent)):
                 raise BenchError(f"somebody stopped {server.target.name} (SIGSTOP)")
             busy_threads = count_busy(threads, threads_cpu_s(spent))
-            self._endings.append(ServerEnding(busy_threads=busy_threads, busy_share=busy_share))
+            self._endings.append(Ending(busy_threads=busy_threads, busy_share=busy_share))
 
     def settle(self) -> None:
         """Let the servers answer what they were sent, read their use, and freeze them."""
@@ -10313,8 +10307,10 @@ class WrkGroup:
         self._require_unstopped()
         self._signal(signal.SIGSTOP)
         self._span_s = time.monotonic() - self._start
-        if any(child.exit for child in self._children):
-            raise BenchError("a wrk of the duet ended before its time")
+        for child, output in zip(self._children, self._outputs, strict=True):
+            if child.exit:
+                self._report(child, output)  # says why, if it failed
+                raise BenchError("a wrk of the duet ended before its time")
 
     def _require_unstopped(self) -> None:
         """Raise BenchError if somebody stopped a wrk where it is."""
@@ -10380,8 +10376,6 @@ class WrkGroup:
         text = output.read().decode(errors="replace")
         if child.exit and child.exit.code:
             raise BenchError(f"wrk ended with status {child.exit.code}: {wrk_complaint(text)}")
-        if EXACT_MARK not in text:
-            check_room(output)
         try:
             return parse_exact(text, connections=self._load.connections, span_s=self._span_s)
         except BenchError:
@@ -10538,11 +10532,7 @@ class LoadRun:
                     report="\n".join(reading.reports[position] for reading in readings),
                     use=use,
                     disturbances=tuple(dict.fromkeys(disturbances)),
-                    ending=Ending(
-                        silences_s=tuple(silences),
-                        busy_threads=ending.busy_threads,
-                        busy_share=ending.busy_share,
-                    ),
+                    ending=dataclasses.replace(ending, silences_s=tuple(silences)),
                     clock_step_s=max((r.clock_step_s for r in readings), key=abs),
                     connections_opened=total_opened(readings),
                     load_cpus_s=tuple(run.load_cpu_s or 0 for run in runs),
@@ -10553,11 +10543,11 @@ class LoadRun:
         return observations
 
 
-def endless(load: Load) -> Load:
-    """Return the load for a wrk that will be interrupted at its time; at a rate, it as it is."""
+def endless(load: Load, seconds: float) -> Load:
+    """Return the load for a wrk that will be interrupted then; at a rate, it as it is."""
     if load.rate_per_s:
         return load
-    return dataclasses.replace(load, duration_s=load.duration_s + ENDLESS_S)
+    return dataclasses.replace(load, duration_s=math.ceil(seconds) + ENDLESS_S)
 
 
 def local_sides(wrk: str, servers: Sequence[LocalServer], load: Load, *, work_dir: Path) -> Sides:
@@ -10603,7 +10593,8 @@ def run_load(
 ) -> list[Observation]:
     """Return what was seen of each server, under load from this machine: see apply_load()."""
     is_duet = len(servers) > 1
-    sides = local_sides(wrk, servers, endless(load) if is_duet else load, work_dir=work_dir)
+    own = endless(load, load.duration_s) if is_duet else load
+    sides = local_sides(wrk, servers, own, work_dir=work_dir)
     return apply_load(sides, load, is_duet=is_duet, tick=tick)
 
 
@@ -10613,20 +10604,6 @@ def apply_warm_up(sides: Sides, load: Load, *, seconds: float, tick: Tick) -> No
         run.begin()
         run.wait(seconds)
         run.interrupt()
-
-
-def warm_up(
-    wrk: str,
-    servers: Sequence[LocalServer],
-    load: Load,
-    *,
-    seconds: float,
-    work_dir: Path,
-    tick: Tick,
-) -> None:
-    """Put the servers under load from this machine for that time. Raises BenchError likewise."""
-    sides = local_sides(wrk, servers, endless(load), work_dir=work_dir)
-    apply_warm_up(sides, load, seconds=seconds, tick=tick)
 
 
 # --- 10. machine ----------------------------------------------------------------------
@@ -10849,12 +10826,12 @@ def check_virtual_machine(circumstances: Circumstances) -> Finding:
     """Return whether a hypervisor takes time."""
     is_virtual = is_virtual_machine()
     stolen = circumstances.stolen_share
-    if stolen > 0.05:
+    if stolen > MOST_STOLEN:
         is_virtual = True  # who else would take it?
     share = f"yes, {stolen:.0%} of its time stolen"
     return Finding(
         check="virtual machine",
-        state=state_of(None if is_virtual is None else stolen > 0.05),
+        state=state_of(None if is_virtual is None else stolen > MOST_STOLEN),
         found={None: NOT_TOLD, True: share, False: "no"}[is_virtual],
         why="its neighbours take CPU time unseen",
         remedy="believe the duets; they share what is stolen",
@@ -10925,7 +10902,11 @@ def examine_wrk(wanted: str | None) -> Finding:
 
 LIST_DISTRIBUTIONS = """
 import importlib.metadata, json, platform
-versions = {d.name.lower(): d.version for d in importlib.metadata.distributions()}
+versions = {}
+for distribution in importlib.metadata.distributions():
+    name = distribution.metadata["Name"]
+    if name:
+        versions.setdefault(name.lower(), distribution.version)  # the first is imported
 print(json.dumps([platform.python_version(), versions]))
 """
 
@@ -10941,7 +10922,8 @@ class PythonFacts(NamedTuple):
 def examine_python(python: str) -> PythonFacts:
     """Return the versions in another Python; nothing if it does not tell."""
     with contextlib.suppress(BenchError, ValueError):
-        done = run_guarded([python, "-I", "-c", LIST_DISTRIBUTIONS], timeout_s=20)
+        command = [python, "-c", LIST_DISTRIBUTIONS]
+        done = run_guarded(command, timeout_s=20, cwd=Path("/"))  # away from modules here
         return PythonFacts(*json.loads(done.output))
     return PythonFacts(version=None, distributions={})
 
@@ -11293,9 +11275,9 @@ class Agent:
         """Take in what each launch of these targets needs on the disk."""
         self._needed = needed_files(map(placed_here, targets), self._wrk, self._work_dir)
 
-    def prepare(self, target: Target, timeout_s: float) -> None:
+    def prepare(self, target: LaunchedTarget, timeout_s: float) -> None:
         """Let a shell do what comes before each launch of the target."""
-        run_prepare(target, timeout_s=timeout_s)
+        run_prepare(placed_here(target), timeout_s=timeout_s)
 
     def start(self, target: LaunchedTarget, settings: ServerSettings) -> StartedServer:
         """Start a server of the target."""
@@ -11376,10 +11358,14 @@ class Agent:
 
 
 def placed_here(target: LaunchedTarget) -> LaunchedTarget:
-    """Return the target with the apps of this machine, if it is a built-in."""
-    if isinstance(target, AsgiTarget) and target.is_built_in and not target.package_dir:
-        return dataclasses.replace(target, directory=APPS)
-    return target
+    """Return the target with the apps and packages of this machine, if it is a built-in.
+
+    Those of a fetched one lie here already.
+    """
+    if not isinstance(target, AsgiTarget) or not target.is_built_in or target.requirements:
+        return target
+    package_dir = ROOT if target.package_dir else None
+    return dataclasses.replace(target, directory=APPS, package_dir=package_dir)
 
 
 _locks: list[IO[str]] = []  # held until this process ends
@@ -11493,7 +11479,10 @@ def ssh_reason(lines: Sequence[str]) -> str:
 def find_remote_python(host: str, ssh: Ssh) -> str:
     """Return the path of a Python on the host that can run this tool. Raises BenchError."""
     command = [*ssh.argv, host, f"sh -c {shlex.quote(FIND_PYTHON)}"]
-    done = run_guarded(command, timeout_s=SSH_DEADLINE_S)
+    try:
+        done = run_guarded(command, timeout_s=SSH_DEADLINE_S)
+    except BenchError as error:
+        raise BenchError(f"{host}: {error}") from None
     last_line = (done.output.strip().splitlines() or [""])[-1]
     wanted = "it needs 3.11 or newer"
     if done.status == PYTHON_TOO_OLD:
@@ -11503,7 +11492,7 @@ def find_remote_python(host: str, ssh: Ssh) -> str:
     if done.status or not last_line.startswith("/"):
         reason = ssh_reason(done.errors.splitlines()) or f"ssh ended with status {done.status}"
         raise BenchError(f"{host}: {reason}")
-    return last_line
+    return re.sub("/+", "/", last_line)  # of a PATH with / at an end; // has a meaning to execnet
 
 
 def own_pyz() -> Path:
@@ -11894,11 +11883,10 @@ class Crew:
     @property
     def roles(self) -> list[tuple[OtherMachine | None, bool, bool]]:
         """Each machine that takes part, whether it serves, and whether it makes load."""
-        roles: list[tuple[OtherMachine | None, bool, bool]] = []
         if self.is_one_machine:
             return [(self.server, True, True)]
-        roles.append((self.server, True, False))
-        return [*roles, *((load, False, True) for load in self.loads or (None,))]
+        loads = self.loads or (None,)
+        return [(self.server, True, False), *((load, False, True) for load in loads)]
 
     def fetch(self, target: Target, announce: Callable[[str], None]) -> Target:
         """Return the target with its packages, where it is served."""
@@ -11910,7 +11898,7 @@ class Crew:
 
     def prepare(self, target: Target, *, timeout_s: float) -> None:
         """Let a shell do what comes before each launch of the target."""
-        if self.server:
+        if self.server and not isinstance(target, UrlTarget):
             self.server.call(None, "prepare", target, timeout_s)
         else:
             run_prepare(target, timeout_s=timeout_s)
@@ -11948,11 +11936,13 @@ class Crew:
             return local_sides(wrk, local, load, work_dir=work_dir)
         halves = self.is_one_machine and len(servers) > 1
         goals = goals_of(servers, load)
-        served: ServerSide = ServerGroup(local, link=self.own_link)
+        served: ServerSide
         if remote:
             served = RemoteServerGroup(remote, halves=halves)
+        else:
+            served = ServerGroup(local, link=self.own_link)
         loads: list[LoadSide] = []
-        for machine, share in zip(self.loads, share_out(load, len(self.loads) or 1), strict=False):
+        for machine, share in zip(self.loads, share_out(load, len(self.loads)), strict=True):
             loads.append(RemoteWrkGroup(machine, goals, share, halves=halves))
         if not loads:
             group = WrkGroup(wrk, goals, load, work_dir=work_dir, link=self.own_link, is_apart=True)
@@ -12460,7 +12450,7 @@ class LaunchRun:
         """Return what the trial yielded of the target, void for the reason if there is one."""
         load, name = trial.load, target.name
         reasons = [reason]
-        partners = [target.name for target in trial.targets if target.name != name]
+        partners = [each.name for each in trial.targets if each.name != name]
         notes: list[str] = []
         if name in self._odd_warm_ups:
             notes.append(self._odd_warm_ups[name])
@@ -12628,7 +12618,7 @@ def measure_launch(
         for target in launch.targets:
             yield run.ask_each_workload(target)
         if hopeless is not None:
-            reasons = list(dict.fromkeys([*hopeless, *run.hopeless()]))
+            reasons = [*hopeless, *run.hopeless()]
             if reasons:
                 raise HopelessError(reasons)
         run.warm_up()
@@ -12741,7 +12731,7 @@ def rounded_rate(rate_per_s: float) -> float:
 
 
 def generator_reasons(rehearsal: Rehearsal) -> list[str]:
-    """Return which rates wrk cannot make, each once."""
+    """Return which rates wrk cannot make."""
     reasons = []
     for measurement in rehearsal.measurements:
         if measurement.limited_by is Limit.LOAD_GENERATOR:
@@ -12749,7 +12739,7 @@ def generator_reasons(rehearsal: Rehearsal) -> list[str]:
                 f"wrk cannot offer {measurement.load.sentence} from these cores: "
                 "use a lower --rate, or more cores, such as another machine's (--load-on)"
             )
-    return list(dict.fromkeys(reasons))
+    return reasons
 
 
 def unkept_reasons(rehearsal: Rehearsal, results: Results) -> list[str]:
@@ -12931,6 +12921,7 @@ A target is one of
 NAME=TARGET sets the name that tables show.
 """
 CAPACITY_EXAMPLES = """
+\b
 Examples:
   micropie_bench capacity
   micropie_bench capacity fastapi mine=app:app --p99 20ms -c 50
@@ -13912,11 +13903,13 @@ def read_bench_file(file: str) -> BenchFile:
 
     try:
         with Path(file).open("rb") as config:
-            content = config.read(MOST_CONFIG_BYTES)
+            content = config.read(MOST_CONFIG_BYTES + 1)
+        if len(content) > MOST_CONFIG_BYTES:
+            raise UsageError(f"--config {file!r}: it has more than {MOST_CONFIG_BYTES >> 20} MiB")
         data = tomllib.loads(content.decode("utf-8"))
     except OSError as error:
         raise UsageError(f"--config {file!r}: {error.strerror}") from None
-    except ValueError as error:  # not TOML, or not UTF-8
+    except (ValueError, RecursionError) as error:  # not TOML, or not UTF-8
         raise UsageError(f"--config {file!r}: {error}") from None
     variables = Variables()
     try:
@@ -14492,17 +14485,19 @@ def parse_targets(
     """
     server = server or serving.settings()
     targets: dict[str, Target] = {}
+    labels: set[str] = set()
     for text in texts:
         try:
             spec = target_spec(text, serving, server=server, file=file)
             target = spec.target()
         except UsageError as error:
             raise UsageError(file.hide(str(error))) from None
-        if target.name in targets:
+        if target.name in targets or target.label in labels:
             raise UsageError(
-                f"two targets are named {target.name!r}: name them apart, "
+                f"two targets are named {target.label!r}: name them apart, "
                 f"as in 'a={target.spec}' 'b={target.spec}'"
             )
+        labels.add(target.label)
         targets[target.name] = dataclasses.replace(target, spec=file.hide(target.spec))
     for name in file.settings:
         if name not in targets:
@@ -14877,19 +14872,20 @@ def planned_loads(
     file: BenchFile = NO_FILE,
     *,
     rate: RateOptions = RateOptions(),
+    seeks_capacity: bool = False,
 ) -> tuple[Load, ...]:
     """Return the loads asked for; the preset has what is not. Raises UsageError."""
     connections = preset.connections if load.connections is None else load.connections
+    is_at_rates = seeks_capacity or rate.rate is not None
     loads = make_loads(
-        parse_connections(connections, threads=load.threads if rate.rate is None else 1),
+        parse_connections(connections, threads=1 if is_at_rates else load.threads),
         threads=load.threads,
         duration_s=timing.duration_s(preset),
         workloads=parse_workloads(request, file),
     )
-    if rate.rate is None:
+    if not is_at_rates:
         return loads
-    loads = tuple(dataclasses.replace(each, rate_per_s=rate.per_s) for each in loads)
-    return checked_at_rates(loads)
+    return checked_at_rates([dataclasses.replace(each, rate_per_s=rate.per_s) for each in loads])
 
 
 def make_plan(
@@ -14964,17 +14960,17 @@ def make_gate(options: GateOptions, plan: Plan) -> Gate | None:
         raise UsageError(
             "--fail-if-slower needs at least 2 rounds and 2 targets: it decides by an interval"
         )
-    baseline = None
-    if options.baseline is not None and plan.rate_share:
+    if options.baseline is None:
+        return Gate(margin=margin, baseline=None)
+    if plan.rate_share:
         raise UsageError(
             "--baseline needs a --rate in requests/s: a share is another rate each time"
         )
-    if options.baseline is not None:
-        try:
-            baseline = read_results(options.baseline)
-        except BenchError as error:
-            raise UsageError(f"--baseline: {error}") from None
-        check_baseline(options.baseline, baseline, plan)
+    try:
+        baseline = read_results(options.baseline)
+    except BenchError as error:
+        raise UsageError(f"--baseline: {error}") from None
+    check_baseline(options.baseline, baseline, plan)
     return Gate(margin=margin, baseline=baseline)
 
 
@@ -14982,7 +14978,7 @@ SERVING_FIELDS = ("asgi", "workers", "loop", "http", "access_log", "proxy_header
 
 
 def baseline_differences(baseline: Results, plan: Plan) -> list[str]:
-    """Return how targets of the same name differ, other than by their versions."""
+    """Return how targets and requests of the same name differ, other than by versions."""
     differences = []
     facts_by_name = {facts.name: facts for facts in baseline.targets}
     for target in plan.targets:
@@ -14999,6 +14995,13 @@ def baseline_differences(baseline: Results, plan: Plan) -> list[str]:
             before, after = getattr(then, field), getattr(now, field)
             if before != after:
                 differences.append(f"{target.name} had {field} {before} there, and {after} now")
+    requests = {request.name: request for request in settings_of(plan).workloads}
+    for request in baseline.settings.workloads if baseline.settings else ():
+        if request != requests.get(request.name, request):
+            differences.append(
+                f"{request.name} was another request there (method, path, headers, body, expected "
+                "status, --keep-alive or --timeout)"
+            )
     return differences
 
 
@@ -15207,7 +15210,8 @@ class Exports:
     def write(self, report: Report) -> None:
         """Write all of them. Raises BenchError for those that were not, at the end."""
         failures = []
-        for option, file in self._files.items():
+        # A reader of stdout may be gone: that comes last.
+        for option, file in sorted(self._files.items(), key=lambda item: item[1].to_stdout):
             try:
                 file.write(RENDERERS[option](report))
             except BenchError as error:
@@ -15256,7 +15260,8 @@ class ProgressReport:
         """Take in that there are more rounds, and say why."""
         self._plan = plan
         self._total_s = planned_s(plan)
-        say(text)
+        with contextlib.suppress(OSError):
+            show_text(self._live.console, text)  # above what is live
 
     def update(self, results: Results) -> None:
         """Take in what was measured so far, with one more launch."""
@@ -15320,7 +15325,8 @@ def tell_github(report: Report, gate_lines: Sequence[str]) -> None:
         for line in gate_lines:
             kind = "error" if line.startswith("gate failed") else "notice"
             escaped = line.replace("%", "%25")
-            say(f"::{kind} title=micropie_bench::{escaped}")
+            with contextlib.suppress(OSError):  # in one line, however wide the terminal is
+                show_lines([f"::{kind} title=micropie_bench::{escaped}"], console_on(sys.stderr))
 
 
 # What the commands share.
@@ -15374,7 +15380,7 @@ def settings_of(plan: Plan) -> Settings:
         server=dataclasses.replace(plan.server, host=secrets.hide_whole_words(plan.server.host)),
         workloads=tuple(facts),
         connections=tuple(connections),
-        threads=plan.loads[0].threads,
+        threads=max(load.threads for load in plan.loads),  # at a rate they fit each load
         duration_s=plan.loads[0].duration_s,
         rounds=plan.rounds,
         duet=plan.duet,
@@ -15402,7 +15408,7 @@ def actions_for(
     launched = [target for target in plan.targets if not isinstance(target, UrlTarget)]
     needed = needed_files([] if crew.server else launched, wrk, work_dir)
     if crew.server:
-        crew.server.call(None, "need", launched)
+        crew.server.ask_for(None, "need", launched)
 
     def prepare_target(target: Target) -> None:
         crew.prepare(target, timeout_s=plan.server_of(target).start_timeout_s)
@@ -15426,12 +15432,14 @@ def actions_for(
     def warm_up(servers: Sequence[RunningServer], load: Load) -> None:
         if not plan.warm_up_s:
             return
-        sides = crew.sides(wrk, servers, endless(load.without_rate), work_dir)
+        own = endless(load.without_rate, plan.warm_up_s)
+        sides = crew.sides(wrk, servers, own, work_dir)
         apply_warm_up(sides, load, seconds=plan.warm_up_s, tick=tick)
 
-    def load(servers: Sequence[RunningServer], load: Load) -> list[Observation]:
+    def measure(servers: Sequence[RunningServer], load: Load) -> list[Observation]:
         is_duet = len(servers) > 1
-        sides = crew.sides(wrk, servers, endless(load) if is_duet else load, work_dir)
+        own = endless(load, load.duration_s) if is_duet else load
+        sides = crew.sides(wrk, servers, own, work_dir)
         return apply_load(sides, load, is_duet=is_duet, tick=tick)
 
     return Actions(
@@ -15439,7 +15447,7 @@ def actions_for(
         start=start,
         ask=ask,
         warm_up=warm_up,
-        load=load,
+        load=measure,
         save=keep,
         tick=tick,
         announce=progress.announce,
@@ -15643,12 +15651,13 @@ def same_machine_warnings(facts: Mapping[str, AgentFacts], *, takes_part: bool) 
 def examine_crew(plan: Plan, crew: Crew) -> list[Finding]:
     """Return what on each machine could spoil the measurement; others' by their names."""
     workers = max(plan.server_of(target).workers for target in plan.targets)
+    threads = max(load.threads for load in plan.loads)
     connections = max(load.connections for load in plan.loads)
     if plan.is_at_a_rate or plan.p99_limit_s:
         connections *= 2  # the thread of each has an open file, too
     findings: list[Finding] = []
     for machine, serves, loads in crew.roles:
-        needs = (workers if serves else 0, plan.loads[0].threads if loads else 0, connections)
+        needs = (workers if serves else 0, threads if loads else 0, connections)
         if machine is None:
             findings += examine(*needs)
             continue
@@ -15803,16 +15812,11 @@ def show_caveats(caveats: Sequence[str], console: Console, *, verbose: bool) -> 
     if not caveats:
         return
     console.print("Before you quote it", style="bold")
-    shown = caveats if verbose else caveats[:MOST_CAVEATS]
+    shown = list(caveats if verbose else caveats[:MOST_CAVEATS])
+    if len(shown) < len(caveats):
+        shown.append(f"{len(caveats) - len(shown)} more; -v prints them")
     for caveat in shown:
         show_text(console, caveat, first="  - ", indent="    ")
-    if len(shown) < len(caveats):
-        show_text(
-            console,
-            f"{len(caveats) - len(shown)} more; -v prints them",
-            first="  - ",
-            indent="    ",
-        )
 
 
 def finish(
@@ -16030,7 +16034,7 @@ def capacity(
     file = config.read()
     server = trials.serving(serving.settings())
     parsed = compared_targets(targets, serving, server=server, file=file)
-    loads = checked_at_rates(planned_loads(load, trials, request, SEARCH, file))
+    loads = planned_loads(load, trials, request, SEARCH, file, seeks_capacity=True)
     plan = make_plan(
         parsed,
         loads=loads,

@@ -358,6 +358,20 @@ def test_what_is_wrong_with_an_option_is_said_with_its_file(
         run_command("compare", "--config", write(here, option))
 
 
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("#" * (1 << 20) + "\nrounds = 2", "it has more than 1 MiB"),
+        ("a = " + "[" * 9999, "recursion"),
+    ],
+)
+def test_a_file_beyond_measure_is_refused(
+    content: str, complaint: str, here: Path, asked: Asked
+) -> None:
+    with pytest.raises(mb.UsageError, match=f"^--config 'bench/bench.toml': .*{complaint}"):
+        run_command("compare", "--config", write(here, content))
+
+
 def test_what_is_wrong_on_the_command_line_is_not_said_of_the_file(
     here: Path, asked: Asked
 ) -> None:

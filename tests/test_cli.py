@@ -93,7 +93,10 @@ def test_help_has_each_command_with_its_whole_line(tool: Tool, args: tuple[str, 
 
 @pytest.mark.parametrize(
     "command",
-    ["serve", "compare", "calibrate", "reproduce", "doctor", "parse", "report", "targets"],
+    [
+        *("serve", "compare", "capacity", "calibrate", "reproduce"),
+        *("doctor", "parse", "report", "targets"),
+    ],
 )
 def test_help_of_each_command_fits_80_columns_and_names_what_is_wanted(
     tool: Tool, command: str
@@ -103,6 +106,9 @@ def test_help_of_each_command_fits_80_columns_and_names_what_is_wanted(
     assert "<int" not in done.stdout
     assert "<str" not in done.stdout
     assert "<list" not in done.stdout
+    assert len(re.findall(r"(?m)^  micropie_bench ", done.stdout)) == done.stdout.count(
+        "  micropie_bench "
+    )
 
 
 def test_help_of_compare_has_groups_target_syntax_and_examples(tool: Tool) -> None:

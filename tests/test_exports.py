@@ -310,7 +310,7 @@ IMPOSSIBLE = [
     pytest.param((*ESTIMATE, "low"), 0.999e-100, id="an interval that begins at 0"),
     pytest.param((*ESTIMATE, "high"), 1.001e100, id="an interval without end"),
     pytest.param((*RESPONSE, "status"), 99, id="a status below 100"),
-    pytest.param((*RESPONSE, "status"), 600, id="a status above 599"),
+    pytest.param((*RESPONSE, "status"), 1000, id="a status above 999"),
     pytest.param((*RESPONSE, "bytes"), -1, id="a response of -1 bytes"),
     pytest.param(("settings", "server", "port"), 0, id="port 0"),
     pytest.param(("settings", "server", "port"), 65536, id="port 65536"),
@@ -427,7 +427,7 @@ def test_a_file_that_no_run_wrote_is_refused_by_reader_and_schema(
         ((*FIRST, "limited_by"), None),
         ((*ESTIMATE, "confidence"), 0.95),
         ((*RESPONSE, "status"), 100),
-        ((*RESPONSE, "status"), 599),
+        ((*RESPONSE, "status"), 999),
         ((*TARGET, "label"), "Größer ⚡"),
         (("settings",), None),
         (("settings", "server", "port"), None),
@@ -924,6 +924,17 @@ def test_the_gate_decides_the_exit_status(
     kind = "error" if status else "notice"
     annotation = line.replace("%", "%25")
     assert f"::{kind} title=micropie_bench::{annotation}" in err.splitlines()
+
+
+def test_an_annotation_is_one_line_where_a_terminal_is_feigned(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    line = f"gate failed: {'a long sentence ' * 20}"
+    mb.tell_github(report_of(solo_results()), [line])
+    _, err = capsys.readouterr()
+    assert err == f"::error title=micropie_bench::{line}\n"
 
 
 def test_without_a_gate_a_slower_target_is_no_failure(

@@ -729,6 +729,24 @@ def test_a_baseline_that_says_nothing_of_the_plan_is_refused_before_the_run(
     assert str(refusal.value).endswith(complaint)
 
 
+def test_a_baseline_of_another_request_of_that_name_is_refused() -> None:
+    plan = plan_of(BASE_AND_MORE)
+    baseline = solo_results(settings=mb.settings_of(plan))
+    mb.check_baseline("old.json", baseline, plan)
+    (load,) = plan.loads
+    workload = dataclasses.replace(load.workload, body=b"other")
+    changed = dataclasses.replace(plan, loads=(dataclasses.replace(load, workload=workload),))
+    with pytest.raises(mb.UsageError, match="hello was another request there"):
+        mb.check_baseline("old.json", baseline, changed)
+
+
+def test_the_threads_that_are_recorded_do_not_depend_on_the_order_of_loads(asked: Asked) -> None:
+    for connections in ("10,100", "100,10"):
+        run_command("compare", "--rate", "500", "-c", connections, "-t", "4")
+        assert asked.plan
+        assert mb.settings_of(asked.plan).threads == 4
+
+
 # Each command's options.
 
 

@@ -153,6 +153,18 @@ def test_what_ssh_says_is_told_with_what_to_do(lines: list[str], reason: str) ->
     assert reason in mb.ssh_reason(lines)
 
 
+def test_a_built_in_is_served_from_the_packages_of_its_own_machine() -> None:
+    own = mb.parse_target("asgi")
+    assert isinstance(own, mb.AsgiTarget)
+    elsewhere = Path("/elsewhere")
+    sent = dataclasses.replace(own, directory=elsewhere, package_dir=elsewhere)
+    placed = mb.placed_here(sent)
+    assert isinstance(placed, mb.AsgiTarget)
+    assert (placed.directory, placed.package_dir) == (mb.APPS, mb.ROOT)
+    fetched = dataclasses.replace(sent, requirements=("micropie==0.13",))
+    assert mb.placed_here(fetched) == fetched  # it lies here already
+
+
 def test_servers_listen_where_the_load_reaches_them() -> None:
     own = mb.parse_target("asgi")
     assert isinstance(own, mb.AsgiTarget)

@@ -323,6 +323,27 @@ def test_a_daemon_that_left_its_tree_is_ended_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc")
+def test_a_process_whose_name_is_no_text_keeps_no_guard_from_its_work(tmp_path: Path) -> None:
+    named = (
+        "import ctypes, time; ctypes.CDLL(None).prctl(15, b'half \\xc3'); print('up', flush=True)"
+    )
+    sleep = "time.sleep(600)"
+    argv = [sys.executable, "-c", f"import os; os.fork(); {named}; {sleep}"]
+    output_file = tmp_path / "out"
+    with output_file.open("w+b") as output:
+        child = mb.Child(argv, output=output)
+        deadline = time.monotonic() + 60
+        while output_file.read_text().count("up") < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        tree = child.processes()
+        child.stop()
+    assert len(tree) == 2
+    assert not [process for process in tree if process.is_running()]
+
+
+@pytest.mark.slow
 def test_a_command_that_cannot_start_is_one_error(tmp_path: Path) -> None:
     with (
         (tmp_path / "out").open("w+b") as output,

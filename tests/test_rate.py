@@ -121,6 +121,7 @@ def test_latency_at_a_rate_counts_from_when_a_request_was_due() -> None:
         ([1000, 1000, 500_000], 0),  # one stall near the end
         ([1000, 500_000, 400_000], 0),
         ([1000, 6000, 10_000], 0),  # under 1% of the trial
+        ([100_000, 140_000, 190_000], 0),  # not twice the first third's
     ],
 )
 def test_a_server_falls_behind_where_latencies_grow_steadily(
@@ -469,7 +470,7 @@ def test_few_requests_make_no_p99() -> None:
 def test_as_many_connections_are_open_without_a_rate_as_at_one(
     connections: int, threads: int, asked: Asked
 ) -> None:
-    run_command("capacity", "-c", str(connections), "-t", str(min(4, connections)))
+    run_command("capacity", "-c", str(connections))
     assert asked.plan
     (load,) = asked.plan.loads
     assert (load.threads, load.open_connections) == (threads, connections)

@@ -371,12 +371,12 @@ def test_a_server_that_works_does_not_wait() -> None:
     assert mb.waiting_sentences(waiting_run()) == []
 
 
-def opened_run(*counts: int | None, **response: Any) -> mb.Results:
-    """Return rounds of 100 connections and 60,000 requests that opened so many connections."""
+def opened_run(*counts: int | None, requests: int = 60_000, **response: Any) -> mb.Results:
+    """Return rounds of 100 connections and 60 s that opened so many connections."""
     rounds = []
     for number, opened in enumerate(counts, start=1):
         for name in NAMES:
-            run = measured(name, number, 1000)
+            run = measured(name, number, requests / 60)
             rounds.append(dataclasses.replace(run, connections_opened=opened))
     results = results_of(rounds)
     targets = []
@@ -409,6 +409,11 @@ def opened_run(*counts: int | None, **response: Any) -> mb.Results:
             opened_run(None, headers=(("connection", "close"),)), "each request", id="close"
         ),
         pytest.param(opened_run(100, headers=(("connection", "close"),)), None, id="close, kept"),
+        pytest.param(
+            opened_run(400, requests=300, headers=(("connection", "close"),)),
+            "each request",
+            id="close, by few answers",
+        ),
     ],
 )
 def test_new_connections_are_told_by_what_was_opened(results: mb.Results, cost: str | None) -> None:

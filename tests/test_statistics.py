@@ -14,8 +14,10 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 from conftest import NAMES, measured, results_of
 from scipy.special import stdtrit
@@ -736,6 +738,17 @@ def test_threads_that_worked_are_counted_by_what_they_used_meanwhile() -> None:
     assert mb.count_busy(before, before) is None
 
 
+def test_cores_are_known_by_their_numbers_where_some_are_offline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    times = [SimpleNamespace(user=float(k), idle=1.0) for k in range(4)]
+    monkeypatch.setattr(psutil, "cpu_times", lambda **_: times)
+    stat = "cpu  6 0 0 4\ncpu0 0\ncpu2 1\ncpu4 2\ncpu6 3\nintr 1\n"
+    monkeypatch.setattr(Path, "read_text", lambda _: stat)
+    assert mb.core_times([4, 6]) == mb.CoreTimes(total_s=7.0, idle_s=2.0)
+    assert mb.core_times([]) == mb.CoreTimes(total_s=10.0, idle_s=4.0)
+
+
 def contest_of(speeds: dict[str, list[float]]) -> mb.Contest:
     """Return the contest in which each had these speeds, beside the reference `base`."""
     by_round = {name: dict(enumerate(values, 1)) for name, values in speeds.items()}
@@ -751,6 +764,19 @@ def contest_of(speeds: dict[str, list[float]]) -> mb.Contest:
 
 def places(contest: mb.Contest) -> dict[str, str]:
     return {place.target: place.title for place in contest.ranking().places}
+
+
+def test_the_rounds_of_a_contest_are_in_their_order() -> None:
+    """The first ones decide on the spread, where there are two stages."""
+    rounds = range(1, 36, 2)
+    measurements = []
+    for number in rounds:
+        for name in NAMES:
+            measurements.append(measured(name, number, 100.0))
+    results = results_of(measurements)
+    contest = mb.contest_of(results, mb.decisive_comparisons(results))
+    assert contest
+    assert [list(speeds) for speeds in contest.speeds.values()] == [list(rounds)] * 2
 
 
 def test_targets_share_places_unless_all_pairs_at_once_tell_them_apart() -> None:

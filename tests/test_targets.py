@@ -613,6 +613,23 @@ def test_another_python_serves_an_app_with_packages_of_its_own(tool: Tool, tmp_p
     assert data["targets"][0]["versions"]["uvicorn"]
 
 
+@pytest.mark.slow
+def test_of_two_versions_in_another_python_the_one_that_is_imported_is_recorded(
+    tmp_path: Path,
+) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    (site,) = (tmp_path / "venv/lib").glob("python*/site-packages")
+    for where, version in ((site, "2.0"), (site / "shadowed", "1.0")):
+        metadata = where / f"Twice-{version}.dist-info" / "METADATA"
+        metadata.parent.mkdir(parents=True)
+        metadata.write_text(f"Metadata-Version: 2.1\nName: Twice\nVersion: {version}\n")
+    (site / "nameless-1.dist-info").mkdir()
+    (site / "shadowed.pth").write_text("shadowed")
+    python = str(tmp_path / "venv" / "bin" / "python")
+    assert mb.examine_python(python).distributions["twice"] == "2.0"
+    assert mb.package_versions(["twice", "none"], python=python) == {"twice": "2.0"}
+
+
 def write_wheel(directory: Path, name: str, version: str) -> None:
     """Write a wheel of one module that does nothing."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -642,6 +659,18 @@ def test_a_days_packages_are_of_that_day_and_work_offline(tool: Tool, tmp_path: 
         PIP_INDEX_URL="http://127.0.0.1:9",
     )
     assert again["targets"][0]["versions"] == versions
+
+
+@pytest.mark.slow
+def test_of_pips_settings_the_environment_goes_before_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "pip.conf"
+    file.write_text("[global]\nindex-url=http://a/\nproxy=b\n[install]\nproxy=c\n[freeze]\nproxy=d")
+    environment = {"PIP_CONFIG_FILE": str(file), "PIP_INDEX_URL": "http://mine/", "KEPT": "1"}
+    found = mb.with_one_index(environment)
+    assert (found["PIP_INDEX_URL"], found["PIP_PROXY"]) == ("http://mine/", "c")
+    assert (found["KEPT"], found["PIP_CONFIG_FILE"]) == ("1", os.devnull)
 
 
 def test_an_index_that_tells_no_day_is_refused_in_a_line(tool: Tool, tmp_path: Path) -> None:

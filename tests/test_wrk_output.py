@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,6 +51,25 @@ def test_gist_reports_keep_every_published_figure() -> None:
 def test_heading_names_the_framework(text: str, name: str) -> None:
     report = "\n".join(GIST_LINES[2:10])
     assert [m.target for m in mb.parse_reports(text + report)] == [name]
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds", "note"),
+    [
+        ("2m", 90, None),  # wrk rounds what it was asked for
+        ("1m", 55, None),
+        ("2m", 60, "it ran for 60 s of the 120 s that were asked for"),
+        ("30s", 20, "it ran for 20 s of the 30 s that were asked for"),
+    ],
+)
+def test_a_run_that_ended_early_is_noted(asked: str, seconds: int, note: str | None) -> None:
+    report = "\n".join(GIST_LINES[2:10]).replace("Running 30s", f"Running {asked}")
+    (measurement,) = mb.parse_reports(re.sub(r"in [\d.]+m?s,", f"in {seconds}.00s,", report))
+    assert measurement.wrk
+    assert measurement.wrk.duration_s == pytest.approx(seconds)
+    assert (
+        (note in measurement.notes) if note else not any("ran for" in n for n in measurement.notes)
+    )
 
 
 def test_read_errors_and_byte_units() -> None:

@@ -120,6 +120,11 @@ def test_an_address_needs_no_header_of_its_own(names: Names) -> None:
     assert running.host_header == ""
 
 
+def test_a_name_that_is_in_the_scheme_too_is_replaced_in_its_place(names: Names) -> None:
+    names.addresses["p"] = ["127.0.0.1"]
+    assert mb.UrlServer(planned("http://p/x")).load_url("/") == "http://127.0.0.1:80/x"
+
+
 @pytest.mark.parametrize("now", [["192.0.2.1"], ["127.0.0.1", "192.0.2.1"]])
 def test_with_https_a_name_that_has_changed_gets_no_load(names: Names, now: list[str]) -> None:
     """wrk looks it up by itself, for it tells the server the name (SNI)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import dataclasses
+import hashlib
 import io
 import json
 import os
@@ -31,7 +32,11 @@ SETTINGS = mb.Settings(
     server=mb.ServerSettings(port=8000),
     workloads=(
         mb.WorkloadFacts(
-            name=mb.DEFAULT_WORKLOAD, method="GET", path="/", headers=(), body_sha256="0" * 64
+            name=mb.DEFAULT_WORKLOAD,
+            method="GET",
+            path="/",
+            headers=(),
+            body_sha256=hashlib.sha256(b"").hexdigest(),
         ),
     ),
     connections=(100,),
