@@ -12925,7 +12925,7 @@ CAPACITY_EXAMPLES = """
 Examples:
   micropie_bench capacity
   micropie_bench capacity fastapi mine=app:app --p99 20ms -c 50
-  micropie_bench capacity mine=app:app -r 1        # a first look, without interval
+  micropie_bench capacity mine=app:app -r 1    # a first look, no interval
 """
 COMPARE_EXAMPLES = """
 \b

@@ -106,7 +106,7 @@ def test_help_of_each_command_fits_80_columns_and_names_what_is_wanted(
     assert "<int" not in done.stdout
     assert "<str" not in done.stdout
     assert "<list" not in done.stdout
-    assert len(re.findall(r"(?m)^  micropie_bench ", done.stdout)) == done.stdout.count(
+    assert len(re.findall(r"(?m)^ +micropie_bench ", done.stdout)) == done.stdout.count(
         "  micropie_bench "
     )
 
