@@ -293,10 +293,10 @@ class ServerSettings:
     asgi: AsgiServer = AsgiServer.UVICORN
     start_timeout_s: Seconds = 60.0
 
-    @property
-    def url_host(self) -> str:
-        """The host as it stands in a URL: an IPv6 address in brackets."""
-        return f"[{self.host}]" if ":" in self.host else self.host
+
+def name_place(host: str, port: int) -> str:
+    """Return the place as it stands in a URL, such as `[::1]:8000`."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -486,7 +486,7 @@ def hypercorn_options(target: AsgiTarget, settings: ServerSettings, port: int) -
     It looks an app up among the attributes that a module has already. Those of apps.py
     are made when they are first asked for, so they are asked for by `__getattr__`.
     """
-    options = ["--bind", f"{settings.url_host}:{port}"]
+    options = ["--bind", name_place(settings.host, port)]
     options += ["--workers", str(settings.workers)]
     if settings.access_log:
         options += ["--access-logfile", "-"]
@@ -6226,21 +6226,21 @@ def finding_on(speed: Estimate | None) -> str:
     return "confirmed" if speed.interval.low > 1 else "reversed"
 
 
-def order_table(edition: Edition, contest: Contest) -> Table:
-    """Return of each two neighbours in the published order which is ahead here."""
+def order_table(edition: Edition, load: LoadId, contest: Contest | None) -> Table:
+    """Return of each two neighbours in the published order which is ahead here, if known."""
     rows = []
-    for ahead, behind in itertools.pairwise(by_throughput(edition.rows[contest.load])):
+    for ahead, behind in itertools.pairwise(by_throughput(edition.rows[load])):
         published = f"{ahead.requests_per_s / behind.requests_per_s:.3f}x"
         names = label_of(ahead.name), label_of(behind.name)
         speed = None
-        if all(name in contest.speeds for name in names):
+        if contest and all(name in contest.speeds for name in names):
             speed = contest.compare(*names)
         here = format_speed(speed) if speed else "none"
         pair = f"{names[0]} over {names[1]}"
         rows.append((pair, published, here, interval_cell(speed), finding_on(speed)))
-    measure = contest.metric.facts.measure
+    measure = f" {contest.metric.facts.measure}" if contest else ""
     return Table(
-        title=f"{contest.load.title}, the published order, and speed {measure} here",
+        title=f"{load.title}, the published order, and speed{measure} here",
         columns=ORDER_COLUMNS,
         rows=tuple(rows),
     )
@@ -6304,10 +6304,10 @@ def edition_remarks(edition: Edition) -> list[str]:
 
 def reproduction_conclusion(results: Results, edition: Edition) -> Conclusion:
     """Return the published figures beside those of the results, and what they say."""
-    measured = set(results.loads)
-    tables = [published_table(results, edition, load) for load in edition.rows if load in measured]
-    for contest in contests(results):
-        tables.append(order_table(edition, contest))
+    measured = [load for load in edition.rows if load in results.loads]
+    by_load = {contest.load: contest for contest in contests(results)}
+    tables = [published_table(results, edition, load) for load in measured]
+    tables += [order_table(edition, load, by_load.get(load)) for load in measured]
     conclusion = conclude(results)
     advice = equal_answers_sentences(results)  # of apps that are not those of a published table
     caveats = [caveat for caveat in conclusion.caveats if caveat not in advice]
@@ -8175,26 +8175,38 @@ def are_loopback(addresses: Sequence[str]) -> bool:
     return bool(found) and all(address.is_loopback for address in found)
 
 
-def free_port(host: str, wanted: int | None) -> int:
-    """Return the wanted port, or one chosen by the system, after a bind proves it free.
+OWN_PORTS = range(20_000, 32_768)  # below those that Linux gives to clients' connections
 
-    Raises BenchError where something listens there already: a server found there must
-    never be measured.
+
+def free_port(host: str, wanted: int | None) -> int:
+    """Return the wanted port, or one of OWN_PORTS, after a bind proves it free.
+
+    One of the system's choice could go to a client before the server has it. Raises
+    BenchError where something listens already: a server found there must never be measured.
     """
     try:
         addresses = socket.getaddrinfo(host, wanted or 0, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"host {host!r}: {reason}") from None
-    family, kind, _, _, address = addresses[0]
-    with socket.socket(family, kind) as listener:
+    family, _, _, _, (address, _, *rest) = addresses[0]
+    tried = [] if wanted else random.SystemRandom().sample(OWN_PORTS, 20)
+    for port in tried:
+        with contextlib.suppress(OSError):
+            return _bound_port(family, (address, port, *rest))
+    try:
+        return _bound_port(family, (address, wanted or 0, *rest))
+    except OSError as error:
+        raise BenchError(_port_complaint(host, wanted, error)) from None
+
+
+def _bound_port(family: int, address: tuple[Any, ...]) -> int:
+    """Return the address' port, or the system's choice for 0, once it was listened on."""
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
         # As uvicorn does: an address in TIME_WAIT is not an obstacle.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(address)
-            listener.listen()
-        except OSError as error:
-            raise BenchError(_port_complaint(host, wanted, error)) from None
+        listener.bind(address)
+        listener.listen()
         port: int = listener.getsockname()[1]
     return port
 
@@ -8217,11 +8229,6 @@ class NotReachedError(BenchError):
 
 class SpeaksTlsError(BenchError):
     """A server that wants TLS where plain HTTP was sent."""
-
-
-def name_place(host: str, port: int) -> str:
-    """Return the place as it stands in a URL, such as `[::1]:8000`."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def can_connect(host: str, port: int) -> bool:
@@ -8350,10 +8357,9 @@ class Probe:
     ) -> None:
         """Prepare it. It may take `deadline_s` in all (probe_limit_s()).
 
-        It goes to the address, if one is given, whatever the URL's host resolves to.
-
         Meanwhile `watch` is called every POLL_S; what it raises ends the probe. With
-        `tries_tls` a server that closes the connection is asked whether it wants TLS.
+        `tries_tls` a server that closes the connection is asked whether it wants TLS. It goes
+        to the address, if one is given, whatever the URL's host resolves to.
         """
         import h11  # slow to import
 
@@ -8558,11 +8564,6 @@ class Probe:
         self._size += len(data)
         self._second.receive(data)
         return data
-
-
-def probe(url: str, workload: Workload) -> Response:
-    """Return the answer to one request to the URL. Raises BenchError if there is none."""
-    return Probe(url, workload).ask()
 
 
 def trusted_cache() -> str | None:
@@ -9154,7 +9155,7 @@ class LaunchedServer(LocalServer):
 
     def url(self, path: str) -> str:
         """Return the whole URL of the path."""
-        return f"{self.target.scheme}://{self.settings.url_host}:{self.port}{path}"
+        return f"{self.target.scheme}://{name_place(self.settings.host, self.port)}{path}"
 
     def processes(self) -> list[psutil.Process]:
         """Return the live processes of the server's tree."""
@@ -9812,7 +9813,7 @@ class Observation:
     """What was seen of one server in one trial.
 
     `clock_step_s` is by how much the clock was set meanwhile. `load_cpus_s` is the CPU time
-    of the server's wrk on each load machine; without `cores` they are this machine's.
+    of the server's wrk on each load machine.
     `full_link` says so if a network link was the limit.
     """
 
@@ -9820,11 +9821,11 @@ class Observation:
     report: str
     use: ServerUse | None
     disturbances: tuple[str, ...]
+    load_cpus_s: tuple[float, ...]
+    cores: TrialCores
     ending: Ending = Ending()
     clock_step_s: float = 0.0
     connections_opened: int | None = None
-    load_cpus_s: tuple[float, ...] = ()
-    cores: TrialCores | None = None
     full_link: str | None = None
 
 
@@ -10586,16 +10587,6 @@ def apply_load(sides: Sides, load: Load, *, is_duet: bool, tick: Tick) -> list[O
             run.wait(load.duration_s + answering_s + OVERRUN_S)
             run.require_ended()
         return run.observations()
-
-
-def run_load(
-    wrk: str, servers: Sequence[LocalServer], load: Load, *, work_dir: Path, tick: Tick
-) -> list[Observation]:
-    """Return what was seen of each server, under load from this machine: see apply_load()."""
-    is_duet = len(servers) > 1
-    own = endless(load, load.duration_s) if is_duet else load
-    sides = local_sides(wrk, servers, own, work_dir=work_dir)
-    return apply_load(sides, load, is_duet=is_duet, tick=tick)
 
 
 def apply_warm_up(sides: Sides, load: Load, *, seconds: float, tick: Tick) -> None:
@@ -11717,7 +11708,7 @@ class RemoteServer(RunningServer):
 
     def url(self, path: str) -> str:
         """Return the whole URL of the path."""
-        return f"{self.target.scheme}://{self.settings.url_host}:{self._port}{path}"
+        return f"{self.target.scheme}://{name_place(self.settings.host, self._port)}{path}"
 
     def versions(self) -> PackageVersions:
         """Return the versions of what decides its speed, where it runs."""
@@ -12069,14 +12060,14 @@ def core_use(observations: Sequence[Observation], load: Load, workers: int | Non
     """
     count = len(observations)
     duration_s = longest_s(observations)
-    cores = observations[0].cores or local_cores(count)
+    cores = observations[0].cores
     server_cores = min(workers or busy_threads(observations) or cores.servers, cores.servers)
     server_uses_s = [seen.use.server_cpu_s for seen in observations if seen.use]
     are_all_known = len(server_uses_s) == count
     busiest = (0.0, 1)
     for machine, load_cores in enumerate(cores.loads):
         usable = min(count * load.wrk_threads, load_cores)
-        spent_s = sum(load_cpus_s(seen)[machine] for seen in observations)
+        spent_s = sum(seen.load_cpus_s[machine] for seen in observations)
         if spent_s / usable >= busiest[0] / busiest[1]:
             busiest = (spent_s, usable)
     load_cpu_s, usable_cores = busiest
@@ -12088,19 +12079,6 @@ def core_use(observations: Sequence[Observation], load: Load, workers: int | Non
         shared_cores=cores.servers if cores.are_shared else 0,
         busy_share=observations[0].ending.busy_share,
     )
-
-
-def load_cpus_s(seen: Observation) -> tuple[float, ...]:
-    """Return the CPU time of the wrk on each load machine, in seconds."""
-    return seen.load_cpus_s or (seen.wrk.load_cpu_s or 0,)
-
-
-def local_cores(servers: int) -> TrialCores:
-    """Return the cores of a trial of so many servers on this machine."""
-    if servers > 1:
-        halves = duet_cores()
-        return TrialCores(servers=len(halves.servers), loads=(len(halves.loads),), are_shared=False)
-    return TrialCores(servers=core_count(), loads=(core_count(),), are_shared=True)
 
 
 def busy_threads(observations: Iterable[Observation]) -> int | None:
@@ -14494,7 +14472,7 @@ def parse_targets(
             raise UsageError(file.hide(str(error))) from None
         if target.name in targets or target.label in labels:
             raise UsageError(
-                f"two targets are named {target.label!r}: name them apart, "
+                f"two targets are named {target.name!r}: name them apart, "
                 f"as in 'a={target.spec}' 'b={target.spec}'"
             )
         labels.add(target.label)
@@ -14901,7 +14879,7 @@ def make_plan(
     rate_share: float | None = None,
     p99_limit_s: float | None = None,
 ) -> Plan:
-    """Return the plan. Raises UsageError for duets that cannot be had.
+    """Return the plan. Raises UsageError for duets or paths that cannot be had.
 
     They are the default where they are possible, with two rounds or more and no port.
     """
@@ -14946,6 +14924,7 @@ def make_plan(
     )
     if plan.is_at_a_rate and plan.metric is Decisive.THROUGHPUT:
         raise UsageError("--metric throughput: at a --rate it is given; use cpu or p99")
+    check_paths(plan)
     return plan
 
 
@@ -15820,7 +15799,7 @@ def show_caveats(caveats: Sequence[str], console: Console, *, verbose: bool) -> 
 
 
 def finish(
-    report: Report, exports: Exports, *, verbose: bool = False, said: Sequence[str] = ()
+    report: Report, exports: Exports, *, verbose: bool, said: Sequence[str] = ()
 ) -> BenchError | None:
     """Write the exports and print the report; return what was not written, if anything."""
     failure = None
@@ -15845,7 +15824,7 @@ def run_and_report(
     *,
     wrk: str | None,
     concluding: Callable[[Results], Conclusion],
-    verbose: bool = False,
+    verbose: bool,
     gate: Gate | None = None,
 ) -> int:
     """Carry the plan out, print and export its results, and return the exit status.
@@ -15972,7 +15951,6 @@ def compare(
         places=machines.places(parsed, loads),
         rate_share=rate.share,
     )
-    check_paths(plan)
     plan = resolve_hosts(plan, allow_remote=allow_remote)
     baseline = gate_options.baseline
     exports = Exports(export, inputs=[baseline] if baseline else [])
@@ -16045,7 +16023,6 @@ def capacity(
         places=machines.places(parsed, loads),
         p99_limit_s=search.limit_s(loads[0].duration_s),
     )
-    check_paths(plan)
     plan = resolve_hosts(plan, allow_remote=allow_remote)
     exports = Exports(export)
     say(search_sentence(plan))
@@ -16108,7 +16085,6 @@ def calibrate(
         places=machines.places(twins, loads),
         rate_share=rate.share,
     )
-    check_paths(plan)
     plan = resolve_hosts(plan, allow_remote=allow_remote)
     return run_and_report(
         plan, Exports(export), wrk=wrk, concluding=calibration_conclusion, verbose=verbose

@@ -181,6 +181,20 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
     return start
 
 
+def run_load(
+    servers: Sequence[mb.LocalServer],
+    load: mb.Load,
+    *,
+    work_dir: Path,
+    tick: Callable[[], None] = lambda: None,
+) -> list[mb.Observation]:
+    """Return what is seen of the servers under load from this machine by the wrk on PATH."""
+    is_duet = len(servers) > 1
+    own = mb.endless(load, load.duration_s) if is_duet else load
+    sides = mb.local_sides("wrk", servers, own, work_dir=work_dir)
+    return mb.apply_load(sides, load, is_duet=is_duet, tick=tick)
+
+
 def pytest_configure() -> None:
     """Let SIGINT reach what the tests start, also where a shell started them with `&`.
 
@@ -201,6 +215,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 # Results as a run would have them.
+
+
+def cores_of(servers: int) -> mb.TrialCores:
+    """Return the cores of a trial of so many servers on a machine that has four."""
+    if servers > 1:
+        return mb.TrialCores(servers=2, loads=(2,), are_shared=False)
+    return mb.TrialCores(servers=4, loads=(4,), are_shared=True)
+
 
 HUNDRED = mb.LoadId(workload=mb.DEFAULT_WORKLOAD, connections=100)
 NAMES = ("base", "more")

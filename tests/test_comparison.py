@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
+from conftest import run_load
 from results_schema import loaded
 
 import micropie_bench as mb
@@ -106,13 +107,13 @@ def test_the_two_of_a_duet_run_at_one_moment_on_their_own_cores(
     load = mb.Load(connections=20, threads=2, duration_s=3)
     with start("asgi", workers=2) as a, start("b=asgi", workers=2) as b:
         begun = time.monotonic()
-        duet = mb.run_load("wrk", [a, b], load, work_dir=tmp_path, tick=look)
+        duet = run_load([a, b], load, work_dir=tmp_path, tick=look)
         took_s = time.monotonic() - begun
         assert seen
         assert all(pinned == tuple(map(set, mb.duet_cores())) for pinned in seen)
         assert load.duration_s <= duet[0].wrk.duration_s == duet[1].wrk.duration_s < took_s
         assert all(x.wrk.requests > 100 and x.wrk.errors == mb.Errors() for x in duet)
-        (solo,) = mb.run_load("wrk", [a], load, work_dir=tmp_path, tick=lambda: None)
+        (solo,) = run_load([a], load, work_dir=tmp_path)
         assert set(next(iter(a.workers)).cpu_affinity()) == set(cores)
         assert solo.wrk.requests > 100
 
@@ -135,9 +136,9 @@ def test_a_duet_counts_just_the_answers_whose_cpu_time_it_counts(
     monkeypatch.setattr(mb, "drain", count_after)
     load = mb.Load(connections=40, threads=2, duration_s=1)
     with start("fastapi", workers=2) as a, start("b=asgi", workers=2) as b:
-        seen = mb.run_load("wrk", [a, b], load, work_dir=tmp_path, tick=lambda: None)
+        seen = run_load([a, b], load, work_dir=tmp_path)
         assert [x.wrk.requests for x in seen] == lines[0]
-        (solo,) = mb.run_load("wrk", [b], load, work_dir=tmp_path, tick=lambda: None)
+        (solo,) = run_load([b], load, work_dir=tmp_path)
         assert solo.wrk.requests > 100, "the servers go on"
 
 

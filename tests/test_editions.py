@@ -96,9 +96,8 @@ def contest(speeds: dict[str, list[float]]) -> mb.Contest:
 def test_each_two_neighbours_are_confirmed_reversed_or_not_told_apart() -> None:
     noisy, quick = [0.8, 1.3, 0.9, 1.2, 1.1, 0.9], [2.0, 2.01, 1.99, 2.0, 2.0, 2.02]
     slow = [each / 3 for each in quick]
-    table = mb.order_table(
-        edition("2026-05-11"), contest({"BlackSheep": noisy, "Starlette": quick, "FastAPI": slow})
-    )
+    speeds = {"BlackSheep": noisy, "Starlette": quick, "FastAPI": slow}
+    table = mb.order_table(edition("2026-05-11"), THOUSAND, contest(speeds))
     assert [(cells[0], cells[1], cells[4]) for cells in table.rows] == [
         ("MicroPie over BlackSheep", "1.011x", "not to be told apart here"),
         ("BlackSheep over Starlette", "1.035x", "reversed"),
@@ -106,3 +105,8 @@ def test_each_two_neighbours_are_confirmed_reversed_or_not_told_apart() -> None:
         ("FastAPI over Quart", "1.439x", "not measured"),
     ]
     assert table.rows[2][2] == "3.000x"
+
+
+def test_a_published_order_is_told_even_if_nothing_was_comparable_here() -> None:
+    table = mb.order_table(edition("2026-05-11"), THOUSAND, None)
+    assert table.rows[0] == ("MicroPie over BlackSheep", "1.011x", "none", "", "not measured")

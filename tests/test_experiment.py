@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import measured
+from conftest import cores_of, measured
 
 import micropie_bench as mb
 
@@ -51,7 +51,14 @@ def seen_of(*, server_cpu_s: float = 1.0, **changes: Any) -> mb.Observation:
     measurement = measured("any", 1, 10_000.0, cpu_s=server_cpu_s, seconds=1)
     assert measurement.wrk
     wrk = dataclasses.replace(measurement.wrk, **changes)
-    return mb.Observation(wrk=wrk, report="", use=measurement.use, disturbances=())
+    return mb.Observation(
+        wrk=wrk,
+        report="",
+        use=measurement.use,
+        disturbances=(),
+        load_cpus_s=(wrk.load_cpu_s or 0,),
+        cores=cores_of(1),
+    )
 
 
 # --- the fake world ---------------------------------------------------------------------
@@ -160,7 +167,8 @@ class World:
         self.workload = load.workload.name
         self.happen("load", f"{'+'.join(sorted(names))} {load.workload.name}")
         self.made += [(self.round, name) for name in names]
-        return [self.seen_of(name) for name in names]
+        cores = cores_of(len(names))
+        return [dataclasses.replace(self.seen_of(name), cores=cores) for name in names]
 
     def seen_of(self, name: str) -> mb.Observation:
         if name in self.rates:
@@ -218,13 +226,6 @@ class FakeLaunchedServer(FakeServer, mb.LaunchedServer):  # type: ignore[misc]  
         self.target = target
         self.world = world
         self.settings = mb.ServerSettings(workers=workers)
-
-
-@pytest.fixture(autouse=True)
-def _four_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the machine have four cores, whichever this is."""
-    monkeypatch.setattr(mb, "core_count", lambda: 4)
-    monkeypatch.setattr(mb, "duet_cores", lambda: mb.CoreHalves([0, 1], [2, 3]))
 
 
 @pytest.fixture

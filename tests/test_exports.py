@@ -984,7 +984,7 @@ def test_wrong_options_are_told_before_anything_is_measured(
 def test_a_baseline_of_something_else_is_told_before_anything_is_measured(
     tool: Tool, tmp_path: Path
 ) -> None:
-    (tmp_path / "b.json").write_text(mb.to_json(RUN))
+    (tmp_path / "b.json").write_text(mb.to_json(solo_results()))
     done = tool.run("compare", "--fail-if-slower", "5%", "--baseline", str(tmp_path / "b.json"))
     assert (done.returncode, done.stdout) == (2, "")
     assert "it has: more against base, 100 connections, hello" in done.stderr

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
+from conftest import run_load
 
 import micropie_bench as mb
 
@@ -210,7 +211,7 @@ def test_a_wrk_that_hangs_is_given_up(
         start("faulty:good", workers=1) as server,
         pytest.raises(mb.BenchError, match="wrk did not end within -18 s of its time"),
     ):
-        mb.run_load("wrk", [server], load, work_dir=tmp_path, tick=stop_wrk)
+        run_load([server], load, work_dir=tmp_path, tick=stop_wrk)
     assert not psutil.Process().children()
 
 
@@ -226,7 +227,7 @@ def test_a_server_that_dies_in_a_trial_ends_it_at_once(start: Start, tmp_path: P
         start("faulty:good", workers=1) as server,
         pytest.raises(mb.BenchError, match="faulty:good died"),
     ):
-        mb.run_load("wrk", [server], load, work_dir=tmp_path, tick=kill)
+        run_load([server], load, work_dir=tmp_path, tick=kill)
 
 
 @pytest.fixture
@@ -385,12 +386,13 @@ def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch, paus
         with pytest.raises(
             mb.BenchError, match=r"no whole answer to GET /: (the answer has not ended|timed out)"
         ):
-            mb.probe(f"http://127.0.0.1:{listener.getsockname()[1]}/", mb.Workload())
+            mb.Probe(f"http://127.0.0.1:{listener.getsockname()[1]}/", mb.Workload()).ask()
         thread.join()
 
 
 def test_a_chosen_port_is_free_again() -> None:
     port = mb.free_port("127.0.0.1", None)
+    assert port in mb.OWN_PORTS
     assert mb.free_port("127.0.0.1", port) == port
 
 

@@ -105,7 +105,9 @@ def test_each_python_serves_what_it_was_asked_to_in_any_order_from_one_cache(
     found = pythons()
     for python in [*found, *reversed(found)]:
         done = run(
-            "compare", "asgi", "who:app", "--quick", "-w", "1", "--export-json", "-", python=python
+            *("compare", "asgi", "who:app", "-r", "1", "-d", "1s", "-c", "8", "-t", "2", "-w", "1"),
+            *("--export-json", "-"),
+            python=python,
         )
         assert done.returncode == 0, done.stderr
         data = loaded(done.stdout)
@@ -192,7 +194,7 @@ def test_serve_runs_four_workers_of_this_python(
                 time.sleep(0.1)
             while True:
                 try:
-                    assert mb.probe(f"http://127.0.0.1:{port}/", mb.Workload()).status == 200
+                    assert mb.Probe(f"http://127.0.0.1:{port}/", mb.Workload()).ask().status == 200
                     break
                 except mb.BenchError:
                     assert time.monotonic() < deadline

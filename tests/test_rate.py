@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Asked, Tool, measured, run_command
+from conftest import Asked, Tool, cores_of, measured, run_command
 from results_schema import loaded
 from test_experiment import HELLO, NOTHING_YET, World, plan_of
 
@@ -248,7 +248,9 @@ class Queues(World):
 
     def load(self, servers: Sequence[mb.RunningServer], load: mb.Load) -> list[mb.Observation]:
         super().load(servers, load)
-        return [self.observed(server.target.name, load) for server in servers]
+        cores = cores_of(len(servers))
+        seen = [self.observed(server.target.name, load) for server in servers]
+        return [dataclasses.replace(each, cores=cores) for each in seen]
 
     def observed(self, name: str, load: mb.Load) -> mb.Observation:
         most_per_s = self.most_per_s[name]
@@ -275,7 +277,14 @@ class Queues(World):
             wrk = dataclasses.replace(wrk, bytes=144 * requests)
         load_cpu_s = 4.0 if rate_per_s > self.saturated_above_per_s else 0.1
         wrk = dataclasses.replace(wrk, load_cpu_s=load_cpu_s * load.duration_s)
-        return mb.Observation(wrk=wrk, report="", use=measurement.use, disturbances=())
+        return mb.Observation(
+            wrk=wrk,
+            report="",
+            use=measurement.use,
+            disturbances=(),
+            load_cpus_s=(wrk.load_cpu_s or 0,),
+            cores=cores_of(1),
+        )
 
 
 def capacity_plan(**changes: Any) -> mb.Plan:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
-from conftest import NAMES, measured, results_of
+from conftest import NAMES, measured, results_of, run_load
 from scipy.special import stdtrit
 
 import micropie_bench as mb
@@ -161,7 +161,7 @@ def test_nothing_is_undone_where_wrk_corrected_nothing() -> None:
 def test_uncorrected_counts_of_a_real_run_are_its_requests(start: Start, tmp_path: Path) -> None:
     load = mb.Load(connections=20, threads=2, duration_s=1)
     with start("asgi", workers=2) as server:
-        (seen,) = mb.run_load("wrk", [server], load, work_dir=tmp_path, tick=lambda: None)
+        (seen,) = run_load([server], load, work_dir=tmp_path)
     assert seen.wrk.latency
     assert seen.wrk.latency_uncorrected
     assert sum(count for _, count in seen.wrk.latency_uncorrected.histogram) == seen.wrk.requests
@@ -447,8 +447,16 @@ def test_a_saturated_trial_says_who_used_how_many_cores() -> None:
     )
 
 
+EIGHT_CORES = mb.TrialCores(servers=8, loads=(8,), are_shared=True)
+HALVES = mb.TrialCores(servers=3, loads=(5,), are_shared=False)
+
+
 def observed(
-    *, duration_s: float, load_cpu_s: float | None = 0.0, server_cpu_s: float | None = 0.0
+    *,
+    duration_s: float,
+    load_cpu_s: float | None = 0.0,
+    server_cpu_s: float | None = 0.0,
+    cores: mb.TrialCores = EIGHT_CORES,
 ) -> mb.Observation:
     """Return what was seen of a server in a trial; None for what is not known."""
     wrk = measured("a", 1, 1000).wrk
@@ -467,13 +475,15 @@ def observed(
         report="",
         use=use,
         disturbances=(),
+        load_cpus_s=(load_cpu_s or 0,),
+        cores=cores,
     )
 
 
 SOLO = [observed(duration_s=2, load_cpu_s=1, server_cpu_s=5)]
 DUET = [
-    observed(duration_s=2, load_cpu_s=1, server_cpu_s=5),
-    observed(duration_s=2, load_cpu_s=2, server_cpu_s=3),
+    observed(duration_s=2, load_cpu_s=1, server_cpu_s=5, cores=HALVES),
+    observed(duration_s=2, load_cpu_s=2, server_cpu_s=3, cores=HALVES),
 ]
 FOREIGN = [observed(duration_s=2, load_cpu_s=1, server_cpu_s=None)]
 
@@ -497,12 +507,7 @@ def test_a_trials_cpu_time_is_held_against_the_cores_that_it_could_use(
     threads: int,
     workers: int | None,
     expected: tuple[float, int, float | None, int, int, float | None],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(mb, "core_count", lambda: 8)
-    monkeypatch.setattr(
-        mb, "duet_cores", lambda: mb.CoreHalves(servers=[0, 1, 2], loads=[3, 4, 5, 6, 7])
-    )
     load = mb.Load(connections=20, threads=threads, duration_s=2)
     use = mb.core_use(observations, load, workers)
     assert dataclasses.astuple(use) == expected

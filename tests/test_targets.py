@@ -488,7 +488,7 @@ def somebodys_server(tool: Tool) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     deadline = time.monotonic() + 60
     while True:
         try:
-            mb.probe(f"http://127.0.0.1:{port}/", mb.Workload())
+            mb.Probe(f"http://127.0.0.1:{port}/", mb.Workload()).ask()
             break
         except mb.BenchError:
             assert time.monotonic() < deadline

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from conftest import run_load
 
 import micropie_bench as mb
 
@@ -185,7 +186,7 @@ def test_latencies_print_as_wrk_prints_them(seconds: float, text: str) -> None:
 def test_exact_report_and_text_report_of_one_run_agree(start: Start, tmp_path: Path) -> None:
     load = mb.Load(connections=20, threads=2, duration_s=1)
     with start("fastapi", workers=2) as running:
-        (seen,) = mb.run_load("wrk", [running], load, work_dir=tmp_path, tick=lambda: None)
+        (seen,) = run_load([running], load, work_dir=tmp_path)
     exact, report = seen.wrk, seen.report
     text = parse_one(report)
     assert text.requests == exact.requests

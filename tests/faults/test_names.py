@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import run_load
 
 import micropie_bench as mb
 
@@ -94,7 +95,7 @@ def test_a_name_that_changes_after_it_was_allowed_changes_nothing(
     names.asked.clear()
     with mb.UrlServer(target) as running:
         running.ask(mb.Workload())
-        (seen,) = mb.run_load("wrk", [running], LOAD, work_dir=tmp_path, tick=lambda: None)
+        (seen,) = run_load([running], LOAD, work_dir=tmp_path)
     assert "app.example" not in names.asked
     unread = len(requests) - 1 - seen.wrk.requests  # their answers were under way at the end
     assert 0 <= unread <= LOAD.connections

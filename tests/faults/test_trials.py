@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import TARGETS, Start, Tool
+from conftest import TARGETS, Start, Tool, run_load
 
 import micropie_bench as mb
 
@@ -124,7 +124,7 @@ def reasons_of_duet(start: Start, tmp_path: Path, *modes: str) -> list[str | Non
     """Return why each server's part in a duet of 2 s is void."""
     servers = [start(odd(mode)) for mode in modes]
     try:
-        seen = mb.run_load("wrk", servers, load_of(), work_dir=tmp_path, tick=lambda: None)
+        seen = run_load(servers, load_of(), work_dir=tmp_path)
     finally:
         for server in servers:
             server.__exit__()
@@ -158,7 +158,7 @@ def test_a_duet_of_which_somebody_stopped_a_process_is_void(
     thread.start()
     try:
         with pytest.raises(mb.BenchError, match=r"somebody stopped (wrk|b) \(SIGSTOP\)"):
-            mb.run_load("wrk", servers, load_of(), work_dir=tmp_path, tick=lambda: None)
+            run_load(servers, load_of(), work_dir=tmp_path)
     finally:
         thread.join()
         for server in servers:
@@ -180,7 +180,7 @@ def test_a_clock_that_is_set_in_a_trial_is_seen(
     leads = iter([100.0, 100.5])
     monkeypatch.setattr(mb, "wall_clock_lead_s", lambda: next(leads))
     with start(odd("plain")) as server:
-        (seen,) = mb.run_load("wrk", [server], load_of(1), work_dir=tmp_path, tick=lambda: None)
+        (seen,) = run_load([server], load_of(1), work_dir=tmp_path)
     assert mb.clock_reason(seen.clock_step_s, 1) == (
         "the machine's clock was set by +0.50 s meanwhile, and wrk goes by it"
     )
@@ -188,7 +188,7 @@ def test_a_clock_that_is_set_in_a_trial_is_seen(
 
 def test_a_clock_that_nobody_sets_is_not_reported(start: Start, tmp_path: Path) -> None:
     with start(odd("plain")) as server:
-        (seen,) = mb.run_load("wrk", [server], load_of(1), work_dir=tmp_path, tick=lambda: None)
+        (seen,) = run_load([server], load_of(1), work_dir=tmp_path)
     assert mb.clock_reason(seen.clock_step_s, 1) is None
 
 
@@ -196,7 +196,7 @@ def test_one_busy_thread_is_what_a_server_of_one_process_can_use(
     start: Start, tmp_path: Path
 ) -> None:
     with start(odd("plain")) as server:
-        (seen,) = mb.run_load("wrk", [server], load_of(), work_dir=tmp_path, tick=lambda: None)
+        (seen,) = run_load([server], load_of(), work_dir=tmp_path)
     assert seen.ending.busy_threads == 1
 
 
