@@ -1860,7 +1860,7 @@ class PaceFigures:
         than twice those of its first third, which a queue that comes and goes seldom does.
         """
         first_us, second_us, last_us = self.third_p50_us
-        growth_us = 1.5 * (last_us - first_us)  # in all: that is between the thirds' middles
+        growth_us = 1.5 * (last_us - first_us)  # in all; the thirds' middles are 2/3 of it apart
         if growth_us <= SUSTAINED_WITHIN * self.window_us or last_us <= 2 * first_us:
             return 0.0
         is_steady = 0.25 <= (second_us - first_us) / (last_us - first_us) <= 0.75
@@ -2065,7 +2065,7 @@ def void_reason(
     return "; ".join(reasons) or None
 
 
-LEAST_BUSY, MOST_BUSY = 0.85, 1.15  # connections for each open one, but for disturbances
+LEAST_BUSY, MOST_BUSY = 0.85, 1.15  # connections for each open one; beyond it something is odd
 
 # What the errors of somebody else's report mean for its figures.
 ERROR_MEANINGS = {
@@ -5579,13 +5579,12 @@ def requests_per_connection(results: Results, name: str) -> float | None:
             continue
         others = measurement.connections_opened - measurement.load.connections
         requests = measurement.wrk.requests
-        # With few requests the few connections that others open would be many.
-        is_known = not has_few_answers(measurement.wrk, measurement.open_connections)
-        if measurement.load.rate_per_s:
-            is_known = 2 * others > requests
         if others <= 0:
             served.append(math.inf)
-        elif is_known:
+        elif measurement.load.rate_per_s:  # a server that closes has one for each request
+            served.append(requests / others if 2 * others > requests else math.inf)
+        # With few requests the few connections that others open would be many.
+        elif not has_few_answers(measurement.wrk, measurement.open_connections):
             served.append(requests / others)
     return max(served, default=None)
 
@@ -8175,7 +8174,7 @@ def are_loopback(addresses: Sequence[str]) -> bool:
     return bool(found) and all(address.is_loopback for address in found)
 
 
-OWN_PORTS = range(20_000, 32_768)  # below those that Linux gives to clients' connections
+OWN_PORTS = range(20_000, 30_000)  # below Kubernetes', and those that Linux gives to clients
 
 
 def free_port(host: str, wanted: int | None) -> int:
@@ -8201,7 +8200,7 @@ def free_port(host: str, wanted: int | None) -> int:
 
 
 def _bound_port(family: int, address: tuple[Any, ...]) -> int:
-    """Return the address' port, or the system's choice for 0, once it was listened on."""
+    """Return the port that was listened on: the address' own, or for 0 the system's choice."""
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         # As uvicorn does: an address in TIME_WAIT is not an obstacle.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -9871,7 +9870,7 @@ class CoreTimes:
 def core_times(cores: Sequence[int]) -> CoreTimes:
     """Return the times of these cores; of all, if none are given."""
     chosen = psutil.cpu_times(percpu=True)
-    if cores:  # they are known on Linux, where that is of the cores in /proc/stat, in its order
+    if cores:  # given on Linux alone, where psutil has the cores of /proc/stat, in its order
         numbers = re.findall(r"^cpu(\d+)", Path("/proc/stat").read_text(), re.MULTILINE)
         by_number = dict(zip(map(int, numbers), chosen, strict=False))
         chosen = [by_number[core] for core in cores if core in by_number]
@@ -10777,7 +10776,7 @@ def check_ephemeral_ports(circumstances: Circumstances) -> Finding:
         state=state_of(None if count is None else count <= 2 * circumstances.connections),
         found=NOT_TOLD if count is None else str(count),
         why="each connection takes one, for a minute after its end too",
-        remedy="sysctl net.ipv4.ip_local_port_range='10000 65000'",
+        remedy="sysctl net.ipv4.ip_local_port_range='30000 65535'",  # above OWN_PORTS
     )
 
 
@@ -10892,12 +10891,14 @@ def examine_wrk(wanted: str | None) -> Finding:
 
 
 LIST_DISTRIBUTIONS = """
-import importlib.metadata, json, platform
+import contextlib, importlib.metadata, json, platform
 versions = {}
 for distribution in importlib.metadata.distributions():
-    name = distribution.metadata["Name"]
-    if name:
-        versions.setdefault(name.lower(), distribution.version)  # the first is imported
+    with contextlib.suppress(OSError):  # newer Pythons raise it where there is no METADATA
+        fields = distribution.metadata or {}
+        name, version = fields.get("Name"), fields.get("Version")
+        if name and version:
+            versions.setdefault(name.lower(), version)  # the first is imported
 print(json.dumps([platform.python_version(), versions]))
 """
 
@@ -14459,7 +14460,7 @@ def parse_targets(
     """Return the targets that the texts name, with the settings that each has of its own.
 
     All others are as `serving` and `server` say. Raises UsageError for what is no target,
-    for a name used twice, and for settings of a target that is not among them.
+    for a name or label used twice, and for settings of a target that is not among them.
     """
     server = server or serving.settings()
     targets: dict[str, Target] = {}
@@ -14879,9 +14880,9 @@ def make_plan(
     rate_share: float | None = None,
     p99_limit_s: float | None = None,
 ) -> Plan:
-    """Return the plan. Raises UsageError for duets or paths that cannot be had.
+    """Return the plan. Raises UsageError for duets that cannot be had, and unknown paths.
 
-    They are the default where they are possible, with two rounds or more and no port.
+    Duets are the default where they are possible, with two rounds or more and no port.
     """
     rounds = timing.rounds or preset.rounds
     precision = timing.wished_precision

@@ -361,8 +361,8 @@ def test_what_is_wrong_with_an_option_is_said_with_its_file(
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ("#" * (1 << 20) + "\nrounds = 2", "it has more than 1 MiB"),
-        ("a = " + "[" * 9999, "recursion"),
+        pytest.param("#" * (1 << 20) + "\nrounds = 2", "it has more than 1 MiB", id="long"),
+        pytest.param("a = " + "[" * 9999, "recursion", id="deep"),
     ],
 )
 def test_a_file_beyond_measure_is_refused(

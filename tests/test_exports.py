@@ -10,6 +10,7 @@ import math
 import random
 import re
 import statistics
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -911,6 +912,7 @@ def test_the_gate_decides_the_exit_status(
 ) -> None:
     """Without a factor there is no baseline; with one, `more` was as many times as fast there."""
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     options = ["--fail-if-slower", margin]
     if factor is not None:
         baseline = solo_results([(base, factor * more) for base, more in RATES])
@@ -930,6 +932,7 @@ def test_an_annotation_is_one_line_where_a_terminal_is_feigned(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     monkeypatch.setenv("FORCE_COLOR", "1")
     line = f"gate failed: {'a long sentence ' * 20}"
     mb.tell_github(report_of(solo_results()), [line])
@@ -988,6 +991,24 @@ def test_a_baseline_of_something_else_is_told_before_anything_is_measured(
     done = tool.run("compare", "--fail-if-slower", "5%", "--baseline", str(tmp_path / "b.json"))
     assert (done.returncode, done.stdout) == (2, "")
     assert "it has: more against base, 100 connections, hello" in done.stderr
+
+
+class GoneReader(io.TextIOWrapper):
+    """A standard output whose reader has gone."""
+
+    def flush(self) -> None:
+        raise BrokenPipeError
+
+
+def test_a_reader_that_is_gone_loses_no_other_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "page.html"
+    exports = mb.Exports(mb.ExportOptions(export_json="-", export_html=str(page)))
+    monkeypatch.setattr(sys, "stdout", GoneReader(io.BytesIO()))
+    with pytest.raises(BrokenPipeError):
+        exports.write(report_of(RUN))
+    assert page.read_text().startswith("<!DOCTYPE html>")
 
 
 # Conclusions.

@@ -232,7 +232,9 @@ def test_targets_keep_their_order() -> None:
     assert [target.name for target in targets] == ["b", "a", "asgi"]
 
 
-@pytest.mark.parametrize("texts", [["asgi", "asgi"], ["a=asgi", "a=fastapi"]])
+@pytest.mark.parametrize(
+    "texts", [["asgi", "asgi"], ["a=asgi", "a=fastapi"], ["fastapi", "FastAPI=asgi"]]
+)
 def test_two_targets_of_one_name_are_refused(texts: list[str]) -> None:
     with pytest.raises(mb.UsageError, match=r"two targets are named '.*': name them apart"):
         mb.parse_targets(texts, mb.ServingOptions())
@@ -738,6 +740,34 @@ def test_a_baseline_of_another_request_of_that_name_is_refused() -> None:
     changed = dataclasses.replace(plan, loads=(dataclasses.replace(load, workload=workload),))
     with pytest.raises(mb.UsageError, match="hello was another request there"):
         mb.check_baseline("old.json", baseline, changed)
+
+
+class Terminal(io.StringIO):
+    """A terminal that remembers all that it was sent."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_why_there_are_more_rounds_stays_above_what_is_live(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    progress = mb.ProgressReport(plan_of(), verbose=False)
+    progress.announce("a and b: 100 connections", 2.0)
+    progress.extend(plan_of(), "2 rounds gave ±3%; ±1% needs 14")
+    progress.close()
+    before, _, after = terminal.getvalue().partition("2 rounds gave ±3%; ±1% needs 14\n")
+    erase_line = "\x1b[2K"
+    assert before.endswith(erase_line)
+    assert "a and b: 100 connections" in after
+
+
+def test_a_warm_up_of_minutes_is_not_cut_short() -> None:
+    load = mb.Load(connections=1, threads=1, duration_s=1)
+    assert mb.endless(load, 120.5).duration_s > 121
 
 
 def test_the_threads_that_are_recorded_do_not_depend_on_the_order_of_loads(asked: Asked) -> None:

@@ -215,6 +215,19 @@ def test_a_wrk_that_hangs_is_given_up(
     assert not psutil.Process().children()
 
 
+def test_a_wrk_of_a_duet_that_fails_says_why(start: Start, tmp_path: Path) -> None:
+    wrk = tmp_path / "wrk"
+    wrk.write_text(
+        "#!/bin/sh\necho 'unable to connect to 127.0.0.1:1 Connection refused'\nexit 1\n"
+    )
+    wrk.chmod(0o755)
+    load = mb.Load(connections=4, threads=2, duration_s=1)
+    with start("a=faulty:good", workers=1) as a, start("b=faulty:good", workers=1) as b:
+        sides = mb.local_sides(str(wrk), [a, b], load, work_dir=tmp_path)
+        with pytest.raises(mb.BenchError, match=r"^wrk ended with status 1: unable to connect"):
+            mb.apply_load(sides, load, is_duet=True, tick=lambda: None)
+
+
 def test_a_server_that_dies_in_a_trial_ends_it_at_once(start: Start, tmp_path: Path) -> None:
     """The trial alone would take an hour."""
     load = mb.Load(connections=4, threads=2, duration_s=3600)
@@ -330,7 +343,7 @@ def test_a_process_whose_name_is_no_text_keeps_no_guard_from_its_work(tmp_path: 
         "import ctypes, time; ctypes.CDLL(None).prctl(15, b'half \\xc3'); print('up', flush=True)"
     )
     sleep = "time.sleep(600)"
-    argv = [sys.executable, "-c", f"import os; os.fork(); {named}; {sleep}"]
+    argv = [sys.executable, "-c", f"import os; os.fork() or os.setsid(); {named}; {sleep}"]
     output_file = tmp_path / "out"
     with output_file.open("w+b") as output:
         child = mb.Child(argv, output=output)

@@ -371,12 +371,15 @@ def test_a_server_that_works_does_not_wait() -> None:
     assert mb.waiting_sentences(waiting_run()) == []
 
 
-def opened_run(*counts: int | None, requests: int = 60_000, **response: Any) -> mb.Results:
+def opened_run(
+    *counts: int | None, requests: int = 60_000, rate_per_s: float | None = None, **response: Any
+) -> mb.Results:
     """Return rounds of 100 connections and 60 s that opened so many connections."""
     rounds = []
     for number, opened in enumerate(counts, start=1):
         for name in NAMES:
-            run = measured(name, number, requests / 60)
+            load = dataclasses.replace(HUNDRED, rate_per_s=rate_per_s)
+            run = measured(name, number, requests / 60, load=load)
             rounds.append(dataclasses.replace(run, connections_opened=opened))
     results = results_of(rounds)
     targets = []
@@ -413,6 +416,11 @@ def opened_run(*counts: int | None, requests: int = 60_000, **response: Any) -> 
             opened_run(400, requests=300, headers=(("connection", "close"),)),
             "each request",
             id="close, by few answers",
+        ),
+        pytest.param(
+            opened_run(103, rate_per_s=1000.0, headers=(("connection", "close"),)),
+            None,
+            id="close, kept at a rate while others opened some",
         ),
     ],
 )
