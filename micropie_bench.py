@@ -900,6 +900,11 @@ class Plan:
         """The targets' names; the reference's first."""
         return [target.name for target in self.targets]
 
+    @property
+    def threads(self) -> int:
+        """The most threads that a wrk is asked to have; at a rate they fit each load."""
+        return max(load.threads for load in self.loads)
+
     def measures_alone(self, round_number: int) -> bool:
         """Return whether that round has solo trials, too.
 
@@ -3365,7 +3370,7 @@ def compare_all(results: Results, names: Sequence[str]) -> tuple[Comparison, ...
     """
     reference, *others = names
     first_rounds = results.settings.first_rounds if results.settings else None
-    confidence = 1 - 0.05 / len(others) if others else 0.95
+    confidence = 1 - 0.05 / max(1, len(others))
     comparisons = []
     for load, target, method in itertools.product(results.reported_loads, others, Method):
         wanted = (load, method)
@@ -9812,8 +9817,8 @@ class Observation:
     """What was seen of one server in one trial.
 
     `clock_step_s` is by how much the clock was set meanwhile. `load_cpus_s` is the CPU time
-    of the server's wrk on each load machine.
-    `full_link` says so if a network link was the limit.
+    of the server's wrk on each load machine. `full_link` says so if a network link was the
+    limit.
     """
 
     wrk: WrkResult
@@ -10548,6 +10553,11 @@ def endless(load: Load, seconds: float) -> Load:
     if load.rate_per_s:
         return load
     return dataclasses.replace(load, duration_s=math.ceil(seconds) + ENDLESS_S)
+
+
+def load_of_wrk(load: Load, *, is_duet: bool) -> Load:
+    """Return the load that each wrk is given: in a duet an endless() one, see apply_load()."""
+    return endless(load, load.duration_s) if is_duet else load
 
 
 def local_sides(wrk: str, servers: Sequence[LocalServer], load: Load, *, work_dir: Path) -> Sides:
@@ -13881,13 +13891,8 @@ def read_bench_file(file: str) -> BenchFile:
     import tomllib
 
     try:
-        with Path(file).open("rb") as config:
-            content = config.read(MOST_CONFIG_BYTES + 1)
-        if len(content) > MOST_CONFIG_BYTES:
-            raise UsageError(f"--config {file!r}: it has more than {MOST_CONFIG_BYTES >> 20} MiB")
+        content = read_whole(file, f"--config {file!r}", most_bytes=MOST_CONFIG_BYTES)
         data = tomllib.loads(content.decode("utf-8"))
-    except OSError as error:
-        raise UsageError(f"--config {file!r}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # not TOML, or not UTF-8
         raise UsageError(f"--config {file!r}: {error}") from None
     variables = Variables()
@@ -14464,19 +14469,18 @@ def parse_targets(
     """
     server = server or serving.settings()
     targets: dict[str, Target] = {}
-    labels: set[str] = set()
     for text in texts:
         try:
             spec = target_spec(text, serving, server=server, file=file)
             target = spec.target()
         except UsageError as error:
             raise UsageError(file.hide(str(error))) from None
+        labels = [each.label for each in targets.values()]
         if target.name in targets or target.label in labels:
             raise UsageError(
                 f"two targets are named {target.name!r}: name them apart, "
                 f"as in 'a={target.spec}' 'b={target.spec}'"
             )
-        labels.add(target.label)
         targets[target.name] = dataclasses.replace(target, spec=file.hide(target.spec))
     for name in file.settings:
         if name not in targets:
@@ -14700,14 +14704,19 @@ def read_body(text: str | None) -> bytes:
         if is_file(text):
             raise UsageError(f"--body {text!r} is a file: to send its content, use @{text}")
         return text.encode("utf-8", errors="surrogateescape")
+    return read_whole(text[1:], f"--body {text!r}", most_bytes=MOST_BODY_BYTES)
+
+
+def read_whole(file: str, place: str, *, most_bytes: int) -> bytes:
+    """Return the file's content. Raises UsageError, with the place, and for more than that."""
     try:
-        with Path(text[1:]).open("rb") as file:
-            body = file.read(MOST_BODY_BYTES + 1)
+        with Path(file).open("rb") as opened:
+            content = opened.read(most_bytes + 1)
     except OSError as error:
-        raise UsageError(f"--body {text!r}: {error.strerror}") from None
-    if len(body) > MOST_BODY_BYTES:
-        raise UsageError(f"--body {text!r}: it has more than {MOST_BODY_BYTES >> 20} MiB")
-    return body
+        raise UsageError(f"{place}: {error.strerror}") from None
+    if len(content) > most_bytes:
+        raise UsageError(f"{place}: it has more than {most_bytes >> 20} MiB")
+    return content
 
 
 def is_file(text: str) -> bool:
@@ -15360,7 +15369,7 @@ def settings_of(plan: Plan) -> Settings:
         server=dataclasses.replace(plan.server, host=secrets.hide_whole_words(plan.server.host)),
         workloads=tuple(facts),
         connections=tuple(connections),
-        threads=max(load.threads for load in plan.loads),  # at a rate they fit each load
+        threads=plan.threads,
         duration_s=plan.loads[0].duration_s,
         rounds=plan.rounds,
         duet=plan.duet,
@@ -15418,8 +15427,7 @@ def actions_for(
 
     def measure(servers: Sequence[RunningServer], load: Load) -> list[Observation]:
         is_duet = len(servers) > 1
-        own = endless(load, load.duration_s) if is_duet else load
-        sides = crew.sides(wrk, servers, own, work_dir)
+        sides = crew.sides(wrk, servers, load_of_wrk(load, is_duet=is_duet), work_dir)
         return apply_load(sides, load, is_duet=is_duet, tick=tick)
 
     return Actions(
@@ -15631,13 +15639,12 @@ def same_machine_warnings(facts: Mapping[str, AgentFacts], *, takes_part: bool) 
 def examine_crew(plan: Plan, crew: Crew) -> list[Finding]:
     """Return what on each machine could spoil the measurement; others' by their names."""
     workers = max(plan.server_of(target).workers for target in plan.targets)
-    threads = max(load.threads for load in plan.loads)
     connections = max(load.connections for load in plan.loads)
     if plan.is_at_a_rate or plan.p99_limit_s:
         connections *= 2  # the thread of each has an open file, too
     findings: list[Finding] = []
     for machine, serves, loads in crew.roles:
-        needs = (workers if serves else 0, threads if loads else 0, connections)
+        needs = (workers if serves else 0, plan.threads if loads else 0, connections)
         if machine is None:
             findings += examine(*needs)
             continue

@@ -190,7 +190,7 @@ def run_load(
 ) -> list[mb.Observation]:
     """Return what is seen of the servers under load from this machine by the wrk on PATH."""
     is_duet = len(servers) > 1
-    own = mb.endless(load, load.duration_s) if is_duet else load
+    own = mb.load_of_wrk(load, is_duet=is_duet)
     sides = mb.local_sides("wrk", servers, own, work_dir=work_dir)
     return mb.apply_load(sides, load, is_duet=is_duet, tick=tick)
 

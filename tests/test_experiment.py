@@ -50,7 +50,11 @@ def seen_of(*, server_cpu_s: float = 1.0, **changes: Any) -> mb.Observation:
     """Return what is seen of a server in a trial of 1 s; `changes` are of wrk's result."""
     measurement = measured("any", 1, 10_000.0, cpu_s=server_cpu_s, seconds=1)
     assert measurement.wrk
-    wrk = dataclasses.replace(measurement.wrk, **changes)
+    return observation_of(measurement, dataclasses.replace(measurement.wrk, **changes))
+
+
+def observation_of(measurement: mb.Measurement, wrk: mb.WrkResult) -> mb.Observation:
+    """Return what is seen of a server, with its use as measured, in a trial of it alone."""
     return mb.Observation(
         wrk=wrk,
         report="",
@@ -168,9 +172,9 @@ class World:
         self.happen("load", f"{'+'.join(sorted(names))} {load.workload.name}")
         self.made += [(self.round, name) for name in names]
         cores = cores_of(len(names))
-        return [dataclasses.replace(self.seen_of(name), cores=cores) for name in names]
+        return [dataclasses.replace(self.observed(name, load), cores=cores) for name in names]
 
-    def seen_of(self, name: str) -> mb.Observation:
+    def observed(self, name: str, _load: mb.Load) -> mb.Observation:
         if name in self.rates:
             return seen_of(requests_per_s=next(self.rates[name]))
         return self.seen.get(name, seen_of())

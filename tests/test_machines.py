@@ -105,19 +105,8 @@ def test_servers_on_one_machine_and_load_from_two(site: Site, tmp_path: Path) ->
     out = tmp_path / "out.json"
     done = finished(
         site.compare(
-            *(
-                "--server-on",
-                "s",
-                "--load-on",
-                "a,b",
-                "-r",
-                "2",
-                "-d",
-                "2s",
-                "-c",
-                "40",
-                *PATIENTLY,
-            ),
+            *("--server-on", "s", "--load-on", "a,b", "-r", "2", "-d", "2s", "-c", "40"),
+            *PATIENTLY,
             *("--export-json", str(out), "--export-markdown", str(tmp_path / "out.md")),
         )
     )

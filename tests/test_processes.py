@@ -342,8 +342,8 @@ def test_a_process_whose_name_is_no_text_keeps_no_guard_from_its_work(tmp_path: 
     named = (
         "import ctypes, time; ctypes.CDLL(None).prctl(15, b'half \\xc3'); print('up', flush=True)"
     )
-    sleep = "time.sleep(600)"
-    argv = [sys.executable, "-c", f"import os; os.fork() or os.setsid(); {named}; {sleep}"]
+    program = f"import os; os.fork() or os.setsid(); {named}; time.sleep(600)"
+    argv = [sys.executable, "-c", program]
     output_file = tmp_path / "out"
     with output_file.open("w+b") as output:
         child = mb.Child(argv, output=output)

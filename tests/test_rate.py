@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Asked, Tool, cores_of, measured, run_command
+from conftest import Asked, Tool, measured, run_command
 from results_schema import loaded
-from test_experiment import HELLO, NOTHING_YET, World, plan_of
+from test_experiment import HELLO, NOTHING_YET, World, observation_of, plan_of
 
 import micropie_bench as mb
 
@@ -246,12 +246,6 @@ class Queues(World):
     first_per_s: float | None = None  # what trials without a rate answer
     late_s: float = 0.0
 
-    def load(self, servers: Sequence[mb.RunningServer], load: mb.Load) -> list[mb.Observation]:
-        super().load(servers, load)
-        cores = cores_of(len(servers))
-        seen = [self.observed(server.target.name, load) for server in servers]
-        return [dataclasses.replace(each, cores=cores) for each in seen]
-
     def observed(self, name: str, load: mb.Load) -> mb.Observation:
         most_per_s = self.most_per_s[name]
         rate_per_s = load.rate_per_s or most_per_s
@@ -277,14 +271,7 @@ class Queues(World):
             wrk = dataclasses.replace(wrk, bytes=144 * requests)
         load_cpu_s = 4.0 if rate_per_s > self.saturated_above_per_s else 0.1
         wrk = dataclasses.replace(wrk, load_cpu_s=load_cpu_s * load.duration_s)
-        return mb.Observation(
-            wrk=wrk,
-            report="",
-            use=measurement.use,
-            disturbances=(),
-            load_cpus_s=(wrk.load_cpu_s or 0,),
-            cores=cores_of(1),
-        )
+        return observation_of(measurement, wrk)
 
 
 def capacity_plan(**changes: Any) -> mb.Plan:
