@@ -336,199 +336,62 @@ OTHER_PACKAGES = ("aiohttp", "django", "flask", "gunicorn")  # of users' apps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Readiness:
-    """When a launched server counts as ready.
-
-    `processes` must accept connections on its port. With `has_fixed_workers` there are
-    always just so many, and one that goes missing has died. Otherwise processes may come
-    and go, and the server is ready once they have come to rest. `log_line` is what its
-    log says for each process that serves, for systems that do not tell who accepts.
-    """
-
-    processes: int
-    has_fixed_workers: bool
-    log_line: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class BaseTarget:
     """What every target has: a `name` for files and options, a `label` for tables.
 
-    `spec` is what the user typed after `NAME=`.
+    `spec` is what the user typed after `NAME=`. The others are empty where a kind of target
+    has no such thing. `server` is how it is served, where that is not how all targets are;
+    `env` is added to its environment, with placeholders as in commands. `python` is its
+    interpreter; this one if empty. The versions of `packages` decide its speed. Where these
+    are not simply the interpreter's own, `requirements` are fetched on first use, or
+    `package_dir` already holds them. A built-in is one of apps.py.
     """
 
     name: Name
     label: str
     spec: str
+    server: ServerSettings | None = None
+    env: Pairs = ()
+    python: str = ""
+    packages: tuple[str, ...] = ()
+    requirements: tuple[str, ...] = ()
+    package_dir: Path | None = None
+    is_built_in: bool = False
+
+    is_launched: ClassVar[bool] = True  # its server is started for it
+    is_app: ClassVar[bool] = False  # a server of AsgiServer runs it, as the settings say
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The URL of a server that somebody else runs."""
+        return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartedTarget(BaseTarget):
     """A target whose server is started for it, in `directory`.
 
-    `python` is its interpreter; this one if empty. `env` is added to its environment, with
-    placeholders as in commands. `prepare` is what a shell does before each launch. `server`
-    is how it is served, where that is not how all targets are. It is asked by `scheme`.
+    `prepare` is what a shell does before each launch. It is asked by `scheme`.
     """
 
     directory: Path
-    python: str = ""
-    env: Pairs = ()
     prepare: str = ""
     scheme: Scheme = "http"
-    server: ServerSettings | None = None
-
-    def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
-        """Return the environment of its server, and of what prepares it.
-
-        The programs of its Python's virtual environment come first.
-        """
-        environment = dict(inherited)
-        if self.python:
-            paths = [str(Path(self.python).parent), environment.get("PATH", os.defpath)]
-            environment["PATH"] = os.pathsep.join(paths)
-        return environment | dict(self.env)
-
-    def filled(self, text: str, settings: ServerSettings, port: int) -> str:
-        """Return the text with {port}, {host}, {workers} and {python} filled in."""
-        values = {
-            "{port}": str(port),
-            "{host}": settings.host,
-            "{workers}": str(settings.workers),
-            "{python}": self.python or sys.executable,
-        }
-        return re.sub(r"\{(port|host|workers|python)\}", lambda match: values[match[0]], text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AsgiTarget(StartedTarget):
     """An ASGI app, `module:attribute`, that a server of AsgiServer runs.
 
-    Its modules lie in `directory`. The server gets the `arguments` besides its own. The
-    versions of `packages` decide its speed. Where these are not simply the interpreter's
-    own, `requirements` are fetched on first use, or `package_dir` already holds them; those
-    of a day, in ISO 8601, `as_of` it. A built-in is one of apps.py.
+    Its modules lie in `directory`. The server gets the `arguments` besides its own. Fetched
+    requirements are those of a day, in ISO 8601, `as_of` it.
     """
+
+    is_app: ClassVar[bool] = True
 
     app: str
     arguments: tuple[str, ...] = ()
-    packages: tuple[str, ...] = ()
-    requirements: tuple[str, ...] = ()
     as_of: str = ""
-    package_dir: Path | None = None
-    is_built_in: bool = False
-
-    def argv(self, settings: ServerSettings, port: int) -> list[str]:
-        """Return the command that serves the app on the port.
-
-        A target with a directory of packages runs without the interpreter's own
-        site-packages (-S), so that all of it comes from there.
-        """
-        python = [self.python or sys.executable]
-        if self.package_dir:
-            python.append("-S")
-        options = ASGI_SERVERS[settings.asgi].options(self, settings, port)
-        return [*python, "-m", settings.asgi, *options, *self.arguments]
-
-    def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
-        """Return the server's environment.
-
-        Inherited variables that would silently change its settings are left out. In a
-        .pyz the bundled packages come first on PYTHONPATH, before the user's.
-        """
-        kept = {name: value for name, value in inherited.items() if not SILENT_SETTINGS.match(name)}
-        environment = StartedTarget.environment(self, kept)
-        if self.package_dir:
-            environment["PYTHONPATH"] = str(self.package_dir)
-        elif BUNDLED and not self.python:
-            paths = [str(ROOT), environment.get("PYTHONPATH", "")]
-            environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-        return environment
-
-    def readiness(self, settings: ServerSettings) -> Readiness:
-        """Return when it is ready: when all workers accept."""
-        return Readiness(
-            processes=settings.workers,
-            has_fixed_workers=True,
-            log_line=ASGI_SERVERS[settings.asgi].log_line,
-        )
-
-
-SILENT_SETTINGS = re.compile(
-    rf"({'|'.join(AsgiServer).upper()})_|(WEB_CONCURRENCY|FORWARDED_ALLOW_IPS)$"
-)
-
-
-def uvicorn_options(target: AsgiTarget, settings: ServerSettings, port: int) -> list[str]:
-    """Return what follows `python -m uvicorn`, as in the gist."""
-    options = ["--host", settings.host, "--port", str(port)]
-    options += ["--workers", str(settings.workers)]
-    options += ["--loop", settings.loop, "--http", settings.http]
-    options += ["--app-dir", str(target.directory)]
-    if not settings.access_log:
-        options.append("--no-access-log")
-    if not settings.proxy_headers:
-        options.append("--no-proxy-headers")
-    return [*options, target.app]
-
-
-def granian_options(target: AsgiTarget, settings: ServerSettings, port: int) -> list[str]:
-    """Return what follows `python -m granian`."""
-    options = ["--interface", "asgi", "--host", settings.host, "--port", str(port)]
-    options += ["--workers", str(settings.workers), "--loop", settings.loop]
-    options.append("--access-log" if settings.access_log else "--no-access-log")
-    return [*options, target.app]
-
-
-def hypercorn_options(target: AsgiTarget, settings: ServerSettings, port: int) -> list[str]:
-    """Return what follows `python -m hypercorn`.
-
-    It looks an app up among the attributes that a module has already. Those of apps.py
-    are made when they are first asked for, so they are asked for by `__getattr__`.
-    """
-    options = ["--bind", name_place(settings.host, port)]
-    options += ["--workers", str(settings.workers)]
-    if settings.access_log:
-        options += ["--access-logfile", "-"]
-    loop = Loop.ASYNCIO if settings.loop is Loop.AUTO else settings.loop
-    options += ["--worker-class", loop]
-    app = target.app
-    if target.is_built_in:
-        app = re.sub(r":(\w+)$", r':__getattr__("\1")', app)
-    return [*options, app]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AsgiServerFacts:
-    """How an ASGI server is run, and what decides its speed.
-
-    `options` returns what follows `python -m NAME`. The versions of `packages` are
-    recorded. `log_line` is what its log says for each worker that serves, if that is
-    known. `has_uvicorn_options` is whether it lets its HTTP parser and the reading of a
-    proxy's headers be chosen.
-    """
-
-    options: Callable[[AsgiTarget, ServerSettings, int], list[str]]
-    packages: tuple[str, ...]
-    log_line: str | None = None
-    has_uvicorn_options: bool = False
-
-
-ASGI_SERVERS = {
-    AsgiServer.UVICORN: AsgiServerFacts(
-        options=uvicorn_options,
-        packages=("uvicorn", "uvloop", "httptools", "h11"),
-        log_line="Application startup complete",
-        has_uvicorn_options=True,
-    ),
-    AsgiServer.GRANIAN: AsgiServerFacts(options=granian_options, packages=("granian", "uvloop")),
-    AsgiServer.HYPERCORN: AsgiServerFacts(
-        options=hypercorn_options, packages=("hypercorn", "h11", "uvloop")
-    ),
-}
-SERVER_PACKAGES = tuple(
-    dict.fromkeys(itertools.chain(*(facts.packages for facts in ASGI_SERVERS.values())))
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -536,14 +399,6 @@ class CommandTarget(StartedTarget):
     """Any server that a command starts."""
 
     command: str
-
-    def argv(self, settings: ServerSettings, port: int) -> list[str]:
-        """Return the command's words, with {port} and the others filled in."""
-        return [self.filled(word, settings, port) for word in shlex.split(self.command)]
-
-    def readiness(self, _settings: ServerSettings) -> Readiness:
-        """Return when it is ready: when a process accepts and all have come to rest."""
-        return Readiness(processes=1, has_fixed_workers=False, log_line=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -553,8 +408,15 @@ class UrlTarget(BaseTarget):
     `addresses` are those of the URL's host, looked up once; empty until then.
     """
 
+    is_launched: ClassVar[bool] = False
+
     url: str
     addresses: tuple[str, ...] = ()
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The URL."""
+        return (self.url,)
 
     @property
     def scheme(self) -> Scheme:
@@ -682,12 +544,10 @@ class Secrets:
     ) -> Secrets:
         """Return those in the workloads' headers and paths, the targets' URLs and variables."""
         values = set(variables)
-        urls = []
+        urls: list[str] = []
         for target in targets:
-            if isinstance(target, UrlTarget):
-                urls.append(target.url)
-            else:
-                values |= {value for name, value in target.env if has_secret_name(name)}
+            urls += target.urls
+            values |= {value for name, value in target.env if has_secret_name(name)}
         for workload in workloads:
             urls.append(workload.path)
             for name, value in workload.headers:
@@ -919,8 +779,7 @@ class Plan:
 
     def server_of(self, target: Target) -> ServerSettings:
         """Return how the target is served."""
-        own = target.server if isinstance(target, StartedTarget) else None
-        return own or self.server
+        return target.server or self.server
 
 
 def labels_of(targets: Iterable[Target]) -> str:
@@ -8659,6 +8518,13 @@ def fetch(target: Target, announce: Callable[[str], None]) -> Target:
                 packages.rename(directory)
             finally:
                 remove()
+    return with_packages(target, directory)
+
+
+def with_packages(target: Target, directory: Path) -> Target:
+    """Return the target with the packages, and its apps, that lie in the directory."""
+    if isinstance(target, UrlTarget):
+        return target
     return dataclasses.replace(target, package_dir=directory, directory=directory)
 
 
@@ -8910,6 +8776,7 @@ class RunningServer(abc.ABC):
     settings: ServerSettings | None = None
     remarks: tuple[str, ...] = ()
     host_header: str = ""  # what wrk must send as Host; empty where that is its URL's
+    address: str = ""  # where requests go instead of the URL's host; empty if they do not
 
     def __enter__(self) -> Self:
         return self
@@ -9107,6 +8974,240 @@ def advice_on(words: str, target: AsgiTarget) -> str:
     return ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """When a launched server counts as ready.
+
+    `processes` must accept connections on its port. With `has_fixed_workers` there are
+    always just so many, and one that goes missing has died. Otherwise processes may come
+    and go, and the server is ready once they have come to rest. `log_line` is what its
+    log says for each process that serves, for systems that do not tell who accepts.
+    """
+
+    processes: int
+    has_fixed_workers: bool
+    log_line: str | None
+
+
+SILENT_SETTINGS = re.compile(
+    rf"({'|'.join(AsgiServer).upper()})_|(WEB_CONCURRENCY|FORWARDED_ALLOW_IPS)$"
+)
+
+
+def uvicorn_options(target: AsgiTarget, settings: ServerSettings, port: int) -> list[str]:
+    """Return what follows `python -m uvicorn`, as in the gist."""
+    options = ["--host", settings.host, "--port", str(port)]
+    options += ["--workers", str(settings.workers)]
+    options += ["--loop", settings.loop, "--http", settings.http]
+    options += ["--app-dir", str(target.directory)]
+    if not settings.access_log:
+        options.append("--no-access-log")
+    if not settings.proxy_headers:
+        options.append("--no-proxy-headers")
+    return [*options, target.app]
+
+
+def granian_options(target: AsgiTarget, settings: ServerSettings, port: int) -> list[str]:
+    """Return what follows `python -m granian`."""
+    options = ["--interface", "asgi", "--host", settings.host, "--port", str(port)]
+    options += ["--workers", str(settings.workers), "--loop", settings.loop]
+    options.append("--access-log" if settings.access_log else "--no-access-log")
+    return [*options, target.app]
+
+
+def hypercorn_options(target: AsgiTarget, settings: ServerSettings, port: int) -> list[str]:
+    """Return what follows `python -m hypercorn`.
+
+    It looks an app up among the attributes that a module has already. Those of apps.py
+    are made when they are first asked for, so they are asked for by `__getattr__`.
+    """
+    options = ["--bind", name_place(settings.host, port)]
+    options += ["--workers", str(settings.workers)]
+    if settings.access_log:
+        options += ["--access-logfile", "-"]
+    loop = Loop.ASYNCIO if settings.loop is Loop.AUTO else settings.loop
+    options += ["--worker-class", loop]
+    app = target.app
+    if target.is_built_in:
+        app = re.sub(r":(\w+)$", r':__getattr__("\1")', app)
+    return [*options, app]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsgiServerFacts:
+    """How an ASGI server is run, and what decides its speed.
+
+    `options` returns what follows `python -m NAME`. The versions of `packages` are
+    recorded. `log_line` is what its log says for each worker that serves, if that is
+    known. `has_uvicorn_options` is whether it lets its HTTP parser and the reading of a
+    proxy's headers be chosen.
+    """
+
+    options: Callable[[AsgiTarget, ServerSettings, int], list[str]]
+    packages: tuple[str, ...]
+    log_line: str | None = None
+    has_uvicorn_options: bool = False
+
+
+ASGI_SERVERS = {
+    AsgiServer.UVICORN: AsgiServerFacts(
+        options=uvicorn_options,
+        packages=("uvicorn", "uvloop", "httptools", "h11"),
+        log_line="Application startup complete",
+        has_uvicorn_options=True,
+    ),
+    AsgiServer.GRANIAN: AsgiServerFacts(options=granian_options, packages=("granian", "uvloop")),
+    AsgiServer.HYPERCORN: AsgiServerFacts(
+        options=hypercorn_options, packages=("hypercorn", "h11", "uvloop")
+    ),
+}
+SERVER_PACKAGES = tuple(
+    dict.fromkeys(itertools.chain(*(facts.packages for facts in ASGI_SERVERS.values())))
+)
+
+
+def server_environment(target: LaunchedTarget, inherited: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of the target's server, and of what prepares it.
+
+    The programs of its Python's virtual environment come first.
+    """
+    environment = dict(inherited)
+    if target.python:
+        paths = [str(Path(target.python).parent), environment.get("PATH", os.defpath)]
+        environment["PATH"] = os.pathsep.join(paths)
+    return environment | dict(target.env)
+
+
+def filled(text: str, target: LaunchedTarget, settings: ServerSettings, port: int) -> str:
+    """Return the text with {port}, {host}, {workers} and {python} filled in."""
+    values = {
+        "{port}": str(port),
+        "{host}": settings.host,
+        "{workers}": str(settings.workers),
+        "{python}": target.python or sys.executable,
+    }
+    return re.sub(r"\{(port|host|workers|python)\}", lambda match: values[match[0]], text)
+
+
+def app_argv(target: AsgiTarget, settings: ServerSettings, port: int) -> list[str]:
+    """Return the command that serves the app on the port.
+
+    A target with a directory of packages runs without the interpreter's own
+    site-packages (-S), so that all of it comes from there.
+    """
+    python = [target.python or sys.executable]
+    if target.package_dir:
+        python.append("-S")
+    options = ASGI_SERVERS[settings.asgi].options(target, settings, port)
+    return [*python, "-m", settings.asgi, *options, *target.arguments]
+
+
+def app_environment(target: AsgiTarget, inherited: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of the app's server.
+
+    Inherited variables that would silently change its settings are left out. In a
+    .pyz the bundled packages come first on PYTHONPATH, before the user's.
+    """
+    kept = {name: value for name, value in inherited.items() if not SILENT_SETTINGS.match(name)}
+    environment = server_environment(target, kept)
+    if target.package_dir:
+        environment["PYTHONPATH"] = str(target.package_dir)
+    elif BUNDLED and not target.python:
+        paths = [str(ROOT), environment.get("PYTHONPATH", "")]
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    return environment
+
+
+def app_readiness(settings: ServerSettings) -> Readiness:
+    """Return when the app's server is ready: when all workers accept."""
+    return Readiness(
+        processes=settings.workers,
+        has_fixed_workers=True,
+        log_line=ASGI_SERVERS[settings.asgi].log_line,
+    )
+
+
+def command_argv(target: CommandTarget, settings: ServerSettings, port: int) -> list[str]:
+    """Return the command's words, with {port} and the others filled in."""
+    return [filled(word, target, settings, port) for word in shlex.split(target.command)]
+
+
+def command_readiness(_settings: ServerSettings) -> Readiness:
+    """Return when it is ready: when a process accepts and all have come to rest."""
+    return Readiness(processes=1, has_fixed_workers=False, log_line=None)
+
+
+PROGRAM_SUFFIXES = (".py", ".js", ".mjs", ".cjs", ".ts", ".rb", ".php", ".pl", ".jar")
+
+
+def command_files(target: CommandTarget) -> set[Path]:
+    """Return the programs that the command's words name, in its directory.
+
+    A file of data may change while it runs.
+    """
+    files = [target.directory / word for word in shlex.split(target.command)]
+    return {file for file in files if file.suffix in PROGRAM_SUFFIXES and file.is_file()}
+
+
+def app_files(target: AsgiTarget) -> set[Path]:
+    """Return the files of the app's module, or of the whole package that it is in."""
+    directory = target.directory
+    module = directory.joinpath(*target.app.partition(":")[0].split("."))
+    package = directory / module.relative_to(directory).parts[0]
+    files = [module.with_suffix(".py"), *package.rglob("*.py")]
+    return {file for file in files if file.is_file()}
+
+
+def no_advice(_words: str, _target: LaunchedTarget) -> str:
+    """Return nothing: what a command says is its own affair."""
+    return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetKind:
+    """How targets of one kind are launched.
+
+    `argv` and `environment` are those of the server on a port. `files` are what it reads its
+    program from, `advice` what to do about its last words.
+    """
+
+    argv: Callable[[Any, ServerSettings, int], list[str]]
+    environment: Callable[[Any, Mapping[str, str]], dict[str, str]]
+    readiness: Callable[[ServerSettings], Readiness]
+    files: Callable[[Any], set[Path]]
+    advice: Callable[[str, Any], str]
+
+
+TARGET_KINDS: Mapping[type[LaunchedTarget], TargetKind] = {
+    AsgiTarget: TargetKind(
+        argv=app_argv,
+        environment=app_environment,
+        readiness=app_readiness,
+        files=app_files,
+        advice=advice_on,
+    ),
+    CommandTarget: TargetKind(
+        argv=command_argv,
+        environment=server_environment,
+        readiness=command_readiness,
+        files=command_files,
+        advice=no_advice,
+    ),
+}
+
+
+def launched_targets(targets: Iterable[Target]) -> list[LaunchedTarget]:
+    """Return those of the targets whose servers are started for them."""
+    return [target for target in targets if not isinstance(target, UrlTarget)]
+
+
+def with_addresses(target: Target, addresses: Sequence[str]) -> Target:
+    """Return the target with the addresses of its URL, if it has one."""
+    if isinstance(target, UrlTarget):
+        return dataclasses.replace(target, addresses=tuple(addresses))
+    return target
+
+
 DYING_S = 0.2  # between the end of a connection and that of its server
 
 
@@ -9127,17 +9228,18 @@ class LaunchedServer(LocalServer):
         """Start it. Raises BenchError if the port is taken, or it cannot be run at all."""
         self.settings = settings
         self.log = log
-        self.readiness = target.readiness(settings)
+        self._kind = TARGET_KINDS[type(target)]
+        self.readiness = self._kind.readiness(settings)
         self.workers: set[psutil.Process] = set()
         self._children: set[psutil.Process] = set()
         self._cores = all_cores()
         self._has_answered = False
         self._start = time.monotonic()
         self.port = free_port(settings.host, settings.port)
-        env = [(name, target.filled(value, settings, self.port)) for name, value in target.env]
+        env = [(name, filled(value, target, settings, self.port)) for name, value in target.env]
         self.target = dataclasses.replace(target, env=tuple(env))
-        self.argv = target.argv(settings, self.port)
-        environment = self.target.environment(os.environ)
+        self.argv = self._kind.argv(target, settings, self.port)
+        environment = self._kind.environment(self.target, os.environ)
         with new_log(log) if log else contextlib.nullcontext() as output:
             self.child = Child(
                 self.argv,
@@ -9154,8 +9256,7 @@ class LaunchedServer(LocalServer):
     @property
     def _grace_s(self) -> float:
         """How long it may take to end: a built-in that was measured has nothing to do then."""
-        is_built_in = isinstance(self.target, AsgiTarget) and self.target.is_built_in
-        return 0 if is_built_in and self.log else STOP_GRACE_S
+        return 0 if self.target.is_built_in and self.log else STOP_GRACE_S
 
     def url(self, path: str) -> str:
         """Return the whole URL of the path."""
@@ -9181,9 +9282,7 @@ class LaunchedServer(LocalServer):
     def complaint(self) -> str:
         """Return the line of its log that tells best what went wrong, and what to do."""
         words = last_words(self.log_text())
-        if isinstance(self.target, AsgiTarget):
-            return words + advice_on(words, self.target)
-        return words
+        return words + self._kind.advice(words, self.target)
 
     def cpu_s(self) -> dict[psutil.Process, float]:
         """Return the CPU time of each process of the tree so far, in seconds.
@@ -9328,7 +9427,7 @@ class LaunchedServer(LocalServer):
 
     def _remark_lifespan(self) -> None:
         """Remark that the app raised an exception at its start, if uvicorn made light of it."""
-        is_users = isinstance(self.target, AsgiTarget) and not self.target.is_built_in
+        is_users = self.target.is_app and not self.target.is_built_in
         if is_users and NO_LIFESPAN in self.log_text():
             self.remarks = (
                 "the app raised an exception at its lifespan startup, which uvicorn takes for an "
@@ -9499,9 +9598,9 @@ class LaunchedServer(LocalServer):
 
 def run_prepare(target: Target, *, timeout_s: float) -> None:
     """Let a shell do what comes before each launch of the target. Raises BenchError."""
-    if not isinstance(target, StartedTarget) or not target.prepare:
+    if isinstance(target, UrlTarget) or not target.prepare:
         return
-    environment = StartedTarget.environment(target, os.environ)
+    environment = server_environment(target, os.environ)
     try:
         done = run_guarded(
             ["/bin/sh", "-c", target.prepare],
@@ -10968,25 +11067,23 @@ class PackageVersions(NamedTuple):
 
 def package_versions_of(target: Target) -> dict[str, str]:
     """Return the versions of the packages that decide the target's speed, if it has any."""
-    packages = [*SERVER_PACKAGES]
-    if isinstance(target, AsgiTarget):
-        packages = [*target.packages, *packages]
-    elif not isinstance(target, CommandTarget) or not target.python:
+    if not target.is_app and not target.python:
         return {}
+    packages = [*target.packages, *SERVER_PACKAGES]
     if target.python:
         packages += [*FRAMEWORK_PACKAGES, *OTHER_PACKAGES]
-    directory = target.package_dir if isinstance(target, AsgiTarget) else None
-    if directory and isinstance(target, AsgiTarget) and target.requirements:
-        return all_versions(directory)
-    return package_versions(dict.fromkeys(packages), directory=directory, python=target.python)
+    if target.package_dir and target.requirements:
+        return all_versions(target.package_dir)
+    return package_versions(
+        dict.fromkeys(packages), directory=target.package_dir, python=target.python
+    )
 
 
 def versions_of(target: Target) -> PackageVersions:
     """Return the versions that decide the target's speed on this machine."""
-    python = target.python if isinstance(target, StartedTarget) else ""
     return PackageVersions(
         packages=package_versions_of(target),
-        python=examine_python(python).version if python else None,
+        python=examine_python(target.python).version if target.python else None,
     )
 
 
@@ -11047,33 +11144,14 @@ class NeededFiles:
                 raise CannotGoOnError(f"{path} was changed")
 
 
-PROGRAM_SUFFIXES = (".py", ".js", ".mjs", ".cjs", ".ts", ".rb", ".php", ".pl", ".jar")
-
-
-def source_files(target: LaunchedTarget) -> set[Path]:
-    """Return the files in its directory that the target's server reads its program from.
-
-    Of an app that is its module, or the whole package; of a command the programs that its
-    words name. A file of data may change while it runs.
-    """
-    directory = target.directory
-    if isinstance(target, CommandTarget):
-        files = [directory / word for word in shlex.split(target.command)]
-        return {file for file in files if file.suffix in PROGRAM_SUFFIXES and file.is_file()}
-    module = directory.joinpath(*target.app.partition(":")[0].split("."))
-    package = directory / module.relative_to(directory).parts[0]
-    files = [module.with_suffix(".py"), *package.rglob("*.py")]
-    return {file for file in files if file.is_file()}
-
-
 def needed_files(targets: Iterable[LaunchedTarget], wrk: str, work_dir: Path) -> NeededFiles:
     """Return what each launch of the targets needs on the disk; `wrk` is empty without load."""
     paths = {work_dir, Path(sys.executable)}
     if wrk:
         paths.add(Path(wrk))
     for target in targets:
-        paths |= {target.directory, *source_files(target)}
-        if isinstance(target, AsgiTarget) and target.package_dir:
+        paths |= {target.directory, *TARGET_KINDS[type(target)].files(target)}
+        if target.package_dir:
             paths.add(target.package_dir)
     return NeededFiles(sorted(paths))
 
@@ -11269,9 +11347,7 @@ class Agent:
 
     def fetch(self, target: AsgiTarget) -> str:
         """Return the directory of the target's packages, fetched if need be; "" for none."""
-        fetched = fetch(target, lambda _: None)
-        assert isinstance(fetched, AsgiTarget)  # noqa: S101  # as it was
-        return str(fetched.package_dir or "")
+        return str(fetch(target, lambda _: None).package_dir or "")
 
     def need(self, targets: Sequence[LaunchedTarget]) -> None:
         """Take in what each launch of these targets needs on the disk."""
@@ -11289,10 +11365,7 @@ class Agent:
         self._servers[number] = server
         started = server.target
         return StartedServer(
-            number=number,
-            argv=tuple(server.argv),
-            env=started.env if isinstance(started, StartedTarget) else (),
-            port=server.port,
+            number=number, argv=tuple(server.argv), env=started.env, port=server.port
         )
 
     def versions(self, number: int) -> PackageVersions:
@@ -11364,7 +11437,7 @@ def placed_here(target: LaunchedTarget) -> LaunchedTarget:
 
     Those of a fetched one lie here already.
     """
-    if not isinstance(target, AsgiTarget) or not target.is_built_in or target.requirements:
+    if not target.is_built_in or target.requirements:
         return target
     package_dir = ROOT if target.package_dir else None
     return dataclasses.replace(target, directory=APPS, package_dir=package_dir)
@@ -11892,23 +11965,24 @@ class Crew:
 
     def fetch(self, target: Target, announce: Callable[[str], None]) -> Target:
         """Return the target with its packages, where it is served."""
-        if not self.server or not isinstance(target, AsgiTarget) or not target.requirements:
+        if not self.server or not target.requirements:
             return fetch(target, announce)
         announce(f"{target.spec}: having its packages on {self.server.host}")
         directory = Path(self.server.ask_for(str, "fetch", target))
-        return dataclasses.replace(target, package_dir=directory, directory=directory)
+        return with_packages(target, directory)
 
     def prepare(self, target: Target, *, timeout_s: float) -> None:
         """Let a shell do what comes before each launch of the target."""
-        if self.server and not isinstance(target, UrlTarget):
+        if self.server and target.is_launched:
             self.server.call(None, "prepare", target, timeout_s)
         else:
             run_prepare(target, timeout_s=timeout_s)
 
     def start(self, target: Target, settings: ServerSettings, *, log: Path) -> RunningServer:
         """Return the target's server. Raises BenchError if it cannot be started."""
-        if self.server and not isinstance(target, UrlTarget):
-            return RemoteServer(self.server, target, settings)
+        if self.server and target.is_launched:
+            (launched,) = launched_targets([target])
+            return RemoteServer(self.server, launched, settings)
         return start_server(target, settings, log=log)
 
     def ask(self, server: RunningServer, workload: Workload, *, tick: Tick) -> Response:
@@ -11920,7 +11994,7 @@ class Crew:
         if self.is_one_machine:
             return response
         url = server.url(workload.path)
-        address = server.address if isinstance(server, UrlServer) else ""
+        address = server.address
         if not self.loads:
             return Probe(url, workload, address=address, watch=tick).ask()
         responses = at_once(
@@ -12026,7 +12100,7 @@ def facts_of(
     """Return what is recorded about a target; less if it did not start."""
     versions = server.versions() if server else versions_of(target)
     settings = None
-    if isinstance(target, AsgiTarget) and server and server.settings:
+    if target.is_app and server and server.settings:
         host = secrets.hide_whole_words(server.settings.host)
         settings = dataclasses.replace(server.settings, host=host)
     return TargetFacts(
@@ -12047,9 +12121,8 @@ def server_command(server: RunningServer, secrets: Secrets) -> str:
 
     It is without the secrets, and so the words are before a shell's quotes change them.
     """
-    env = server.target.env if isinstance(server.target, StartedTarget) else ()
     words = []
-    for name, value in env:
+    for name, value in server.target.env:
         shown = HIDDEN if has_secret_name(name) else secrets.hide_whole_words(value)
         words.append(f"{name}={shown if shown == HIDDEN else shlex.quote(shown)}")
     for word in server.argv:
@@ -12422,7 +12495,7 @@ class LaunchRun:
         count = 0
         for target in trial.targets:
             settings = self._servers[target.name].settings
-            if not isinstance(target, AsgiTarget) or not settings:
+            if not target.is_app or not settings:
                 return None
             count += settings.workers
         return count
@@ -13529,11 +13602,9 @@ class PlaceOptions:
                     f"{load.connections} connections of {threads} threads cannot be shared "
                     f"by {len(hosts)} machines: use a smaller -t, or a larger -c"
                 )
-        for target in targets:
-            if not hosts or not isinstance(target, UrlTarget):
-                continue
-            if are_loopback(addresses_of(split_url(target.url)[1])):
-                raise UsageError(f"{target.url} is another server on each machine")
+        for url in itertools.chain(*(target.urls for target in targets if hosts)):
+            if are_loopback(addresses_of(split_url(url)[1])):
+                raise UsageError(f"{url} is another server on each machine")
         return places
 
 
@@ -14548,13 +14619,12 @@ def resolve_hosts(plan: Plan, *, allow_remote: bool) -> Plan:
     amount = f"requests {pace} on up to {connections} connections, for {seconds:.0f} s in all"
     targets: list[Target] = []
     for target in plan.targets:
-        if not isinstance(target, UrlTarget):
-            targets.append(target)
-            continue
-        addresses = addresses_of(split_url(target.url)[1])
-        if not are_loopback(addresses):
-            check_remote(target.url, addresses, amount, allowed=allow_remote)
-        targets.append(dataclasses.replace(target, addresses=tuple(addresses)))
+        addresses: list[str] = []
+        for url in target.urls:
+            addresses = addresses_of(split_url(url)[1])
+            if not are_loopback(addresses):
+                check_remote(url, addresses, amount, allowed=allow_remote)
+        targets.append(with_addresses(target, addresses))
     return dataclasses.replace(plan, targets=tuple(targets))
 
 
@@ -14842,7 +14912,7 @@ def check_paths(plan: Plan) -> None:
 
     Some frameworks would answer it with a page of their own, and be measured on that.
     """
-    built_ins = [x for x in plan.targets if isinstance(x, AsgiTarget) and x.is_built_in]
+    built_ins = [target for target in plan.targets if target.is_built_in]
     for load in plan.loads:
         path = load.workload.path.partition("?")[0]
         if built_ins and path not in BUILT_IN_PATHS:
@@ -14897,7 +14967,7 @@ def make_plan(
     precision = timing.wished_precision
     if precision and rounds < 2:
         raise UsageError("--precision needs a first stage of at least 2 rounds (--rounds)")
-    are_ours = not any(isinstance(target, UrlTarget) for target in targets)
+    are_ours = all(target.is_launched for target in targets)
     has_cores = len(all_cores()) > 1 or not places.are_here
     duet_is_possible = len(targets) > 1 and has_cores and are_ours
     duet = timing.duet
@@ -14978,7 +15048,7 @@ def baseline_differences(baseline: Results, plan: Plan) -> list[str]:
         if facts.spec not in (spec, target.spec):
             differences.append(f"{target.name} was {facts.spec} there, and is {spec} now")
         then, now = baseline.server_of(facts), plan.server_of(target)
-        if then is None or not isinstance(target, AsgiTarget):
+        if then is None or not target.is_app:
             continue
         for field in SERVING_FIELDS:
             before, after = getattr(then, field), getattr(now, field)
@@ -15394,7 +15464,7 @@ def actions_for(
     """Return the real actions: servers, wrk, the export file and the progress report."""
     logs = [work_dir / "server-0.log", work_dir / "server-1.log"]
     next_log = itertools.cycle(logs)  # no more than two servers run at once
-    launched = [target for target in plan.targets if not isinstance(target, UrlTarget)]
+    launched = launched_targets(plan.targets)
     needed = needed_files([] if crew.server else launched, wrk, work_dir)
     if crew.server:
         crew.server.ask_for(None, "need", launched)
@@ -15605,10 +15675,8 @@ def with_address(plan: Plan, address: str) -> Plan:
 
     targets: list[Target] = []
     for target in plan.targets:
-        if isinstance(target, StartedTarget) and target.server:
-            targets.append(dataclasses.replace(target, server=placed(target.server)))
-        else:
-            targets.append(target)
+        own = placed(target.server) if target.server else None
+        targets.append(dataclasses.replace(target, server=own))
     return dataclasses.replace(plan, targets=tuple(targets), server=placed(plan.server))
 
 
@@ -15894,7 +15962,7 @@ def serve(
     """Run one target in the foreground, as the gist did; Ctrl-C ends it."""
     settings = serving.settings(port=port)
     (served,) = parse_targets([target], serving, server=settings, file=config.read())
-    if isinstance(served, UrlTarget):
+    if not served.is_launched:
         raise UsageError(f"{target}: somebody else serves that")
     require_proc()
     settings = served.server or settings

@@ -46,9 +46,14 @@ RELEASE = dataclasses.replace(
 # Commands.
 
 
+def argv_of(target: mb.LaunchedTarget, settings: mb.ServerSettings) -> list[str]:
+    """Return the command that serves the target on port 8000."""
+    return mb.TARGET_KINDS[type(target)].argv(target, settings, 8000)
+
+
 def words(target: mb.LaunchedTarget, **settings: Any) -> str:
     """Return the command that serves the target on port 8000, after its Python."""
-    python, *rest = target.argv(mb.ServerSettings(**settings), 8000)
+    python, *rest = argv_of(target, mb.ServerSettings(**settings))
     assert python == sys.executable
     return shlex.join(rest)
 
@@ -161,7 +166,7 @@ def test_hypercorn_is_given_each_setting(
 
 def test_hypercorn_finds_an_app_that_is_made_when_first_asked_for() -> None:
     """It evaluates what follows the colon among the module's names (utils.py, load_application)."""
-    argv = BUILT_IN.argv(mb.ServerSettings(asgi=mb.AsgiServer.HYPERCORN), 8000)
+    argv = argv_of(BUILT_IN, mb.ServerSettings(asgi=mb.AsgiServer.HYPERCORN))
     module, _, expression = argv[-1].partition(":")
     assert module == "apps"
     app = eval(expression, vars(apps))  # noqa: S307  # as hypercorn does
@@ -171,7 +176,7 @@ def test_hypercorn_finds_an_app_that_is_made_when_first_asked_for() -> None:
 def test_another_python_serves_the_app() -> None:
     target = dataclasses.replace(OWN, python="/opt/venv/bin/python")
     for server in mb.AsgiServer:
-        argv = target.argv(mb.ServerSettings(asgi=server), 8000)
+        argv = argv_of(target, mb.ServerSettings(asgi=server))
         assert argv[:3] == ["/opt/venv/bin/python", "-m", server]
 
 
@@ -212,7 +217,7 @@ def test_no_setting_reaches_a_server_unseen(
     kept = dict(KEPT)
     if target.python:
         kept["PATH"] = f"/opt/venv/bin:{os.defpath}"
-    assert target.environment(inherited) == {**kept, "PYTHONPATH": python_path}
+    assert mb.app_environment(target, inherited) == {**kept, "PYTHONPATH": python_path}
     assert inherited == SHELL_ENVIRONMENT, "the tool's own is left as it is"
 
 
@@ -220,7 +225,7 @@ def test_bundled_packages_are_found_where_the_user_has_no_path(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(mb, "BUNDLED", True)
-    assert OWN.environment({}) == {"PYTHONPATH": str(mb.ROOT)}
+    assert mb.app_environment(OWN, {}) == {"PYTHONPATH": str(mb.ROOT)}
 
 
 def command_target(command: str, python: str = "") -> mb.CommandTarget:
@@ -254,18 +259,18 @@ def command_target(command: str, python: str = "") -> mb.CommandTarget:
 )
 def test_a_commands_placeholders_are_filled_in(command: str, expected: list[str]) -> None:
     target = command_target(command, python="/a path/python")
-    assert target.argv(mb.ServerSettings(host="::1", workers=2), 8000) == expected
+    assert argv_of(target, mb.ServerSettings(host="::1", workers=2)) == expected
 
 
 def test_a_command_runs_under_this_python_unless_another_is_named() -> None:
-    argv = command_target("{python} {port}").argv(mb.ServerSettings(), 8000)
+    argv = argv_of(command_target("{python} {port}"), mb.ServerSettings())
     assert argv == [sys.executable, "8000"]
 
 
 def test_a_commands_settings_are_the_users_own() -> None:
     """What it starts may well be told by WEB_CONCURRENCY how many workers to have."""
     target = command_target("server {port}")
-    assert target.environment(SHELL_ENVIRONMENT) == SHELL_ENVIRONMENT
+    assert mb.server_environment(target, SHELL_ENVIRONMENT) == SHELL_ENVIRONMENT
 
 
 # What a server's log says.
