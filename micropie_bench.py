@@ -13145,8 +13145,8 @@ def command(name: str, *, examples: str = "") -> Callable[[Command], Command]:
     return decorate
 
 
-def make_app() -> typer.Typer:
-    """Return the command line; it is made only once it is needed."""
+def make_app(top: Callable[..., None]) -> typer.Typer:
+    """Return the command line, whose top command is `top`; it is made only once it is needed."""
     app = typer.Typer(
         cls=GroupedTop,
         help=ABOUT,
@@ -13728,7 +13728,6 @@ class GateOptions:
 TABLE_CONFIG: Mapping[str, Any] = {"extra": "forbid", "coerce_numbers_to_str": True}
 VARIABLE = re.compile(r"\$(\$?)\{(\w+)\}")
 VARIABLE_NAME = r"[A-Za-z_]\w*"
-NOT_IN_FILE = ("targets", "config", "settings")  # of compare's parameters
 MOST_SHOWN = 60  # characters of a wrong value
 SPEC_KEYS = ("app", "command", "url")
 TARGET_NAME = r"[\w.@-]+"
@@ -13738,6 +13737,17 @@ PATH_OPTIONS = (
     *(field.name for field in dataclasses.fields(ExportOptions)),
 )
 PROGRAM_OPTIONS = ("python", "wrk")
+# Groups of options, and options by name, that may stand in bench.toml; as `compare` has them.
+FILE_OPTIONS: tuple[Any, ...] = (
+    *(LoadOptions, RateOptions, TimingOptions),
+    {"quick": QuickOption, "short": ShortOption, "gist": GistOption},
+    *(RequestOptions, ServingOptions),
+    {"port": PortOption, "strict": StrictOption},
+    PlaceOptions,
+    {"wrk": WrkOption, "allow_remote": RemoteOption},
+    *(GateOptions, ExportOptions),
+    {"verbose": VerboseOption},
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13941,12 +13951,13 @@ def unknown_key(place: str, known: Sequence[str]) -> UsageError:
 
 def file_options() -> dict[str, Any]:
     """Return the type of each option that bench.toml may have, by its name there."""
-    parameters = inspect.signature(with_groups_as_options(compare)).parameters
-    types = {}
-    for name, parameter in parameters.items():
-        if name not in NOT_IN_FILE:
-            types[name] = get_args(parameter.annotation)[0]
-    return types
+    annotations: dict[str, Any] = {}
+    for each in FILE_OPTIONS:
+        if isinstance(each, dict):
+            annotations |= each
+        else:
+            annotations |= {option.name: option.annotation for option in group_parameters(each)}
+    return {name: get_args(annotation)[0] for name, annotation in annotations.items()}
 
 
 def take_defaults(context: typer.Context, file: str | None) -> str | None:
@@ -16374,7 +16385,7 @@ def main(argv: Sequence[str]) -> int:
             console_on(sys.stdout).print(f"micropie_bench {__version__}")
             return 0
         arguments = list(argv)
-        return make_app()(args=arguments, prog_name=program_name(), standalone_mode=False) or 0
+        return make_app(top)(args=arguments, prog_name=program_name(), standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except (BenchError, CannotGoOnError, TyperException, OSError, psutil.Error) as error:

@@ -825,7 +825,7 @@ def test_a_groups_fields_are_options_and_reach_the_function_as_the_group(
 @functools.cache
 def command_group() -> TyperGroup:
     """Return all commands as typer makes them."""
-    group = typer.main.get_command(mb.make_app())
+    group = typer.main.get_command(mb.make_app(mb.top))
     assert isinstance(group, TyperGroup)
     return group
 
