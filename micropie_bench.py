@@ -7254,217 +7254,13 @@ TICK_S = 2.0  # between two redrawings of the progress bar, which disturb what i
 Tick = Callable[[], None]  # gives the progress bar a chance to be redrawn
 
 
-# The guard is a process of its own, in a bare interpreter, which starts in some 20 ms. The
-# text of the functions from here to guard() is all that it has, so their imports stand in
-# them. It is given to it as a file, so that `ps` shows what is guarded, and no program.
-
-
-def guard_descendants() -> list[int]:
-    """Return the pids of all processes below the guard; none but on Linux."""
-    import contextlib
-    import os
-    import sys
-
-    if sys.platform != "linux":
-        return []
-    children: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):  # noqa: PTH208  # the guard does without pathlib
-        if not name.isdigit():
-            continue
-        # A process' name, which is in it, need not be text.
-        with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as stat:
-            fields = stat.read().rpartition(b")")[2].split()
-            children.setdefault(int(fields[1]), []).append(int(name))
-    descendants = list(children.get(os.getpid(), []))
-    for pid in descendants:  # it grows while it is walked
-        descendants += children.get(pid, [])
-    return descendants
-
-
-def guard_signal(pids: list[int], number: int) -> None:
-    """Send the signal to all of the processes that still live."""
-    import contextlib
-    import os
-
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            os.kill(pid, number)
-
-
-def guard_wakeup() -> int:
-    """Return a pipe that can be read when a child ends or a signal comes.
-
-    As a child subreaper (Linux, prctl(2)) the guard inherits whatever its descendants
-    leave behind.
-    """
-    import ctypes
-    import os
-    import signal
-    import sys
-
-    if sys.platform == "linux":
-        PR_SET_CHILD_SUBREAPER = 36  # noqa: N806  # the kernel's name
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    wake_reader, wake_writer = os.pipe()
-    os.set_blocking(wake_writer, False)
-    signal.set_wakeup_fd(wake_writer, warn_on_full_buffer=False)
-    for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: None)
-    return wake_reader
-
-
-def guard_reap(pid: int) -> dict[str, float] | None:
-    """Return how the command ended; None if it runs. Descendants that ended are reaped.
-
-    exit is negative for a signal, as in subprocess; left counts the descendants that
-    live on.
-    """
-    import os
-
-    try:
-        while True:
-            ended_pid, status, usage = os.wait4(-1, os.WNOHANG)
-            if ended_pid == pid:
-                return {
-                    "exit": os.waitstatus_to_exitcode(status),
-                    "cpu_s": usage.ru_utime + usage.ru_stime,
-                    "left": len(guard_descendants()),
-                }
-            if not ended_pid:
-                return None
-    except ChildProcessError:
-        return None
-
-
-def guard_watch(pid: int, wake_reader: int, grace_s: float) -> dict[str, float] | None:
-    """Return how the command ended; None if it runs `grace_s` after it was told to end.
-
-    It is told so when the owner closes standard input, which the owner's death does, too.
-    """
-    import os
-    import select
-    import signal
-    import sys
-    import time
-
-    owner = sys.stdin.fileno()
-    watched, deadline = [owner, wake_reader], None
-    end = None
-    while not end and (deadline is None or time.monotonic() < deadline):
-        timeout_s: float | None = None
-        if deadline is not None:
-            timeout_s = max(0.0, deadline - time.monotonic())
-        ready = select.select(watched, [], [], timeout_s)[0]
-        if wake_reader in ready:
-            os.read(wake_reader, 4096)
-        end = guard_reap(pid)
-        if owner in ready and not os.read(owner, 1) and not end:
-            watched, deadline = [wake_reader], time.monotonic() + grace_s
-            # The workers too: uvicorn's parent looks for signals twice a second only.
-            guard_signal(guard_descendants() or [pid], signal.SIGTERM)
-    return end
-
-
-def guard_end(pid: int) -> None:
-    """Kill all that is left of the command's tree, and wait for it."""
-    import contextlib
-    import os
-    import signal
-
-    with contextlib.suppress(OSError):
-        os.killpg(pid, signal.SIGKILL)
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            guard_signal(guard_descendants(), signal.SIGKILL)
-            os.wait()
-
-
-def guard() -> None:
-    """Run a command, and end its whole process tree when standard input closes.
-
-    The arguments are the status pipe, the grace in seconds after SIGTERM, the cores to
-    run on, whether to wait at a gate for a byte on standard input, and the command. It
-    writes JSON lines to the status pipe: {"ready"} at the gate; {"pid"} or {"error"};
-    then what guard_reap() returns.
-    """
-    import contextlib
-    import json
-    import os
-    import signal
-    import sys
-
-    os.unlink(sys.argv[0])  # noqa: PTH108  # its own text, which is read by now
-    status, grace_s, cores, gate, *command = sys.argv[1:]
-    os.set_inheritable(int(status), False)
-
-    def tell(**message: float | str) -> None:
-        with contextlib.suppress(BrokenPipeError):
-            os.write(int(status), json.dumps(message).encode() + b"\n")
-
-    wake_reader = guard_wakeup()
-    if cores != "all":
-        os.sched_setaffinity(0, [int(core) for core in cores.split(",")])
-    if gate == "gated":
-        tell(ready=1)
-        if not os.read(sys.stdin.fileno(), 1):
-            return
-    defaults = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
-    try:
-        pid = os.posix_spawnp(
-            command[0],
-            command,
-            os.environ,
-            file_actions=[(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)],
-            setpgroup=0,
-            setsigdef=[*defaults, signal.SIGCHLD],
-        )
-    except OSError as error:
-        tell(error=str(error.strerror))
-        return
-    tell(pid=pid)
-    end = guard_watch(pid, wake_reader, float(grace_s))
-    if end:
-        tell(**end)
-    guard_end(pid)
-
-
-GUARD_FUNCTIONS = (
-    guard_descendants,
-    guard_signal,
-    guard_wakeup,
-    guard_reap,
-    guard_watch,
-    guard_end,
-    guard,
-)
-
-
-@functools.cache
-def guard_program() -> str:
-    """Return the text that the guard's interpreter runs."""
-    texts = [inspect.getsource(function) for function in GUARD_FUNCTIONS]
-    future = "from __future__ import annotations\n"
-    return "\n\n".join([future, *texts, "guard()\n"])
+GUARD = ROOT / "micropie_benchlib" / "programs" / "guard.py"
 
 
 def no_room(error: OSError) -> str:
     """Return that a temporary file cannot be written, and what to do."""
     directory = tempfile.gettempdir()
     return f"{error.strerror} in {directory}: make room there, or set TMPDIR to another directory"
-
-
-def guard_file() -> Path:
-    """Return a file with the guard's text. Raises BenchError, and leaves none, without room."""
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="micropie_bench-guard-", suffix=".py", delete=False
-    ) as program:
-        try:
-            program.write(guard_program())
-            program.flush()
-        except OSError as error:
-            Path(program.name).unlink(missing_ok=True)
-            raise BenchError(no_room(error)) from None
-    return Path(program.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -7515,11 +7311,10 @@ class Child:
         self.command = argv[0]
         self.pid = 0
         self.exit: Exit | None = None
-        program = guard_file()
         status_reader, status_writer = os.pipe()
         self._status = os.fdopen(status_reader)
         guard_argv = [
-            *(sys.executable, "-I", "-S", str(program)),
+            *(sys.executable, "-I", "-S", str(GUARD)),
             str(status_writer),
             str(grace_s),
             ",".join(map(str, cores)) or "all",
@@ -7538,7 +7333,6 @@ class Child:
                 env=env,
             )
         except BaseException:
-            program.unlink(missing_ok=True)
             self._status.close()
             raise
         finally:
@@ -11146,7 +10940,7 @@ class NeededFiles:
 
 def needed_files(targets: Iterable[LaunchedTarget], wrk: str, work_dir: Path) -> NeededFiles:
     """Return what each launch of the targets needs on the disk; `wrk` is empty without load."""
-    paths = {work_dir, Path(sys.executable)}
+    paths = {work_dir, Path(sys.executable), GUARD}
     if wrk:
         paths.add(Path(wrk))
     for target in targets:
@@ -15540,7 +15334,6 @@ def import_all() -> None:
     for module in LATE_IMPORTS:
         with contextlib.suppress(ImportError):  # such as ssl, which few runs need
             importlib.import_module(module)
-    guard_program()
     to_json(new_results())  # pydantic imports parts of itself late
 
 

@@ -36,6 +36,7 @@ OWN = {
     "apps/apps.py": "apps.py",
     "micropie_bench.py": "micropie_bench.py",
 }  # from a name in common.zip to one in the checkout
+PACKAGE = "micropie_benchlib"  # likewise, all of it
 COPIED = ("trusted_cache", "remove_at_end")  # functions that the launcher needs, too
 SHEBANG = b"#!/usr/bin/env python3\n"
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # of the times that a zip can hold
@@ -130,6 +131,9 @@ def own_files(checkout: Path) -> Files:
     files = {}
     for name, source in OWN.items():
         files[name] = File(content=(checkout / source).read_bytes())
+    for path in sorted((checkout / PACKAGE).rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            files[str(path.relative_to(checkout))] = File(content=path.read_bytes())
     return files
 
 

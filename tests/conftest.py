@@ -129,7 +129,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
 
 def run_command(*args: str) -> None:
     """Run a command in this process."""
-    assert not mb.make_app(mb.top)(args=list(args), prog_name="micropie_bench", standalone_mode=False)
+    assert not mb.make_app(mb.top)(
+        args=list(args), prog_name="micropie_bench", standalone_mode=False
+    )
 
 
 PYZ = ROOT / "micropie_bench.pyz"
