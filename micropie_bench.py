@@ -89,6 +89,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
+from micropie_benchlib.system.cache import trusted_cache
+from micropie_benchlib.system.temporary import remove_at_end, temporary_directory
+
 if TYPE_CHECKING:
     import h11
     from rich.console import Console
@@ -7478,60 +7481,6 @@ def run_guarded(
     return Finished(status=child.exit.code, output=texts[0], errors=texts[1])
 
 
-def remove_at_end(directory: str) -> Callable[[], None]:
-    """Return what removes the directory; the end of this process does so in any case.
-
-    However it ends: a forked child waits for that. It goes on for 2 s, for the guards may
-    still be ending what writes there. packaging/assemble.py copies this function into
-    the .pyz, so its imports stand in it.
-    """
-    import contextlib
-    import os
-    import shutil
-    import signal
-    import time
-
-    def remove() -> None:
-        shutil.rmtree(directory, ignore_errors=True)
-        with contextlib.suppress(OSError):  # somebody killed it
-            os.write(writer, b".")
-            os.close(writer)
-            os.kill(keeper, signal.SIGCONT)  # somebody may have stopped it
-            os.waitpid(keeper, 0)
-
-    reader, writer = os.pipe()
-    keeper = os.fork()
-    if keeper:
-        os.close(reader)
-        return remove
-    try:
-        os.setsid()  # out of reach of Ctrl-C
-        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        null = os.open(os.devnull, os.O_RDWR)
-        for descriptor in (0, 1, 2):
-            os.dup2(null, descriptor)
-        os.close(writer)
-        has_died = not os.read(reader, 1)
-        deadline = time.monotonic() + 2
-        while has_died and time.monotonic() < deadline:
-            shutil.rmtree(directory, ignore_errors=True)
-            time.sleep(0.1)
-    finally:
-        os._exit(0)
-
-
-@contextlib.contextmanager
-def temporary_directory() -> Iterator[Path]:
-    """Make a directory for temporary files, which does not outlive this process."""
-    directory = tempfile.mkdtemp(prefix="micropie_bench-")
-    remove = remove_at_end(directory)
-    try:
-        yield Path(directory)
-    finally:
-        remove()
-
-
 def require_proc() -> None:
     """Raise BenchError on a Linux that does not tell of its processes."""
     if sys.platform == "linux" and not Path("/proc/self/stat").exists():
@@ -8221,50 +8170,6 @@ class Probe:
         self._size += len(data)
         self._second.receive(data)
         return data
-
-
-def trusted_cache() -> str | None:
-    """Return this user's cache directory, made if need be; None if none can be trusted.
-
-    It is trusted if it, and what it lies in, belong to this user and nobody else may
-    write there. packaging/assemble.py copies this function into the .pyz, so its
-    imports stand in it.
-    """
-    import contextlib
-    import os
-    import stat
-    from pathlib import Path
-
-    def is_ours(status: os.stat_result) -> bool:
-        return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
-
-    def others_may_write(status: os.stat_result) -> bool:
-        return bool(status.st_mode & 0o022)
-
-    home = Path(os.environ.get("HOME") or "")
-    base = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
-    cache = base / "micropie_bench"
-    if not cache.is_absolute():
-        return None
-    try:
-        missing = [cache]
-        above = base
-        while not above.exists() and above != home:  # a home is not ours to make
-            missing.append(above)
-            above = above.parent
-        status = above.stat()  # ~/.cache may be a link to a larger disk
-        sticky = status.st_mode & stat.S_ISVTX  # others cannot replace what is ours
-        if not is_ours(status) or (others_may_write(status) and not sticky):
-            return None
-        for directory in reversed(missing):
-            with contextlib.suppress(FileExistsError):
-                directory.mkdir(mode=0o700)
-            status = directory.lstat()  # another process may have made it, or a link
-            if not is_ours(status) or others_may_write(status):
-                return None
-    except OSError:
-        return None
-    return str(cache)
 
 
 def user_cache() -> Path:
@@ -10991,68 +10896,11 @@ BEAT = "beat"
 FAREWELL = b""  # instead of a call
 
 
-def remote_start(channel: Any) -> None:
-    """Have the director's .pyz on this machine, once for its hash, and serve the director.
-
-    execnet runs this text, with those of REMOTE_FUNCTIONS, in a bare interpreter there, so
-    its imports stand in it. What it sends before the program itself speaks is a word and a
-    text: "copy", "note", "failed" or "ready".
-    """
-    import contextlib
-    import hashlib
-    import io
-    import os
-    import runpy
-    import sys
-    import tempfile
-
-    digest = channel.receive()
-    notes = io.StringIO()
-    sys.stderr = notes
-    part = ""
-
-    def is_whole(path: str) -> bool:
-        with contextlib.suppress(OSError), open(path, "rb") as file:
-            return bool(hashlib.sha256(file.read()).hexdigest() == digest)
-        return False
-
-    try:
-        directory = trusted_cache()
-        if not directory:
-            directory = tempfile.mkdtemp(prefix="micropie_bench-")
-            remove_at_end(directory)
-        path = os.path.join(directory, f"{digest[:16]}.pyz")  # noqa: PTH118
-        if not is_whole(path):
-            channel.send(("copy", path))
-            content = channel.receive()
-            part = f"{path}-{os.getpid()}.part"
-            with open(part, "wb") as file:
-                file.write(content)
-            os.replace(part, path)  # noqa: PTH105
-            if not is_whole(path):
-                raise OSError(f"{path} is not as it was sent")
-        sys.path.insert(0, path)
-        launcher = runpy.run_path(path, run_name="launcher")
-        script, _ = launcher["load"]()
-    except (OSError, SystemExit) as error:
-        with contextlib.suppress(OSError):
-            os.unlink(part)  # noqa: PTH108
-        channel.send(("failed", notes.getvalue() or str(error)))
-        return
-    if notes.getvalue():
-        channel.send(("note", notes.getvalue()))
-    channel.send(("ready", sys.executable))
-    script.serve_director(channel)
-
-
-REMOTE_FUNCTIONS = (trusted_cache, remove_at_end, remote_start)
-
-
 def remote_program() -> str:
     """Return the text that execnet runs on another machine."""
-    texts = [inspect.getsource(function) for function in REMOTE_FUNCTIONS]
-    future = "from __future__ import annotations\n"
-    return "\n\n".join([future, *texts, "remote_start(channel)\n"])
+    package = ROOT / "micropie_benchlib"
+    files = (package / "system" / "cache.py", package / "programs" / "bootstrap.py")
+    return "\n".join(file.read_text(encoding="utf-8") for file in files)
 
 
 # The agent's end.
@@ -11253,8 +11101,11 @@ def lock_machine() -> None:
     _locks.append(lock)
 
 
-def serve_director(channel: Any) -> None:
-    """Do what the director calls for, and end this process as soon as it cannot be heard."""
+def serve_controller(channel: Any, private: str) -> None:
+    """Do what the controller calls for, and end this process as soon as it cannot be heard.
+
+    The directory `private`, if there is one, goes with this process.
+    """
     import pickle
     import queue
     import threading
@@ -11275,6 +11126,8 @@ def serve_director(channel: Any) -> None:
             time.sleep(HEARTBEAT_S / 2)
         end_process()
 
+    if private:
+        remove_at_end(private)
     channel.setcallback(hear, endmarker=None)
     threading.Thread(target=watch, daemon=True).start()
     threading.Thread(target=send_beats, args=[channel], daemon=True).start()

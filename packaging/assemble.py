@@ -8,8 +8,9 @@ and one of wrk for each platform that has it (wrk-linux-x86_64).
 Python reads a zip's whole directory at each start, so OUTPUT has few members, stored:
 
 __main__.py                packaging/launcher.py, with BUILD and INSIDE filled in
-trusted_cache.py           that function, as it stands in micropie_bench.py
-remove_at_end.py           that one, likewise
+trusted_cache.py           files of micropie_benchlib that the launcher needs
+temporary_files.py         before that is unpacked: COPIED
+micropie_benchlib/programs/cleanup.py
 common.zip                 this tool, and the files that all Pythons share
 cp311-linux-x86_64.zip     for each directory of TREES: its other files
 bundle.json                what is inside
@@ -19,7 +20,6 @@ The same files make the same OUTPUT, byte for byte.
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import io
 import json
@@ -37,7 +37,11 @@ OWN = {
     "micropie_bench.py": "micropie_bench.py",
 }  # from a name in common.zip to one in the checkout
 PACKAGE = "micropie_benchlib"  # likewise, all of it
-COPIED = ("trusted_cache", "remove_at_end")  # functions that the launcher needs, too
+COPIED = {
+    "trusted_cache.py": "micropie_benchlib/system/cache.py",
+    "temporary_files.py": "micropie_benchlib/system/temporary.py",
+    "micropie_benchlib/programs/cleanup.py": "micropie_benchlib/programs/cleanup.py",
+}  # from a member to the file in the checkout that it is
 SHEBANG = b"#!/usr/bin/env python3\n"
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # of the times that a zip can hold
 # What rich needs for what this tool does not do: code in colours, and Markdown.
@@ -81,7 +85,6 @@ def main() -> None:
 def assembled(trees: Path, checkout: Path) -> Files:
     """Return the members of the .pyz. Raises AssembleError."""
     launcher = (checkout / "packaging/launcher.py").read_text(encoding="utf-8")
-    script = (checkout / "micropie_bench.py").read_text(encoding="utf-8")
     files_by_tree = {}
     for directory in sorted(trees.iterdir()):
         files_by_tree[directory.name] = installed_files(directory)
@@ -90,8 +93,8 @@ def assembled(trees: Path, checkout: Path) -> Files:
         raise AssembleError(f"{trees} has no directory of packages, such as cp311-...")
     common = common_files([files_by_tree[name] for name in pythons])
     members = {}
-    for name in COPIED:
-        members[f"{name}.py"] = File(content=function_module(script, name).encode())
+    for name, source in COPIED.items():
+        members[name] = File(content=(checkout / source).read_bytes())
     members["common.zip"] = inner_zip(common | own_files(checkout))
     for name, files in files_by_tree.items():
         members[f"{name}.zip"] = inner_zip(without(files, common))
@@ -150,21 +153,6 @@ def common_files(trees: list[Files]) -> Files:
 def without(files: Files, common: Files) -> Files:
     """Return those of the files that are not in common, or differ there."""
     return {name: file for name, file in files.items() if common.get(name) != file}
-
-
-def function_module(script: str, name: str) -> str:
-    """Return the source of a module with the script's function of that name alone.
-
-    Raises AssembleError if the script does not have that function at its top level.
-    """
-    for statement in ast.parse(script).body:
-        if isinstance(statement, ast.FunctionDef) and statement.name == name:
-            function = ast.get_source_segment(script, statement)
-            return (
-                '"""Copied out of micropie_bench.py."""\n\n'
-                f"from __future__ import annotations\n\n\n{function}\n"
-            )
-    raise AssembleError(f"micropie_bench.py has no function {name} to copy")
 
 
 def debian_packages(listing: str) -> list[dict[str, str]]:

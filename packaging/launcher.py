@@ -13,6 +13,7 @@ import sys
 
 BUILD = "@BUILD@"
 INSIDE = "@INSIDE@".split()  # cp311-linux-x86_64 and so on
+CLEANUP = "micropie_benchlib/programs/cleanup.py"  # a member of the .pyz, too
 HERE = os.path.dirname(os.path.abspath(__file__))  # the .pyz itself
 
 
@@ -161,8 +162,6 @@ def temporary(wanted):
     """Return a new private directory with all of it, and what removes it at the end."""
     import tempfile
 
-    from remove_at_end import remove_at_end  # a member of the .pyz
-
     places = [
         place_from(tempfile.gettempdir),
         "/var/tmp",
@@ -187,6 +186,17 @@ def temporary(wanted):
             if remove_private and not os.path.isdir(bundle):
                 remove_private()
     return fail("no directory to unpack into: %s; set TMPDIR or XDG_CACHE_HOME to one" % reason)
+
+
+def remove_at_end(directory):
+    """Return what removes the directory; the end of this process does so in any case."""
+    import zipfile
+
+    import temporary_files  # a member of the .pyz
+
+    with zipfile.ZipFile(HERE) as pyz:
+        program = pyz.extract(CLEANUP, directory)
+    return temporary_files.remove_at_end(directory, program)
 
 
 def place_from(function):
@@ -247,10 +257,9 @@ def unpack(wanted, directory):
 
     It is filled under another name, so that whatever has this name was whole.
     """
-    from remove_at_end import remove_at_end  # a member of the .pyz
-
     part = directory + ".part"
     remove(part)
+    os.mkdir(part)
     remove_part = remove_at_end(part)
     try:
         fill(part, wanted, directory)

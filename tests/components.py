@@ -22,6 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import micropie_bench as mb  # found by the line above
+from micropie_benchlib.system.temporary import temporary_directory
 
 DURATIONS_S = (1, 1, 2, 2, 3, 5)
 CONNECTIONS = (100, 200)
@@ -44,7 +45,7 @@ def ratios_of_launch(plan: mb.Plan, number: int) -> dict[Key, list[float]]:
     trials = trials_of_launch(plan, targets)
     launch = mb.Launch(round=number, targets=targets, trials=tuple(trials))
     ratios: dict[Key, list[float]] = {}
-    with mb.temporary_directory() as work_dir:
+    with temporary_directory() as work_dir:
         quiet = mb.ProgressReport(plan, verbose=False)
         wrk = mb.find_wrk(None)
         actions = mb.actions_for(plan, mb.Crew(), wrk, work_dir, quiet, lambda _: None)

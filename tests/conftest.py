@@ -104,6 +104,17 @@ def tool(tmp_path: Path) -> Iterator[Tool]:
     tool.await_running(lambda running: not running, seconds=30)
 
 
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a home directory that is this user's, which the environment names."""
+    directory = tmp_path / "home"
+    directory.mkdir()
+    monkeypatch.setenv("HOME", str(directory))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return directory
+
+
 @dataclass
 class Asked:
     """What a command would have run."""

@@ -22,19 +22,13 @@ from typing import Any
 
 import pytest
 
-import micropie_bench as mb
+from micropie_benchlib.system import temporary
+from micropie_benchlib.system.cache import trusted_cache
 
 ROOT = Path(__file__).parent.parent
 LAUNCHER = ROOT / "packaging/launcher.py"
 SCRIPT = '''\
 """A script that stands for micropie_bench.py."""
-
-def trusted_cache():
-    return None
-
-def remove_at_end(directory):
-    import shutil
-    return lambda: shutil.rmtree(directory, ignore_errors=True)
 
 def entry_point():
     print(__file__)
@@ -69,8 +63,7 @@ def assemble() -> Any:
 
 @pytest.fixture
 def launcher(monkeypatch: pytest.MonkeyPatch) -> Any:
-    member = SimpleNamespace(remove_at_end=mb.remove_at_end)
-    monkeypatch.setitem(sys.modules, "remove_at_end", member)
+    monkeypatch.setitem(sys.modules, "temporary_files", temporary)
     return load(LAUNCHER)
 
 
@@ -88,6 +81,9 @@ def checkout(tmp_path: Path) -> Path:
     directory = tmp_path / "checkout"
     write(directory / "packaging/launcher.py", LAUNCHER.read_text())
     write(directory / "micropie_bench.py", SCRIPT)
+    package = "micropie_benchlib"
+    for name in ("system/cache.py", "system/temporary.py", "programs/cleanup.py"):
+        write(directory / package / name, (ROOT / package / name).read_text())
     write(directory / "apps.py", "")
     write(directory / "LICENSE", "")
     return directory
@@ -260,6 +256,9 @@ def test_all_that_this_python_needs_is_unpacked_compiled_and_with_its_modes(
         "bundle.json",
         "files.json",
         "micropie_bench.py",
+        "micropie_benchlib/programs/cleanup.py",
+        "micropie_benchlib/system/cache.py",
+        "micropie_benchlib/system/temporary.py",
         "package/native.so",
         "package/shared.py",
         "package/tool.sh",
@@ -552,7 +551,7 @@ def test_a_whole_small_pyz_starts_its_script_with_the_rule_that_it_carries(
     pyz: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "tmp").mkdir()
-    environment = {"TMPDIR": str(tmp_path / "tmp"), "HOME": str(tmp_path)}
+    environment = {"TMPDIR": str(tmp_path / "tmp"), "HOME": ""}  # so there is no cache
     argv = [sys.executable, "-I", "-S", str(pyz)]
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -637,6 +636,9 @@ def test_files_that_all_pythons_share_are_stored_once(
         "LICENSE",
         "apps/apps.py",
         "micropie_bench.py",
+        "micropie_benchlib/programs/cleanup.py",
+        "micropie_benchlib/system/cache.py",
+        "micropie_benchlib/system/temporary.py",
     ]
     for name in (wanted, other):
         assert inner(members[f"{name}.zip"]).namelist() == ["package/native.so"]
@@ -666,13 +668,13 @@ def test_modes_are_kept_and_only_inner_zips_are_compressed(pyz: Path, wanted: st
 
 
 def test_members_are_few_and_the_bundle_names_what_is_inside(
-    assemble: Any, trees: Path, checkout: Path, wanted: str
+    assemble: Any, launcher: Any, trees: Path, checkout: Path, wanted: str
 ) -> None:
     platform = wanted.partition("-")[2]
     pythons = sorted([wanted, "cp396-linux-x86_64"])
     members = assemble.assembled(trees, checkout)
     zips = [f"{name}.zip" for name in ("common", *pythons, f"wrk-{platform}")]
-    copied = ["trusted_cache.py", "remove_at_end.py"]
+    copied = ["trusted_cache.py", "temporary_files.py", launcher.CLEANUP]
     assert list(members) == ["__main__.py", *copied, *zips, "bundle.json"]
     bundle = json.loads(members["bundle.json"].content)
     assert re.fullmatch("[0-9a-f]{16}", bundle.pop("build"))
@@ -694,35 +696,6 @@ def test_launcher_in_the_file_knows_its_build_and_what_is_inside(
     bundle = json.loads(members["bundle.json"].content)
     assert bundle["build"] == main.BUILD
     assert bundle["pythons"] == main.INSIDE
-
-
-@pytest.mark.parametrize(
-    "script",
-    [
-        pytest.param("", id="no such function"),
-        pytest.param("class Cache:\n    def trusted_cache(): ...\n", id="a method"),
-        pytest.param("from cache import trusted_cache\n", id="from elsewhere"),
-    ],
-)
-def test_script_without_the_rule_is_refused_in_one_line_and_the_old_file_stays(
-    script: str,
-    assemble: Any,
-    trees: Path,
-    checkout: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    output = tmp_path / "micropie_bench.pyz"
-    write(output, "the old one")
-    write(checkout / "micropie_bench.py", script)
-    monkeypatch.setattr(assemble, "ROOT", checkout)
-    monkeypatch.setattr(sys, "argv", ["assemble.py", str(trees), str(output)])
-    with pytest.raises(SystemExit) as stopped:
-        assemble.main()
-    assert stopped.value.code == (
-        "assemble: micropie_bench.py has no function trusted_cache to copy"
-    )
-    assert output.read_text() == "the old one"
 
 
 def test_build_without_packages_for_any_python_is_refused(
@@ -753,17 +726,6 @@ def test_assembling_prints_each_part_and_the_sum_of_the_whole(
 
 
 # --- the rule for a trusted cache directory ------------------------------------------
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a home directory that is this user's, which the environment names."""
-    directory = tmp_path / "home"
-    directory.mkdir()
-    monkeypatch.setenv("HOME", str(directory))
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.chdir(tmp_path)
-    return directory
 
 
 def set_environment(monkeypatch: pytest.MonkeyPatch, **values: str | None) -> None:
@@ -799,8 +761,8 @@ def test_cache_is_made_where_the_environment_says_for_this_user_alone(
     )
     umask = os.umask(0)
     try:
-        cache = mb.trusted_cache()
-        assert cache == mb.trusted_cache(), "the second time, it is there"
+        cache = trusted_cache()
+        assert cache == trusted_cache(), "the second time, it is there"
     finally:
         os.umask(umask)
     assert cache == f"{expected.format(home=home)}/micropie_bench"
@@ -831,7 +793,7 @@ def test_nothing_is_trusted_or_made_where_the_environment_names_no_place_of_the_
         HOME=home_value and home_value.format(home=home),
         XDG_CACHE_HOME=cache_value and cache_value.format(home=home),
     )
-    assert mb.trusted_cache() is None
+    assert trusted_cache() is None
     assert below(home) == []
 
 
@@ -858,7 +820,7 @@ def test_what_others_could_write_to_or_replace_is_never_trusted(
     (home / place).mkdir(parents=True, exist_ok=True)
     (home / place).chmod(mode)
     before = below(home)
-    cache = mb.trusted_cache()
+    cache = trusted_cache()
     if trusted:
         assert cache == str(home / ".cache/micropie_bench")
     else:
@@ -876,7 +838,7 @@ def test_as_root_in_the_home_of_another_user_nothing_is_trusted_or_left(
     (home / place).mkdir(parents=True, exist_ok=True)
     os.chown(home / place, 12345, 12345)
     before = below(home)
-    assert mb.trusted_cache() is None
+    assert trusted_cache() is None
     assert below(home) == before
 
 
@@ -892,7 +854,7 @@ def test_what_is_not_a_directory_is_neither_trusted_nor_replaced(
     else:
         path.symlink_to(path if kind == "link to itself" else home / "nothing")
     before = below(home)
-    assert mb.trusted_cache() is None
+    assert trusted_cache() is None
     assert below(home) == before
 
 
@@ -900,14 +862,14 @@ def test_link_in_the_place_of_the_cache_is_refused(home: Path) -> None:
     (home / "elsewhere").mkdir(mode=0o700)
     (home / ".cache").mkdir()
     (home / ".cache/micropie_bench").symlink_to(home / "elsewhere")
-    assert mb.trusted_cache() is None
+    assert trusted_cache() is None
     assert below(home / "elsewhere") == []
 
 
 def test_cache_on_a_larger_disk_that_a_link_leads_to_is_used(home: Path) -> None:
     (home / "disk").mkdir()
     (home / ".cache").symlink_to(home / "disk")
-    assert mb.trusted_cache() == str(home / ".cache/micropie_bench")
+    assert trusted_cache() == str(home / ".cache/micropie_bench")
     assert below(home / "disk") == ["micropie_bench"]
 
 
@@ -931,18 +893,4 @@ def test_directory_made_at_the_same_moment_is_judged_like_any_other(
     made_mode = mode
     monkeypatch.setattr(Path, "mkdir", mkdir_too_late)
     expected = f"{home}/.cache/micropie_bench" if trusted else None
-    assert mb.trusted_cache() == expected
-
-
-def test_rule_that_the_pyz_carries_runs_by_itself_and_answers_the_same(
-    assemble: Any, home: Path, tmp_path: Path
-) -> None:
-    script = Path(mb.__file__).read_text(encoding="utf-8")
-    (tmp_path / "rule.py").write_text(assemble.function_module(script, "trusted_cache"))
-    rule = load(tmp_path / "rule.py")
-    cache = str(home / ".cache/micropie_bench")
-    assert rule.trusted_cache() == cache
-    assert mb.trusted_cache() == cache
-    (home / ".cache").chmod(0o777)
-    assert rule.trusted_cache() is None
-    assert mb.trusted_cache() is None
+    assert trusted_cache() == expected

@@ -1,0 +1,1 @@
+"""The operating system: processes and their guard, /proc, clocks, checks of the machine."""
