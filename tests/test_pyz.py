@@ -25,6 +25,8 @@ import pytest
 from conftest import only_build
 from results_schema import loaded
 
+import micropie_bench as mb
+
 ROOT = Path(__file__).parent.parent
 pytestmark = [
     pytest.mark.timeout(600),
@@ -179,8 +181,6 @@ def test_it_runs_by_itself_through_links_and_spaces_from_anywhere(
 def test_serve_runs_four_workers_of_this_python(
     pyz: Path, env: dict[str, str], tmp_path: Path
 ) -> None:
-    import micropie_bench as mb
-
     port = mb.free_port("127.0.0.1", None)
     argv = [f"{env['PATH']}/python3", str(pyz), "serve", "micropie", "--port", str(port)]
     with subprocess.Popen(

@@ -569,11 +569,11 @@ def test_other_servers_serve_a_release_and_its_versions_are_told(
 
 FETCH_TWO = """
 import dataclasses
-import micropie_bench as mb
+from micropie_bench import fetch, parse_target
 
-target = mb.parse_target("asgi")
+target = parse_target("asgi")
 target = dataclasses.replace(target, spec="two@1", requirements=("mdurl==0.1.2",))
-print(mb.fetch(target, print).package_dir)
+print(fetch(target, print).package_dir)
 """
 
 

@@ -29,7 +29,7 @@ import micropie_bench as mb
 if TYPE_CHECKING:
     from conftest import Tool
 
-ROOT = Path(mb.__file__).parent
+ROOT = Path(__file__).parent.parent.parent
 FAST = ("-d", "1s", "-c", "20", "-t", "2", "-w", "1")
 LONG = ("-r", "1", "-d", "300s", "-c", "20", "-t", "2", "-w", "1")
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
@@ -401,18 +401,19 @@ def test_nothing_is_imported_once_the_first_server_was_launched(tool: Tool, tmp_
     text = f"""
         import sys
         sys.path.insert(0, {str(ROOT)!r})
-        import micropie_bench as mb
+        import micropie_bench
+        import micropie_bench as user
 
-        start_server = mb.start_server
+        start_server = user.start_server
         before = set()
 
         def start(*args, **options):
             before.update(before or sys.modules)
             return start_server(*args, **options)
 
-        mb.start_server = start
+        user.start_server = start
         try:
-            mb.entry_point()
+            micropie_bench.entry_point()
         finally:
             print(sorted(set(sys.modules) - before), file=sys.stderr)
     """
