@@ -5311,7 +5311,7 @@ def http_parser(server: ServerSettings, versions: Mapping[str, str]) -> str:
 def serving_facts(server: ServerSettings, versions: Mapping[str, str]) -> dict[str, str]:
     """Return what a server does for each request, by what it is."""
     proxy_headers = "none"
-    if ASGI_SERVERS[server.asgi].has_uvicorn_options:
+    if server.asgi is AsgiServer.UVICORN:
         proxy_headers = show_value(server.proxy_headers)
     return {
         "server": with_version(server.asgi, versions),
