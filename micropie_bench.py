@@ -1,30 +1,26 @@
 #!/usr/bin/env python3
 """Compare MicroPie with FastAPI, or any two HTTP servers, under identical load.
 
-Each section uses only those above it, and the texts of the last one:
+This is the command line: the story of each command. What the stories are made of lies in
+the rooms of micropie_benchlib/, and each uses only those named before it, in its line:
 
- 1 domain model       what is measured, how, and what came out
- 2 wrk                its command line, its exact figures, its text reports
- 3 schedule           which trials are made, in which order
- 4 statistics         intervals, verdicts, the gate's decision
- 5 results file       written, read, several merged
- 6 report             tables and sentences; terminal, Markdown, CSV, HTML
- 7 processes          a guard and its child; what the system says of processes
- 8 servers            packages, ports, launches, readiness
- 9 load               wrk against one server, or two at once
-10 machine            what would spoil a measurement here
-11 other machines     agents on them, by ssh, and the director's end
-12 experiment         rounds, launches, trials
-13 command line       options and commands
-14 embedded texts     Lua, HTML, CSS, JavaScript
-
-Sections 1 to 6 are pure. Only 7 to 11 start processes, and only 13 prints.
+core      targets, loads, plans, measurements, results: what everything else speaks of
+  wrk     its command line, its exact figures, its text reports
+  stats   intervals, verdicts, ranks, the gate's decision, whether a trial counts
+  report  tables and sentences; a module for each export
+core
+  system  processes and their guard, /proc, clocks, checks of the machine
+  serve   how targets are started, asked and ended; a module for each ASGI server
+  load    one trial: servers on one side, wrks on the other (uses wrk and stats, too)
+  remote  the same on other machines; run does not know it
+  run     rounds, launches, rates, capacities
+cli       options, bench.toml, targets as typed, progress, exports (uses all)
+programs  what runs as a process of its own, with the standard library alone
 """
 
 from __future__ import annotations
 
 import abc
-import array
 import ast
 import bisect
 import codecs
@@ -73,8 +69,6 @@ from typing import (
     Annotated,
     Any,
     ClassVar,
-    Final,
-    Literal,
     NamedTuple,
     NoReturn,
     Protocol,
@@ -89,1464 +83,122 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
+from micropie_benchlib import __version__
+from micropie_benchlib.core.arrivals import due_moments, rate_complaint
+from micropie_benchlib.core.built_ins import BUILT_INS, FRAMEWORK_PACKAGES, OTHER_PACKAGES, BuiltIn
+from micropie_benchlib.core.choices import AsgiServer, Decisive, Http, Limit, Loop, Method, Verdict
+from micropie_benchlib.core.errors import (
+    BenchError,
+    CannotGoOnError,
+    HopelessError,
+    UsageError,
+    first_complaint,
+    short_repr,
+)
+from micropie_benchlib.core.estimates import (
+    Comparison,
+    Distribution,
+    Estimate,
+    Interval,
+    Place,
+    Ranking,
+)
+from micropie_benchlib.core.loads import Load, LoadId
+from micropie_benchlib.core.measurements import (
+    ROUNDING,
+    Capacity,
+    Errors,
+    Histogram,
+    Latency,
+    Measurement,
+    Pace,
+    ServerUse,
+    WrkResult,
+)
+from micropie_benchlib.core.metrics import Metric, valid_runs
+from micropie_benchlib.core.paths import APPS, BUNDLE, BUNDLED, ROOT
+from micropie_benchlib.core.plan import (
+    DEFAULT_ROUNDS,
+    USEFUL_ROUNDS,
+    WARM_UP_S,
+    Launch,
+    Places,
+    Plan,
+    Trial,
+    is_one_place,
+    labels_of,
+)
+from micropie_benchlib.core.requests import (
+    BUILT_IN_PATHS,
+    DEFAULT_WORKLOAD,
+    FIRST_ERROR_STATUS,
+    NAMED_WORKLOADS,
+    WORKLOADS,
+    WRK_TIMEOUT_S,
+    Workload,
+    header_value,
+)
+from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.results import (
+    SCHEMA,
+    Environment,
+    Machine,
+    Results,
+    Role,
+    Settings,
+    TargetFacts,
+    WorkloadFacts,
+)
+from micropie_benchlib.core.secrets import (
+    HIDDEN,
+    NO_SECRETS,
+    Secrets,
+    has_secret_name,
+    without_url_secrets,
+)
+from micropie_benchlib.core.targets import (
+    AsgiTarget,
+    CommandTarget,
+    LaunchedTarget,
+    ServerSettings,
+    Target,
+    UrlTarget,
+    name_place,
+)
+from micropie_benchlib.core.text import (
+    UNKNOWN,
+    USELESS_NOISE,
+    format_latency,
+    format_noise,
+    format_precision,
+    format_rate,
+    pluralize,
+    show_value,
+)
+from micropie_benchlib.core.units import BYTES_IN, SECONDS_IN, parse_duration
+from micropie_benchlib.core.values import (
+    LEAST_RATIO,
+    MOST_RATIO,
+    Bounds,
+    BucketMicroseconds,
+    Count,
+    FinalStatus,
+    Headers,
+    Microseconds,
+    Pairs,
+    Port,
+    Positive,
+    Scheme,
+    Seconds,
+)
 from micropie_benchlib.system.cache import trusted_cache
 from micropie_benchlib.system.temporary import remove_at_end, temporary_directory
 
 if TYPE_CHECKING:
-    import h11
     from rich.console import Console
 
-__version__ = "0.1.0"
-
-SCHEMA: Final = "micropie-bench/2"
-ROOT = Path(__file__).resolve().parent
-BUNDLE = ROOT / "bundle.json"
-BUNDLED = BUNDLE.exists()  # whether this runs from micropie_bench.pyz, unpacked
-APPS = ROOT / "apps" if BUNDLED else ROOT  # where apps.py lies, without packages
-
-
-# --- 1. domain model ------------------------------------------------------------------
-
-
-class BenchError(Exception):
-    """A failure that the user can act on.
-
-    Its message is one line that says what failed and what to do.
-    """
-
-    exit_code = 1
-
-
-class CannotGoOnError(Exception):
-    """What each launch needs was lost or changed, so that no more launches are made."""
-
-
-class HopelessError(BenchError):
-    """Targets that cannot be measured at all; each reason is a line of its own."""
-
-    def __init__(self, reasons: Iterable[str]) -> None:
-        self.reasons = tuple(dict.fromkeys(reasons))
-        super().__init__("; ".join(self.reasons))
-
-
-class UsageError(BenchError):
-    """A wrong argument or option."""
-
-    exit_code = 2
-
-
-class Bounds(NamedTuple):
-    """The least and the most that a figure can be; pydantic checks it where a file is read.
-
-    annotated_types has such, but takes 9 ms to import at each start.
-    """
-
-    least: float
-    most: float
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> dict[str, Any]:
-        """Return pydantic's schema of the annotated type, with the bounds in it."""
-        return {**handler(source), "ge": self.least, "le": self.most}
-
-
-class Printable:
-    """A text that is not empty, and can be shown as it is; pydantic checks it likewise."""
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
-        """Return pydantic's schema of the annotated type, with the check behind it."""
-        from pydantic_core import core_schema
-
-        return core_schema.no_info_after_validator_function(self.check, handler(source))
-
-    def check(self, text: str) -> str:
-        """Return the text. Raises ValueError."""
-        if not text or not text.isprintable():
-            raise ValueError("it must consist of characters that can be shown")
-        return text
-
-
-Seconds = Annotated[float, Bounds(0, 1e9)]
-Rate = Annotated[float, Bounds(0, 1e15)]
-PositiveRate = Annotated[float, Bounds(1e-3, 1e7)]
-Count = Annotated[int, Bounds(0, 10**18)]
-Ordinal = Annotated[int, Bounds(0, 100_000)]
-Positive = Annotated[int, Bounds(1, 10**9)]
-Microseconds = Annotated[float, Bounds(0, 1e15)]
-BucketMicroseconds = Annotated[int, Bounds(0, 1e10)]  # wrk's histogram ends at its timeout
-LEAST_RATIO, MOST_RATIO = 1e-100, 1e100
-Ratio = Annotated[float, Bounds(LEAST_RATIO, MOST_RATIO)]
-Share = Annotated[float, Bounds(0, 1)]
-Percent = Annotated[float, Bounds(0, 100)]
-Confidence = Annotated[float, Bounds(0.95, 0.999999)]
-Connections = Annotated[int, Bounds(1, 999_999)]
-Port = Annotated[int, Bounds(1, 65535)]
-Status = Annotated[int, Bounds(100, 999)]  # what has three digits
-FinalStatus = Annotated[int, Bounds(200, 599)]
-Scheme = Literal["http", "https"]
-Name = Annotated[str, Printable()]
-Pairs = tuple[tuple[str, str], ...]  # names and values
-Headers = Pairs  # in the order sent
-
-
-def header_value(headers: Headers, name: str) -> str | None:
-    """Return the first header of that name, however it is spelled; None if there is none."""
-    for key, value in headers:
-        if key.lower() == name.lower():
-            return value
-    return None
-
-
-def short_repr(value: object) -> str:
-    """Return the value as in Python's source, cut after 60 characters."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def first_complaint(errors: Sequence[Mapping[str, Any]], *, whole: str) -> str:
-    """Return what pydantic found wrong first, in one line, with its place.
-
-    `whole` is what the text should be.
-    """
-    first = errors[0]
-    steps = []
-    for step in map(str, first["loc"]):
-        is_plain = step.isprintable() and len(step) <= 60
-        steps.append(step if is_plain else short_repr(step))
-    if not steps:
-        return f"not {whole}: {first['msg']}"
-    value = short_repr(first["input"])
-    return f"{'.'.join(steps)} contains an impossible value, {value}: {first['msg']}"
-
-
-class Loop(StrEnum):
-    """The event loop of uvicorn's workers."""
-
-    AUTO = "auto"
-    ASYNCIO = "asyncio"
-    UVLOOP = "uvloop"
-
-
-class Http(StrEnum):
-    """The HTTP parser of uvicorn's workers."""
-
-    AUTO = "auto"
-    H11 = "h11"
-    HTTPTOOLS = "httptools"
-
-
-class AsgiServer(StrEnum):
-    """What serves ASGI apps."""
-
-    UVICORN = "uvicorn"
-    GRANIAN = "granian"
-    HYPERCORN = "hypercorn"
-
-
-class Method(StrEnum):
-    """How a trial is made: one target alone, or two at the same moment."""
-
-    SOLO = "solo"
-    DUET = "duet"
-
-
-class Limit(StrEnum):
-    """What limited the throughput of a trial."""
-
-    SERVER_CPU = "server_cpu"
-    LOAD_GENERATOR = "load_generator"
-    NEITHER = "neither"
-
-
-class Decisive(StrEnum):
-    """What verdicts and gate go by, where the user chooses."""
-
-    CPU = "cpu"
-    THROUGHPUT = "throughput"
-    P99 = "p99"
-
-
-class Verdict(StrEnum):
-    """What an interval says of a target's speed against the reference's.
-
-    Faster and slower: the interval leaves 1 out. Same: all of it lies near 1 (SAME_WITHIN).
-    Undecided: it holds 1 and is wider than that, or there is no interval.
-    """
-
-    FASTER = "faster"
-    SLOWER = "slower"
-    SAME = "same"
-    UNDECIDED = "undecided"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerSettings:
-    """How targets are served, or one of them.
-
-    Without a `port` a free one is chosen for each launch. A server may take
-    `start_timeout_s` until it answers.
-    """
-
-    host: str = "127.0.0.1"
-    port: Port | None = None
-    workers: Positive = 4
-    access_log: bool = True
-    loop: Loop = Loop.AUTO
-    http: Http = Http.AUTO
-    proxy_headers: bool = True
-    asgi: AsgiServer = AsgiServer.UVICORN
-    start_timeout_s: Seconds = 60.0
-
-
-def name_place(host: str, port: int) -> str:
-    """Return the place as it stands in a URL, such as `[::1]:8000`."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuiltIn:
-    """An app in apps.py; the versions of `packages` decide its speed."""
-
-    label: str
-    packages: tuple[str, ...]
-    about: str
-
-
-def _framework(label: str) -> BuiltIn:
-    """Return a built-in whose distribution has the framework's own name."""
-    return BuiltIn(label=label, packages=(label.lower(),), about=f"the same routes in {label}")
-
-
-BUILT_INS = {
-    "micropie": BuiltIn(label="MicroPie", packages=("micropie",), about="the gist's MicroPie app"),
-    "fastapi": BuiltIn(
-        label="FastAPI",
-        packages=("fastapi", "starlette", "pydantic"),
-        about="the gist's FastAPI app",
-    ),
-    "starlette": _framework("Starlette"),
-    "asgi": BuiltIn(
-        label="ASGI", packages=(), about="a bare ASGI callable: the floor that uvicorn itself costs"
-    ),
-    "blacksheep": _framework("BlackSheep"),
-    "falcon": _framework("Falcon"),
-    "litestar": _framework("Litestar"),
-    "muffin": _framework("Muffin"),
-    "quart": _framework("Quart"),
-    "sanic": _framework("Sanic"),
-}
-FRAMEWORK_PACKAGES = sorted({name for each in BUILT_INS.values() for name in each.packages})
-OTHER_PACKAGES = ("aiohttp", "django", "flask", "gunicorn")  # of users' apps
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaseTarget:
-    """What every target has: a `name` for files and options, a `label` for tables.
-
-    `spec` is what the user typed after `NAME=`. The others are empty where a kind of target
-    has no such thing. `server` is how it is served, where that is not how all targets are;
-    `env` is added to its environment, with placeholders as in commands. `python` is its
-    interpreter; this one if empty. The versions of `packages` decide its speed. Where these
-    are not simply the interpreter's own, `requirements` are fetched on first use, or
-    `package_dir` already holds them. A built-in is one of apps.py.
-    """
-
-    name: Name
-    label: str
-    spec: str
-    server: ServerSettings | None = None
-    env: Pairs = ()
-    python: str = ""
-    packages: tuple[str, ...] = ()
-    requirements: tuple[str, ...] = ()
-    package_dir: Path | None = None
-    is_built_in: bool = False
-
-    is_launched: ClassVar[bool] = True  # its server is started for it
-    is_app: ClassVar[bool] = False  # a server of AsgiServer runs it, as the settings say
-
-    @property
-    def urls(self) -> tuple[str, ...]:
-        """The URL of a server that somebody else runs."""
-        return ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartedTarget(BaseTarget):
-    """A target whose server is started for it, in `directory`.
-
-    `prepare` is what a shell does before each launch. It is asked by `scheme`.
-    """
-
-    directory: Path
-    prepare: str = ""
-    scheme: Scheme = "http"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AsgiTarget(StartedTarget):
-    """An ASGI app, `module:attribute`, that a server of AsgiServer runs.
-
-    Its modules lie in `directory`. The server gets the `arguments` besides its own. Fetched
-    requirements are those of a day, in ISO 8601, `as_of` it.
-    """
-
-    is_app: ClassVar[bool] = True
-
-    app: str
-    arguments: tuple[str, ...] = ()
-    as_of: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandTarget(StartedTarget):
-    """Any server that a command starts."""
-
-    command: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UrlTarget(BaseTarget):
-    """A server that somebody else runs. It has no command, and is always ready.
-
-    `addresses` are those of the URL's host, looked up once; empty until then.
-    """
-
-    is_launched: ClassVar[bool] = False
-
-    url: str
-    addresses: tuple[str, ...] = ()
-
-    @property
-    def urls(self) -> tuple[str, ...]:
-        """The URL."""
-        return (self.url,)
-
-    @property
-    def scheme(self) -> Scheme:
-        """The scheme of the URL."""
-        return "https" if self.url.startswith("https:") else "http"
-
-
-LaunchedTarget = AsgiTarget | CommandTarget  # each a StartedTarget
-Target = AsgiTarget | CommandTarget | UrlTarget
-
-DEFAULT_WORKLOAD = "hello"
-DEFAULT_ROUNDS = 18
-USEFUL_ROUNDS = 6  # their interval is of some use
-LEAST_ROUNDS_WITHOUT_SOLO = 4  # of a comparison in which some have duets alone
-WARM_UP_S = 0.3
-FIRST_ERROR_STATUS = 400  # wrk counts this one and those above as errors
-WRK_TIMEOUT_S = 2  # wrk's own default
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workload:
-    """The request that is repeated.
-
-    `expect_status` is the status that its answers should have; None for any 2xx. Without
-    `keep_alive` each request has a connection of its own. An answer that takes longer than
-    `timeout_s` is an error.
-    """
-
-    name: str = DEFAULT_WORKLOAD
-    method: str = "GET"
-    path: str = "/"
-    headers: Headers = ()
-    body: bytes = b""
-    expect_status: Status | None = None
-    keep_alive: bool = True
-    timeout_s: Positive = WRK_TIMEOUT_S
-
-    @property
-    def sent_headers(self) -> Headers:
-        """All headers that are sent with it, but for those that any request has."""
-        if self.keep_alive:
-            return self.headers
-        return (*self.headers, ("Connection", "close"))
-
-    def expects(self, status: int) -> bool:
-        """Return whether an answer may have that status."""
-        if self.expect_status is None:
-            return 200 <= status <= 299
-        return status == self.expect_status
-
-
-def _upload_body() -> bytes:
-    """Return some 10 kB of JSON."""
-    items = [{"id": number, "name": f"item {number}", "tags": ["a", "b"]} for number in range(222)]
-    return json.dumps(items, separators=(",", ":")).encode()
-
-
-NAMED_WORKLOADS = (
-    Workload(),
-    Workload(name="greet", path="/index?name=Ann"),
-    Workload(name="json", path="/json"),
-    Workload(name="delayed", path="/delayed"),
-    Workload(name="compute", path="/compute"),
-    Workload(
-        name="upload",
-        method="POST",
-        path="/upload",
-        headers=(("Content-Type", "application/json"),),
-        body=_upload_body(),
-    ),
-)
-WORKLOADS = {workload.name: workload for workload in NAMED_WORKLOADS}
-BUILT_IN_PATHS = ("/", "/index", "/json", "/delayed", "/compute", "/upload")
-
-
-HIDDEN = "***"  # in place of a secret
-# Names of headers, and of parameters in a URL's query, whose values are secrets: those that
-# have one of the first anywhere in them, or one of those after (?<![a-z]) as a whole word.
-PRIVATE_NAME = (
-    r"(?:auth(?!ors?\b)|cookie|credential|csrf|jwt|key(?!board|word)|passphrase|passw|secret"
-    r"|session|signature|token|xsrf|(?<![a-z])(?:otp|pass|pat|pin|pwd|sid|sig)(?![a-z]))"
-)
-SECRET_PARAMETER = re.compile(
-    # The punctuation of a sentence behind the URL is not of the value.
-    rf"([?&][^=&#\s]*{PRIVATE_NAME}[^=&#\s]*=)([^&#\s]*[^&#\s;,.:'\")])",
-    re.IGNORECASE,
-)
-USER_IN_URL = re.compile(r"(?<=//)[^/@\s]*@")
-LEAST_SECRET = 6  # characters: a shorter text stands in many places that are not secret
-SECRET_PART = re.compile(r"[^\s;,=]{12,}")  # a token within a header's value, or a cookie's
-
-
-def has_secret_name(name: str) -> bool:
-    """Return whether the value of the header, or parameter, of that name is a secret."""
-    return re.search(PRIVATE_NAME, name, re.IGNORECASE) is not None
-
-
-def without_url_secrets(text: str) -> str:
-    """Return the text with the secrets hidden that a URL in it, or a path, shows."""
-    text = USER_IN_URL.sub(f"{HIDDEN}@", text)
-    return SECRET_PARAMETER.sub(rf"\1{HIDDEN}", text)
-
-
-def without_secret_headers(headers: Headers) -> Headers:
-    """Return the headers with the values hidden that are secrets."""
-    shown = []
-    for name, value in headers:
-        shown.append((name, HIDDEN if has_secret_name(name) else value))
-    return tuple(shown)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Secrets:
-    """The secrets that a run sends, to be hidden in all that it records.
-
-    `variables` are values taken from the environment; they are among the `values`.
-    """
-
-    values: tuple[str, ...]
-    variables: tuple[str, ...] = ()
-
-    @classmethod
-    def of(
-        cls, workloads: Iterable[Workload], targets: Iterable[Target], variables: Iterable[str] = ()
-    ) -> Secrets:
-        """Return those in the workloads' headers and paths, the targets' URLs and variables."""
-        values = set(variables)
-        urls: list[str] = []
-        for target in targets:
-            urls += target.urls
-            values |= {value for name, value in target.env if has_secret_name(name)}
-        for workload in workloads:
-            urls.append(workload.path)
-            for name, value in workload.headers:
-                if has_secret_name(name):
-                    values |= {value, *SECRET_PART.findall(value)}
-        for url in urls:
-            values.update(match[2] for match in SECRET_PARAMETER.finditer(url))
-        longest_first = sorted(values - {""}, key=lambda value: (-len(value), value))
-        return cls(values=tuple(longest_first), variables=tuple(variables))
-
-    def hide(self, text: str) -> str:
-        """Return the text without them; without short ones only where a URL has them."""
-        text = without_url_secrets(text)
-        for value in self.values:
-            if len(value) >= LEAST_SECRET:
-                text = text.replace(value, HIDDEN)
-        return text
-
-    def hide_whole_words(self, text: str) -> str:
-        """Return the text without them, without short variables where they are words."""
-        text = self.hide(text)
-        for value in filter(None, self.variables):
-            text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", HIDDEN, text)
-        return text
-
-    def hide_in_headers(self, headers: Headers) -> Headers:
-        """Return the headers without them, and without values that are secret by name."""
-        shown = []
-        for name, value in without_secret_headers(headers):
-            shown.append((name, self.hide_whole_words(value)))
-        return tuple(shown)
-
-    def hide_in_word(self, word: str) -> str:
-        """Return the word of a command line without them, however the option is spelled."""
-        shown = self.hide(word)
-        if not has_secret_name(shown):
-            return shown
-        for value in self.values:
-            if shown.rstrip().endswith(value):
-                shown = shown.rstrip().removesuffix(value) + HIDDEN
-        return shown
-
-
-NO_SECRETS = Secrets(values=())
-
-
-def pluralize(count: int, noun: str) -> str:
-    """Return the count with the noun, such as `1 connection` or `2 connections`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def format_rate(rate_per_s: float) -> str:
-    """Return the rate in words, such as `5,000 requests/s`; below 100 with its decimals."""
-    rate = f"{rate_per_s:,.0f}" if rate_per_s >= 100 else f"{rate_per_s:.4g}"
-    return f"{rate} requests/s"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadId:
-    """What tells the loads of a run apart."""
-
-    workload: Name
-    connections: Connections
-    rate_per_s: PositiveRate | None = None
-
-    @property
-    def without_rate(self) -> LoadId:
-        """The same load, but as fast as the server answers."""
-        return dataclasses.replace(self, rate_per_s=None)
-
-    @property
-    def pace(self) -> str:
-        """The connections in words, and the rate if there is one."""
-        connections = pluralize(self.connections, "connection")
-        if self.rate_per_s:
-            return f"{connections} at {format_rate(self.rate_per_s)}"
-        return connections
-
-    @property
-    def in_full(self) -> str:
-        """All of the load in words."""
-        return f"{self.pace}, {self.workload}"
-
-    @property
-    def sentence(self) -> str:
-        """The load in words. The gist's own request goes without saying."""
-        return self.pace if self.workload == DEFAULT_WORKLOAD else self.in_full
-
-    @property
-    def title(self) -> str:
-        """The load as a heading, as in the gist."""
-        return self.sentence.replace(" connection", " Connection", 1)
-
-
-def open_connections(connections: int, *, threads: int) -> int:
-    """Return how many connections wrk opens: each thread the whole part of its share.
-
-    All of them where somebody else's report has fewer than threads.
-    """
-    return connections // threads * threads or connections
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
-    """What wrk is told to do. It takes whole seconds only.
-
-    Without a rate each connection asks again as soon as it has its answer. With one,
-    requests are due at moments that are drawn before, by the `schedule_seed`.
-    """
-
-    connections: int
-    threads: int
-    duration_s: int
-    workload: Workload = WORKLOADS[DEFAULT_WORKLOAD]
-    rate_per_s: float | None = None
-    schedule_seed: int = 0
-
-    @property
-    def id(self) -> LoadId:
-        """What tells this load from others of the run."""
-        return LoadId(
-            workload=self.workload.name, connections=self.connections, rate_per_s=self.rate_per_s
-        )
-
-    @property
-    def wrk_threads(self) -> int:
-        """How many threads wrk is given; at a rate each connection has one of its own."""
-        return self.connections if self.rate_per_s else min(self.threads, self.connections)
-
-    @property
-    def open_connections(self) -> int:
-        """How many connections wrk opens."""
-        return open_connections(self.connections, threads=self.wrk_threads)
-
-    @property
-    def without_rate(self) -> Load:
-        """The same load, but as fast as the server answers."""
-        return dataclasses.replace(self, rate_per_s=None)
-
-
-def is_one_place(server: object, loads: tuple[object, ...]) -> bool:
-    """Return whether these serve and make load on one machine; nothing is this one."""
-    return loads == ((server,) if server else ())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
-    """The machines that serve and make load, by the names that ssh has for them.
-
-    Where none is named, it is this one. `ssh_config` is the file that ssh reads instead of
-    the user's own.
-    """
-
-    server: str = ""
-    loads: tuple[str, ...] = ()
-    ssh_config: str | None = None
-
-    @property
-    def are_here(self) -> bool:
-        """Whether all is done on this machine."""
-        return not self.server and not self.loads
-
-    @property
-    def are_one(self) -> bool:
-        """Whether all is done on one machine."""
-        return is_one_place(self.server, self.loads)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """A whole comparison, as asked for; the first target is the reference.
-
-    With a `precision`, half of an interval's width as a share, these rounds are the first
-    stage; with those after them it may take `most_s`. `variables` are the values in it that
-    were taken from the environment. What is not equal work is not measured if it is `strict`.
-    With a `rate_share` the loads get their rates later: that share of what the slowest target
-    answers. With a `p99_limit_s` it is the highest rate that is looked for, at which the p99
-    latency stays below that.
-    """
-
-    targets: tuple[Target, ...]
-    loads: tuple[Load, ...]
-    rounds: int
-    seed: int
-    server: ServerSettings
-    duet: bool
-    warm_up_s: float = WARM_UP_S
-    metric: Decisive | None = None
-    precision: float | None = None
-    most_s: float = math.inf
-    variables: tuple[str, ...] = ()
-    strict: bool = False
-    places: Places = Places()
-    rate_share: float | None = None
-    p99_limit_s: float | None = None
-
-    @property
-    def is_at_a_rate(self) -> bool:
-        """Whether requests are made at the same rate for all targets."""
-        return self.rate_share is not None or self.loads[0].rate_per_s is not None
-
-    @property
-    def secrets(self) -> Secrets:
-        """What must not be recorded."""
-        workloads = [load.workload for load in self.loads]
-        return Secrets.of(workloads, self.targets, self.variables)
-
-    @property
-    def names(self) -> list[str]:
-        """The targets' names; the reference's first."""
-        return [target.name for target in self.targets]
-
-    @property
-    def threads(self) -> int:
-        """The most threads that a wrk is asked to have; at a rate they fit each load."""
-        return max(load.threads for load in self.loads)
-
-    def measures_alone(self, round_number: int) -> bool:
-        """Return whether that round has solo trials, too.
-
-        Where duets decide, each second round has: the time is better spent on more duets.
-        """
-        solo_decides = self.metric in (Decisive.THROUGHPUT, Decisive.P99) and not self.is_at_a_rate
-        if self.metric is None:
-            solo_decides = len({self.server_of(target).workers for target in self.targets}) > 1
-        if not self.duet or solo_decides or self.rounds < LEAST_ROUNDS_WITHOUT_SOLO:
-            return True
-        return round_number % 2 == 1
-
-    def server_of(self, target: Target) -> ServerSettings:
-        """Return how the target is served."""
-        return target.server or self.server
-
-
-def labels_of(targets: Iterable[Target]) -> str:
-    """Return the targets' labels, joined by `and`."""
-    return " and ".join(target.label for target in targets)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
-    """One load on one target, or on two at once."""
-
-    targets: tuple[Target, ...]
-    load: Load
-
-    @property
-    def method(self) -> Method:
-        """Solo or duet, by the number of targets."""
-        return Method.SOLO if len(self.targets) == 1 else Method.DUET
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Launch:
-    """A fresh start of one target's server, or of two, and the trials on them.
-
-    Trials are in the order made. Rounds count from 1.
-    """
-
-    round: int
-    targets: tuple[Target, ...]
-    trials: tuple[Trial, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
-    """The answer to one request.
-
-    `bytes` counts everything on the wire, the head included, as wrk counts; `body_bytes`
-    the body alone, decoded. `http_version` is such as `1.1`. `excerpt` is the body's
-    beginning, where it is a text; it is not saved.
-    """
-
-    status: Status
-    bytes: Count
-    headers: Headers
-    body_sha256: str
-    body_bytes: Count | None = None
-    http_version: str | None = None
-    excerpt: str = ""
-
-    @property
-    def says_close(self) -> bool:
-        """Whether it says that its connection ends with it."""
-        connection = (header_value(self.headers, "Connection") or "").lower()
-        if self.http_version == "1.0":
-            return connection != "keep-alive"
-        return connection == "close"
-
-
-ROUNDING = 0.01  # of figures that wrk prints with two decimals, as a share; 0.6% at most
-
-
-Histogram = tuple[tuple[int, int], ...]  # (latency in microseconds, count), ascending
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Latency:
-    """Latencies of one wrk run; None where a text report does not tell.
-
-    The histogram is known while the run lasts, and is not saved.
-    """
-
-    mean_s: Seconds
-    stdev_s: Seconds
-    max_s: Seconds
-    p50_s: Seconds | None = None
-    p75_s: Seconds | None = None
-    p90_s: Seconds | None = None
-    p99_s: Seconds | None = None
-    p99_9_s: Seconds | None = None
-    histogram: Histogram = ()
-
-    def __post_init__(self) -> None:
-        """Raise ValueError where a figure lies above one that bounds it.
-
-        wrk rounds the figures of its text each by itself, hence the leeway.
-        """
-        most_s = self.max_s * (1 + ROUNDING)
-        if self.mean_s > most_s or self.stdev_s > most_s:
-            raise ValueError("the mean or the deviation lies above the maximum")
-        percentiles = (self.p50_s, self.p75_s, self.p90_s, self.p99_s, self.p99_9_s, self.max_s)
-        known = [seconds for seconds in percentiles if seconds is not None]
-        for lower, higher in itertools.pairwise(known):
-            if lower > higher * (1 + ROUNDING):
-                raise ValueError("a percentile lies above a higher one, or above the maximum")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Errors:
-    """wrk's counts of what went wrong.
-
-    Sockets that failed to connect, read or write; statuses above 399, or where such a one
-    is expected those below 400; answers that came too late.
-    """
-
-    connect: Count = 0
-    read: Count = 0
-    write: Count = 0
-    status: Count = 0
-    timeout: Count = 0
-
-    @property
-    def total(self) -> int:
-        """All of them together."""
-        sockets = self.connect + self.read + self.write
-        return sockets + self.status + self.timeout
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """How a load at a rate was offered.
-
-    `offered` requests were due in the trial's time. `answered_per_s` are those answered in it,
-    over that time; what is under way at its end is answered later, and counts in all else.
-    What a free connection waited to send was sent this much too late by wrk itself.
-    """
-
-    offered: Count
-    offered_per_s: Rate
-    answered_per_s: Rate
-    late_p50_s: Seconds = 0.0
-    late_p99_s: Seconds = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WrkResult:
-    """What one wrk run reports.
-
-    `duration_s` is the time that wrk measured itself, `load_cpu_s` the CPU time that it
-    used. `latency` has wrk's correction for coordinated omission in it;
-    `latency_uncorrected` is as measured. A text report tells neither that nor the CPU
-    time. Both are None where wrk timed no request, as when each came too late.
-
-    Of a load at a rate there is a `pace`. Its `latency` counts from the moment at which a
-    request was due (G. Tene, "How NOT to Measure Latency", 2013), `latency_uncorrected` from
-    when it was sent, and `duration_s` is until the server had caught up.
-    """
-
-    duration_s: Seconds
-    requests: Count
-    bytes: Count
-    requests_per_s: Rate
-    bytes_per_s: Rate
-    latency: Latency | None
-    errors: Errors
-    latency_uncorrected: Latency | None = None
-    load_cpu_s: Seconds | None = None
-    pace: Pace | None = None
-
-    @property
-    def contradiction(self) -> str | None:
-        """Which rate is not that of its count, if one is not."""
-        rates = {
-            "requests": (self.requests_per_s, self.requests),
-            "bytes": (self.bytes_per_s, self.bytes),
-        }
-        for unit, (rate, count) in rates.items():
-            # Both are rounded, and a rate has two decimals.
-            leeway = 2 * ROUNDING * count + ROUNDING * self.duration_s
-            if abs(rate * self.duration_s - count) > leeway:
-                return f"{unit} per second are not the {unit} over the duration"
-        return None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerUse:
-    """What a server used in one trial.
-
-    CPU time of its process tree; each process's peak resident memory, summed.
-    `worker_balance` is the least CPU time of a worker over the most: 1 is a load shared
-    evenly.
-    """
-
-    server_cpu_s: Seconds
-    server_rss_bytes: Count
-    worker_balance: Share | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measurement:
-    """What one trial yielded of one target.
-
-    With an `invalid_reason` it is void: shown, but left out of the statistics. Nothing
-    was observed where `wrk` is None; of somebody else's server `use` is not known.
-    `partner` is the other target of a duet. `connections_opened` counts all that were
-    opened on this machine meanwhile, of a solo trial. `notes` are oddities that do not void.
-    """
-
-    round: Ordinal
-    method: Method
-    target: Name
-    load: LoadId
-    threads: Positive
-    partner: Name | None = None
-    wrk: WrkResult | None = None
-    use: ServerUse | None = None
-    limited_by: Limit | None = None
-    connections_opened: Count | None = None
-    report: str = ""
-    notes: tuple[str, ...] = ()
-    invalid_reason: str | None = None
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for a trial that counts but cannot, or a partner that cannot be."""
-        if self.valid and not (self.wrk and self.wrk.requests):
-            raise ValueError("a trial without requests cannot be valid")
-        if (self.method is Method.DUET) != (self.partner is not None):
-            raise ValueError("a duet has a partner, and a solo trial none")
-        if self.partner == self.target:
-            raise ValueError("a target cannot be its own partner")
-
-    @property
-    def valid(self) -> bool:
-        """Whether it counts."""
-        return self.invalid_reason is None
-
-    @property
-    def open_connections(self) -> int:
-        """How many connections wrk opened."""
-        return open_connections(self.load.connections, threads=self.threads)
-
-    @property
-    def requests_per_s(self) -> float | None:
-        """The throughput, where it is known."""
-        return self.wrk.requests_per_s if self.wrk else None
-
-    @property
-    def latency(self) -> Latency | None:
-        """The latencies, where they are known."""
-        return self.wrk.latency if self.wrk else None
-
-    @property
-    def latency_p50_s(self) -> float | None:
-        """The median of latencies, where it is known."""
-        return self.latency.p50_s if self.latency else None
-
-    @property
-    def latency_p99_s(self) -> float | None:
-        """The 99th percentile of latencies, where it is known."""
-        return self.latency.p99_s if self.latency else None
-
-    @property
-    def latency_p99_9_s(self) -> float | None:
-        """The 99.9th percentile of latencies, where it is known."""
-        return self.latency.p99_9_s if self.latency else None
-
-    @property
-    def cpu_per_request_s(self) -> float | None:
-        """The server's CPU time for one request, where both are known."""
-        if not self.use or not self.wrk or not self.wrk.requests:
-            return None
-        return self.use.server_cpu_s / self.wrk.requests
-
-
-def valid_runs(measurements: Iterable[Measurement]) -> list[WrkResult]:
-    """Return what wrk reported in the valid ones of the measurements."""
-    return [m.wrk for m in measurements if m.valid and m.wrk]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetricFacts:
-    """What is known of a metric.
-
-    `key` stands in files, the names in reports. `measure` completes the sentence "A is 1.5x
-    as fast as B ...". `read` returns the figure of a measurement, None where it is not known.
-    """
-
-    key: str
-    full_name: str
-    short_name: str
-    measure: str
-    higher_is_faster: bool
-    read: Callable[[Measurement], float | None]
-
-
-class Metric(StrEnum):
-    """What a comparison compares."""
-
-    facts: MetricFacts
-
-    REQUESTS = MetricFacts(
-        key="requests_per_s",
-        full_name="requests per second",
-        short_name="requests/s",
-        measure="in requests/s",
-        higher_is_faster=True,
-        read=lambda measurement: measurement.requests_per_s,
-    )
-    P50 = MetricFacts(
-        key="latency_p50_s",
-        full_name="median latency",
-        short_name="p50",
-        measure="in median latency",
-        higher_is_faster=False,
-        read=lambda measurement: measurement.latency_p50_s,
-    )
-    P99 = MetricFacts(
-        key="latency_p99_s",
-        full_name="p99 latency",
-        short_name="p99",
-        measure="in p99 latency",
-        higher_is_faster=False,
-        read=lambda measurement: measurement.latency_p99_s,
-    )
-    P99_9 = MetricFacts(
-        key="latency_p99_9_s",
-        full_name="p99.9 latency",
-        short_name="p99.9",
-        measure="in p99.9 latency",
-        higher_is_faster=False,
-        read=lambda measurement: measurement.latency_p99_9_s,
-    )
-    CAPACITY = MetricFacts(
-        key="capacity_per_s",
-        full_name="capacity",
-        short_name="capacity",
-        measure="by capacity",
-        higher_is_faster=True,
-        read=lambda _: None,
-    )
-    CPU = MetricFacts(
-        key="server_cpu_per_request_s",
-        full_name="server CPU per request",
-        short_name="CPU/request",
-        measure="per CPU second",
-        higher_is_faster=False,
-        read=lambda measurement: measurement.cpu_per_request_s,
-    )
-
-    def __new__(cls, facts: MetricFacts) -> Metric:
-        metric = str.__new__(cls, facts.key)
-        metric._value_ = facts.key
-        metric.facts = facts
-        return metric
-
-    @property
-    def full_name(self) -> str:
-        """What sentences call it."""
-        return self.facts.full_name
-
-    @property
-    def short_name(self) -> str:
-        """What charts call it."""
-        return self.facts.short_name
-
-    def read(self, measurement: Measurement) -> float | None:
-        """Return the figure of the measurement; None where it is not known."""
-        return self.facts.read(measurement)
-
-
-class Interval(NamedTuple):
-    """The ends of an interval of ratios."""
-
-    low: float
-    high: float
-
-    def contains(self, ratio: float) -> bool:
-        """Return whether the ratio lies between the ends, or at one."""
-        return self.low <= ratio <= self.high
-
-    def overlaps(self, other: Interval) -> bool:
-        """Return whether any ratio lies in both."""
-        return self.low <= other.high and other.low <= self.high
-
-    @property
-    def log_half_width(self) -> float:
-        """Half its width on the log scale."""
-        return math.log(self.high / self.low) / 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """A ratio, and its confidence interval; one round shows none."""
-
-    ratio: Ratio
-    low: Ratio | None
-    high: Ratio | None
-    confidence: Confidence
-
-    def __post_init__(self) -> None:
-        """Raise ValueError where the ratio lies outside its interval."""
-        if (self.low is None) != (self.high is None):
-            raise ValueError("an interval needs both ends")
-        if self.interval and not self.interval.contains(self.ratio):
-            raise ValueError("the ratio lies outside its interval")
-
-    @property
-    def interval(self) -> Interval | None:
-        """The interval, if there is one."""
-        if self.low is None or self.high is None:
-            return None
-        return Interval(self.low, self.high)
-
-    def inverse(self) -> Estimate:
-        """Return the estimate of one over the ratio."""
-        low = high = None
-        if self.interval:
-            low, high = 1 / self.interval.high, 1 / self.interval.low
-        return Estimate(ratio=1 / self.ratio, low=low, high=high, confidence=self.confidence)
-
-    @property
-    def half_width(self) -> float | None:
-        """Half the width of the interval as a share of the ratio, if there is one."""
-        if self.interval is None:
-            return None
-        return math.expm1(self.interval.log_half_width)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """A metric of a target over the reference's, by the rounds valid for both.
-
-    The estimate is the geometric mean of the rounds' ratios; None if there is none, for
-    the `reason`. Its interval has `degrees` of freedom: one less than its rounds, or than
-    those of the first stage (stein_rounds()).
-    """
-
-    load: LoadId
-    method: Method
-    metric: Metric
-    reference: Name
-    target: Name
-    rounds: Ordinal
-    estimate: Estimate | None
-    verdict: Verdict
-    reason: str | None = None
-    degrees: Positive | None = None
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for an interval of too few rounds, or one target for two."""
-        if self.interval and self.rounds < 2:
-            raise ValueError("an interval needs two rounds or more")
-        if self.target == self.reference:
-            raise ValueError("a target cannot be its own reference")
-
-    @property
-    def interval(self) -> Interval | None:
-        """The ratio's confidence interval, if there is one."""
-        return self.estimate.interval if self.estimate else None
-
-    @property
-    def speed(self) -> Estimate | None:
-        """How many times as fast as the reference the target is, if that is known."""
-        if self.estimate is None or self.metric.facts.higher_is_faster:
-            return self.estimate
-        return self.estimate.inverse()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Capacity:
-    """The highest rate at which a target kept the limit of its p99 latency, in one launch.
-
-    It is the (geometric) mean of the highest rate that was tried and kept, and the lowest
-    that was not. None where it is not known, for the `reason`. The load is the one without
-    a rate.
-    """
-
-    round: Ordinal
-    target: Name
-    load: LoadId
-    p99_limit_s: Seconds
-    rate_per_s: PositiveRate | None
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetFacts:
-    """What was found out about a target when it was launched.
-
-    `responses` has the answer to one request of each workload, by the workload's name.
-    `server` is how an ASGI app was served, and None for other targets; `python` is the
-    version of the interpreter that ran it, if one was named. It was asked by `scheme`.
-    """
-
-    name: Name
-    label: Name
-    spec: str
-    versions: Mapping[str, str]
-    server_command: str
-    responses: Mapping[str, Response]
-    server: ServerSettings | None = None
-    python: str | None = None
-    scheme: Scheme = "http"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """A target's place in an order, from `first` to `last`: among these it is not told apart."""
-
-    target: Name
-    first: Positive
-    last: Positive
-
-    @property
-    def title(self) -> str:
-        """The place, or the places, in words."""
-        return str(self.first) if self.first == self.last else f"{self.first} to {self.last}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ranking:
-    """The order of more than two targets under one load, by one metric, the fastest first.
-
-    All that it says holds together with that confidence.
-    """
-
-    load: LoadId
-    method: Method
-    metric: Metric
-    reference: Name
-    confidence: Confidence
-    places: tuple[Place, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Distribution:
-    """Latencies of a target under a load, of all valid solo trials together.
-
-    As pairs of percent and seconds, ascending.
-    """
-
-    target: Name
-    load: LoadId
-    percentiles: tuple[tuple[Percent, Seconds], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkloadFacts:
-    """A workload as it is recorded: its body only as a hash."""
-
-    name: Name
-    method: str
-    path: str
-    headers: Headers
-    body_sha256: str
-    expect_status: Status | None = None
-    keep_alive: bool = True
-    timeout_s: Positive = WRK_TIMEOUT_S
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What was asked for.
-
-    With a `precision`, half of an interval's width as a share, the number of rounds was
-    chosen after `first_rounds`. With a `rate_share` the rates of the loads are that share of
-    what the slowest target answered.
-    """
-
-    server: ServerSettings
-    workloads: tuple[WorkloadFacts, ...]
-    connections: tuple[Connections, ...]
-    threads: Positive
-    duration_s: Positive
-    rounds: Positive
-    duet: bool
-    warm_up_s: Seconds
-    metric: Decisive | None = None
-    precision: Share | None = None
-    first_rounds: Positive | None = None
-    rate_per_s: PositiveRate | None = None
-    rate_share: Share | None = None
-    p99_limit_s: Seconds | None = None
-
-    def load_differences(self, other: Settings) -> list[str]:
-        """Return the names of settings that make the two loads differ."""
-        pairs = {
-            "workloads": (self.workloads, other.workloads),
-            "threads": (self.threads, other.threads),
-            "duration_s": (self.duration_s, other.duration_s),
-            "rate": (self.rate_per_s, other.rate_per_s),
-            "rate_share": (self.rate_share, other.rate_share),
-            "p99_limit_s": (self.p99_limit_s, other.p99_limit_s),
-            "workers": (self.server.workers, other.server.workers),
-            "access_log": (self.server.access_log, other.server.access_log),
-        }
-        return [name for name, (mine, theirs) in pairs.items() if mine != theirs]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Environment:
-    """Where it was measured; None for what the machine does not tell.
-
-    `bundle` is the build of micropie_bench.pyz, `wrk` the path of wrk.
-    """
-
-    python: str
-    executable: str
-    bundle: str | None
-    implementation: str
-    platform: str
-    kernel: str
-    cpu_model: str | None
-    cpu_count: Positive
-    governor: str | None
-    wrk: str
-    wrk_version: str
-    packages: Mapping[str, str]
-
-
-class Role(StrEnum):
-    """What a machine does in a comparison that takes more than one."""
-
-    SERVER = "server"
-    LOAD = "load"
-    BOTH = "server and load"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
-    """A machine that took part, by the name that ssh has for it; "" is the director's own.
-
-    `address` is where its servers listened, or the load came from, as far as it is known.
-    `round_trip_s` is how long a call to its agent and the answer took.
-    """
-
-    role: Role
-    host: str
-    environment: Environment
-    address: str = ""
-    round_trip_s: Seconds | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Results:
-    """All that a results file holds; measurements are in the order made.
-
-    A parsed text of wrk has neither settings nor environment. `environment` is that of the
-    machine with the servers; `machines` are all that took part, where those were several.
-    """
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
-
-    schema: Literal["micropie-bench/2"] = SCHEMA
-    version: str = __version__
-    created: str
-    command: str
-    seed: int | None = None
-    settings: Settings | None = None
-    environment: Environment | None = None
-    targets: tuple[TargetFacts, ...] = ()
-    measurements: tuple[Measurement, ...] = ()
-    capacities: tuple[Capacity, ...] = ()
-    comparisons: tuple[Comparison, ...] = ()
-    distributions: tuple[Distribution, ...] = ()
-    warnings: tuple[str, ...] = ()
-    machines: tuple[Machine, ...] = ()
-
-    @property
-    def names(self) -> list[str]:
-        """The targets' names, each once, in the order of the tables."""
-        names = [facts.name for facts in self.targets]
-        names += [measurement.target for measurement in self.measurements]
-        return list(dict.fromkeys(names))
-
-    def server_of(self, facts: TargetFacts) -> ServerSettings | None:
-        """Return how an ASGI app was served; None for another target."""
-        if facts.server or not self.settings:
-            return facts.server
-        is_asgi = bool(facts.versions) and facts.python is None  # in files of older versions
-        return self.settings.server if is_asgi else None
-
-    def label(self, name: str) -> str:
-        """Return what tables show for the target of that name."""
-        for facts in self.targets:
-            if facts.name == name:
-                return facts.label
-        return name
-
-    @property
-    def labels(self) -> list[str]:
-        """What tables show, in the order of `names`."""
-        return [self.label(name) for name in self.names]
-
-    @property
-    def loads(self) -> list[LoadId]:
-        """The loads: workloads as they were asked for, then others; connections rise."""
-        loads = {measurement.load for measurement in self.measurements}
-        asked = [workload.name for workload in self.settings.workloads] if self.settings else []
-        measured = [measurement.load.workload for measurement in self.measurements]
-        order = [*asked, *measured]
-        return sorted(
-            loads,
-            key=lambda load: (order.index(load.workload), load.connections, load.rate_per_s or 0),
-        )
-
-    @property
-    def seeks_capacity(self) -> bool:
-        """Whether it was made to find capacities."""
-        limit_s = self.settings.p99_limit_s if self.settings else None
-        return limit_s is not None or bool(self.capacities)
-
-    @property
-    def reported_loads(self) -> list[LoadId]:
-        """The loads that reports tell of: without the rates that a capacity was sought at."""
-        return [load for load in self.loads if not self.is_step(load)]
-
-    def is_step(self, load: LoadId) -> bool:
-        """Return whether the load is one of those that a capacity was sought at."""
-        return load.rate_per_s is not None and self.seeks_capacity
-
-    def capacities_of(self, name: str, load: LoadId) -> dict[int, float]:
-        """Return the known capacities of a target by round, in requests/s."""
-        return {
-            each.round: each.rate_per_s
-            for each in self.capacities
-            if (each.target, each.load) == (name, load) and each.rate_per_s
-        }
-
-    @property
-    def workloads(self) -> list[str]:
-        """The workloads' names, each once."""
-        return list(dict.fromkeys(load.workload for load in self.loads))
-
-    def solo_trials(self, name: str, load: LoadId) -> list[Measurement]:
-        """Return the measurements of a target alone under a load, void ones too."""
-        wanted = (name, load, Method.SOLO)
-        return [m for m in self.measurements if (m.target, m.load, m.method) == wanted]
-
-    def throughputs(self, name: str, load: LoadId) -> list[float]:
-        """Return the requests/s of a target's valid solo trials under a load."""
-        return [run.requests_per_s for run in valid_runs(self.solo_trials(name, load))]
-
-    def distribution(self, name: str, load: LoadId) -> Distribution | None:
-        """Return the latencies of a target under a load, if they are known."""
-        for distribution in self.distributions:
-            if (distribution.target, distribution.load) == (name, load):
-                return distribution
-        return None
-
-
-# --- 2. wrk ---------------------------------------------------------------------------
 
 EXACT_MARK = "micropie-bench-exact:"  # as WRK_SCRIPT prints it
-
-SECONDS_IN = {"us": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
-BYTES_IN = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
-
-
-def parse_duration(text: str, *, option: str = "--duration") -> int:
-    """Return wrk's duration in seconds, above 0.
-
-    It is a whole number, of seconds or of the unit `s`, `m` or `h`. Raises UsageError
-    for anything else, as wrk does (units.c, scan_time).
-    """
-    match = re.fullmatch(r"(\d{1,6})([smh]?)", text.strip())
-    if not match or int(match[1]) == 0:
-        raise UsageError(
-            f"{option} {text!r}: wrk takes whole seconds, minutes or hours above 0, "
-            "such as 5s or 1m"
-        )
-    unit = match[2] or "s"
-    return int(match[1]) * int(SECONDS_IN[unit])
-
-
 READY_S = 2  # for wrk to open its connections, before a load at a rate begins
 
 
@@ -1934,6 +586,7 @@ def void_reason(
 
 LEAST_BUSY, MOST_BUSY = 0.85, 1.15  # connections for each open one; beyond it something is odd
 
+
 # What the errors of somebody else's report mean for its figures.
 ERROR_MEANINGS = {
     "connect": ("failed connection", "the load was less than the report says"),
@@ -1983,8 +636,6 @@ def report_notes(wrk: WrkResult, *, connections: int, asked: str) -> tuple[str, 
     return tuple(notes)
 
 
-# Texts with reports: the reports are found first; what stands between them names them.
-
 INVISIBLE = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, and movements of the cursor
     r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # a terminal's title, and links
@@ -1996,6 +647,8 @@ HTML_TAG = re.compile(
     re.IGNORECASE,
 )
 REPORT_BEGINNING = re.compile(REPORT_LINES["running"] + r"$")
+
+
 # Whatever looks like these and is no line of a report must not be passed over.
 WRK_PHRASES = re.compile(
     r"Running \d+\w* test @"
@@ -2226,9 +879,9 @@ def find_reports(lines: Iterable[TextLine]) -> list[FoundReport]:
     return reader.reports
 
 
-# What names a report: the headings and other titles above it, as documents have them.
-
 MARKED_LEVEL, PLAIN_LEVEL, FENCED_LEVEL = 7, 8, 9  # below Markdown's six
+
+
 # A mark gives the level by its length, a tag by its digit.
 MARKED_HEADINGS = tuple(
     re.compile(pattern, re.IGNORECASE)
@@ -2265,6 +918,8 @@ PROSE = re.compile(
     r"|\s-{1,2}[A-Za-z][\w-]*(?:\s|=|$)"  # a command's options
     r"|^\||\|.*\|"  # a table's row
 )
+
+
 # They say that results follow, and not of what.
 GENERIC_TITLES = frozenset(
     {
@@ -2480,9 +1135,6 @@ def titles_in(gap: Sequence[GapLine]) -> list[Heading]:
     return titles
 
 
-# Rows: what of a text is pooled, and what each is called.
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportRow:
     """Reports that are the rounds of one target under one load.
@@ -2641,9 +1293,6 @@ def parse_reports(text: str) -> list[Measurement]:
     return measurements
 
 
-# --- 3. schedule ----------------------------------------------------------------------
-
-
 def schedule(plan: Plan) -> list[Launch]:
     """Return the launches of all rounds, in random order within each round (seeded).
 
@@ -2680,51 +1329,6 @@ def at_moments_of(trial: Trial, seed: int) -> Trial:
     )
 
 
-def request_count(load: Load) -> int:
-    """Return how many requests are due in a trial at the load's rate."""
-    return round((load.rate_per_s or 0) * load.duration_s)
-
-
-LEAST_REQUESTS = 20  # of a trial at a rate
-MOST_REQUESTS = 2_000_000  # likewise: each takes memory, here and in wrk
-LONGEST_REST_S = 2.0  # of a connection; gunicorn closes one after that, uvicorn after 5 s
-
-
-def rate_complaint(load: Load) -> str | None:
-    """Return why a trial at the load's rate would tell nothing, if it would not."""
-    rate_per_s, count = load.rate_per_s, request_count(load)
-    if rate_per_s is None:
-        return None
-    rate = format_rate(rate_per_s)
-    if count < LEAST_REQUESTS:
-        return (
-            f"{rate} are {pluralize(count, 'request')} in a trial of {load.duration_s} s: "
-            f"use -d {math.ceil(LEAST_REQUESTS / rate_per_s)}s or longer"
-        )
-    if count > MOST_REQUESTS:
-        return f"{rate} are {count:,} requests in a trial of {load.duration_s} s: use a shorter -d"
-    most_connections = math.floor(rate_per_s * LONGEST_REST_S)
-    if load.connections > most_connections:
-        return (
-            f"{rate} let each of {load.connections} connections rest for "
-            f"{load.connections / rate_per_s:.1f} s, and servers close such: "
-            f"use -c {most_connections} or fewer"
-        )
-    return None
-
-
-def due_moments(load: Load) -> array.array[float]:
-    """Return when the requests of a load at a rate are due, in seconds from its start, ascending.
-
-    So many independent uniform moments are a Poisson process, given its count: requests of
-    users who know nothing of one another. The seed gives the same ones again.
-    """
-    draw = random.Random(load.schedule_seed)  # noqa: S311  # nothing secret
-    return array.array(
-        "d", sorted(draw.random() * load.duration_s for _ in range(request_count(load)))
-    )
-
-
 def launch_groups(plan: Plan) -> list[tuple[Target, ...]]:
     """Return which targets are launched together.
 
@@ -2746,9 +1350,6 @@ def launch_trials(
     for group, load in itertools.product([*groups, *duets], plan.loads):
         trials.append(Trial(targets=group, load=load))
     return trials
-
-
-# --- 4. statistics --------------------------------------------------------------------
 
 
 @functools.cache  # a report asks for few, often
@@ -3657,9 +2258,6 @@ def knee(results: Results, name: str, workload: str) -> int | None:
     return min(count for count, mean in means.items() if mean >= enough)
 
 
-# What a trial shows beside wrk's own counts of errors.
-
-
 def little_reason(wrk: WrkResult, load: Load) -> str | None:
     """Return why more connections were busy than were open, by 15%: that is impossible.
 
@@ -3951,8 +2549,6 @@ class CoreUse:
             use += f", the server {self.server_cpu:.2f} of {self.server_cores}"
         return f"{SATURATED}: {use}; more --threads or cores, or a slower target, shows the server"
 
-
-# --- 5. results file ------------------------------------------------------------------
 
 EXCLUDE_HISTOGRAM = {"histogram": True}
 NOT_SAVED = {
@@ -4339,9 +2935,6 @@ def merge(parts: Sequence[Results]) -> Results:
     )
 
 
-# --- 6. report ------------------------------------------------------------------------
-
-
 class Align(StrEnum):
     """On which side the cells of a column stand."""
 
@@ -4599,8 +3192,6 @@ def listed_lines(table: Table) -> list[str]:
     return lines
 
 
-# The tables of results.
-
 GIST_TITLES = (
     "Framework",
     "Avg Latency",
@@ -4630,23 +3221,6 @@ COMPARISON_COLUMNS = columns_from(
     ("Framework", "Metric", "Rounds", "Method", "Speed", "Interval", "Verdict"),
     left=["Framework", "Metric", "Method", "Verdict"],
 )
-
-
-def format_latency(seconds: float) -> str:
-    """Return the time as wrk prints it (units.c).
-
-    Two decimals; each unit from 0.85 of it on, but seconds from 1 s.
-    """
-    if seconds >= 0.85 * 60:
-        return f"{seconds / 60:.2f}m"
-    if seconds >= 1:
-        return f"{seconds:.2f}s"
-    if seconds >= 0.85e-3:
-        return f"{seconds * 1e3:.2f}ms"
-    return f"{seconds * 1e6:.2f}us"
-
-
-UNKNOWN = "unknown"  # in place of what is not known
 
 
 def latency_cells(runs: Iterable[WrkResult]) -> tuple[str, str]:
@@ -4943,9 +3517,6 @@ def draw_speeds(results: Results, answers: Iterable[Answer], *, width: int) -> l
     return lines
 
 
-# Sentences.
-
-
 def name_rounds(numbers: Iterable[int]) -> str:
     """Return the rounds in words, each once."""
     distinct = sorted(set(numbers))
@@ -4997,9 +3568,6 @@ def format_speed(speed: Estimate) -> str:
     return f"{format_ratio(speed.ratio, speed_decimals(speed))}x"
 
 
-USELESS_NOISE = 9.0  # half an interval's width, as a share
-
-
 def format_range(speed: Estimate) -> str:
     """Return the interval's ends; nothing if there is none."""
     if speed.interval is None:
@@ -5029,20 +3597,6 @@ def interval_cell(speed: Estimate | None) -> str:
     if speed is None or speed.half_width is None:
         return ""
     return "no useful one" if speed.half_width >= USELESS_NOISE else format_range(speed)
-
-
-def format_noise(half_width: float) -> str:
-    """Return half the width of a speed's interval in words."""
-    if half_width < 1:
-        return f"±{half_width:.0%}"
-    if half_width < USELESS_NOISE:
-        return f"within a factor of {1 + half_width:.2g}"
-    return "with no useful precision"
-
-
-def format_precision(half_width: float) -> str:
-    """Return half the width of an interval with the digits that a wish for it has."""
-    return f"±{100 * half_width:.2g}%" if half_width < 1 else format_noise(half_width)
 
 
 def comparison_beside(
@@ -5777,9 +4331,6 @@ def gate_sentence(results: Results, decision: GateDecision, change: Change) -> s
     )
 
 
-# The tables that MicroPie's author published, and what they say beside what is measured here.
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedRow:
     """What was published of one framework under one load, with the texts as printed.
@@ -6196,25 +4747,11 @@ def editions_table() -> Table:
     return Table(title="", columns=columns_from(titles, left=titles), rows=tuple(rows))
 
 
-# Exports.
-
-
 def report_title(results: Results) -> str:
     """Return the heading of a report."""
     *others, last = results.labels or [""]
     labels = f"{', '.join(others)} and {last}" if others else last
     return f"{labels}, measured by micropie_bench {results.version}"
-
-
-def show_value(value: object) -> str:
-    """Return a setting's value for people."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, tuple):
-        return ", ".join(map(show_value, value))
-    return str(value)
 
 
 def describe_settings(settings: Settings | None) -> dict[str, str]:
@@ -7247,16 +5784,11 @@ def html_page(title: str, body: Iterable[str]) -> str:
     return printable_lines("\n".join(lines))
 
 
-# --- 7. processes ---------------------------------------------------------------------
-
 STOP_GRACE_S = 2.0  # between SIGTERM and SIGKILL
 GUARD_DEADLINE_S = 15.0  # a guard that does not answer for so long is ended, too
 POLL_S = 0.1  # between two looks at a server that starts
 TICK_S = 2.0  # between two redrawings of the progress bar, which disturb what is measured
-
 Tick = Callable[[], None]  # gives the progress bar a chance to be redrawn
-
-
 GUARD = ROOT / "micropie_benchlib" / "programs" / "guard.py"
 
 
@@ -7738,8 +6270,6 @@ def is_stopped(process: psutil.Process) -> bool:
     return False
 
 
-# --- 8. servers -----------------------------------------------------------------------
-
 ELSEWHERE_S = 15.0  # a command that listens on other ports alone has its port wrong
 SETTLE_S = 10.0  # at most, for the rest of a command's processes
 SETTLE_STEP_S = 0.3
@@ -7747,7 +6277,6 @@ PROBE_DEADLINE_S = 10.0
 FETCH_DEADLINE_S = 3600.0  # pip has deadlines of its own for the network
 LOG_TAIL_BYTES = 2**20  # a second of an access log, and what came before it
 LOG_LIMIT_BYTES = 16 * 2**20  # beyond it only the tail is kept
-
 HTTP_START_BYTES = 5
 EXCERPT_BYTES = 200  # of a body, for those who read why it was refused
 TLS_ALERT = b"\x15"  # RFC 8446, 5.1
@@ -8260,6 +6789,7 @@ def install(target: AsgiTarget, directory: Path) -> None:
 
 PIP_SECTIONS = ("global", "install", ":env:")  # of its settings; the last one holds
 
+
 # Of pip's options, those that say how an index is reached.
 INDEX_OPTIONS = (
     *("index-url", "proxy", "cert", "client-cert", "trusted-host", "keyring-provider"),
@@ -8303,6 +6833,7 @@ class Telling(IntEnum):
 
 HTTP_METHODS = "GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS"
 ERROR_LEVELS = "ERROR|CRITICAL|FATAL|EMERG|ALERT|CRIT"
+
 
 # The first rule that a line matches holds. The lines are those of uvicorn, gunicorn, granian
 # and hypercorn; of access logs in the common format and in those of Node.js and Go.
@@ -9323,8 +7854,6 @@ def start_server(target: Target, settings: ServerSettings, *, log: Path | None) 
         return UrlServer(target)
     return LaunchedServer(target, settings, log=log)
 
-
-# --- 9. load --------------------------------------------------------------------------
 
 DRAIN_STEP_S = 0.02
 DRAIN_DEADLINE_S = 2.0
@@ -10404,8 +8933,6 @@ def apply_warm_up(sides: Sides, load: Load, *, seconds: float, tick: Tick) -> No
         run.interrupt()
 
 
-# --- 10. machine ----------------------------------------------------------------------
-
 CPU_FILES = "/sys/devices/system/cpu"
 POWER_SUPPLIES = Path("/sys/class/power_supply")
 NOT_TOLD = "not told by this machine"
@@ -10855,13 +9382,6 @@ def needed_files(targets: Iterable[LaunchedTarget], wrk: str, work_dir: Path) ->
     return NeededFiles(sorted(paths))
 
 
-# --- 11. other machines ---------------------------------------------------------------
-
-# This process, the director, has an agent on each other machine that servers or load
-# generators run on. There it is this same program, copied over the user's own ssh, and
-# execnet carries the calls. What is pickled goes from the director to its agents only; what
-# these answer is checked JSON, so that no other machine decides what runs here.
-
 SSH_OPTIONS = (
     *("-T", "-x", "-oBatchMode=yes", "-oConnectTimeout=10", "-oClearAllForwardings=yes"),
     *("-oControlPath=none", "-oServerAliveInterval=1", "-oServerAliveCountMax=2"),
@@ -10891,7 +9411,6 @@ SSH_ADVICE = {
     "timed out": "is it up, and does its firewall let ssh in?",
     "Connection refused": "is sshd running there?",
 }
-
 BEAT = "beat"
 FAREWELL = b""  # instead of a call
 
@@ -10901,9 +9420,6 @@ def remote_program() -> str:
     package = ROOT / "micropie_benchlib"
     files = (package / "system" / "cache.py", package / "programs" / "bootstrap.py")
     return "\n".join(file.read_text(encoding="utf-8") for file in files)
-
-
-# The agent's end.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11167,9 +9683,6 @@ def reply_to(agent: Agent, call: Call) -> tuple[str, str]:
         return "fails", reason_of(error)
     except Exception as error:  # the director is to hear of it, whatever it is
         return "cannot go on", f"a fault of this tool: {type(error).__name__}: {error}"
-
-
-# The director's end.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11681,8 +10194,6 @@ def reach_from(machine: OtherMachine, url: str, workload: Workload, address: str
         raise type(error)(f"from {machine.host}: {error}") from None
     return response
 
-
-# --- 12. experiment -------------------------------------------------------------------
 
 LAUNCH_ESTIMATE_S = 3.0  # for one server
 FIRST_QUESTIONS = 5  # of one kind, before any load
@@ -12608,8 +11119,6 @@ def run_experiment(
     return with_comparisons(results, plan.names), EarlyEnd(round=current_round, status=status)
 
 
-# --- 13. command line -----------------------------------------------------------------
-
 TOP_EXAMPLES = """
 \b
 Examples:
@@ -12674,8 +11183,6 @@ Examples:
   micropie_bench report here.json there.json
 """
 ABOUT = (__doc__ or "micropie_bench").splitlines()[0]  # python -OO drops docstrings
-
-
 OTHER_OPTIONS = "Other options"
 
 
@@ -12881,9 +11388,6 @@ SHORT = Preset(connections="100", duration="1s", rounds=10)
 GIST = Preset(connections="100,200", duration="30s", rounds=1)
 SEARCH = Preset(connections="100", duration="2s", rounds=USEFUL_ROUNDS)
 MOST_TIME_S = 3600  # for a --precision
-
-# Arguments and options that stand in more than one group or command.
-
 TargetsArgument = Annotated[
     list[str] | None,
     typer.Argument(
@@ -13370,8 +11874,6 @@ class GateOptions:
     ] = None
 
 
-# bench.toml and --set: targets with settings of their own, workloads, and options.
-
 TABLE_CONFIG: Mapping[str, Any] = {"extra": "forbid", "coerce_numbers_to_str": True}
 VARIABLE = re.compile(r"\$(\$?)\{(\w+)\}")
 VARIABLE_NAME = r"[A-Za-z_]\w*"
@@ -13384,6 +11886,8 @@ PATH_OPTIONS = (
     *(field.name for field in dataclasses.fields(ExportOptions)),
 )
 PROGRAM_OPTIONS = ("python", "wrk")
+
+
 # Groups of options, and options by name, that may stand in bench.toml; as `compare` has them.
 FILE_OPTIONS: tuple[Any, ...] = (
     *(LoadOptions, RateOptions, TimingOptions),
@@ -13830,9 +12334,6 @@ def hiding_variables(function: Command) -> Command:
             raise type(error)(message) from None
 
     return call
-
-
-# What the arguments mean.
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -14760,9 +13261,6 @@ def read_results(file: str) -> Results:
         raise BenchError(f"{file!r}: {error}") from None
 
 
-# Output.
-
-
 def terminal_size(stream: IO[str]) -> os.terminal_size:
     """Return the columns and lines of the stream's terminal; 80 x 24 if it does not tell.
 
@@ -15044,9 +13542,6 @@ def tell_github(report: Report, gate_lines: Sequence[str]) -> None:
             escaped = line.replace("%", "%25")
             with contextlib.suppress(OSError):  # in one line, however wide the terminal is
                 show_lines([f"::{kind} title=micropie_bench::{escaped}"], console_on(sys.stderr))
-
-
-# What the commands share.
 
 
 def new_results(
@@ -15586,9 +14081,6 @@ def run_and_report(
     return 1 if has_failed else status_of(results)
 
 
-# The commands.
-
-
 def top(
     context: typer.Context,
     version: Annotated[  # noqa: ARG001  # main() reads it
@@ -16045,8 +14537,6 @@ def entry_point() -> NoReturn:
     sys.exit(main(sys.argv[1:]))
 
 
-# --- 14. embedded texts ---------------------------------------------------------------
-
 # Defines `done` alone, so that wrk's request path stays as it is without a script. wrk's
 # own way to the histogram, latency(i), searches from the minimum at each call: seconds
 # for the 20,000 buckets of one run. So it is read where it lies (stats.h: count, limit,
@@ -16108,6 +14598,7 @@ function done(summary, latency, requests)
         paced and ',"pace":' .. paced() or '', '}\n')
 end
 """
+
 
 # Before WRK_SCRIPT, for a load at a rate: each request is due at a moment that is known
 # before, and goes to the connection that has waited longest. Each connection has a thread of
@@ -16277,8 +14768,6 @@ function paced()
         as_json(from_due), as_json(from_sent), as_json(late))
 end
 """
-
-
 PAGE_HEAD = r"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -16288,8 +14777,6 @@ PAGE_HEAD = r"""<!DOCTYPE html>
   content="default-src 'none'; img-src data:; style-src 'unsafe-inline';
     script-src 'unsafe-inline'">
 <link rel="icon" href="data:,">"""
-
-
 PAGE_STYLE = r"""
 /* Colours: those of the page, then one for each of six targets. */
 :root {
@@ -16433,8 +14920,6 @@ svg .turn-1 .line { stroke-width: 4; opacity: .6; }
 svg .turn-1 .dot { stroke-width: 7; stroke-opacity: .4; }
 svg .reference .line { stroke: var(--text); stroke-width: 1; }
 """
-
-
 PAGE_SCRIPT = r"""
 // A click on a column's head sorts the table by it; a second click reverses the order.
 const unitSizes = { us: 1e-6, ms: 1e-3, s: 1, m: 60, x: 1 };

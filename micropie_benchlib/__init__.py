@@ -1,1 +1,5 @@
-"""The rooms that micropie_bench is made of; the script says what is in each."""
+"""The rooms that micropie_bench is made of; the script names them in order."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"

@@ -22,6 +22,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import micropie_bench as mb  # found by the line above
+from micropie_benchlib.core.measurements import Measurement  # found by the line above
+from micropie_benchlib.core.metrics import Metric  # found by the line above
+from micropie_benchlib.core.plan import Launch, Plan, Trial  # found by the line above
+from micropie_benchlib.core.targets import ServerSettings, Target  # found by the line above
 from micropie_benchlib.system.temporary import temporary_directory
 
 DURATIONS_S = (1, 1, 2, 2, 3, 5)
@@ -29,29 +33,29 @@ CONNECTIONS = (100, 200)
 Key = tuple[int, int]  # connections and duration
 
 
-def trials_of_launch(plan: mb.Plan, targets: tuple[mb.Target, ...]) -> list[mb.Trial]:
+def trials_of_launch(plan: Plan, targets: tuple[Target, ...]) -> list[Trial]:
     """Return the duets of one launch, in random order."""
     trials = []
     for load in plan.loads:
         for duration_s in DURATIONS_S:
             timed = dataclasses.replace(load, duration_s=duration_s)
-            trials.append(mb.Trial(targets=targets, load=timed))
+            trials.append(Trial(targets=targets, load=timed))
     return random.sample(trials, len(trials))
 
 
-def ratios_of_launch(plan: mb.Plan, number: int) -> dict[Key, list[float]]:
+def ratios_of_launch(plan: Plan, number: int) -> dict[Key, list[float]]:
     """Launch both once, and return the log ratios of CPU per request of its duets."""
     targets = tuple(random.sample(plan.targets, 2))
     trials = trials_of_launch(plan, targets)
-    launch = mb.Launch(round=number, targets=targets, trials=tuple(trials))
+    launch = Launch(round=number, targets=targets, trials=tuple(trials))
     ratios: dict[Key, list[float]] = {}
     with temporary_directory() as work_dir:
         quiet = mb.ProgressReport(plan, verbose=False)
         wrk = mb.find_wrk(None)
         actions = mb.actions_for(plan, mb.Crew(), wrk, work_dir, quiet, lambda _: None)
-        made = [m for m in mb.measure_launch(launch, actions) if isinstance(m, mb.Measurement)]
+        made = [m for m in mb.measure_launch(launch, actions) if isinstance(m, Measurement)]
     for trial, first, second in zip(trials, made[::2], made[1::2], strict=True):
-        values = {m.target: mb.Metric.CPU.read(m) for m in (first, second) if m.valid}
+        values = {m.target: Metric.CPU.read(m) for m in (first, second) if m.valid}
         a, b = (values.get(name) for name in plan.names)
         if a and b:
             key = (trial.load.connections, trial.load.duration_s)
@@ -69,9 +73,7 @@ def components(pairs: list[list[float]]) -> tuple[float, float]:
 def main(launches: int, texts: list[str]) -> None:
     targets = mb.parse_targets(texts, mb.ServingOptions())
     loads = mb.make_loads(CONNECTIONS, threads=4, duration_s=1)
-    plan = mb.Plan(
-        targets=targets, loads=loads, rounds=1, seed=0, server=mb.ServerSettings(), duet=True
-    )
+    plan = Plan(targets=targets, loads=loads, rounds=1, seed=0, server=ServerSettings(), duet=True)
     by_launch = []
     for number in range(1, launches + 1):
         by_launch.append(ratios_of_launch(plan, number))

@@ -24,6 +24,15 @@ import psutil
 import pytest
 
 import micropie_bench as mb
+from micropie_benchlib.core.choices import Limit, Method
+from micropie_benchlib.core.errors import BenchError
+from micropie_benchlib.core.loads import Load, LoadId
+from micropie_benchlib.core.measurements import Errors, Latency, Measurement, ServerUse, WrkResult
+from micropie_benchlib.core.plan import Plan
+from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
+from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.results import Environment, Results, TargetFacts
+from micropie_benchlib.core.targets import ServerSettings, UrlTarget
 
 ROOT = Path(__file__).parent.parent
 TARGETS = Path(__file__).parent / "targets"
@@ -119,7 +128,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 class Asked:
     """What a command would have run."""
 
-    plan: mb.Plan | None = None
+    plan: Plan | None = None
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -128,12 +137,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     """Return what is filled in by a command that would measure, which it does not."""
     asked = Asked()
 
-    def note(plan: mb.Plan, _exports: mb.Exports, **options: Any) -> int:
+    def note(plan: Plan, _exports: mb.Exports, **options: Any) -> int:
         asked.plan, asked.options = plan, options
         return 0
 
-    monkeypatch.setattr(mb, "run_and_report", note)
-    monkeypatch.setattr(mb, "all_cores", lambda: [0, 1])
+    monkeypatch.setattr("micropie_bench.run_and_report", note)
+    monkeypatch.setattr("micropie_bench.all_cores", lambda: [0, 1])
     monkeypatch.delenv("MICROPIE_BENCH_WRK", raising=False)
     return asked
 
@@ -180,13 +189,13 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
 
     def start(spec: str, *, workers: int = 4, start_timeout_s: float = 60) -> mb.LaunchedServer:
         target = mb.parse_target(spec)
-        assert not isinstance(target, mb.UrlTarget)
+        assert not isinstance(target, UrlTarget)
         log = tmp_path / f"log-{spec.partition('=')[0]}"
-        settings = mb.ServerSettings(workers=workers, start_timeout_s=start_timeout_s)
+        settings = ServerSettings(workers=workers, start_timeout_s=start_timeout_s)
         running = mb.LaunchedServer(target, settings, log=log)
         try:
             running.await_workers()
-        except mb.BenchError:
+        except BenchError:
             running.__exit__()
             raise
         return running
@@ -196,7 +205,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
 
 def run_load(
     servers: Sequence[mb.LocalServer],
-    load: mb.Load,
+    load: Load,
     *,
     work_dir: Path,
     tick: Callable[[], None] = lambda: None,
@@ -237,7 +246,7 @@ def cores_of(servers: int) -> mb.TrialCores:
     return mb.TrialCores(servers=4, loads=(4,), are_shared=True)
 
 
-HUNDRED = mb.LoadId(workload=mb.DEFAULT_WORKLOAD, connections=100)
+HUNDRED = LoadId(workload=DEFAULT_WORKLOAD, connections=100)
 NAMES = ("base", "more")
 SECONDS = 60  # of a trial: many answers on each connection
 LABELS = {"base": "Base", "more": "More"}
@@ -252,16 +261,16 @@ def measured(
     cpu_s: float = 1.0,
     partner: str | None = None,
     void: str | None = None,
-    load: mb.LoadId = HUNDRED,
-    limited_by: mb.Limit | None = mb.Limit.SERVER_CPU,
+    load: LoadId = HUNDRED,
+    limited_by: Limit | None = Limit.SERVER_CPU,
     seconds: int = SECONDS,
-) -> mb.Measurement:
+) -> Measurement:
     """Return a measurement of that many requests/s, which used that CPU time each second."""
     histogram = ((1000, 90), (2000, 9), (30_000, 1))
-    latency = mb.Latency(
+    latency = Latency(
         mean_s=0.01, stdev_s=0.01, max_s=max(0.03, 1 / rate), p99_s=1 / rate, histogram=histogram
     )
-    wrk = mb.WrkResult(
+    wrk = WrkResult(
         duration_s=seconds,
         requests=round(seconds * rate),
         bytes=144 * round(seconds * rate),
@@ -269,24 +278,24 @@ def measured(
         bytes_per_s=144 * rate,
         latency=latency,
         latency_uncorrected=latency,
-        errors=mb.Errors(),
+        errors=Errors(),
         load_cpu_s=0.5 * seconds,
     )
-    return mb.Measurement(
+    return Measurement(
         round=number,
-        method=mb.Method.DUET if partner else mb.Method.SOLO,
+        method=Method.DUET if partner else Method.SOLO,
         target=target,
         partner=partner,
         load=load,
         threads=4,
         wrk=wrk,
-        use=mb.ServerUse(server_cpu_s=seconds * cpu_s, server_rss_bytes=2**20, worker_balance=0.5),
+        use=ServerUse(server_cpu_s=seconds * cpu_s, server_rss_bytes=2**20, worker_balance=0.5),
         limited_by=limited_by,
         invalid_reason=void,
     )
 
 
-ENVIRONMENT = mb.Environment(
+ENVIRONMENT = Environment(
     python="3.11.7",
     executable="/usr/bin/python3",
     bundle=None,
@@ -302,28 +311,28 @@ ENVIRONMENT = mb.Environment(
 )
 
 
-def facts_of(name: str, label: str, **changes: Any) -> mb.TargetFacts:
+def facts_of(name: str, label: str, **changes: Any) -> TargetFacts:
     """Return what is known of a target that answers 144 bytes of text."""
-    response = mb.Response(
+    response = Response(
         status=200, bytes=144, headers=(("content-type", "text/plain"),), body_sha256="0" * 64
     )
-    facts = mb.TargetFacts(
+    facts = TargetFacts(
         name=name,
         label=label,
         spec="asgi",
         versions={},
         server_command="serve",
-        responses={mb.DEFAULT_WORKLOAD: response},
+        responses={DEFAULT_WORKLOAD: response},
     )
     return dataclasses.replace(facts, **changes)
 
 
 def results_of(
-    measurements: Sequence[mb.Measurement], *, labels: Mapping[str, str] = LABELS, **changes: Any
-) -> mb.Results:
+    measurements: Sequence[Measurement], *, labels: Mapping[str, str] = LABELS, **changes: Any
+) -> Results:
     """Return results with these measurements, and what follows from them."""
     targets = tuple(facts_of(name, label) for name, label in labels.items())
-    results = mb.Results(
+    results = Results(
         created="2026-11-26T00:00:00+00:00",
         command="micropie_bench compare",
         seed=1,
@@ -335,7 +344,7 @@ def results_of(
     return dataclasses.replace(results, **changes)
 
 
-def solo_results(rates: Sequence[Sequence[float]] = RATES, **changes: Any) -> mb.Results:
+def solo_results(rates: Sequence[Sequence[float]] = RATES, **changes: Any) -> Results:
     """Return results of solo rounds with these requests/s of `base` and `more`."""
     measurements = []
     for number, pair in enumerate(rates, start=1):

@@ -27,7 +27,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-import micropie_bench as mb  # found by the line above
+from micropie_benchlib.core.arrivals import due_moments  # found by the line above
+from micropie_benchlib.core.loads import Load  # found by the line above
+from micropie_benchlib.core.metrics import Metric  # found by the line above
 
 ROOT = Path(__file__).parent.parent
 TARGETS = Path(__file__).parent / "targets"
@@ -99,10 +101,10 @@ def theory(runs: int) -> None:
                 (made,) = compare(*words, *timing, log=log.name)["measurements"]
                 service_s = service_s_in(log.read())
             wrk = made["wrk"]
-            load = mb.Load(
+            load = Load(
                 connections=CONNECTIONS, threads=4, duration_s=SECONDS, rate_per_s=rate_per_s
             )
-            moments = mb.due_moments(dataclasses.replace(load, schedule_seed=run + 1))
+            moments = due_moments(dataclasses.replace(load, schedule_seed=run + 1))
             exact = sojourns(moments, service_s)
             # Pollaczek and Khinchine's mean; the percentile from 3 million arrivals.
             utilisation = rate_per_s * service_s
@@ -138,7 +140,7 @@ def aa(runs: int) -> None:
             half = math.log(estimate["high"] / estimate["low"]) / 2
             interval = f"{estimate['ratio']:.3f} ±{math.expm1(half):.1%}"
             shown.append(f"{each['metric']} {each['verdict']} {interval}")
-            if each["metric"] == mb.Metric.CPU:
+            if each["metric"] == Metric.CPU:
                 others += each["verdict"] not in ("same", "undecided")
                 halves.append(math.expm1(half))
         rates = {each["load"]["rate_per_s"] for each in results["measurements"]}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import micropie_bench as mb
+from micropie_benchlib.core.built_ins import BUILT_INS
 
 if TYPE_CHECKING:
     from conftest import Start
@@ -45,7 +45,7 @@ def skip_unless_installed(name: str) -> None:
     """Skip the test of a framework that is not in the lock, where it is not installed."""
     if name in BUNDLED:
         return
-    for package in mb.BUILT_INS[name].packages:
+    for package in BUILT_INS[name].packages:
         try:
             importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
@@ -60,7 +60,7 @@ def answer(url: str, data: bytes | None = None) -> tuple[int, str, str]:
         return response.status, response.headers["Content-Type"], response.read().decode()
 
 
-@pytest.mark.parametrize("name", mb.BUILT_INS)
+@pytest.mark.parametrize("name", BUILT_INS)
 def test_routes_answer_as_in_the_gist(name: str, start: Start) -> None:
     skip_unless_installed(name)
     paths = ("/", "/index", "/index?name=Ann%20Lee")
@@ -69,7 +69,7 @@ def test_routes_answer_as_in_the_gist(name: str, start: Start) -> None:
     assert bodies == ROUTES.get(name, PLAIN_ROUTES)
 
 
-@pytest.mark.parametrize("name", mb.BUILT_INS)
+@pytest.mark.parametrize("name", BUILT_INS)
 def test_workloads_answer_alike(name: str, start: Start) -> None:
     skip_unless_installed(name)
     sent = json.dumps(UPLOAD, indent=1, ensure_ascii=False).encode()
@@ -85,7 +85,7 @@ def test_workloads_answer_alike(name: str, start: Start) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [None, *mb.BUILT_INS])
+@pytest.mark.parametrize("name", [None, *BUILT_INS])
 def test_no_framework_but_the_one_asked_for_is_imported(name: str | None) -> None:
     if name:
         skip_unless_installed(name)

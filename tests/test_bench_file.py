@@ -12,6 +12,18 @@ import pytest
 from conftest import ROOT, TARGETS, Asked, run_command
 
 import micropie_bench as mb
+from micropie_benchlib.core.choices import AsgiServer
+from micropie_benchlib.core.errors import UsageError
+from micropie_benchlib.core.plan import DEFAULT_ROUNDS, Plan
+from micropie_benchlib.core.requests import Workload
+from micropie_benchlib.core.secrets import Secrets
+from micropie_benchlib.core.targets import (
+    AsgiTarget,
+    CommandTarget,
+    ServerSettings,
+    Target,
+    UrlTarget,
+)
 
 if TYPE_CHECKING:
     from conftest import Tool
@@ -59,7 +71,7 @@ def write(here: Path, content: str) -> str:
     return "bench/bench.toml"
 
 
-def planned(asked: Asked, *args: str) -> mb.Plan:
+def planned(asked: Asked, *args: str) -> Plan:
     run_command("compare", *args)
     assert asked.plan
     return asked.plan
@@ -68,7 +80,7 @@ def planned(asked: Asked, *args: str) -> mb.Plan:
 def test_a_file_has_targets_with_settings_of_their_own(here: Path, asked: Asked) -> None:
     plan = planned(asked, "--config", write(here, FILE))
     before, go, there = plan.targets
-    assert isinstance(before, mb.AsgiTarget)
+    assert isinstance(before, AsgiTarget)
     assert (before.name, before.app, before.directory) == (
         "before",
         "shop:app",
@@ -78,14 +90,14 @@ def test_a_file_has_targets_with_settings_of_their_own(here: Path, asked: Asked)
     assert dict(before.env) == {"MODE": "from-outside", "KIND": "plain"}
     assert before.prepare == "touch ready"
     own = plan.server_of(before)
-    assert (own.workers, own.asgi) == (1, mb.AsgiServer.UVICORN)
+    assert (own.workers, own.asgi) == (1, AsgiServer.UVICORN)
 
-    assert isinstance(go, mb.CommandTarget)
+    assert isinstance(go, CommandTarget)
     assert (go.command, go.scheme, go.directory) == ("./server {port}", "https", here / "bench")
     assert plan.server_of(go).start_timeout_s == 180
-    assert plan.server_of(go).asgi is mb.AsgiServer.HYPERCORN
+    assert plan.server_of(go).asgi is AsgiServer.HYPERCORN
 
-    assert there == mb.UrlTarget(
+    assert there == UrlTarget(
         name="there",
         label="there",
         spec="http://127.0.0.1:1/",
@@ -118,25 +130,25 @@ def test_options_of_the_file_are_defaults(here: Path, asked: Asked) -> None:
         pytest.param(
             'workload = "json"',
             ["--path", "/x"],
-            (mb.DEFAULT_ROUNDS, [100, 200], 2, ["GET /x"]),
+            (DEFAULT_ROUNDS, [100, 200], 2, ["GET /x"]),
             id="path",
         ),
         pytest.param(
             'path = "/x"\nheader = "A: b"',
             ["--workload", "json"],
-            (mb.DEFAULT_ROUNDS, [100, 200], 2, ["json"]),
+            (DEFAULT_ROUNDS, [100, 200], 2, ["json"]),
             id="workload",
         ),
         pytest.param(
             '[workloads.mine]\npath = "/x"',
             ["--path", "/y"],
-            (mb.DEFAULT_ROUNDS, [100, 200], 2, ["GET /y"]),
+            (DEFAULT_ROUNDS, [100, 200], 2, ["GET /y"]),
             id="a path goes before the workloads",
         ),
         pytest.param(
             '[workloads.mine]\npath = "/x"\n[workloads.other]',
             ["--workload", "other", "--workload", "json"],
-            (mb.DEFAULT_ROUNDS, [100, 200], 2, ["json", "other"]),
+            (DEFAULT_ROUNDS, [100, 200], 2, ["json", "other"]),
             id="workloads by name",
         ),
     ],
@@ -156,9 +168,9 @@ def test_targets_are_chosen_from_the_file_by_name(here: Path, asked: Asked) -> N
     plan = planned(asked, "--config", file, "go", "asgi", "before=other:app", "--server", "uvicorn")
     go, asgi, before = plan.targets
     assert plan.names == ["go", "asgi", "before"]
-    assert isinstance(go, mb.CommandTarget)
-    assert isinstance(asgi, mb.AsgiTarget)
-    assert isinstance(before, mb.AsgiTarget)
+    assert isinstance(go, CommandTarget)
+    assert isinstance(asgi, AsgiTarget)
+    assert isinstance(before, AsgiTarget)
     assert asgi.label == "ASGI"
     assert before.app == "other:app"
     assert plan.server_of(before).workers == 1, "its other settings are the file's"
@@ -179,8 +191,8 @@ def test_set_goes_before_the_file(
     arguments = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
     plan = planned(asked, "--config", write(here, FILE), "before", "go", *arguments)
     before, go = plan.targets
-    assert isinstance(before, mb.AsgiTarget)
-    assert isinstance(go, mb.CommandTarget)
+    assert isinstance(before, AsgiTarget)
+    assert isinstance(go, CommandTarget)
     assert (plan.server_of(before).workers, plan.server_of(before).access_log) == (3, False)
     assert dict(before.env) == {"MODE": "of --set", "KIND": "plain", "TOKEN": "t0k3n-of-mine"}
     assert (go.command, go.scheme, go.directory) == (
@@ -196,7 +208,7 @@ def test_targets_may_be_a_list_as_on_the_command_line(here: Path, asked: Asked) 
     plan = planned(asked, "--config", write(here, content))
     assert plan.names == ["asgi", "mine", "server"]
     assert plan.targets[0].label == "ASGI"
-    assert isinstance(plan.targets[1], mb.AsgiTarget)
+    assert isinstance(plan.targets[1], AsgiTarget)
     assert plan.targets[1].directory == here / "bench"
 
 
@@ -218,9 +230,9 @@ def test_a_python_and_files_are_found_from_the_file(here: Path, asked: Asked) ->
     """
     plan = planned(asked, "--config", write(here, content))
     (target,) = plan.targets
-    assert isinstance(target, mb.AsgiTarget)
+    assert isinstance(target, AsgiTarget)
     assert target.python == str(python)
-    assert plan.loads[0].workload == mb.Workload(
+    assert plan.loads[0].workload == Workload(
         name="order",
         method="POST",
         path="/orders",
@@ -242,11 +254,11 @@ def test_calibrate_and_serve_read_the_file_too(
 
     started = []
 
-    def start(target: mb.Target, settings: mb.ServerSettings, **_: Any) -> None:
+    def start(target: Target, settings: ServerSettings, **_: Any) -> None:
         started.append((target.name, settings.workers))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(mb, "start_server", start)
+    monkeypatch.setattr("micropie_bench.start_server", start)
     run_command("serve", "before", "--config", file)
     assert started == [("before", 1)]
     assert (here / "bench" / "old" / "ready").exists(), "it was prepared"
@@ -335,7 +347,7 @@ def test_calibrate_and_serve_read_the_file_too(
 def test_what_is_wrong_in_the_file_is_said_with_its_place(
     content: str, complaint: str, here: Path, asked: Asked
 ) -> None:
-    with pytest.raises(mb.UsageError, match=re.escape(complaint)) as caught:
+    with pytest.raises(UsageError, match=re.escape(complaint)) as caught:
         run_command("compare", "--config", write(here, content))
     assert "\n" not in str(caught.value)
     assert "from-outside" not in str(caught.value)
@@ -354,7 +366,7 @@ def test_what_is_wrong_in_the_file_is_said_with_its_place(
 def test_what_is_wrong_with_an_option_is_said_with_its_file(
     option: str, complaint: str, here: Path, asked: Asked
 ) -> None:
-    with pytest.raises(mb.UsageError, match=f"^bench/bench.toml: {re.escape(complaint)}"):
+    with pytest.raises(UsageError, match=f"^bench/bench.toml: {re.escape(complaint)}"):
         run_command("compare", "--config", write(here, option))
 
 
@@ -368,14 +380,14 @@ def test_what_is_wrong_with_an_option_is_said_with_its_file(
 def test_a_file_beyond_measure_is_refused(
     content: str, complaint: str, here: Path, asked: Asked
 ) -> None:
-    with pytest.raises(mb.UsageError, match=f"^--config 'bench/bench.toml': .*{complaint}"):
+    with pytest.raises(UsageError, match=f"^--config 'bench/bench.toml': .*{complaint}"):
         run_command("compare", "--config", write(here, content))
 
 
 def test_what_is_wrong_on_the_command_line_is_not_said_of_the_file(
     here: Path, asked: Asked
 ) -> None:
-    with pytest.raises(mb.UsageError, match=r"^--duration 'abc'"):
+    with pytest.raises(UsageError, match=r"^--duration 'abc'"):
         run_command("compare", "--config", write(here, "duration = '2s'"), "-d", "abc")
 
 
@@ -394,14 +406,14 @@ def test_what_is_wrong_on_the_command_line_is_not_said_of_the_file(
 def test_what_is_wrong_with_set_is_said(
     setting: str, complaint: str, here: Path, asked: Asked
 ) -> None:
-    with pytest.raises(mb.UsageError, match=re.escape(complaint)):
+    with pytest.raises(UsageError, match=re.escape(complaint)):
         run_command("compare", "asgi", "--set", setting)
     assert asked.plan is None
 
 
 def test_set_names_one_kind_of_target(here: Path, asked: Asked) -> None:
     two = ("--set", "mine.app=a:b", "--set", "mine.command=./serve {port}")
-    with pytest.raises(mb.UsageError, match="--set mine: a target needs one of app, command"):
+    with pytest.raises(UsageError, match="--set mine: a target needs one of app, command"):
         run_command("compare", "mine=asgi", *two)
 
 
@@ -414,7 +426,7 @@ def test_a_preset_goes_before_the_files_precision(here: Path, asked: Asked) -> N
 
 def test_a_variable_is_in_no_error_after_the_file_is_read(here: Path, asked: Asked) -> None:
     content = "path = '/a b ${MODE}'\n[targets.a]\napp = 'a:b'"
-    with pytest.raises(mb.UsageError, match=re.escape("--path '/a b ***': a path begins")):
+    with pytest.raises(UsageError, match=re.escape("--path '/a b ***': a path begins")):
         run_command("compare", "--config", write(here, content))
 
 
@@ -427,7 +439,7 @@ def test_a_status_of_the_command_line_goes_before_the_files(here: Path, asked: A
 def test_a_dollar_can_be_written(here: Path, asked: Asked) -> None:
     content = "[targets.a]\napp = 'a:b'\nenv = { A = '$${MODE} $MODE ${MODE}' }"
     (target,) = planned(asked, "--config", write(here, content)).targets
-    assert isinstance(target, mb.AsgiTarget)
+    assert isinstance(target, AsgiTarget)
     assert dict(target.env) == {"A": "${MODE} $MODE from-outside"}
 
 
@@ -435,7 +447,7 @@ def test_a_venv_is_no_python_but_has_one(here: Path, asked: Asked) -> None:
     python = here / "venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.touch()
-    with pytest.raises(mb.UsageError, match="python 'venv' is a directory: use venv/bin/python"):
+    with pytest.raises(UsageError, match="python 'venv' is a directory: use venv/bin/python"):
         run_command("compare", "a:b", "--python", "venv")
 
 
@@ -458,13 +470,13 @@ def test_the_example_of_the_documentation_can_be_read(
 
 
 def test_a_secret_is_hidden_before_a_shells_quotes_change_it(here: Path, asked: Asked) -> None:
-    target = mb.CommandTarget(
+    target = CommandTarget(
         name="a", label="a", spec="a", command="a", directory=here, env=(("B", "it's"),)
     )
     server = mb.UrlServer.__new__(mb.UrlServer)
     server.target = target
     server.argv = ("serve", "--key=it's", "a b")
-    secrets = mb.Secrets.of((), (), ["it's"])
+    secrets = Secrets.of((), (), ["it's"])
     assert mb.server_command(server, secrets) == "B=*** serve '--key=***' 'a b'"
 
 

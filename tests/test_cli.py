@@ -24,6 +24,10 @@ from results_schema import loaded
 from rich.console import Console
 
 import micropie_bench as mb
+from micropie_benchlib import __version__
+from micropie_benchlib.core.built_ins import BUILT_INS
+from micropie_benchlib.core.errors import BenchError
+from micropie_benchlib.core.loads import LoadId
 
 if TYPE_CHECKING:
     from conftest import Tool
@@ -164,7 +168,7 @@ def test_wrk_missing_from_path_says_how_to_get_it(
     monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(
-        mb.BenchError, match=r"(?s)apt-get install wrk.*dnf install wrk.*brew install wrk"
+        BenchError, match=r"(?s)apt-get install wrk.*dnf install wrk.*brew install wrk"
     ):
         mb.find_wrk(None)
 
@@ -177,9 +181,9 @@ def test_debug_shows_the_traceback(tool: Tool) -> None:
 
 def test_version_and_targets(tool: Tool) -> None:
     for option in ("-V", "--version"):
-        assert tool.run(option).stdout == f"micropie_bench {mb.__version__}\n"
+        assert tool.run(option).stdout == f"micropie_bench {__version__}\n"
     listed = tool.run("targets").stdout
-    assert all(f"| {name} " in listed for name in mb.BUILT_INS)
+    assert all(f"| {name} " in listed for name in BUILT_INS)
     assert f"| micropie {importlib.metadata.version('micropie')} |" in " ".join(listed.split())
 
 
@@ -325,7 +329,7 @@ def saved(tmp_path: Path) -> Path:
     """Return a file with results of rounds at two loads."""
     measurements = []
     for connections in (100, 1000):
-        load = mb.LoadId(workload="hello", connections=connections)
+        load = LoadId(workload="hello", connections=connections)
         for number, (base, more) in enumerate(RATES, start=1):
             measurements.append(measured("base", number, 137 * base, load=load))
             measurements.append(measured("more", number, 137 * more, load=load))

@@ -22,6 +22,8 @@ from conftest import run_load
 from results_schema import loaded
 
 import micropie_bench as mb
+from micropie_benchlib.core.loads import Load
+from micropie_benchlib.core.measurements import Errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -104,7 +106,7 @@ def test_the_two_of_a_duet_run_at_one_moment_on_their_own_cores(
             if len(wrks) == 2:
                 seen.append((cores_of(a.workers | b.workers), cores_of(wrks)))
 
-    load = mb.Load(connections=20, threads=2, duration_s=3)
+    load = Load(connections=20, threads=2, duration_s=3)
     with start("asgi", workers=2) as a, start("b=asgi", workers=2) as b:
         begun = time.monotonic()
         duet = run_load([a, b], load, work_dir=tmp_path, tick=look)
@@ -112,7 +114,7 @@ def test_the_two_of_a_duet_run_at_one_moment_on_their_own_cores(
         assert seen
         assert all(pinned == tuple(map(set, mb.duet_cores())) for pinned in seen)
         assert load.duration_s <= duet[0].wrk.duration_s == duet[1].wrk.duration_s < took_s
-        assert all(x.wrk.requests > 100 and x.wrk.errors == mb.Errors() for x in duet)
+        assert all(x.wrk.requests > 100 and x.wrk.errors == Errors() for x in duet)
         (solo,) = run_load([a], load, work_dir=tmp_path)
         assert set(next(iter(a.workers)).cpu_affinity()) == set(cores)
         assert solo.wrk.requests > 100
@@ -133,8 +135,8 @@ def test_a_duet_counts_just_the_answers_whose_cpu_time_it_counts(
         logs = [Path(str(server.log)).read_text() for server in servers]
         lines.append([log.count('"GET / HTTP/1.1" 200') for log in logs])
 
-    monkeypatch.setattr(mb, "drain", count_after)
-    load = mb.Load(connections=40, threads=2, duration_s=1)
+    monkeypatch.setattr("micropie_bench.drain", count_after)
+    load = Load(connections=40, threads=2, duration_s=1)
     with start("fastapi", workers=2) as a, start("b=asgi", workers=2) as b:
         seen = run_load([a, b], load, work_dir=tmp_path)
         assert [x.wrk.requests for x in seen] == lines[0]
@@ -272,7 +274,7 @@ def test_the_cpu_time_that_wrk_tells_is_what_the_system_counts(
     burn = "function setup() local x = 0; for i = 1, 100000000 do x = x + i % 7 end end\n"
     script = tmp_path / "done.lua"
     script.write_text(mb.WRK_SCRIPT + burn)
-    load = mb.Load(connections=20, threads=1, duration_s=1)
+    load = Load(connections=20, threads=1, duration_s=1)
     with start("faulty:good", workers=1) as server:
         argv = mb.wrk_argv("wrk", load, server.url("/"), str(script))
         before = resource.getrusage(resource.RUSAGE_CHILDREN)

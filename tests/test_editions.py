@@ -6,8 +6,13 @@ import pytest
 
 import apps
 import micropie_bench as mb
+from micropie_benchlib.core.built_ins import BUILT_INS
+from micropie_benchlib.core.choices import Method
+from micropie_benchlib.core.loads import LoadId
+from micropie_benchlib.core.metrics import Metric
+from micropie_benchlib.core.requests import WORKLOADS
 
-THOUSAND = mb.LoadId(workload="hello", connections=1000)
+THOUSAND = LoadId(workload="hello", connections=1000)
 
 
 def edition(day: str) -> mb.Edition:
@@ -18,10 +23,10 @@ def edition(day: str) -> mb.Edition:
 def test_what_an_edition_names_exists(day: str) -> None:
     chosen = edition(day)
     for load, rows in chosen.rows.items():
-        assert load.workload in mb.WORKLOADS
+        assert load.workload in WORKLOADS
         assert {row.name for row in rows} == set(chosen.names)
     for name in chosen.names:
-        assert name in mb.BUILT_INS
+        assert name in BUILT_INS
         assert chosen.apps.get(name, name) in apps._BUILDERS
 
 
@@ -57,10 +62,10 @@ def test_what_was_read_in_a_second_tells_the_bytes_where_no_total_does() -> None
 
 
 def test_published_cells_are_the_gists_columns() -> None:
-    fastapi, micropie = edition("2025-01-29").rows[mb.LoadId(workload="hello", connections=100)]
+    fastapi, micropie = edition("2025-01-29").rows[LoadId(workload="hello", connections=100)]
     assert fastapi.cells == ("49.15ms", "102.39ms", "2031.28", "8.39", "285.95")
     assert micropie.cells == ("44.58ms", "101.74ms", "2239.68", "17.02", "580.29")
-    starlette = edition("2025-01-30").rows[mb.LoadId(workload="json", connections=1000)][0]
+    starlette = edition("2025-01-30").rows[LoadId(workload="json", connections=1000)][0]
     assert starlette.cells == ("344.06ms", "", "2876.03", "", "1320.96")
 
 
@@ -85,8 +90,8 @@ def contest(speeds: dict[str, list[float]]) -> mb.Contest:
     by_round = {name: dict(enumerate(values, 1)) for name, values in speeds.items()}
     return mb.Contest(
         load=THOUSAND,
-        method=mb.Method.DUET,
-        metric=mb.Metric.CPU,
+        method=Method.DUET,
+        metric=Metric.CPU,
         reference="MicroPie",
         speeds={"MicroPie": dict.fromkeys(range(1, 7), 1.0), **by_round},
         first_rounds=None,

@@ -16,31 +16,41 @@ import pytest
 from conftest import cores_of, measured
 
 import micropie_bench as mb
+from micropie_benchlib.core.choices import Limit
+from micropie_benchlib.core.errors import BenchError, HopelessError
+from micropie_benchlib.core.loads import Load
+from micropie_benchlib.core.measurements import Errors, Measurement, WrkResult
+from micropie_benchlib.core.metrics import Metric
+from micropie_benchlib.core.plan import Plan
+from micropie_benchlib.core.requests import WORKLOADS, Workload
+from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.results import Results, Settings, TargetFacts
+from micropie_benchlib.core.targets import ServerSettings, Target, UrlTarget
 
-BASE = mb.UrlTarget(name="base", label="Base", spec="http://b/", url="http://b/")
-MORE = mb.UrlTarget(name="more", label="More", spec="http://m/", url="http://m/")
-LAST = mb.UrlTarget(name="last", label="Last", spec="http://l/", url="http://l/")
+BASE = UrlTarget(name="base", label="Base", spec="http://b/", url="http://b/")
+MORE = UrlTarget(name="more", label="More", spec="http://m/", url="http://m/")
+LAST = UrlTarget(name="last", label="Last", spec="http://l/", url="http://l/")
 
-HELLO = mb.Load(connections=100, threads=4, duration_s=1)
-JSON = dataclasses.replace(HELLO, workload=mb.WORKLOADS["json"])
+HELLO = Load(connections=100, threads=4, duration_s=1)
+JSON = dataclasses.replace(HELLO, workload=WORKLOADS["json"])
 
-NOTHING_YET = mb.Results(
+NOTHING_YET = Results(
     created="2026-11-26T00:00:00+00:00", command="micropie_bench compare", warnings=("a warning",)
 )
-OK = mb.Response(status=200, bytes=144, headers=(), body_sha256="0" * 64)
+OK = Response(status=200, bytes=144, headers=(), body_sha256="0" * 64)
 REFUSED = dataclasses.replace(OK, status=404)
 ACTIONS = ("announce", "start", "tick", "await", "ask", "warm_up", "load", "save", "exit")
-TRIAL_ERRORS = (mb.BenchError("broken"), OSError("broken"), psutil.NoSuchProcess(7, msg="broken"))
+TRIAL_ERRORS = (BenchError("broken"), OSError("broken"), psutil.NoSuchProcess(7, msg="broken"))
 
 
-def plan_of(*targets: mb.Target, **changes: Any) -> mb.Plan:
+def plan_of(*targets: Target, **changes: Any) -> Plan:
     """Return a plan of three rounds of one load, each target alone."""
-    plan = mb.Plan(
+    plan = Plan(
         targets=targets or (BASE, MORE),
         loads=(HELLO,),
         rounds=3,
         seed=1,
-        server=mb.ServerSettings(),
+        server=ServerSettings(),
         duet=False,
     )
     return dataclasses.replace(plan, **changes)
@@ -53,7 +63,7 @@ def seen_of(*, server_cpu_s: float = 1.0, **changes: Any) -> mb.Observation:
     return observation_of(measurement, dataclasses.replace(measurement.wrk, **changes))
 
 
-def observation_of(measurement: mb.Measurement, wrk: mb.WrkResult) -> mb.Observation:
+def observation_of(measurement: Measurement, wrk: WrkResult) -> mb.Observation:
     """Return what is seen of a server, with its use as measured, in a trial of it alone."""
     return mb.Observation(
         wrk=wrk,
@@ -106,7 +116,7 @@ class World:
     """Actions on fake servers, which of them were called, and what goes wrong."""
 
     faults: list[Fault] = field(default_factory=list)
-    responses: dict[str, mb.Response] = field(default_factory=dict)  # by target and workload
+    responses: dict[str, Response] = field(default_factory=dict)  # by target and workload
     lost: dict[str, str] = field(default_factory=dict)  # reasons, by target and workload
     seen: dict[str, mb.Observation] = field(default_factory=dict)  # by target
     rates: dict[str, Iterator[float]] = field(default_factory=dict)  # of trials, by target
@@ -117,7 +127,7 @@ class World:
     events: list[Event] = field(default_factory=list)
     running: list[str] = field(default_factory=list)
     made: list[tuple[int, str]] = field(default_factory=list)  # rounds and targets of trials
-    saved: list[mb.Results] = field(default_factory=list)
+    saved: list[Results] = field(default_factory=list)
     announced_s: list[float] = field(default_factory=list)
     extensions: list[tuple[int, str]] = field(default_factory=list)  # rounds in all, and why
 
@@ -149,23 +159,23 @@ class World:
         """Return what the action was called on, in order."""
         return [event.subject for event in self.events if event.action == action]
 
-    def start(self, target: mb.Target) -> mb.RunningServer:
+    def start(self, target: Target) -> mb.RunningServer:
         self.happen("start", target.name)
         self.running.append(target.name)
         if self.workers:
             return FakeLaunchedServer(target, self, workers=self.workers)
         return FakeServer(target, self)
 
-    def ask(self, server: mb.RunningServer, workload: mb.Workload) -> mb.Response:
+    def ask(self, server: mb.RunningServer, workload: Workload) -> Response:
         asked = f"{server.target.name} {workload.name}"
         self.happen("ask", asked)
         return self.responses.get(asked, OK)
 
-    def warm_up(self, servers: Sequence[mb.RunningServer], load: mb.Load) -> None:
+    def warm_up(self, servers: Sequence[mb.RunningServer], load: Load) -> None:
         names = sorted(server.target.name for server in servers)
         self.happen("warm_up", f"{'+'.join(names)} {load.workload.name}")
 
-    def load(self, servers: Sequence[mb.RunningServer], load: mb.Load) -> list[mb.Observation]:
+    def load(self, servers: Sequence[mb.RunningServer], load: Load) -> list[mb.Observation]:
         names = [server.target.name for server in servers]
         assert set(names) <= set(self.running)
         self.workload = load.workload.name
@@ -174,12 +184,12 @@ class World:
         cores = cores_of(len(names))
         return [dataclasses.replace(self.observed(name, load), cores=cores) for name in names]
 
-    def observed(self, name: str, _load: mb.Load) -> mb.Observation:
+    def observed(self, name: str, _load: Load) -> mb.Observation:
         if name in self.rates:
             return seen_of(requests_per_s=next(self.rates[name]))
         return self.seen.get(name, seen_of())
 
-    def save(self, results: mb.Results) -> None:
+    def save(self, results: Results) -> None:
         self.happen("save")
         assert mb.from_json(mb.to_json(results)).comparisons == results.comparisons
         self.saved.append(results)
@@ -187,7 +197,7 @@ class World:
     def tick(self) -> None:
         self.happen("tick")
 
-    def extend(self, plan: mb.Plan, why: str) -> None:
+    def extend(self, plan: Plan, why: str) -> None:
         self.extensions.append((plan.rounds, why))
 
     def announce(self, text: str, seconds: float) -> None:
@@ -201,7 +211,7 @@ class FakeServer(mb.UrlServer):
 
     argv = ("serve",)
 
-    def __init__(self, target: mb.Target, world: World) -> None:
+    def __init__(self, target: Target, world: World) -> None:
         self.target = target
         self.world = world
 
@@ -226,10 +236,10 @@ class FakeServer(mb.UrlServer):
 class FakeLaunchedServer(FakeServer, mb.LaunchedServer):  # type: ignore[misc]  # of both kinds
     """A server that is no process either, of which the tool decides the workers."""
 
-    def __init__(self, target: mb.Target, world: World, *, workers: int) -> None:
+    def __init__(self, target: Target, world: World, *, workers: int) -> None:
         self.target = target
         self.world = world
-        self.settings = mb.ServerSettings(workers=workers)
+        self.settings = ServerSettings(workers=workers)
 
 
 @pytest.fixture
@@ -242,7 +252,7 @@ def world() -> Iterator[World]:
     assert world.running == []
 
 
-def run(world: World, plan: mb.Plan) -> mb.Results:
+def run(world: World, plan: Plan) -> Results:
     """Return the results of the whole plan."""
     results, early_end = mb.run_experiment(plan, NOTHING_YET, world.actions)
     assert early_end is None
@@ -250,7 +260,7 @@ def run(world: World, plan: mb.Plan) -> mb.Results:
     return results
 
 
-def reasons(results: mb.Results) -> dict[tuple[int, str, str, str], str]:
+def reasons(results: Results) -> dict[tuple[int, str, str, str], str]:
     """Return why measurements are void, by round, method, target and workload."""
     return {
         (m.round, m.method.value, m.target, m.load.workload): m.invalid_reason
@@ -259,7 +269,7 @@ def reasons(results: mb.Results) -> dict[tuple[int, str, str, str], str]:
     }
 
 
-def rounds_and_targets(results: mb.Results) -> list[tuple[int, str]]:
+def rounds_and_targets(results: Results) -> list[tuple[int, str]]:
     """Return the rounds and targets of the measurements, in the order made."""
     return [(m.round, m.target) for m in results.measurements]
 
@@ -276,8 +286,8 @@ def test_each_target_is_measured_in_each_round_and_saved_after_each_launch(world
     assert {(c.target, c.reference, c.rounds) for c in results.comparisons} == {("more", "base", 3)}
 
 
-SETTINGS = mb.Settings(
-    server=mb.ServerSettings(),
+SETTINGS = Settings(
+    server=ServerSettings(),
     workloads=(),
     connections=(100,),
     threads=4,
@@ -316,7 +326,7 @@ def test_a_precision_is_reached_by_more_rounds(
     ]
     assert results.settings
     assert (results.settings.rounds, results.settings.first_rounds) == (rounds, 3)
-    (comparison,) = (c for c in results.comparisons if c.metric is mb.Metric.REQUESTS)
+    (comparison,) = (c for c in results.comparisons if c.metric is Metric.REQUESTS)
     assert (comparison.rounds, comparison.degrees) == (rounds, 2)
     widest = mb.widest_interval(results)
     assert widest
@@ -491,7 +501,7 @@ def test_a_server_that_does_not_start_voids_its_trials_alone(
 def test_a_server_that_does_not_start_leaves_the_other_of_a_duet_its_own_trial(
     world: World, action: str
 ) -> None:
-    world.faults = [Fault(mb.BenchError("no such file"), action, subject="more", round=2)]
+    world.faults = [Fault(BenchError("no such file"), action, subject="more", round=2)]
     results = run(world, plan_of(duet=True))
     assert reasons(results) == {
         (2, "solo", "more", "hello"): "no such file",
@@ -503,7 +513,7 @@ def test_a_server_that_does_not_start_leaves_the_other_of_a_duet_its_own_trial(
 
 @pytest.mark.parametrize("number", [2, 3])
 def test_facts_of_a_target_are_those_of_a_launch_that_served(world: World, number: int) -> None:
-    world.faults = [Fault(mb.BenchError("no such file"), "start", subject="more", round=number)]
+    world.faults = [Fault(BenchError("no such file"), "start", subject="more", round=number)]
     more = run(world, plan_of()).targets[1]
     assert more.responses == {"hello": OK}
     assert more.server_command == "serve"
@@ -516,9 +526,9 @@ def test_what_cannot_be_measured_at_all_ends_the_run_before_anything_is(
     world: World, subject: str, action: str, *, duet: bool
 ) -> None:
     asked = f"{subject} hello" if action == "ask" else subject
-    fault = Fault(mb.BenchError("no such file"), action, subject=asked, round=1)
+    fault = Fault(BenchError("no such file"), action, subject=asked, round=1)
     world.faults = [fault]
-    with pytest.raises(mb.HopelessError) as raised:
+    with pytest.raises(HopelessError) as raised:
         mb.run_experiment(plan_of(BASE, MORE, LAST, duet=duet), NOTHING_YET, world.actions)
     assert raised.value.reasons == (f"{subject}: no such file",)
     assert world.made == []
@@ -527,7 +537,7 @@ def test_what_cannot_be_measured_at_all_ends_the_run_before_anything_is(
 
 def test_each_target_that_cannot_be_measured_is_named_once(world: World) -> None:
     world.responses = {"base hello": REFUSED, "last hello": REFUSED, "more hello": OK}
-    with pytest.raises(mb.HopelessError) as raised:
+    with pytest.raises(HopelessError) as raised:
         mb.run_experiment(plan_of(BASE, MORE, LAST, duet=True), NOTHING_YET, world.actions)
     reasons = raised.value.reasons
     assert sorted(reason.split()[0] for reason in reasons) == ["base", "last"]
@@ -550,7 +560,7 @@ def test_a_server_that_dies_in_a_trial_voids_that_trial_alone(
 
 
 def test_a_server_that_dies_in_a_duet_voids_it_for_both(world: World) -> None:
-    world.faults = [Fault(mb.BenchError("more died"), "load", subject="base+more hello", round=2)]
+    world.faults = [Fault(BenchError("more died"), "load", subject="base+more hello", round=2)]
     results = run(world, plan_of(duet=True))
     assert reasons(results) == {
         (2, "duet", "more", "hello"): "more died",
@@ -570,7 +580,7 @@ def test_a_worker_that_dies_in_a_trial_voids_what_was_seen_of_it(world: World) -
 
 
 def test_one_reason_is_told_once(world: World) -> None:
-    world.faults = [Fault(mb.BenchError("more died"), "load", subject="more hello")]
+    world.faults = [Fault(BenchError("more died"), "load", subject="more hello")]
     world.lost = {"more hello": "more died"}
     assert reasons(run(world, plan_of(rounds=1))) == {(1, "solo", "more", "hello"): "more died"}
 
@@ -590,8 +600,8 @@ def test_a_workload_that_fails_before_its_trials_is_void_alone(
 
 
 def test_of_two_that_are_warmed_up_together_the_one_that_fails_is_found(world: World) -> None:
-    together = Fault(mb.BenchError("one died"), "warm_up", subject="base+more json", round=1)
-    alone = Fault(mb.BenchError("more died"), "warm_up", subject="more json", round=1)
+    together = Fault(BenchError("one died"), "warm_up", subject="base+more json", round=1)
+    alone = Fault(BenchError("more died"), "warm_up", subject="more json", round=1)
     world.faults = [together, alone]
     results = run(world, plan_of(loads=(HELLO, JSON), duet=True, rounds=1))
     assert reasons(results) == {
@@ -640,7 +650,7 @@ def test_an_answer_of_2xx_is_measured(world: World, status: int) -> None:
 
 
 def test_statuses_of_one_of_a_duet_leave_the_other_its_figures(world: World) -> None:
-    world.seen = {"more": seen_of(errors=mb.Errors(status=3))}
+    world.seen = {"more": seen_of(errors=Errors(status=3))}
     results = run(world, plan_of(duet=True, rounds=1))
     reason = "3 of 10000 responses had a status above 399"
     assert reasons(results) == {
@@ -663,24 +673,24 @@ def test_a_wrk_that_ran_for_another_time_voids_its_trial(world: World, duration_
 @pytest.mark.parametrize(
     ("server_cpu_s", "load_cpu_s", "limit"),
     [
-        (3.6, 0.1, mb.Limit.SERVER_CPU),  # 90% of the four cores
-        (2.0, 1.6, mb.Limit.SERVER_CPU),  # of the two, the one that used more of them
-        (1.6, 2.0, mb.Limit.LOAD_GENERATOR),
-        (0.1, 3.6, mb.Limit.LOAD_GENERATOR),
-        (1.5, 2.0, mb.Limit.SERVER_CPU),  # 87% of all: little idle time
-        (1.0, 1.5, mb.Limit.NEITHER),
+        (3.6, 0.1, Limit.SERVER_CPU),  # 90% of the four cores
+        (2.0, 1.6, Limit.SERVER_CPU),  # of the two, the one that used more of them
+        (1.6, 2.0, Limit.LOAD_GENERATOR),
+        (0.1, 3.6, Limit.LOAD_GENERATOR),
+        (1.5, 2.0, Limit.SERVER_CPU),  # 87% of all: little idle time
+        (1.0, 1.5, Limit.NEITHER),
     ],
 )
 def test_what_limited_a_trial_is_recorded(
-    world: World, server_cpu_s: float, load_cpu_s: float, limit: mb.Limit
+    world: World, server_cpu_s: float, load_cpu_s: float, limit: Limit
 ) -> None:
     world.seen = {"more": seen_of(server_cpu_s=server_cpu_s, load_cpu_s=load_cpu_s)}
     results = run(world, plan_of(rounds=1))
     base, more = results.measurements
-    assert base.limited_by is mb.Limit.NEITHER
+    assert base.limited_by is Limit.NEITHER
     assert more.limited_by is limit
     is_saturated = str(more.invalid_reason).startswith("load generator saturated: wrk used ")
-    assert is_saturated == (limit is mb.Limit.LOAD_GENERATOR)
+    assert is_saturated == (limit is Limit.LOAD_GENERATOR)
 
 
 def test_what_limited_a_duet_goes_by_both_servers_and_their_half_of_the_cores(world: World) -> None:
@@ -692,16 +702,16 @@ def test_what_limited_a_duet_goes_by_both_servers_and_their_half_of_the_cores(wo
     results = run(world, plan_of(duet=True, rounds=1))
     limits = {(m.method.value, m.target): m.limited_by for m in results.measurements}
     assert limits == {
-        ("solo", "base"): mb.Limit.NEITHER,
-        ("solo", "more"): mb.Limit.NEITHER,
-        ("duet", "base"): mb.Limit.SERVER_CPU,
-        ("duet", "more"): mb.Limit.SERVER_CPU,
+        ("solo", "base"): Limit.NEITHER,
+        ("solo", "more"): Limit.NEITHER,
+        ("duet", "base"): Limit.SERVER_CPU,
+        ("duet", "more"): Limit.SERVER_CPU,
     }
 
 
-@pytest.mark.parametrize(("workers", "limit"), [(1, mb.Limit.SERVER_CPU), (2, mb.Limit.NEITHER)])
+@pytest.mark.parametrize(("workers", "limit"), [(1, Limit.SERVER_CPU), (2, Limit.NEITHER)])
 def test_a_server_is_busy_when_its_workers_are_on_however_many_cores(
-    world: World, workers: int, limit: mb.Limit
+    world: World, workers: int, limit: Limit
 ) -> None:
     app = mb.parse_target("faulty:good")
     world.workers = workers
@@ -733,9 +743,7 @@ def test_what_is_odd_in_a_trial_is_noted_and_does_not_void(world: World) -> None
 
 
 def test_a_save_that_fails_does_not_end_the_measuring(world: World) -> None:
-    world.faults = [
-        Fault(mb.BenchError("no space left"), "save", round=number) for number in (1, 2)
-    ]
+    world.faults = [Fault(BenchError("no space left"), "save", round=number) for number in (1, 2)]
     results = run(world, plan_of())
     assert len(results.measurements) == 6
     assert reasons(results) == {}
@@ -757,13 +765,13 @@ def test_a_launch_that_is_given_up_half_way_ends_its_servers(world: World) -> No
     (launch, *_) = mb.schedule(plan_of(duet=True))
     outcomes = mb.measure_launch(launch, world.actions)
     facts = next(outcomes)
-    assert isinstance(facts, mb.TargetFacts)
+    assert isinstance(facts, TargetFacts)
     assert sorted(world.running) == ["base", "more"]
     outcomes.close()  # type: ignore[attr-defined]  # it is a generator
 
 
 def test_of_a_launch_only_the_server_that_runs_is_asked_and_put_under_load(world: World) -> None:
-    world.faults = [Fault(mb.BenchError("no such file"), "start", subject="more")]
+    world.faults = [Fault(BenchError("no such file"), "start", subject="more")]
     (launch,) = mb.schedule(plan_of(loads=(HELLO, JSON), duet=True, rounds=1))
     launch_run = mb.LaunchRun(launch, world.actions)
     with contextlib.ExitStack() as stack:
@@ -784,7 +792,7 @@ def test_an_answer_that_is_late_after_the_load_voids(world: World) -> None:
     late = dataclasses.replace(HELLO, workload=dataclasses.replace(HELLO.workload, timeout_s=1))
     ask = world.actions.ask
 
-    def slow_ask(server: mb.RunningServer, workload: mb.Workload) -> mb.Response:
+    def slow_ask(server: mb.RunningServer, workload: Workload) -> Response:
         is_loaded = "more" in [name for _, name in world.made]
         if is_loaded and server.target.name == "more":
             time.sleep(1.1)

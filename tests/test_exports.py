@@ -21,17 +21,25 @@ from results_schema import VALIDATOR, loaded
 from scipy import stats
 
 import micropie_bench as mb
+from micropie_benchlib.core.choices import Decisive, Method
+from micropie_benchlib.core.errors import BenchError
+from micropie_benchlib.core.estimates import Comparison, Estimate
+from micropie_benchlib.core.measurements import Measurement
+from micropie_benchlib.core.metrics import Metric
+from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
+from micropie_benchlib.core.results import Results, Settings, WorkloadFacts
+from micropie_benchlib.core.targets import ServerSettings
 
 if TYPE_CHECKING:
     from conftest import Tool
 
 GIST = Path(__file__).parent / "data" / "gist.txt"
 
-SETTINGS = mb.Settings(
-    server=mb.ServerSettings(port=8000),
+SETTINGS = Settings(
+    server=ServerSettings(port=8000),
     workloads=(
-        mb.WorkloadFacts(
-            name=mb.DEFAULT_WORKLOAD,
+        WorkloadFacts(
+            name=DEFAULT_WORKLOAD,
             method="GET",
             path="/",
             headers=(("Accept", "*/*"),),
@@ -50,11 +58,11 @@ SAVED = mb.to_json(RUN)
 Place = tuple[str | int, ...]
 
 
-def report_of(results: mb.Results) -> mb.Report:
+def report_of(results: Results) -> mb.Report:
     return mb.Report(results=results, conclusion=mb.conclude(results))
 
 
-def void_of(measurement: mb.Measurement) -> mb.Measurement:
+def void_of(measurement: Measurement) -> Measurement:
     """Return the measurement as it is if its server died."""
     return dataclasses.replace(measurement, wrk=None, use=None, invalid_reason="died")
 
@@ -87,7 +95,7 @@ def without(where: Place) -> dict[str, Any]:
 
 def complaint_about(text: str) -> str:
     """Return what is told of a text that is no results file: one line, safe on a terminal."""
-    with pytest.raises(mb.BenchError) as raised:
+    with pytest.raises(BenchError) as raised:
         mb.from_json(text)
     complaint = str(raised.value)
     assert complaint.isprintable()
@@ -142,7 +150,7 @@ def test_an_unmeasured_trial_survives_the_file() -> None:
         ),
     ],
 )
-def test_the_schema_describes_all_that_is_written(results: mb.Results) -> None:
+def test_the_schema_describes_all_that_is_written(results: Results) -> None:
     data = loaded(mb.to_json(results))
     assert [m["valid"] for m in data["measurements"]] == [m.valid for m in results.measurements]
 
@@ -251,7 +259,7 @@ def test_what_is_no_results_file_is_told_in_one_line(text: str, complaint: str) 
 
 def test_what_is_not_a_text_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "r.json").write_text(SAVED, encoding="utf-16")
-    with pytest.raises(mb.BenchError, match=r"^cannot read '.*/r.json': it is not a text$"):
+    with pytest.raises(BenchError, match=r"^cannot read '.*/r.json': it is not a text$"):
         mb.read_results(str(tmp_path / "r.json"))
 
 
@@ -745,7 +753,7 @@ def test_the_drawing_is_no_wider_than_the_terminal(width: int) -> None:
 
 
 def decision_on(
-    results: mb.Results, *, margin: float, baseline: mb.Results | None = None
+    results: Results, *, margin: float, baseline: Results | None = None
 ) -> tuple[bool, list[str]]:
     """Return whether the gate fails, and what it says."""
     decision = mb.Gate(margin=margin, baseline=baseline).decide(results)
@@ -758,7 +766,7 @@ def test_a_change_against_a_baseline_is_welchs() -> None:
         for rng, n in ((random.Random(1), 6), (random.Random(2), 9))
     )
 
-    def compared(logs: list[float]) -> tuple[mb.Comparison, ...]:
+    def compared(logs: list[float]) -> tuple[Comparison, ...]:
         return solo_results([(100.0, 100.0 * math.exp(log)) for log in logs]).comparisons
 
     (change,) = mb.changes_between(compared(now), compared(before))
@@ -804,7 +812,7 @@ def test_the_gate_compares_with_the_baselines_ratio_not_its_speed() -> None:
 
 def test_the_widest_intervals_decide_nothing() -> None:
     (comparison, *_) = RUN.comparisons
-    widest = mb.Estimate(ratio=1.0, low=1e-100, high=1e100, confidence=0.5)
+    widest = Estimate(ratio=1.0, low=1e-100, high=1e100, confidence=0.5)
     baseline = dataclasses.replace(
         RUN, comparisons=(dataclasses.replace(comparison, rounds=2, estimate=widest),)
     )
@@ -835,28 +843,28 @@ def test_a_gate_with_nothing_to_decide_by_fails() -> None:
 
 
 def test_the_gate_goes_by_what_the_verdict_goes_by() -> None:
-    estimate = mb.Estimate(ratio=1.2, low=1.1, high=1.3, confidence=0.95)
+    estimate = Estimate(ratio=1.2, low=1.1, high=1.3, confidence=0.95)
     duets = [
-        dataclasses.replace(comparison, method=mb.Method.DUET, estimate=estimate)
+        dataclasses.replace(comparison, method=Method.DUET, estimate=estimate)
         for comparison in RUN.comparisons
-        if comparison.metric is mb.Metric.CPU
+        if comparison.metric is Metric.CPU
     ]
     (change,) = mb.changes_between((*RUN.comparisons, *duets), None)
-    assert change.comparison.method is mb.Method.DUET
+    assert change.comparison.method is Method.DUET
     assert change.slowdown == pytest.approx(1.2)
 
 
 @pytest.mark.parametrize(
     ("chosen", "metric", "measure"),
     [
-        (None, mb.Metric.REQUESTS, "in requests/s"),
-        (mb.Decisive.CPU, mb.Metric.CPU, "per CPU second"),
-        (mb.Decisive.THROUGHPUT, mb.Metric.REQUESTS, "in requests/s"),
-        (mb.Decisive.P99, mb.Metric.P99, "in p99 latency"),
+        (None, Metric.REQUESTS, "in requests/s"),
+        (Decisive.CPU, Metric.CPU, "per CPU second"),
+        (Decisive.THROUGHPUT, Metric.REQUESTS, "in requests/s"),
+        (Decisive.P99, Metric.P99, "in p99 latency"),
     ],
 )
 def test_verdict_and_gate_go_by_the_metric_that_is_chosen(
-    chosen: mb.Decisive | None, metric: mb.Metric, measure: str
+    chosen: Decisive | None, metric: Metric, measure: str
 ) -> None:
     assert RUN.settings
     settings = dataclasses.replace(RUN.settings, metric=chosen)
@@ -870,8 +878,8 @@ def test_verdict_and_gate_go_by_the_metric_that_is_chosen(
 
 def compare_with_gate(*args: str, monkeypatch: pytest.MonkeyPatch) -> int:
     """Return the exit status of a comparison whose measurements are those of RUN."""
-    monkeypatch.setattr(mb, "run_plan", lambda *_, **__: (RUN, None))
-    monkeypatch.setattr(mb, "handle_signals", lambda: None)
+    monkeypatch.setattr("micropie_bench.run_plan", lambda *_, **__: (RUN, None))
+    monkeypatch.setattr("micropie_bench.handle_signals", lambda: None)
     return mb.main(["compare", "base=asgi", "more=asgi", "-c", "100", *args])
 
 
@@ -1071,7 +1079,7 @@ def test_saved_runs_side_by_side(tool: Tool, tmp_path: Path) -> None:
 # A real run.
 
 
-def sped_up(results: mb.Results, name: str) -> mb.Results:
+def sped_up(results: Results, name: str) -> Results:
     """Return the results with a thousand million times as many answers of that target."""
     measurements = []
     for measurement in results.measurements:

@@ -17,6 +17,9 @@ from playwright.sync_api import Browser, Locator, Page, sync_playwright
 from scipy import stats
 
 import micropie_bench as mb
+from micropie_benchlib.core.loads import LoadId
+from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
+from micropie_benchlib.core.results import Results
 
 CHROMIUM = shutil.which("chromium")
 HOSTILE = """</script>'"><img src=x onerror=alert(1)>"""
@@ -25,7 +28,7 @@ needs_chromium = pytest.mark.skipif(
 )
 
 
-def sweep(*counts: int, labels: Mapping[str, str] = LABELS) -> mb.Results:
+def sweep(*counts: int, labels: Mapping[str, str] = LABELS) -> Results:
     """Return results of six rounds at each of these counts, by both methods.
 
     The requests/s of `more` rise from round to round.
@@ -33,7 +36,7 @@ def sweep(*counts: int, labels: Mapping[str, str] = LABELS) -> mb.Results:
     measurements = []
     for number in range(1, 7):
         for connections in counts:
-            load = mb.LoadId(workload=mb.DEFAULT_WORKLOAD, connections=connections)
+            load = LoadId(workload=DEFAULT_WORKLOAD, connections=connections)
             rates = (1000.0 * connections, (900.0 + number) * connections)
             for name, partner, rate in zip(NAMES, reversed(NAMES), rates, strict=True):
                 measurements += [
@@ -43,7 +46,7 @@ def sweep(*counts: int, labels: Mapping[str, str] = LABELS) -> mb.Results:
     return results_of(measurements, labels=labels)
 
 
-def page_of(results: mb.Results) -> str:
+def page_of(results: Results) -> str:
     return mb.to_html(mb.Report(results=results, conclusion=mb.conclude(results)))
 
 

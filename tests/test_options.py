@@ -18,6 +18,19 @@ from conftest import HUNDRED, NAMES, RATES, Asked, run_command, solo_results
 from typer.core import TyperGroup
 
 import micropie_bench as mb
+from micropie_benchlib.core.choices import AsgiServer, Decisive, Http, Loop
+from micropie_benchlib.core.errors import BenchError, UsageError
+from micropie_benchlib.core.loads import Load
+from micropie_benchlib.core.paths import APPS, ROOT
+from micropie_benchlib.core.plan import Plan
+from micropie_benchlib.core.requests import DEFAULT_WORKLOAD, WORKLOADS, WRK_TIMEOUT_S, Workload
+from micropie_benchlib.core.targets import (
+    AsgiTarget,
+    CommandTarget,
+    ServerSettings,
+    Target,
+    UrlTarget,
+)
 
 # Targets.
 
@@ -26,7 +39,7 @@ import micropie_bench as mb
 class Meant:
     """What a text on the command line should mean."""
 
-    kind: type[mb.Target]
+    kind: type[Target]
     name: str
     label: str
     details: Mapping[str, object]
@@ -35,46 +48,43 @@ class Meant:
 HERE = Path.cwd()
 
 
-def meant(kind: type[mb.Target], name: str, label: str, **details: object) -> Meant:
+def meant(kind: type[Target], name: str, label: str, **details: object) -> Meant:
     return Meant(kind=kind, name=name, label=label, details=details)
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (
-            "fastapi",
-            meant(mb.AsgiTarget, "fastapi", "FastAPI", app="apps:fastapi", directory=mb.APPS),
-        ),
-        ("micropie", meant(mb.AsgiTarget, "micropie", "MicroPie", packages=("micropie",))),
-        ("a=asgi", meant(mb.AsgiTarget, "a", "a", app="apps:asgi", requirements=())),
-        ("micropie@0.9", meant(mb.AsgiTarget, "micropie@0.9", "MicroPie 0.9", app="apps:micropie")),
-        ("old=micropie@0.9", meant(mb.AsgiTarget, "old", "old", spec="micropie@0.9")),
-        ("v0.9=micropie@0.9", meant(mb.AsgiTarget, "v0.9", "v0.9", spec="micropie@0.9")),
+        ("fastapi", meant(AsgiTarget, "fastapi", "FastAPI", app="apps:fastapi", directory=APPS)),
+        ("micropie", meant(AsgiTarget, "micropie", "MicroPie", packages=("micropie",))),
+        ("a=asgi", meant(AsgiTarget, "a", "a", app="apps:asgi", requirements=())),
+        ("micropie@0.9", meant(AsgiTarget, "micropie@0.9", "MicroPie 0.9", app="apps:micropie")),
+        ("old=micropie@0.9", meant(AsgiTarget, "old", "old", spec="micropie@0.9")),
+        ("v0.9=micropie@0.9", meant(AsgiTarget, "v0.9", "v0.9", spec="micropie@0.9")),
         (
             "sanic@25.3.0rc1",
-            meant(mb.AsgiTarget, "sanic@25.3.0rc1", "Sanic 25.3.0rc1", package_dir=None),
+            meant(AsgiTarget, "sanic@25.3.0rc1", "Sanic 25.3.0rc1", package_dir=None),
         ),
-        ("app:app", meant(mb.AsgiTarget, "app:app", "app:app", app="app:app", directory=HERE)),
-        ("mine=site.asgi:app", meant(mb.AsgiTarget, "mine", "mine", app="site.asgi:app")),
-        ("app:make.it", meant(mb.AsgiTarget, "app:make.it", "app:make.it", app="app:make.it")),
+        ("app:app", meant(AsgiTarget, "app:app", "app:app", app="app:app", directory=HERE)),
+        ("mine=site.asgi:app", meant(AsgiTarget, "mine", "mine", app="site.asgi:app")),
+        ("app:make.it", meant(AsgiTarget, "app:make.it", "app:make.it", app="app:make.it")),
         (
             "cmd:node server.js {port}",
-            meant(mb.CommandTarget, "node", "node", command="node server.js {port}"),
+            meant(CommandTarget, "node", "node", command="node server.js {port}"),
         ),
-        ("cmd:nginx -p {port} -g 'daemon off;'", meant(mb.CommandTarget, "nginx", "nginx")),
-        ("cmd:/opt/s/bin/server -p{port}", meant(mb.CommandTarget, "server", "server")),
-        ("cmd:{python} -m s {port}", meant(mb.CommandTarget, "python", "python", directory=HERE)),
-        ("g=cmd:s {port}", meant(mb.CommandTarget, "g", "g", spec="cmd:s {port}")),
-        ("cmd:env A=1 s {port}", meant(mb.CommandTarget, "env", "env")),
+        ("cmd:nginx -p {port} -g 'daemon off;'", meant(CommandTarget, "nginx", "nginx")),
+        ("cmd:/opt/s/bin/server -p{port}", meant(CommandTarget, "server", "server")),
+        ("cmd:{python} -m s {port}", meant(CommandTarget, "python", "python", directory=HERE)),
+        ("g=cmd:s {port}", meant(CommandTarget, "g", "g", spec="cmd:s {port}")),
+        ("cmd:env A=1 s {port}", meant(CommandTarget, "env", "env")),
         (
             "http://127.0.0.1:8000/",
-            meant(mb.UrlTarget, "http://127.0.0.1:8000/", "http://127.0.0.1:8000/"),
+            meant(UrlTarget, "http://127.0.0.1:8000/", "http://127.0.0.1:8000/"),
         ),
-        ("http://h/?a=b", meant(mb.UrlTarget, "http://h/?a=b", "http://h/?a=b")),
+        ("http://h/?a=b", meant(UrlTarget, "http://h/?a=b", "http://h/?a=b")),
         (
             "there=https://[::1]:8443/x?a=b",
-            meant(mb.UrlTarget, "there", "there", url="https://[::1]:8443/x?a=b"),
+            meant(UrlTarget, "there", "there", url="https://[::1]:8443/x?a=b"),
         ),
     ],
 )
@@ -125,13 +135,13 @@ NOT_A_URL = "is not an HTTP URL: use http://HOST:PORT/PATH"
     ],
 )
 def test_a_spec_that_names_no_target_is_refused(text: str, complaint: str) -> None:
-    with pytest.raises(mb.UsageError, match=re.escape(complaint)):
+    with pytest.raises(UsageError, match=re.escape(complaint)):
         mb.parse_target(text)
 
 
 def test_a_release_is_fetched_with_the_servers_of_the_others() -> None:
     target = mb.parse_target("fastapi@0.115.7")
-    assert isinstance(target, mb.AsgiTarget)
+    assert isinstance(target, AsgiTarget)
     here = mb.package_versions(mb.SERVER_PACKAGES)
     assert "uvicorn" in here
     servers = {f"{name}=={version}" for name, version in here.items()}
@@ -140,8 +150,8 @@ def test_a_release_is_fetched_with_the_servers_of_the_others() -> None:
 
 
 def test_a_day_is_fetched_with_its_server() -> None:
-    target = mb.parse_target("fastapi@2025-06-03", mb.ServingOptions(server=mb.AsgiServer.GRANIAN))
-    assert isinstance(target, mb.AsgiTarget)
+    target = mb.parse_target("fastapi@2025-06-03", mb.ServingOptions(server=AsgiServer.GRANIAN))
+    assert isinstance(target, AsgiTarget)
     assert (target.label, target.as_of) == ("FastAPI 2025-06-03", "2025-06-03")
     assert target.requirements == ("fastapi", "granian", "uvloop")
 
@@ -158,13 +168,13 @@ def test_a_day_is_fetched_with_its_server() -> None:
     ],
 )
 def test_what_is_no_day_is_told(spec: str, complaint: str) -> None:
-    with pytest.raises(mb.UsageError, match=re.escape(complaint)):
+    with pytest.raises(UsageError, match=re.escape(complaint)):
         mb.parse_target(spec)
 
 
 def test_another_server_is_fetched_with_a_release() -> None:
-    target = mb.parse_target("fastapi@0.115.7", mb.ServingOptions(server=mb.AsgiServer.GRANIAN))
-    assert isinstance(target, mb.AsgiTarget)
+    target = mb.parse_target("fastapi@0.115.7", mb.ServingOptions(server=AsgiServer.GRANIAN))
+    assert isinstance(target, AsgiTarget)
     assert "granian" in target.requirements
 
 
@@ -172,9 +182,9 @@ def test_a_built_in_that_is_not_installed_says_what_to_do(monkeypatch: pytest.Mo
     def nothing(*_: object, **__: object) -> dict[str, str]:
         return {}
 
-    monkeypatch.setattr(mb, "package_versions", nothing)
+    monkeypatch.setattr("micropie_bench.package_versions", nothing)
     with pytest.raises(
-        mb.UsageError,
+        UsageError,
         match="litestar is not installed here: install it, or use litestar@VERSION, which fetches",
     ):
         mb.parse_target("litestar")
@@ -184,27 +194,26 @@ def test_a_server_that_is_not_installed_says_what_to_do(monkeypatch: pytest.Monk
     def all_but_granian(names: Sequence[str], **_: object) -> dict[str, str]:
         return {name: "1" for name in names if name != "granian"}
 
-    monkeypatch.setattr(mb, "package_versions", all_but_granian)
-    mb.parse_target("fastapi", mb.ServingOptions(server=mb.AsgiServer.HYPERCORN))
+    monkeypatch.setattr("micropie_bench.package_versions", all_but_granian)
+    mb.parse_target("fastapi", mb.ServingOptions(server=AsgiServer.HYPERCORN))
     with pytest.raises(
-        mb.UsageError,
+        UsageError,
         match="granian is not installed here: install it, or use fastapi@VERSION, which fetches",
     ):
-        mb.parse_target("fastapi", mb.ServingOptions(server=mb.AsgiServer.GRANIAN))
+        mb.parse_target("fastapi", mb.ServingOptions(server=AsgiServer.GRANIAN))
 
 
 def test_a_bundle_serves_the_built_ins_with_its_own_packages(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(mb, "BUNDLED", True)
+    monkeypatch.setattr("micropie_bench.BUNDLED", True)
+    monkeypatch.setattr("micropie_benchlib.core.paths.BUNDLED", True)
     built_in, release = mb.parse_target("fastapi"), mb.parse_target("fastapi@0.115.7")
     own = mb.parse_target("app:app")
     package_dirs = [
-        target.package_dir
-        for target in (built_in, release, own)
-        if isinstance(target, mb.AsgiTarget)
+        target.package_dir for target in (built_in, release, own) if isinstance(target, AsgiTarget)
     ]
-    assert package_dirs == [mb.ROOT, None, None]
+    assert package_dirs == [ROOT, None, None]
 
 
 def test_another_python_runs_what_is_the_users_own() -> None:
@@ -212,7 +221,7 @@ def test_another_python_runs_what_is_the_users_own() -> None:
     pythons = {}
     for text in ("app:app", "cmd:{python} -m s {port}", "fastapi", "fastapi@0.115.7"):
         target = mb.parse_target(text, mb.ServingOptions(python=sys.executable))
-        assert not isinstance(target, mb.UrlTarget)
+        assert not isinstance(target, UrlTarget)
         pythons[target.spec] = target.python
     assert pythons == {
         "app:app": sys.executable,
@@ -223,7 +232,7 @@ def test_another_python_runs_what_is_the_users_own() -> None:
 
 
 def test_a_python_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(mb.UsageError, match="python '/nowhere': there is no such program"):
+    with pytest.raises(UsageError, match="python '/nowhere': there is no such program"):
         mb.parse_target("app:app", mb.ServingOptions(python="/nowhere"))
 
 
@@ -236,16 +245,16 @@ def test_targets_keep_their_order() -> None:
     "texts", [["asgi", "asgi"], ["a=asgi", "a=fastapi"], ["fastapi", "FastAPI=asgi"]]
 )
 def test_two_targets_of_one_name_are_refused(texts: list[str]) -> None:
-    with pytest.raises(mb.UsageError, match=r"two targets are named '.*': name them apart"):
+    with pytest.raises(UsageError, match=r"two targets are named '.*': name them apart"):
         mb.parse_targets(texts, mb.ServingOptions())
 
 
 def test_an_http_parser_is_refused_for_a_server_that_has_its_own() -> None:
-    for server in mb.AsgiServer:
+    for server in AsgiServer:
         mb.ServingOptions(server=server).settings()
-    mb.ServingOptions(http=mb.Http.H11).settings()
-    serving = mb.ServingOptions(server=mb.AsgiServer.GRANIAN, http=mb.Http.H11)
-    with pytest.raises(mb.UsageError, match="--http is uvicorn's: granian has its own"):
+    mb.ServingOptions(http=Http.H11).settings()
+    serving = mb.ServingOptions(server=AsgiServer.GRANIAN, http=Http.H11)
+    with pytest.raises(UsageError, match="--http is uvicorn's: granian has its own"):
         serving.settings()
 
 
@@ -259,7 +268,7 @@ def test_a_path_reaches_the_server_as_typed(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "index", "/a b", "/a#b", "/ä", "/a\n", "/a\r\nX: y"])
 def test_a_path_that_no_request_can_have_is_refused(text: str) -> None:
-    with pytest.raises(mb.UsageError, match=r"--path .*: a path begins with /"):
+    with pytest.raises(UsageError, match=r"--path .*: a path begins with /"):
         mb.parse_path(text)
 
 
@@ -273,7 +282,7 @@ def test_a_method_is_sent_in_capitals(text: str | None, method: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "HEAD", "head", "Connect", "G T", "GET\n", "GÊT", "A" * 21])
 def test_a_method_that_wrk_cannot_use_is_refused(text: str) -> None:
-    with pytest.raises(mb.UsageError, match="wrk cannot read the answers to HEAD, CONNECT"):
+    with pytest.raises(UsageError, match="wrk cannot read the answers to HEAD, CONNECT"):
         mb.parse_method(text, default="GET")
 
 
@@ -311,42 +320,42 @@ def test_headers_are_sent_as_typed_and_in_order(
     ],
 )
 def test_a_header_that_wrk_cannot_send_once_is_refused(texts: list[str]) -> None:
-    with pytest.raises(mb.UsageError, match=r"--header .*: use 'Name: value', each name once"):
+    with pytest.raises(UsageError, match=r"--header .*: use 'Name: value', each name once"):
         mb.parse_headers(texts)
 
 
 def test_no_option_is_the_gists_request() -> None:
-    assert mb.parse_workloads(mb.RequestOptions()) == (mb.Workload(),)
+    assert mb.parse_workloads(mb.RequestOptions()) == (Workload(),)
     gists_own = mb.RequestOptions(path=["/"], method="get")
-    assert mb.parse_workloads(gists_own) == (mb.Workload(),)
+    assert mb.parse_workloads(gists_own) == (Workload(),)
 
 
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({"path": ["/x?a=b"]}, mb.Workload(name="GET /x?a=b", path="/x?a=b")),
-        ({"method": "delete"}, mb.Workload(name="DELETE /", method="DELETE")),
-        ({"header": ["A: 1"]}, mb.Workload(name="GET /", headers=(("A", "1"),))),
-        ({"header": ["Host: a"]}, mb.Workload(name="GET /", headers=(("Host", "a"),))),
-        ({"body": "@body"}, mb.Workload(name="POST /", method="POST", body=b"\x00\xff\n")),
-        ({"body": "@empty"}, mb.Workload()),
-        ({"body": "a=b"}, mb.Workload(name="POST /", method="POST", body=b"a=b")),
+        ({"path": ["/x?a=b"]}, Workload(name="GET /x?a=b", path="/x?a=b")),
+        ({"method": "delete"}, Workload(name="DELETE /", method="DELETE")),
+        ({"header": ["A: 1"]}, Workload(name="GET /", headers=(("A", "1"),))),
+        ({"header": ["Host: a"]}, Workload(name="GET /", headers=(("Host", "a"),))),
+        ({"body": "@body"}, Workload(name="POST /", method="POST", body=b"\x00\xff\n")),
+        ({"body": "@empty"}, Workload()),
+        ({"body": "a=b"}, Workload(name="POST /", method="POST", body=b"a=b")),
         (
             {"body": "@body", "method": "GET", "path": ["/json"]},
-            mb.Workload(name="GET /json", path="/json", body=b"\x00\xff\n"),
+            Workload(name="GET /json", path="/json", body=b"\x00\xff\n"),
         ),
         (
             {"expect_status": 404, "keep_alive": False, "timeout": "1m"},
-            mb.Workload(expect_status=404, keep_alive=False, timeout_s=60),
+            Workload(expect_status=404, keep_alive=False, timeout_s=60),
         ),
         (
             {"workload": ["json"], "timeout": "5", "keep_alive": False},
-            mb.Workload(name="json", path="/json", keep_alive=False, timeout_s=5),
+            Workload(name="json", path="/json", keep_alive=False, timeout_s=5),
         ),
     ],
 )
 def test_a_request_is_described_by_its_options(
-    options: dict[str, Any], expected: mb.Workload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    options: dict[str, Any], expected: Workload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("body").write_bytes(b"\x00\xff\n")
@@ -402,7 +411,7 @@ def test_each_path_is_a_workload_with_the_same_options() -> None:
     ],
 )
 def test_which_status_is_right(status: int, expected: int | None, *, is_right: bool) -> None:
-    assert mb.Workload(expect_status=expected).expects(status) == is_right
+    assert Workload(expect_status=expected).expects(status) == is_right
 
 
 @pytest.mark.parametrize(
@@ -414,7 +423,7 @@ def test_times_that_need_not_be_whole(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "s", "-1s", "1e3", "nan", "1d", "1.s"])
 def test_a_time_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(mb.UsageError, match=r"--warm-up .*: use a time such as 0\.3s"):
+    with pytest.raises(UsageError, match=r"--warm-up .*: use a time such as 0\.3s"):
         mb.parse_seconds("--warm-up", text)
 
 
@@ -447,7 +456,7 @@ def test_named_workloads_come_once_each_in_the_order_of_the_tables() -> None:
     ],
 )
 def test_a_request_that_cannot_be_sent_is_refused(options: dict[str, Any], complaint: str) -> None:
-    with pytest.raises(mb.UsageError, match=re.escape(complaint)):
+    with pytest.raises(UsageError, match=re.escape(complaint)):
         mb.parse_workloads(mb.RequestOptions(**options))
 
 
@@ -466,11 +475,11 @@ def test_a_request_that_cannot_be_sent_is_refused(options: dict[str, Any], compl
 def test_each_count_of_connections_is_a_load(text: str, counts: list[int]) -> None:
     assert mb.parse_connections(text, threads=4) == counts
     loads = mb.make_loads(counts, threads=4, duration_s=5)
-    assert loads == tuple(mb.Load(connections=n, threads=4, duration_s=5) for n in counts)
+    assert loads == tuple(Load(connections=n, threads=4, duration_s=5) for n in counts)
 
 
 def test_each_workload_is_repeated_at_each_count() -> None:
-    workloads = [mb.WORKLOADS["json"], mb.WORKLOADS["upload"]]
+    workloads = [WORKLOADS["json"], WORKLOADS["upload"]]
     loads = mb.make_loads([10, 20], threads=1, duration_s=1, workloads=workloads)
     assert [(load.workload.name, load.connections) for load in loads] == [
         ("json", 10),
@@ -484,13 +493,13 @@ def test_each_workload_is_repeated_at_each_count() -> None:
     "text", ["", "0", "-1", "x", "1.5", "0x10", "010", "1000000", "100,", "100,100", "100;200"]
 )
 def test_connections_that_are_no_different_counts_are_refused(text: str) -> None:
-    with pytest.raises(mb.UsageError, match="use different whole numbers from 1 to 999999"):
+    with pytest.raises(UsageError, match="use different whole numbers from 1 to 999999"):
         mb.parse_connections(text, threads=1)
 
 
 def test_each_thread_of_wrk_has_a_connection() -> None:
     assert mb.parse_connections("4", threads=4) == [4]
-    with pytest.raises(mb.UsageError, match="--connections 3 is below --threads 4"):
+    with pytest.raises(UsageError, match="--connections 3 is below --threads 4"):
         mb.parse_connections("100,3", threads=4)
 
 
@@ -500,7 +509,7 @@ def test_a_preset_is_chosen_by_its_option() -> None:
     assert mb.choose_preset(short=True) is mb.SHORT
     assert mb.choose_preset(gist=True) is mb.GIST
     for two in ({"quick": True, "gist": True}, {"short": True, "quick": True}):
-        with pytest.raises(mb.UsageError, match="--quick, --short and --gist exclude each other"):
+        with pytest.raises(UsageError, match="--quick, --short and --gist exclude each other"):
             mb.choose_preset(**two)
 
 
@@ -508,8 +517,8 @@ def test_the_gists_preset_is_what_was_published() -> None:
     """The gist of 2025-01-29: `wrk -t4 -c100 -d30s`, and -c200, each once."""
     loads = mb.planned_loads(mb.LoadOptions(), mb.TimingOptions(), mb.RequestOptions(), mb.GIST)
     assert loads == (
-        mb.Load(connections=100, threads=4, duration_s=30),
-        mb.Load(connections=200, threads=4, duration_s=30),
+        Load(connections=100, threads=4, duration_s=30),
+        Load(connections=200, threads=4, duration_s=30),
     )
     assert mb.GIST.rounds == 1
 
@@ -518,7 +527,7 @@ def test_the_gists_preset_is_what_was_published() -> None:
 def test_an_option_beats_the_preset(preset: mb.Preset) -> None:
     load, timing = mb.LoadOptions(connections="7", threads=2), mb.TimingOptions(duration="2m")
     loads = mb.planned_loads(load, timing, mb.RequestOptions(), preset)
-    assert loads == (mb.Load(connections=7, threads=2, duration_s=120),)
+    assert loads == (Load(connections=7, threads=2, duration_s=120),)
 
 
 # The plan.
@@ -535,17 +544,15 @@ def plan_of(
     seed: int | None = None,
     port: int | None = None,
     connections: int = 100,
-    workload: str = mb.DEFAULT_WORKLOAD,
+    workload: str = DEFAULT_WORKLOAD,
     preset: mb.Preset = mb.DEFAULTS,
-) -> mb.Plan:
+) -> Plan:
     """Return the plan that these options make."""
-    load = mb.Load(
-        connections=connections, threads=4, duration_s=1, workload=mb.WORKLOADS[workload]
-    )
+    load = Load(connections=connections, threads=4, duration_s=1, workload=WORKLOADS[workload])
     return mb.make_plan(
         tuple(map(mb.parse_target, targets)),
         loads=(load,),
-        server=mb.ServerSettings(port=port),
+        server=ServerSettings(port=port),
         timing=mb.TimingOptions(rounds=rounds, duet=duet, seed=seed),
         preset=preset,
     )
@@ -553,14 +560,14 @@ def plan_of(
 
 @pytest.fixture
 def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mb, "all_cores", lambda: [0, 1])
+    monkeypatch.setattr("micropie_bench.all_cores", lambda: [0, 1])
 
 
 def test_a_plan_is_made_of_what_was_asked_for() -> None:
     plan = plan_of(seed=7, rounds=3, port=8000, connections=50)
     assert [target.name for target in plan.targets] == ["a", "b"]
     assert [load.connections for load in plan.loads] == [50]
-    assert plan.server == mb.ServerSettings(port=8000)
+    assert plan.server == ServerSettings(port=8000)
 
 
 @pytest.mark.parametrize(
@@ -600,7 +607,7 @@ def test_duets_are_made_where_they_tell_something(
 def test_a_duet_that_cannot_be_had_is_refused(
     targets: Sequence[str], options: dict[str, Any], complaint: str
 ) -> None:
-    with pytest.raises(mb.UsageError, match=complaint):
+    with pytest.raises(UsageError, match=complaint):
         plan_of(targets, duet=True, **options)
 
 
@@ -608,9 +615,9 @@ def test_a_duet_that_cannot_be_had_is_refused(
 def test_a_duet_needs_a_core_for_each_side(
     cores: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mb, "all_cores", lambda: cores)
+    monkeypatch.setattr("micropie_bench.all_cores", lambda: cores)
     assert not plan_of().duet
-    with pytest.raises(mb.UsageError, match="at least 2 cores, and a system with CPU affinity"):
+    with pytest.raises(UsageError, match="at least 2 cores, and a system with CPU affinity"):
         plan_of(duet=True)
 
 
@@ -651,7 +658,7 @@ def test_without_a_margin_there_is_no_gate() -> None:
 
 @pytest.mark.parametrize("text", ["", "5", "0.05", "-5%", "x%", "5 %", "5%%", ".5%", "1e1%"])
 def test_a_margin_that_is_no_share_is_refused(text: str) -> None:
-    with pytest.raises(mb.UsageError, match=r"--fail-if-slower .*: use a share such as 5%"):
+    with pytest.raises(UsageError, match=r"--fail-if-slower .*: use a share such as 5%"):
         mb.make_gate(mb.GateOptions(fail_if_slower=text), plan_of())
 
 
@@ -659,12 +666,12 @@ def test_a_margin_that_is_no_share_is_refused(text: str) -> None:
 def test_a_gate_without_an_interval_to_decide_by_is_refused(
     targets: Sequence[str], rounds: int
 ) -> None:
-    with pytest.raises(mb.UsageError, match="at least 2 rounds and 2 targets"):
+    with pytest.raises(UsageError, match="at least 2 rounds and 2 targets"):
         mb.make_gate(mb.GateOptions(fail_if_slower="5%"), plan_of(targets, rounds=rounds))
 
 
 def test_a_baseline_without_a_margin_is_refused() -> None:
-    with pytest.raises(mb.UsageError, match="--baseline needs --fail-if-slower"):
+    with pytest.raises(UsageError, match="--baseline needs --fail-if-slower"):
         mb.make_gate(mb.GateOptions(baseline="results.json"), plan_of())
 
 
@@ -673,7 +680,7 @@ BASE_AND_MORE = tuple(f"{name}=asgi" for name in NAMES)
 
 def test_a_baseline_is_not_overwritten_by_the_run_that_it_judges(asked: Asked) -> None:
     words = "compare --baseline main.json --fail-if-slower 5% --export-json main.json"
-    with pytest.raises(mb.UsageError, match=r"'main.json' is to be read: export to another file"):
+    with pytest.raises(UsageError, match=r"'main.json' is to be read: export to another file"):
         run_command(*words.split())
     assert asked.plan is None
 
@@ -689,14 +696,14 @@ def test_a_gate_goes_by_the_comparisons_of_its_baseline(tmp_path: Path) -> None:
     assert gate.baseline.comparisons == baseline.comparisons
     other_plan = plan_of(("base=asgi", "other=asgi"))
     with pytest.raises(
-        mb.UsageError, match="has no interval for other against base at 100 connections; it has: "
+        UsageError, match="has no interval for other against base at 100 connections; it has: "
     ):
         mb.make_gate(options, other_plan)
 
 
 def test_a_baseline_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     options = mb.GateOptions(baseline="/nowhere.json", fail_if_slower="5%")
-    with pytest.raises(mb.BenchError, match=r"cannot read '/nowhere\.json': No such file"):
+    with pytest.raises(BenchError, match=r"cannot read '/nowhere\.json': No such file"):
         mb.make_gate(options, plan_of())
 
 
@@ -718,14 +725,14 @@ ITS_OWN = "it has: more against base, 100 connections, hello"
     ],
 )
 def test_a_baseline_that_says_nothing_of_the_plan_is_refused_before_the_run(
-    plan: mb.Plan, rounds: int, complaint: str | None
+    plan: Plan, rounds: int, complaint: str | None
 ) -> None:
     baseline = solo_results(RATES[:rounds])
     assert baseline.loads == [HUNDRED]
     if complaint is None:
         mb.check_baseline("old.json", baseline, plan)
         return
-    with pytest.raises(mb.UsageError) as refusal:
+    with pytest.raises(UsageError) as refusal:
         mb.check_baseline("old.json", baseline, plan)
     assert str(refusal.value).startswith("--baseline 'old.json' has no interval for ")
     assert str(refusal.value).endswith(complaint)
@@ -738,7 +745,7 @@ def test_a_baseline_of_another_request_of_that_name_is_refused() -> None:
     (load,) = plan.loads
     workload = dataclasses.replace(load.workload, body=b"other")
     changed = dataclasses.replace(plan, loads=(dataclasses.replace(load, workload=workload),))
-    with pytest.raises(mb.UsageError, match="hello was another request there"):
+    with pytest.raises(UsageError, match="hello was another request there"):
         mb.check_baseline("old.json", baseline, changed)
 
 
@@ -766,7 +773,7 @@ def test_why_there_are_more_rounds_stays_above_what_is_live(
 
 
 def test_a_warm_up_of_minutes_is_not_cut_short() -> None:
-    load = mb.Load(connections=1, threads=1, duration_s=1)
+    load = Load(connections=1, threads=1, duration_s=1)
     assert mb.endless(load, 120.5).duration_s > 121
 
 
@@ -916,7 +923,7 @@ def test_without_options_a_comparison_is_what_its_help_says(
         "--method": method,
         "--expect-status": "any 2xx",
         "--keep-alive": "keep-alive",
-        "--timeout": f"{mb.WRK_TIMEOUT_S}s",
+        "--timeout": f"{WRK_TIMEOUT_S}s",
         "--workers": str(plan.server.workers),
         "--access-log": "access-log" if plan.server.access_log else "no-access-log",
         "--loop": plan.server.loop,
@@ -974,7 +981,7 @@ def test_every_option_of_a_group_reaches_the_plan(
     serving = ("-w", "2", "--no-access-log", "--loop", "asyncio", "--http", "h11")
     run_command(command, "asgi", *load, *request, *serving, *limits, *precision, "--wrk", "/my/wrk")
     assert asked.plan
-    workload = mb.Workload(
+    workload = Workload(
         name="PUT /json",
         method="PUT",
         path="/json",
@@ -984,17 +991,17 @@ def test_every_option_of_a_group_reaches_the_plan(
         keep_alive=False,
         timeout_s=7,
     )
-    assert dataclasses.replace(asked.plan, targets=()) == mb.Plan(
+    assert dataclasses.replace(asked.plan, targets=()) == Plan(
         targets=(),
-        loads=(mb.Load(connections=6, threads=3, duration_s=120, workload=workload),),
+        loads=(Load(connections=6, threads=3, duration_s=120, workload=workload),),
         rounds=3,
         seed=4,
-        server=mb.ServerSettings(
-            workers=2, access_log=False, loop=mb.Loop.ASYNCIO, http=mb.Http.H11, start_timeout_s=180
+        server=ServerSettings(
+            workers=2, access_log=False, loop=Loop.ASYNCIO, http=Http.H11, start_timeout_s=180
         ),
         duet=False,
         warm_up_s=2.5,
-        metric=mb.Decisive.P99,
+        metric=Decisive.P99,
         precision=0.02,
         most_s=600,
     )
@@ -1008,10 +1015,10 @@ def test_reproduce_asks_for_the_published_load(asked: Asked) -> None:
     assert plan
     assert [(load.connections, load.threads) for load in plan.loads] == [(100, 4), (200, 4)]
     assert {load.duration_s for load in plan.loads} == {30}
-    assert plan.server == mb.ServerSettings(workers=4)
+    assert plan.server == ServerSettings(workers=4)
     assert plan.rounds == 2
     for target, framework in zip(plan.targets, ("fastapi", "micropie"), strict=True):
-        assert isinstance(target, mb.AsgiTarget)
+        assert isinstance(target, AsgiTarget)
         assert target.as_of == "2025-01-29"
         assert {framework, "uvicorn", "uvloop", "httptools"} <= set(target.requirements)
 
@@ -1022,10 +1029,10 @@ def test_each_edition_is_asked_for_as_it_was_published(asked: Asked) -> None:
     assert plan
     assert plan.names == ["MicroPie", "BlackSheep", "Starlette", "FastAPI", "Quart"]
     assert [(load.connections, load.threads) for load in plan.loads] == [(1000, 4)]
-    assert plan.server == mb.ServerSettings(workers=8, asgi=mb.AsgiServer.GRANIAN)
+    assert plan.server == ServerSettings(workers=8, asgi=AsgiServer.GRANIAN)
     assert plan.rounds == 6, "five targets take longer than two"
     micropie = plan.targets[0]
-    assert isinstance(micropie, mb.AsgiTarget)
+    assert isinstance(micropie, AsgiTarget)
     assert micropie.app == "apps:plain_micropie"
     assert micropie.as_of == "2026-05-11T07:00:00Z", "0.29 is of that day"
     assert micropie.requirements == ("micropie[all]", "granian", "uvloop")
@@ -1033,7 +1040,7 @@ def test_each_edition_is_asked_for_as_it_was_published(asked: Asked) -> None:
     run_command("reproduce", "2025-06-03")
     assert asked.plan
     fastapi = asked.plan.targets[-1]
-    assert isinstance(fastapi, mb.AsgiTarget)
+    assert isinstance(fastapi, AsgiTarget)
     assert fastapi.app == "apps:plain_fastapi_def"
 
     run_command("reproduce", "2025-01-30")
@@ -1042,7 +1049,7 @@ def test_each_edition_is_asked_for_as_it_was_published(asked: Asked) -> None:
 
 
 def test_an_unknown_edition_is_told_with_those_there_are(asked: Asked) -> None:
-    with pytest.raises(mb.UsageError, match=r"'2025-06-04' \(did you mean 2025-06-03\?\): use"):
+    with pytest.raises(UsageError, match=r"'2025-06-04' \(did you mean 2025-06-03\?\): use"):
         run_command("reproduce", "2025-06-04")
 
 
@@ -1055,10 +1062,10 @@ def test_editions_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_body_without_end_is_refused() -> None:
-    with pytest.raises(mb.UsageError, match="it has more than 64 MiB"):
+    with pytest.raises(UsageError, match="it has more than 64 MiB"):
         mb.read_body("@/dev/zero")
 
 
 def test_a_config_without_end_is_refused() -> None:
-    with pytest.raises(mb.UsageError, match="--config '/dev/zero'"):
+    with pytest.raises(UsageError, match="--config '/dev/zero'"):
         mb.read_bench_file("/dev/zero")

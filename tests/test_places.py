@@ -13,6 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import micropie_bench as mb
+from micropie_benchlib.core.errors import BenchError, UsageError
+from micropie_benchlib.core.loads import Load
+from micropie_benchlib.core.measurements import Errors, Histogram, WrkResult
+from micropie_benchlib.core.paths import APPS, ROOT
+from micropie_benchlib.core.plan import Places
+from micropie_benchlib.core.requests import Workload
+from micropie_benchlib.core.results import Machine, Role
+from micropie_benchlib.core.targets import AsgiTarget, ServerSettings
 
 LATENCIES = st.lists(
     st.tuples(st.integers(1, 2_000_000), st.integers(1, 1000)),
@@ -22,18 +30,18 @@ LATENCIES = st.lists(
 ).map(lambda buckets: tuple(sorted(buckets)))
 
 
-def run_of(histogram: mb.Histogram, *, duration_s: float = 2.0) -> mb.WrkResult:
+def run_of(histogram: Histogram, *, duration_s: float = 2.0) -> WrkResult:
     """Return what a wrk would report that had these latencies."""
     requests = mb.sample_count(histogram)
     latency = mb.latency_from_histogram(histogram)
-    return mb.WrkResult(
+    return WrkResult(
         duration_s=duration_s,
         requests=requests,
         bytes=100 * requests,
         requests_per_s=requests / duration_s,
         bytes_per_s=100 * requests / duration_s,
         latency=latency,
-        errors=mb.Errors(read=1, timeout=2),
+        errors=Errors(read=1, timeout=2),
         latency_uncorrected=latency,
         load_cpu_s=0.5,
     )
@@ -41,7 +49,7 @@ def run_of(histogram: mb.Histogram, *, duration_s: float = 2.0) -> mb.WrkResult:
 
 @given(st.lists(LATENCIES, min_size=1, max_size=4))
 def test_runs_at_once_are_summed_and_their_latencies_are_those_of_all_samples(
-    histograms: list[mb.Histogram],
+    histograms: list[Histogram],
 ) -> None:
     runs = [run_of(histogram) for histogram in histograms]
     merged = mb.merge_runs(runs)
@@ -72,7 +80,7 @@ def test_the_rate_of_runs_of_unequal_length_is_the_sum_of_their_rates() -> None:
 
 @given(st.integers(1, 16), st.integers(1, 2000), st.integers(1, 9))
 def test_each_thread_of_each_machine_has_its_share(threads: int, each: int, machines: int) -> None:
-    load = mb.Load(connections=threads * max(each, machines), threads=threads, duration_s=1)
+    load = Load(connections=threads * max(each, machines), threads=threads, duration_s=1)
     shares = mb.share_out(load, machines)
     assert sum(share.connections for share in shares) == load.connections
     assert all(share.connections % threads == 0 for share in shares)
@@ -82,7 +90,7 @@ def test_each_thread_of_each_machine_has_its_share(threads: int, each: int, mach
 
 
 def test_a_share_leaves_out_what_wrk_would_not_open() -> None:
-    load = mb.Load(connections=103, threads=4, duration_s=1)
+    load = Load(connections=103, threads=4, duration_s=1)
     assert [share.connections for share in mb.share_out(load, 2)] == [52, 48]
     assert load.open_connections == 100
 
@@ -110,7 +118,7 @@ def test_machines_are_part_of_the_plan(asked: Asked, tmp_path: Path) -> None:
     config.touch()
     run_command("compare", "--server-on", "s", "--load-on", "me@a,b", "--ssh-config", str(config))
     assert asked.plan
-    assert asked.plan.places == mb.Places(server="s", loads=("me@a", "b"), ssh_config=str(config))
+    assert asked.plan.places == Places(server="s", loads=("me@a", "b"), ssh_config=str(config))
     assert asked.plan.duet
 
 
@@ -134,7 +142,7 @@ def test_machines_are_part_of_the_plan(asked: Asked, tmp_path: Path) -> None:
 def test_machines_that_cannot_be_are_refused(
     asked: Asked, options: list[str], complaint: str
 ) -> None:
-    with pytest.raises(mb.UsageError) as refusal:
+    with pytest.raises(UsageError) as refusal:
         run_command("compare", "--no-duet", *options)
     assert complaint in str(refusal.value)
     assert asked.plan is None
@@ -156,39 +164,39 @@ def test_what_ssh_says_is_told_with_what_to_do(lines: list[str], reason: str) ->
 
 def test_a_built_in_is_served_from_the_packages_of_its_own_machine() -> None:
     own = mb.parse_target("asgi")
-    assert isinstance(own, mb.AsgiTarget)
+    assert isinstance(own, AsgiTarget)
     elsewhere = Path("/elsewhere")
     sent = dataclasses.replace(own, directory=elsewhere, package_dir=elsewhere)
     placed = mb.placed_here(sent)
-    assert isinstance(placed, mb.AsgiTarget)
-    assert (placed.directory, placed.package_dir) == (mb.APPS, mb.ROOT)
+    assert isinstance(placed, AsgiTarget)
+    assert (placed.directory, placed.package_dir) == (APPS, ROOT)
     fetched = dataclasses.replace(sent, requirements=("micropie==0.13",))
     assert mb.placed_here(fetched) == fetched  # it lies here already
 
 
 def test_servers_listen_where_the_load_reaches_them() -> None:
     own = mb.parse_target("asgi")
-    assert isinstance(own, mb.AsgiTarget)
+    assert isinstance(own, AsgiTarget)
     public = dataclasses.replace(
-        own, name="public", server=mb.ServerSettings(host="192.0.2.9", workers=1)
+        own, name="public", server=ServerSettings(host="192.0.2.9", workers=1)
     )
     plan = mb.make_plan(
         (own, public),
-        loads=(mb.Load(connections=10, threads=1, duration_s=1),),
-        server=mb.ServerSettings(),
+        loads=(Load(connections=10, threads=1, duration_s=1),),
+        server=ServerSettings(),
         timing=mb.TimingOptions(),
         preset=mb.QUICK,
-        places=mb.Places(loads=("a",)),
+        places=Places(loads=("a",)),
     )
     placed = mb.with_address(plan, "198.18.0.1")
     assert placed.server_of(placed.targets[0]).host == "198.18.0.1"
     assert placed.server_of(placed.targets[1]).host == "192.0.2.9"
-    with pytest.raises(mb.BenchError, match="--host"):
+    with pytest.raises(BenchError, match="--host"):
         mb.with_address(plan, "")
 
 
 def test_a_program_that_did_not_copy_itself_says_what_to_build() -> None:
-    with pytest.raises(mb.BenchError, match="build_pyz"):
+    with pytest.raises(BenchError, match="build_pyz"):
         mb.own_pyz()
 
 
@@ -212,7 +220,7 @@ def test_what_a_call_raises_is_an_answer(tmp_path: Path) -> None:
         return mb.reply_to(agent, mb.Call(number=1, method=method, words=words, options={}))
 
     assert reply("ping") == ("gives", "null")
-    outcome, text = reply("reach", "http://127.0.0.1:9/", mb.Workload(), "")
+    outcome, text = reply("reach", "http://127.0.0.1:9/", Workload(), "")
     assert outcome == "not reached"
     assert "127.0.0.1" in text
     assert reply("complaint", 7) == ("cannot go on", "a fault of this tool: KeyError: 7")
@@ -230,31 +238,31 @@ def test_a_machine_without_python_is_refused(
     ssh.write_text(f'#!/bin/sh\nfor last; do :; done\nPATH={tmp_path}/there exec sh -c "$last"\n')
     ssh.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}/here:/bin:/usr/bin")
-    with pytest.raises(mb.BenchError) as refusal:
+    with pytest.raises(BenchError) as refusal:
         mb.find_remote_python("a", mb.Ssh(directory=tmp_path))
     assert str(refusal.value) == (
         "a: there is no python3 on the PATH of its ssh: it needs 3.11 or newer"
     )
 
 
-def machine(role: mb.Role, host: str) -> mb.Machine:
-    return mb.Machine(role=role, host=host, environment=ENVIRONMENT)
+def machine(role: Role, host: str) -> Machine:
+    return Machine(role=role, host=host, environment=ENVIRONMENT)
 
 
 @pytest.mark.parametrize(
     ("machines", "sentence"),
     [
         (
-            [(mb.Role.SERVER, "s"), (mb.Role.LOAD, "a"), (mb.Role.LOAD, "b")],
+            [(Role.SERVER, "s"), (Role.LOAD, "a"), (Role.LOAD, "b")],
             "served on s, load from a and b",
         ),
-        ([(mb.Role.SERVER, ""), (mb.Role.LOAD, "a")], "served here, load from a"),
-        ([(mb.Role.SERVER, "s"), (mb.Role.LOAD, "")], "served on s, load from here"),
-        ([(mb.Role.BOTH, "s")], "all on s"),
+        ([(Role.SERVER, ""), (Role.LOAD, "a")], "served here, load from a"),
+        ([(Role.SERVER, "s"), (Role.LOAD, "")], "served on s, load from here"),
+        ([(Role.BOTH, "s")], "all on s"),
     ],
 )
 def test_machines_are_told_in_words_and_in_a_table(
-    machines: list[tuple[mb.Role, str]], sentence: str
+    machines: list[tuple[Role, str]], sentence: str
 ) -> None:
     made = tuple(machine(role, host) for role, host in machines)
     assert mb.machines_sentence(made) == sentence

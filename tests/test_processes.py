@@ -26,6 +26,10 @@ import pytest
 from conftest import run_load
 
 import micropie_bench as mb
+from micropie_benchlib.core.errors import BenchError
+from micropie_benchlib.core.loads import Load
+from micropie_benchlib.core.requests import Workload
+from micropie_benchlib.core.targets import ServerSettings
 
 if TYPE_CHECKING:
     from conftest import Start, Tool
@@ -105,9 +109,7 @@ def test_another_listener_on_the_servers_port_is_found(start: Start) -> None:
         with socket.socket() as other:  # a second address with the same port
             other.bind(("127.0.0.2", server.port))
             other.listen()
-            with pytest.raises(
-                mb.BenchError, match=f"outside asgi listens on port {server.port} too"
-            ):
+            with pytest.raises(BenchError, match=f"outside asgi listens on port {server.port} too"):
                 server.check_port()
 
 
@@ -133,7 +135,7 @@ def test_ready_means_that_every_worker_serves(start: Start, tmp_path: Path) -> N
 def test_ready_by_uvicorns_log_where_proc_does_not_tell(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mb, "listener_pids", lambda _port: [])
+    monkeypatch.setattr("micropie_bench.listener_pids", lambda _port: [])
     monkeypatch.setattr(sys, "platform", "darwin")
     with start("faulty:staggered"):
         assert len(list(tmp_path.glob("ready-*"))) == 4
@@ -141,7 +143,7 @@ def test_ready_by_uvicorns_log_where_proc_does_not_tell(
 
 def test_a_server_that_never_serves_is_given_up(start: Start, tmp_path: Path) -> None:
     with pytest.raises(
-        mb.BenchError,
+        BenchError,
         match=r"0 of 1 workers serve after \d+ s \(--start-timeout\); "
         "its last words: it gave no reason",
     ):
@@ -153,7 +155,7 @@ def test_a_server_that_never_serves_is_given_up(start: Start, tmp_path: Path) ->
 def test_an_app_that_raises_on_import_is_reported_at_once(tool: Tool, workers: str) -> None:
     begun = time.monotonic()
     done = tool.run("compare", "broken:app", "-r", "1", "-d", "1s", "-w", workers)
-    assert time.monotonic() - begun < mb.ServerSettings().start_timeout_s / 2
+    assert time.monotonic() - begun < ServerSettings().start_timeout_s / 2
     assert done.returncode == 1
     assert re.fullmatch(
         r"micropie_bench: broken:app died while starting( with status 1)?: "
@@ -196,9 +198,9 @@ def test_a_worker_that_dies_in_a_trial_voids_it(tool: Tool) -> None:
 def test_a_wrk_that_hangs_is_given_up(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mb, "OVERRUN_S", -18.0)
-    monkeypatch.setattr(mb, "is_stopped", lambda _: False)  # as if it hung of itself
-    load = mb.Load(connections=4, threads=2, duration_s=20)
+    monkeypatch.setattr("micropie_bench.OVERRUN_S", -18.0)
+    monkeypatch.setattr("micropie_bench.is_stopped", lambda _: False)  # as if it hung of itself
+    load = Load(connections=4, threads=2, duration_s=20)
 
     def stop_wrk() -> None:
         for process in psutil.Process().children(recursive=True):
@@ -208,7 +210,7 @@ def test_a_wrk_that_hangs_is_given_up(
 
     with (
         start("faulty:good", workers=1) as server,
-        pytest.raises(mb.BenchError, match="wrk did not end within -18 s of its time"),
+        pytest.raises(BenchError, match="wrk did not end within -18 s of its time"),
     ):
         run_load([server], load, work_dir=tmp_path, tick=stop_wrk)
     assert not psutil.Process().children()
@@ -220,16 +222,16 @@ def test_a_wrk_of_a_duet_that_fails_says_why(start: Start, tmp_path: Path) -> No
         "#!/bin/sh\necho 'unable to connect to 127.0.0.1:1 Connection refused'\nexit 1\n"
     )
     wrk.chmod(0o755)
-    load = mb.Load(connections=4, threads=2, duration_s=1)
+    load = Load(connections=4, threads=2, duration_s=1)
     with start("a=faulty:good", workers=1) as a, start("b=faulty:good", workers=1) as b:
         sides = mb.local_sides(str(wrk), [a, b], load, work_dir=tmp_path)
-        with pytest.raises(mb.BenchError, match=r"^wrk ended with status 1: unable to connect"):
+        with pytest.raises(BenchError, match=r"^wrk ended with status 1: unable to connect"):
             mb.apply_load(sides, load, is_duet=True, tick=lambda: None)
 
 
 def test_a_server_that_dies_in_a_trial_ends_it_at_once(start: Start, tmp_path: Path) -> None:
     """The trial alone would take an hour."""
-    load = mb.Load(connections=4, threads=2, duration_s=3600)
+    load = Load(connections=4, threads=2, duration_s=3600)
 
     def kill() -> None:
         with contextlib.suppress(psutil.NoSuchProcess):  # once it is gone
@@ -237,7 +239,7 @@ def test_a_server_that_dies_in_a_trial_ends_it_at_once(start: Start, tmp_path: P
 
     with (
         start("faulty:good", workers=1) as server,
-        pytest.raises(mb.BenchError, match="faulty:good died"),
+        pytest.raises(BenchError, match="faulty:good died"),
     ):
         run_load([server], load, work_dir=tmp_path, tick=kill)
 
@@ -347,7 +349,7 @@ def test_a_process_whose_name_is_no_text_keeps_no_guard_from_its_work(tmp_path: 
 def test_a_command_that_cannot_start_is_one_error(tmp_path: Path) -> None:
     with (
         (tmp_path / "out").open("w+b") as output,
-        pytest.raises(mb.BenchError, match="no-such-command: No such file"),
+        pytest.raises(BenchError, match="no-such-command: No such file"),
     ):
         mb.Child(["no-such-command"], output=output)
 
@@ -369,7 +371,7 @@ def test_modules_in_the_users_directory_do_not_replace_the_frameworks(
 @pytest.mark.slow
 @pytest.mark.parametrize("pause_s", [0.0, 0.3])
 def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch, pause_s: float) -> None:
-    monkeypatch.setattr(mb, "PROBE_DEADLINE_S", 0.5)
+    monkeypatch.setattr("micropie_bench.PROBE_DEADLINE_S", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def stream() -> None:
@@ -383,9 +385,9 @@ def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch, paus
         thread = threading.Thread(target=stream)
         thread.start()
         with pytest.raises(
-            mb.BenchError, match=r"no whole answer to GET /: (the answer has not ended|timed out)"
+            BenchError, match=r"no whole answer to GET /: (the answer has not ended|timed out)"
         ):
-            mb.Probe(f"http://127.0.0.1:{listener.getsockname()[1]}/", mb.Workload()).ask()
+            mb.Probe(f"http://127.0.0.1:{listener.getsockname()[1]}/", Workload()).ask()
         thread.join()
 
 

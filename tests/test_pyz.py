@@ -26,6 +26,8 @@ from conftest import only_build
 from results_schema import loaded
 
 import micropie_bench as mb
+from micropie_benchlib.core.errors import BenchError
+from micropie_benchlib.core.requests import Workload
 
 ROOT = Path(__file__).parent.parent
 pytestmark = [
@@ -194,9 +196,9 @@ def test_serve_runs_four_workers_of_this_python(
                 time.sleep(0.1)
             while True:
                 try:
-                    assert mb.Probe(f"http://127.0.0.1:{port}/", mb.Workload()).ask().status == 200
+                    assert mb.Probe(f"http://127.0.0.1:{port}/", Workload()).ask().status == 200
                     break
-                except mb.BenchError:
+                except BenchError:
                     assert time.monotonic() < deadline
                     time.sleep(0.1)
         finally:

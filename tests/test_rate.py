@@ -18,6 +18,14 @@ from results_schema import loaded
 from test_experiment import HELLO, NOTHING_YET, World, observation_of, plan_of
 
 import micropie_bench as mb
+from micropie_benchlib.core.arrivals import due_moments, request_count
+from micropie_benchlib.core.choices import Limit, Method, Verdict
+from micropie_benchlib.core.errors import BenchError, HopelessError, UsageError
+from micropie_benchlib.core.loads import Load
+from micropie_benchlib.core.measurements import Latency, Pace
+from micropie_benchlib.core.metrics import Metric
+from micropie_benchlib.core.plan import Plan
+from micropie_benchlib.core.results import Results
 
 AT_1000 = dataclasses.replace(HELLO, rate_per_s=1000.0)
 
@@ -27,7 +35,7 @@ AT_1000 = dataclasses.replace(HELLO, rate_per_s=1000.0)
 
 def test_requests_are_due_at_uniform_moments_of_the_trial() -> None:
     load = dataclasses.replace(AT_1000, duration_s=10, schedule_seed=7)
-    moments = list(mb.due_moments(load))
+    moments = list(due_moments(load))
     assert len(moments) == 10_000
     assert moments == sorted(moments)
     assert moments[0] >= 0
@@ -42,7 +50,7 @@ def test_requests_are_due_at_uniform_moments_of_the_trial() -> None:
 def test_a_seed_gives_the_same_moments_and_another_one_others() -> None:
     again = dataclasses.replace(AT_1000)
     other = dataclasses.replace(AT_1000, schedule_seed=1)
-    assert mb.due_moments(AT_1000) == mb.due_moments(again) != mb.due_moments(other)
+    assert due_moments(AT_1000) == due_moments(again) != due_moments(other)
 
 
 def test_all_targets_get_the_moments_of_the_round() -> None:
@@ -106,7 +114,7 @@ def test_latency_at_a_rate_counts_from_when_a_request_was_due() -> None:
     assert wrk.latency.max_s == 0.002
     assert wrk.latency_uncorrected.mean_s == pytest.approx(90e-6)
     assert (wrk.requests, wrk.requests_per_s, wrk.duration_s) == (4, 2.0, 2.0)
-    assert wrk.pace == mb.Pace(
+    assert wrk.pace == Pace(
         offered=4, offered_per_s=2.0, answered_per_s=1.5, late_p50_s=5e-6, late_p99_s=5e-6
     )
 
@@ -153,7 +161,7 @@ def test_requests_without_an_answer_void() -> None:
     ],
 )
 def test_figures_that_the_script_cannot_have_given_are_refused(change: dict[str, Any]) -> None:
-    with pytest.raises(mb.BenchError, match="line that is not its own"):
+    with pytest.raises(BenchError, match="line that is not its own"):
         mb.parse_exact(exact_line({**PACE, **change}), connections=1)
 
 
@@ -161,7 +169,7 @@ def test_of_several_wrks_rates_are_summed_and_the_latest_counts() -> None:
     one, _ = mb.parse_exact(exact_line(PACE), connections=1)
     other, _ = mb.parse_exact(exact_line({**PACE, "late": [[70, 1]]}), connections=1)
     merged = mb.merge_runs([one, other])
-    assert merged.pace == mb.Pace(
+    assert merged.pace == Pace(
         offered=8, offered_per_s=4.0, answered_per_s=3.0, late_p50_s=70e-6, late_p99_s=70e-6
     )
     assert (merged.requests, merged.requests_per_s) == (8, 4.0)
@@ -189,7 +197,7 @@ def test_of_several_wrks_rates_are_summed_and_the_latest_counts() -> None:
     ],
 )
 def test_a_rate_that_cannot_be_made_is_refused(words: str, complaint: str, asked: Asked) -> None:
-    with pytest.raises(mb.UsageError, match=complaint):
+    with pytest.raises(UsageError, match=complaint):
         run_command("compare", *words.split())
     assert asked.plan is None
 
@@ -222,7 +230,7 @@ def test_a_share_is_not_known_before_the_start(asked: Asked) -> None:
     ],
 )
 def test_a_limit_that_is_no_time_is_refused(words: str, complaint: str, asked: Asked) -> None:
-    with pytest.raises(mb.UsageError, match=complaint):
+    with pytest.raises(UsageError, match=complaint):
         run_command("capacity", *words.split())
     assert asked.plan is None
 
@@ -246,7 +254,7 @@ class Queues(World):
     first_per_s: float | None = None  # what trials without a rate answer
     late_s: float = 0.0
 
-    def observed(self, name: str, load: mb.Load) -> mb.Observation:
+    def observed(self, name: str, load: Load) -> mb.Observation:
         most_per_s = self.most_per_s[name]
         rate_per_s = load.rate_per_s or most_per_s
         answered_per_s = min(rate_per_s, most_per_s)
@@ -259,9 +267,9 @@ class Queues(World):
         if load.rate_per_s:
             is_kept = rate_per_s < most_per_s and len(self.offered) not in self.bad_luck
             p99_s = queue_p99_s(rate_per_s, most_per_s) if is_kept else 1.0
-            latency = mb.Latency(mean_s=0.001, stdev_s=0.001, max_s=2, p99_s=p99_s)
-            requests = mb.request_count(load)
-            pace = mb.Pace(
+            latency = Latency(mean_s=0.001, stdev_s=0.001, max_s=2, p99_s=p99_s)
+            requests = request_count(load)
+            pace = Pace(
                 offered=requests,
                 offered_per_s=rate_per_s,
                 answered_per_s=answered_per_s,
@@ -274,11 +282,11 @@ class Queues(World):
         return observation_of(measurement, wrk)
 
 
-def capacity_plan(**changes: Any) -> mb.Plan:
+def capacity_plan(**changes: Any) -> Plan:
     return plan_of(**{"p99_limit_s": 0.05, **changes})
 
 
-def run(world: World, plan: mb.Plan) -> mb.Results:
+def run(world: World, plan: Plan) -> Results:
     settings = mb.settings_of(plan)
     results = dataclasses.replace(NOTHING_YET, settings=settings)
     return mb.run_experiment(plan, results, world.actions)[0]
@@ -293,10 +301,10 @@ def test_a_capacity_is_the_highest_rate_that_keeps_the_limit() -> None:
         assert capacity.rate_per_s == pytest.approx(0.9 * most, rel=0.01)
     assert len(results.capacities) == 6
     (comparison,) = mb.decisive_comparisons(results)
-    assert comparison.metric is mb.Metric.CAPACITY
+    assert comparison.metric is Metric.CAPACITY
     assert comparison.speed
     assert comparison.speed.ratio == pytest.approx(2)
-    assert comparison.verdict is mb.Verdict.FASTER
+    assert comparison.verdict is Verdict.FASTER
     assert mb.status_of(results) == 0
     assert results.reported_loads == [HELLO.id]
     (answer,) = mb.conclude(results).answers
@@ -312,7 +320,7 @@ def test_a_capacity_is_written_and_read_again() -> None:
     assert first.rate_per_s
     forged = dataclasses.replace(first, rate_per_s=10 * first.rate_per_s)
     wrong = dataclasses.replace(results, capacities=(forged, *others))
-    with pytest.raises(mb.BenchError, match=r"capacities\.0 is not near the highest rate"):
+    with pytest.raises(BenchError, match=r"capacities\.0 is not near the highest rate"):
         mb.from_json(mb.to_json(wrong))
     assert again.capacities == results.capacities
     assert again.comparisons == results.comparisons
@@ -350,7 +358,7 @@ def test_a_capacity_is_not_known_where_wrk_is_the_limit() -> None:
     assert "load generator saturated" in (by_name["more"].reason or "")
     assert mb.status_of(results) == 1
     (answer,) = mb.conclude(results).answers  # not by requests/s of the first trials
-    assert answer.verdict is mb.Verdict.UNDECIDED
+    assert answer.verdict is Verdict.UNDECIDED
     assert "load generator saturated" in answer.sentence
 
 
@@ -379,7 +387,7 @@ def test_a_limit_that_wrk_itself_misses_tells_nothing_of_the_server() -> None:
         assert "wrk itself sent 20.00ms too late (p99)" in (capacity.reason or "")
 
 
-def rated(share: float) -> mb.Plan:
+def rated(share: float) -> Plan:
     return plan_of(rate_share=share)
 
 
@@ -390,14 +398,14 @@ def test_a_share_is_that_of_the_slowest_target() -> None:
     assert why == "70% of what the slowest target answers: 100 connections at 864 requests/s"
     assert {measurement.load.rate_per_s for measurement in results.measurements} == {864.0}
     assert {comparison.metric for comparison in results.comparisons} == {
-        *(mb.Metric.CPU, mb.Metric.P50, mb.Metric.P99, mb.Metric.P99_9)
+        *(Metric.CPU, Metric.P50, Metric.P99, Metric.P99_9)
     }
 
 
 def test_a_rate_that_a_target_does_not_keep_ends_the_run_before_it_begins() -> None:
     world = Queues(most_per_s={"base": 500.0, "more": 2000.0})
     plan = plan_of(loads=(AT_1000,))
-    with pytest.raises(mb.HopelessError, match=r"not sustained: 1,000 requests/s .* 500 answered"):
+    with pytest.raises(HopelessError, match=r"not sustained: 1,000 requests/s .* 500 answered"):
         run(world, plan)
     assert world.saved == []
 
@@ -406,7 +414,7 @@ def test_a_rate_that_wrk_cannot_make_is_told_with_the_remedy() -> None:
     world = Queues(most_per_s={"base": 5000.0, "more": 5000.0}, saturated_above_per_s=900)
     plan = plan_of(loads=(AT_1000,))
     with pytest.raises(
-        mb.HopelessError, match=r"wrk cannot offer 100 connections at 1,000 .*--load-on"
+        HopelessError, match=r"wrk cannot offer 100 connections at 1,000 .*--load-on"
     ):
         run(world, plan)
 
@@ -419,11 +427,11 @@ def test_at_a_rate_cpu_decides_though_nothing_was_busy_and_p99_stands_beside() -
         other = "more" if name == "base" else "base"
         for partner in (None, other):
             made = measured(name, number, 1000, cpu_s=cpu_s, load=load, partner=partner)
-            measurements.append(dataclasses.replace(made, limited_by=mb.Limit.NEITHER))
+            measurements.append(dataclasses.replace(made, limited_by=Limit.NEITHER))
     results = dataclasses.replace(NOTHING_YET, measurements=tuple(measurements))
     results = mb.with_comparisons(results, ["base", "more"])
     (decisive,) = mb.decisive_comparisons(results)
-    assert (decisive.method, decisive.metric) == (mb.Method.DUET, mb.Metric.CPU)
+    assert (decisive.method, decisive.metric) == (Method.DUET, Metric.CPU)
     sentence = mb.answer_sentence(results, decisive)
     assert sentence == (
         "more is 2.000x as fast as base per CPU second (2.000 to 2.000); "
@@ -441,12 +449,12 @@ def test_at_a_rate_p99_decides_between_servers_that_wait() -> None:
             assert made.wrk.latency
             latency = dataclasses.replace(made.wrk.latency, p50_s=0.005, p99_s=0.01 + number / 1e4)
             wrk = dataclasses.replace(made.wrk, latency=latency, latency_uncorrected=latency)
-            limit = mb.Limit.NEITHER
+            limit = Limit.NEITHER
             measurements.append(dataclasses.replace(made, wrk=wrk, limited_by=limit))
     results = dataclasses.replace(NOTHING_YET, measurements=tuple(measurements))
     results = mb.with_comparisons(results, ["base", "more"])
     (decisive,) = mb.decisive_comparisons(results)
-    assert (decisive.method, decisive.metric) == (mb.Method.DUET, mb.Metric.P99)
+    assert (decisive.method, decisive.metric) == (Method.DUET, Metric.P99)
     assert "both mostly waited, not for CPU" in mb.answer_sentence(results, decisive)
 
 
@@ -533,7 +541,7 @@ def test_a_queue_shows_in_the_latency_from_when_requests_were_due(
         tool, *("compare", STEADY, *words.split(), "--export-json", str(out)), service_s="0.02"
     )
     ((measurement,), load) = (latency_of(out), dataclasses.replace(HELLO, rate_per_s=25.0))
-    moments = mb.due_moments(dataclasses.replace(load, duration_s=10, schedule_seed=6))
+    moments = due_moments(dataclasses.replace(load, duration_s=10, schedule_seed=6))
     from_due = measurement["wrk"]["latency"]
     from_sent = measurement["wrk"]["latency_uncorrected"]
     least, most = sojourns(moments, 0.02), sojourns(moments, from_sent["max_s"])

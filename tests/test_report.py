@@ -25,41 +25,48 @@ from conftest import (
 )
 
 import micropie_bench as mb
+from micropie_benchlib.core.choices import Limit, Loop, Method, Verdict
+from micropie_benchlib.core.estimates import Comparison, Distribution, Estimate
+from micropie_benchlib.core.loads import LoadId
+from micropie_benchlib.core.measurements import Measurement
+from micropie_benchlib.core.metrics import Metric
+from micropie_benchlib.core.results import Results, Settings, WorkloadFacts
+from micropie_benchlib.core.targets import ServerSettings
 
-REQUESTS, P99, CPU = mb.Metric.REQUESTS, mb.Metric.P99, mb.Metric.CPU
-SOLO, DUET = mb.Method.SOLO, mb.Method.DUET
+REQUESTS, P99, CPU = Metric.REQUESTS, Metric.P99, Metric.CPU
+SOLO, DUET = Method.SOLO, Method.DUET
 
 
 # One verdict.
 
 
 def comparison_of(
-    metric: mb.Metric,
+    metric: Metric,
     ratio: float,
     interval: tuple[float, float] | None,
     *,
-    method: mb.Method = SOLO,
-    load: mb.LoadId = HUNDRED,
+    method: Method = SOLO,
+    load: LoadId = HUNDRED,
     confidence: float = 0.95,
-) -> mb.Comparison:
+) -> Comparison:
     """Return a comparison of `more` with `base`: of 6 rounds, or 1 without an interval."""
     low, high = interval or (None, None)
-    comparison = mb.Comparison(
+    comparison = Comparison(
         load=load,
         method=method,
         metric=metric,
         reference="base",
         target="more",
         rounds=6 if interval else 1,
-        estimate=mb.Estimate(ratio=ratio, low=low, high=high, confidence=confidence),
-        verdict=mb.Verdict.UNDECIDED,
+        estimate=Estimate(ratio=ratio, low=low, high=high, confidence=confidence),
+        verdict=Verdict.UNDECIDED,
         reason=None if interval else "one round gives no interval",
     )
     return dataclasses.replace(comparison, verdict=mb.judge(comparison.speed))
 
 
-def without_estimate(reason: str) -> mb.Comparison:
-    return mb.Comparison(
+def without_estimate(reason: str) -> Comparison:
+    return Comparison(
         load=HUNDRED,
         method=SOLO,
         metric=REQUESTS,
@@ -67,7 +74,7 @@ def without_estimate(reason: str) -> mb.Comparison:
         target="more",
         rounds=0,
         estimate=None,
-        verdict=mb.Verdict.UNDECIDED,
+        verdict=Verdict.UNDECIDED,
         reason=reason,
     )
 
@@ -80,66 +87,66 @@ PLAIN = comparison_of(REQUESTS, 1.2, (1.1, 1.3))  # the requests/s of the gist's
     [
         pytest.param(
             comparison_of(REQUESTS, 1.25, (1.2, 1.3)),
-            mb.Verdict.FASTER,
+            Verdict.FASTER,
             "More is 1.25x as fast as Base in requests/s (1.20 to 1.30)",
             id="more requests are faster",
         ),
         pytest.param(
             comparison_of(REQUESTS, 0.8, (0.75, 0.85)),
-            mb.Verdict.SLOWER,
+            Verdict.SLOWER,
             "More is 0.80x as fast as Base in requests/s (0.75 to 0.85)",
             id="fewer requests are slower",
         ),
         pytest.param(
             comparison_of(CPU, 0.8, (0.75, 0.9), method=DUET),
-            mb.Verdict.FASTER,
+            Verdict.FASTER,
             "More is 1.25x as fast as Base per CPU second (1.11 to 1.33); "
             "requests/s here 1.20x (1.10 to 1.30)",
             id="less CPU time is faster",
         ),
         pytest.param(
             comparison_of(CPU, 1.25, (1.2, 1.3), method=DUET),
-            mb.Verdict.SLOWER,
+            Verdict.SLOWER,
             "More is 0.80x as fast as Base per CPU second (0.77 to 0.83); "
             "requests/s here 1.20x (1.10 to 1.30)",
             id="more CPU time is slower",
         ),
         pytest.param(
             comparison_of(P99, 0.5, (0.4, 0.625)),
-            mb.Verdict.FASTER,
+            Verdict.FASTER,
             "More is 2.00x as fast as Base in p99 latency (1.60 to 2.50); "
             "requests/s here 1.20x (1.10 to 1.30)",
             id="less latency is faster",
         ),
         pytest.param(
             comparison_of(P99, 2, (1.6, 2.5)),
-            mb.Verdict.SLOWER,
+            Verdict.SLOWER,
             "More is 0.50x as fast as Base in p99 latency (0.40 to 0.62); "
             "requests/s here 1.20x (1.10 to 1.30)",
             id="more latency is slower",
         ),
         pytest.param(
             comparison_of(CPU, 1 / 1.004, (1 / 1.006, 1 / 1.002), method=DUET),
-            mb.Verdict.FASTER,
+            Verdict.FASTER,
             "More is 1.004x as fast as Base per CPU second (1.002 to 1.006); "
             "requests/s here 1.20x (1.10 to 1.30)",
             id="a narrow interval has a third decimal",
         ),
         pytest.param(
             comparison_of(REQUESTS, 1.01, (0.98, 1.03)),
-            mb.Verdict.SAME,
+            Verdict.SAME,
             "More is as fast as Base in requests/s, within 3.0%",
             id="the same, by the further end above",
         ),
         pytest.param(
             comparison_of(REQUESTS, 0.98, (0.95, 1.01)),
-            mb.Verdict.SAME,
+            Verdict.SAME,
             "More is as fast as Base in requests/s, within 5.0%",
             id="the same, by the further end below",
         ),
         pytest.param(
             comparison_of(REQUESTS, 0.98, (0.9499, 1.01)),
-            mb.Verdict.UNDECIDED,
+            Verdict.UNDECIDED,
             # ln of the ends: half-width 3.1%. t(95%, 5) = 2.5706, so the standard deviation
             # is 0.02921; to lie within ln 1.05 of 1 the interval must be 0.02859 either way,
             # which takes 7 rounds (t(95%, 6) = 2.4469: 0.0270).
@@ -148,7 +155,7 @@ PLAIN = comparison_of(REQUESTS, 1.2, (1.1, 1.3))  # the requests/s of the gist's
         ),
         pytest.param(
             comparison_of(REQUESTS, 1.05, (1, 1.1025)),
-            mb.Verdict.UNDECIDED,
+            Verdict.UNDECIDED,
             # ln 1.05 = 0.04879 either way by 6 rounds: the 7th leaves 1 out.
             "More is 1.050x as fast as Base in requests/s, ±5%: too noisy to tell; "
             "-r 7 should tell",
@@ -156,7 +163,7 @@ PLAIN = comparison_of(REQUESTS, 1.2, (1.1, 1.3))  # the requests/s of the gist's
         ),
         pytest.param(
             comparison_of(CPU, 1, (0.8, 1.25), method=DUET),
-            mb.Verdict.UNDECIDED,
+            Verdict.UNDECIDED,
             # ln 1.25 = 0.2231 by 6 rounds: standard deviation 0.2126; ln 1.05 takes 76
             # (t(95%, 75) = 1.9921: 0.04859).
             "More is 1.00x as fast as Base per CPU second, ±25%: too noisy to tell; "
@@ -165,21 +172,21 @@ PLAIN = comparison_of(REQUESTS, 1.2, (1.1, 1.3))  # the requests/s of the gist's
         ),
         pytest.param(
             comparison_of(REQUESTS, 1.312, (1e-7, 58_217_678.839)),
-            mb.Verdict.UNDECIDED,
+            Verdict.UNDECIDED,
             "More is 1.31x as fast as Base in requests/s, with no useful precision: "
             "too noisy to tell",
             id="an interval without bounds is not no difference",
         ),
         pytest.param(
             comparison_of(REQUESTS, 1.1, None),
-            mb.Verdict.UNDECIDED,
+            Verdict.UNDECIDED,
             "More is 1.10x as fast as Base in requests/s, "
             "but one round gives no interval; -r 6 would; 3 of 4 rounds do not count",
             id="one round",
         ),
         pytest.param(
             comparison_of(CPU, 0.8, None, method=DUET),
-            mb.Verdict.UNDECIDED,
+            Verdict.UNDECIDED,
             "More is 1.25x as fast as Base per CPU second, "
             "but one round gives no interval; -r 6 would; "
             "requests/s here 1.20x (1.10 to 1.30)",
@@ -187,13 +194,13 @@ PLAIN = comparison_of(REQUESTS, 1.2, (1.1, 1.3))  # the requests/s of the gist's
         ),
         pytest.param(
             without_estimate("no round is valid for both"),
-            mb.Verdict.UNDECIDED,
+            Verdict.UNDECIDED,
             "More against Base: no round is valid for both",
             id="void",
         ),
         pytest.param(
             without_estimate(f"{mb.SATURATED}: this would compare load generators, not servers"),
-            mb.Verdict.UNDECIDED,
+            Verdict.UNDECIDED,
             "More against Base: load generator saturated: "
             "this would compare load generators, not servers",
             id="saturated",
@@ -201,10 +208,10 @@ PLAIN = comparison_of(REQUESTS, 1.2, (1.1, 1.3))  # the requests/s of the gist's
     ],
 )
 def test_a_verdicts_words_say_what_its_numbers_do(
-    comparison: mb.Comparison, verdict: mb.Verdict, sentence: str
+    comparison: Comparison, verdict: Verdict, sentence: str
 ) -> None:
     assert comparison.verdict is verdict
-    comparisons: tuple[mb.Comparison, ...] = (comparison,)
+    comparisons: tuple[Comparison, ...] = (comparison,)
     if comparison.metric is not REQUESTS:
         comparisons = (comparison, PLAIN)
     results = dataclasses.replace(solo_results(), comparisons=comparisons)
@@ -220,9 +227,9 @@ def run_of(
     partners: bool = False,
     cpu_s: tuple[float, float] = (1.0, 1.0),
     void: str | None = None,
-    limited_by: mb.Limit = mb.Limit.SERVER_CPU,
+    limited_by: Limit = Limit.SERVER_CPU,
     first_round: int = 1,
-) -> list[mb.Measurement]:
+) -> list[Measurement]:
     """Return rounds with these requests/s of `base` and `more`, alone or as duets."""
     base, more = NAMES
     measurements = []
@@ -256,7 +263,7 @@ def test_the_speed_is_the_geometric_mean_of_the_rounds(rates: list[tuple[float, 
     assert answer.speed.interval
     assert answer.speed.ratio == pytest.approx(speed)
     assert answer.speed.interval.low < speed < answer.speed.interval.high
-    assert answer.verdict is (mb.Verdict.FASTER if speed > 1 else mb.Verdict.SLOWER)
+    assert answer.verdict is (Verdict.FASTER if speed > 1 else Verdict.SLOWER)
     assert (answer.target, answer.load, answer.speed.confidence) == ("more", HUNDRED, 0.95)
 
 
@@ -266,7 +273,7 @@ def test_duets_decide_by_cpu_time_even_against_the_throughput() -> None:
     together = run_of([(1000, 1000 + number) for number in range(4)], partners=True, cpu_s=(1, 0.8))
     (answer,) = mb.answers_of(results_of([*alone, *together]))
     assert answer.speed
-    assert answer.verdict is mb.Verdict.FASTER
+    assert answer.verdict is Verdict.FASTER
     assert answer.speed.ratio == pytest.approx(1 / 0.8, rel=0.01)
     assert re.fullmatch(
         r"More is 1\.25\dx as fast as Base per CPU second \(1\.\d{3} to 1\.\d{3}\); "
@@ -278,21 +285,21 @@ def test_duets_decide_by_cpu_time_even_against_the_throughput() -> None:
 def test_throughput_decides_where_the_duets_are_void() -> None:
     together = run_of(FASTER, partners=True, void="somebody stopped it")
     (answer,) = mb.answers_of(results_of([*run_of(SLOWER), *together]))
-    assert answer.verdict is mb.Verdict.SLOWER
+    assert answer.verdict is Verdict.SLOWER
     assert " as fast as Base in requests/s (" in answer.sentence
     assert "here" not in answer.sentence
 
 
-IDLE = mb.Limit.NEITHER
+IDLE = Limit.NEITHER
 SECOND_CPU = (1, 0.8)
 
 
-def waiting_run(*who: str) -> mb.Results:
+def waiting_run(*who: str) -> Results:
     """Return rounds in which these targets waited; in the duets `more` used less CPU."""
     rounds = [*run_of(SLOWER), *run_of(FASTER, partners=True, cpu_s=SECOND_CPU)]
     limited = []
     for measurement in rounds:
-        waits = measurement.target in who and measurement.method is mb.Method.SOLO
+        waits = measurement.target in who and measurement.method is Method.SOLO
         limited.append(dataclasses.replace(measurement, limited_by=IDLE) if waits else measurement)
     return results_of(limited)
 
@@ -312,20 +319,20 @@ def test_cpu_decides_only_between_servers_that_it_limits(
     (answer,) = mb.answers_of(results)
     assert f" as fast as Base {measure} (" in answer.sentence
     assert answer.sentence.endswith(remark or ")")
-    assert answer.verdict is (mb.Verdict.SLOWER if who else mb.Verdict.FASTER)
+    assert answer.verdict is (Verdict.SLOWER if who else Verdict.FASTER)
     decision = mb.Gate(margin=0.05, baseline=None).decide(results)
     assert [change.comparison.metric.facts.measure for change in decision.changes] == [measure]
 
 
-def acks_of(*, versions: Mapping[str, str], p50_s: float = 0.044, **server: Any) -> mb.Results:
+def acks_of(*, versions: Mapping[str, str], p50_s: float = 0.044, **server: Any) -> Results:
     """Return what waiting for delayed ACKs looks like, of a uvicorn with two workers."""
     results = waiting_run("base", "more")
     percentiles = ((10.0, 0.041), (50.0, p50_s), (75.0, 0.046), (99.0, 0.2))
     distributions = [
-        mb.Distribution(target=name, load=HUNDRED, percentiles=percentiles) for name in NAMES
+        Distribution(target=name, load=HUNDRED, percentiles=percentiles) for name in NAMES
     ]
-    settings = mb.Settings(
-        server=mb.ServerSettings(**{"workers": 2, "loop": mb.Loop.ASYNCIO, **server}),
+    settings = Settings(
+        server=ServerSettings(**{"workers": 2, "loop": Loop.ASYNCIO, **server}),
         workloads=(),
         connections=(100,),
         threads=4,
@@ -349,10 +356,10 @@ WITH_UVLOOP = {"uvicorn": "0.54.0", "uvloop": "0.22.1"}
     [
         pytest.param({"versions": KNOWN}, "Kludex/uvicorn#3149", id="the known fault"),
         pytest.param(
-            {"versions": KNOWN, "loop": mb.Loop.AUTO}, "Kludex/uvicorn#3149", id="without uvloop"
+            {"versions": KNOWN, "loop": Loop.AUTO}, "Kludex/uvicorn#3149", id="without uvloop"
         ),
         pytest.param(
-            {"versions": WITH_UVLOOP, "loop": mb.Loop.AUTO}, "is TCP_NODELAY set?", id="with uvloop"
+            {"versions": WITH_UVLOOP, "loop": Loop.AUTO}, "is TCP_NODELAY set?", id="with uvloop"
         ),
         pytest.param({"versions": {"uvicorn": "0.55.0"}}, "is TCP_NODELAY set?", id="another"),
         pytest.param({"versions": KNOWN, "workers": 1}, "is TCP_NODELAY set?", id="one worker"),
@@ -373,7 +380,7 @@ def test_a_server_that_works_does_not_wait() -> None:
 
 def opened_run(
     *counts: int | None, requests: int = 60_000, rate_per_s: float | None = None, **response: Any
-) -> mb.Results:
+) -> Results:
     """Return rounds of 100 connections and 60 s that opened so many connections."""
     rounds = []
     for number, opened in enumerate(counts, start=1):
@@ -424,7 +431,7 @@ def opened_run(
         ),
     ],
 )
-def test_new_connections_are_told_by_what_was_opened(results: mb.Results, cost: str | None) -> None:
+def test_new_connections_are_told_by_what_was_opened(results: Results, cost: str | None) -> None:
     wanted = []
     if cost:
         wanted = [f"Base and More: a new connection was opened for {cost}, which costs time, too."]
@@ -440,7 +447,7 @@ def test_new_connections_are_told_by_what_was_opened(results: mb.Results, cost: 
             id="all rounds are void",
         ),
         pytest.param(
-            run_of(FASTER, void=mb.SATURATED, limited_by=mb.Limit.LOAD_GENERATOR),
+            run_of(FASTER, void=mb.SATURATED, limited_by=Limit.LOAD_GENERATOR),
             "More against Base: load generator saturated: "
             "this would compare load generators, not servers",
             id="saturated",
@@ -469,15 +476,15 @@ def test_new_connections_are_told_by_what_was_opened(results: mb.Results, cost: 
     ],
 )
 def test_a_run_that_decides_nothing_says_why(
-    measurements: list[mb.Measurement], sentence: str
+    measurements: list[Measurement], sentence: str
 ) -> None:
     (answer,) = mb.answers_of(results_of(measurements))
-    assert (answer.verdict, answer.sentence) == (mb.Verdict.UNDECIDED, sentence)
+    assert (answer.verdict, answer.sentence) == (Verdict.UNDECIDED, sentence)
 
 
 def test_each_target_and_load_has_its_answer_with_wider_intervals() -> None:
     rates = {"base": (1000, 1001, 1002), "more": (1200, 1201, 1203), "less": (800, 799, 802)}
-    two_hundred = mb.LoadId(workload="hello", connections=200)
+    two_hundred = LoadId(workload="hello", connections=200)
     measurements = []
     for load in (HUNDRED, two_hundred):
         for name, each in rates.items():
@@ -487,10 +494,10 @@ def test_each_target_and_load_has_its_answer_with_wider_intervals() -> None:
     labels = {**LABELS, "less": "Less"}
     answers = mb.answers_of(results_of(measurements, labels=labels))
     assert [(answer.target, answer.load, answer.verdict) for answer in answers] == [
-        ("more", HUNDRED, mb.Verdict.FASTER),
-        ("less", HUNDRED, mb.Verdict.SLOWER),
-        ("more", two_hundred, mb.Verdict.FASTER),
-        ("less", two_hundred, mb.Verdict.SLOWER),
+        ("more", HUNDRED, Verdict.FASTER),
+        ("less", HUNDRED, Verdict.SLOWER),
+        ("more", two_hundred, Verdict.FASTER),
+        ("less", two_hundred, Verdict.SLOWER),
     ]
     assert {answer.speed.confidence for answer in answers if answer.speed} == {0.975}
 
@@ -621,7 +628,7 @@ def test_a_table_is_as_wide_as_the_terminal_at_most_where_that_can_be() -> None:
 def test_another_python_is_told_beside_the_tools_own() -> None:
     environment = dataclasses.replace(ENVIRONMENT, python="3.12.1", packages={})
     results = solo_results(environment=environment)
-    server = mb.ServerSettings()
+    server = ServerSettings()
     base, more = results.targets
     targets = (
         dataclasses.replace(base, server=server),
@@ -664,11 +671,11 @@ def test_of_many_targets_each_has_a_row_of_what_differs() -> None:
 
 def test_loads_keep_the_order_in_which_workloads_were_asked_for() -> None:
     asked = [
-        mb.WorkloadFacts(name=name, method="GET", path="/", headers=(), body_sha256="0" * 64)
+        WorkloadFacts(name=name, method="GET", path="/", headers=(), body_sha256="0" * 64)
         for name in ("index", "a", "b")
     ]
-    settings = mb.Settings(
-        server=mb.ServerSettings(),
+    settings = Settings(
+        server=ServerSettings(),
         workloads=tuple(asked),
         connections=(100,),
         threads=4,
@@ -677,7 +684,7 @@ def test_loads_keep_the_order_in_which_workloads_were_asked_for() -> None:
         duet=False,
         warm_up_s=0.3,
     )
-    loads = [mb.LoadId(workload=name, connections=100) for name in ("b", "index", "a")]
+    loads = [LoadId(workload=name, connections=100) for name in ("b", "index", "a")]
     measurements = [measured("base", 1, 100.0, load=load) for load in loads]
     results = results_of(measurements, settings=settings)
     assert results.workloads == ["index", "a", "b"]
@@ -694,8 +701,8 @@ def test_loads_keep_the_order_in_which_workloads_were_asked_for() -> None:
 def test_a_run_that_was_cut_short_is_not_shown_as_whole(
     rounds: int, warnings: tuple[str, ...], sentences: list[str]
 ) -> None:
-    settings = mb.Settings(
-        server=mb.ServerSettings(),
+    settings = Settings(
+        server=ServerSettings(),
         workloads=(),
         connections=(100,),
         threads=4,

@@ -23,6 +23,15 @@ from conftest import NAMES, measured, results_of, run_load
 from scipy.special import stdtrit
 
 import micropie_bench as mb
+from micropie_benchlib.core.choices import Decisive, Limit, Method, Verdict
+from micropie_benchlib.core.estimates import Comparison
+from micropie_benchlib.core.loads import Load, LoadId
+from micropie_benchlib.core.measurements import Histogram, Measurement, ServerUse, WrkResult
+from micropie_benchlib.core.metrics import Metric
+from micropie_benchlib.core.plan import Launch, Plan
+from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.results import Results
+from micropie_benchlib.core.targets import ServerSettings
 
 if TYPE_CHECKING:
     from conftest import Start
@@ -107,7 +116,7 @@ def test_a_comparison_of_two_stages_goes_by_the_spread_of_the_first() -> None:
     target = rounds_of("b", [1100, 1110, 1090, 1500, 500, 1000])
     staged = mb.compare_metric(
         [*reference, *target],
-        metric=mb.Metric.REQUESTS,
+        metric=Metric.REQUESTS,
         reference="a",
         target="b",
         confidence=0.95,
@@ -133,7 +142,7 @@ def test_rounds_needed_reach_the_wished_half_width() -> None:
 # What wrk corrects.
 
 
-def wrk_correct(histogram: mb.Histogram, interval: int) -> mb.Histogram:
+def wrk_correct(histogram: Histogram, interval: int) -> Histogram:
     """wrk's stats_correct, step by step (stats.c)."""
     data = dict(histogram)
     for n in range(2 * interval, max(data) + 1):
@@ -159,7 +168,7 @@ def test_nothing_is_undone_where_wrk_corrected_nothing() -> None:
 
 
 def test_uncorrected_counts_of_a_real_run_are_its_requests(start: Start, tmp_path: Path) -> None:
-    load = mb.Load(connections=20, threads=2, duration_s=1)
+    load = Load(connections=20, threads=2, duration_s=1)
     with start("asgi", workers=2) as server:
         (seen,) = run_load([server], load, work_dir=tmp_path)
     assert seen.wrk.latency
@@ -179,23 +188,21 @@ def test_percentiles_are_pooled_not_averaged() -> None:
 # The schedule.
 
 
-def plan(count: int, *, rounds: int, duet: bool, seed: int = 1) -> mb.Plan:
+def plan(count: int, *, rounds: int, duet: bool, seed: int = 1) -> Plan:
     """Return a plan of that many targets, t0 and so on, at 100 and 200 connections."""
-    loads = [
-        mb.Load(connections=connections, threads=1, duration_s=1) for connections in (100, 200)
-    ]
+    loads = [Load(connections=connections, threads=1, duration_s=1) for connections in (100, 200)]
     targets = [mb.parse_target(f"t{number}=asgi") for number in range(count)]
-    return mb.Plan(
+    return Plan(
         targets=tuple(targets),
         loads=tuple(loads),
         rounds=rounds,
         seed=seed,
-        server=mb.ServerSettings(),
+        server=ServerSettings(),
         duet=duet,
     )
 
 
-def trials(launch: mb.Launch) -> list[tuple[str, int]]:
+def trials(launch: Launch) -> list[tuple[str, int]]:
     """Return the names of each trial's targets, and its connections."""
     return [
         ("+".join(sorted(target.name for target in trial.targets)), trial.load.connections)
@@ -209,8 +216,8 @@ def trials(launch: mb.Launch) -> list[tuple[str, int]]:
         pytest.param({}, [1, 3, 5], id="each second round"),
         pytest.param({"rounds": 3}, [1, 2, 3], id="few rounds"),
         pytest.param({"duet": False}, [1, 2, 3, 4, 5], id="no duets"),
-        pytest.param({"metric": mb.Decisive.CPU}, [1, 3, 5], id="duets decide"),
-        pytest.param({"metric": mb.Decisive.P99}, [1, 2, 3, 4, 5], id="solo trials decide"),
+        pytest.param({"metric": Decisive.CPU}, [1, 3, 5], id="duets decide"),
+        pytest.param({"metric": Decisive.P99}, [1, 2, 3, 4, 5], id="solo trials decide"),
     ],
 )
 def test_where_duets_decide_each_second_round_has_no_solo_trials(
@@ -233,7 +240,7 @@ def test_rounds_in_all_are_more_than_those_of_solo_trials() -> None:
     target = rounds_of("b", [1010, 1000])
     measurements = [dataclasses.replace(m, round=2 * m.round + 1) for m in (*reference, *target)]
     comparison = compared(*measurements)
-    results = mb.Results(created="", command="", measurements=tuple(measurements))
+    results = Results(created="", command="", measurements=tuple(measurements))
     assert (comparison.rounds, mb.in_all_rounds(results, comparison, 10)) == (2, 15)
 
 
@@ -302,9 +309,9 @@ def rounds_of(
     *,
     cpu_s: float = 1.0,
     partner: str | None = None,
-    limited_by: mb.Limit | None = mb.Limit.SERVER_CPU,
+    limited_by: Limit | None = Limit.SERVER_CPU,
     void_rounds: Sequence[int] = (),
-) -> list[mb.Measurement]:
+) -> list[Measurement]:
     """Return one measurement of the target for each of these requests/s; rounds from 0."""
     measurements = []
     for number, rate in enumerate(rates):
@@ -325,9 +332,7 @@ REFERENCE_RATES = (1000, 1001, 1002, 1003)
 FASTER_RATES = (1100, 1101, 1102, 1103)
 
 
-def compared(
-    *measurements: mb.Measurement, metric: mb.Metric = mb.Metric.REQUESTS
-) -> mb.Comparison:
+def compared(*measurements: Measurement, metric: Metric = Metric.REQUESTS) -> Comparison:
     """Return the comparison of `b` with `a`."""
     comparison = mb.compare_metric(
         measurements, metric=metric, reference="a", target="b", confidence=0.95
@@ -338,41 +343,39 @@ def compared(
 
 def test_verdicts_follow_the_interval_and_the_metrics_direction() -> None:
     reference, faster = rounds_of("a", REFERENCE_RATES), rounds_of("b", FASTER_RATES)
-    assert compared(*reference, *faster).verdict is mb.Verdict.FASTER
-    assert compared(*reference, *faster, metric=mb.Metric.P99).verdict is mb.Verdict.FASTER
+    assert compared(*reference, *faster).verdict is Verdict.FASTER
+    assert compared(*reference, *faster, metric=Metric.P99).verdict is Verdict.FASTER
     hungry = rounds_of("b", FASTER_RATES, cpu_s=1.5)
-    assert compared(*reference, *hungry, metric=mb.Metric.CPU).verdict is mb.Verdict.SLOWER
+    assert compared(*reference, *hungry, metric=Metric.CPU).verdict is Verdict.SLOWER
     steady, noisy = rounds_of("a", [1000] * 4), rounds_of("b", [1100, 900, 1100, 900])
-    assert compared(*steady, *noisy).verdict is mb.Verdict.UNDECIDED
+    assert compared(*steady, *noisy).verdict is Verdict.UNDECIDED
 
 
 def test_void_rounds_leave_the_comparison_with_their_partner() -> None:
     reference = rounds_of("a", [1000] * 4, void_rounds=[0])
     target = rounds_of("b", FASTER_RATES, void_rounds=[1])
     assert compared(*reference, *target).rounds == 2
-    assert compared(*reference[:2], *target[:2]).verdict is mb.Verdict.UNDECIDED
-    assert compared(*reference[:3], *target[:3]).verdict is mb.Verdict.UNDECIDED
+    assert compared(*reference[:2], *target[:2]).verdict is Verdict.UNDECIDED
+    assert compared(*reference[:3], *target[:3]).verdict is Verdict.UNDECIDED
 
 
 @pytest.mark.parametrize("saturated", ["a", "b"])
 def test_a_saturated_load_generator_gives_no_verdict(saturated: str) -> None:
     measurements = []
     for name, rates in (("a", [1000] * 4), ("b", [1100] * 4)):
-        limit = mb.Limit.LOAD_GENERATOR if name == saturated else mb.Limit.SERVER_CPU
+        limit = Limit.LOAD_GENERATOR if name == saturated else Limit.SERVER_CPU
         measurements += rounds_of(name, rates, limited_by=limit, void_rounds=range(4))
-    assert compared(*measurements).verdict is mb.Verdict.UNDECIDED
+    assert compared(*measurements).verdict is Verdict.UNDECIDED
     assert compared(*measurements).estimate is None
     assert "compare load generators" in str(compared(*measurements).reason)
 
 
-@pytest.mark.parametrize(
-    ("cpu_s", "verdict"), [(1.01, mb.Verdict.FASTER), (1.2, mb.Verdict.UNDECIDED)]
-)
-def test_duet_throughput_counts_only_with_fair_shares(cpu_s: float, verdict: mb.Verdict) -> None:
+@pytest.mark.parametrize(("cpu_s", "verdict"), [(1.01, Verdict.FASTER), (1.2, Verdict.UNDECIDED)])
+def test_duet_throughput_counts_only_with_fair_shares(cpu_s: float, verdict: Verdict) -> None:
     reference = rounds_of("a", REFERENCE_RATES[:3], partner="b")
     target = rounds_of("b", FASTER_RATES[:3], partner="a", cpu_s=cpu_s)
     assert compared(*reference, *target).verdict is verdict
-    assert compared(*reference, *target, metric=mb.Metric.CPU).rounds == 3
+    assert compared(*reference, *target, metric=Metric.CPU).rounds == 3
 
 
 def test_a_duet_is_paired_with_its_own_partner_alone() -> None:
@@ -398,7 +401,7 @@ def test_more_targets_widen_the_intervals() -> None:
 
 # What limited a trial.
 
-SERVER, WRK, NEITHER = mb.Limit.SERVER_CPU, mb.Limit.LOAD_GENERATOR, mb.Limit.NEITHER
+SERVER, WRK, NEITHER = Limit.SERVER_CPU, Limit.LOAD_GENERATOR, Limit.NEITHER
 
 
 def core_use_of(load_cpu: float, server_cpu: float, *, shared: int) -> mb.CoreUse:
@@ -432,7 +435,7 @@ def core_use_of(load_cpu: float, server_cpu: float, *, shared: int) -> mb.CoreUs
     ],
 )
 def test_saturation_is_wrk_full_and_the_server_not(
-    load_cpu: float, server_cpu: float, shared: int, limit: mb.Limit
+    load_cpu: float, server_cpu: float, shared: int, limit: Limit
 ) -> None:
     use = core_use_of(load_cpu, server_cpu, shared=shared)
     assert use.limited_by is limit
@@ -463,7 +466,7 @@ def observed(
     assert wrk
     use = None
     if server_cpu_s is not None:
-        use = mb.ServerUse(server_cpu_s=server_cpu_s, server_rss_bytes=1, worker_balance=1)
+        use = ServerUse(server_cpu_s=server_cpu_s, server_rss_bytes=1, worker_balance=1)
     return mb.Observation(
         wrk=dataclasses.replace(
             wrk,
@@ -508,7 +511,7 @@ def test_a_trials_cpu_time_is_held_against_the_cores_that_it_could_use(
     workers: int | None,
     expected: tuple[float, int, float | None, int, int, float | None],
 ) -> None:
-    load = mb.Load(connections=20, threads=threads, duration_s=2)
+    load = Load(connections=20, threads=threads, duration_s=2)
     use = mb.core_use(observations, load, workers)
     assert dataclasses.astuple(use) == expected
 
@@ -548,7 +551,7 @@ SATURATED_USE = core_use_of(0.95, 0.5, shared=0)
 def test_a_trial_that_did_not_measure_its_servers_says_why(
     durations_s: list[float], use: mb.CoreUse, reason: str | None
 ) -> None:
-    load = mb.Load(connections=20, threads=2, duration_s=5)
+    load = Load(connections=20, threads=2, duration_s=5)
     observations = [observed(duration_s=duration_s) for duration_s in durations_s]
     assert mb.limit_reason(observations, load, use) == reason
 
@@ -556,8 +559,8 @@ def test_a_trial_that_did_not_measure_its_servers_says_why(
 def test_littles_law_names_lost_connections() -> None:
     wrk = measured("a", 1, 1000).wrk  # 1000/s x 10 ms: 10 connections
     assert wrk
-    assert mb.little_note(wrk, mb.Load(connections=10, threads=1, duration_s=1)) is None
-    assert mb.little_note(wrk, mb.Load(connections=100, threads=1, duration_s=1)) == (
+    assert mb.little_note(wrk, Load(connections=10, threads=1, duration_s=1)) is None
+    assert mb.little_note(wrk, Load(connections=100, threads=1, duration_s=1)) == (
         "by Little's law 10 of 100 connections were busy: "
         "wrk was kept waiting for the CPU or for new connections, or the last answers were late"
     )
@@ -576,11 +579,11 @@ def test_disturbances_are_named() -> None:
 
 @pytest.mark.parametrize(
     ("workers", "metric"),
-    [((4, 4), mb.Metric.CPU), ((1, 4), mb.Metric.REQUESTS), ((None, 4), mb.Metric.CPU)],
+    [((4, 4), Metric.CPU), ((1, 4), Metric.REQUESTS), ((None, 4), Metric.CPU)],
     ids=["as many", "more", "not known"],
 )
 def test_cpu_time_does_not_decide_between_one_worker_and_four(
-    workers: tuple[int | None, int], metric: mb.Metric
+    workers: tuple[int | None, int], metric: Metric
 ) -> None:
     """Four may use more of it, and answer more."""
     measurements = []
@@ -591,7 +594,7 @@ def test_cpu_time_does_not_decide_between_one_worker_and_four(
     results = results_of(measurements)
     targets = []
     for facts, count in zip(results.targets, workers, strict=True):
-        server = mb.ServerSettings(workers=count) if count else None
+        server = ServerSettings(workers=count) if count else None
         targets.append(dataclasses.replace(facts, server=server))
     results = dataclasses.replace(results, targets=tuple(targets))
     (comparison,) = mb.decisive_comparisons(results)
@@ -601,7 +604,7 @@ def test_cpu_time_does_not_decide_between_one_worker_and_four(
 def test_calibration_says_what_can_be_told_apart() -> None:
     reference = rounds_of("a", [1000] * 6)
     target = rounds_of("b", [1000, 1020, 980, 1010, 990, 1000])
-    results = mb.Results(created="", command="", comparisons=(compared(*reference, *target),))
+    results = Results(created="", command="", comparisons=(compared(*reference, *target),))
     (sentence,) = mb.calibration_conclusion(results).sentences
     match = re.fullmatch(
         r"requests per .* under (1\.\d)% cannot be told from noise; for 1.0% use -r (\d+)\.",
@@ -614,7 +617,7 @@ def test_calibration_says_what_can_be_told_apart() -> None:
 # Trials that wrk does not count as errors.
 
 
-def wrk_of(requests: int, size: float, *, max_s: float = 0.03) -> mb.WrkResult:
+def wrk_of(requests: int, size: float, *, max_s: float = 0.03) -> WrkResult:
     """Return a run of 5 s with so many bytes for each request."""
     wrk = measured("a", 1, 1000).wrk
     assert wrk
@@ -625,7 +628,7 @@ def wrk_of(requests: int, size: float, *, max_s: float = 0.03) -> mb.WrkResult:
     )
 
 
-FIVE_SECONDS = mb.Load(connections=100, threads=4, duration_s=5)
+FIVE_SECONDS = Load(connections=100, threads=4, duration_s=5)
 
 
 @pytest.mark.parametrize(
@@ -647,8 +650,8 @@ def test_silence_is_longer_than_any_answer_took(
     assert not reason or reason.startswith(f"{count} connections had no answer for the last ")
 
 
-def response_of(size: int, body: int = 100) -> mb.Response:
-    return mb.Response(status=200, bytes=size, headers=(), body_sha256="0" * 64, body_bytes=body)
+def response_of(size: int, body: int = 100) -> Response:
+    return Response(status=200, bytes=size, headers=(), body_sha256="0" * 64, body_bytes=body)
 
 
 ALIKE = [response_of(200), response_of(200)]
@@ -673,7 +676,7 @@ VARIED = [response_of(200), response_of(240)]
     ],
 )
 def test_bytes_for_each_request_are_those_of_the_checked_answer(
-    responses: list[mb.Response], requests: int, size: float, is_void: bool, is_noted: bool
+    responses: list[Response], requests: int, size: float, is_void: bool, is_noted: bool
 ) -> None:
     sizes = mb.AnswerSizes.of(responses)
     wrk = wrk_of(requests, size)
@@ -691,8 +694,8 @@ def test_a_clock_that_was_set_voids(step_s: float, is_set: bool) -> None:
 def test_more_busy_connections_than_open_ones_are_impossible() -> None:
     wrk = measured("a", 1, 1000).wrk  # 10 connections, as above
     assert wrk
-    assert mb.little_reason(wrk, mb.Load(connections=9, threads=1, duration_s=1)) is None
-    reason = mb.little_reason(wrk, mb.Load(connections=5, threads=1, duration_s=1))
+    assert mb.little_reason(wrk, Load(connections=9, threads=1, duration_s=1)) is None
+    reason = mb.little_reason(wrk, Load(connections=5, threads=1, duration_s=1))
     assert reason
     assert reason.startswith("by Little's law 10 connections were busy, and only 5 open")
 
@@ -708,7 +711,7 @@ def test_more_busy_connections_than_open_ones_are_impossible() -> None:
     ],
 )
 def test_a_server_is_judged_by_the_threads_that_worked_and_by_idle_time(
-    load_cpu: float, server_cpu: float, server_cores: int, busy_share: float, limit: mb.Limit
+    load_cpu: float, server_cpu: float, server_cores: int, busy_share: float, limit: Limit
 ) -> None:
     use = mb.CoreUse(
         load_cpu=load_cpu,
@@ -722,9 +725,7 @@ def test_a_server_is_judged_by_the_threads_that_worked_and_by_idle_time(
 
 
 @pytest.mark.parametrize(("load_cpu", "limit"), [(1.9, WRK), (0.72, None)])
-def test_somebody_elses_server_is_not_taken_for_idle(
-    load_cpu: float, limit: mb.Limit | None
-) -> None:
+def test_somebody_elses_server_is_not_taken_for_idle(load_cpu: float, limit: Limit | None) -> None:
     use = mb.CoreUse(
         load_cpu=load_cpu,
         load_cores=2,
@@ -758,9 +759,9 @@ def contest_of(speeds: dict[str, list[float]]) -> mb.Contest:
     """Return the contest in which each had these speeds, beside the reference `base`."""
     by_round = {name: dict(enumerate(values, 1)) for name, values in speeds.items()}
     return mb.Contest(
-        load=mb.LoadId(workload="hello", connections=100),
-        method=mb.Method.DUET,
-        metric=mb.Metric.CPU,
+        load=LoadId(workload="hello", connections=100),
+        method=Method.DUET,
+        metric=Metric.CPU,
         reference="base",
         speeds={"base": dict.fromkeys(by_round[next(iter(by_round))], 1.0), **by_round},
         first_rounds=None,
@@ -827,7 +828,7 @@ def test_equal_targets_are_told_apart_in_some_1_of_20_at_most() -> None:
 # Few answers on each connection.
 
 
-def slow_results(answers: Sequence[tuple[int, int]]) -> mb.Results:
+def slow_results(answers: Sequence[tuple[int, int]]) -> Results:
     """Return rounds of 2 s of `base` and `more`, with so many answers on each connection."""
     measurements = []
     for number, counts in enumerate(answers, start=1):
@@ -867,14 +868,14 @@ def test_twenty_answers_in_step_are_enough_or_ten_that_are_not(
 def test_a_load_of_more_threads_than_connections_is_counted_too() -> None:
     wrk = measured("base", 1, 100.0).wrk
     assert wrk
-    few = mb.LoadId(workload="hello", connections=3)
+    few = LoadId(workload="hello", connections=3)
     assert wrk.requests / measured("base", 1, 100.0, load=few).open_connections == 2000
 
 
 def test_answers_that_were_cut_off_are_the_reason_of_a_low_rate() -> None:
     wrk = measured("base", 1, 50.0, seconds=2).wrk
     assert wrk
-    load = mb.Load(connections=100, threads=4, duration_s=2)
+    load = Load(connections=100, threads=4, duration_s=2)
     assert mb.little_note(wrk, load) == (
         "each connection had 1.0 answers in this trial, and one that was cut off does not count: "
         "requests/s are up to 100% too low"

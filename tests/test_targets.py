@@ -28,15 +28,25 @@ from results_schema import loaded
 
 import apps
 import micropie_bench as mb
+from micropie_benchlib.core import paths as core_paths
+from micropie_benchlib.core.choices import AsgiServer, Http, Loop
+from micropie_benchlib.core.errors import BenchError
+from micropie_benchlib.core.paths import APPS
+from micropie_benchlib.core.requests import WORKLOADS, Workload
+from micropie_benchlib.core.targets import (
+    AsgiTarget,
+    CommandTarget,
+    LaunchedTarget,
+    ServerSettings,
+    Target,
+)
 
 if TYPE_CHECKING:
     from conftest import Tool
 
-OWN = mb.AsgiTarget(
-    name="own", label="Own", spec="app:app", app="app:app", directory=Path("/srv/app")
-)
-BUILT_IN = mb.AsgiTarget(
-    name="asgi", label="ASGI", spec="asgi", app="apps:asgi", directory=mb.APPS, is_built_in=True
+OWN = AsgiTarget(name="own", label="Own", spec="app:app", app="app:app", directory=Path("/srv/app"))
+BUILT_IN = AsgiTarget(
+    name="asgi", label="ASGI", spec="asgi", app="apps:asgi", directory=APPS, is_built_in=True
 )
 RELEASE = dataclasses.replace(
     BUILT_IN, spec="starlette@0.45.3", package_dir=Path("/cache/s"), directory=Path("/cache/s")
@@ -46,14 +56,14 @@ RELEASE = dataclasses.replace(
 # Commands.
 
 
-def argv_of(target: mb.LaunchedTarget, settings: mb.ServerSettings) -> list[str]:
+def argv_of(target: LaunchedTarget, settings: ServerSettings) -> list[str]:
     """Return the command that serves the target on port 8000."""
     return mb.TARGET_KINDS[type(target)].argv(target, settings, 8000)
 
 
-def words(target: mb.LaunchedTarget, **settings: Any) -> str:
+def words(target: LaunchedTarget, **settings: Any) -> str:
     """Return the command that serves the target on port 8000, after its Python."""
-    python, *rest = argv_of(target, mb.ServerSettings(**settings))
+    python, *rest = argv_of(target, ServerSettings(**settings))
     assert python == sys.executable
     return shlex.join(rest)
 
@@ -73,7 +83,7 @@ UVICORN = "-m uvicorn --host 127.0.0.1 --port 8000 --workers 4"
         pytest.param(
             BUILT_IN,
             {},
-            f"{UVICORN} --loop auto --http auto --app-dir {mb.APPS} apps:asgi",
+            f"{UVICORN} --loop auto --http auto --app-dir {APPS} apps:asgi",
             id="a built-in",
         ),
         pytest.param(
@@ -88,8 +98,8 @@ UVICORN = "-m uvicorn --host 127.0.0.1 --port 8000 --workers 4"
                 "host": "::1",
                 "workers": 1,
                 "access_log": False,
-                "loop": mb.Loop.ASYNCIO,
-                "http": mb.Http.H11,
+                "loop": Loop.ASYNCIO,
+                "http": Http.H11,
             },
             "-m uvicorn --host ::1 --port 8000 --workers 1 --loop asyncio --http h11 "
             "--app-dir /srv/app --no-access-log app:app",
@@ -98,7 +108,7 @@ UVICORN = "-m uvicorn --host 127.0.0.1 --port 8000 --workers 4"
     ],
 )
 def test_uvicorn_is_given_each_setting(
-    target: mb.AsgiTarget, settings: dict[str, Any], expected: str
+    target: AsgiTarget, settings: dict[str, Any], expected: str
 ) -> None:
     assert words(target, **settings) == expected
 
@@ -114,16 +124,16 @@ GRANIAN = "-m granian --interface asgi --host 127.0.0.1 --port 8000"
         ),
         pytest.param(
             RELEASE,
-            {"workers": 2, "loop": mb.Loop.UVLOOP, "access_log": False},
+            {"workers": 2, "loop": Loop.UVLOOP, "access_log": False},
             f"-S {GRANIAN} --workers 2 --loop uvloop --no-access-log apps:asgi",
             id="a release, all settings",
         ),
     ],
 )
 def test_granian_is_given_each_setting(
-    target: mb.AsgiTarget, settings: dict[str, Any], expected: str
+    target: AsgiTarget, settings: dict[str, Any], expected: str
 ) -> None:
-    assert words(target, asgi=mb.AsgiServer.GRANIAN, **settings) == expected
+    assert words(target, asgi=AsgiServer.GRANIAN, **settings) == expected
 
 
 @pytest.mark.parametrize(
@@ -138,7 +148,7 @@ def test_granian_is_given_each_setting(
         ),
         pytest.param(
             OWN,
-            {"host": "::1", "workers": 2, "loop": mb.Loop.UVLOOP, "access_log": False},
+            {"host": "::1", "workers": 2, "loop": Loop.UVLOOP, "access_log": False},
             "-m hypercorn --bind '[::1]:8000' --workers 2 --worker-class uvloop app:app",
             id="all settings",
         ),
@@ -159,14 +169,14 @@ def test_granian_is_given_each_setting(
     ],
 )
 def test_hypercorn_is_given_each_setting(
-    target: mb.AsgiTarget, settings: dict[str, Any], expected: str
+    target: AsgiTarget, settings: dict[str, Any], expected: str
 ) -> None:
-    assert words(target, asgi=mb.AsgiServer.HYPERCORN, **settings) == expected
+    assert words(target, asgi=AsgiServer.HYPERCORN, **settings) == expected
 
 
 def test_hypercorn_finds_an_app_that_is_made_when_first_asked_for() -> None:
     """It evaluates what follows the colon among the module's names (utils.py, load_application)."""
-    argv = argv_of(BUILT_IN, mb.ServerSettings(asgi=mb.AsgiServer.HYPERCORN))
+    argv = argv_of(BUILT_IN, ServerSettings(asgi=AsgiServer.HYPERCORN))
     module, _, expression = argv[-1].partition(":")
     assert module == "apps"
     app = eval(expression, vars(apps))  # noqa: S307  # as hypercorn does
@@ -175,8 +185,8 @@ def test_hypercorn_finds_an_app_that_is_made_when_first_asked_for() -> None:
 
 def test_another_python_serves_the_app() -> None:
     target = dataclasses.replace(OWN, python="/opt/venv/bin/python")
-    for server in mb.AsgiServer:
-        argv = argv_of(target, mb.ServerSettings(asgi=server))
+    for server in AsgiServer:
+        argv = argv_of(target, ServerSettings(asgi=server))
         assert argv[:3] == ["/opt/venv/bin/python", "-m", server]
 
 
@@ -199,7 +209,7 @@ KEPT = {"HOME": "/home/ann", "MY_UVICORN_WORKERS": "kept", "WEB_CONCURRENCY_NOTE
     [
         pytest.param(OWN, False, "/own", id="an app of the user's"),
         pytest.param(RELEASE, False, "/cache/s", id="a release has its packages alone"),
-        pytest.param(OWN, True, f"{mb.ROOT}:/own", id="from a .pyz the bundled come first"),
+        pytest.param(OWN, True, f"{core_paths.ROOT}:/own", id="from a .pyz the bundled come first"),
         pytest.param(RELEASE, True, "/cache/s", id="from a .pyz a release has its own too"),
         pytest.param(
             dataclasses.replace(OWN, python="/opt/venv/bin/python"),
@@ -210,9 +220,10 @@ KEPT = {"HOME": "/home/ann", "MY_UVICORN_WORKERS": "kept", "WEB_CONCURRENCY_NOTE
     ],
 )
 def test_no_setting_reaches_a_server_unseen(
-    target: mb.AsgiTarget, bundled: bool, python_path: str, monkeypatch: pytest.MonkeyPatch
+    target: AsgiTarget, bundled: bool, python_path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mb, "BUNDLED", bundled)
+    monkeypatch.setattr("micropie_bench.BUNDLED", bundled)
+    monkeypatch.setattr("micropie_benchlib.core.paths.BUNDLED", bundled)
     inherited = dict(SHELL_ENVIRONMENT)
     kept = dict(KEPT)
     if target.python:
@@ -224,12 +235,13 @@ def test_no_setting_reaches_a_server_unseen(
 def test_bundled_packages_are_found_where_the_user_has_no_path(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(mb, "BUNDLED", True)
-    assert mb.app_environment(OWN, {}) == {"PYTHONPATH": str(mb.ROOT)}
+    monkeypatch.setattr("micropie_bench.BUNDLED", True)
+    monkeypatch.setattr("micropie_benchlib.core.paths.BUNDLED", True)
+    assert mb.app_environment(OWN, {}) == {"PYTHONPATH": str(core_paths.ROOT)}
 
 
-def command_target(command: str, python: str = "") -> mb.CommandTarget:
-    return mb.CommandTarget(
+def command_target(command: str, python: str = "") -> CommandTarget:
+    return CommandTarget(
         name="c", label="C", spec="cmd:", command=command, directory=Path("/srv"), python=python
     )
 
@@ -259,11 +271,11 @@ def command_target(command: str, python: str = "") -> mb.CommandTarget:
 )
 def test_a_commands_placeholders_are_filled_in(command: str, expected: list[str]) -> None:
     target = command_target(command, python="/a path/python")
-    assert argv_of(target, mb.ServerSettings(host="::1", workers=2)) == expected
+    assert argv_of(target, ServerSettings(host="::1", workers=2)) == expected
 
 
 def test_a_command_runs_under_this_python_unless_another_is_named() -> None:
-    argv = argv_of(command_target("{python} {port}"), mb.ServerSettings())
+    argv = argv_of(command_target("{python} {port}"), ServerSettings())
     assert argv == [sys.executable, "8000"]
 
 
@@ -346,7 +358,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "micropie_bench"
 
 
-def fake_install(target: mb.AsgiTarget, directory: Path) -> None:
+def fake_install(target: AsgiTarget, directory: Path) -> None:
     """Put in what pip would."""
     directory.mkdir()
     (directory / "starlette.py").write_text(", ".join(target.requirements))
@@ -361,16 +373,16 @@ def test_a_release_is_fetched_once_into_the_users_cache(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     notes: list[str] = []
-    monkeypatch.setattr(mb, "install", fake_install)
+    monkeypatch.setattr("micropie_bench.install", fake_install)
     fetched = mb.fetch(WANTED, notes.append)
     assert notes == ["starlette@0.45.3: fetching starlette==0.45.3, uvicorn==0.34.0 (once)"]
-    assert isinstance(fetched, mb.AsgiTarget)
+    assert isinstance(fetched, AsgiTarget)
     directory = fetched.directory
     assert directory.parent == cache == mb.user_cache()
     assert fetched == dataclasses.replace(WANTED, package_dir=directory, directory=directory)
     assert {path.name for path in directory.iterdir()} == {"apps.py", "starlette.py"}
-    assert (directory / "apps.py").read_bytes() == (mb.APPS / "apps.py").read_bytes()
-    monkeypatch.setattr(mb, "install", refuse_install)
+    assert (directory / "apps.py").read_bytes() == (APPS / "apps.py").read_bytes()
+    monkeypatch.setattr("micropie_bench.install", refuse_install)
     assert mb.fetch(WANTED, notes.append) == fetched
     assert len(notes) == 1
     assert {path.name for path in cache.iterdir()} == {"lock", directory.name}
@@ -379,26 +391,26 @@ def test_a_release_is_fetched_once_into_the_users_cache(
 def test_other_requirements_are_fetched_into_another_directory(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mb, "install", fake_install)
+    monkeypatch.setattr("micropie_bench.install", fake_install)
     other = dataclasses.replace(WANTED, requirements=("starlette==0.45.3", "uvicorn==0.30.0"))
     directories = set()
     for target in (WANTED, other):
         fetched = mb.fetch(target, print)
-        assert isinstance(fetched, mb.AsgiTarget)
+        assert isinstance(fetched, AsgiTarget)
         directories.add(fetched.package_dir)
     assert len(directories) == 2
 
 
 def test_a_fetch_that_failed_is_done_again(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(target: mb.AsgiTarget, directory: Path) -> None:
+    def fail(target: AsgiTarget, directory: Path) -> None:
         fake_install(target, directory)
-        raise mb.BenchError("the index is gone")
+        raise BenchError("the index is gone")
 
-    monkeypatch.setattr(mb, "install", fail)
-    with pytest.raises(mb.BenchError, match="the index is gone"):
+    monkeypatch.setattr("micropie_bench.install", fail)
+    with pytest.raises(BenchError, match="the index is gone"):
         mb.fetch(WANTED, print)
     notes: list[str] = []
-    monkeypatch.setattr(mb, "install", fake_install)
+    monkeypatch.setattr("micropie_bench.install", fake_install)
     mb.fetch(WANTED, notes.append)
     assert len(notes) == 1
 
@@ -409,9 +421,9 @@ def test_a_fetch_that_failed_is_done_again(cache: Path, monkeypatch: pytest.Monk
     ids=["an app", "a built-in", "a command", "a URL"],
 )
 def test_nothing_is_fetched_for_what_is_here(
-    target: mb.Target, cache: Path, monkeypatch: pytest.MonkeyPatch
+    target: Target, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mb, "install", refuse_install)
+    monkeypatch.setattr("micropie_bench.install", refuse_install)
     assert mb.fetch(target, print) is target
     assert not cache.exists()
 
@@ -421,11 +433,11 @@ def test_no_package_is_run_from_where_others_may_write(
 ) -> None:
     cache.mkdir()
     cache.chmod(0o777)
-    monkeypatch.setattr(mb, "install", refuse_install)
+    monkeypatch.setattr("micropie_bench.install", refuse_install)
     refusal = r"that is yours alone to write: set XDG_CACHE_HOME"
-    with pytest.raises(mb.BenchError, match=refusal):
+    with pytest.raises(BenchError, match=refusal):
         mb.user_cache()
-    with pytest.raises(mb.BenchError, match=refusal):
+    with pytest.raises(BenchError, match=refusal):
         mb.fetch(WANTED, print)
     assert not list(cache.iterdir())
 
@@ -493,9 +505,9 @@ def somebodys_server(tool: Tool) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     deadline = time.monotonic() + 60
     while True:
         try:
-            mb.Probe(f"http://127.0.0.1:{port}/", mb.Workload()).ask()
+            mb.Probe(f"http://127.0.0.1:{port}/", Workload()).ask()
             break
-        except mb.BenchError:
+        except BenchError:
             assert time.monotonic() < deadline
             time.sleep(0.1)
     yield f"http://127.0.0.1:{port}/", serving
@@ -742,7 +754,7 @@ def test_named_workloads_each_get_their_table_and_their_requests(tool: Tool) -> 
     data = results(tool, "asgi", "micropie", "--workload", "json", "--workload", "upload", *SHORT)
     assert [m["load"]["workload"] for m in data["measurements"]] == ["json", "upload"] * 2
     assert all(m["valid"] for m in data["measurements"])
-    upload = mb.WORKLOADS["upload"].body
+    upload = WORKLOADS["upload"].body
     assert 9_500 < len(upload) < 10_500
     for target in data["targets"]:
         hashes = {name: answer["body_sha256"] for name, answer in target["responses"].items()}

@@ -11,6 +11,11 @@ import pytest
 from conftest import run_load
 
 import micropie_bench as mb
+from micropie_benchlib.core.errors import BenchError, UsageError
+from micropie_benchlib.core.loads import Load
+from micropie_benchlib.core.measurements import Errors, Latency, WrkResult
+from micropie_benchlib.core.text import format_latency
+from micropie_benchlib.core.units import parse_duration
 
 if TYPE_CHECKING:
     from conftest import Start
@@ -20,13 +25,13 @@ GIST = (DATA / "gist.txt").read_text()
 GIST_LINES = GIST.splitlines()
 
 
-def parse_one(text: str) -> mb.WrkResult:
+def parse_one(text: str) -> WrkResult:
     (measurement,) = mb.parse_reports(text)
     assert measurement.wrk
     return measurement.wrk
 
 
-def latency_of(wrk: mb.WrkResult) -> mb.Latency:
+def latency_of(wrk: WrkResult) -> Latency:
     assert wrk.latency
     return wrk.latency
 
@@ -74,7 +79,7 @@ def test_a_run_that_ended_early_is_noted(asked: str, seconds: int, note: str | N
 
 def test_read_errors_and_byte_units() -> None:
     wrk = parse_one((DATA / "wrk_close.txt").read_text())
-    assert wrk.errors == mb.Errors(read=2166)
+    assert wrk.errors == Errors(read=2166)
     assert latency_of(wrk).mean_s == pytest.approx(367.43e-6)
     assert latency_of(wrk).max_s == pytest.approx(4.84e-3)
     assert latency_of(wrk).p99_s == pytest.approx(1.05e-3)
@@ -101,7 +106,7 @@ def test_seconds_and_bare_bytes() -> None:
         ),
     ],
 )
-def test_errors_void_a_trial_of_our_own(wrk: mb.WrkResult, reason: str) -> None:
+def test_errors_void_a_trial_of_our_own(wrk: WrkResult, reason: str) -> None:
     assert mb.void_reason(wrk, connections=10) == reason
 
 
@@ -151,20 +156,20 @@ def test_cut_off_1000_ms_is_no_thousand_minutes() -> None:
     ],
 )
 def test_text_that_is_no_report_names_the_line(text: str, complaint: str) -> None:
-    with pytest.raises(mb.BenchError) as error:
+    with pytest.raises(BenchError) as error:
         mb.parse_reports(text)
     assert complaint in str(error.value)
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("5", 5), ("5s", 5), ("1m", 60), ("2h", 7200)])
 def test_durations_are_wrks(text: str, seconds: int) -> None:
-    assert mb.parse_duration(text) == seconds
+    assert parse_duration(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "0", "0s", "2.5s", "-1s", "5 s", "1d", "5ms"])
 def test_durations_that_wrk_refuses_are_refused(text: str) -> None:
-    with pytest.raises(mb.UsageError):
-        mb.parse_duration(text)
+    with pytest.raises(UsageError):
+        parse_duration(text)
 
 
 @pytest.mark.parametrize(
@@ -179,11 +184,11 @@ def test_durations_that_wrk_refuses_are_refused(text: str) -> None:
     ],
 )
 def test_latencies_print_as_wrk_prints_them(seconds: float, text: str) -> None:
-    assert mb.format_latency(seconds) == text
+    assert format_latency(seconds) == text
 
 
 def test_exact_report_and_text_report_of_one_run_agree(start: Start, tmp_path: Path) -> None:
-    load = mb.Load(connections=20, threads=2, duration_s=1)
+    load = Load(connections=20, threads=2, duration_s=1)
     with start("fastapi", workers=2) as running:
         (seen,) = run_load([running], load, work_dir=tmp_path)
     exact, report = seen.wrk, seen.report
@@ -216,7 +221,7 @@ def test_direct_read_of_the_histogram_equals_wrks_own_access(start: Start, tmp_p
     assert "io.write(" in mb.WRK_SCRIPT
     script = tmp_path / "both.lua"
     script.write_text(mb.WRK_SCRIPT.replace("io.write(", f"{HOLD_AGAINST_EACH_OTHER}io.write(", 1))
-    load = mb.Load(connections=10, threads=2, duration_s=1)
+    load = Load(connections=10, threads=2, duration_s=1)
     with start("asgi", workers=1) as running:
         argv = mb.wrk_argv("wrk", load, running.url("/"), str(script))
         out = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=30).stdout

@@ -25,6 +25,8 @@ import psutil
 import pytest
 
 import micropie_bench as mb
+from micropie_benchlib.core.errors import BenchError
+from micropie_benchlib.core.targets import Target, UrlTarget
 
 if TYPE_CHECKING:
     from conftest import Tool
@@ -154,7 +156,7 @@ HANGS = "sleep 600 &\nsleep 600\n"
 @pytest.mark.slow
 def test_a_command_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
     path = program(tmp_path / "hangs", HANGS)
-    with pytest.raises(mb.BenchError, match=f"^{path} did not end within 1 s$"):
+    with pytest.raises(BenchError, match=f"^{path} did not end within 1 s$"):
         mb.run_guarded([path], timeout_s=1)
     assert not psutil.Process().children()
 
@@ -203,7 +205,7 @@ def test_a_guard_that_was_stopped_does_not_keep_its_command_alive(
     can_go_on: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not can_go_on:
-        monkeypatch.setattr(mb, "GUARD_DEADLINE_S", 1.0)
+        monkeypatch.setattr("micropie_bench.GUARD_DEADLINE_S", 1.0)
         monkeypatch.setattr(subprocess.Popen, "send_signal", lambda *_: None)
         monkeypatch.setattr(
             subprocess.Popen, "kill", lambda process: os.kill(process.pid, signal.SIGKILL)
@@ -238,7 +240,7 @@ def test_ctrl_c_ends_a_run_whose_guards_were_stopped(tool: Tool, scratch: Path) 
 def test_a_log_is_cut_while_its_server_writes_and_keeps_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mb, "LOG_LIMIT_BYTES", 2**20)
+    monkeypatch.setattr("micropie_bench.LOG_LIMIT_BYTES", 2**20)
     log = tmp_path / "log"
     log.write_text("of the launch before")
     writes = "i = 0\nwhile True: print(i := i + 1, 'x' * 1000, flush=True)"
@@ -375,8 +377,8 @@ def test_what_a_server_is_read_from_is_found(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
 
-    def sources(target: mb.Target) -> set[str]:
-        assert not isinstance(target, mb.UrlTarget)
+    def sources(target: Target) -> set[str]:
+        assert not isinstance(target, UrlTarget)
         moved = dataclasses.replace(target, directory=tmp_path)
         files = mb.TARGET_KINDS[type(moved)].files(moved)
         return {str(file.relative_to(tmp_path)) for file in files}

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 import micropie_bench as mb
+from micropie_benchlib.core.errors import BenchError
 
 IDLE = mb.Circumstances(
     cores=4, workers=1, threads=1, connections=1, busy_processes=(), stolen_share=0.0
@@ -129,7 +130,7 @@ def test_the_quota_is_ok_only_where_it_is_known(
 ) -> None:
     groups_in, state, found = GROUPS_AND_FINDINGS[case]
     write(tmp_path, cpu_max="150000 100000")
-    monkeypatch.setattr(mb, "own_cpu_groups", lambda: groups_in(tmp_path))
+    monkeypatch.setattr("micropie_bench.own_cpu_groups", lambda: groups_in(tmp_path))
     finding = mb.check_quota(IDLE)
     assert (finding.state, finding.found) == (state, found)
 
@@ -165,7 +166,7 @@ def test_no_battery_is_known_only_where_the_supplies_are_shown(
 ) -> None:
     monkeypatch.setattr(psutil, "sensors_battery", lambda: None, raising=False)
     monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.setattr(mb, "POWER_SUPPLIES", tmp_path if shown else tmp_path / "none")
+    monkeypatch.setattr("micropie_bench.POWER_SUPPLIES", tmp_path if shown else tmp_path / "none")
     assert mb.check_power(IDLE).state is state
 
 
@@ -181,7 +182,7 @@ def test_power_is_unknown_where_it_cannot_be_asked(monkeypatch: pytest.MonkeyPat
 def test_a_virtual_machine_is_unknown_where_the_cpu_does_not_tell(
     flags: str | None, state: mb.State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mb, "search_file", lambda *_: flags)
+    monkeypatch.setattr("micropie_bench.search_file", lambda *_: flags)
     assert mb.check_virtual_machine(IDLE).state is state
 
 
@@ -204,6 +205,6 @@ def test_a_machine_without_sys_does_not_tell_of_its_battery(
 
 
 def test_without_the_machines_times_nothing_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mb, "search_file", lambda *_: None)
-    with pytest.raises(mb.BenchError, match="/proc/stat cannot be read"):
+    monkeypatch.setattr("micropie_bench.search_file", lambda *_: None)
+    with pytest.raises(BenchError, match="/proc/stat cannot be read"):
         mb.require_proc()

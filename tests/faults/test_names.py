@@ -13,8 +13,13 @@ import pytest
 from conftest import run_load
 
 import micropie_bench as mb
+from micropie_benchlib.core.errors import BenchError, UsageError
+from micropie_benchlib.core.loads import Load
+from micropie_benchlib.core.plan import Plan
+from micropie_benchlib.core.requests import Workload
+from micropie_benchlib.core.targets import ServerSettings, UrlTarget
 
-LOAD = mb.Load(connections=1, threads=1, duration_s=1)
+LOAD = Load(connections=1, threads=1, duration_s=1)
 look_up = socket.getaddrinfo
 
 
@@ -69,18 +74,18 @@ def server() -> Iterator[tuple[int, list[bytes]]]:
         thread.join()
 
 
-def planned(url: str, *, allow_remote: bool = False) -> mb.UrlTarget:
+def planned(url: str, *, allow_remote: bool = False) -> UrlTarget:
     """Return the target of that URL as it is in the plan once its host is known."""
-    plan = mb.Plan(
-        targets=(mb.UrlTarget(name="u", label="U", spec=url, url=url),),
+    plan = Plan(
+        targets=(UrlTarget(name="u", label="U", spec=url, url=url),),
         loads=(LOAD,),
         rounds=1,
         seed=1,
-        server=mb.ServerSettings(),
+        server=ServerSettings(),
         duet=False,
     )
     (target,) = mb.resolve_hosts(plan, allow_remote=allow_remote).targets
-    assert isinstance(target, mb.UrlTarget)
+    assert isinstance(target, UrlTarget)
     return target
 
 
@@ -94,7 +99,7 @@ def test_a_name_that_changes_after_it_was_allowed_changes_nothing(
     names.addresses["app.example"] = ["192.0.2.1"]
     names.asked.clear()
     with mb.UrlServer(target) as running:
-        running.ask(mb.Workload())
+        running.ask(Workload())
         (seen,) = run_load([running], LOAD, work_dir=tmp_path)
     assert "app.example" not in names.asked
     unread = len(requests) - 1 - seen.wrk.requests  # their answers were under way at the end
@@ -111,7 +116,7 @@ def test_of_several_addresses_the_one_that_answers_is_asked(
     port, _ = server
     names.addresses["app.example"] = ["::1", "127.0.0.1"]
     running = mb.UrlServer(planned(f"http://app.example:{port}/"))
-    assert running.ask(mb.Workload()).status == 200
+    assert running.ask(Workload()).status == 200
     assert running.load_url("/") == f"http://127.0.0.1:{port}/"
 
 
@@ -133,18 +138,18 @@ def test_with_https_a_name_that_has_changed_gets_no_load(names: Names, now: list
     running = mb.UrlServer(planned("https://app.example:1/"))
     assert running.load_url("/") == "https://app.example:1/"
     names.addresses["app.example"] = now
-    with pytest.raises(mb.BenchError, match=r"^app\.example means another address than before"):
+    with pytest.raises(BenchError, match=r"^app\.example means another address than before"):
         running.load_url("/")
 
 
 @pytest.mark.parametrize("addresses", [["192.0.2.1"], ["127.0.0.1", "192.0.2.1"]])
 def test_a_name_of_another_machine_is_refused(names: Names, addresses: list[str]) -> None:
     names.addresses["app.example"] = addresses
-    with pytest.raises(mb.UsageError, match=r"^http://app\.example/: not this machine"):
+    with pytest.raises(UsageError, match=r"^http://app\.example/: not this machine"):
         planned("http://app.example/")
     assert planned("http://app.example/", allow_remote=True).addresses == tuple(addresses)
 
 
 def test_an_unknown_name_is_told() -> None:
-    with pytest.raises(mb.UsageError, match=r"the host nowhere\.invalid is not known"):
+    with pytest.raises(UsageError, match=r"the host nowhere\.invalid is not known"):
         planned("http://nowhere.invalid/", allow_remote=True)

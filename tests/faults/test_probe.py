@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import micropie_bench as mb
+from micropie_benchlib.core.errors import BenchError
+from micropie_benchlib.core.requests import Workload
+from micropie_benchlib.core.targets import CommandTarget, ServerSettings, UrlTarget, name_place
 
 if TYPE_CHECKING:
     from conftest import Start, Tool
@@ -68,15 +71,15 @@ def resetting(connection: socket.socket) -> None:
 
 def ask(port: int, host: str = "127.0.0.1", scheme: str = "http") -> mb.UrlServer:
     """Return a running server that has been asked once."""
-    url = f"{scheme}://{mb.name_place(host, port)}/"
-    running = mb.UrlServer(mb.UrlTarget(name="u", label="U", spec=url, url=url))
-    running.ask(mb.Workload())
+    url = f"{scheme}://{name_place(host, port)}/"
+    running = mb.UrlServer(UrlTarget(name="u", label="U", spec=url, url=url))
+    running.ask(Workload())
     return running
 
 
 def complaint(port: int, host: str = "127.0.0.1", scheme: str = "http") -> str:
     """Return what is told of the server that is asked."""
-    with pytest.raises(mb.BenchError) as caught:
+    with pytest.raises(BenchError) as caught:
         ask(port, host, scheme)
     return str(caught.value)
 
@@ -186,9 +189,7 @@ def test_an_address_where_nothing_listens_is_named() -> None:
 @pytest.mark.parametrize(("host", "other"), [("127.0.0.1", "::1"), ("::1", "127.0.0.1")])
 def test_a_server_on_the_other_loopback_address_is_found(host: str, other: str) -> None:
     with server(saying(HEAD + HELLO), other) as port:
-        assert f"but something does on {mb.name_place(other, port)}: use that" in complaint(
-            port, host
-        )
+        assert f"but something does on {name_place(other, port)}: use that" in complaint(port, host)
 
 
 # ssl leaves a socket open where the connection is reset before its handshake.
@@ -273,23 +274,23 @@ def test_a_command_that_listens_on_another_address_is_told(
             rf"^l listens on \[::1\]:{running.port}, which is not asked: "
             r"have it listen on 127\.0\.0\.1, which is its \{host\}$"
         )
-        with pytest.raises(mb.BenchError, match=expected):
-            running.ask(mb.Workload())
+        with pytest.raises(BenchError, match=expected):
+            running.ask(Workload())
 
 
 def test_a_server_outside_the_commands_processes_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a container's is, that the command starts."""
-    monkeypatch.setattr(mb, "ELSEWHERE_S", 0.5)
+    monkeypatch.setattr("micropie_bench.ELSEWHERE_S", 0.5)
     target = mb.parse_target("c=cmd:sh -c 'sleep 600; : {port}'")
-    assert isinstance(target, mb.CommandTarget)
-    with mb.LaunchedServer(target, mb.ServerSettings(), log=tmp_path / "log") as running:
+    assert isinstance(target, CommandTarget)
+    with mb.LaunchedServer(target, ServerSettings(), log=tmp_path / "log") as running:
         argv = [sys.executable, "-c", LISTENER, "127.0.0.1", str(running.port)]
         outsider = subprocess.Popen(argv)
         try:
             with pytest.raises(
-                mb.BenchError,
+                BenchError,
                 match=rf"c: something outside .* answers on port {running.port} \(in a container",
             ):
                 running.await_workers()

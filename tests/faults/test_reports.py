@@ -13,6 +13,10 @@ from hypothesis import strategies as st
 from results_schema import loaded
 
 import micropie_bench as mb
+from micropie_benchlib.core.errors import BenchError
+from micropie_benchlib.core.loads import LoadId
+from micropie_benchlib.core.measurements import Measurement
+from micropie_benchlib.core.results import Results
 
 URL = "http://127.0.0.1:8000/"
 FUZZ = settings(max_examples=100, deadline=None, database=None, derandomize=True)
@@ -60,12 +64,12 @@ NO_LATENCY = "0.00us    0.00us   0.00us    -nan%"
 TWO_TIMEOUTS = "  Socket errors: connect 0, read 0, write 0, timeout 2"
 
 
-def read(text: str) -> mb.Results:
+def read(text: str) -> Results:
     """Return the results of a text."""
     return mb.new_results(measurements=tuple(mb.parse_reports(text)))
 
 
-def one(printed: Printed) -> mb.Measurement:
+def one(printed: Printed) -> Measurement:
     """Return the measurement of a report that stands alone."""
     (measurement,) = mb.parse_reports(printed.text)
     return measurement
@@ -82,7 +86,7 @@ def rows(text: str) -> list[tuple[str, ...]]:
 
 def refusal(text: str) -> str:
     """Return why the text is refused."""
-    with pytest.raises(mb.BenchError) as error:
+    with pytest.raises(BenchError) as error:
         mb.parse_reports(text)
     message = str(error.value)
     assert "\n" not in message
@@ -523,10 +527,10 @@ def test_no_report_is_lost_or_changed_whatever_stands_around(
     text, reports = case
     try:
         measurements = mb.parse_reports(text)
-    except mb.BenchError:
+    except BenchError:
         return
     assert [m.requests_per_s for m in measurements] == [float(report.rate) for report in reports]
-    pooled: dict[tuple[str, mb.LoadId], set[tuple[str, int]]] = {}
+    pooled: dict[tuple[str, LoadId], set[tuple[str, int]]] = {}
     for measurement, report in zip(measurements, reports, strict=True):
         row = (measurement.target, measurement.load)
         assert measurement.load.connections == report.connections
@@ -544,7 +548,7 @@ def test_lines_in_any_order_are_read_or_refused(lines: list[str]) -> None:
     beginnings = text.count("Running 10s test @")
     try:
         measurements = mb.parse_reports(text)
-    except mb.BenchError:
+    except BenchError:
         return
     assert len(measurements) == beginnings
 
@@ -555,7 +559,7 @@ def test_a_damaged_report_is_never_passed_over(start: int, length: int, instead:
     damaged = ALPHA.text[:start] + instead + ALPHA.text[start + length :]
     try:
         measurements = mb.parse_reports(f"{damaged}\n\nbeta\n{BETA.text}")
-    except mb.BenchError:
+    except BenchError:
         return
     has_figure = re.search(r"Requests/sec:\s*\d", damaged)
     assert len(measurements) == 2 or not has_figure
@@ -564,7 +568,7 @@ def test_a_damaged_report_is_never_passed_over(start: int, length: int, instead:
 @FUZZ
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
-    with contextlib.suppress(mb.BenchError):
+    with contextlib.suppress(BenchError):
         mb.parse_reports(mb.decode_text(data + ALPHA.text.encode()))
 
 

@@ -24,15 +24,20 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 import micropie_bench as mb
+from micropie_benchlib.core.errors import BenchError
+from micropie_benchlib.core.measurements import WrkResult
+from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
+from micropie_benchlib.core.results import Results, Settings, WorkloadFacts
+from micropie_benchlib.core.targets import ServerSettings
 
 if TYPE_CHECKING:
     from conftest import Tool
 
-SETTINGS = mb.Settings(
-    server=mb.ServerSettings(port=8000),
+SETTINGS = Settings(
+    server=ServerSettings(port=8000),
     workloads=(
-        mb.WorkloadFacts(
-            name=mb.DEFAULT_WORKLOAD,
+        WorkloadFacts(
+            name=DEFAULT_WORKLOAD,
             method="GET",
             path="/",
             headers=(),
@@ -56,11 +61,11 @@ WRK = (*MEASUREMENT, "wrk")
 COMPARISON = ("comparisons", 0)
 
 
-def report_of(results: mb.Results) -> mb.Report:
+def report_of(results: Results) -> mb.Report:
     return mb.Report(results=results, conclusion=mb.conclude(results))
 
 
-def shown(results: mb.Results, *, width: int = 80) -> str:
+def shown(results: Results, *, width: int = 80) -> str:
     """Return what a terminal of that width is sent for the results."""
     console = Console(
         file=io.StringIO(), width=width, force_terminal=True, markup=False, highlight=False
@@ -83,7 +88,7 @@ def edited(changes: Mapping[Place, object]) -> str:
 
 def complaint_about(text: str) -> str:
     """Return what is told of a text that is no results file, in one line."""
-    with pytest.raises(mb.BenchError) as raised:
+    with pytest.raises(BenchError) as raised:
         mb.from_json(text)
     assert str(raised.value).isprintable()
     return str(raised.value)
@@ -309,7 +314,7 @@ def test_a_file_that_contradicts_itself_is_refused_in_one_line(
 
 def test_the_figures_of_wrks_text_agree_as_it_rounds_them() -> None:
     for file in (Path(__file__).parent.parent / "data").glob("*.txt"):
-        with contextlib.suppress(mb.BenchError):
+        with contextlib.suppress(BenchError):
             results = mb.new_results(measurements=tuple(mb.parse_reports(file.read_text())))
             assert mb.to_json(mb.from_json(mb.to_json(results))) == mb.to_json(results)
 
@@ -398,7 +403,7 @@ def test_any_change_of_a_file_is_refused_in_one_line_or_rendered(draw: st.DataOb
         mutate(data, draw)
     try:
         results = mb.from_json(json.dumps(data))
-    except mb.BenchError as error:
+    except BenchError as error:
         assert str(error).isprintable()  # noqa: PT017  # either is right
         return
     for render in RENDERERS:
@@ -429,7 +434,7 @@ EXACT: dict[str, Any] = {
 }
 
 
-def exact_of(line: str) -> mb.WrkResult:
+def exact_of(line: str) -> WrkResult:
     wrk, report = mb.parse_exact(f"Running\n{mb.EXACT_MARK}{line}\n", connections=2)
     assert report == "Running\n"
     return wrk
@@ -461,7 +466,7 @@ WRONG_LINES = [
 @pytest.mark.parametrize("line", WRONG_LINES, ids=map(str, range(len(WRONG_LINES))))
 def test_a_line_that_is_not_wrks_own_is_told_as_such(line: str) -> None:
     assert exact_of(json.dumps(EXACT)).requests_per_s == 10
-    with pytest.raises(mb.BenchError) as raised:
+    with pytest.raises(BenchError) as raised:
         exact_of(line)
     assert str(raised.value).startswith("wrk's script gave a line that is not its own: ")
     assert str(raised.value).isprintable()
@@ -476,7 +481,7 @@ def test_any_change_of_wrks_line_is_refused_or_gives_figures_that_can_be_saved(
     mutate(data, draw)
     try:
         wrk = exact_of(json.dumps(data))
-    except mb.BenchError:
+    except BenchError:
         return
     measurement = dataclasses.replace(
         measured("base", 1, 100), wrk=wrk, invalid_reason="it does not matter here"
@@ -493,7 +498,7 @@ NASTY = (
 )
 
 
-def nasty_results() -> mb.Results:
+def nasty_results() -> Results:
     """Return results with such a text wherever a file may have one."""
     void = dataclasses.replace(
         measured("base", 1, 100), invalid_reason=NASTY, notes=(NASTY,), report=NASTY
@@ -536,7 +541,7 @@ def test_no_text_steers_the_terminal(width: int) -> None:
 
 
 def test_no_text_of_an_error_steers_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    mb.explain(mb.BenchError(f"its last words: {NASTY}"))
+    mb.explain(BenchError(f"its last words: {NASTY}"))
     (line,) = capsys.readouterr().err.splitlines()
     assert line.isprintable()
 
@@ -697,7 +702,7 @@ def test_a_file_whose_replacement_fails_is_as_it_was(
 
     monkeypatch.setattr("os.fchmod", fail)
     told = r"^not written: .*: No space left on device; the file that is there is older$"
-    with pytest.raises(mb.BenchError, match=told):
+    with pytest.raises(BenchError, match=told):
         exporter.write("new")
     assert [each.read_text() for each in tmp_path.iterdir()] == ["old"]
 
@@ -741,8 +746,8 @@ def test_a_bad_baseline_is_told_before_anything_is_started(
     def start(*_: object, **__: object) -> None:
         raise AssertionError("started")
 
-    monkeypatch.setattr(mb, "run_plan", start)
-    monkeypatch.setattr(mb, "handle_signals", lambda: None)
+    monkeypatch.setattr("micropie_bench.run_plan", start)
+    monkeypatch.setattr("micropie_bench.handle_signals", lambda: None)
     file = tmp_path / "baseline.json"
     file.write_text(edited(changes))
     assert compare("--fail-if-slower", "5%", "--baseline", str(file)) in (1, 2)
@@ -759,7 +764,7 @@ def test_a_baseline_of_duets_alone_is_no_baseline_of_a_run_without(
         measurements.append(measured("more", number, more, partner="base"))
     file = tmp_path / "baseline.json"
     file.write_text(mb.to_json(results_of(measurements)))
-    monkeypatch.setattr(mb, "handle_signals", lambda: None)
+    monkeypatch.setattr("micropie_bench.handle_signals", lambda: None)
     gate = ("--fail-if-slower", "5%", "--baseline", str(file))
     assert compare("--no-duet", *gate) == 2
     assert "has no interval for more against base" in capsys.readouterr().err
@@ -773,8 +778,8 @@ def test_an_interruption_before_the_first_measurement_leaves_all_files_as_they_a
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     nothing = results_of([], settings=SETTINGS, warnings=("interrupted in round 1 of 6",))
-    monkeypatch.setattr(mb, "run_plan", lambda *_, **__: (nothing, END))
-    monkeypatch.setattr(mb, "handle_signals", lambda: None)
+    monkeypatch.setattr("micropie_bench.run_plan", lambda *_, **__: (nothing, END))
+    monkeypatch.setattr("micropie_bench.handle_signals", lambda: None)
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
     (tmp_path / "old").write_text(SAVED)
     for file in ("old", "new"):
@@ -803,11 +808,11 @@ def test_ctrl_c_soon_after_the_start_keeps_an_earlier_file(tool: Tool, tmp_path:
 def test_a_wrk_that_cannot_be_executed_is_told_as_such(tmp_path: Path) -> None:
     wrk = tmp_path / "wrk"
     wrk.write_text("#!/bin/sh\n")
-    with pytest.raises(mb.BenchError, match=f"^{wrk} is not a program that can be executed"):
+    with pytest.raises(BenchError, match=f"^{wrk} is not a program that can be executed"):
         mb.find_wrk(str(wrk))
-    with pytest.raises(mb.BenchError, match=f"^{tmp_path} is not a program that can be executed"):
+    with pytest.raises(BenchError, match=f"^{tmp_path} is not a program that can be executed"):
         mb.find_wrk(str(tmp_path))
-    with pytest.raises(mb.BenchError, match=f"^wrk not found at {tmp_path}/no"):
+    with pytest.raises(BenchError, match=f"^wrk not found at {tmp_path}/no"):
         mb.find_wrk(str(tmp_path / "no"))
 
 

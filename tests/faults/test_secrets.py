@@ -10,6 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 import micropie_bench as mb
+from micropie_benchlib.core.errors import UsageError
+from micropie_benchlib.core.requests import Workload
+from micropie_benchlib.core.secrets import (
+    Secrets,
+    has_secret_name,
+    without_secret_headers,
+    without_url_secrets,
+)
 
 if TYPE_CHECKING:
     from conftest import Tool
@@ -59,9 +67,9 @@ KINDS = ("json", "markdown", "csv", "html", "github-benchmark")
     ],
 )
 def test_values_under_such_names_are_secrets(name: str) -> None:
-    assert mb.has_secret_name(name)
-    assert mb.without_secret_headers(((name, TOKEN),)) == ((name, "***"),)
-    assert mb.without_url_secrets(f"/a?b=1&{name}={TOKEN}&c=2") == f"/a?b=1&{name}=***&c=2"
+    assert has_secret_name(name)
+    assert without_secret_headers(((name, TOKEN),)) == ((name, "***"),)
+    assert without_url_secrets(f"/a?b=1&{name}={TOKEN}&c=2") == f"/a?b=1&{name}=***&c=2"
 
 
 @pytest.mark.parametrize(
@@ -80,19 +88,19 @@ def test_values_under_such_names_are_secrets(name: str) -> None:
     ],
 )
 def test_other_values_are_recorded_as_they_are(name: str) -> None:
-    assert not mb.has_secret_name(name)
-    assert mb.without_url_secrets(f"/a?{name}=1") == f"/a?{name}=1"
+    assert not has_secret_name(name)
+    assert without_url_secrets(f"/a?{name}=1") == f"/a?{name}=1"
 
 
 def test_a_user_in_a_url_is_hidden() -> None:
-    assert mb.without_url_secrets("at http://me:pw@host/x") == "at http://***@host/x"
-    with pytest.raises(mb.UsageError) as raised:
+    assert without_url_secrets("at http://me:pw@host/x") == "at http://***@host/x"
+    with pytest.raises(UsageError) as raised:
         mb.parse_target(f"http://me:{TOKEN}@host/")
     assert "is not an HTTP URL" in str(raised.value)
 
 
-def secrets_in(*headers: tuple[str, str], path: str = "/") -> mb.Secrets:
-    return mb.Secrets.of([mb.Workload(headers=headers, path=path)], [])
+def secrets_in(*headers: tuple[str, str], path: str = "/") -> Secrets:
+    return Secrets.of([Workload(headers=headers, path=path)], [])
 
 
 @pytest.mark.parametrize(
@@ -132,7 +140,7 @@ def test_a_short_secret_is_hidden_where_it_is_one_and_nowhere_else(
     "text", [f"Authorization Bearer {TOKEN}", f"Connection: {TOKEN}", f"X Auth: {TOKEN}", TOKEN]
 )
 def test_a_wrong_header_is_refused_without_its_value(text: str) -> None:
-    with pytest.raises(mb.UsageError) as raised:
+    with pytest.raises(UsageError) as raised:
         mb.parse_headers([text])
     assert TOKEN not in str(raised.value)
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import micropie_bench as mb
+from micropie_benchlib.core.errors import BenchError
+from micropie_benchlib.core.requests import Workload
 
 if TYPE_CHECKING:
     from conftest import Start
@@ -251,7 +253,7 @@ def test_the_exception_of_a_startup_hook_is_told(
 ) -> None:
     (tmp_path / "hook.py").write_text(LIFESPAN_FAILS)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(mb.BenchError, match=f"hook:app died while starting.*: {REFUSED}$"):
+    with pytest.raises(BenchError, match=f"hook:app died while starting.*: {REFUSED}$"):
         start("hook:app", workers=workers)
 
 
@@ -260,7 +262,7 @@ def test_a_server_that_ends_without_an_error_has_no_status_to_tell(
 ) -> None:
     (tmp_path / "done.py").write_text("print('all done')")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(mb.BenchError, match=r"^d died while starting: all done$"):
+    with pytest.raises(BenchError, match=r"^d died while starting: all done$"):
         start("d=cmd:{python} done.py {port}")
 
 
@@ -294,7 +296,7 @@ def late(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start
     """Return what starts LATE with a fault."""
     (tmp_path / "late.py").write_text(LATE)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(mb, "PROBE_DEADLINE_S", 0.5)
+    monkeypatch.setattr("micropie_bench.PROBE_DEADLINE_S", 0.5)
 
     def start_late(fault: str, *, start_timeout_s: float = 60) -> mb.LaunchedServer:
         command = f"late=cmd:{{python}} late.py {fault} {{port}}"
@@ -306,27 +308,27 @@ def late(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start
 @pytest.mark.parametrize("fault", ["none", "closes"])
 def test_a_server_that_listens_before_it_can_answer_is_waited_for(fault: str, late: Start) -> None:
     with late(fault) as server:
-        assert server.ask(mb.Workload()).status == 200
+        assert server.ask(Workload()).status == 200
 
 
 def test_a_server_that_dies_before_its_first_answer_is_told_at_once(late: Start) -> None:
     with (
         late("dies") as server,
         pytest.raises(
-            mb.BenchError, match=r"^late died while starting with status 1: ValueError: no database"
+            BenchError, match=r"^late died while starting with status 1: ValueError: no database"
         ),
     ):
-        server.ask(mb.Workload())
+        server.ask(Workload())
 
 
 def test_a_server_that_never_answers_is_given_up(late: Start) -> None:
     with (
         late("silent", start_timeout_s=3) as server,
         pytest.raises(
-            mb.BenchError, match=r"^no whole answer to GET /: timed out: no answer after \d s$"
+            BenchError, match=r"^no whole answer to GET /: timed out: no answer after \d s$"
         ),
     ):
-        server.ask(mb.Workload())
+        server.ask(Workload())
 
 
 def test_an_app_whose_start_raises_is_measured_with_a_remark(start: Start) -> None:
@@ -339,8 +341,8 @@ def test_an_app_whose_start_raises_is_measured_with_a_remark(start: Start) -> No
 
 def test_a_server_that_has_answered_once_is_given_less_time(late: Start) -> None:
     with late("none") as server:
-        server.ask(mb.Workload())
+        server.ask(Workload())
         server.child.send_signal(signal.SIGSTOP)
-        with pytest.raises(mb.BenchError, match="timed out: no answer after 2 s"):
-            server.ask(mb.Workload())
+        with pytest.raises(BenchError, match="timed out: no answer after 2 s"):
+            server.ask(Workload())
         server.child.send_signal(signal.SIGCONT)

@@ -15,6 +15,9 @@ import pytest
 from conftest import TARGETS, Start, Tool, run_load
 
 import micropie_bench as mb
+from micropie_benchlib.core.errors import BenchError
+from micropie_benchlib.core.loads import Load
+from micropie_benchlib.core.requests import Workload
 
 MODES = (
     *("plain", "later_hints", "shrinks", "doubles", "redirects", "varies", "counts"),
@@ -69,12 +72,12 @@ def test_answers_that_are_not_what_was_asked_for_are_void(
 def test_a_server_that_dies_when_it_is_asked_is_told(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mb, "DYING_S", 30.0)  # its news is heard before
+    monkeypatch.setattr("micropie_bench.DYING_S", 30.0)  # its news is heard before
     with start(odd("dies_at_second"), workers=1) as server:
-        assert server.ask(mb.Workload()).status == 200
+        assert server.ask(Workload()).status == 200
         reason = "^dies_at_second died with status 1 when it was asked: ValueError: no database$"
-        with pytest.raises(mb.BenchError, match=reason):
-            server.ask(mb.Workload())
+        with pytest.raises(BenchError, match=reason):
+            server.ask(Workload())
 
 
 def test_interim_answers_are_refused(tool: Tool) -> None:
@@ -116,8 +119,8 @@ def test_a_server_that_reconnects_is_told_by_the_connections_that_were_opened(
     assert "plain: a new connection" not in runs["said"]
 
 
-def load_of(duration_s: int = 2) -> mb.Load:
-    return mb.Load(connections=20, threads=2, duration_s=duration_s)
+def load_of(duration_s: int = 2) -> Load:
+    return Load(connections=20, threads=2, duration_s=duration_s)
 
 
 def reasons_of_duet(start: Start, tmp_path: Path, *modes: str) -> list[str | None]:
@@ -157,7 +160,7 @@ def test_a_duet_of_which_somebody_stopped_a_process_is_void(
     thread = threading.Thread(target=stop_it)
     thread.start()
     try:
-        with pytest.raises(mb.BenchError, match=r"somebody stopped (wrk|b) \(SIGSTOP\)"):
+        with pytest.raises(BenchError, match=r"somebody stopped (wrk|b) \(SIGSTOP\)"):
             run_load(servers, load_of(), work_dir=tmp_path)
     finally:
         thread.join()
@@ -178,7 +181,7 @@ def test_a_clock_that_is_set_in_a_trial_is_seen(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leads = iter([100.0, 100.5])
-    monkeypatch.setattr(mb, "wall_clock_lead_s", lambda: next(leads))
+    monkeypatch.setattr("micropie_bench.wall_clock_lead_s", lambda: next(leads))
     with start(odd("plain")) as server:
         (seen,) = run_load([server], load_of(1), work_dir=tmp_path)
     assert mb.clock_reason(seen.clock_step_s, 1) == (

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import micropie_bench as mb
+from micropie_benchlib.core.errors import BenchError
 
 if TYPE_CHECKING:
     from conftest import Tool
@@ -92,14 +93,14 @@ def test_a_wrk_is_accepted_with_its_version(
 def test_a_program_that_cannot_be_used_is_refused_with_its_reason(
     about: str, other: str, complaint: str, make_program: MakeProgram
 ) -> None:
-    with pytest.raises(mb.BenchError) as caught:
+    with pytest.raises(BenchError) as caught:
         mb.wrk_version(make_program(about, other))
     assert complaint in str(caught.value)
     assert str(caught.value).endswith(mb.WRK_HELP)
 
 
 def test_a_program_that_prints_without_end_is_not_run_twice() -> None:
-    with pytest.raises(mb.BenchError, match="yes is not wrk"):
+    with pytest.raises(BenchError, match="yes is not wrk"):
         mb.wrk_version("/usr/bin/yes")
 
 

@@ -1,0 +1,65 @@
+"""What a user chooses from by a word, and the words of verdicts."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Loop(StrEnum):
+    """The event loop of uvicorn's workers."""
+
+    AUTO = "auto"
+    ASYNCIO = "asyncio"
+    UVLOOP = "uvloop"
+
+
+class Http(StrEnum):
+    """The HTTP parser of uvicorn's workers."""
+
+    AUTO = "auto"
+    H11 = "h11"
+    HTTPTOOLS = "httptools"
+
+
+class AsgiServer(StrEnum):
+    """What serves ASGI apps."""
+
+    UVICORN = "uvicorn"
+    GRANIAN = "granian"
+    HYPERCORN = "hypercorn"
+
+
+class Method(StrEnum):
+    """How a trial is made: one target alone, or two at the same moment."""
+
+    SOLO = "solo"
+    DUET = "duet"
+
+
+class Limit(StrEnum):
+    """What limited the throughput of a trial."""
+
+    SERVER_CPU = "server_cpu"
+    LOAD_GENERATOR = "load_generator"
+    NEITHER = "neither"
+
+
+class Decisive(StrEnum):
+    """What verdicts and gate go by, where the user chooses."""
+
+    CPU = "cpu"
+    THROUGHPUT = "throughput"
+    P99 = "p99"
+
+
+class Verdict(StrEnum):
+    """What an interval says of a target's speed against the reference's.
+
+    Faster and slower: the interval leaves 1 out. Same: all of it lies near 1 (SAME_WITHIN).
+    Undecided: it holds 1 and is wider than that, or there is no interval.
+    """
+
+    FASTER = "faster"
+    SLOWER = "slower"
+    SAME = "same"
+    UNDECIDED = "undecided"

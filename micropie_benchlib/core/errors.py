@@ -1,0 +1,55 @@
+"""The errors that a user can act on, and pydantic's told in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+
+class BenchError(Exception):
+    """A failure that the user can act on.
+
+    Its message is one line that says what failed and what to do.
+    """
+
+    exit_code = 1
+
+
+class CannotGoOnError(Exception):
+    """What each launch needs was lost or changed, so that no more launches are made."""
+
+
+class HopelessError(BenchError):
+    """Targets that cannot be measured at all; each reason is a line of its own."""
+
+    def __init__(self, reasons: Iterable[str]) -> None:
+        self.reasons = tuple(dict.fromkeys(reasons))
+        super().__init__("; ".join(self.reasons))
+
+
+class UsageError(BenchError):
+    """A wrong argument or option."""
+
+    exit_code = 2
+
+
+def short_repr(value: object) -> str:
+    """Return the value as in Python's source, cut after 60 characters."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def first_complaint(errors: Sequence[Mapping[str, Any]], *, whole: str) -> str:
+    """Return what pydantic found wrong first, in one line, with its place.
+
+    `whole` is what the text should be.
+    """
+    first = errors[0]
+    steps = []
+    for step in map(str, first["loc"]):
+        is_plain = step.isprintable() and len(step) <= 60
+        steps.append(step if is_plain else short_repr(step))
+    if not steps:
+        return f"not {whole}: {first['msg']}"
+    value = short_repr(first["input"])
+    return f"{'.'.join(steps)} contains an impossible value, {value}: {first['msg']}"

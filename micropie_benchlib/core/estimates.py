@@ -1,0 +1,159 @@
+"""Intervals, comparisons and ranks, as the results have them; stats/ works them out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from micropie_benchlib.core.choices import Method, Verdict
+from micropie_benchlib.core.loads import LoadId
+from micropie_benchlib.core.metrics import Metric
+from micropie_benchlib.core.values import (
+    Confidence,
+    Name,
+    Ordinal,
+    Percent,
+    Positive,
+    Ratio,
+    Seconds,
+)
+
+
+class Interval(NamedTuple):
+    """The ends of an interval of ratios."""
+
+    low: float
+    high: float
+
+    def contains(self, ratio: float) -> bool:
+        """Return whether the ratio lies between the ends, or at one."""
+        return self.low <= ratio <= self.high
+
+    def overlaps(self, other: Interval) -> bool:
+        """Return whether any ratio lies in both."""
+        return self.low <= other.high and other.low <= self.high
+
+    @property
+    def log_half_width(self) -> float:
+        """Half its width on the log scale."""
+        return math.log(self.high / self.low) / 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A ratio, and its confidence interval; one round shows none."""
+
+    ratio: Ratio
+    low: Ratio | None
+    high: Ratio | None
+    confidence: Confidence
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where the ratio lies outside its interval."""
+        if (self.low is None) != (self.high is None):
+            raise ValueError("an interval needs both ends")
+        if self.interval and not self.interval.contains(self.ratio):
+            raise ValueError("the ratio lies outside its interval")
+
+    @property
+    def interval(self) -> Interval | None:
+        """The interval, if there is one."""
+        if self.low is None or self.high is None:
+            return None
+        return Interval(self.low, self.high)
+
+    def inverse(self) -> Estimate:
+        """Return the estimate of one over the ratio."""
+        low = high = None
+        if self.interval:
+            low, high = 1 / self.interval.high, 1 / self.interval.low
+        return Estimate(ratio=1 / self.ratio, low=low, high=high, confidence=self.confidence)
+
+    @property
+    def half_width(self) -> float | None:
+        """Half the width of the interval as a share of the ratio, if there is one."""
+        if self.interval is None:
+            return None
+        return math.expm1(self.interval.log_half_width)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """A metric of a target over the reference's, by the rounds valid for both.
+
+    The estimate is the geometric mean of the rounds' ratios; None if there is none, for
+    the `reason`. Its interval has `degrees` of freedom: one less than its rounds, or than
+    those of the first stage (stein_rounds()).
+    """
+
+    load: LoadId
+    method: Method
+    metric: Metric
+    reference: Name
+    target: Name
+    rounds: Ordinal
+    estimate: Estimate | None
+    verdict: Verdict
+    reason: str | None = None
+    degrees: Positive | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for an interval of too few rounds, or one target for two."""
+        if self.interval and self.rounds < 2:
+            raise ValueError("an interval needs two rounds or more")
+        if self.target == self.reference:
+            raise ValueError("a target cannot be its own reference")
+
+    @property
+    def interval(self) -> Interval | None:
+        """The ratio's confidence interval, if there is one."""
+        return self.estimate.interval if self.estimate else None
+
+    @property
+    def speed(self) -> Estimate | None:
+        """How many times as fast as the reference the target is, if that is known."""
+        if self.estimate is None or self.metric.facts.higher_is_faster:
+            return self.estimate
+        return self.estimate.inverse()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A target's place in an order, from `first` to `last`: among these it is not told apart."""
+
+    target: Name
+    first: Positive
+    last: Positive
+
+    @property
+    def title(self) -> str:
+        """The place, or the places, in words."""
+        return str(self.first) if self.first == self.last else f"{self.first} to {self.last}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """The order of more than two targets under one load, by one metric, the fastest first.
+
+    All that it says holds together with that confidence.
+    """
+
+    load: LoadId
+    method: Method
+    metric: Metric
+    reference: Name
+    confidence: Confidence
+    places: tuple[Place, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distribution:
+    """Latencies of a target under a load, of all valid solo trials together.
+
+    As pairs of percent and seconds, ascending.
+    """
+
+    target: Name
+    load: LoadId
+    percentiles: tuple[tuple[Percent, Seconds], ...]

@@ -1,0 +1,238 @@
+"""What one trial measured of one target."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+from micropie_benchlib.core.choices import Limit, Method
+from micropie_benchlib.core.loads import LoadId, open_connections
+from micropie_benchlib.core.values import (
+    Count,
+    Name,
+    Ordinal,
+    Positive,
+    PositiveRate,
+    Rate,
+    Seconds,
+    Share,
+)
+
+ROUNDING = 0.01  # of figures that wrk prints with two decimals, as a share; 0.6% at most
+Histogram = tuple[tuple[int, int], ...]  # (latency in microseconds, count), ascending
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """Latencies of one wrk run; None where a text report does not tell.
+
+    The histogram is known while the run lasts, and is not saved.
+    """
+
+    mean_s: Seconds
+    stdev_s: Seconds
+    max_s: Seconds
+    p50_s: Seconds | None = None
+    p75_s: Seconds | None = None
+    p90_s: Seconds | None = None
+    p99_s: Seconds | None = None
+    p99_9_s: Seconds | None = None
+    histogram: Histogram = ()
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where a figure lies above one that bounds it.
+
+        wrk rounds the figures of its text each by itself, hence the leeway.
+        """
+        most_s = self.max_s * (1 + ROUNDING)
+        if self.mean_s > most_s or self.stdev_s > most_s:
+            raise ValueError("the mean or the deviation lies above the maximum")
+        percentiles = (self.p50_s, self.p75_s, self.p90_s, self.p99_s, self.p99_9_s, self.max_s)
+        known = [seconds for seconds in percentiles if seconds is not None]
+        for lower, higher in itertools.pairwise(known):
+            if lower > higher * (1 + ROUNDING):
+                raise ValueError("a percentile lies above a higher one, or above the maximum")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errors:
+    """wrk's counts of what went wrong.
+
+    Sockets that failed to connect, read or write; statuses above 399, or where such a one
+    is expected those below 400; answers that came too late.
+    """
+
+    connect: Count = 0
+    read: Count = 0
+    write: Count = 0
+    status: Count = 0
+    timeout: Count = 0
+
+    @property
+    def total(self) -> int:
+        """All of them together."""
+        sockets = self.connect + self.read + self.write
+        return sockets + self.status + self.timeout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How a load at a rate was offered.
+
+    `offered` requests were due in the trial's time. `answered_per_s` are those answered in it,
+    over that time; what is under way at its end is answered later, and counts in all else.
+    What a free connection waited to send was sent this much too late by wrk itself.
+    """
+
+    offered: Count
+    offered_per_s: Rate
+    answered_per_s: Rate
+    late_p50_s: Seconds = 0.0
+    late_p99_s: Seconds = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrkResult:
+    """What one wrk run reports.
+
+    `duration_s` is the time that wrk measured itself, `load_cpu_s` the CPU time that it
+    used. `latency` has wrk's correction for coordinated omission in it;
+    `latency_uncorrected` is as measured. A text report tells neither that nor the CPU
+    time. Both are None where wrk timed no request, as when each came too late.
+
+    Of a load at a rate there is a `pace`. Its `latency` counts from the moment at which a
+    request was due (G. Tene, "How NOT to Measure Latency", 2013), `latency_uncorrected` from
+    when it was sent, and `duration_s` is until the server had caught up.
+    """
+
+    duration_s: Seconds
+    requests: Count
+    bytes: Count
+    requests_per_s: Rate
+    bytes_per_s: Rate
+    latency: Latency | None
+    errors: Errors
+    latency_uncorrected: Latency | None = None
+    load_cpu_s: Seconds | None = None
+    pace: Pace | None = None
+
+    @property
+    def contradiction(self) -> str | None:
+        """Which rate is not that of its count, if one is not."""
+        rates = {
+            "requests": (self.requests_per_s, self.requests),
+            "bytes": (self.bytes_per_s, self.bytes),
+        }
+        for unit, (rate, count) in rates.items():
+            # Both are rounded, and a rate has two decimals.
+            leeway = 2 * ROUNDING * count + ROUNDING * self.duration_s
+            if abs(rate * self.duration_s - count) > leeway:
+                return f"{unit} per second are not the {unit} over the duration"
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerUse:
+    """What a server used in one trial.
+
+    CPU time of its process tree; each process's peak resident memory, summed.
+    `worker_balance` is the least CPU time of a worker over the most: 1 is a load shared
+    evenly.
+    """
+
+    server_cpu_s: Seconds
+    server_rss_bytes: Count
+    worker_balance: Share | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """What one trial yielded of one target.
+
+    With an `invalid_reason` it is void: shown, but left out of the statistics. Nothing
+    was observed where `wrk` is None; of somebody else's server `use` is not known.
+    `partner` is the other target of a duet. `connections_opened` counts all that were
+    opened on this machine meanwhile, of a solo trial. `notes` are oddities that do not void.
+    """
+
+    round: Ordinal
+    method: Method
+    target: Name
+    load: LoadId
+    threads: Positive
+    partner: Name | None = None
+    wrk: WrkResult | None = None
+    use: ServerUse | None = None
+    limited_by: Limit | None = None
+    connections_opened: Count | None = None
+    report: str = ""
+    notes: tuple[str, ...] = ()
+    invalid_reason: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a trial that counts but cannot, or a partner that cannot be."""
+        if self.valid and not (self.wrk and self.wrk.requests):
+            raise ValueError("a trial without requests cannot be valid")
+        if (self.method is Method.DUET) != (self.partner is not None):
+            raise ValueError("a duet has a partner, and a solo trial none")
+        if self.partner == self.target:
+            raise ValueError("a target cannot be its own partner")
+
+    @property
+    def valid(self) -> bool:
+        """Whether it counts."""
+        return self.invalid_reason is None
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections wrk opened."""
+        return open_connections(self.load.connections, threads=self.threads)
+
+    @property
+    def requests_per_s(self) -> float | None:
+        """The throughput, where it is known."""
+        return self.wrk.requests_per_s if self.wrk else None
+
+    @property
+    def latency(self) -> Latency | None:
+        """The latencies, where they are known."""
+        return self.wrk.latency if self.wrk else None
+
+    @property
+    def latency_p50_s(self) -> float | None:
+        """The median of latencies, where it is known."""
+        return self.latency.p50_s if self.latency else None
+
+    @property
+    def latency_p99_s(self) -> float | None:
+        """The 99th percentile of latencies, where it is known."""
+        return self.latency.p99_s if self.latency else None
+
+    @property
+    def latency_p99_9_s(self) -> float | None:
+        """The 99.9th percentile of latencies, where it is known."""
+        return self.latency.p99_9_s if self.latency else None
+
+    @property
+    def cpu_per_request_s(self) -> float | None:
+        """The server's CPU time for one request, where both are known."""
+        if not self.use or not self.wrk or not self.wrk.requests:
+            return None
+        return self.use.server_cpu_s / self.wrk.requests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """The highest rate at which a target kept the limit of its p99 latency, in one launch.
+
+    It is the (geometric) mean of the highest rate that was tried and kept, and the lowest
+    that was not. None where it is not known, for the `reason`. The load is the one without
+    a rate.
+    """
+
+    round: Ordinal
+    target: Name
+    load: LoadId
+    p99_limit_s: Seconds
+    rate_per_s: PositiveRate | None
+    reason: str | None = None

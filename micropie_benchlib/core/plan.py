@@ -1,0 +1,141 @@
+"""A whole comparison as asked for: the machines, launches and trials that it consists of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from micropie_benchlib.core.choices import Decisive, Method
+from micropie_benchlib.core.loads import Load
+from micropie_benchlib.core.secrets import Secrets
+from micropie_benchlib.core.targets import ServerSettings, Target
+
+DEFAULT_ROUNDS = 18
+USEFUL_ROUNDS = 6  # their interval is of some use
+LEAST_ROUNDS_WITHOUT_SOLO = 4  # of a comparison in which some have duets alone
+WARM_UP_S = 0.3
+
+
+def is_one_place(server: object, loads: tuple[object, ...]) -> bool:
+    """Return whether these serve and make load on one machine; nothing is this one."""
+    return loads == ((server,) if server else ())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """The machines that serve and make load, by the names that ssh has for them.
+
+    Where none is named, it is this one. `ssh_config` is the file that ssh reads instead of
+    the user's own.
+    """
+
+    server: str = ""
+    loads: tuple[str, ...] = ()
+    ssh_config: str | None = None
+
+    @property
+    def are_here(self) -> bool:
+        """Whether all is done on this machine."""
+        return not self.server and not self.loads
+
+    @property
+    def are_one(self) -> bool:
+        """Whether all is done on one machine."""
+        return is_one_place(self.server, self.loads)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A whole comparison, as asked for; the first target is the reference.
+
+    With a `precision`, half of an interval's width as a share, these rounds are the first
+    stage; with those after them it may take `most_s`. `variables` are the values in it that
+    were taken from the environment. What is not equal work is not measured if it is `strict`.
+    With a `rate_share` the loads get their rates later: that share of what the slowest target
+    answers. With a `p99_limit_s` it is the highest rate that is looked for, at which the p99
+    latency stays below that.
+    """
+
+    targets: tuple[Target, ...]
+    loads: tuple[Load, ...]
+    rounds: int
+    seed: int
+    server: ServerSettings
+    duet: bool
+    warm_up_s: float = WARM_UP_S
+    metric: Decisive | None = None
+    precision: float | None = None
+    most_s: float = math.inf
+    variables: tuple[str, ...] = ()
+    strict: bool = False
+    places: Places = Places()
+    rate_share: float | None = None
+    p99_limit_s: float | None = None
+
+    @property
+    def is_at_a_rate(self) -> bool:
+        """Whether requests are made at the same rate for all targets."""
+        return self.rate_share is not None or self.loads[0].rate_per_s is not None
+
+    @property
+    def secrets(self) -> Secrets:
+        """What must not be recorded."""
+        workloads = [load.workload for load in self.loads]
+        return Secrets.of(workloads, self.targets, self.variables)
+
+    @property
+    def names(self) -> list[str]:
+        """The targets' names; the reference's first."""
+        return [target.name for target in self.targets]
+
+    @property
+    def threads(self) -> int:
+        """The most threads that a wrk is asked to have; at a rate they fit each load."""
+        return max(load.threads for load in self.loads)
+
+    def measures_alone(self, round_number: int) -> bool:
+        """Return whether that round has solo trials, too.
+
+        Where duets decide, each second round has: the time is better spent on more duets.
+        """
+        solo_decides = self.metric in (Decisive.THROUGHPUT, Decisive.P99) and not self.is_at_a_rate
+        if self.metric is None:
+            solo_decides = len({self.server_of(target).workers for target in self.targets}) > 1
+        if not self.duet or solo_decides or self.rounds < LEAST_ROUNDS_WITHOUT_SOLO:
+            return True
+        return round_number % 2 == 1
+
+    def server_of(self, target: Target) -> ServerSettings:
+        """Return how the target is served."""
+        return target.server or self.server
+
+
+def labels_of(targets: Iterable[Target]) -> str:
+    """Return the targets' labels, joined by `and`."""
+    return " and ".join(target.label for target in targets)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One load on one target, or on two at once."""
+
+    targets: tuple[Target, ...]
+    load: Load
+
+    @property
+    def method(self) -> Method:
+        """Solo or duet, by the number of targets."""
+        return Method.SOLO if len(self.targets) == 1 else Method.DUET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """A fresh start of one target's server, or of two, and the trials on them.
+
+    Trials are in the order made. Rounds count from 1.
+    """
+
+    round: int
+    targets: tuple[Target, ...]
+    trials: tuple[Trial, ...]

@@ -1,0 +1,77 @@
+"""The request that a trial repeats: a workload, and those that have names."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from micropie_benchlib.core.values import Headers, Positive, Status
+
+
+def header_value(headers: Headers, name: str) -> str | None:
+    """Return the first header of that name, however it is spelled; None if there is none."""
+    for key, value in headers:
+        if key.lower() == name.lower():
+            return value
+    return None
+
+
+DEFAULT_WORKLOAD = "hello"
+FIRST_ERROR_STATUS = 400  # wrk counts this one and those above as errors
+WRK_TIMEOUT_S = 2  # wrk's own default
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """The request that is repeated.
+
+    `expect_status` is the status that its answers should have; None for any 2xx. Without
+    `keep_alive` each request has a connection of its own. An answer that takes longer than
+    `timeout_s` is an error.
+    """
+
+    name: str = DEFAULT_WORKLOAD
+    method: str = "GET"
+    path: str = "/"
+    headers: Headers = ()
+    body: bytes = b""
+    expect_status: Status | None = None
+    keep_alive: bool = True
+    timeout_s: Positive = WRK_TIMEOUT_S
+
+    @property
+    def sent_headers(self) -> Headers:
+        """All headers that are sent with it, but for those that any request has."""
+        if self.keep_alive:
+            return self.headers
+        return (*self.headers, ("Connection", "close"))
+
+    def expects(self, status: int) -> bool:
+        """Return whether an answer may have that status."""
+        if self.expect_status is None:
+            return 200 <= status <= 299
+        return status == self.expect_status
+
+
+def _upload_body() -> bytes:
+    """Return some 10 kB of JSON."""
+    items = [{"id": number, "name": f"item {number}", "tags": ["a", "b"]} for number in range(222)]
+    return json.dumps(items, separators=(",", ":")).encode()
+
+
+NAMED_WORKLOADS = (
+    Workload(),
+    Workload(name="greet", path="/index?name=Ann"),
+    Workload(name="json", path="/json"),
+    Workload(name="delayed", path="/delayed"),
+    Workload(name="compute", path="/compute"),
+    Workload(
+        name="upload",
+        method="POST",
+        path="/upload",
+        headers=(("Content-Type", "application/json"),),
+        body=_upload_body(),
+    ),
+)
+WORKLOADS = {workload.name: workload for workload in NAMED_WORKLOADS}
+BUILT_IN_PATHS = ("/", "/index", "/json", "/delayed", "/compute", "/upload")

@@ -1,0 +1,256 @@
+"""All that a run recorded, as the results file has it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ClassVar, Final, Literal
+
+from micropie_benchlib import __version__
+from micropie_benchlib.core.choices import Decisive, Method
+from micropie_benchlib.core.estimates import Comparison, Distribution
+from micropie_benchlib.core.loads import LoadId
+from micropie_benchlib.core.measurements import Capacity, Measurement
+from micropie_benchlib.core.metrics import valid_runs
+from micropie_benchlib.core.requests import WRK_TIMEOUT_S
+from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.targets import ServerSettings
+from micropie_benchlib.core.values import (
+    Connections,
+    Headers,
+    Name,
+    Positive,
+    PositiveRate,
+    Scheme,
+    Seconds,
+    Share,
+    Status,
+)
+
+SCHEMA: Final = "micropie-bench/2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetFacts:
+    """What was found out about a target when it was launched.
+
+    `responses` has the answer to one request of each workload, by the workload's name.
+    `server` is how an ASGI app was served, and None for other targets; `python` is the
+    version of the interpreter that ran it, if one was named. It was asked by `scheme`.
+    """
+
+    name: Name
+    label: Name
+    spec: str
+    versions: Mapping[str, str]
+    server_command: str
+    responses: Mapping[str, Response]
+    server: ServerSettings | None = None
+    python: str | None = None
+    scheme: Scheme = "http"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadFacts:
+    """A workload as it is recorded: its body only as a hash."""
+
+    name: Name
+    method: str
+    path: str
+    headers: Headers
+    body_sha256: str
+    expect_status: Status | None = None
+    keep_alive: bool = True
+    timeout_s: Positive = WRK_TIMEOUT_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What was asked for.
+
+    With a `precision`, half of an interval's width as a share, the number of rounds was
+    chosen after `first_rounds`. With a `rate_share` the rates of the loads are that share of
+    what the slowest target answered.
+    """
+
+    server: ServerSettings
+    workloads: tuple[WorkloadFacts, ...]
+    connections: tuple[Connections, ...]
+    threads: Positive
+    duration_s: Positive
+    rounds: Positive
+    duet: bool
+    warm_up_s: Seconds
+    metric: Decisive | None = None
+    precision: Share | None = None
+    first_rounds: Positive | None = None
+    rate_per_s: PositiveRate | None = None
+    rate_share: Share | None = None
+    p99_limit_s: Seconds | None = None
+
+    def load_differences(self, other: Settings) -> list[str]:
+        """Return the names of settings that make the two loads differ."""
+        pairs = {
+            "workloads": (self.workloads, other.workloads),
+            "threads": (self.threads, other.threads),
+            "duration_s": (self.duration_s, other.duration_s),
+            "rate": (self.rate_per_s, other.rate_per_s),
+            "rate_share": (self.rate_share, other.rate_share),
+            "p99_limit_s": (self.p99_limit_s, other.p99_limit_s),
+            "workers": (self.server.workers, other.server.workers),
+            "access_log": (self.server.access_log, other.server.access_log),
+        }
+        return [name for name, (mine, theirs) in pairs.items() if mine != theirs]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """Where it was measured; None for what the machine does not tell.
+
+    `bundle` is the build of micropie_bench.pyz, `wrk` the path of wrk.
+    """
+
+    python: str
+    executable: str
+    bundle: str | None
+    implementation: str
+    platform: str
+    kernel: str
+    cpu_model: str | None
+    cpu_count: Positive
+    governor: str | None
+    wrk: str
+    wrk_version: str
+    packages: Mapping[str, str]
+
+
+class Role(StrEnum):
+    """What a machine does in a comparison that takes more than one."""
+
+    SERVER = "server"
+    LOAD = "load"
+    BOTH = "server and load"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """A machine that took part, by the name that ssh has for it; "" is the director's own.
+
+    `address` is where its servers listened, or the load came from, as far as it is known.
+    `round_trip_s` is how long a call to its agent and the answer took.
+    """
+
+    role: Role
+    host: str
+    environment: Environment
+    address: str = ""
+    round_trip_s: Seconds | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """All that a results file holds; measurements are in the order made.
+
+    A parsed text of wrk has neither settings nor environment. `environment` is that of the
+    machine with the servers; `machines` are all that took part, where those were several.
+    """
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
+
+    schema: Literal["micropie-bench/2"] = SCHEMA
+    version: str = __version__
+    created: str
+    command: str
+    seed: int | None = None
+    settings: Settings | None = None
+    environment: Environment | None = None
+    targets: tuple[TargetFacts, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
+    capacities: tuple[Capacity, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    distributions: tuple[Distribution, ...] = ()
+    warnings: tuple[str, ...] = ()
+    machines: tuple[Machine, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """The targets' names, each once, in the order of the tables."""
+        names = [facts.name for facts in self.targets]
+        names += [measurement.target for measurement in self.measurements]
+        return list(dict.fromkeys(names))
+
+    def server_of(self, facts: TargetFacts) -> ServerSettings | None:
+        """Return how an ASGI app was served; None for another target."""
+        if facts.server or not self.settings:
+            return facts.server
+        is_asgi = bool(facts.versions) and facts.python is None  # in files of older versions
+        return self.settings.server if is_asgi else None
+
+    def label(self, name: str) -> str:
+        """Return what tables show for the target of that name."""
+        for facts in self.targets:
+            if facts.name == name:
+                return facts.label
+        return name
+
+    @property
+    def labels(self) -> list[str]:
+        """What tables show, in the order of `names`."""
+        return [self.label(name) for name in self.names]
+
+    @property
+    def loads(self) -> list[LoadId]:
+        """The loads: workloads as they were asked for, then others; connections rise."""
+        loads = {measurement.load for measurement in self.measurements}
+        asked = [workload.name for workload in self.settings.workloads] if self.settings else []
+        measured = [measurement.load.workload for measurement in self.measurements]
+        order = [*asked, *measured]
+        return sorted(
+            loads,
+            key=lambda load: (order.index(load.workload), load.connections, load.rate_per_s or 0),
+        )
+
+    @property
+    def seeks_capacity(self) -> bool:
+        """Whether it was made to find capacities."""
+        limit_s = self.settings.p99_limit_s if self.settings else None
+        return limit_s is not None or bool(self.capacities)
+
+    @property
+    def reported_loads(self) -> list[LoadId]:
+        """The loads that reports tell of: without the rates that a capacity was sought at."""
+        return [load for load in self.loads if not self.is_step(load)]
+
+    def is_step(self, load: LoadId) -> bool:
+        """Return whether the load is one of those that a capacity was sought at."""
+        return load.rate_per_s is not None and self.seeks_capacity
+
+    def capacities_of(self, name: str, load: LoadId) -> dict[int, float]:
+        """Return the known capacities of a target by round, in requests/s."""
+        return {
+            each.round: each.rate_per_s
+            for each in self.capacities
+            if (each.target, each.load) == (name, load) and each.rate_per_s
+        }
+
+    @property
+    def workloads(self) -> list[str]:
+        """The workloads' names, each once."""
+        return list(dict.fromkeys(load.workload for load in self.loads))
+
+    def solo_trials(self, name: str, load: LoadId) -> list[Measurement]:
+        """Return the measurements of a target alone under a load, void ones too."""
+        wanted = (name, load, Method.SOLO)
+        return [m for m in self.measurements if (m.target, m.load, m.method) == wanted]
+
+    def throughputs(self, name: str, load: LoadId) -> list[float]:
+        """Return the requests/s of a target's valid solo trials under a load."""
+        return [run.requests_per_s for run in valid_runs(self.solo_trials(name, load))]
+
+    def distribution(self, name: str, load: LoadId) -> Distribution | None:
+        """Return the latencies of a target under a load, if they are known."""
+        for distribution in self.distributions:
+            if (distribution.target, distribution.load) == (name, load):
+                return distribution
+        return None

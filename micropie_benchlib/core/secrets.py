@@ -1,0 +1,114 @@
+"""What must not be shown or recorded, and how texts are rid of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from micropie_benchlib.core.requests import Workload
+from micropie_benchlib.core.targets import Target
+from micropie_benchlib.core.values import Headers
+
+HIDDEN = "***"  # in place of a secret
+
+
+# Names of headers, and of parameters in a URL's query, whose values are secrets: those that
+# have one of the first anywhere in them, or one of those after (?<![a-z]) as a whole word.
+PRIVATE_NAME = (
+    r"(?:auth(?!ors?\b)|cookie|credential|csrf|jwt|key(?!board|word)|passphrase|passw|secret"
+    r"|session|signature|token|xsrf|(?<![a-z])(?:otp|pass|pat|pin|pwd|sid|sig)(?![a-z]))"
+)
+SECRET_PARAMETER = re.compile(
+    # The punctuation of a sentence behind the URL is not of the value.
+    rf"([?&][^=&#\s]*{PRIVATE_NAME}[^=&#\s]*=)([^&#\s]*[^&#\s;,.:'\")])",
+    re.IGNORECASE,
+)
+USER_IN_URL = re.compile(r"(?<=//)[^/@\s]*@")
+LEAST_SECRET = 6  # characters: a shorter text stands in many places that are not secret
+SECRET_PART = re.compile(r"[^\s;,=]{12,}")  # a token within a header's value, or a cookie's
+
+
+def has_secret_name(name: str) -> bool:
+    """Return whether the value of the header, or parameter, of that name is a secret."""
+    return re.search(PRIVATE_NAME, name, re.IGNORECASE) is not None
+
+
+def without_url_secrets(text: str) -> str:
+    """Return the text with the secrets hidden that a URL in it, or a path, shows."""
+    text = USER_IN_URL.sub(f"{HIDDEN}@", text)
+    return SECRET_PARAMETER.sub(rf"\1{HIDDEN}", text)
+
+
+def without_secret_headers(headers: Headers) -> Headers:
+    """Return the headers with the values hidden that are secrets."""
+    shown = []
+    for name, value in headers:
+        shown.append((name, HIDDEN if has_secret_name(name) else value))
+    return tuple(shown)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secrets:
+    """The secrets that a run sends, to be hidden in all that it records.
+
+    `variables` are values taken from the environment; they are among the `values`.
+    """
+
+    values: tuple[str, ...]
+    variables: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls, workloads: Iterable[Workload], targets: Iterable[Target], variables: Iterable[str] = ()
+    ) -> Secrets:
+        """Return those in the workloads' headers and paths, the targets' URLs and variables."""
+        values = set(variables)
+        urls: list[str] = []
+        for target in targets:
+            urls += target.urls
+            values |= {value for name, value in target.env if has_secret_name(name)}
+        for workload in workloads:
+            urls.append(workload.path)
+            for name, value in workload.headers:
+                if has_secret_name(name):
+                    values |= {value, *SECRET_PART.findall(value)}
+        for url in urls:
+            values.update(match[2] for match in SECRET_PARAMETER.finditer(url))
+        longest_first = sorted(values - {""}, key=lambda value: (-len(value), value))
+        return cls(values=tuple(longest_first), variables=tuple(variables))
+
+    def hide(self, text: str) -> str:
+        """Return the text without them; without short ones only where a URL has them."""
+        text = without_url_secrets(text)
+        for value in self.values:
+            if len(value) >= LEAST_SECRET:
+                text = text.replace(value, HIDDEN)
+        return text
+
+    def hide_whole_words(self, text: str) -> str:
+        """Return the text without them, without short variables where they are words."""
+        text = self.hide(text)
+        for value in filter(None, self.variables):
+            text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", HIDDEN, text)
+        return text
+
+    def hide_in_headers(self, headers: Headers) -> Headers:
+        """Return the headers without them, and without values that are secret by name."""
+        shown = []
+        for name, value in without_secret_headers(headers):
+            shown.append((name, self.hide_whole_words(value)))
+        return tuple(shown)
+
+    def hide_in_word(self, word: str) -> str:
+        """Return the word of a command line without them, however the option is spelled."""
+        shown = self.hide(word)
+        if not has_secret_name(shown):
+            return shown
+        for value in self.values:
+            if shown.rstrip().endswith(value):
+                shown = shown.rstrip().removesuffix(value) + HIDDEN
+        return shown
+
+
+NO_SECRETS = Secrets(values=())
