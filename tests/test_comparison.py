@@ -24,6 +24,8 @@ from results_schema import loaded
 import micropie_bench as mb
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import Errors
+from micropie_benchlib.wrk.command import WRK_SCRIPT, wrk_argv
+from micropie_benchlib.wrk.exact import parse_exact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -273,15 +275,15 @@ def test_the_cpu_time_that_wrk_tells_is_what_the_system_counts(
     """It uses so much at its start; what it uses later depends on what others leave it."""
     burn = "function setup() local x = 0; for i = 1, 100000000 do x = x + i % 7 end end\n"
     script = tmp_path / "done.lua"
-    script.write_text(mb.WRK_SCRIPT + burn)
+    script.write_text(WRK_SCRIPT + burn)
     load = Load(connections=20, threads=1, duration_s=1)
     with start("faulty:good", workers=1) as server:
-        argv = mb.wrk_argv("wrk", load, server.url("/"), str(script))
+        argv = wrk_argv("wrk", load, server.url("/"), str(script))
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(argv, capture_output=True, text=True, check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
     counted_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    result, _ = mb.parse_exact(done.stdout, connections=load.connections)
+    result, _ = parse_exact(done.stdout, connections=load.connections)
     assert counted_s > 0.1
     assert result.load_cpu_s == pytest.approx(counted_s, rel=0.1)
 

@@ -29,6 +29,7 @@ from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
 from micropie_benchlib.core.results import Results, Settings, WorkloadFacts
 from micropie_benchlib.core.targets import ServerSettings
+from micropie_benchlib.wrk.rows import parse_reports
 
 if TYPE_CHECKING:
     from conftest import Tool
@@ -145,8 +146,7 @@ def test_an_unmeasured_trial_survives_the_file() -> None:
             id="a duet",
         ),
         pytest.param(
-            mb.new_results(measurements=tuple(mb.parse_reports(GIST.read_text()))),
-            id="wrk's own text",
+            mb.new_results(measurements=tuple(parse_reports(GIST.read_text()))), id="wrk's own text"
         ),
     ],
 )

@@ -21,6 +21,7 @@ from micropie_benchlib.core.plan import Places
 from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.results import Machine, Role
 from micropie_benchlib.core.targets import AsgiTarget, ServerSettings
+from micropie_benchlib.wrk.histogram import latency_from_histogram, sample_count
 
 LATENCIES = st.lists(
     st.tuples(st.integers(1, 2_000_000), st.integers(1, 1000)),
@@ -32,8 +33,8 @@ LATENCIES = st.lists(
 
 def run_of(histogram: Histogram, *, duration_s: float = 2.0) -> WrkResult:
     """Return what a wrk would report that had these latencies."""
-    requests = mb.sample_count(histogram)
-    latency = mb.latency_from_histogram(histogram)
+    requests = sample_count(histogram)
+    latency = latency_from_histogram(histogram)
     return WrkResult(
         duration_s=duration_s,
         requests=requests,

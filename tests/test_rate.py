@@ -26,6 +26,7 @@ from micropie_benchlib.core.measurements import Latency, Pace
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.results import Results
+from micropie_benchlib.wrk.exact import EXACT_MARK, parse_exact
 
 AT_1000 = dataclasses.replace(HELLO, rate_per_s=1000.0)
 
@@ -91,7 +92,7 @@ def exact_line(pace: dict[str, Any] | None, **changes: Any) -> str:
     }
     if pace:
         figures["pace"] = pace
-    return f"report\n{mb.EXACT_MARK}{json.dumps({**figures, **changes})}\n"
+    return f"report\n{EXACT_MARK}{json.dumps({**figures, **changes})}\n"
 
 
 PACE: dict[str, Any] = {
@@ -106,7 +107,7 @@ PACE: dict[str, Any] = {
 
 
 def test_latency_at_a_rate_counts_from_when_a_request_was_due() -> None:
-    wrk, report = mb.parse_exact(exact_line(PACE), connections=1)
+    wrk, report = parse_exact(exact_line(PACE), connections=1)
     assert report == "report\n"
     assert wrk.latency
     assert wrk.latency_uncorrected
@@ -135,7 +136,7 @@ def test_latency_at_a_rate_counts_from_when_a_request_was_due() -> None:
 def test_a_server_falls_behind_where_latencies_grow_steadily(
     thirds_us: list[int], behind_s: float
 ) -> None:
-    wrk, _ = mb.parse_exact(exact_line({**PACE, "third_p50_us": thirds_us}), connections=1)
+    wrk, _ = parse_exact(exact_line({**PACE, "third_p50_us": thirds_us}), connections=1)
     assert wrk.duration_s == pytest.approx(2 + behind_s)
     reason = mb.pace_reason(wrk, dataclasses.replace(HELLO, duration_s=2, rate_per_s=2.0))
     assert bool(reason) == bool(behind_s)
@@ -143,7 +144,7 @@ def test_a_server_falls_behind_where_latencies_grow_steadily(
 
 
 def test_requests_without_an_answer_void() -> None:
-    wrk, _ = mb.parse_exact(exact_line({**PACE, "offered": 6}), connections=1)
+    wrk, _ = parse_exact(exact_line({**PACE, "offered": 6}), connections=1)
     load = dataclasses.replace(HELLO, duration_s=2, rate_per_s=3.0)
     assert mb.pace_reason(wrk, load) == "2 of 6 requests had no answer 2 s after the last was due"
 
@@ -162,12 +163,12 @@ def test_requests_without_an_answer_void() -> None:
 )
 def test_figures_that_the_script_cannot_have_given_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(BenchError, match="line that is not its own"):
-        mb.parse_exact(exact_line({**PACE, **change}), connections=1)
+        parse_exact(exact_line({**PACE, **change}), connections=1)
 
 
 def test_of_several_wrks_rates_are_summed_and_the_latest_counts() -> None:
-    one, _ = mb.parse_exact(exact_line(PACE), connections=1)
-    other, _ = mb.parse_exact(exact_line({**PACE, "late": [[70, 1]]}), connections=1)
+    one, _ = parse_exact(exact_line(PACE), connections=1)
+    other, _ = parse_exact(exact_line({**PACE, "late": [[70, 1]]}), connections=1)
     merged = mb.merge_runs([one, other])
     assert merged.pace == Pace(
         offered=8, offered_per_s=4.0, answered_per_s=3.0, late_p50_s=70e-6, late_p99_s=70e-6

@@ -32,6 +32,7 @@ from micropie_benchlib.core.plan import Launch, Plan
 from micropie_benchlib.core.responses import Response
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.targets import ServerSettings
+from micropie_benchlib.wrk.histogram import histogram_percentile, pool, uncorrect
 
 if TYPE_CHECKING:
     from conftest import Start
@@ -160,11 +161,11 @@ def test_wrks_correction_is_undone_exactly(seed: int) -> None:
     uncorrected = tuple(sorted(Counter(values).items()))
     corrected = wrk_correct(uncorrected, 60)
     assert sum(count for _, count in corrected) > 3000
-    assert mb.uncorrect(corrected, 60) == uncorrected
+    assert uncorrect(corrected, 60) == uncorrected
 
 
 def test_nothing_is_undone_where_wrk_corrected_nothing() -> None:
-    assert mb.uncorrect(((5, 1), (900, 2)), 0) == ((5, 1), (900, 2))
+    assert uncorrect(((5, 1), (900, 2)), 0) == ((5, 1), (900, 2))
 
 
 def test_uncorrected_counts_of_a_real_run_are_its_requests(start: Start, tmp_path: Path) -> None:
@@ -181,8 +182,8 @@ def test_uncorrected_counts_of_a_real_run_are_its_requests(start: Start, tmp_pat
 
 def test_percentiles_are_pooled_not_averaged() -> None:
     fast, slow = ((1000, 99), (2000, 1)), ((50_000, 100),)
-    assert mb.histogram_percentile(mb.pool([fast, slow]), 75) == 0.05
-    assert mb.histogram_percentile(mb.pool([fast, slow]), 25) == 0.001
+    assert histogram_percentile(pool([fast, slow]), 75) == 0.05
+    assert histogram_percentile(pool([fast, slow]), 25) == 0.001
 
 
 # The schedule.

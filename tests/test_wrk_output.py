@@ -16,6 +16,10 @@ from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import Errors, Latency, WrkResult
 from micropie_benchlib.core.text import format_latency
 from micropie_benchlib.core.units import parse_duration
+from micropie_benchlib.wrk.command import WRK_SCRIPT, wrk_argv
+from micropie_benchlib.wrk.errors import SOCKET_ERRORS, void_reason
+from micropie_benchlib.wrk.exact import parse_exact
+from micropie_benchlib.wrk.rows import parse_reports
 
 if TYPE_CHECKING:
     from conftest import Start
@@ -26,7 +30,7 @@ GIST_LINES = GIST.splitlines()
 
 
 def parse_one(text: str) -> WrkResult:
-    (measurement,) = mb.parse_reports(text)
+    (measurement,) = parse_reports(text)
     assert measurement.wrk
     return measurement.wrk
 
@@ -37,7 +41,7 @@ def latency_of(wrk: WrkResult) -> Latency:
 
 
 def test_gist_reports_keep_every_published_figure() -> None:
-    rows = [(m.target, m.load.connections, *mb.gist_row([m])) for m in mb.parse_reports(GIST)]
+    rows = [(m.target, m.load.connections, *mb.gist_row([m])) for m in parse_reports(GIST)]
     assert rows == [
         ("FastAPI", 100, "49.15ms", "102.39ms", "2031.28", "8.39", "285.95"),
         ("FastAPI", 200, "91.97ms", "365.85ms", "2195.34", "9.06", "309.07"),
@@ -56,7 +60,7 @@ def test_gist_reports_keep_every_published_figure() -> None:
 )
 def test_heading_names_the_framework(text: str, name: str) -> None:
     report = "\n".join(GIST_LINES[2:10])
-    assert [m.target for m in mb.parse_reports(text + report)] == [name]
+    assert [m.target for m in parse_reports(text + report)] == [name]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +74,7 @@ def test_heading_names_the_framework(text: str, name: str) -> None:
 )
 def test_a_run_that_ended_early_is_noted(asked: str, seconds: int, note: str | None) -> None:
     report = "\n".join(GIST_LINES[2:10]).replace("Running 30s", f"Running {asked}")
-    (measurement,) = mb.parse_reports(re.sub(r"in [\d.]+m?s,", f"in {seconds}.00s,", report))
+    (measurement,) = parse_reports(re.sub(r"in [\d.]+m?s,", f"in {seconds}.00s,", report))
     assert measurement.wrk
     assert measurement.wrk.duration_s == pytest.approx(seconds)
     told = [each for each in measurement.notes if "it ran for" in each]
@@ -98,7 +102,7 @@ def test_seconds_and_bare_bytes() -> None:
     [
         (
             parse_one((DATA / "wrk_late.txt").read_text()),
-            f"socket errors: timeout 10 ({mb.SOCKET_ERRORS['timeout']})",
+            f"socket errors: timeout 10 ({SOCKET_ERRORS['timeout']})",
         ),
         (
             parse_one((DATA / "wrk_503.txt").read_text()),
@@ -107,11 +111,11 @@ def test_seconds_and_bare_bytes() -> None:
     ],
 )
 def test_errors_void_a_trial_of_our_own(wrk: WrkResult, reason: str) -> None:
-    assert mb.void_reason(wrk, connections=10) == reason
+    assert void_reason(wrk, connections=10) == reason
 
 
 def test_no_request_at_all_is_void_not_zero_per_second() -> None:
-    (measurement,) = mb.parse_reports((DATA / "wrk_silent.txt").read_text())
+    (measurement,) = parse_reports((DATA / "wrk_silent.txt").read_text())
     assert measurement.wrk
     assert measurement.wrk.requests == 0
     assert measurement.invalid_reason == "0 requests are fewer than the 10 connections"
@@ -157,7 +161,7 @@ def test_cut_off_1000_ms_is_no_thousand_minutes() -> None:
 )
 def test_text_that_is_no_report_names_the_line(text: str, complaint: str) -> None:
     with pytest.raises(BenchError) as error:
-        mb.parse_reports(text)
+        parse_reports(text)
     assert complaint in str(error.value)
 
 
@@ -218,14 +222,14 @@ HOLD_AGAINST_EACH_OTHER = """
 
 def test_direct_read_of_the_histogram_equals_wrks_own_access(start: Start, tmp_path: Path) -> None:
     """Both ways within one `done`: a wrk whose struct differs must be noticed."""
-    assert "io.write(" in mb.WRK_SCRIPT
+    assert "io.write(" in WRK_SCRIPT
     script = tmp_path / "both.lua"
-    script.write_text(mb.WRK_SCRIPT.replace("io.write(", f"{HOLD_AGAINST_EACH_OTHER}io.write(", 1))
+    script.write_text(WRK_SCRIPT.replace("io.write(", f"{HOLD_AGAINST_EACH_OTHER}io.write(", 1))
     load = Load(connections=10, threads=2, duration_s=1)
     with start("asgi", workers=1) as running:
-        argv = mb.wrk_argv("wrk", load, running.url("/"), str(script))
+        argv = wrk_argv("wrk", load, running.url("/"), str(script))
         out = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=30).stdout
-    exact, _ = mb.parse_exact(out, connections=10)
+    exact, _ = parse_exact(out, connections=10)
     latency = latency_of(exact)
     assert f"same\ttrue\t{len(latency.histogram)}\ttrue\n" in out
     assert sum(count for _, count in latency.histogram) >= exact.requests

@@ -17,6 +17,9 @@ from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.results import Results
+from micropie_benchlib.wrk.documents import decode_text
+from micropie_benchlib.wrk.histogram import latency_from_histogram, latency_with_percentiles
+from micropie_benchlib.wrk.rows import parse_reports
 
 URL = "http://127.0.0.1:8000/"
 FUZZ = settings(max_examples=100, deadline=None, database=None, derandomize=True)
@@ -66,12 +69,12 @@ TWO_TIMEOUTS = "  Socket errors: connect 0, read 0, write 0, timeout 2"
 
 def read(text: str) -> Results:
     """Return the results of a text."""
-    return mb.new_results(measurements=tuple(mb.parse_reports(text)))
+    return mb.new_results(measurements=tuple(parse_reports(text)))
 
 
 def one(printed: Printed) -> Measurement:
     """Return the measurement of a report that stands alone."""
-    (measurement,) = mb.parse_reports(printed.text)
+    (measurement,) = parse_reports(printed.text)
     return measurement
 
 
@@ -87,7 +90,7 @@ def rows(text: str) -> list[tuple[str, ...]]:
 def refusal(text: str) -> str:
     """Return why the text is refused."""
     with pytest.raises(BenchError) as error:
-        mb.parse_reports(text)
+        parse_reports(text)
     message = str(error.value)
     assert "\n" not in message
     return message
@@ -126,8 +129,8 @@ def test_a_report_without_any_request_is_void() -> None:
 
 
 def test_a_run_of_our_own_that_timed_nothing_has_no_latency() -> None:
-    assert mb.latency_from_histogram(()) is None
-    assert mb.latency_with_percentiles((), mean_s=0.0, stdev_s=0.0, max_s=0.0) is None
+    assert latency_from_histogram(()) is None
+    assert latency_with_percentiles((), mean_s=0.0, stdev_s=0.0, max_s=0.0) is None
 
 
 # Somebody else's errors are told, and void nothing.
@@ -230,7 +233,7 @@ def test_the_greatest_figures_can_be_saved_and_read_again() -> None:
 
 def named_rates(text: str) -> list[tuple[str, float | None]]:
     """Return the name and the throughput of each measurement of a text."""
-    return [(m.target, m.requests_per_s) for m in mb.parse_reports(text)]
+    return [(m.target, m.requests_per_s) for m in parse_reports(text)]
 
 
 FENCED_ALPHA = f"```\n{ALPHA.text}```\n"
@@ -372,7 +375,7 @@ def test_what_has_no_name_is_named_apart(text: str, names: list[str]) -> None:
 
 def test_reports_that_follow_each_other_under_a_heading_are_rounds() -> None:
     text = f"## alpha\n```\n$ {COMMAND}\n{ALPHA.text}$ {COMMAND}\n{ALPHA.text}```\n{FENCED_ALPHA}"
-    assert [(m.target, m.round) for m in mb.parse_reports(text)] == [
+    assert [(m.target, m.round) for m in parse_reports(text)] == [
         ("alpha", 1),
         ("alpha", 2),
         ("alpha", 3),
@@ -396,7 +399,7 @@ def test_another_load_or_url_under_one_heading_is_a_row_of_its_own(
 ) -> None:
     second = dataclasses.replace(ALPHA, **other)  # type: ignore[arg-type]
     text = f"alpha\n{ALPHA.text}{second.text}"
-    assert [(m.target, m.round) for m in mb.parse_reports(text)] == [(name, 1) for name in names]
+    assert [(m.target, m.round) for m in parse_reports(text)] == [(name, 1) for name in names]
     assert len(rows(text)) == 2
 
 
@@ -473,13 +476,13 @@ def test_a_prefix_that_changes_within_a_report_is_refused_with_its_line() -> Non
 def test_encodings_and_line_ends_of_other_systems_are_read(encoding: str, line_end: str) -> None:
     mark = "\ufeff" if encoding in ("utf-16-le", "utf-16-be") else ""
     data = f"{mark}alpha\n{ALPHA.text}".replace("\n", line_end).encode(encoding)
-    assert named_rates(mb.decode_text(data)) == [("alpha", 13865.62)]
+    assert named_rates(decode_text(data)) == [("alpha", 13865.62)]
 
 
 def test_colours_and_progress_bars_are_passed_over() -> None:
     coloured = "".join(f"\x1b[1;32m{line}\x1b[0m\x1b[K\n" for line in ALPHA.lines)
     text = f"\x1b]0;a title\x07alpha\n 10%\r 50%\r100%\r\n{coloured}"
-    assert mb.parse_reports(text)[0].requests_per_s == 13865.62
+    assert parse_reports(text)[0].requests_per_s == 13865.62
 
 
 # Surroundings that nobody thought of.
@@ -526,7 +529,7 @@ def test_no_report_is_lost_or_changed_whatever_stands_around(
 ) -> None:
     text, reports = case
     try:
-        measurements = mb.parse_reports(text)
+        measurements = parse_reports(text)
     except BenchError:
         return
     assert [m.requests_per_s for m in measurements] == [float(report.rate) for report in reports]
@@ -547,7 +550,7 @@ def test_lines_in_any_order_are_read_or_refused(lines: list[str]) -> None:
     text = "\n".join(lines)
     beginnings = text.count("Running 10s test @")
     try:
-        measurements = mb.parse_reports(text)
+        measurements = parse_reports(text)
     except BenchError:
         return
     assert len(measurements) == beginnings
@@ -558,7 +561,7 @@ def test_lines_in_any_order_are_read_or_refused(lines: list[str]) -> None:
 def test_a_damaged_report_is_never_passed_over(start: int, length: int, instead: str) -> None:
     damaged = ALPHA.text[:start] + instead + ALPHA.text[start + length :]
     try:
-        measurements = mb.parse_reports(f"{damaged}\n\nbeta\n{BETA.text}")
+        measurements = parse_reports(f"{damaged}\n\nbeta\n{BETA.text}")
     except BenchError:
         return
     has_figure = re.search(r"Requests/sec:\s*\d", damaged)
@@ -569,7 +572,7 @@ def test_a_damaged_report_is_never_passed_over(start: int, length: int, instead:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     with contextlib.suppress(BenchError):
-        mb.parse_reports(mb.decode_text(data + ALPHA.text.encode()))
+        parse_reports(decode_text(data + ALPHA.text.encode()))
 
 
 @pytest.mark.parametrize(

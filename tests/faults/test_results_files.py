@@ -29,6 +29,8 @@ from micropie_benchlib.core.measurements import WrkResult
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
 from micropie_benchlib.core.results import Results, Settings, WorkloadFacts
 from micropie_benchlib.core.targets import ServerSettings
+from micropie_benchlib.wrk.exact import EXACT_MARK, parse_exact
+from micropie_benchlib.wrk.rows import parse_reports
 
 if TYPE_CHECKING:
     from conftest import Tool
@@ -315,7 +317,7 @@ def test_a_file_that_contradicts_itself_is_refused_in_one_line(
 def test_the_figures_of_wrks_text_agree_as_it_rounds_them() -> None:
     for file in (Path(__file__).parent.parent / "data").glob("*.txt"):
         with contextlib.suppress(BenchError):
-            results = mb.new_results(measurements=tuple(mb.parse_reports(file.read_text())))
+            results = mb.new_results(measurements=tuple(parse_reports(file.read_text())))
             assert mb.to_json(mb.from_json(mb.to_json(results))) == mb.to_json(results)
 
 
@@ -323,7 +325,7 @@ def test_a_report_of_somebody_elses_that_contradicts_itself_is_shown_with_a_note
     text = (Path(__file__).parent.parent / "data/gist.txt").read_text()
     wrong = text.replace("Requests/sec:   2031.28", "Requests/sec:   9031.28")
     assert wrong != text
-    notes = [measurement.notes for measurement in mb.parse_reports(wrong)]
+    notes = [measurement.notes for measurement in parse_reports(wrong)]
     said = "its figures contradict one another: requests per second are not the requests over"
     assert [len(each) for each in notes] == [1, *[0] * (len(notes) - 1)]
     assert notes[0][0].startswith(said)
@@ -435,7 +437,7 @@ EXACT: dict[str, Any] = {
 
 
 def exact_of(line: str) -> WrkResult:
-    wrk, report = mb.parse_exact(f"Running\n{mb.EXACT_MARK}{line}\n", connections=2)
+    wrk, report = parse_exact(f"Running\n{EXACT_MARK}{line}\n", connections=2)
     assert report == "Running\n"
     return wrk
 

@@ -1,0 +1,1 @@
+"""wrk's command line, its exact figures and its text reports. It starts no wrk: load/ does."""

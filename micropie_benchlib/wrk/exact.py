@@ -1,0 +1,204 @@
+"""The line of exact figures that done.lua and rate.lua print."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+from micropie_benchlib.core.errors import BenchError, first_complaint
+from micropie_benchlib.core.measurements import Errors, Histogram, Pace, WrkResult
+from micropie_benchlib.core.values import (
+    Bounds,
+    BucketMicroseconds,
+    Count,
+    Microseconds,
+    Positive,
+    Seconds,
+)
+from micropie_benchlib.wrk.histogram import (
+    correction_interval_us,
+    histogram_percentile,
+    latency_from_histogram,
+    latency_with_percentiles,
+    sample_count,
+    uncorrect,
+)
+
+EXACT_MARK = "micropie-bench-exact:"  # as WRK_SCRIPT prints it
+
+
+def parse_exact(
+    output: str, *, connections: int, span_s: float | None = None
+) -> tuple[WrkResult, str]:
+    """Return what WRK_SCRIPT reported, to the last digit, and the text report before it.
+
+    `connections` is wrk's -c, on which its latency correction depends. `span_s` is the
+    time under load, where that is not all of wrk's own. Raises BenchError if wrk printed
+    no such line, as after a SIGTERM, or one with figures that wrk cannot have measured.
+    """
+    report, mark, line = output.partition(f"\n{EXACT_MARK}")
+    if not mark:
+        last_lines = output.strip().splitlines()[-1:] or ["nothing"]
+        raise BenchError(f"wrk gave no result; its last words: {last_lines[0]}")
+    try:
+        figures = read_exact(line)
+        return exact_result(figures, connections, span_s), report.rstrip() + "\n"
+    except ValueError as error:
+        raise BenchError(f"wrk's script gave a line that is not its own: {error}") from None
+
+
+BucketHistogram = tuple[tuple[BucketMicroseconds, Count], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaceFigures:
+    """What PACE_SCRIPT adds of a load at a rate.
+
+    Histograms of the answers' latencies from when they were due, and from when they were
+    sent, and of how late wrk sent what a free connection waited to send. `in_window` were
+    answered before the trial's time was up. `third_p50_us` are the medians from when they were
+    due of the trial's first, second and last third.
+    """
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
+
+    offered: Positive
+    window_us: Microseconds
+    in_window: Count
+    third_p50_us: tuple[Microseconds, Microseconds, Microseconds]
+    from_due: BucketHistogram
+    from_sent: BucketHistogram
+    late: BucketHistogram
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where the histograms cannot be of the same requests."""
+        for histogram in (self.from_due, self.from_sent, self.late):
+            require_ascending(histogram)
+        answered = sample_count(self.from_due)
+        if not self.in_window <= answered == sample_count(self.from_sent) <= self.offered:
+            raise ValueError("the latencies are not those of the requests")
+
+    @property
+    def behind_s(self) -> float:
+        """How far the server had fallen behind when the last request was due; 0 if it kept up.
+
+        It falls behind where latencies grow steadily: by over 1% of the trial, and to more
+        than twice those of its first third, which a queue that comes and goes seldom does.
+        """
+        first_us, second_us, last_us = self.third_p50_us
+        growth_us = 1.5 * (last_us - first_us)  # in all; the thirds' middles are 2/3 of it apart
+        if growth_us <= SUSTAINED_WITHIN * self.window_us or last_us <= 2 * first_us:
+            return 0.0
+        is_steady = 0.25 <= (second_us - first_us) / (last_us - first_us) <= 0.75
+        return growth_us / 1e6 if is_steady else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExactFigures:
+    """What WRK_SCRIPT writes as JSON, in wrk's own units."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
+
+    duration_us: Annotated[int, Bounds(1, 1e15)]
+    requests: Count
+    bytes: Count
+    cpu_s: Seconds
+    errors: Mapping[str, Count]
+    mean_us: Microseconds
+    stdev_us: Microseconds
+    max_us: Microseconds
+    histogram: BucketHistogram
+    pace: PaceFigures | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where a kind of error is missing, or latencies are."""
+        if set(self.errors) != {field.name for field in dataclasses.fields(Errors)}:
+            raise ValueError("the kinds of errors are not wrk's")
+        if self.requests > self.errors["timeout"] and not self.histogram:
+            raise ValueError("there are requests, but no latencies")
+        require_ascending(self.histogram)
+
+
+def require_ascending(histogram: Histogram) -> None:
+    """Raise ValueError if the latencies do not ascend."""
+    for (earlier, _), (later, _) in itertools.pairwise(histogram):
+        if later <= earlier:
+            raise ValueError("the histogram does not ascend")
+
+
+@functools.cache
+def exact_adapter() -> Any:
+    """Return what reads ExactFigures; pydantic is slow to import."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(ExactFigures)
+
+
+def read_exact(line: str) -> ExactFigures:
+    """Return what stands in WRK_SCRIPT's line. Raises ValueError."""
+    from pydantic import ValidationError
+
+    try:
+        figures: ExactFigures = exact_adapter().validate_json(line, strict=True)
+    except ValidationError as error:
+        raise ValueError(first_complaint(error.errors(), whole="JSON")) from None
+    return figures
+
+
+SUSTAINED_WITHIN = 0.01  # by which a rate may be missed, as a share
+
+
+def paced_result(figures: ExactFigures, pace: PaceFigures) -> WrkResult:
+    """Return the result of a load at that pace.
+
+    wrk's own latencies are not those from when a request was due, and corrected besides.
+    """
+    window_s = pace.window_us / 1e6
+    duration_s = window_s + pace.behind_s
+    requests = sample_count(pace.from_due)
+    return WrkResult(
+        duration_s=duration_s,
+        requests=requests,
+        bytes=figures.bytes,
+        requests_per_s=requests / duration_s,
+        bytes_per_s=figures.bytes / duration_s,
+        latency=latency_from_histogram(pace.from_due),
+        errors=Errors(**figures.errors),
+        latency_uncorrected=latency_from_histogram(pace.from_sent),
+        load_cpu_s=figures.cpu_s,
+        pace=Pace(
+            offered=pace.offered,
+            offered_per_s=pace.offered / window_s,
+            answered_per_s=pace.in_window / window_s,
+            late_p50_s=histogram_percentile(pace.late, 50),
+            late_p99_s=histogram_percentile(pace.late, 99),
+        ),
+    )
+
+
+def exact_result(figures: ExactFigures, connections: int, span_s: float | None) -> WrkResult:
+    """Return the result from what WRK_SCRIPT wrote. Raises ValueError, BenchError."""
+    if figures.pace:
+        return paced_result(figures, figures.pace)
+    duration_s = span_s or figures.duration_us / 1e6
+    interval_us = correction_interval_us(figures.duration_us, figures.requests, connections)
+    return WrkResult(
+        duration_s=duration_s,
+        requests=figures.requests,
+        bytes=figures.bytes,
+        requests_per_s=figures.requests / duration_s,
+        bytes_per_s=figures.bytes / duration_s,
+        latency=latency_with_percentiles(
+            figures.histogram,
+            mean_s=figures.mean_us / 1e6,
+            stdev_s=figures.stdev_us / 1e6,
+            max_s=figures.max_us / 1e6,
+        ),
+        errors=Errors(**figures.errors),
+        latency_uncorrected=latency_from_histogram(uncorrect(figures.histogram, interval_us)),
+        load_cpu_s=figures.cpu_s,
+    )
