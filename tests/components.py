@@ -26,6 +26,7 @@ from micropie_benchlib.core.measurements import Measurement  # found by the line
 from micropie_benchlib.core.metrics import Metric  # found by the line above
 from micropie_benchlib.core.plan import Launch, Plan, Trial  # found by the line above
 from micropie_benchlib.core.targets import ServerSettings, Target  # found by the line above
+from micropie_benchlib.stats.student import student_t  # found by the line above
 from micropie_benchlib.system.temporary import temporary_directory
 
 DURATIONS_S = (1, 1, 2, 2, 3, 5)
@@ -90,7 +91,7 @@ def main(launches: int, texts: list[str]) -> None:
             print(f", within a launch {within:.2%}, between launches {between:.2%}", end="")
         print(f" ({len(series)} launches)")
         for rounds in (6, 10, 14, 20):
-            half = mb.student_t(0.95, rounds - 1) * statistics.stdev(firsts) / math.sqrt(rounds)
+            half = student_t(0.95, rounds - 1) * statistics.stdev(firsts) / math.sqrt(rounds)
             print(f"    {rounds} rounds: ±{half:.2%}")
 
 

@@ -33,6 +33,8 @@ from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
 from micropie_benchlib.core.responses import Response
 from micropie_benchlib.core.results import Environment, Results, TargetFacts
 from micropie_benchlib.core.targets import ServerSettings, UrlTarget
+from micropie_benchlib.stats.comparisons import with_comparisons
+from micropie_benchlib.stats.distributions import distribute
 
 ROOT = Path(__file__).parent.parent
 TARGETS = Path(__file__).parent / "targets"
@@ -339,8 +341,8 @@ def results_of(
         targets=targets,
         measurements=tuple(measurements),
     )
-    results = dataclasses.replace(results, distributions=mb.distribute(results))
-    results = mb.with_comparisons(results, list(labels))
+    results = dataclasses.replace(results, distributions=distribute(results))
+    results = with_comparisons(results, list(labels))
     return dataclasses.replace(results, **changes)
 
 

@@ -11,6 +11,7 @@ from micropie_benchlib.core.choices import Method
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.requests import WORKLOADS
+from micropie_benchlib.stats.ranking import Contest
 
 THOUSAND = LoadId(workload="hello", connections=1000)
 
@@ -85,10 +86,10 @@ def test_the_leaders_margin_and_timeouts_are_told() -> None:
     assert "452 to 662 timeouts each" in line
 
 
-def contest(speeds: dict[str, list[float]]) -> mb.Contest:
+def contest(speeds: dict[str, list[float]]) -> Contest:
     """Return what these did against MicroPie, by round."""
     by_round = {name: dict(enumerate(values, 1)) for name, values in speeds.items()}
-    return mb.Contest(
+    return Contest(
         load=THOUSAND,
         method=Method.DUET,
         metric=Metric.CPU,

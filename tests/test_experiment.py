@@ -26,6 +26,7 @@ from micropie_benchlib.core.requests import WORKLOADS, Workload
 from micropie_benchlib.core.responses import Response
 from micropie_benchlib.core.results import Results, Settings, TargetFacts
 from micropie_benchlib.core.targets import ServerSettings, Target, UrlTarget
+from micropie_benchlib.stats.precision import widest_interval
 
 BASE = UrlTarget(name="base", label="Base", spec="http://b/", url="http://b/")
 MORE = UrlTarget(name="more", label="More", spec="http://m/", url="http://m/")
@@ -328,7 +329,7 @@ def test_a_precision_is_reached_by_more_rounds(
     assert (results.settings.rounds, results.settings.first_rounds) == (rounds, 3)
     (comparison,) = (c for c in results.comparisons if c.metric is Metric.REQUESTS)
     assert (comparison.rounds, comparison.degrees) == (rounds, 2)
-    widest = mb.widest_interval(results)
+    widest = widest_interval(results)
     assert widest
     assert (widest <= 0.02) == (most_s > 0)
     said = [caveat for caveat in mb.caveats_of(results) if "--precision" in caveat]

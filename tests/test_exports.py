@@ -29,6 +29,10 @@ from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
 from micropie_benchlib.core.results import Results, Settings, WorkloadFacts
 from micropie_benchlib.core.targets import ServerSettings
+from micropie_benchlib.stats.changes import changes_between
+from micropie_benchlib.stats.comparisons import with_comparisons
+from micropie_benchlib.stats.gate import Gate
+from micropie_benchlib.stats.knee import knee
 from micropie_benchlib.wrk.rows import parse_reports
 
 if TYPE_CHECKING:
@@ -756,7 +760,7 @@ def decision_on(
     results: Results, *, margin: float, baseline: Results | None = None
 ) -> tuple[bool, list[str]]:
     """Return whether the gate fails, and what it says."""
-    decision = mb.Gate(margin=margin, baseline=baseline).decide(results)
+    decision = Gate(margin=margin, baseline=baseline).decide(results)
     return decision.fails, mb.gate_sentences(results, decision)
 
 
@@ -769,7 +773,7 @@ def test_a_change_against_a_baseline_is_welchs() -> None:
     def compared(logs: list[float]) -> tuple[Comparison, ...]:
         return solo_results([(100.0, 100.0 * math.exp(log)) for log in logs]).comparisons
 
-    (change,) = mb.changes_between(compared(now), compared(before))
+    (change,) = changes_between(compared(now), compared(before))
     welch = stats.ttest_ind([-log for log in now], [-log for log in before], equal_var=False)
     assert change.slowdown == pytest.approx(
         math.exp(statistics.mean(before) - statistics.mean(now))
@@ -849,7 +853,7 @@ def test_the_gate_goes_by_what_the_verdict_goes_by() -> None:
         for comparison in RUN.comparisons
         if comparison.metric is Metric.CPU
     ]
-    (change,) = mb.changes_between((*RUN.comparisons, *duets), None)
+    (change,) = changes_between((*RUN.comparisons, *duets), None)
     assert change.comparison.method is Method.DUET
     assert change.slowdown == pytest.approx(1.2)
 
@@ -871,7 +875,7 @@ def test_verdict_and_gate_go_by_the_metric_that_is_chosen(
     results = dataclasses.replace(RUN, settings=settings)
     (answer,) = mb.answers_of(results)
     assert f" {measure}" in answer.sentence
-    decision = mb.Gate(margin=0.05, baseline=RUN).decide(results)
+    decision = Gate(margin=0.05, baseline=RUN).decide(results)
     assert [change.comparison.metric for change in decision.changes] == [metric]
     assert mb.from_json(mb.to_json(results)).settings == settings
 
@@ -1028,9 +1032,9 @@ def test_knee_is_where_throughput_stops_growing() -> None:
         for connections, rate in ((1, 30.0), (10, 80.0), (50, 99.0), (100, 100.0), (200, 90.0))
     ]
     whole = dataclasses.replace(RUN, measurements=tuple(measurements), comparisons=())
-    assert mb.knee(whole, "base", "hello") == 50
+    assert knee(whole, "base", "hello") == 50
     fewer = dataclasses.replace(whole, measurements=whole.measurements[:2])
-    assert mb.knee(fewer, "base", "hello") is None
+    assert knee(fewer, "base", "hello") is None
     first, *_ = mb.conclude(whole).sentences
     assert "Base: throughput grows up to 50 connections" in first
 
@@ -1095,7 +1099,7 @@ def sped_up(results: Results, name: str) -> Results:
             measurement = dataclasses.replace(measurement, wrk=faster)
         measurements.append(measurement)
     changed = dataclasses.replace(results, measurements=tuple(measurements))
-    return mb.with_comparisons(changed, results.names)
+    return with_comparisons(changed, results.names)
 
 
 def test_all_exports_of_one_run_and_github(tool: Tool, tmp_path: Path) -> None:

@@ -26,6 +26,10 @@ from micropie_benchlib.core.measurements import Latency, Pace
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.results import Results
+from micropie_benchlib.stats.comparisons import with_comparisons
+from micropie_benchlib.stats.distributions import distribute
+from micropie_benchlib.stats.search import pace_reason
+from micropie_benchlib.stats.verdicts import decisive_comparisons
 from micropie_benchlib.wrk.exact import EXACT_MARK, parse_exact
 
 AT_1000 = dataclasses.replace(HELLO, rate_per_s=1000.0)
@@ -138,7 +142,7 @@ def test_a_server_falls_behind_where_latencies_grow_steadily(
 ) -> None:
     wrk, _ = parse_exact(exact_line({**PACE, "third_p50_us": thirds_us}), connections=1)
     assert wrk.duration_s == pytest.approx(2 + behind_s)
-    reason = mb.pace_reason(wrk, dataclasses.replace(HELLO, duration_s=2, rate_per_s=2.0))
+    reason = pace_reason(wrk, dataclasses.replace(HELLO, duration_s=2, rate_per_s=2.0))
     assert bool(reason) == bool(behind_s)
     assert wrk.contradiction is None
 
@@ -146,7 +150,7 @@ def test_a_server_falls_behind_where_latencies_grow_steadily(
 def test_requests_without_an_answer_void() -> None:
     wrk, _ = parse_exact(exact_line({**PACE, "offered": 6}), connections=1)
     load = dataclasses.replace(HELLO, duration_s=2, rate_per_s=3.0)
-    assert mb.pace_reason(wrk, load) == "2 of 6 requests had no answer 2 s after the last was due"
+    assert pace_reason(wrk, load) == "2 of 6 requests had no answer 2 s after the last was due"
 
 
 @pytest.mark.parametrize(
@@ -301,7 +305,7 @@ def test_a_capacity_is_the_highest_rate_that_keeps_the_limit() -> None:
         most = world.most_per_s[capacity.target]
         assert capacity.rate_per_s == pytest.approx(0.9 * most, rel=0.01)
     assert len(results.capacities) == 6
-    (comparison,) = mb.decisive_comparisons(results)
+    (comparison,) = decisive_comparisons(results)
     assert comparison.metric is Metric.CAPACITY
     assert comparison.speed
     assert comparison.speed.ratio == pytest.approx(2)
@@ -314,7 +318,7 @@ def test_a_capacity_is_the_highest_rate_that_keeps_the_limit() -> None:
 
 def test_a_capacity_is_written_and_read_again() -> None:
     results = run(Queues(most_per_s={"base": 1000.0, "more": 2000.0}), capacity_plan())
-    results = dataclasses.replace(results, distributions=mb.distribute(results))
+    results = dataclasses.replace(results, distributions=distribute(results))
     again = mb.from_json(mb.to_json(results))
     loaded(mb.to_json(results))
     first, *others = results.capacities
@@ -430,8 +434,8 @@ def test_at_a_rate_cpu_decides_though_nothing_was_busy_and_p99_stands_beside() -
             made = measured(name, number, 1000, cpu_s=cpu_s, load=load, partner=partner)
             measurements.append(dataclasses.replace(made, limited_by=Limit.NEITHER))
     results = dataclasses.replace(NOTHING_YET, measurements=tuple(measurements))
-    results = mb.with_comparisons(results, ["base", "more"])
-    (decisive,) = mb.decisive_comparisons(results)
+    results = with_comparisons(results, ["base", "more"])
+    (decisive,) = decisive_comparisons(results)
     assert (decisive.method, decisive.metric) == (Method.DUET, Metric.CPU)
     sentence = mb.answer_sentence(results, decisive)
     assert sentence == (
@@ -453,8 +457,8 @@ def test_at_a_rate_p99_decides_between_servers_that_wait() -> None:
             limit = Limit.NEITHER
             measurements.append(dataclasses.replace(made, wrk=wrk, limited_by=limit))
     results = dataclasses.replace(NOTHING_YET, measurements=tuple(measurements))
-    results = mb.with_comparisons(results, ["base", "more"])
-    (decisive,) = mb.decisive_comparisons(results)
+    results = with_comparisons(results, ["base", "more"])
+    (decisive,) = decisive_comparisons(results)
     assert (decisive.method, decisive.metric) == (Method.DUET, Metric.P99)
     assert "both mostly waited, not for CPU" in mb.answer_sentence(results, decisive)
 

@@ -32,6 +32,10 @@ from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.results import Results, Settings, WorkloadFacts
 from micropie_benchlib.core.targets import ServerSettings
+from micropie_benchlib.stats.deciding import SATURATED
+from micropie_benchlib.stats.equal_work import work_of
+from micropie_benchlib.stats.gate import Gate
+from micropie_benchlib.stats.verdicts import judge
 
 REQUESTS, P99, CPU = Metric.REQUESTS, Metric.P99, Metric.CPU
 SOLO, DUET = Method.SOLO, Method.DUET
@@ -62,7 +66,7 @@ def comparison_of(
         verdict=Verdict.UNDECIDED,
         reason=None if interval else "one round gives no interval",
     )
-    return dataclasses.replace(comparison, verdict=mb.judge(comparison.speed))
+    return dataclasses.replace(comparison, verdict=judge(comparison.speed))
 
 
 def without_estimate(reason: str) -> Comparison:
@@ -199,7 +203,7 @@ PLAIN = comparison_of(REQUESTS, 1.2, (1.1, 1.3))  # the requests/s of the gist's
             id="void",
         ),
         pytest.param(
-            without_estimate(f"{mb.SATURATED}: this would compare load generators, not servers"),
+            without_estimate(f"{SATURATED}: this would compare load generators, not servers"),
             Verdict.UNDECIDED,
             "More against Base: load generator saturated: "
             "this would compare load generators, not servers",
@@ -320,7 +324,7 @@ def test_cpu_decides_only_between_servers_that_it_limits(
     assert f" as fast as Base {measure} (" in answer.sentence
     assert answer.sentence.endswith(remark or ")")
     assert answer.verdict is (Verdict.SLOWER if who else Verdict.FASTER)
-    decision = mb.Gate(margin=0.05, baseline=None).decide(results)
+    decision = Gate(margin=0.05, baseline=None).decide(results)
     assert [change.comparison.metric.facts.measure for change in decision.changes] == [measure]
 
 
@@ -447,7 +451,7 @@ def test_new_connections_are_told_by_what_was_opened(results: Results, cost: str
             id="all rounds are void",
         ),
         pytest.param(
-            run_of(FASTER, void=mb.SATURATED, limited_by=Limit.LOAD_GENERATOR),
+            run_of(FASTER, void=SATURATED, limited_by=Limit.LOAD_GENERATOR),
             "More against Base: load generator saturated: "
             "this would compare load generators, not servers",
             id="saturated",
@@ -635,7 +639,7 @@ def test_another_python_is_told_beside_the_tools_own() -> None:
         dataclasses.replace(more, server=server, python="3.13.0"),
     )
     results = dataclasses.replace(results, targets=targets)
-    (fact,) = [fact for fact in mb.work_of(results) if fact.name == "Python"]
+    (fact,) = [fact for fact in work_of(results) if fact.name == "Python"]
     assert (fact.values, fact.state) == (("3.12.1", "3.13.0"), "differs")
 
 

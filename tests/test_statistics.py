@@ -32,6 +32,21 @@ from micropie_benchlib.core.plan import Launch, Plan
 from micropie_benchlib.core.responses import Response
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.targets import ServerSettings
+from micropie_benchlib.stats import ranking as stats_ranking
+from micropie_benchlib.stats.compare import compare_metric, has_few_answers
+from micropie_benchlib.stats.cores import CoreUse
+from micropie_benchlib.stats.deciding import SATURATED
+from micropie_benchlib.stats.estimate import estimate_ratio
+from micropie_benchlib.stats.ranking import Contest
+from micropie_benchlib.stats.sizes import AnswerSizes
+from micropie_benchlib.stats.student import rounds_needed, stein_rounds, student_t
+from micropie_benchlib.stats.validity import (
+    clock_reason,
+    little_note,
+    little_reason,
+    silence_reason,
+)
+from micropie_benchlib.stats.verdicts import decisive_comparisons, in_all_rounds, log_stdev
 from micropie_benchlib.wrk.histogram import histogram_percentile, pool, uncorrect
 
 if TYPE_CHECKING:
@@ -42,13 +57,13 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("degrees", [1, 2, 3, 4, 5, 6, 7, 11, 29, 30, 99, 500])
 def test_t_quantiles_agree_with_scipy(confidence: float, degrees: int) -> None:
     expected = stdtrit(degrees, 0.5 + confidence / 2)
-    assert mb.student_t(confidence, degrees) == pytest.approx(expected, rel=1e-9)
+    assert student_t(confidence, degrees) == pytest.approx(expected, rel=1e-9)
 
 
 def test_t_quantiles_of_the_printed_tables() -> None:
     """Abramowitz and Stegun, table 26.10."""
     printed = {1: 12.706, 2: 4.303, 5: 2.571, 10: 2.228, 120: 1.980}
-    assert {degrees: round(mb.student_t(0.95, degrees), 3) for degrees in printed} == printed
+    assert {degrees: round(student_t(0.95, degrees), 3) for degrees in printed} == printed
 
 
 def test_interval_of_log_ratios_agrees_with_scipy() -> None:
@@ -56,14 +71,14 @@ def test_interval_of_log_ratios_agrees_with_scipy() -> None:
     logs = [math.log(ratio) for ratio in ratios]
     mean, error = statistics.mean(logs), statistics.stdev(logs) / math.sqrt(4)
     half = stdtrit(3, 0.975) * error
-    estimate = mb.estimate_ratio(ratios, confidence=0.95)
+    estimate = estimate_ratio(ratios, confidence=0.95)
     assert (estimate.ratio, estimate.low, estimate.high) == pytest.approx(
         (math.exp(mean), math.exp(mean - half), math.exp(mean + half))
     )
 
 
 def test_one_round_has_no_interval() -> None:
-    estimate = mb.estimate_ratio([1.1], confidence=0.95)
+    estimate = estimate_ratio([1.1], confidence=0.95)
     assert estimate.ratio == pytest.approx(1.1)
     assert estimate.interval is None
 
@@ -73,7 +88,7 @@ def test_intervals_of_equal_targets_cover_1_in_95_of_100() -> None:
     covered = 0
     for _ in range(1000):
         ratios = [math.exp(rng.gauss(0, 0.1) - rng.gauss(0, 0.1)) for _ in range(6)]
-        interval = mb.estimate_ratio(ratios, confidence=0.95).interval
+        interval = estimate_ratio(ratios, confidence=0.95).interval
         assert interval
         covered += interval.low <= 1 <= interval.high
     assert 930 <= covered <= 970
@@ -103,9 +118,9 @@ def test_two_stages_keep_the_confidence_and_reach_the_precision(
     for _ in range(runs):
         logs = [draw(rng) for _ in range(first)]
         stdev = statistics.stdev(logs)
-        rounds = mb.stein_rounds(stdev, first - 1, wished=wished, confidence=0.95)
+        rounds = stein_rounds(stdev, first - 1, wished=wished, confidence=0.95)
         logs += [draw(rng) for _ in range(rounds - first)]
-        estimate = mb.estimate_ratio(map(math.exp, logs), confidence=0.95, degrees=first - 1)
+        estimate = estimate_ratio(map(math.exp, logs), confidence=0.95, degrees=first - 1)
         assert estimate.half_width
         assert estimate.half_width <= 0.01 + 1e-9
         covered += bool(estimate.interval and estimate.interval.contains(1))
@@ -115,7 +130,7 @@ def test_two_stages_keep_the_confidence_and_reach_the_precision(
 def test_a_comparison_of_two_stages_goes_by_the_spread_of_the_first() -> None:
     reference = rounds_of("a", [1000] * 6)
     target = rounds_of("b", [1100, 1110, 1090, 1500, 500, 1000])
-    staged = mb.compare_metric(
+    staged = compare_metric(
         [*reference, *target],
         metric=Metric.REQUESTS,
         reference="a",
@@ -126,18 +141,18 @@ def test_a_comparison_of_two_stages_goes_by_the_spread_of_the_first() -> None:
     assert staged
     assert staged.interval
     logs = [math.log(rate / 1000) for rate in (1100, 1110, 1090, 1500, 500, 1000)]
-    half = mb.student_t(0.95, 2) * statistics.stdev(logs[:3]) / math.sqrt(6)
+    half = student_t(0.95, 2) * statistics.stdev(logs[:3]) / math.sqrt(6)
     assert (staged.rounds, staged.degrees) == (6, 2)
     assert staged.interval.log_half_width == pytest.approx(half)
-    assert mb.log_stdev(staged) == pytest.approx(statistics.stdev(logs[:3]))
+    assert log_stdev(staged) == pytest.approx(statistics.stdev(logs[:3]))
 
 
 def test_rounds_needed_reach_the_wished_half_width() -> None:
-    rounds = mb.rounds_needed(0.02, 0.005)
+    rounds = rounds_needed(0.02, 0.005)
     assert rounds
-    assert mb.student_t(0.95, rounds - 1) * 0.02 / math.sqrt(rounds) <= 0.005
-    assert mb.student_t(0.95, rounds - 2) * 0.02 / math.sqrt(rounds - 1) > 0.005
-    assert mb.rounds_needed(10.0, 0.001) is None
+    assert student_t(0.95, rounds - 1) * 0.02 / math.sqrt(rounds) <= 0.005
+    assert student_t(0.95, rounds - 2) * 0.02 / math.sqrt(rounds - 1) > 0.005
+    assert rounds_needed(10.0, 0.001) is None
 
 
 # What wrk corrects.
@@ -177,7 +192,7 @@ def test_uncorrected_counts_of_a_real_run_are_its_requests(start: Start, tmp_pat
     assert sum(count for _, count in seen.wrk.latency_uncorrected.histogram) == seen.wrk.requests
     assert sum(count for _, count in seen.wrk.latency.histogram) > seen.wrk.requests
     assert seen.wrk.latency_uncorrected.mean_s < seen.wrk.latency.mean_s
-    assert mb.little_note(seen.wrk, load) is None
+    assert little_note(seen.wrk, load) is None
 
 
 def test_percentiles_are_pooled_not_averaged() -> None:
@@ -242,7 +257,7 @@ def test_rounds_in_all_are_more_than_those_of_solo_trials() -> None:
     measurements = [dataclasses.replace(m, round=2 * m.round + 1) for m in (*reference, *target)]
     comparison = compared(*measurements)
     results = Results(created="", command="", measurements=tuple(measurements))
-    assert (comparison.rounds, mb.in_all_rounds(results, comparison, 10)) == (2, 15)
+    assert (comparison.rounds, in_all_rounds(results, comparison, 10)) == (2, 15)
 
 
 def test_single_round_keeps_the_gists_order() -> None:
@@ -335,7 +350,7 @@ FASTER_RATES = (1100, 1101, 1102, 1103)
 
 def compared(*measurements: Measurement, metric: Metric = Metric.REQUESTS) -> Comparison:
     """Return the comparison of `b` with `a`."""
-    comparison = mb.compare_metric(
+    comparison = compare_metric(
         measurements, metric=metric, reference="a", target="b", confidence=0.95
     )
     assert comparison
@@ -405,10 +420,10 @@ def test_more_targets_widen_the_intervals() -> None:
 SERVER, WRK, NEITHER = Limit.SERVER_CPU, Limit.LOAD_GENERATOR, Limit.NEITHER
 
 
-def core_use_of(load_cpu: float, server_cpu: float, *, shared: int) -> mb.CoreUse:
+def core_use_of(load_cpu: float, server_cpu: float, *, shared: int) -> CoreUse:
     """Return the use of one core each; or of so many that both share."""
     cores = shared or 1
-    return mb.CoreUse(
+    return CoreUse(
         load_cpu=load_cpu,
         load_cores=cores,
         server_cpu=server_cpu,
@@ -444,9 +459,9 @@ def test_saturation_is_wrk_full_and_the_server_not(
 
 
 def test_a_saturated_trial_says_who_used_how_many_cores() -> None:
-    use = mb.CoreUse(load_cpu=1.934, load_cores=2, server_cpu=0.517, server_cores=4, shared_cores=0)
+    use = CoreUse(load_cpu=1.934, load_cores=2, server_cpu=0.517, server_cores=4, shared_cores=0)
     assert use.saturation_reason == (
-        f"{mb.SATURATED}: wrk used 1.93 of 2 cores, the server 0.52 of 4; "
+        f"{SATURATED}: wrk used 1.93 of 2 cores, the server 0.52 of 4; "
         "more --threads or cores, or a slower target, shows the server"
     )
 
@@ -550,7 +565,7 @@ SATURATED_USE = core_use_of(0.95, 0.5, shared=0)
     ],
 )
 def test_a_trial_that_did_not_measure_its_servers_says_why(
-    durations_s: list[float], use: mb.CoreUse, reason: str | None
+    durations_s: list[float], use: CoreUse, reason: str | None
 ) -> None:
     load = Load(connections=20, threads=2, duration_s=5)
     observations = [observed(duration_s=duration_s) for duration_s in durations_s]
@@ -560,8 +575,8 @@ def test_a_trial_that_did_not_measure_its_servers_says_why(
 def test_littles_law_names_lost_connections() -> None:
     wrk = measured("a", 1, 1000).wrk  # 1000/s x 10 ms: 10 connections
     assert wrk
-    assert mb.little_note(wrk, Load(connections=10, threads=1, duration_s=1)) is None
-    assert mb.little_note(wrk, Load(connections=100, threads=1, duration_s=1)) == (
+    assert little_note(wrk, Load(connections=10, threads=1, duration_s=1)) is None
+    assert little_note(wrk, Load(connections=100, threads=1, duration_s=1)) == (
         "by Little's law 10 of 100 connections were busy: "
         "wrk was kept waiting for the CPU or for new connections, or the last answers were late"
     )
@@ -598,7 +613,7 @@ def test_cpu_time_does_not_decide_between_one_worker_and_four(
         server = ServerSettings(workers=count) if count else None
         targets.append(dataclasses.replace(facts, server=server))
     results = dataclasses.replace(results, targets=tuple(targets))
-    (comparison,) = mb.decisive_comparisons(results)
+    (comparison,) = decisive_comparisons(results)
     assert comparison.metric is metric
 
 
@@ -646,7 +661,7 @@ FIVE_SECONDS = Load(connections=100, threads=4, duration_s=5)
 def test_silence_is_longer_than_any_answer_took(
     silences_s: list[float], max_s: float, count: str | None
 ) -> None:
-    reason = mb.silence_reason(silences_s, wrk_of(1000, 144, max_s=max_s), FIVE_SECONDS)
+    reason = silence_reason(silences_s, wrk_of(1000, 144, max_s=max_s), FIVE_SECONDS)
     assert (reason is None) == (count is None)
     assert not reason or reason.startswith(f"{count} connections had no answer for the last ")
 
@@ -679,7 +694,7 @@ VARIED = [response_of(200), response_of(240)]
 def test_bytes_for_each_request_are_those_of_the_checked_answer(
     responses: list[Response], requests: int, size: float, is_void: bool, is_noted: bool
 ) -> None:
-    sizes = mb.AnswerSizes.of(responses)
+    sizes = AnswerSizes.of(responses)
     wrk = wrk_of(requests, size)
     assert bool(sizes.void_reason(wrk, FIVE_SECONDS)) == is_void
     assert bool(sizes.note(wrk, FIVE_SECONDS)) == is_noted
@@ -689,14 +704,14 @@ def test_bytes_for_each_request_are_those_of_the_checked_answer(
     ("step_s", "is_set"), [(0.0, False), (0.014, False), (0.5, True), (-0.5, True), (0.02, True)]
 )
 def test_a_clock_that_was_set_voids(step_s: float, is_set: bool) -> None:
-    assert bool(mb.clock_reason(step_s, 5)) == is_set
+    assert bool(clock_reason(step_s, 5)) == is_set
 
 
 def test_more_busy_connections_than_open_ones_are_impossible() -> None:
     wrk = measured("a", 1, 1000).wrk  # 10 connections, as above
     assert wrk
-    assert mb.little_reason(wrk, Load(connections=9, threads=1, duration_s=1)) is None
-    reason = mb.little_reason(wrk, Load(connections=5, threads=1, duration_s=1))
+    assert little_reason(wrk, Load(connections=9, threads=1, duration_s=1)) is None
+    reason = little_reason(wrk, Load(connections=5, threads=1, duration_s=1))
     assert reason
     assert reason.startswith("by Little's law 10 connections were busy, and only 5 open")
 
@@ -714,7 +729,7 @@ def test_more_busy_connections_than_open_ones_are_impossible() -> None:
 def test_a_server_is_judged_by_the_threads_that_worked_and_by_idle_time(
     load_cpu: float, server_cpu: float, server_cores: int, busy_share: float, limit: Limit
 ) -> None:
-    use = mb.CoreUse(
+    use = CoreUse(
         load_cpu=load_cpu,
         load_cores=2,
         server_cpu=server_cpu,
@@ -727,7 +742,7 @@ def test_a_server_is_judged_by_the_threads_that_worked_and_by_idle_time(
 
 @pytest.mark.parametrize(("load_cpu", "limit"), [(1.9, WRK), (0.72, None)])
 def test_somebody_elses_server_is_not_taken_for_idle(load_cpu: float, limit: Limit | None) -> None:
-    use = mb.CoreUse(
+    use = CoreUse(
         load_cpu=load_cpu,
         load_cores=2,
         server_cpu=None,
@@ -756,10 +771,10 @@ def test_cores_are_known_by_their_numbers_where_some_are_offline(
     assert mb.core_times([]) == mb.CoreTimes(total_s=10.0, idle_s=4.0)
 
 
-def contest_of(speeds: dict[str, list[float]]) -> mb.Contest:
+def contest_of(speeds: dict[str, list[float]]) -> Contest:
     """Return the contest in which each had these speeds, beside the reference `base`."""
     by_round = {name: dict(enumerate(values, 1)) for name, values in speeds.items()}
-    return mb.Contest(
+    return Contest(
         load=LoadId(workload="hello", connections=100),
         method=Method.DUET,
         metric=Metric.CPU,
@@ -769,7 +784,7 @@ def contest_of(speeds: dict[str, list[float]]) -> mb.Contest:
     )
 
 
-def places(contest: mb.Contest) -> dict[str, str]:
+def places(contest: Contest) -> dict[str, str]:
     return {place.target: place.title for place in contest.ranking().places}
 
 
@@ -781,7 +796,7 @@ def test_the_rounds_of_a_contest_are_in_their_order() -> None:
         for name in NAMES:
             measurements.append(measured(name, number, 100.0))
     results = results_of(measurements)
-    contest = mb.contest_of(results, mb.decisive_comparisons(results))
+    contest = stats_ranking.contest_of(results, decisive_comparisons(results))
     assert contest
     assert [list(speeds) for speeds in contest.speeds.values()] == [list(rounds)] * 2
 
@@ -863,7 +878,7 @@ def test_twenty_answers_in_step_are_enough_or_ten_that_are_not(
     assert wrk.latency_uncorrected.mean_s == 0.01
     latency = dataclasses.replace(wrk.latency_uncorrected, stdev_s=stdev_s)
     wrk = dataclasses.replace(wrk, latency_uncorrected=latency)
-    assert mb.has_few_answers(wrk, 100) == is_few
+    assert has_few_answers(wrk, 100) == is_few
 
 
 def test_a_load_of_more_threads_than_connections_is_counted_too() -> None:
@@ -877,7 +892,7 @@ def test_answers_that_were_cut_off_are_the_reason_of_a_low_rate() -> None:
     wrk = measured("base", 1, 50.0, seconds=2).wrk
     assert wrk
     load = Load(connections=100, threads=4, duration_s=2)
-    assert mb.little_note(wrk, load) == (
+    assert little_note(wrk, load) == (
         "each connection had 1.0 answers in this trial, and one that was cut off does not count: "
         "requests/s are up to 100% too low"
     )

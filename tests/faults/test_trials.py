@@ -18,6 +18,7 @@ import micropie_bench as mb
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.requests import Workload
+from micropie_benchlib.stats.validity import clock_reason, silence_reason
 
 MODES = (
     *("plain", "later_hints", "shrinks", "doubles", "redirects", "varies", "counts"),
@@ -131,7 +132,7 @@ def reasons_of_duet(start: Start, tmp_path: Path, *modes: str) -> list[str | Non
     finally:
         for server in servers:
             server.__exit__()
-    return [mb.silence_reason(each.ending.silences_s, each.wrk, load_of()) for each in seen]
+    return [silence_reason(each.ending.silences_s, each.wrk, load_of()) for each in seen]
 
 
 def test_a_duet_in_which_a_server_stops_answering_is_void(start: Start, tmp_path: Path) -> None:
@@ -184,7 +185,7 @@ def test_a_clock_that_is_set_in_a_trial_is_seen(
     monkeypatch.setattr("micropie_bench.wall_clock_lead_s", lambda: next(leads))
     with start(odd("plain")) as server:
         (seen,) = run_load([server], load_of(1), work_dir=tmp_path)
-    assert mb.clock_reason(seen.clock_step_s, 1) == (
+    assert clock_reason(seen.clock_step_s, 1) == (
         "the machine's clock was set by +0.50 s meanwhile, and wrk goes by it"
     )
 
@@ -192,7 +193,7 @@ def test_a_clock_that_is_set_in_a_trial_is_seen(
 def test_a_clock_that_nobody_sets_is_not_reported(start: Start, tmp_path: Path) -> None:
     with start(odd("plain")) as server:
         (seen,) = run_load([server], load_of(1), work_dir=tmp_path)
-    assert mb.clock_reason(seen.clock_step_s, 1) is None
+    assert clock_reason(seen.clock_step_s, 1) is None
 
 
 def test_one_busy_thread_is_what_a_server_of_one_process_can_use(

@@ -1,0 +1,64 @@
+"""Whether a rate was kept, in the search for a capacity."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from micropie_benchlib.core.choices import Limit
+from micropie_benchlib.core.loads import Load
+from micropie_benchlib.core.measurements import Measurement, Pace, WrkResult
+from micropie_benchlib.core.text import format_rate
+from micropie_benchlib.stats.validity import generator_is_late
+from micropie_benchlib.wrk.exact import SUSTAINED_WITHIN
+
+CLOSE_BOUNDS = 1.02  # of a capacity, as a ratio
+
+
+class Outcome(StrEnum):
+    """What a trial at a rate says of the limit of its p99 latency."""
+
+    KEPT = "kept"
+    MISSED = "missed"
+    UNKNOWN = "unknown"
+
+
+def outcome_of(measurement: Measurement, limit_s: float) -> Outcome:
+    """Return whether a target kept the limit at a rate.
+
+    Not if answers came too late to count, or ever later; any other void trial tells nothing.
+    """
+    wrk, p99_s = measurement.wrk, measurement.latency_p99_s
+    if measurement.valid and wrk and p99_s is not None:
+        if p99_s <= limit_s:
+            return Outcome.KEPT
+        is_near = wrk.pace is not None and p99_s - wrk.pace.late_p99_s <= limit_s
+        return Outcome.UNKNOWN if is_near and generator_is_late(wrk, limit_s) else Outcome.MISSED
+    if measurement.limited_by is Limit.LOAD_GENERATOR or wrk is None or wrk.pace is None:
+        return Outcome.UNKNOWN
+    came_too_late = wrk.errors.timeout or not is_sustained(wrk, wrk.pace)
+    if came_too_late and wrk.errors.total == wrk.errors.timeout:
+        return Outcome.MISSED
+    return Outcome.UNKNOWN
+
+
+def is_sustained(wrk: WrkResult, pace: Pace) -> bool:
+    """Return whether the requests were answered at the rate at which they were offered."""
+    return wrk.requests_per_s >= (1 - SUSTAINED_WITHIN) * pace.offered_per_s
+
+
+def pace_reason(wrk: WrkResult, load: Load) -> str | None:
+    """Return why a rate was not kept, if it was not: answers lack, or came ever later."""
+    if wrk.pace is None:
+        return None
+    lacking = wrk.pace.offered - wrk.requests
+    if lacking > 0:
+        return (
+            f"{lacking} of {wrk.pace.offered} requests had no answer "
+            f"{load.workload.timeout_s} s after the last was due"
+        )
+    if is_sustained(wrk, wrk.pace):
+        return None
+    return (
+        f"not sustained: {format_rate(wrk.pace.offered_per_s)} were offered, "
+        f"and {wrk.requests_per_s:,.4g} answered"
+    )

@@ -1,0 +1,76 @@
+"""Student's t distribution, and mean and interval by it."""
+
+from __future__ import annotations
+
+import bisect
+import functools
+import math
+import statistics
+from collections.abc import Sequence
+
+
+@functools.cache  # a report asks for few, often
+def student_t(confidence: float, degrees: int) -> float:
+    """Return t such that Student's t lies within -t to t with that probability.
+
+    The probability is the finite series for whole degrees of freedom (Abramowitz and
+    Stegun, 26.7.3 and 26.7.4, with theta = atan(t / sqrt(degrees))), solved for theta by
+    bisection.
+    """
+    low, high = 0.0, math.pi / 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        if _student_probability(middle, degrees) < confidence:
+            low = middle
+        else:
+            high = middle
+    return math.sqrt(degrees) * math.tan(low)
+
+
+def _student_probability(theta: float, degrees: int) -> float:
+    """Return the probability of |t| <= sqrt(degrees) * tan(theta)."""
+    is_odd = degrees % 2 == 1
+    term = total = math.cos(theta) if is_odd else 1.0
+    for k in range(3 if is_odd else 2, degrees - 1, 2):
+        term *= (k - 1) / k * math.cos(theta) ** 2
+        total += term
+    if not is_odd:
+        return math.sin(theta) * total
+    if degrees == 1:
+        return 2 / math.pi * theta
+    return 2 / math.pi * (theta + math.sin(theta) * total)
+
+
+def mean_and_half_width(samples: Sequence[float]) -> tuple[float, float]:
+    """Return the mean and half its 95% interval (Student's t), which is 0 for a single value."""
+    mean, count = statistics.fmean(samples), len(samples)
+    if count == 1:
+        return mean, 0.0
+    error = statistics.stdev(samples) / math.sqrt(count)
+    return mean, student_t(0.95, count - 1) * error
+
+
+def rounds_needed(stdev: float, wished: float, confidence: float = 0.95) -> int | None:
+    """Return the rounds for a half-width no more than wished; None above 1,000.
+
+    Both are on the log scale.
+    """
+
+    def is_narrow_enough(rounds: int) -> bool:
+        return student_t(confidence, rounds - 1) * stdev / math.sqrt(rounds) <= wished
+
+    candidates = range(2, 1001)
+    index = bisect.bisect_left(candidates, True, key=is_narrow_enough)
+    return candidates[index] if index < len(candidates) else None
+
+
+def stein_rounds(stdev: float, degrees: int, *, wished: float, confidence: float) -> int:
+    """Return how many rounds there must be in all for a half-width no more than wished.
+
+    Both are on the log scale; the `stdev` has these degrees of freedom. These are Stein's
+    two stages (C. Stein, "A two-sample test for a linear hypothesis whose power is
+    independent of the variance", 1945): the first stage's spread s decides on
+    N >= (t s / d)^2, and the interval is mean +- t s / sqrt(N), with t of the first stage.
+    Given N, the mean of the N does not depend on s, so that the interval keeps its confidence.
+    """
+    return math.ceil((student_t(confidence, degrees) * stdev / wished) ** 2)
