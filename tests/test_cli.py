@@ -28,6 +28,8 @@ from micropie_benchlib import __version__
 from micropie_benchlib.core.built_ins import BUILT_INS
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import LoadId
+from micropie_benchlib.report.results_file import from_json, to_json
+from micropie_benchlib.report.tables import result_tables
 from micropie_benchlib.wrk.rows import parse_reports
 
 if TYPE_CHECKING:
@@ -291,7 +293,7 @@ def test_no_figure_is_cut_off_on_any_terminal(width: int) -> None:
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=True, color_system=None)
     measurements = tuple(parse_reports(GIST.read_text()))
-    for table in mb.result_tables(mb.new_results(measurements=measurements)):
+    for table in result_tables(mb.new_results(measurements=measurements)):
         mb.show_table(table, console)
     text = re.sub(r"\x1b\[[\d;]*m", "", out.getvalue())
     assert "…" not in text
@@ -335,7 +337,7 @@ def saved(tmp_path: Path) -> Path:
             measurements.append(measured("base", number, 137 * base, load=load))
             measurements.append(measured("more", number, 137 * more, load=load))
     file = tmp_path / "results.json"
-    file.write_text(mb.to_json(results_of(measurements)))
+    file.write_text(to_json(results_of(measurements)))
     return file
 
 
@@ -349,7 +351,7 @@ def test_every_figure_of_every_table_is_on_the_terminal(
     lines = text.splitlines()
     assert max(map(len, lines)) <= columns
     shown = Counter(text.split())
-    tables = mb.result_tables(mb.from_json(saved.read_text()))
+    tables = result_tables(from_json(saved.read_text()))
     assert len(tables) == 6
     for table in tables:
         for row in table.rows:

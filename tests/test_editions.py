@@ -11,16 +11,17 @@ from micropie_benchlib.core.choices import Method
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.requests import WORKLOADS
+from micropie_benchlib.report.editions import EDITIONS_BY_DAY, Edition, edition_remarks, order_table
 from micropie_benchlib.stats.ranking import Contest
 
 THOUSAND = LoadId(workload="hello", connections=1000)
 
 
-def edition(day: str) -> mb.Edition:
+def edition(day: str) -> Edition:
     return mb.find_edition(day)
 
 
-@pytest.mark.parametrize("day", mb.EDITIONS_BY_DAY)
+@pytest.mark.parametrize("day", EDITIONS_BY_DAY)
 def test_what_an_edition_names_exists(day: str) -> None:
     chosen = edition(day)
     for load, rows in chosen.rows.items():
@@ -71,7 +72,7 @@ def test_published_cells_are_the_gists_columns() -> None:
 
 
 def test_a_row_that_littles_law_excludes_is_told() -> None:
-    remarks = [line for day in mb.EDITIONS_BY_DAY for line in mb.edition_remarks(edition(day))]
+    remarks = [line for day in EDITIONS_BY_DAY for line in edition_remarks(edition(day))]
     micropie, quart = [line for line in remarks if "Little" in line]
     assert "MicroPie breaks" in micropie
     assert "52686 requests/s of 1.35ms are 71 under way at a time, on 64" in micropie
@@ -80,9 +81,9 @@ def test_a_row_that_littles_law_excludes_is_told() -> None:
 
 
 def test_the_leaders_margin_and_timeouts_are_told() -> None:
-    (margin,) = [line for line in mb.edition_remarks(edition("2026-05-11")) if "margin" in line]
+    (margin,) = [line for line in edition_remarks(edition("2026-05-11")) if "margin" in line]
     assert "margin of MicroPie over BlackSheep at 1000 connections is 1.1%" in margin
-    (line,) = [line for line in mb.edition_remarks(edition("2025-02-04")) if "timeouts" in line]
+    (line,) = [line for line in edition_remarks(edition("2025-02-04")) if "timeouts" in line]
     assert "452 to 662 timeouts each" in line
 
 
@@ -103,7 +104,7 @@ def test_each_two_neighbours_are_confirmed_reversed_or_not_told_apart() -> None:
     noisy, quick = [0.8, 1.3, 0.9, 1.2, 1.1, 0.9], [2.0, 2.01, 1.99, 2.0, 2.0, 2.02]
     slow = [each / 3 for each in quick]
     speeds = {"BlackSheep": noisy, "Starlette": quick, "FastAPI": slow}
-    table = mb.order_table(edition("2026-05-11"), THOUSAND, contest(speeds))
+    table = order_table(edition("2026-05-11"), THOUSAND, contest(speeds))
     assert [(cells[0], cells[1], cells[4]) for cells in table.rows] == [
         ("MicroPie over BlackSheep", "1.011x", "not to be told apart here"),
         ("BlackSheep over Starlette", "1.035x", "reversed"),
@@ -114,5 +115,5 @@ def test_each_two_neighbours_are_confirmed_reversed_or_not_told_apart() -> None:
 
 
 def test_a_published_order_is_told_even_if_nothing_was_comparable_here() -> None:
-    table = mb.order_table(edition("2026-05-11"), THOUSAND, None)
+    table = order_table(edition("2026-05-11"), THOUSAND, None)
     assert table.rows[0] == ("MicroPie over BlackSheep", "1.011x", "none", "", "not measured")

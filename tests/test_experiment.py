@@ -26,6 +26,8 @@ from micropie_benchlib.core.requests import WORKLOADS, Workload
 from micropie_benchlib.core.responses import Response
 from micropie_benchlib.core.results import Results, Settings, TargetFacts
 from micropie_benchlib.core.targets import ServerSettings, Target, UrlTarget
+from micropie_benchlib.report.remarks import caveats_of
+from micropie_benchlib.report.results_file import from_json, to_json
 from micropie_benchlib.stats.precision import widest_interval
 
 BASE = UrlTarget(name="base", label="Base", spec="http://b/", url="http://b/")
@@ -192,7 +194,7 @@ class World:
 
     def save(self, results: Results) -> None:
         self.happen("save")
-        assert mb.from_json(mb.to_json(results)).comparisons == results.comparisons
+        assert from_json(to_json(results)).comparisons == results.comparisons
         self.saved.append(results)
 
     def tick(self) -> None:
@@ -332,7 +334,7 @@ def test_a_precision_is_reached_by_more_rounds(
     widest = widest_interval(results)
     assert widest
     assert (widest <= 0.02) == (most_s > 0)
-    said = [caveat for caveat in mb.caveats_of(results) if "--precision" in caveat]
+    said = [caveat for caveat in caveats_of(results) if "--precision" in caveat]
     assert bool(said) == (most_s == 0)
 
 

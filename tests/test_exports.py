@@ -29,6 +29,19 @@ from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
 from micropie_benchlib.core.results import Results, Settings, WorkloadFacts
 from micropie_benchlib.core.targets import ServerSettings
+from micropie_benchlib.report.answers import answers_of
+from micropie_benchlib.report.conclusions import conclude
+from micropie_benchlib.report.csv_rows import to_csv
+from micropie_benchlib.report.drawing import draw_speeds
+from micropie_benchlib.report.equal_work import work_sentences, work_tables
+from micropie_benchlib.report.gate import gate_sentences
+from micropie_benchlib.report.github import to_github_benchmark
+from micropie_benchlib.report.layout import Report
+from micropie_benchlib.report.markdown import to_markdown
+from micropie_benchlib.report.markdown_text import markdown_lines
+from micropie_benchlib.report.page import to_html
+from micropie_benchlib.report.results_file import from_json, to_json
+from micropie_benchlib.report.tables import result_tables
 from micropie_benchlib.stats.changes import changes_between
 from micropie_benchlib.stats.comparisons import with_comparisons
 from micropie_benchlib.stats.gate import Gate
@@ -59,12 +72,12 @@ SETTINGS = Settings(
     warm_up_s=0.3,
 )
 RUN = solo_results(settings=SETTINGS, environment=ENVIRONMENT)
-SAVED = mb.to_json(RUN)
+SAVED = to_json(RUN)
 Place = tuple[str | int, ...]
 
 
-def report_of(results: Results) -> mb.Report:
-    return mb.Report(results=results, conclusion=mb.conclude(results))
+def report_of(results: Results) -> Report:
+    return Report(results=results, conclusion=conclude(results))
 
 
 def void_of(measurement: Measurement) -> Measurement:
@@ -101,7 +114,7 @@ def without(where: Place) -> dict[str, Any]:
 def complaint_about(text: str) -> str:
     """Return what is told of a text that is no results file: one line, safe on a terminal."""
     with pytest.raises(BenchError) as raised:
-        mb.from_json(text)
+        from_json(text)
     complaint = str(raised.value)
     assert complaint.isprintable()
     assert len(complaint) < 1000
@@ -113,24 +126,24 @@ def complaint_about(text: str) -> str:
 
 def test_saved_results_read_again_are_the_same() -> None:
     whole = dataclasses.replace(RUN, warnings=("w",))
-    text = mb.to_json(whole)
-    again = mb.from_json(text)
-    assert mb.to_json(again) == text
-    tables = mb.result_tables(again)
-    assert tables == mb.result_tables(whole)
-    lines = [line for table in tables for line in mb.markdown_lines(table)]
+    text = to_json(whole)
+    again = from_json(text)
+    assert to_json(again) == text
+    tables = result_tables(again)
+    assert tables == result_tables(whole)
+    lines = [line for table in tables for line in markdown_lines(table)]
     assert "| More | 1.00ms | 2.00ms | 30.00ms | 30.00ms |" in " ".join(" ".join(lines).split())
 
 
 def test_reports_of_a_saved_run_are_those_of_the_run() -> None:
-    again = mb.from_json(mb.to_json(RUN))
-    for render in (mb.to_markdown, mb.to_csv, mb.to_html, mb.to_github_benchmark):
+    again = from_json(to_json(RUN))
+    for render in (to_markdown, to_csv, to_html, to_github_benchmark):
         assert render(report_of(again)) == render(report_of(RUN))
 
 
 def test_an_unmeasured_trial_survives_the_file() -> None:
     void = void_of(RUN.measurements[0])
-    again = mb.from_json(mb.to_json(results_of([void])))
+    again = from_json(to_json(results_of([void])))
     assert again.measurements == (void,)
 
 
@@ -155,7 +168,7 @@ def test_an_unmeasured_trial_survives_the_file() -> None:
     ],
 )
 def test_the_schema_describes_all_that_is_written(results: Results) -> None:
-    data = loaded(mb.to_json(results))
+    data = loaded(to_json(results))
     assert [m["valid"] for m in data["measurements"]] == [m.valid for m in results.measurements]
 
 
@@ -452,7 +465,7 @@ def test_a_file_that_no_run_wrote_is_refused_by_reader_and_schema(
 def test_reader_and_schema_take_the_most_that_is_possible(where: Place, value: object) -> None:
     text = json.dumps(edited(where, value))
     assert loaded(text)
-    assert json.loads(mb.to_json(mb.from_json(text))) == json.loads(text)
+    assert json.loads(to_json(from_json(text))) == json.loads(text)
 
 
 NO_CONCLUSIONS: dict[Place, object] = {("comparisons",): [], ("distributions",): []}
@@ -495,9 +508,9 @@ def test_the_most_is_read_and_reported_where_all_of_it_agrees(
 ) -> None:
     text = json.dumps(edited_at(changes))
     assert loaded(text)
-    results = mb.from_json(text)
-    assert json.loads(mb.to_json(results)) == json.loads(text)
-    for render in (mb.to_markdown, mb.to_csv, mb.to_html, mb.to_github_benchmark):
+    results = from_json(text)
+    assert json.loads(to_json(results)) == json.loads(text)
+    for render in (to_markdown, to_csv, to_html, to_github_benchmark):
         assert render(report_of(results))
 
 
@@ -615,7 +628,7 @@ def test_a_trial_that_counts_without_requests_is_refused() -> None:
     assert told.endswith("a trial without requests cannot be valid")
     void = edited_at(nothing | NO_CONCLUSIONS)
     void["measurements"][0] |= {"valid": False, "invalid_reason": "0 requests"}
-    assert mb.from_json(json.dumps(void)).measurements[0].wrk
+    assert from_json(json.dumps(void)).measurements[0].wrk
 
 
 @pytest.mark.parametrize(
@@ -630,10 +643,10 @@ def test_a_trial_that_counts_without_requests_is_refused() -> None:
     ],
 )
 def test_whatever_is_read_can_be_reported(where: Place, value: object) -> None:
-    report = report_of(mb.from_json(json.dumps(edited(where, value))))
-    for render in (mb.to_markdown, mb.to_csv, mb.to_html, mb.to_github_benchmark):
+    report = report_of(from_json(json.dumps(edited(where, value))))
+    for render in (to_markdown, to_csv, to_html, to_github_benchmark):
         assert render(report)
-    mb.draw_speeds(report.results, report.conclusion.answers, width=60)
+    draw_speeds(report.results, report.conclusion.answers, width=60)
 
 
 def test_values_that_nobody_measured_are_told_in_one_line(tool: Tool, tmp_path: Path) -> None:
@@ -650,7 +663,7 @@ def test_values_that_nobody_measured_are_told_in_one_line(tool: Tool, tmp_path: 
 
 def test_report_keeps_what_it_reads(tool: Tool, tmp_path: Path) -> None:
     file = tmp_path / "results.json"
-    file.write_text(mb.to_json(RUN))
+    file.write_text(to_json(RUN))
     before = file.read_text()
     done = tool.run("report", "results.json", "--export-html", str(file), cwd=tmp_path)
     assert (done.returncode, file.read_text()) == (2, before)
@@ -685,7 +698,7 @@ CSV_COLUMNS = [
 def test_csv_has_a_row_for_each_measurement() -> None:
     void = dataclasses.replace(void_of(RUN.measurements[0]), notes=("a", "b"))
     whole = dataclasses.replace(RUN, measurements=(void, *RUN.measurements))
-    reader = csv.DictReader(io.StringIO(mb.to_csv(report_of(whole))))
+    reader = csv.DictReader(io.StringIO(to_csv(report_of(whole))))
     rows = list(reader)
     assert reader.fieldnames == CSV_COLUMNS
     assert len(rows) == 1 + 8
@@ -703,7 +716,7 @@ def test_csv_has_a_row_for_each_measurement() -> None:
 
 
 def test_markdown_is_whole() -> None:
-    text = mb.to_markdown(report_of(dataclasses.replace(RUN, warnings=("load average: 9",))))
+    text = to_markdown(report_of(dataclasses.replace(RUN, warnings=("load average: 9",))))
     for part in (
         "# Base and More, measured by micropie_bench",
         "- **100 connections: slower.** More is 0.90x as fast as Base in requests/s (",
@@ -716,7 +729,7 @@ def test_markdown_is_whole() -> None:
 
 
 def test_github_benchmark_is_bigger_is_better() -> None:
-    first, _, speed = json.loads(mb.to_github_benchmark(report_of(RUN)))
+    first, _, speed = json.loads(to_github_benchmark(report_of(RUN)))
     assert (first["name"], first["unit"]) == ("Base, 100 connections", "requests/s")
     assert first["value"] == 100.5
     assert first["range"].startswith("± 2.0")
@@ -725,10 +738,10 @@ def test_github_benchmark_is_bigger_is_better() -> None:
 
 
 def test_the_drawing_shows_the_answers_with_their_intervals_against_1() -> None:
-    answer, *_ = mb.answers_of(RUN)
+    answer, *_ = answers_of(RUN)
     assert answer.speed
     assert answer.speed.interval
-    labels, line = mb.draw_speeds(RUN, [answer], width=80)
+    labels, line = draw_speeds(RUN, [answer], width=80)
     axis = line.removeprefix("  More, 100 connections  ")
     assert line.startswith("  More, 100 connections  ")
     assert len(line) <= 80
@@ -740,7 +753,7 @@ def test_the_drawing_shows_the_answers_with_their_intervals_against_1() -> None:
         expected = axis.index("|") + scale * math.log(ratio)
         assert position == pytest.approx(expected, abs=1.5)
     assert labels.index("1") in (line.index("|"), line.index("|") - 1)
-    assert mb.draw_speeds(RUN, (), width=80) == []
+    assert draw_speeds(RUN, (), width=80) == []
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 200])
@@ -748,7 +761,7 @@ def test_the_drawing_is_no_wider_than_the_terminal(width: int) -> None:
     results = dataclasses.replace(
         RUN, targets=tuple(dataclasses.replace(each, label="M" * 30) for each in RUN.targets)
     )
-    lines = mb.draw_speeds(results, mb.answers_of(results), width=width)
+    lines = draw_speeds(results, answers_of(results), width=width)
     assert all(len(line) <= max(width, 50) for line in lines)
     assert any("◆" in line for line in lines)
 
@@ -761,7 +774,7 @@ def decision_on(
 ) -> tuple[bool, list[str]]:
     """Return whether the gate fails, and what it says."""
     decision = Gate(margin=margin, baseline=baseline).decide(results)
-    return decision.fails, mb.gate_sentences(results, decision)
+    return decision.fails, gate_sentences(results, decision)
 
 
 def test_a_change_against_a_baseline_is_welchs() -> None:
@@ -837,7 +850,7 @@ def test_two_rounds_that_have_nothing_in_common_can_be_read_again() -> None:
         comparison.interval.high for comparison in results.comparisons if comparison.interval
     )
     assert widest > 1e40
-    assert mb.from_json(mb.to_json(results)).comparisons == results.comparisons
+    assert from_json(to_json(results)).comparisons == results.comparisons
 
 
 def test_a_gate_with_nothing_to_decide_by_fails() -> None:
@@ -873,11 +886,11 @@ def test_verdict_and_gate_go_by_the_metric_that_is_chosen(
     assert RUN.settings
     settings = dataclasses.replace(RUN.settings, metric=chosen)
     results = dataclasses.replace(RUN, settings=settings)
-    (answer,) = mb.answers_of(results)
+    (answer,) = answers_of(results)
     assert f" {measure}" in answer.sentence
     decision = Gate(margin=0.05, baseline=RUN).decide(results)
     assert [change.comparison.metric for change in decision.changes] == [metric]
-    assert mb.from_json(mb.to_json(results)).settings == settings
+    assert from_json(to_json(results)).settings == settings
 
 
 def compare_with_gate(*args: str, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -928,7 +941,7 @@ def test_the_gate_decides_the_exit_status(
     options = ["--fail-if-slower", margin]
     if factor is not None:
         baseline = solo_results([(base, factor * more) for base, more in RATES])
-        (tmp_path / "baseline.json").write_text(mb.to_json(baseline))
+        (tmp_path / "baseline.json").write_text(to_json(baseline))
         options += ["--baseline", str(tmp_path / "baseline.json")]
     assert compare_with_gate(*options, monkeypatch=monkeypatch) == status
     out, err = capsys.readouterr()
@@ -999,7 +1012,7 @@ def test_wrong_options_are_told_before_anything_is_measured(
 def test_a_baseline_of_something_else_is_told_before_anything_is_measured(
     tool: Tool, tmp_path: Path
 ) -> None:
-    (tmp_path / "b.json").write_text(mb.to_json(solo_results()))
+    (tmp_path / "b.json").write_text(to_json(solo_results()))
     done = tool.run("compare", "--fail-if-slower", "5%", "--baseline", str(tmp_path / "b.json"))
     assert (done.returncode, done.stdout) == (2, "")
     assert "it has: more against base, 100 connections, hello" in done.stderr
@@ -1035,7 +1048,7 @@ def test_knee_is_where_throughput_stops_growing() -> None:
     assert knee(whole, "base", "hello") == 50
     fewer = dataclasses.replace(whole, measurements=whole.measurements[:2])
     assert knee(fewer, "base", "hello") is None
-    first, *_ = mb.conclude(whole).sentences
+    first, *_ = conclude(whole).sentences
     assert "Base: throughput grows up to 50 connections" in first
 
 
@@ -1046,11 +1059,11 @@ def test_what_serves_the_targets_is_told_where_it_differs() -> None:
         dataclasses.replace(more, versions={"uvicorn": "1"}),
     )
     results = dataclasses.replace(RUN, targets=mixed)
-    (table,) = mb.work_tables(results)
+    (table,) = work_tables(results)
     rows = {name: cells for name, *cells in table.rows}
     assert rows["server"] == ["uvicorn 1", "uvicorn 1", "equal"]
     assert rows["event loop"] == ["uvloop 2", "asyncio", "differs"]
-    (sentence,) = mb.work_sentences(results)
+    (sentence,) = work_sentences(results)
     assert "The targets differ in event loop" in sentence
 
 
@@ -1059,7 +1072,7 @@ def test_saved_runs_side_by_side(tool: Tool, tmp_path: Path) -> None:
     there = dataclasses.replace(RUN, environment=elsewhere)
     other = dataclasses.replace(RUN, settings=dataclasses.replace(SETTINGS, threads=1))
     for name, results in (("here", RUN), ("there", there), ("other", other)):
-        (tmp_path / f"{name}.json").write_text(mb.to_json(results))
+        (tmp_path / f"{name}.json").write_text(to_json(results))
     done = tool.run("report", "here.json", "there.json", "--export-csv", "-", cwd=tmp_path)
     assert done.returncode == 0
     assert {row["target"] for row in csv.DictReader(io.StringIO(done.stdout))} == {
@@ -1071,7 +1084,7 @@ def test_saved_runs_side_by_side(tool: Tool, tmp_path: Path) -> None:
         "  - They differ in uvicorn: here: 0.34.0; there: unknown.",
     ]
     (tmp_path / "sub").mkdir()
-    (tmp_path / "sub/here.json").write_text(mb.to_json(there))
+    (tmp_path / "sub/here.json").write_text(to_json(there))
     done = tool.run("report", "here.json", "sub/here.json", "-v", cwd=tmp_path)
     assert "| More [sub/here.json]" in done.stdout
     assert "100 Connections, against Base [here.json]\n" in done.stdout
@@ -1140,7 +1153,7 @@ def test_all_exports_of_one_run_and_github(tool: Tool, tmp_path: Path) -> None:
     )
 
     # In a baseline, MicroPie was incomparably faster: so the gate fails, whatever is measured.
-    files["json"].write_text(mb.to_json(sped_up(mb.from_json(json.dumps(data)), "micropie")))
+    files["json"].write_text(to_json(sped_up(from_json(json.dumps(data)), "micropie")))
     gate = ("--fail-if-slower", "5%", "--baseline", str(files["json"]))
     done = tool.run("compare", "asgi", "micropie", *short, *gate)
     assert done.returncode == 1, done.stderr

@@ -16,10 +16,12 @@ from conftest import LABELS, NAMES, RATES, measured, results_of, solo_results
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 from scipy import stats
 
-import micropie_bench as mb
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
 from micropie_benchlib.core.results import Results
+from micropie_benchlib.report.conclusions import conclude
+from micropie_benchlib.report.layout import Report
+from micropie_benchlib.report.page import to_html
 
 CHROMIUM = shutil.which("chromium")
 HOSTILE = """</script>'"><img src=x onerror=alert(1)>"""
@@ -47,7 +49,7 @@ def sweep(*counts: int, labels: Mapping[str, str] = LABELS) -> Results:
 
 
 def page_of(results: Results) -> str:
-    return mb.to_html(mb.Report(results=results, conclusion=mb.conclude(results)))
+    return to_html(Report(results=results, conclusion=conclude(results)))
 
 
 @pytest.fixture(scope="module")

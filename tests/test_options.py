@@ -31,6 +31,8 @@ from micropie_benchlib.core.targets import (
     Target,
     UrlTarget,
 )
+from micropie_benchlib.report.editions import EDITIONS
+from micropie_benchlib.report.results_file import to_json
 
 # Targets.
 
@@ -688,7 +690,7 @@ def test_a_baseline_is_not_overwritten_by_the_run_that_it_judges(asked: Asked) -
 def test_a_gate_goes_by_the_comparisons_of_its_baseline(tmp_path: Path) -> None:
     baseline = solo_results()
     file = tmp_path / "baseline.json"
-    file.write_text(mb.to_json(baseline))
+    file.write_text(to_json(baseline))
     options = mb.GateOptions(baseline=str(file), fail_if_slower="5%")
     gate = mb.make_gate(options, plan_of(BASE_AND_MORE))
     assert gate
@@ -1056,7 +1058,7 @@ def test_an_unknown_edition_is_told_with_those_there_are(asked: Asked) -> None:
 def test_editions_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     run_command("reproduce", "--list")
     out = capsys.readouterr().out
-    for edition in mb.EDITIONS:
+    for edition in EDITIONS:
         assert edition.day in out
     assert "granian, 8 workers" in out
 

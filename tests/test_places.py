@@ -21,6 +21,8 @@ from micropie_benchlib.core.plan import Places
 from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.results import Machine, Role
 from micropie_benchlib.core.targets import AsgiTarget, ServerSettings
+from micropie_benchlib.report.headings import machine_tables, machines_sentence
+from micropie_benchlib.report.results_file import from_json, to_json
 from micropie_benchlib.wrk.histogram import latency_from_histogram, sample_count
 
 LATENCIES = st.lists(
@@ -266,8 +268,8 @@ def test_machines_are_told_in_words_and_in_a_table(
     machines: list[tuple[Role, str]], sentence: str
 ) -> None:
     made = tuple(machine(role, host) for role, host in machines)
-    assert mb.machines_sentence(made) == sentence
+    assert machines_sentence(made) == sentence
     results = mb.new_results(machines=made)
-    (table,) = mb.machine_tables(mb.from_json(mb.to_json(results)))
+    (table,) = machine_tables(from_json(to_json(results)))
     assert [row[0] for row in table.rows] == [host or "here" for _, host in machines]
-    assert mb.machine_tables(mb.new_results()) == []
+    assert machine_tables(mb.new_results()) == []

@@ -26,6 +26,15 @@ from micropie_benchlib.core.measurements import Latency, Pace
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.results import Results
+from micropie_benchlib.report.answers import answer_sentence
+from micropie_benchlib.report.conclusions import conclude
+from micropie_benchlib.report.layout import Report
+from micropie_benchlib.report.markdown import to_markdown
+from micropie_benchlib.report.merging import merge, suffixed_by_file
+from micropie_benchlib.report.page import to_html
+from micropie_benchlib.report.remarks import few_for_p99_sentences
+from micropie_benchlib.report.results_file import from_json, to_json
+from micropie_benchlib.report.tables import load_tables
 from micropie_benchlib.stats.comparisons import with_comparisons
 from micropie_benchlib.stats.distributions import distribute
 from micropie_benchlib.stats.search import pace_reason
@@ -312,35 +321,35 @@ def test_a_capacity_is_the_highest_rate_that_keeps_the_limit() -> None:
     assert comparison.verdict is Verdict.FASTER
     assert mb.status_of(results) == 0
     assert results.reported_loads == [HELLO.id]
-    (answer,) = mb.conclude(results).answers
+    (answer,) = conclude(results).answers
     assert answer.sentence == "More is 2.000x as fast as Base by capacity (2.000 to 2.000)"
 
 
 def test_a_capacity_is_written_and_read_again() -> None:
     results = run(Queues(most_per_s={"base": 1000.0, "more": 2000.0}), capacity_plan())
     results = dataclasses.replace(results, distributions=distribute(results))
-    again = mb.from_json(mb.to_json(results))
-    loaded(mb.to_json(results))
+    again = from_json(to_json(results))
+    loaded(to_json(results))
     first, *others = results.capacities
     assert first.rate_per_s
     forged = dataclasses.replace(first, rate_per_s=10 * first.rate_per_s)
     wrong = dataclasses.replace(results, capacities=(forged, *others))
     with pytest.raises(BenchError, match=r"capacities\.0 is not near the highest rate"):
-        mb.from_json(mb.to_json(wrong))
+        from_json(to_json(wrong))
     assert again.capacities == results.capacities
     assert again.comparisons == results.comparisons
-    report = mb.Report(results=again, conclusion=mb.conclude(again))
-    page = mb.to_html(report)
+    report = Report(results=again, conclusion=conclude(again))
+    page = to_html(report)
     assert "p99 latency over the rate, 100 connections" in page
-    assert "capacity at a p99 up to 50.00ms" in mb.to_markdown(report)
+    assert "capacity at a p99 up to 50.00ms" in to_markdown(report)
 
 
 def test_capacities_of_two_files_stand_side_by_side() -> None:
     one = run(Queues(most_per_s={"base": 1000.0, "more": 2000.0}), capacity_plan())
     other = run(Queues(most_per_s={"base": 900.0, "more": 2100.0}), capacity_plan(rounds=2))
-    both = mb.merge(mb.suffixed_by_file({"one.json": one, "other.json": other}))
+    both = merge(suffixed_by_file({"one.json": one, "other.json": other}))
     assert both.reported_loads == [HELLO.id]
-    (table, _, *_) = mb.load_tables(both, HELLO.id)
+    (table, _, *_) = load_tables(both, HELLO.id)
     assert [(name, launches) for name, _, launches in table.rows] == [
         *(("Base [one]", "3"), ("More [one]", "3"), ("Base [other]", "2"), ("More [other]", "2"))
     ]
@@ -362,7 +371,7 @@ def test_a_capacity_is_not_known_where_wrk_is_the_limit() -> None:
     assert by_name["more"].rate_per_s is None
     assert "load generator saturated" in (by_name["more"].reason or "")
     assert mb.status_of(results) == 1
-    (answer,) = mb.conclude(results).answers  # not by requests/s of the first trials
+    (answer,) = conclude(results).answers  # not by requests/s of the first trials
     assert answer.verdict is Verdict.UNDECIDED
     assert "load generator saturated" in answer.sentence
 
@@ -437,7 +446,7 @@ def test_at_a_rate_cpu_decides_though_nothing_was_busy_and_p99_stands_beside() -
     results = with_comparisons(results, ["base", "more"])
     (decisive,) = decisive_comparisons(results)
     assert (decisive.method, decisive.metric) == (Method.DUET, Metric.CPU)
-    sentence = mb.answer_sentence(results, decisive)
+    sentence = answer_sentence(results, decisive)
     assert sentence == (
         "more is 2.000x as fast as base per CPU second (2.000 to 2.000); "
         "p99 here 1.00ms against 1.00ms, 1.000x (1.000 to 1.000)"
@@ -460,7 +469,7 @@ def test_at_a_rate_p99_decides_between_servers_that_wait() -> None:
     results = with_comparisons(results, ["base", "more"])
     (decisive,) = decisive_comparisons(results)
     assert (decisive.method, decisive.metric) == (Method.DUET, Metric.P99)
-    assert "both mostly waited, not for CPU" in mb.answer_sentence(results, decisive)
+    assert "both mostly waited, not for CPU" in answer_sentence(results, decisive)
 
 
 def test_few_requests_make_no_p99() -> None:
@@ -469,7 +478,7 @@ def test_few_requests_make_no_p99() -> None:
     results = dataclasses.replace(
         NOTHING_YET, measurements=(measurement,), settings=mb.settings_of(plan)
     )
-    assert mb.few_for_p99_sentences(results) == [
+    assert few_for_p99_sentences(results) == [
         "A trial has only 40 requests, so that its p99 is the latency of one or two of them: "
         "-d 25s has 1,000."
     ]

@@ -24,7 +24,6 @@ from conftest import (
     solo_results,
 )
 
-import micropie_bench as mb
 from micropie_benchlib.core.choices import Limit, Loop, Method, Verdict
 from micropie_benchlib.core.estimates import Comparison, Distribution, Estimate
 from micropie_benchlib.core.loads import LoadId
@@ -32,6 +31,20 @@ from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.results import Results, Settings, WorkloadFacts
 from micropie_benchlib.core.targets import ServerSettings
+from micropie_benchlib.report.answers import answer_sentence, answers_of
+from micropie_benchlib.report.drawing import LEAST_DRAWING, draw_speeds
+from micropie_benchlib.report.equal_work import work_tables
+from micropie_benchlib.report.layout import Table, columns_from
+from micropie_benchlib.report.markdown_text import markdown_lines
+from micropie_benchlib.report.notes import measurement_notes
+from micropie_benchlib.report.remarks import (
+    keep_alive_sentences,
+    shared_core_sentences,
+    unfinished_sentences,
+)
+from micropie_benchlib.report.tables import gist_table, result_tables
+from micropie_benchlib.report.terminal import terminal_lines
+from micropie_benchlib.report.waiting import waiting_sentences
 from micropie_benchlib.stats.deciding import SATURATED
 from micropie_benchlib.stats.equal_work import work_of
 from micropie_benchlib.stats.gate import Gate
@@ -219,7 +232,7 @@ def test_a_verdicts_words_say_what_its_numbers_do(
     if comparison.metric is not REQUESTS:
         comparisons = (comparison, PLAIN)
     results = dataclasses.replace(solo_results(), comparisons=comparisons)
-    assert mb.answer_sentence(results, comparison) == sentence
+    assert answer_sentence(results, comparison) == sentence
 
 
 # All verdicts of a run.
@@ -261,7 +274,7 @@ SLOWER = [(more, base) for base, more in FASTER]
 
 @pytest.mark.parametrize("rates", [FASTER, SLOWER], ids=["faster", "slower"])
 def test_the_speed_is_the_geometric_mean_of_the_rounds(rates: list[tuple[float, float]]) -> None:
-    (answer,) = mb.answers_of(results_of(run_of(rates)))
+    (answer,) = answers_of(results_of(run_of(rates)))
     speed = statistics.geometric_mean([more / base for base, more in rates])
     assert answer.speed
     assert answer.speed.interval
@@ -275,7 +288,7 @@ def test_duets_decide_by_cpu_time_even_against_the_throughput() -> None:
     """By throughput `more` is slower; but its requests take 0.8 of the CPU time."""
     alone = run_of(SLOWER)
     together = run_of([(1000, 1000 + number) for number in range(4)], partners=True, cpu_s=(1, 0.8))
-    (answer,) = mb.answers_of(results_of([*alone, *together]))
+    (answer,) = answers_of(results_of([*alone, *together]))
     assert answer.speed
     assert answer.verdict is Verdict.FASTER
     assert answer.speed.ratio == pytest.approx(1 / 0.8, rel=0.01)
@@ -288,7 +301,7 @@ def test_duets_decide_by_cpu_time_even_against_the_throughput() -> None:
 
 def test_throughput_decides_where_the_duets_are_void() -> None:
     together = run_of(FASTER, partners=True, void="somebody stopped it")
-    (answer,) = mb.answers_of(results_of([*run_of(SLOWER), *together]))
+    (answer,) = answers_of(results_of([*run_of(SLOWER), *together]))
     assert answer.verdict is Verdict.SLOWER
     assert " as fast as Base in requests/s (" in answer.sentence
     assert "here" not in answer.sentence
@@ -320,7 +333,7 @@ def test_cpu_decides_only_between_servers_that_it_limits(
     who: tuple[str, ...], measure: str, remark: str
 ) -> None:
     results = waiting_run(*who)
-    (answer,) = mb.answers_of(results)
+    (answer,) = answers_of(results)
     assert f" as fast as Base {measure} (" in answer.sentence
     assert answer.sentence.endswith(remark or ")")
     assert answer.verdict is (Verdict.SLOWER if who else Verdict.FASTER)
@@ -373,13 +386,13 @@ WITH_UVLOOP = {"uvicorn": "0.54.0", "uvloop": "0.22.1"}
 def test_what_a_server_waited_for_is_told_as_far_as_it_is_known(
     changes: dict[str, Any], cause: str
 ) -> None:
-    (sentence,) = mb.waiting_sentences(acks_of(**changes))
+    (sentence,) = waiting_sentences(acks_of(**changes))
     assert sentence.startswith("Base and More at 100 connections: neither server nor wrk was busy")
     assert cause in sentence
 
 
 def test_a_server_that_works_does_not_wait() -> None:
-    assert mb.waiting_sentences(waiting_run()) == []
+    assert waiting_sentences(waiting_run()) == []
 
 
 def opened_run(
@@ -439,7 +452,7 @@ def test_new_connections_are_told_by_what_was_opened(results: Results, cost: str
     wanted = []
     if cost:
         wanted = [f"Base and More: a new connection was opened for {cost}, which costs time, too."]
-    assert mb.keep_alive_sentences(results) == wanted
+    assert keep_alive_sentences(results) == wanted
 
 
 @pytest.mark.parametrize(
@@ -482,7 +495,7 @@ def test_new_connections_are_told_by_what_was_opened(results: Results, cost: str
 def test_a_run_that_decides_nothing_says_why(
     measurements: list[Measurement], sentence: str
 ) -> None:
-    (answer,) = mb.answers_of(results_of(measurements))
+    (answer,) = answers_of(results_of(measurements))
     assert (answer.verdict, answer.sentence) == (Verdict.UNDECIDED, sentence)
 
 
@@ -496,7 +509,7 @@ def test_each_target_and_load_has_its_answer_with_wider_intervals() -> None:
                 measured(name, number, rate, load=load) for number, rate in enumerate(each)
             ]
     labels = {**LABELS, "less": "Less"}
-    answers = mb.answers_of(results_of(measurements, labels=labels))
+    answers = answers_of(results_of(measurements, labels=labels))
     assert [(answer.target, answer.load, answer.verdict) for answer in answers] == [
         ("more", HUNDRED, Verdict.FASTER),
         ("less", HUNDRED, Verdict.SLOWER),
@@ -508,22 +521,22 @@ def test_each_target_and_load_has_its_answer_with_wider_intervals() -> None:
 
 def test_one_target_has_no_answer() -> None:
     results = results_of([measured("base", 1, 100)], labels={"base": "Base"})
-    assert mb.answers_of(results) == []
+    assert answers_of(results) == []
 
 
 def test_why_throughput_and_cpu_time_differ_is_said_only_where_they_do() -> None:
     """On shared cores a request costs the server's CPU time and wrk's."""
     twice = run_of([(1000, 1000 + n) for n in range(4)], partners=True, cpu_s=(2, 1))
-    (sentence,) = mb.shared_core_sentences(results_of([*run_of(FASTER), *twice]))
+    (sentence,) = shared_core_sentences(results_of([*run_of(FASTER), *twice]))
     assert sentence == (
         "wrk took 33% of the CPU time that it shared with the servers, "
         "so requests/s differ less than CPU per request does."
     )
     equal = run_of([(1000, 1000 + n) for n in range(4)], partners=True)
-    (sentence,) = mb.shared_core_sentences(results_of([*run_of(FASTER), *equal]))
+    (sentence,) = shared_core_sentences(results_of([*run_of(FASTER), *equal]))
     assert sentence.startswith("requests/s and CPU per request disagree: ")
     same = run_of([(1000, 1200 + n) for n in range(4)], partners=True, cpu_s=(1.2, 1.2))
-    assert mb.shared_core_sentences(results_of([*run_of(FASTER), *same])) == []
+    assert shared_core_sentences(results_of([*run_of(FASTER), *same])) == []
 
 
 # Notes.
@@ -535,14 +548,14 @@ def test_oddities_are_said_once_with_their_rounds_at_their_worst() -> None:
         note = f"other processes took {share}% of the machine"
         measurement = dataclasses.replace(measured("base", number, 100), notes=(note,))
         measurements.append(measurement)
-    assert mb.measurement_notes(results_of(measurements)) == [
+    assert measurement_notes(results_of(measurements)) == [
         "Rounds 1, 3 (Base): other processes took 45% of the machine"
     ]
 
 
 def test_what_is_void_is_said_with_its_reason() -> None:
     results = results_of(run_of(FASTER[:1], void="worker 7 died", partners=True))
-    assert mb.measurement_notes(results) == [
+    assert measurement_notes(results) == [
         "Base, 100 connections, round 1 (duet): void, worker 7 died",
         "More, 100 connections, round 1 (duet): void, worker 7 died",
     ]
@@ -551,14 +564,14 @@ def test_what_is_void_is_said_with_its_reason() -> None:
 # Tables.
 
 
-def table_of(titles: Sequence[str], *rows: tuple[str, ...]) -> mb.Table:
+def table_of(titles: Sequence[str], *rows: tuple[str, ...]) -> Table:
     """Return a table whose first column is aligned to the left."""
-    return mb.Table(title="T", columns=mb.columns_from(titles, left=titles[:1]), rows=rows)
+    return Table(title="T", columns=columns_from(titles, left=titles[:1]), rows=rows)
 
 
 def test_markdown_is_escaped_and_padded_to_what_is_seen() -> None:
     table = table_of(("Framework", "a|b"), ("日本|x", "1.50"), ("é", "100.00 ± 3.00"))
-    assert mb.markdown_lines(table) == [
+    assert markdown_lines(table) == [
         r"| Framework |          a\|b |",
         r"|-----------|---------------|",
         r"| 日本\|x   |          1.50 |",
@@ -579,16 +592,16 @@ def cells_of(line: str) -> list[str]:
 def test_markdown_holds_every_cell_in_columns_of_even_width() -> None:
     labels = {"base": "ベース|基", "more": "M" * 50}
     results = results_of(solo_results().measurements, labels=labels)
-    for table in mb.result_tables(results):
-        titles, rule, *rows = mb.markdown_lines(table)
+    for table in result_tables(results):
+        titles, rule, *rows = markdown_lines(table)
         assert cells_of(titles) == [column.title for column in table.columns]
         assert [tuple(cells_of(row)) for row in rows] == list(table.rows)
         assert {shown_width(line) for line in (titles, rule, *rows)} == {shown_width(titles)}
 
 
-def on_terminal(table: mb.Table, width: int) -> list[str]:
+def on_terminal(table: Table, width: int) -> list[str]:
     """Return the lines of the table as one sees them."""
-    lines = mb.terminal_lines(table, width=width)
+    lines = terminal_lines(table, width=width)
     return [re.sub(r"\x1b\[[\d;]*m", "", line) for line in lines]
 
 
@@ -597,7 +610,7 @@ WIDTHS = (1, 40, *range(60, 110, 5), 200)
 
 def test_no_figure_is_cut_at_any_width() -> None:
     labels = {"base": "Base", "more": "日本 more@0.32"}
-    tables = mb.result_tables(results_of(run_of(RATES), labels=labels))
+    tables = result_tables(results_of(run_of(RATES), labels=labels))
     assert len(tables) == 3, "the gist's, details, the comparison"
     for table, width in itertools.product(tables, WIDTHS):
         shown = Counter(" ".join(on_terminal(table, width)).split())
@@ -610,7 +623,7 @@ def test_no_figure_is_cut_at_any_width() -> None:
 
 
 def test_a_cell_is_broken_at_spaces_alone_and_a_figure_only_where_there_is_no_room() -> None:
-    table = mb.gist_table(solo_results(), HUNDRED)
+    table = gist_table(solo_results(), HUNDRED)
     words = set(" ".join(itertools.chain(*table.rows)).split())
     words.update(" ".join(column.title for column in table.columns).split())
     for width in range(40, 120):
@@ -622,7 +635,7 @@ def test_a_cell_is_broken_at_spaces_alone_and_a_figure_only_where_there_is_no_ro
 
 
 def test_a_table_is_as_wide_as_the_terminal_at_most_where_that_can_be() -> None:
-    for table in mb.result_tables(solo_results()):
+    for table in result_tables(solo_results()):
         narrowest = max(map(shown_width, on_terminal(table, 1)))
         for width in WIDTHS:
             widest = max(map(shown_width, on_terminal(table, width)))
@@ -653,14 +666,14 @@ def test_of_many_targets_each_has_a_row_of_what_differs() -> None:
             dataclasses.replace(base, name=f"t{number}", label=f"T{number}", python=python)
         )
     results = dataclasses.replace(results, targets=tuple(targets))
-    (brief,) = mb.work_tables(results, details=False)
+    (brief,) = work_tables(results, details=False)
     assert [column.title for column in brief.columns] == ["What", "Python"]
     assert brief.rows == (
         ("T0", "3.13.0"),
         *((f"T{number}", "3.12.1") for number in range(1, 5)),
         ("State", "differs"),
     )
-    (whole,) = mb.work_tables(results)
+    (whole,) = work_tables(results)
     assert [column.title for column in whole.columns] == [
         "What",
         "T0",
@@ -716,12 +729,12 @@ def test_a_run_that_was_cut_short_is_not_shown_as_whole(
         warm_up_s=0,
     )
     results = solo_results(settings=settings, warnings=warnings)
-    assert mb.unfinished_sentences(results) == sentences
-    assert mb.unfinished_sentences(solo_results()) == []
+    assert unfinished_sentences(results) == sentences
+    assert unfinished_sentences(solo_results()) == []
 
 
 @pytest.mark.parametrize("width", range(1, 30))
 def test_a_terminal_too_narrow_for_a_drawing_has_none(width: int) -> None:
     results = solo_results()
-    lines = mb.draw_speeds(results, mb.answers_of(results), width=width)
-    assert bool(lines) == (width >= mb.LEAST_DRAWING)
+    lines = draw_speeds(results, answers_of(results), width=width)
+    assert bool(lines) == (width >= LEAST_DRAWING)

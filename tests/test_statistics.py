@@ -32,6 +32,7 @@ from micropie_benchlib.core.plan import Launch, Plan
 from micropie_benchlib.core.responses import Response
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.targets import ServerSettings
+from micropie_benchlib.report.calibration import calibration_conclusion
 from micropie_benchlib.stats import ranking as stats_ranking
 from micropie_benchlib.stats.compare import compare_metric, has_few_answers
 from micropie_benchlib.stats.cores import CoreUse
@@ -621,7 +622,7 @@ def test_calibration_says_what_can_be_told_apart() -> None:
     reference = rounds_of("a", [1000] * 6)
     target = rounds_of("b", [1000, 1020, 980, 1010, 990, 1000])
     results = Results(created="", command="", comparisons=(compared(*reference, *target),))
-    (sentence,) = mb.calibration_conclusion(results).sentences
+    (sentence,) = calibration_conclusion(results).sentences
     match = re.fullmatch(
         r"requests per .* under (1\.\d)% cannot be told from noise; for 1.0% use -r (\d+)\.",
         sentence,

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 from conftest import run_load
 
-import micropie_bench as mb
 from micropie_benchlib.core.errors import BenchError, UsageError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import Errors, Latency, WrkResult
 from micropie_benchlib.core.text import format_latency
 from micropie_benchlib.core.units import parse_duration
+from micropie_benchlib.report.tables import gist_row
 from micropie_benchlib.wrk.command import WRK_SCRIPT, wrk_argv
 from micropie_benchlib.wrk.errors import SOCKET_ERRORS, void_reason
 from micropie_benchlib.wrk.exact import parse_exact
@@ -41,7 +41,7 @@ def latency_of(wrk: WrkResult) -> Latency:
 
 
 def test_gist_reports_keep_every_published_figure() -> None:
-    rows = [(m.target, m.load.connections, *mb.gist_row([m])) for m in parse_reports(GIST)]
+    rows = [(m.target, m.load.connections, *gist_row([m])) for m in parse_reports(GIST)]
     assert rows == [
         ("FastAPI", 100, "49.15ms", "102.39ms", "2031.28", "8.39", "285.95"),
         ("FastAPI", 200, "91.97ms", "365.85ms", "2195.34", "9.06", "309.07"),
@@ -119,7 +119,7 @@ def test_no_request_at_all_is_void_not_zero_per_second() -> None:
     assert measurement.wrk
     assert measurement.wrk.requests == 0
     assert measurement.invalid_reason == "0 requests are fewer than the 10 connections"
-    assert set(mb.gist_row([measurement])) == {"void"}
+    assert set(gist_row([measurement])) == {"void"}
 
 
 def test_cut_off_1000_ms_is_no_thousand_minutes() -> None:

@@ -17,6 +17,12 @@ from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.results import Results
+from micropie_benchlib.report.conclusions import conclude
+from micropie_benchlib.report.csv_rows import to_csv
+from micropie_benchlib.report.layout import Report
+from micropie_benchlib.report.remarks import caveats_of
+from micropie_benchlib.report.results_file import from_json, to_json
+from micropie_benchlib.report.tables import gist_table, result_tables
 from micropie_benchlib.wrk.documents import decode_text
 from micropie_benchlib.wrk.histogram import latency_from_histogram, latency_with_percentiles
 from micropie_benchlib.wrk.rows import parse_reports
@@ -83,7 +89,7 @@ def rows(text: str) -> list[tuple[str, ...]]:
     results = read(text)
     found: list[tuple[str, ...]] = []
     for load in results.loads:
-        found += mb.gist_table(results, load).rows
+        found += gist_table(results, load).rows
     return found
 
 
@@ -109,11 +115,11 @@ def test_a_latency_that_wrk_did_not_time_is_unknown(share: str) -> None:
     assert measurement.valid
     assert measurement.latency_p99_s is None
     assert rows(printed.text)[0][1:4] == ("unknown", "unknown", "13865.62")
-    assert any("the latency is not known" in line for line in mb.caveats_of(results))
-    saved = loaded(mb.to_json(results))
+    assert any("the latency is not known" in line for line in caveats_of(results))
+    saved = loaded(to_json(results))
     assert saved["measurements"][0]["wrk"]["latency"] is None
-    assert mb.from_json(mb.to_json(results)) == results
-    assert mb.to_csv(mb.Report(results=results, conclusion=mb.conclude(results)))
+    assert from_json(to_json(results)) == results
+    assert to_csv(Report(results=results, conclusion=conclude(results)))
 
 
 def test_rounds_that_tell_their_latency_give_that_of_the_row() -> None:
@@ -141,7 +147,7 @@ def test_errors_of_a_report_mark_its_figures_and_are_noted() -> None:
     text = f"alpha\n{late.text}\nbeta\n{BETA.text}"
     assert [row[0] for row in rows(text)] == ["alpha (2 errors)", "beta"]
     assert rows(text)[0][3] == "13865.62"
-    caveats = mb.caveats_of(read(text))
+    caveats = caveats_of(read(text))
     assert caveats == [
         "Round 1 (alpha, 10 connections): 2 timeouts: "
         "answers later than wrk waited are missing from the latency"
@@ -151,7 +157,7 @@ def test_errors_of_a_report_mark_its_figures_and_are_noted() -> None:
 def test_each_row_has_the_note_of_its_own_errors() -> None:
     late = dataclasses.replace(ALPHA, extra=(TWO_TIMEOUTS,))
     later = dataclasses.replace(BETA, extra=(TWO_TIMEOUTS.replace("2", "30"),))
-    caveats = mb.caveats_of(read(f"alpha\n{late.text}\nbeta\n{later.text}"))
+    caveats = caveats_of(read(f"alpha\n{late.text}\nbeta\n{later.text}"))
     assert [caveat.partition(": answers")[0] for caveat in caveats] == [
         "Round 1 (alpha, 10 connections): 2 timeouts",
         "Round 1 (beta, 10 connections): 30 timeouts",
@@ -225,7 +231,7 @@ def test_the_greatest_figures_can_be_saved_and_read_again() -> None:
         extra=(TWO_TIMEOUTS.replace("2", "9" * 15), "  Non-2xx or 3xx responses: " + "9" * 15),
     )
     results = read(greatest.text)
-    assert mb.from_json(mb.to_json(results)) == results
+    assert from_json(to_json(results)) == results
 
 
 # Names: what documents say above a report.
@@ -540,8 +546,8 @@ def test_no_report_is_lost_or_changed_whatever_stands_around(
         pooled.setdefault(row, set()).add((report.url, report.threads))
     assert all(len(kinds) == 1 for kinds in pooled.values())
     results = mb.new_results(measurements=tuple(measurements))
-    assert mb.from_json(mb.to_json(results)) == results
-    assert mb.result_tables(results)
+    assert from_json(to_json(results)) == results
+    assert result_tables(results)
 
 
 @FUZZ

@@ -29,6 +29,14 @@ from micropie_benchlib.core.measurements import WrkResult
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
 from micropie_benchlib.core.results import Results, Settings, WorkloadFacts
 from micropie_benchlib.core.targets import ServerSettings
+from micropie_benchlib.report.conclusions import conclude
+from micropie_benchlib.report.csv_rows import csv_cell, to_csv
+from micropie_benchlib.report.github import to_github_benchmark
+from micropie_benchlib.report.layout import Report
+from micropie_benchlib.report.markdown import to_markdown
+from micropie_benchlib.report.markdown_text import markdown_code, markdown_text
+from micropie_benchlib.report.page import to_html
+from micropie_benchlib.report.results_file import from_json, to_json
 from micropie_benchlib.wrk.exact import EXACT_MARK, parse_exact
 from micropie_benchlib.wrk.rows import parse_reports
 
@@ -55,16 +63,16 @@ SETTINGS = Settings(
 )
 DUET = [measured("base", 1, 100, partner="more"), measured("more", 1, 90, partner="base")]
 RUN = results_of([*solo_results().measurements, *DUET], settings=SETTINGS)
-SAVED = mb.to_json(RUN)
-RENDERERS = (mb.to_markdown, mb.to_csv, mb.to_html, mb.to_github_benchmark)
+SAVED = to_json(RUN)
+RENDERERS = (to_markdown, to_csv, to_html, to_github_benchmark)
 Place = tuple[str | int, ...]
 MEASUREMENT = ("measurements", 0)
 WRK = (*MEASUREMENT, "wrk")
 COMPARISON = ("comparisons", 0)
 
 
-def report_of(results: Results) -> mb.Report:
-    return mb.Report(results=results, conclusion=mb.conclude(results))
+def report_of(results: Results) -> Report:
+    return Report(results=results, conclusion=conclude(results))
 
 
 def shown(results: Results, *, width: int = 80) -> str:
@@ -91,7 +99,7 @@ def edited(changes: Mapping[Place, object]) -> str:
 def complaint_about(text: str) -> str:
     """Return what is told of a text that is no results file, in one line."""
     with pytest.raises(BenchError) as raised:
-        mb.from_json(text)
+        from_json(text)
     assert str(raised.value).isprintable()
     return str(raised.value)
 
@@ -310,7 +318,7 @@ OTHER = {"workload": "hello", "connections": 7}
 def test_a_file_that_contradicts_itself_is_refused_in_one_line(
     changes: Mapping[Place, object], complaint: str
 ) -> None:
-    assert mb.from_json(SAVED)
+    assert from_json(SAVED)
     assert re.match(complaint, complaint_about(edited(changes)))
 
 
@@ -318,7 +326,7 @@ def test_the_figures_of_wrks_text_agree_as_it_rounds_them() -> None:
     for file in (Path(__file__).parent.parent / "data").glob("*.txt"):
         with contextlib.suppress(BenchError):
             results = mb.new_results(measurements=tuple(parse_reports(file.read_text())))
-            assert mb.to_json(mb.from_json(mb.to_json(results))) == mb.to_json(results)
+            assert to_json(from_json(to_json(results))) == to_json(results)
 
 
 def test_a_report_of_somebody_elses_that_contradicts_itself_is_shown_with_a_note() -> None:
@@ -404,14 +412,14 @@ def test_any_change_of_a_file_is_refused_in_one_line_or_rendered(draw: st.DataOb
     for _ in range(draw.draw(st.integers(1, 3))):
         mutate(data, draw)
     try:
-        results = mb.from_json(json.dumps(data))
+        results = from_json(json.dumps(data))
     except BenchError as error:
         assert str(error).isprintable()  # noqa: PT017  # either is right
         return
     for render in RENDERERS:
         text = render(report_of(results))
         assert all(line.isprintable() for line in text.split("\n"))
-    assert mb.to_json(mb.from_json(mb.to_json(results))) == mb.to_json(results)
+    assert to_json(from_json(to_json(results))) == to_json(results)
     assert_safe(shown(results))
 
 
@@ -489,7 +497,7 @@ def test_any_change_of_wrks_line_is_refused_or_gives_figures_that_can_be_saved(
         measured("base", 1, 100), wrk=wrk, invalid_reason="it does not matter here"
     )
     results = results_of([measurement])
-    assert mb.from_json(mb.to_json(results)).measurements[0].wrk
+    assert from_json(to_json(results)).measurements[0].wrk
 
 
 # --- texts from outside -----------------------------------------------------------------
@@ -549,14 +557,14 @@ def test_no_text_of_an_error_steers_the_terminal(capsys: pytest.CaptureFixture[s
 
 
 def test_no_text_steers_what_reads_an_export() -> None:
-    for render in (*RENDERERS, lambda report: mb.to_json(report.results)):
+    for render in (*RENDERERS, lambda report: to_json(report.results)):
         assert_safe(render(report_of(nasty_results())))
 
 
 def test_what_json_escapes_is_the_same_when_read() -> None:
     results = nasty_results()
-    assert json.loads(mb.to_json(results))["command"] == NASTY
-    assert mb.from_json(mb.to_json(results)).warnings == (NASTY,)
+    assert json.loads(to_json(results))["command"] == NASTY
+    assert from_json(to_json(results)).warnings == (NASTY,)
 
 
 def blocks_of(markdown: str) -> tuple[str, str]:
@@ -576,7 +584,7 @@ def blocks_of(markdown: str) -> tuple[str, str]:
 
 
 def test_no_text_is_markdown_but_in_code() -> None:
-    outside, inside = blocks_of(mb.to_markdown(report_of(nasty_results())))
+    outside, inside = blocks_of(to_markdown(report_of(nasty_results())))
     assert "<script>" in inside
     assert not re.search(r"(?<!\\)[<`]", outside)
     assert "](" not in outside
@@ -588,7 +596,7 @@ def test_no_text_is_markdown_but_in_code() -> None:
 def test_pipes_shift_no_column_of_markdown() -> None:
     labels = {"base": "a|b\\|c", "more": "`|`"}
     results = results_of(solo_results().measurements, labels=labels, command="a | b `c`")
-    lines = mb.to_markdown(report_of(results)).split("\n")
+    lines = to_markdown(report_of(results)).split("\n")
     rows = [line for line in lines if line.startswith("|")]
     columns = {len(re.findall(r"(?<!\\)(?:\\\\)*\|", row)) for row in rows}
     assert columns == {3, 7, 8, 9}, "two, six, seven and eight cells"
@@ -604,7 +612,7 @@ def test_pipes_shift_no_column_of_markdown() -> None:
     ],
 )
 def test_code_in_markdown_is_what_it_was(text: str, shown: str) -> None:
-    assert mb.markdown_code(text) == shown
+    assert markdown_code(text) == shown
 
 
 @pytest.mark.parametrize(
@@ -622,7 +630,7 @@ def test_code_in_markdown_is_what_it_was(text: str, shown: str) -> None:
     ],
 )
 def test_a_text_in_markdown_is_what_it_was(text: str, shown: str) -> None:
-    assert mb.markdown_text(text) == shown
+    assert markdown_text(text) == shown
 
 
 @pytest.mark.parametrize("first", ["=", "+", "-", "@"])
@@ -630,15 +638,15 @@ def test_no_text_is_a_formula_of_a_spreadsheet(first: str) -> None:
     name = f"{first}HYPERLINK(1)"
     void = dataclasses.replace(measured(name, 1, 100), invalid_reason=f"{first}1", notes=("\t=1",))
     results = results_of([void], labels={name: name})
-    (row,) = csv.DictReader(io.StringIO(mb.to_csv(report_of(results))))
+    (row,) = csv.DictReader(io.StringIO(to_csv(report_of(results))))
     assert row["target"] == f"'{name}"
     assert row["invalid_reason"] == f"'{first}1"
     assert row["notes"] == r"\t=1"
 
 
 def test_a_number_is_no_formula() -> None:
-    assert mb.csv_cell(-1.5) == -1.5
-    assert mb.csv_cell("1.5") == "1.5"
+    assert csv_cell(-1.5) == -1.5
+    assert csv_cell("1.5") == "1.5"
 
 
 # --- files that are replaced ------------------------------------------------------------
@@ -765,7 +773,7 @@ def test_a_baseline_of_duets_alone_is_no_baseline_of_a_run_without(
         measurements.append(measured("base", number, base, partner="more"))
         measurements.append(measured("more", number, more, partner="base"))
     file = tmp_path / "baseline.json"
-    file.write_text(mb.to_json(results_of(measurements)))
+    file.write_text(to_json(results_of(measurements)))
     monkeypatch.setattr("micropie_bench.handle_signals", lambda: None)
     gate = ("--fail-if-slower", "5%", "--baseline", str(file))
     assert compare("--no-duet", *gate) == 2

@@ -1,0 +1,140 @@
+"""The verdict lines."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+
+from micropie_benchlib.core.choices import Limit, Method, Verdict
+from micropie_benchlib.core.estimates import Comparison
+from micropie_benchlib.core.metrics import Metric
+from micropie_benchlib.core.plan import USEFUL_ROUNDS
+from micropie_benchlib.core.results import Results
+from micropie_benchlib.core.text import UNKNOWN, format_latency, format_noise, pluralize
+from micropie_benchlib.report.figures import format_interval, format_speed, says_little
+from micropie_benchlib.report.layout import Answer
+from micropie_benchlib.stats.deciding import waits
+from micropie_benchlib.stats.verdicts import decisive_comparisons, rounds_to_decide
+
+
+def comparison_beside(
+    results: Results, comparison: Comparison, method: Method, metric: Metric
+) -> Comparison | None:
+    """Return another comparison of the same targets under the same load, if there is one."""
+    for other in results.comparisons:
+        pair = (other.target, other.reference, other.load)
+        if pair != (comparison.target, comparison.reference, comparison.load):
+            continue
+        if (other.method, other.metric) == (method, metric) and other is not comparison:
+            return other
+    return None
+
+
+def throughput_comparison(results: Results, comparison: Comparison) -> Comparison | None:
+    """Return how the plain requests/s of the same targets under the same load compare."""
+    return comparison_beside(results, comparison, Method.SOLO, Metric.REQUESTS)
+
+
+def comparison_shown_beside(results: Results, comparison: Comparison) -> Comparison | None:
+    """Return what is told beside a verdict: plain requests/s, at a rate the p99 latency."""
+    if comparison.load.rate_per_s:
+        return comparison_beside(results, comparison, comparison.method, Metric.P99)
+    return throughput_comparison(results, comparison)
+
+
+def first_failure(results: Results, comparison: Comparison) -> str:
+    """Return why the first void trial of the two targets is void; nothing if none is."""
+    names = (comparison.target, comparison.reference)
+    for measurement in results.measurements:
+        is_theirs = measurement.target in names and measurement.load == comparison.load
+        is_saturated = measurement.limited_by is Limit.LOAD_GENERATOR  # it is the reason itself
+        if is_theirs and measurement.invalid_reason and not is_saturated:
+            return f" ({results.label(measurement.target)}: {measurement.invalid_reason})"
+    return ""
+
+
+def answer_sentence(results: Results, comparison: Comparison) -> str:
+    """Return what a comparison says of its target's speed.
+
+    The plain ratio of the table's requests/s stands beside one by another metric.
+    """
+    target, reference = results.label(comparison.target), results.label(comparison.reference)
+    measure = comparison.metric.facts.measure
+    speed = comparison.speed
+    if speed is None:
+        return (
+            f"{target} against {reference}: {comparison.reason}{first_failure(results, comparison)}"
+        )
+    ratio = f"{target} is {format_speed(speed)} as fast as {reference} {measure}"
+    if comparison.verdict is Verdict.SAME and speed.interval:
+        within = max(speed.interval.high - 1, 1 - speed.interval.low)
+        sentence = f"{target} is as fast as {reference} {measure}, within {within:.1%}"
+    elif comparison.verdict is not Verdict.UNDECIDED:
+        sentence = ratio + format_interval(speed)
+    elif speed.half_width is None:
+        sentence = f"{ratio}, but {comparison.reason}; -r {USEFUL_ROUNDS} would"
+    else:
+        sentence = f"{ratio}, {format_noise(speed.half_width)}: too noisy to tell"
+        rounds = rounds_to_decide(results, comparison)
+        if rounds:
+            sentence += f"; -r {rounds} should tell"
+    here = comparison_shown_beside(results, comparison)
+    if here and here.speed:
+        plain = f"{format_speed(here.speed)}{format_interval(here.speed)}"
+        shown = "too noisy to tell" if says_little(here.speed) else plain
+        sentence += f"; {here.metric.short_name} here {typical_p99s(results, here)}{shown}"
+    return sentence + waiting_remark(results, comparison) + lost_remark(results, comparison)
+
+
+def typical_p99s(results: Results, comparison: Comparison) -> str:
+    """Return the median p99 latencies of target and reference at a rate; nothing else."""
+    if comparison.metric is not Metric.P99 or not comparison.load.rate_per_s:
+        return ""
+    shown = []
+    for name, other in itertools.permutations((comparison.target, comparison.reference)):
+        partner = other if comparison.method is Method.DUET else None
+        latencies_s = []
+        for trial in results.measurements:
+            own = (trial.target, trial.partner, trial.load, trial.method)
+            if own == (name, partner, comparison.load, comparison.method) and trial.valid:
+                latencies_s.append(trial.latency_p99_s or 0.0)
+        shown.append(format_latency(statistics.median(latencies_s)) if latencies_s else UNKNOWN)
+    return f"{shown[0]} against {shown[1]}, "
+
+
+def lost_remark(results: Results, comparison: Comparison) -> str:
+    """Return how many rounds do not count for the comparison, if any; nothing else."""
+    partner = comparison.reference if comparison.method is Method.DUET else None
+    trial = (comparison.target, comparison.load, comparison.method, partner)
+    rounds = set()
+    for each in results.measurements:
+        if (each.target, each.load, each.method, each.partner) == trial:
+            rounds.add(each.round)
+    lost = len(rounds) - comparison.rounds
+    return f"; {lost} of {pluralize(len(rounds), 'round')} do not count" if lost > 0 else ""
+
+
+def waiting_remark(results: Results, comparison: Comparison) -> str:
+    """Return that a target mostly waited, if so; nothing else."""
+    if comparison.metric is Metric.CAPACITY:
+        return ""
+    names = (comparison.target, comparison.reference)
+    waiting = [name for name in names if waits(results, name, comparison.load)]
+    if not waiting:
+        return ""
+    who = "both" if len(waiting) == 2 else results.label(waiting[0])
+    return f"; {who} mostly waited, not for CPU"
+
+
+def answers_of(results: Results) -> list[Answer]:
+    """Return the verdict for each load and target."""
+    return [
+        Answer(
+            load=comparison.load,
+            target=comparison.target,
+            verdict=comparison.verdict,
+            sentence=answer_sentence(results, comparison),
+            speed=comparison.speed,
+        )
+        for comparison in decisive_comparisons(results)
+    ]

@@ -1,0 +1,52 @@
+"""What a report says above its tables, for one run and for several side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from micropie_benchlib.core.results import Results
+from micropie_benchlib.core.text import UNKNOWN
+from micropie_benchlib.report.about import describe_environment
+from micropie_benchlib.report.answers import answers_of
+from micropie_benchlib.report.headings import heading_of
+from micropie_benchlib.report.layout import Answer, Conclusion
+from micropie_benchlib.report.merging import short_names, suffixed_by_file
+from micropie_benchlib.report.remarks import caveats_of, knee_sentences, single_target_sentences
+
+
+def conclude(results: Results) -> Conclusion:
+    """Return the verdict for each load and target, and what should be known."""
+    return Conclusion(
+        heading=heading_of(results),
+        answers=tuple(answers_of(results)),
+        sentences=(*single_target_sentences(results), *knee_sentences(results)),
+        caveats=tuple(caveats_of(results)),
+    )
+
+
+def conclude_side_by_side(files: Mapping[str, Results]) -> Conclusion:
+    """Return each file's conclusions, and in what the places differ."""
+    answers: list[Answer] = []
+    sentences: list[str] = []
+    caveats: list[str] = []
+    for part in suffixed_by_file(files):
+        conclusion = conclude(part)
+        answers += conclusion.answers
+        sentences += conclusion.sentences
+        caveats += conclusion.caveats
+    names = short_names(files)
+    described = {file: describe_environment(part) for file, part in files.items()}
+    facts: set[str] = set()
+    for known in described.values():
+        facts.update(known)
+    for fact in sorted(facts):
+        values = {names[file]: described[file].get(fact, UNKNOWN) for file in files}
+        if len(set(values.values())) > 1:
+            listed = "; ".join(f"{name}: {value}" for name, value in values.items())
+            caveats.append(f"They differ in {fact}: {listed}.")
+    return Conclusion(
+        heading=f"{' and '.join(names.values())}, side by side",
+        answers=tuple(answers),
+        sentences=tuple(sentences),
+        caveats=tuple(caveats),
+    )

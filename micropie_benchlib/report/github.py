@@ -1,0 +1,50 @@
+"""Results for github-action-benchmark."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from micropie_benchlib.core.text import pluralize
+from micropie_benchlib.report.layout import Report
+from micropie_benchlib.report.results_file import json_text
+from micropie_benchlib.stats.student import mean_and_half_width
+
+
+def to_github_benchmark(report: Report) -> str:
+    """Return mean throughputs and speeds as customBiggerIsBetter of github-action-benchmark.
+
+    Where capacities were sought these stand for throughputs; at a rate there are speeds alone.
+    The format is in its README, "Examples".
+    """
+    results = report.results
+    entries = []
+    for load, name in itertools.product(results.reported_loads, results.names):
+        if load.rate_per_s:  # throughput is given
+            continue
+        rates_per_s, what = results.throughputs(name, load), ""
+        if results.seeks_capacity:
+            rates_per_s, what = list(results.capacities_of(name, load).values()), ", capacity"
+        if not rates_per_s:
+            continue
+        mean, half = mean_and_half_width(rates_per_s)
+        entry: dict[str, Any] = {
+            "name": f"{results.label(name)}, {load.sentence}{what}",
+            "unit": "requests/s",
+            "value": round(mean, 2),
+        }
+        if len(rates_per_s) > 1:
+            entry["range"] = f"± {half:.2f}"
+        entry["extra"] = f"{pluralize(len(rates_per_s), 'round')}; {results.command}"
+        entries.append(entry)
+    for answer in report.conclusion.answers:
+        if answer.speed:
+            entries.append(
+                {
+                    "name": f"Speed of {results.label(answer.target)}, {answer.load.sentence}",
+                    "unit": "times the reference's",
+                    "value": round(answer.speed.ratio, 4),
+                    "extra": f"{answer.verdict}: {answer.sentence}; {results.command}",
+                }
+            )
+    return json_text(entries)

@@ -1,0 +1,71 @@
+"""What was measured where: the heading, and the machines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from micropie_benchlib.core.results import Machine, Results, Role
+from micropie_benchlib.core.text import UNKNOWN, format_latency, pluralize
+from micropie_benchlib.report.layout import Table, columns_from
+
+
+def heading_of(results: Results) -> str:
+    """Return what was compared, and how; nothing for a text of wrk."""
+    settings = results.settings
+    if settings is None or not results.labels:
+        return ""
+    reference, *others = results.labels
+    heading = f"{', '.join(others)} against {reference}" if others else reference
+    parts = []
+    servers = list(filter(None, map(results.server_of, results.targets)))
+    if servers:
+        parts.append(" or ".join(dict.fromkeys(server.asgi for server in servers)))
+        counts = sorted({server.workers for server in servers})
+        parts.append(pluralize(counts[-1], "worker"))
+        if len(counts) > 1:
+            parts[-1] = f"{' or '.join(map(str, counts))} workers"
+    rounds = max((measurement.round for measurement in results.measurements), default=0)
+    parts.append(f"{pluralize(rounds, 'round')} of {settings.duration_s} s")
+    if settings.p99_limit_s:
+        parts[-1] = f"{pluralize(rounds, 'round')} of trials of {settings.duration_s} s"
+        heading += f", capacity at a p99 up to {format_latency(settings.p99_limit_s)}"
+    if results.machines:
+        parts.append(machines_sentence(results.machines))
+    return f"{heading}: {', '.join(parts)}"
+
+
+def machines_sentence(machines: Sequence[Machine]) -> str:
+    """Return where the servers ran, and where the load came from."""
+    names: dict[Role, list[str]] = {}
+    for machine in machines:
+        names.setdefault(machine.role, []).append(machine.host or "here")
+    if Role.BOTH in names:
+        return f"all on {names[Role.BOTH][0]}"
+    (server,) = names[Role.SERVER]
+    served = "served here" if server == "here" else f"served on {server}"
+    return f"{served}, load from {' and '.join(names[Role.LOAD])}"
+
+
+def machine_tables(results: Results) -> list[Table]:
+    """Return a table of the machines that took part; none if that was one."""
+    if not results.machines:
+        return []
+    titles = ("Machine", "Role", "Address", "CPU", "Cores", "Kernel", "Python", "wrk", "Round Trip")
+    rows = []
+    for machine in results.machines:
+        environment = machine.environment
+        rows.append(
+            (
+                machine.host or "here",
+                machine.role.value,
+                machine.address or UNKNOWN,
+                environment.cpu_model or UNKNOWN,
+                str(environment.cpu_count),
+                environment.kernel,
+                environment.python,
+                environment.wrk_version or "none",
+                "none" if machine.round_trip_s is None else format_latency(machine.round_trip_s),
+            )
+        )
+    columns = columns_from(titles, left=titles)
+    return [Table(title="Machines", columns=columns, rows=tuple(rows))]

@@ -1,0 +1,348 @@
+"""Charts as SVG: axes, series, intervals."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+# The page's charts. Their units are those of an SVG: text is 14 units high, so that it
+# is still readable where a phone shows 400 units on 300 pixels.
+CHART_WIDTH = 400
+PLOT_HEIGHT = 240
+ROW_HEIGHT = 44  # of an interval chart: a name above its interval
+TOP_MARGIN = 10
+RIGHT_MARGIN = 32  # half of the last label
+BOTTOM_MARGIN = 26  # the labels of the x axis
+LEFT_MARGIN = 14
+DIGIT_WIDTH = 9
+LOOKS = 6  # of series: in colour, dot and dashes; beyond them, lines get bolder
+
+
+class TickMark(NamedTuple):
+    """A value at which an axis has a line, and its label."""
+
+    value: float
+    label: str
+
+
+def ticks_at(values: Iterable[float], *, unit: str = "") -> tuple[TickMark, ...]:
+    """Return ticks at the values, labelled with them and the unit."""
+    return tuple(TickMark(value, f"{value:.12g}{unit}") for value in values)
+
+
+def linear(value: float) -> float:
+    """Return the value itself: the scale of most axes."""
+    return value
+
+
+def percentile_scale(percent: float) -> float:
+    """Return 0 for 0%, 1 for 90%, 2 for 99%, 3 for 99.9%, and so on without end."""
+    return 2 - math.log10(100 - percent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """An axis from `low` to `high`; its equal distances are equal steps of `scale`."""
+
+    low: float
+    high: float
+    ticks: tuple[TickMark, ...] = ()
+    scale: Callable[[float], float] = linear
+
+    def contains(self, value: float) -> bool:
+        """Return whether the value lies on the axis."""
+        return self.low <= value <= self.high
+
+    def position(self, value: float, length: float) -> float:
+        """Return how far along an axis of that length the value lies.
+
+        What lies beyond an end is moved to that end.
+        """
+        start = self.scale(self.low)
+        span = self.scale(self.high) - start
+        nearest = max(self.low, min(self.high, value))
+        return length * (self.scale(nearest) - start) / span
+
+
+def round_numbers(low: float, high: float) -> list[float]:
+    """Return evenly spaced round numbers that enclose low and high.
+
+    Their step is 1, 2 or 5 times a power of ten, and a sixth of the span or more.
+    """
+    least_step = max(high - low, 1e-9) / 6
+    power = 10.0 ** math.floor(math.log10(least_step))
+    candidates = (power, 2 * power, 5 * power, 10 * power)
+    step = next(size for size in candidates if size >= least_step)
+    first = math.floor(low / step)
+    last = max(math.ceil(high / step), first + 1)
+    return [index * step for index in range(first, last + 1)]
+
+
+def round_axis(low: float, high: float, *, unit: str = "", unit_size: float = 1.0) -> Axis:
+    """Return an axis that ends at round numbers of the unit, around low and high."""
+    ticks = []
+    for number in round_numbers(low / unit_size, high / unit_size):
+        label = f"{number:.12g}{unit}"
+        ticks.append(TickMark(number * unit_size, label))
+    return Axis(low=ticks[0].value, high=ticks[-1].value, ticks=tuple(ticks))
+
+
+def latency_axis(longest_s: float) -> Axis:
+    """Return an axis from 0 s to the longest latency, labelled in a unit that suits."""
+    if longest_s >= 1:
+        return round_axis(0, longest_s, unit="s")
+    if longest_s >= 1e-3:
+        return round_axis(0, longest_s, unit="ms", unit_size=1e-3)
+    return round_axis(0, longest_s, unit="us", unit_size=1e-6)
+
+
+def percentile_axis(highest: float) -> Axis:
+    """Return an axis of percentiles that stretches towards 100%, to the highest."""
+    percents = (0, 90, 99, 99.9, 99.99)
+    return Axis(
+        low=0,
+        high=max(percents[-1], highest),
+        ticks=ticks_at(percents, unit="%"),
+        scale=percentile_scale,
+    )
+
+
+# Labels for axes of ratios, from fine to coarse.
+RATIO_LABELS = (
+    (0.97, 0.98, 0.99, 1.0, 1.01, 1.02, 1.03),
+    (0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15),
+    (0.5, 0.67, 0.8, 1.0, 1.25, 1.5, 2.0),
+    (0.25, 0.5, 1.0, 2.0, 4.0),
+    (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0),
+)
+
+
+def ratio_labels(reach: float) -> Sequence[float]:
+    """Return the finest labels that cover most of an axis to that ratio.
+
+    Beyond RATIO_LABELS they are powers of ten.
+    """
+    for ratios in RATIO_LABELS:
+        if reach <= ratios[-1] ** 1.75:
+            return ratios
+    decades = math.ceil(math.log10(reach) / 3)
+    return [10.0 ** (decades * index) for index in range(-3, 4)]
+
+
+def ratio_axis(reach: float) -> Axis:
+    """Return a logarithmic axis from 1 / reach to reach, which is above 1."""
+    ticks = ticks_at(ratio for ratio in ratio_labels(reach) if 1 / reach <= ratio <= reach)
+    return Axis(low=1 / reach, high=reach, ticks=ticks, scale=math.log)
+
+
+class Point(NamedTuple):
+    """A point of a chart, and the text that it shows when pointed at."""
+
+    x: float
+    y: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """Points that belong together; `look` is their target's number, from 0."""
+
+    name: str
+    look: int
+    points: tuple[Point, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The series in words, for a screen reader."""
+        texts = ", ".join(point.text for point in self.points)
+        return f"{self.name}: {texts}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntervalRow:
+    """A value between the ends of its interval; without one, all three are the same."""
+
+    name: str
+    look: int
+    low: float
+    value: float
+    high: float
+    text: str
+
+    @property
+    def sentence(self) -> str:
+        """The row in words, for a screen reader."""
+        return f"{self.name}: {self.text}"
+
+
+def css_classes(look: int) -> str:
+    """Return the classes that give a series its look: colour, dots and dashes."""
+    return f"mark-{look % LOOKS} turn-{look // LOOKS}"
+
+
+def svg_path(points: Iterable[tuple[float, float]]) -> str:
+    """Return the `d` of an SVG path, a line through the points."""
+    return "M" + "L".join(f"{x:.6g} {y:.6g}" for x, y in points)
+
+
+def svg_text(x: float, y: float, text: str) -> str:
+    """Return a text of an SVG; its style says which end of it is at x."""
+    return f'<text x="{x:.6g}" y="{y:.6g}">{html.escape(text)}</text>'
+
+
+def svg_dot(x: float, y: float, text: str, *, radius: int = 4) -> str:
+    """Return a dot of an SVG that shows the text when pointed at."""
+    return (
+        f'<circle class="dot" cx="{x:.6g}" cy="{y:.6g}" r="{radius}">'
+        f"<title>{html.escape(text)}</title></circle>"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plot:
+    """The rectangle that holds a chart's points; positions count from its top left."""
+
+    left: float
+    height: float
+
+    @property
+    def width(self) -> float:
+        """What the chart's margins leave."""
+        return CHART_WIDTH - self.left - RIGHT_MARGIN
+
+    def svg(self, parts: Iterable[str]) -> str:
+        """Return the whole SVG, with these parts in the plot."""
+        chart_height = TOP_MARGIN + self.height + BOTTOM_MARGIN
+        lines = [
+            f'<svg viewBox="0 0 {CHART_WIDTH} {chart_height:.6g}">',
+            f'<g transform="translate({self.left:.6g} {TOP_MARGIN})">',
+            f'<rect class="background" width="{self.width:.6g}" height="{self.height:.6g}"/>',
+            *parts,
+            "</g></svg>",
+        ]
+        return "\n".join(lines)
+
+    def vertical(self, x: float) -> str:
+        """Return the path of a line from top to bottom."""
+        return svg_path([(x, 0), (x, self.height)])
+
+    def horizontal(self, y: float) -> str:
+        """Return the path of a line from left to right."""
+        return svg_path([(0, y), (self.width, y)])
+
+
+def svg_x_axis(axis: Axis, plot: Plot) -> str:
+    """Return the axis below a plot; labels that would touch another are left out."""
+    parts = ['<g class="axis x">']
+    free_from = -math.inf
+    for tick in axis.ticks:
+        x = axis.position(tick.value, plot.width)
+        parts.append(f'<path d="{plot.vertical(x)}"/>')
+        half = DIGIT_WIDTH * len(tick.label) / 2
+        if x - half >= free_from:
+            parts.append(svg_text(x, plot.height + 18, tick.label))
+            free_from = x + half + DIGIT_WIDTH / 2
+    return "".join([*parts, "</g>"])
+
+
+def svg_y_axis(axis: Axis, plot: Plot) -> str:
+    """Return the axis to the left of a plot."""
+    parts = ['<g class="axis y">']
+    for tick in axis.ticks:
+        y = plot.height - axis.position(tick.value, plot.height)
+        parts.append(f'<path d="{plot.horizontal(y)}"/>')
+        parts.append(svg_text(-8, y + 5, tick.label))
+    return "".join([*parts, "</g>"])
+
+
+def svg_series(series: Series, *, x: Axis, y: Axis, plot: Plot, joined: bool) -> str:
+    """Return the dots of a series; where they are joined, small ones on a line."""
+    radius = 2 if joined else 4
+    path = []
+    dots = []
+    for point in series.points:
+        dot_x = x.position(point.x, plot.width)
+        dot_y = plot.height - y.position(point.y, plot.height)
+        path.append((dot_x, dot_y))
+        dots.append(svg_dot(dot_x, dot_y, point.text, radius=radius))
+    line = f'<path class="line" d="{svg_path(path)}"/>' if joined else ""
+    drawn_dots = f'<g class="dots">{"".join(dots)}</g>'
+    return f'<g class="{css_classes(series.look)}">{line}{drawn_dots}</g>'
+
+
+def svg_row_names(rows: Sequence[IntervalRow], plot: Plot) -> str:
+    """Return the names of an interval chart's rows, each above its own line."""
+    parts = ['<g class="axis y rows">']
+    for number, row in enumerate(rows):
+        y = row_middle(number)
+        parts.append(f'<path d="{plot.horizontal(y)}"/>')
+        parts.append(svg_text(0, y - 12, row.name))
+    return "".join([*parts, "</g>"])
+
+
+def row_middle(number: int) -> float:
+    """Return the height at which a row's interval is drawn; rows count from 0."""
+    return (number + 0.7) * ROW_HEIGHT
+
+
+def svg_interval(row: IntervalRow, y: float, *, axis: Axis, plot: Plot) -> str:
+    """Return a row's interval; an end that lies beyond the axis has no dot."""
+    line = ""
+    dots = []
+    if row.low < row.high:
+        low_x = axis.position(row.low, plot.width)
+        high_x = axis.position(row.high, plot.width)
+        line = f'<path class="line" d="{svg_path([(low_x, y), (high_x, y)])}"/>'
+        if axis.contains(row.low):
+            dots.append(svg_dot(low_x, y, row.text, radius=2))
+        if axis.contains(row.high):
+            dots.append(svg_dot(high_x, y, row.text, radius=2))
+    value_x = axis.position(row.value, plot.width)
+    dots.append(svg_dot(value_x, y, row.text))  # last, so that it lies on top
+    drawn_dots = f'<g class="dots">{"".join(dots)}</g>'
+    return f'<g class="{css_classes(row.look)}">{line}{drawn_dots}</g>'
+
+
+def html_figure(
+    title: str, about: str, drawing: str, *, shown: Iterable[Series | IntervalRow], keys: str = ""
+) -> str:
+    """Return a figure: caption, drawing in a box that scrolls where narrow, keys.
+
+    A screen reader reads in words what the drawing shows.
+    """
+    shown_title = html.escape(title)
+    sentences = [title]
+    sentences += [series.sentence for series in shown]
+    spoken = html.escape(". ".join(sentences))
+    lines = [
+        "<figure>",
+        f"<figcaption><strong>{shown_title}</strong> {html.escape(about)}</figcaption>",
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{shown_title}">',
+        f'<div role="img" aria-label="{spoken}">',
+        drawing,
+        "</div></div>",
+        keys,
+        "</figure>",
+    ]
+    return "\n".join(lines)
+
+
+def html_keys(series: Iterable[Series]) -> str:
+    """Return the list of what each series looks like."""
+    items = []
+    for one in series:
+        sample = (
+            '<svg viewBox="0 0 32 12" aria-hidden="true">'
+            f'<g class="{css_classes(one.look)}"><path class="line" d="M0 6H32"/>'
+            '<circle class="dot" cx="16" cy="6" r="4"/></g></svg>'
+        )
+        items.append(f"<li>{sample} {html.escape(one.name)}</li>")
+    return f'<ul class="keys">{"".join(items)}</ul>'
+
+
+def shortened(label: str) -> str:
+    """Return a label that fits into a chart: 28 characters at most."""
+    return label if len(label) <= 28 else f"{label[:27]}…"
