@@ -145,6 +145,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
 
     monkeypatch.setattr("micropie_bench.run_and_report", note)
     monkeypatch.setattr("micropie_bench.all_cores", lambda: [0, 1])
+    monkeypatch.setattr("micropie_benchlib.system.processes.all_cores", lambda: [0, 1])
     monkeypatch.delenv("MICROPIE_BENCH_WRK", raising=False)
     return asked
 

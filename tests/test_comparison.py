@@ -24,6 +24,8 @@ from results_schema import loaded
 import micropie_bench as mb
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import Errors
+from micropie_benchlib.system.checks import examine
+from micropie_benchlib.system.processes import all_cores
 from micropie_benchlib.wrk.command import WRK_SCRIPT, wrk_argv
 from micropie_benchlib.wrk.exact import parse_exact
 
@@ -98,7 +100,7 @@ def test_the_two_of_a_duet_run_at_one_moment_on_their_own_cores(
     start: Start, tmp_path: Path
 ) -> None:
     seen: list[tuple[set[int], set[int]]] = []
-    cores = mb.all_cores()
+    cores = all_cores()
     if len(cores) < 2:
         pytest.skip("needs 2 cores")
 
@@ -347,7 +349,7 @@ def test_doctor_sees_a_busy_process_and_few_open_files(monkeypatch: pytest.Monke
             monkeypatch.setattr(resource, "getrlimit", lambda _: (100, 100))
             deadline = time.monotonic() + 60
             while True:  # until it has got enough of this machine
-                found = {f.check: f for f in mb.examine(workers=1, threads=1, connections=90)}
+                found = {f.check: f for f in examine(workers=1, threads=1, connections=90)}
                 if found["other processes"].warns:
                     break
                 assert time.monotonic() < deadline

@@ -29,6 +29,7 @@ from micropie_benchlib.core.targets import ServerSettings, Target, UrlTarget
 from micropie_benchlib.report.remarks import caveats_of
 from micropie_benchlib.report.results_file import from_json, to_json
 from micropie_benchlib.stats.precision import widest_interval
+from micropie_benchlib.system.children import Tick
 
 BASE = UrlTarget(name="base", label="Base", spec="http://b/", url="http://b/")
 MORE = UrlTarget(name="more", label="More", spec="http://m/", url="http://m/")
@@ -225,7 +226,7 @@ class FakeServer(mb.UrlServer):
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:8000{path}"
 
-    def await_workers(self, *, tick: mb.Tick = lambda: None, **_: object) -> None:
+    def await_workers(self, *, tick: Tick = lambda: None, **_: object) -> None:
         tick()
         self.world.happen("await", self.target.name)
 

@@ -563,6 +563,7 @@ def plan_of(
 @pytest.fixture
 def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("micropie_bench.all_cores", lambda: [0, 1])
+    monkeypatch.setattr("micropie_benchlib.system.processes.all_cores", lambda: [0, 1])
 
 
 def test_a_plan_is_made_of_what_was_asked_for() -> None:
@@ -618,6 +619,7 @@ def test_a_duet_needs_a_core_for_each_side(
     cores: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("micropie_bench.all_cores", lambda: cores)
+    monkeypatch.setattr("micropie_benchlib.system.processes.all_cores", lambda: cores)
     assert not plan_of().duet
     with pytest.raises(UsageError, match="at least 2 cores, and a system with CPU affinity"):
         plan_of(duet=True)

@@ -30,6 +30,8 @@ from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.targets import ServerSettings
+from micropie_benchlib.system.children import GUARD, STOP_GRACE_S, Child, Exit
+from micropie_benchlib.system.processes import accepts, all_cores, listener_pids, listens
 
 if TYPE_CHECKING:
     from conftest import Start, Tool
@@ -117,12 +119,12 @@ def test_a_socket_that_no_epoll_waits_on_accepts_nothing() -> None:
     this = psutil.Process()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        assert mb.listener_pids(port) == [os.getpid()]
-        assert mb.listens(this, port)
-        assert not mb.accepts(this, port)
+        assert listener_pids(port) == [os.getpid()]
+        assert listens(this, port)
+        assert not accepts(this, port)
         with select.epoll() as poll:
             poll.register(listener)
-            assert mb.accepts(this, port)
+            assert accepts(this, port)
 
 
 def test_ready_means_that_every_worker_serves(start: Start, tmp_path: Path) -> None:
@@ -258,7 +260,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_the_guard_runs_is_readable_in_ps(gated: bool, gate: str, temporary: Path) -> None:
     command = ["sleep", "600"]
     with tempfile.TemporaryFile() as output:
-        child = mb.Child(command, output=output, cores=mb.all_cores()[:1], gated=gated)
+        child = Child(command, output=output, cores=all_cores()[:1], gated=gated)
         listing = subprocess.run(
             ["ps", "-ww", "-o", "args=", "-p", str(child.guard_pid)],
             capture_output=True,
@@ -269,10 +271,10 @@ def test_what_the_guard_runs_is_readable_in_ps(gated: bool, gate: str, temporary
         child.stop()
     python, *options, program, status, grace_s, cores, guarding = listing.split(maxsplit=7)
     assert [python, *options] == [sys.executable, "-I", "-S"]
-    assert program == str(mb.GUARD)
+    assert program == str(GUARD)
     assert status.isdecimal()
-    assert float(grace_s) == mb.STOP_GRACE_S
-    assert cores == (",".join(map(str, mb.all_cores()[:1])) or "all")
+    assert float(grace_s) == STOP_GRACE_S
+    assert cores == (",".join(map(str, all_cores()[:1])) or "all")
     assert guarding == f"{gate} sleep 600\n", "no text of a program"
     assert left == []
 
@@ -292,12 +294,12 @@ def test_a_guard_that_is_interrupted_while_it_starts_is_an_interruption(
     guards: list[subprocess.Popen[bytes]] = []
     monkeypatch.setattr(subprocess, "Popen", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        mb.Child(["sleep", "600"], output=None)
+        Child(["sleep", "600"], output=None)
     assert [guard.poll() is None for guard in guards] == [False]
     assert list(temporary.iterdir()) == []
 
 
-def has_come_to_the_guard(child: mb.Child) -> bool:
+def has_come_to_the_guard(child: Child) -> bool:
     """Return whether a process other than the command is now the guard's own child."""
     for process in child.processes():
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -313,7 +315,7 @@ def test_a_daemon_that_left_its_tree_is_ended_too(tmp_path: Path) -> None:
     daemon = f"import os, time; {fork}; os.setsid(); {fork}; time.sleep(600)"
     command = f"{sys.executable} -c '{daemon}' & echo up; trap '' TERM; while :; do sleep 600; done"
     with (tmp_path / "out").open("w+b") as output:
-        child = mb.Child(["sh", "-c", command], output=output)
+        child = Child(["sh", "-c", command], output=output)
         deadline = time.monotonic() + 60
         while not has_come_to_the_guard(child):
             assert time.monotonic() < deadline, "the daemon did not come to the guard"
@@ -334,7 +336,7 @@ def test_a_process_whose_name_is_no_text_keeps_no_guard_from_its_work(tmp_path: 
     argv = [sys.executable, "-c", program]
     output_file = tmp_path / "out"
     with output_file.open("w+b") as output:
-        child = mb.Child(argv, output=output)
+        child = Child(argv, output=output)
         deadline = time.monotonic() + 60
         while output_file.read_text().count("up") < 2:
             assert time.monotonic() < deadline
@@ -351,7 +353,7 @@ def test_a_command_that_cannot_start_is_one_error(tmp_path: Path) -> None:
         (tmp_path / "out").open("w+b") as output,
         pytest.raises(BenchError, match="no-such-command: No such file"),
     ):
-        mb.Child(["no-such-command"], output=output)
+        Child(["no-such-command"], output=output)
 
 
 def test_settings_of_uvicorn_in_the_environment_do_not_count(tool: Tool) -> None:
@@ -407,7 +409,7 @@ def test_a_chosen_port_is_free_again() -> None:
     ],
 )
 def test_how_a_command_ended_is_told(code: int, sentence: str) -> None:
-    assert mb.Exit(code=code, cpu_s=0.0, survivors=0).sentence == sentence
+    assert Exit(code=code, cpu_s=0.0, survivors=0).sentence == sentence
 
 
 def test_a_worker_more_than_there_should_be_is_told(start: Start) -> None:

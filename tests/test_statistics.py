@@ -48,6 +48,7 @@ from micropie_benchlib.stats.validity import (
     silence_reason,
 )
 from micropie_benchlib.stats.verdicts import decisive_comparisons, in_all_rounds, log_stdev
+from micropie_benchlib.system.machine import CoreTimes, MachineTimes, core_times
 from micropie_benchlib.wrk.histogram import histogram_percentile, pool, uncorrect
 
 if TYPE_CHECKING:
@@ -584,14 +585,14 @@ def test_littles_law_names_lost_connections() -> None:
 
 
 def test_disturbances_are_named() -> None:
-    before = mb.MachineTimes()
-    after = mb.MachineTimes(total_s=10, busy_s=7, steal_s=1, throttled=3)
+    before = MachineTimes()
+    after = MachineTimes(total_s=10, busy_s=7, steal_s=1, throttled=3)
     assert after.disturbances(before, own_cpu_s=5) == [
         "the hypervisor took 10% of the machine (steal)",
         "other processes took 20% of the machine",
         "the CPU quota throttled it",
     ]
-    assert mb.MachineTimes(total_s=10, busy_s=7).disturbances(before, own_cpu_s=6.5) == []
+    assert MachineTimes(total_s=10, busy_s=7).disturbances(before, own_cpu_s=6.5) == []
 
 
 @pytest.mark.parametrize(
@@ -768,8 +769,8 @@ def test_cores_are_known_by_their_numbers_where_some_are_offline(
     monkeypatch.setattr(psutil, "cpu_times", lambda **_: times)
     stat = "cpu  6 0 0 4\ncpu0 0\ncpu2 1\ncpu4 2\ncpu6 3\nintr 1\n"
     monkeypatch.setattr(Path, "read_text", lambda _: stat)
-    assert mb.core_times([4, 6]) == mb.CoreTimes(total_s=7.0, idle_s=2.0)
-    assert mb.core_times([]) == mb.CoreTimes(total_s=10.0, idle_s=4.0)
+    assert core_times([4, 6]) == CoreTimes(total_s=7.0, idle_s=2.0)
+    assert core_times([]) == CoreTimes(total_s=10.0, idle_s=4.0)
 
 
 def contest_of(speeds: dict[str, list[float]]) -> Contest:

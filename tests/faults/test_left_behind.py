@@ -27,6 +27,7 @@ import pytest
 import micropie_bench as mb
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.targets import Target, UrlTarget
+from micropie_benchlib.system.children import Child, Finished, run_guarded
 
 if TYPE_CHECKING:
     from conftest import Tool
@@ -157,15 +158,15 @@ HANGS = "sleep 600 &\nsleep 600\n"
 def test_a_command_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
     path = program(tmp_path / "hangs", HANGS)
     with pytest.raises(BenchError, match=f"^{path} did not end within 1 s$"):
-        mb.run_guarded([path], timeout_s=1)
+        run_guarded([path], timeout_s=1)
     assert not psutil.Process().children()
 
 
 @pytest.mark.slow
 def test_what_a_command_leaves_behind_is_ended_too(tmp_path: Path) -> None:
     path = program(tmp_path / "leaves", "sleep 600 &\necho out; echo err >&2; exit 3")
-    done = mb.run_guarded([path], timeout_s=60)
-    assert done == mb.Finished(status=3, output="out\n", errors="err\n")
+    done = run_guarded([path], timeout_s=60)
+    assert done == Finished(status=3, output="out\n", errors="err\n")
     assert not psutil.Process().children()
 
 
@@ -205,14 +206,14 @@ def test_a_guard_that_was_stopped_does_not_keep_its_command_alive(
     can_go_on: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not can_go_on:
-        monkeypatch.setattr("micropie_bench.GUARD_DEADLINE_S", 1.0)
+        monkeypatch.setattr("micropie_benchlib.system.children.GUARD_DEADLINE_S", 1.0)
         monkeypatch.setattr(subprocess.Popen, "send_signal", lambda *_: None)
         monkeypatch.setattr(
             subprocess.Popen, "kill", lambda process: os.kill(process.pid, signal.SIGKILL)
         )
     path = program(tmp_path / "two", HANGS)
     with (tmp_path / "out").open("w+b") as output:
-        child = mb.Child([path], output=output)
+        child = Child([path], output=output)
         await_that(lambda: len(child.processes()) == 3, "the shell and two that sleep")
         tree = child.processes()
         os.kill(child.guard_pid, signal.SIGSTOP)
@@ -245,7 +246,7 @@ def test_a_log_is_cut_while_its_server_writes_and_keeps_its_end(
     log.write_text("of the launch before")
     writes = "i = 0\nwhile True: print(i := i + 1, 'x' * 1000, flush=True)"
     with mb.new_log(log) as output:
-        child = mb.Child([sys.executable, "-c", writes], output=output)
+        child = Child([sys.executable, "-c", writes], output=output)
     try:
         for _ in range(5):
             await_that(lambda: log.stat().st_size > 2**20, "the log grows again")

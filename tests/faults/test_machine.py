@@ -10,10 +10,26 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-import micropie_bench as mb
 from micropie_benchlib.core.errors import BenchError
+from micropie_benchlib.system.checks import (
+    NOT_TOLD,
+    Circumstances,
+    State,
+    check_load_average,
+    check_power,
+    check_quota,
+    check_virtual_machine,
+    is_on_battery,
+)
+from micropie_benchlib.system.control_groups import (
+    NO_GROUPS,
+    CpuGroups,
+    find_cpu_groups,
+    own_cpu_groups,
+)
+from micropie_benchlib.system.processes import require_proc
 
-IDLE = mb.Circumstances(
+IDLE = Circumstances(
     cores=4, workers=1, threads=1, connections=1, busy_processes=(), stolen_share=0.0
 )
 
@@ -27,16 +43,16 @@ def write(directory: Path, **files: str) -> None:
         (directory / name).write_text(f"{text}\n")
 
 
-def version_2(mount_point: Path, membership: str, *, root: str = "/") -> mb.CpuGroups:
+def version_2(mount_point: Path, membership: str, *, root: str = "/") -> CpuGroups:
     """Return the groups of a process, of a hierarchy of version 2 that is mounted there."""
     mounts = (
         "22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw\n"
         f"31 22 0:28 {root} {mount_point} rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
     )
-    return mb.find_cpu_groups(f"0::{membership}\n", mounts)
+    return find_cpu_groups(f"0::{membership}\n", mounts)
 
 
-def version_1(mount_point: Path, membership: str, *, root: str = "/") -> mb.CpuGroups:
+def version_1(mount_point: Path, membership: str, *, root: str = "/") -> CpuGroups:
     """Return the same of version 1, beside an empty one of version 2, as systemd has it."""
     memberships = f"5:cpuset:/other\n4:cpu,cpuacct:{membership}\n1:name=systemd:/x\n0::/x\n"
     mounts = (
@@ -44,7 +60,7 @@ def version_1(mount_point: Path, membership: str, *, root: str = "/") -> mb.CpuG
         f"31 22 0:28 {root} {mount_point} rw,nosuid shared:9 - cgroup cgroup rw,cpu,cpuacct\n"
         f"32 22 0:29 / {mount_point}/unified rw - cgroup2 cgroup2 rw\n"
     )
-    return mb.find_cpu_groups(memberships, mounts)
+    return find_cpu_groups(memberships, mounts)
 
 
 def test_a_quota_of_version_2_is_found(tmp_path: Path) -> None:
@@ -100,27 +116,27 @@ def test_groups_around_a_container_are_not_known(tmp_path: Path) -> None:
 
 
 def test_a_group_outside_of_what_a_container_shows_is_not_known(tmp_path: Path) -> None:
-    assert version_2(tmp_path, "/../other") == mb.NO_GROUPS
-    assert version_1(tmp_path, "/user", root="/docker/abc") == mb.NO_GROUPS
+    assert version_2(tmp_path, "/../other") == NO_GROUPS
+    assert version_1(tmp_path, "/user", root="/docker/abc") == NO_GROUPS
 
 
-GROUPS_AND_FINDINGS: dict[str, tuple[Callable[[Path], mb.CpuGroups], mb.State, str]] = {
+GROUPS_AND_FINDINGS: dict[str, tuple[Callable[[Path], CpuGroups], State, str]] = {
     "a quota": (
-        lambda directory: mb.CpuGroups(directories=(directory,), are_all=True),
-        mb.State.WARNING,
+        lambda directory: CpuGroups(directories=(directory,), are_all=True),
+        State.WARNING,
         "1.5 cores",
     ),
     "none": (
-        lambda directory: mb.CpuGroups(directories=(directory / "x",), are_all=True),
-        mb.State.OK,
+        lambda directory: CpuGroups(directories=(directory / "x",), are_all=True),
+        State.OK,
         "none",
     ),
     "a container": (
-        lambda directory: mb.CpuGroups(directories=(directory / "x",), are_all=False),
-        mb.State.UNKNOWN,
+        lambda directory: CpuGroups(directories=(directory / "x",), are_all=False),
+        State.UNKNOWN,
         "none here; a container does not show those around it",
     ),
-    "nothing": (lambda _: mb.NO_GROUPS, mb.State.UNKNOWN, mb.NOT_TOLD),
+    "nothing": (lambda _: NO_GROUPS, State.UNKNOWN, NOT_TOLD),
 }
 
 
@@ -130,8 +146,13 @@ def test_the_quota_is_ok_only_where_it_is_known(
 ) -> None:
     groups_in, state, found = GROUPS_AND_FINDINGS[case]
     write(tmp_path, cpu_max="150000 100000")
-    monkeypatch.setattr("micropie_bench.own_cpu_groups", lambda: groups_in(tmp_path))
-    finding = mb.check_quota(IDLE)
+    monkeypatch.setattr(
+        "micropie_benchlib.system.checks.own_cpu_groups", lambda: groups_in(tmp_path)
+    )
+    monkeypatch.setattr(
+        "micropie_benchlib.system.machine.own_cpu_groups", lambda: groups_in(tmp_path)
+    )
+    finding = check_quota(IDLE)
     assert (finding.state, finding.found) == (state, found)
 
 
@@ -140,50 +161,55 @@ def test_the_quota_is_ok_only_where_it_is_known(
     [("", ""), ("0::/\n", ""), ("4:cpu:/\n", "31 22 0:28 / /x rw - cgroup2 cgroup2 rw\n")],
 )
 def test_where_no_hierarchy_is_seen_nothing_is_known(memberships: str, mounts: str) -> None:
-    assert mb.find_cpu_groups(memberships, mounts) == mb.NO_GROUPS
+    assert find_cpu_groups(memberships, mounts) == NO_GROUPS
 
 
 def test_this_machine_can_be_asked() -> None:
-    groups = mb.own_cpu_groups()
+    groups = own_cpu_groups()
     assert groups.throttled >= 0
     assert all(quota > 0 for quota in groups.quotas())
 
 
 @pytest.mark.parametrize(
-    ("plugged", "state"), [(True, mb.State.OK), (False, mb.State.WARNING), (None, mb.State.UNKNOWN)]
+    ("plugged", "state"), [(True, State.OK), (False, State.WARNING), (None, State.UNKNOWN)]
 )
 def test_power_is_ok_only_where_it_is_known(
-    plugged: bool | None, state: mb.State, monkeypatch: pytest.MonkeyPatch
+    plugged: bool | None, state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     battery = SimpleNamespace(power_plugged=plugged)
     monkeypatch.setattr(psutil, "sensors_battery", lambda: battery, raising=False)
-    assert mb.check_power(IDLE).state is state
+    assert check_power(IDLE).state is state
 
 
-@pytest.mark.parametrize(("shown", "state"), [(True, mb.State.OK), (False, mb.State.UNKNOWN)])
+@pytest.mark.parametrize(("shown", "state"), [(True, State.OK), (False, State.UNKNOWN)])
 def test_no_battery_is_known_only_where_the_supplies_are_shown(
-    shown: bool, state: mb.State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shown: bool, state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(psutil, "sensors_battery", lambda: None, raising=False)
     monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.setattr("micropie_bench.POWER_SUPPLIES", tmp_path if shown else tmp_path / "none")
-    assert mb.check_power(IDLE).state is state
+    monkeypatch.setattr(
+        "micropie_benchlib.system.checks.POWER_SUPPLIES", tmp_path if shown else tmp_path / "none"
+    )
+    assert check_power(IDLE).state is state
 
 
 def test_power_is_unknown_where_it_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(psutil, "sensors_battery", raising=False)
-    assert mb.check_power(IDLE).state is mb.State.UNKNOWN
+    assert check_power(IDLE).state is State.UNKNOWN
 
 
 @pytest.mark.parametrize(
-    ("flags", "state"),
-    [("fpu hypervisor", mb.State.OK), ("fpu", mb.State.OK), (None, mb.State.UNKNOWN)],
+    ("flags", "state"), [("fpu hypervisor", State.OK), ("fpu", State.OK), (None, State.UNKNOWN)]
 )
 def test_a_virtual_machine_is_unknown_where_the_cpu_does_not_tell(
-    flags: str | None, state: mb.State, monkeypatch: pytest.MonkeyPatch
+    flags: str | None, state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("micropie_bench.search_file", lambda *_: flags)
-    assert mb.check_virtual_machine(IDLE).state is state
+    monkeypatch.setattr("micropie_benchlib.system.checks.search_file", lambda *_: flags)
+    monkeypatch.setattr("micropie_benchlib.system.control_groups.search_file", lambda *_: flags)
+    monkeypatch.setattr("micropie_benchlib.system.processes.search_file", lambda *_: flags)
+    monkeypatch.setattr("micropie_benchlib.system.sockets.search_file", lambda *_: flags)
+    assert check_virtual_machine(IDLE).state is state
 
 
 def test_a_load_average_that_is_not_told_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,7 +217,7 @@ def test_a_load_average_that_is_not_told_is_unknown(monkeypatch: pytest.MonkeyPa
         raise OSError("not told")
 
     monkeypatch.setattr(os, "getloadavg", fail)
-    assert mb.check_load_average(IDLE).state is mb.State.UNKNOWN
+    assert check_load_average(IDLE).state is State.UNKNOWN
 
 
 def test_a_machine_without_sys_does_not_tell_of_its_battery(
@@ -201,10 +227,14 @@ def test_a_machine_without_sys_does_not_tell_of_its_battery(
         raise FileNotFoundError("/sys/class/power_supply")
 
     monkeypatch.setattr(psutil, "sensors_battery", fail)
-    assert mb.is_on_battery() is None
+    assert is_on_battery() is None
 
 
 def test_without_the_machines_times_nothing_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("micropie_bench.search_file", lambda *_: None)
+    monkeypatch.setattr("micropie_benchlib.system.checks.search_file", lambda *_: None)
+    monkeypatch.setattr("micropie_benchlib.system.control_groups.search_file", lambda *_: None)
+    monkeypatch.setattr("micropie_benchlib.system.processes.search_file", lambda *_: None)
+    monkeypatch.setattr("micropie_benchlib.system.sockets.search_file", lambda *_: None)
     with pytest.raises(BenchError, match="/proc/stat cannot be read"):
-        mb.require_proc()
+        require_proc()

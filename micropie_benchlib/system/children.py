@@ -1,0 +1,250 @@
+"""Commands that run under a guard, so that nothing of them is left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from micropie_benchlib.core.errors import BenchError
+from micropie_benchlib.core.paths import ROOT
+
+STOP_GRACE_S = 2.0  # between SIGTERM and SIGKILL
+GUARD_DEADLINE_S = 15.0  # a guard that does not answer for so long is ended, too
+POLL_S = 0.1  # between two looks at a server that starts
+TICK_S = 2.0  # between two redrawings of the progress bar, which disturb what is measured
+Tick = Callable[[], None]  # gives the progress bar a chance to be redrawn
+GUARD = ROOT / "micropie_benchlib" / "programs" / "guard.py"
+
+
+def no_room(error: OSError) -> str:
+    """Return that a temporary file cannot be written, and what to do."""
+    directory = tempfile.gettempdir()
+    return f"{error.strerror} in {directory}: make room there, or set TMPDIR to another directory"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """How a command ended.
+
+    Its code (negative for a signal), its CPU time, and how many of its descendants live on.
+    """
+
+    code: int
+    cpu_s: float
+    survivors: int
+
+    @property
+    def sentence(self) -> str:
+        """The status in words, with a space before them; nothing for a good end."""
+        if not self.code:
+            return ""
+        with contextlib.suppress(ValueError):
+            return f" with status {self.code} ({signal.Signals(-self.code).name})"
+        return f" with status {self.code}"
+
+
+class Child:
+    """A command that runs under a guard.
+
+    Its process tree is gone after stop(), and soon after this process dies. `exit` is
+    known once await_any() has heard of it, and so is the `pid` of a gated one.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        output: IO[bytes] | None,
+        errors: IO[bytes] | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        cores: Sequence[int] = (),
+        gated: bool = False,
+        grace_s: float = STOP_GRACE_S,
+    ) -> None:
+        """Start it, on the cores given if any; a gated one waits for open_gate().
+
+        It has `grace_s` between SIGTERM and SIGKILL. Its standard error goes to `errors`,
+        else where its output goes. Raises BenchError if it cannot be run.
+        """
+        self.command = argv[0]
+        self.pid = 0
+        self.exit: Exit | None = None
+        status_reader, status_writer = os.pipe()
+        self._status = os.fdopen(status_reader)
+        guard_argv = [
+            *(sys.executable, "-I", "-S", str(GUARD)),
+            str(status_writer),
+            str(grace_s),
+            ",".join(map(str, cores)) or "all",
+            "gated" if gated else "open",
+            *argv,
+        ]
+        try:
+            self._guard = subprocess.Popen(
+                guard_argv,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=errors or (output and subprocess.STDOUT),
+                pass_fds=(status_writer,),
+                start_new_session=True,
+                cwd=cwd,
+                env=env,
+            )
+        except BaseException:
+            self._status.close()
+            raise
+        finally:
+            os.close(status_writer)
+        try:
+            self._hear_first()
+        except BaseException:
+            self.stop()
+            raise
+
+    @property
+    def guard_pid(self) -> int:
+        """The guard's own process."""
+        return self._guard.pid
+
+    def fileno(self) -> int:
+        """Return the descriptor that can be read when there is news: for select()."""
+        return self._status.fileno()
+
+    def _hear_first(self) -> None:
+        """Take in the guard's first line. Raises BenchError if none comes."""
+        if not select.select([self], [], [], GUARD_DEADLINE_S)[0]:
+            raise BenchError(
+                f"{self.command} was not started within {GUARD_DEADLINE_S:.0f} s: "
+                "its guard does not answer"
+            )
+        self.hear()
+
+    def hear(self) -> None:
+        """Take in one line from the guard: its readiness, the command's pid or end.
+
+        The guard closes the pipe soon after the end, so that a second line that is
+        already in the buffer is heard of then.
+        """
+        line = self._status.readline()
+        if not line:  # somebody killed the guard
+            self.exit = Exit(code=-signal.SIGKILL, cpu_s=0.0, survivors=0)
+            return
+        message = json.loads(line)
+        if "error" in message:
+            raise BenchError(f"cannot run {self.command}: {message['error']}")
+        self.pid = message.get("pid", self.pid)
+        if "exit" in message:
+            self.exit = Exit(
+                code=message["exit"], cpu_s=message["cpu_s"], survivors=message["left"]
+            )
+
+    def open_gate(self) -> None:
+        """Let a gated command run."""
+        assert self._guard.stdin is not None  # noqa: S101  # it is a pipe
+        os.write(self._guard.stdin.fileno(), b"g")
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the live processes of the command's tree."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return psutil.Process(self._guard.pid).children(recursive=True)
+        return []
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send the signal to the command itself, if it still runs."""
+        if self.pid and not self.exit:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def stop(self) -> None:
+        """End the whole tree: SIGTERM, then SIGKILL to all that is left.
+
+        The guard does it even where this is interrupted. To stop it again does nothing.
+        """
+        if self._status.closed:
+            return
+        assert self._guard.stdin is not None  # noqa: S101  # it is a pipe
+        self._guard.stdin.close()
+        self._guard.send_signal(signal.SIGCONT)  # somebody may have stopped the guard
+        if not self._has_guard_ended():
+            self._kill_all()
+        guard_status = self._guard.wait()
+        if guard_status and self.pid:  # somebody killed the guard, or it failed
+            with contextlib.suppress(OSError):
+                os.killpg(self.pid, signal.SIGKILL)
+        self._status.close()
+
+    def _has_guard_ended(self) -> bool:
+        """Return whether the guard closes its pipe, as its end does, before the deadline."""
+        deadline = time.monotonic() + GUARD_DEADLINE_S
+        while True:
+            left_s = max(0.0, deadline - time.monotonic())
+            if not select.select([self], [], [], left_s)[0]:
+                return False
+            if not os.read(self.fileno(), 4096):
+                return True
+
+    def _kill_all(self) -> None:
+        """Kill the command's tree in the guard's stead, and then the guard."""
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        self._guard.kill()
+
+
+def await_any(children: Iterable[Child], timeout_s: float) -> None:
+    """Return when there is news of a child, or after that time."""
+    running = [child for child in children if child.exit is None]
+    for child in select.select(running, [], [], timeout_s)[0]:
+        child.hear()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """The exit status of a command (negative for a signal), and what it wrote."""
+
+    status: int
+    output: str
+    errors: str
+
+
+def run_guarded(
+    argv: Sequence[str],
+    *,
+    timeout_s: float,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Finished:
+    """Return how the command ended, once nothing of its process tree is left.
+
+    Raises BenchError if it cannot be run, or does not end in that time.
+    """
+    deadline = time.monotonic() + timeout_s
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        child = Child(argv, output=output, errors=errors, env=env, cwd=cwd)
+        try:
+            while not child.exit:
+                left_s = deadline - time.monotonic()
+                if left_s <= 0:
+                    raise BenchError(f"{argv[0]} did not end within {timeout_s:.0f} s")
+                await_any([child], left_s)
+        finally:
+            child.stop()
+        texts = []
+        for file in (output, errors):
+            file.seek(0)
+            texts.append(file.read().decode(errors="replace"))
+    return Finished(status=child.exit.code, output=texts[0], errors=texts[1])

@@ -1,0 +1,96 @@
+"""The control groups of this process, and their quotas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from micropie_benchlib.system.processes import search_file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpuGroups:
+    """The control groups in which this process's CPU time counts, its own first.
+
+    `are_all` is whether there are no others around them; a container does not see those.
+    """
+
+    directories: tuple[Path, ...]
+    are_all: bool
+
+    @property
+    def throttled(self) -> int:
+        """How often the quotas of these groups stopped it."""
+        counts = [
+            search_file(f"{each}/cpu.stat", r"^nr_throttled (\d+)") for each in self.directories
+        ]
+        return sum(int(count or 0) for count in counts)
+
+    def quotas(self) -> list[float]:
+        """Return the quotas of these groups, each as a number of cores."""
+        found = [cpu_quota(directory) for directory in self.directories]
+        return [quota for quota in found if quota is not None]
+
+
+NO_GROUPS = CpuGroups(directories=(), are_all=False)
+
+
+def cpu_quota(directory: Path) -> float | None:
+    """Return the quota of a control group, as a number of cores; None if it has none.
+
+    It is in cpu.max in version 2 of control groups, and in two files in version 1.
+    """
+    quota_us = search_file(f"{directory}/cpu.max", r"^(\d+) \d+")
+    period_us = search_file(f"{directory}/cpu.max", r"^\d+ (\d+)")
+    if not quota_us:
+        quota_us = search_file(f"{directory}/cpu.cfs_quota_us", r"^(\d+)")  # -1: none
+        period_us = search_file(f"{directory}/cpu.cfs_period_us", r"^(\d+)")
+    return int(quota_us) / int(period_us) if quota_us and period_us else None
+
+
+def find_cpu_groups(memberships: str, mounts: str) -> CpuGroups:
+    """Return the groups, from the texts of /proc/self/cgroup and /proc/self/mountinfo.
+
+    Their forms are in cgroups(7) and proc(5). A controller is either in a hierarchy of
+    version 1, or in that of version 2.
+    """
+    groups: dict[str, str] = {}  # by controller, empty for version 2
+    for line in memberships.splitlines():
+        _, controllers, group = line.split(":", 2)
+        groups.update(dict.fromkeys(controllers.split(","), group))
+    controller = "cpu" if "cpu" in groups else ""
+    kind = "cgroup" if controller else "cgroup2"
+    for line in mounts.splitlines():
+        place, _, file_system = line.partition(" - ")
+        _, _, _, root, mount_point, *_ = place.split()
+        mounted_kind, _, options = file_system.split(" ", 2)
+        if mounted_kind == kind and (kind == "cgroup2" or controller in options.split(",")):
+            return groups_in(Path(mount_point), root, groups.get(controller, "/"))
+    return NO_GROUPS
+
+
+def groups_in(mount_point: Path, root: str, group: str) -> CpuGroups:
+    """Return the group and those around it, of a hierarchy that is mounted from `root` on."""
+    path = Path(group)
+    if not path.is_relative_to(root) or ".." in path.parts:
+        return NO_GROUPS  # it lies outside of what this container shows
+    inner = path.relative_to(root)
+    own = mount_point / inner
+    directories = [own, *own.parents]
+    around = directories[: len(inner.parts) + 1]
+    # The outermost group of all has the one file, in version 1, and lacks the other, in 2.
+    is_version_1 = (mount_point / "cgroup.clone_children").exists()
+    is_outermost = not (mount_point / "cgroup.type").exists()
+    if is_version_1:
+        is_outermost = (mount_point / "release_agent").exists()
+    return CpuGroups(directories=tuple(around), are_all=root == "/" and is_outermost)
+
+
+def own_cpu_groups() -> CpuGroups:
+    """Return the control groups of this process; none where the system has or shows none."""
+    try:
+        memberships = Path("/proc/self/cgroup").read_text()
+        mounts = Path("/proc/self/mountinfo").read_text(errors="replace")
+        return find_cpu_groups(memberships, mounts)
+    except (OSError, ValueError):
+        return NO_GROUPS

@@ -1,0 +1,111 @@
+"""The machine's CPU times, and what disturbed it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from micropie_benchlib.system.control_groups import own_cpu_groups
+
+MOST_STOLEN = 0.05  # of the machine's time, by the hypervisor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineTimes:
+    """The machine's CPU time since its start, in seconds.
+
+    In all, at work for processes, and stolen by the hypervisor. `throttled` counts how
+    often this control group's CPU quota stopped it.
+    """
+
+    total_s: float = 0.0
+    busy_s: float = 0.0
+    steal_s: float = 0.0
+    throttled: int = 0
+
+    def stolen_share(self, before: MachineTimes) -> float:
+        """Return the share of the machine that the hypervisor took since then."""
+        return (self.steal_s - before.steal_s) / self._passed_s(before)
+
+    def _passed_s(self, before: MachineTimes) -> float:
+        return self.total_s - before.total_s or 1.0
+
+    def disturbances(self, before: MachineTimes, *, own_cpu_s: float) -> list[str]:
+        """Return what disturbed the machine since then, other than these seconds."""
+        stolen = self.stolen_share(before)
+        others_s = self.busy_s - before.busy_s - own_cpu_s
+        elsewhere = others_s / self._passed_s(before)
+        notes = []
+        if stolen > MOST_STOLEN:
+            notes.append(f"the hypervisor took {stolen:.0%} of the machine (steal)")
+        if elsewhere > 0.1:
+            notes.append(f"other processes took {elsewhere:.0%} of the machine")
+        if self.throttled > before.throttled:
+            notes.append("the CPU quota throttled it")
+        return notes
+
+
+TIME_KINDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
+
+
+def machine_times() -> MachineTimes:
+    """Return the machine's times now."""
+    times = psutil.cpu_times()
+    return MachineTimes(
+        total_s=sum(getattr(times, kind, 0.0) for kind in TIME_KINDS),
+        busy_s=times.user + getattr(times, "nice", 0.0) + times.system,
+        steal_s=getattr(times, "steal", 0.0),
+        throttled=own_cpu_groups().throttled,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoreTimes:
+    """The time since their start of some cores, in seconds: in all, and idle."""
+
+    total_s: float
+    idle_s: float
+
+    def busy_share(self, before: CoreTimes) -> float | None:
+        """Return the share of the time since then that was not idle; None for no time."""
+        passed_s = self.total_s - before.total_s
+        if passed_s <= 0:
+            return None
+        return 1 - (self.idle_s - before.idle_s) / passed_s
+
+
+def core_times(cores: Sequence[int]) -> CoreTimes:
+    """Return the times of these cores; of all, if none are given."""
+    chosen = psutil.cpu_times(percpu=True)
+    if cores:  # given on Linux alone, where psutil has the cores of /proc/stat, in its order
+        numbers = re.findall(r"^cpu(\d+)", Path("/proc/stat").read_text(), re.MULTILINE)
+        by_number = dict(zip(map(int, numbers), chosen, strict=False))
+        chosen = [by_number[core] for core in cores if core in by_number]
+    total_s = idle_s = 0.0
+    for times in chosen:
+        total_s += sum(getattr(times, kind, 0.0) for kind in TIME_KINDS)
+        idle_s += times.idle + getattr(times, "iowait", 0.0)
+    return CoreTimes(total_s=total_s, idle_s=idle_s)
+
+
+def wall_clock_lead_s() -> float:
+    """Return how far the clock is ahead of the monotonic one: constant, unless it is set."""
+    return time.time() - time.monotonic()
+
+
+class MachineMeter:
+    """Tells what disturbed this machine since it was made."""
+
+    def __init__(self) -> None:
+        self._before = machine_times()
+        self._own_before_s = time.process_time()
+
+    def disturbances(self, spent_s: float) -> tuple[str, ...]:
+        """Return what did, other than this process and what spent that much CPU time."""
+        own_cpu_s = time.process_time() - self._own_before_s + spent_s
+        return tuple(machine_times().disturbances(self._before, own_cpu_s=own_cpu_s))

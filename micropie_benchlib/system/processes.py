@@ -1,0 +1,188 @@
+"""What the system tells of processes, their CPU time, memory and sockets."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from micropie_benchlib.core.errors import BenchError
+
+
+def require_proc() -> None:
+    """Raise BenchError on a Linux that does not tell of its processes."""
+    if sys.platform == "linux" and not Path("/proc/self/stat").exists():
+        raise BenchError(
+            "/proc is empty, but what the servers do is read there: mount -t proc proc /proc"
+        )
+    if sys.platform == "linux" and not search_file("/proc/stat", r"^cpu +(\d+)"):
+        raise BenchError("/proc/stat cannot be read, and the machine's CPU times are there")
+
+
+def all_cores() -> list[int]:
+    """Return the cores that this process may use; none where the system does not tell."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return []
+
+
+def core_count() -> int:
+    """Return how many cores this process may use."""
+    return len(all_cores()) or os.cpu_count() or 1
+
+
+def cpu_time_s(process: psutil.Process) -> float:
+    """Return the CPU time of a process so far, 0 if it is gone.
+
+    On Linux from its CPU clock, to the nanosecond (clock_getcpuclockid(3): ~pid << 3 |
+    CPUCLOCK_SCHED): the figures of /proc step by 10 ms.
+    """
+    try:
+        if sys.platform == "linux":
+            return time.clock_gettime((~process.pid << 3) | 2)
+        times = process.cpu_times()
+        return float(times.user + times.system)
+    except (OSError, psutil.Error):
+        return 0.0
+
+
+def ended_children_cpu_s(process: psutil.Process) -> float:
+    """Return the CPU time of those children of a process that have ended, to 10 ms."""
+    try:
+        times = process.cpu_times()
+    except psutil.Error:
+        return 0.0
+    user_s = getattr(times, "children_user", 0.0)
+    return float(user_s + getattr(times, "children_system", 0.0))
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Return whether the process runs and is not a zombie."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def peak_memory_bytes(process: psutil.Process) -> int:
+    """Return the peak resident set of a process; 0 if it is gone.
+
+    That is VmHWM on Linux, which psutil does not read; elsewhere the present one.
+    """
+    peak_kb = search_file(f"/proc/{process.pid}/status", r"^VmHWM:\s*(\d+) kB")
+    if peak_kb:
+        return int(peak_kb) * 1024
+    with contextlib.suppress(psutil.Error):
+        return int(process.memory_info().rss)
+    return 0
+
+
+def search_file(path: str, pattern: str) -> str | None:
+    """Return the pattern's first group in the file; None where either is missing."""
+    try:
+        text = Path(path).read_text(errors="replace")
+    except OSError:
+        return None
+    match = re.search(pattern, text, re.MULTILINE)
+    return match[1].strip() if match else None
+
+
+def listening_sockets(process: psutil.Process) -> list[Any]:
+    """Return the TCP sockets of the process that listen, as psutil tells of them."""
+    try:
+        sockets = process.net_connections("tcp")
+    except (OSError, RuntimeError, psutil.Error):  # RuntimeError: a cut line of /proc
+        return []
+    return [each for each in sockets if each.status == psutil.CONN_LISTEN]
+
+
+def listening_addresses(process: psutil.Process, port: int) -> set[str]:
+    """Return the addresses on which the process listens on the port."""
+    sockets = listening_sockets(process)
+    return {str(each.laddr.ip) for each in sockets if each.laddr.port == port}
+
+
+def listening_descriptors(process: psutil.Process) -> dict[int, int]:
+    """Return the port of each descriptor of the process that listens."""
+    return {each.fd: each.laddr.port for each in listening_sockets(process)}
+
+
+def descriptor_links(process: psutil.Process) -> dict[int, str]:
+    """Return what each descriptor of the process is, such as `socket:[123]` (Linux)."""
+    links = {}
+    with contextlib.suppress(OSError):  # the process has ended
+        for path in Path(f"/proc/{process.pid}/fd").iterdir():
+            with contextlib.suppress(OSError):  # it has just been closed
+                links[int(path.name)] = str(path.readlink())
+    return links
+
+
+def epoll_descriptors(process: psutil.Process, links: Mapping[int, str]) -> set[int]:
+    """Return the descriptors that an epoll of the process waits on (Linux, proc(5))."""
+    awaited: set[int] = set()
+    for fd, link in links.items():
+        if link != "anon_inode:[eventpoll]":
+            continue
+        with contextlib.suppress(OSError):
+            info = Path(f"/proc/{process.pid}/fdinfo/{fd}").read_text()
+            descriptors = re.findall(r"^tfd:\s*(\d+)", info, re.MULTILINE)
+            awaited.update(map(int, descriptors))
+    return awaited
+
+
+def listens(process: psutil.Process, port: int) -> bool:
+    """Return whether the process holds a socket that listens on the port."""
+    return port in listening_descriptors(process).values()
+
+
+def accepts(process: psutil.Process, port: int) -> bool:
+    """Return whether an epoll of the process waits for connections on the port.
+
+    Only that accepts: uvicorn's parent holds its socket too, and a worker does before it
+    imports the app.
+    """
+    listening = listening_descriptors(process)
+    on_port = [fd for fd, bound_port in listening.items() if bound_port == port]
+    if not on_port:
+        return False
+    links = descriptor_links(process)
+    awaited = {links.get(fd) for fd in epoll_descriptors(process, links)}
+    return any(links.get(fd) in awaited for fd in on_port)
+
+
+def listener_pids(port: int) -> list[int | None]:
+    """Return who listens on the port, None for whom this user may not know.
+
+    It is empty where the system tells only root, as macOS does.
+    """
+    try:
+        connections = psutil.net_connections("tcp")
+    except (OSError, RuntimeError, psutil.Error):
+        return []
+    pids = []
+    for connection in connections:
+        if connection.status != psutil.CONN_LISTEN:
+            continue
+        if connection.laddr.port == port:  # type: ignore[union-attr]  # a listener has an address
+            pids.append(connection.pid)
+    return pids
+
+
+def thread_cpu_s(process: psutil.Process) -> dict[int, float]:
+    """Return the CPU time of each thread of the process so far, to 10 ms."""
+    with contextlib.suppress(OSError, psutil.Error):
+        return {thread.id: thread.user_time + thread.system_time for thread in process.threads()}
+    return {}
+
+
+def is_stopped(process: psutil.Process) -> bool:
+    """Return whether the process was stopped by a signal."""
+    with contextlib.suppress(psutil.Error):
+        return bool(process.status() == psutil.STATUS_STOPPED)
+    return False
