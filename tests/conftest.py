@@ -33,6 +33,8 @@ from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
 from micropie_benchlib.core.responses import Response
 from micropie_benchlib.core.results import Environment, Results, TargetFacts
 from micropie_benchlib.core.targets import ServerSettings, UrlTarget
+from micropie_benchlib.serve.launched import LaunchedServer
+from micropie_benchlib.serve.servers import LocalServer
 from micropie_benchlib.stats.comparisons import with_comparisons
 from micropie_benchlib.stats.distributions import distribute
 
@@ -145,6 +147,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
 
     monkeypatch.setattr("micropie_bench.run_and_report", note)
     monkeypatch.setattr("micropie_bench.all_cores", lambda: [0, 1])
+    monkeypatch.setattr("micropie_benchlib.serve.launched.all_cores", lambda: [0, 1])
     monkeypatch.setattr("micropie_benchlib.system.processes.all_cores", lambda: [0, 1])
     monkeypatch.delenv("MICROPIE_BENCH_WRK", raising=False)
     return asked
@@ -181,7 +184,7 @@ def pyz(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return PYZ
 
 
-Start = Callable[..., mb.LaunchedServer]
+Start = Callable[..., LaunchedServer]
 
 
 @pytest.fixture
@@ -190,12 +193,12 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
     monkeypatch.chdir(TARGETS)
     monkeypatch.setenv("FAULTY_MARKS", str(tmp_path))
 
-    def start(spec: str, *, workers: int = 4, start_timeout_s: float = 60) -> mb.LaunchedServer:
+    def start(spec: str, *, workers: int = 4, start_timeout_s: float = 60) -> LaunchedServer:
         target = mb.parse_target(spec)
         assert not isinstance(target, UrlTarget)
         log = tmp_path / f"log-{spec.partition('=')[0]}"
         settings = ServerSettings(workers=workers, start_timeout_s=start_timeout_s)
-        running = mb.LaunchedServer(target, settings, log=log)
+        running = LaunchedServer(target, settings, log=log)
         try:
             running.await_workers()
         except BenchError:
@@ -207,7 +210,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
 
 
 def run_load(
-    servers: Sequence[mb.LocalServer],
+    servers: Sequence[LocalServer],
     load: Load,
     *,
     work_dir: Path,

@@ -24,6 +24,7 @@ from micropie_benchlib.core.targets import (
     Target,
     UrlTarget,
 )
+from micropie_benchlib.serve.urls import UrlServer
 
 if TYPE_CHECKING:
     from conftest import Tool
@@ -473,7 +474,7 @@ def test_a_secret_is_hidden_before_a_shells_quotes_change_it(here: Path, asked: 
     target = CommandTarget(
         name="a", label="a", spec="a", command="a", directory=here, env=(("B", "it's"),)
     )
-    server = mb.UrlServer.__new__(mb.UrlServer)
+    server = UrlServer.__new__(UrlServer)
     server.target = target
     server.argv = ("serve", "--key=it's", "a b")
     secrets = Secrets.of((), (), ["it's"])

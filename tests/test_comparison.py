@@ -24,6 +24,7 @@ from results_schema import loaded
 import micropie_bench as mb
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import Errors
+from micropie_benchlib.serve.launched import LaunchedServer
 from micropie_benchlib.system.checks import examine
 from micropie_benchlib.system.processes import all_cores
 from micropie_benchlib.wrk.command import WRK_SCRIPT, wrk_argv
@@ -134,7 +135,7 @@ def test_a_duet_counts_just_the_answers_whose_cpu_time_it_counts(
     lines: list[list[int]] = []
     drain = mb.drain
 
-    def count_after(servers: list[mb.LaunchedServer]) -> None:
+    def count_after(servers: list[LaunchedServer]) -> None:
         drain(servers)
         logs = [Path(str(server.log)).read_text() for server in servers]
         lines.append([log.count('"GET / HTTP/1.1" 200') for log in logs])

@@ -28,6 +28,9 @@ from micropie_benchlib.core.results import Results, Settings, TargetFacts
 from micropie_benchlib.core.targets import ServerSettings, Target, UrlTarget
 from micropie_benchlib.report.remarks import caveats_of
 from micropie_benchlib.report.results_file import from_json, to_json
+from micropie_benchlib.serve.launched import LaunchedServer
+from micropie_benchlib.serve.servers import RunningServer
+from micropie_benchlib.serve.urls import UrlServer
 from micropie_benchlib.stats.precision import widest_interval
 from micropie_benchlib.system.children import Tick
 
@@ -163,23 +166,23 @@ class World:
         """Return what the action was called on, in order."""
         return [event.subject for event in self.events if event.action == action]
 
-    def start(self, target: Target) -> mb.RunningServer:
+    def start(self, target: Target) -> RunningServer:
         self.happen("start", target.name)
         self.running.append(target.name)
         if self.workers:
             return FakeLaunchedServer(target, self, workers=self.workers)
         return FakeServer(target, self)
 
-    def ask(self, server: mb.RunningServer, workload: Workload) -> Response:
+    def ask(self, server: RunningServer, workload: Workload) -> Response:
         asked = f"{server.target.name} {workload.name}"
         self.happen("ask", asked)
         return self.responses.get(asked, OK)
 
-    def warm_up(self, servers: Sequence[mb.RunningServer], load: Load) -> None:
+    def warm_up(self, servers: Sequence[RunningServer], load: Load) -> None:
         names = sorted(server.target.name for server in servers)
         self.happen("warm_up", f"{'+'.join(names)} {load.workload.name}")
 
-    def load(self, servers: Sequence[mb.RunningServer], load: Load) -> list[mb.Observation]:
+    def load(self, servers: Sequence[RunningServer], load: Load) -> list[mb.Observation]:
         names = [server.target.name for server in servers]
         assert set(names) <= set(self.running)
         self.workload = load.workload.name
@@ -210,7 +213,7 @@ class World:
         self.happen("announce", text)
 
 
-class FakeServer(mb.UrlServer):
+class FakeServer(UrlServer):
     """A server that is no process."""
 
     argv = ("serve",)
@@ -237,7 +240,7 @@ class FakeServer(mb.UrlServer):
         return "ValueError: the database is on fire"
 
 
-class FakeLaunchedServer(FakeServer, mb.LaunchedServer):  # type: ignore[misc]  # of both kinds
+class FakeLaunchedServer(FakeServer, LaunchedServer):  # type: ignore[misc]  # of both kinds
     """A server that is no process either, of which the tool decides the workers."""
 
     def __init__(self, target: Target, world: World, *, workers: int) -> None:
@@ -796,7 +799,7 @@ def test_an_answer_that_is_late_after_the_load_voids(world: World) -> None:
     late = dataclasses.replace(HELLO, workload=dataclasses.replace(HELLO.workload, timeout_s=1))
     ask = world.actions.ask
 
-    def slow_ask(server: mb.RunningServer, workload: Workload) -> Response:
+    def slow_ask(server: RunningServer, workload: Workload) -> Response:
         is_loaded = "more" in [name for _, name in world.made]
         if is_loaded and server.target.name == "more":
             time.sleep(1.1)

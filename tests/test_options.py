@@ -33,6 +33,8 @@ from micropie_benchlib.core.targets import (
 )
 from micropie_benchlib.report.editions import EDITIONS
 from micropie_benchlib.report.results_file import to_json
+from micropie_benchlib.serve.asgi import SERVER_PACKAGES
+from micropie_benchlib.serve.versions import package_versions
 
 # Targets.
 
@@ -144,7 +146,7 @@ def test_a_spec_that_names_no_target_is_refused(text: str, complaint: str) -> No
 def test_a_release_is_fetched_with_the_servers_of_the_others() -> None:
     target = mb.parse_target("fastapi@0.115.7")
     assert isinstance(target, AsgiTarget)
-    here = mb.package_versions(mb.SERVER_PACKAGES)
+    here = package_versions(SERVER_PACKAGES)
     assert "uvicorn" in here
     servers = {f"{name}=={version}" for name, version in here.items()}
     assert target.requirements[0] == "fastapi==0.115.7"
@@ -185,6 +187,7 @@ def test_a_built_in_that_is_not_installed_says_what_to_do(monkeypatch: pytest.Mo
         return {}
 
     monkeypatch.setattr("micropie_bench.package_versions", nothing)
+    monkeypatch.setattr("micropie_benchlib.serve.versions.package_versions", nothing)
     with pytest.raises(
         UsageError,
         match="litestar is not installed here: install it, or use litestar@VERSION, which fetches",
@@ -197,6 +200,7 @@ def test_a_server_that_is_not_installed_says_what_to_do(monkeypatch: pytest.Monk
         return {name: "1" for name in names if name != "granian"}
 
     monkeypatch.setattr("micropie_bench.package_versions", all_but_granian)
+    monkeypatch.setattr("micropie_benchlib.serve.versions.package_versions", all_but_granian)
     mb.parse_target("fastapi", mb.ServingOptions(server=AsgiServer.HYPERCORN))
     with pytest.raises(
         UsageError,
@@ -210,6 +214,8 @@ def test_a_bundle_serves_the_built_ins_with_its_own_packages(
 ) -> None:
     monkeypatch.setattr("micropie_bench.BUNDLED", True)
     monkeypatch.setattr("micropie_benchlib.core.paths.BUNDLED", True)
+    monkeypatch.setattr("micropie_benchlib.serve.apps.BUNDLED", True)
+    monkeypatch.setattr("micropie_benchlib.serve.packages.BUNDLED", True)
     built_in, release = mb.parse_target("fastapi"), mb.parse_target("fastapi@0.115.7")
     own = mb.parse_target("app:app")
     package_dirs = [
@@ -563,6 +569,7 @@ def plan_of(
 @pytest.fixture
 def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("micropie_bench.all_cores", lambda: [0, 1])
+    monkeypatch.setattr("micropie_benchlib.serve.launched.all_cores", lambda: [0, 1])
     monkeypatch.setattr("micropie_benchlib.system.processes.all_cores", lambda: [0, 1])
 
 
@@ -619,6 +626,7 @@ def test_a_duet_needs_a_core_for_each_side(
     cores: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("micropie_bench.all_cores", lambda: cores)
+    monkeypatch.setattr("micropie_benchlib.serve.launched.all_cores", lambda: cores)
     monkeypatch.setattr("micropie_benchlib.system.processes.all_cores", lambda: cores)
     assert not plan_of().duet
     with pytest.raises(UsageError, match="at least 2 cores, and a system with CPU affinity"):

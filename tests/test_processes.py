@@ -30,6 +30,8 @@ from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.targets import ServerSettings
+from micropie_benchlib.serve.addresses import OWN_PORTS, free_port
+from micropie_benchlib.serve.probe import Probe
 from micropie_benchlib.system.children import GUARD, STOP_GRACE_S, Child, Exit
 from micropie_benchlib.system.processes import accepts, all_cores, listener_pids, listens
 
@@ -62,7 +64,7 @@ def decoy() -> Iterator[tuple[int, list[bytes]]]:
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_serve_runs_four_workers_until_told_to_stop(tool: Tool, stop: signal.Signals) -> None:
-    port = mb.free_port("127.0.0.1", None)
+    port = free_port("127.0.0.1", None)
     process = tool.start("serve", "micropie", "--port", str(port))
     assert process.stderr
     lines: list[str] = []
@@ -137,7 +139,8 @@ def test_ready_means_that_every_worker_serves(start: Start, tmp_path: Path) -> N
 def test_ready_by_uvicorns_log_where_proc_does_not_tell(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("micropie_bench.listener_pids", lambda _port: [])
+    monkeypatch.setattr("micropie_benchlib.serve.addresses.listener_pids", lambda _port: [])
+    monkeypatch.setattr("micropie_benchlib.serve.launched.listener_pids", lambda _port: [])
     monkeypatch.setattr(sys, "platform", "darwin")
     with start("faulty:staggered"):
         assert len(list(tmp_path.glob("ready-*"))) == 4
@@ -373,7 +376,7 @@ def test_modules_in_the_users_directory_do_not_replace_the_frameworks(
 @pytest.mark.slow
 @pytest.mark.parametrize("pause_s", [0.0, 0.3])
 def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch, pause_s: float) -> None:
-    monkeypatch.setattr("micropie_bench.PROBE_DEADLINE_S", 0.5)
+    monkeypatch.setattr("micropie_benchlib.serve.probe.PROBE_DEADLINE_S", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def stream() -> None:
@@ -389,14 +392,14 @@ def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch, paus
         with pytest.raises(
             BenchError, match=r"no whole answer to GET /: (the answer has not ended|timed out)"
         ):
-            mb.Probe(f"http://127.0.0.1:{listener.getsockname()[1]}/", Workload()).ask()
+            Probe(f"http://127.0.0.1:{listener.getsockname()[1]}/", Workload()).ask()
         thread.join()
 
 
 def test_a_chosen_port_is_free_again() -> None:
-    port = mb.free_port("127.0.0.1", None)
-    assert port in mb.OWN_PORTS
-    assert mb.free_port("127.0.0.1", port) == port
+    port = free_port("127.0.0.1", None)
+    assert port in OWN_PORTS
+    assert free_port("127.0.0.1", port) == port
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,10 @@ import pytest
 from conftest import only_build
 from results_schema import loaded
 
-import micropie_bench as mb
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.requests import Workload
+from micropie_benchlib.serve.addresses import free_port
+from micropie_benchlib.serve.probe import Probe
 
 ROOT = Path(__file__).parent.parent
 pytestmark = [
@@ -183,7 +184,7 @@ def test_it_runs_by_itself_through_links_and_spaces_from_anywhere(
 def test_serve_runs_four_workers_of_this_python(
     pyz: Path, env: dict[str, str], tmp_path: Path
 ) -> None:
-    port = mb.free_port("127.0.0.1", None)
+    port = free_port("127.0.0.1", None)
     argv = [f"{env['PATH']}/python3", str(pyz), "serve", "micropie", "--port", str(port)]
     with subprocess.Popen(
         argv, env=env, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -196,7 +197,7 @@ def test_serve_runs_four_workers_of_this_python(
                 time.sleep(0.1)
             while True:
                 try:
-                    assert mb.Probe(f"http://127.0.0.1:{port}/", Workload()).ask().status == 200
+                    assert Probe(f"http://127.0.0.1:{port}/", Workload()).ask().status == 200
                     break
                 except BenchError:
                     assert time.monotonic() < deadline

@@ -40,6 +40,16 @@ from micropie_benchlib.core.targets import (
     ServerSettings,
     Target,
 )
+from micropie_benchlib.serve.addresses import free_port
+from micropie_benchlib.serve.apps import app_environment
+from micropie_benchlib.serve.commands import server_environment
+from micropie_benchlib.serve.hints import advice_on
+from micropie_benchlib.serve.kinds import TARGET_KINDS
+from micropie_benchlib.serve.log_lines import last_words
+from micropie_benchlib.serve.logs import NO_REASON
+from micropie_benchlib.serve.packages import fetch, user_cache, with_one_index
+from micropie_benchlib.serve.probe import Probe
+from micropie_benchlib.serve.versions import examine_python, package_versions
 
 if TYPE_CHECKING:
     from conftest import Tool
@@ -58,7 +68,7 @@ RELEASE = dataclasses.replace(
 
 def argv_of(target: LaunchedTarget, settings: ServerSettings) -> list[str]:
     """Return the command that serves the target on port 8000."""
-    return mb.TARGET_KINDS[type(target)].argv(target, settings, 8000)
+    return TARGET_KINDS[type(target)].argv(target, settings, 8000)
 
 
 def words(target: LaunchedTarget, **settings: Any) -> str:
@@ -224,11 +234,13 @@ def test_no_setting_reaches_a_server_unseen(
 ) -> None:
     monkeypatch.setattr("micropie_bench.BUNDLED", bundled)
     monkeypatch.setattr("micropie_benchlib.core.paths.BUNDLED", bundled)
+    monkeypatch.setattr("micropie_benchlib.serve.apps.BUNDLED", bundled)
+    monkeypatch.setattr("micropie_benchlib.serve.packages.BUNDLED", bundled)
     inherited = dict(SHELL_ENVIRONMENT)
     kept = dict(KEPT)
     if target.python:
         kept["PATH"] = f"/opt/venv/bin:{os.defpath}"
-    assert mb.app_environment(target, inherited) == {**kept, "PYTHONPATH": python_path}
+    assert app_environment(target, inherited) == {**kept, "PYTHONPATH": python_path}
     assert inherited == SHELL_ENVIRONMENT, "the tool's own is left as it is"
 
 
@@ -237,7 +249,9 @@ def test_bundled_packages_are_found_where_the_user_has_no_path(
 ) -> None:
     monkeypatch.setattr("micropie_bench.BUNDLED", True)
     monkeypatch.setattr("micropie_benchlib.core.paths.BUNDLED", True)
-    assert mb.app_environment(OWN, {}) == {"PYTHONPATH": str(core_paths.ROOT)}
+    monkeypatch.setattr("micropie_benchlib.serve.apps.BUNDLED", True)
+    monkeypatch.setattr("micropie_benchlib.serve.packages.BUNDLED", True)
+    assert app_environment(OWN, {}) == {"PYTHONPATH": str(core_paths.ROOT)}
 
 
 def command_target(command: str, python: str = "") -> CommandTarget:
@@ -282,7 +296,7 @@ def test_a_command_runs_under_this_python_unless_another_is_named() -> None:
 def test_a_commands_settings_are_the_users_own() -> None:
     """What it starts may well be told by WEB_CONCURRENCY how many workers to have."""
     target = command_target("server {port}")
-    assert mb.server_environment(target, SHELL_ENVIRONMENT) == SHELL_ENVIRONMENT
+    assert server_environment(target, SHELL_ENVIRONMENT) == SHELL_ENVIRONMENT
 
 
 # What a server's log says.
@@ -293,8 +307,8 @@ ACCESS = 'INFO:     127.0.0.1:40814 - "GET / HTTP/1.1" 200 OK'
 @pytest.mark.parametrize(
     ("log", "expected"),
     [
-        pytest.param("", mb.NO_REASON, id="empty"),
-        pytest.param(" \n\n\t\n", mb.NO_REASON, id="blank"),
+        pytest.param("", NO_REASON, id="empty"),
+        pytest.param(" \n\n\t\n", NO_REASON, id="blank"),
         pytest.param("one\ntwo\n", "two", id="the last line"),
         pytest.param("one\n   two  \n\n", "two", id="without the space around it"),
         pytest.param(
@@ -335,12 +349,12 @@ ACCESS = 'INFO:     127.0.0.1:40814 - "GET / HTTP/1.1" 200 OK'
             "out of memory",
             id="not what uvicorn says of its processes",
         ),
-        pytest.param(f"{ACCESS}\nINFO:     Shutting down\n", mb.NO_REASON, id="nothing else"),
+        pytest.param(f"{ACCESS}\nINFO:     Shutting down\n", NO_REASON, id="nothing else"),
         pytest.param("x" * 1000, "x" * 300, id="no more than one can read"),
     ],
 )
 def test_the_line_of_a_log_is_told_that_says_best_why_it_ended(log: str, expected: str) -> None:
-    assert mb.last_words(log) == expected
+    assert last_words(log) == expected
 
 
 # What is fetched. The real pip comes further down.
@@ -373,17 +387,17 @@ def test_a_release_is_fetched_once_into_the_users_cache(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     notes: list[str] = []
-    monkeypatch.setattr("micropie_bench.install", fake_install)
-    fetched = mb.fetch(WANTED, notes.append)
+    monkeypatch.setattr("micropie_benchlib.serve.packages.install", fake_install)
+    fetched = fetch(WANTED, notes.append)
     assert notes == ["starlette@0.45.3: fetching starlette==0.45.3, uvicorn==0.34.0 (once)"]
     assert isinstance(fetched, AsgiTarget)
     directory = fetched.directory
-    assert directory.parent == cache == mb.user_cache()
+    assert directory.parent == cache == user_cache()
     assert fetched == dataclasses.replace(WANTED, package_dir=directory, directory=directory)
     assert {path.name for path in directory.iterdir()} == {"apps.py", "starlette.py"}
     assert (directory / "apps.py").read_bytes() == (APPS / "apps.py").read_bytes()
-    monkeypatch.setattr("micropie_bench.install", refuse_install)
-    assert mb.fetch(WANTED, notes.append) == fetched
+    monkeypatch.setattr("micropie_benchlib.serve.packages.install", refuse_install)
+    assert fetch(WANTED, notes.append) == fetched
     assert len(notes) == 1
     assert {path.name for path in cache.iterdir()} == {"lock", directory.name}
 
@@ -391,11 +405,11 @@ def test_a_release_is_fetched_once_into_the_users_cache(
 def test_other_requirements_are_fetched_into_another_directory(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("micropie_bench.install", fake_install)
+    monkeypatch.setattr("micropie_benchlib.serve.packages.install", fake_install)
     other = dataclasses.replace(WANTED, requirements=("starlette==0.45.3", "uvicorn==0.30.0"))
     directories = set()
     for target in (WANTED, other):
-        fetched = mb.fetch(target, print)
+        fetched = fetch(target, print)
         assert isinstance(fetched, AsgiTarget)
         directories.add(fetched.package_dir)
     assert len(directories) == 2
@@ -406,12 +420,12 @@ def test_a_fetch_that_failed_is_done_again(cache: Path, monkeypatch: pytest.Monk
         fake_install(target, directory)
         raise BenchError("the index is gone")
 
-    monkeypatch.setattr("micropie_bench.install", fail)
+    monkeypatch.setattr("micropie_benchlib.serve.packages.install", fail)
     with pytest.raises(BenchError, match="the index is gone"):
-        mb.fetch(WANTED, print)
+        fetch(WANTED, print)
     notes: list[str] = []
-    monkeypatch.setattr("micropie_bench.install", fake_install)
-    mb.fetch(WANTED, notes.append)
+    monkeypatch.setattr("micropie_benchlib.serve.packages.install", fake_install)
+    fetch(WANTED, notes.append)
     assert len(notes) == 1
 
 
@@ -423,8 +437,8 @@ def test_a_fetch_that_failed_is_done_again(cache: Path, monkeypatch: pytest.Monk
 def test_nothing_is_fetched_for_what_is_here(
     target: Target, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("micropie_bench.install", refuse_install)
-    assert mb.fetch(target, print) is target
+    monkeypatch.setattr("micropie_benchlib.serve.packages.install", refuse_install)
+    assert fetch(target, print) is target
     assert not cache.exists()
 
 
@@ -433,12 +447,12 @@ def test_no_package_is_run_from_where_others_may_write(
 ) -> None:
     cache.mkdir()
     cache.chmod(0o777)
-    monkeypatch.setattr("micropie_bench.install", refuse_install)
+    monkeypatch.setattr("micropie_benchlib.serve.packages.install", refuse_install)
     refusal = r"that is yours alone to write: set XDG_CACHE_HOME"
     with pytest.raises(BenchError, match=refusal):
-        mb.user_cache()
+        user_cache()
     with pytest.raises(BenchError, match=refusal):
-        mb.fetch(WANTED, print)
+        fetch(WANTED, print)
     assert not list(cache.iterdir())
 
 
@@ -500,12 +514,12 @@ def test_a_server_that_is_not_python(tool: Tool, tmp_path: Path) -> None:
 @contextlib.contextmanager
 def somebodys_server(tool: Tool) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Yield the URL of a server that runs already, and the tool that serves it."""
-    port = mb.free_port("127.0.0.1", None)
+    port = free_port("127.0.0.1", None)
     serving = tool.start("serve", "asgi", "--port", str(port), "-w", "2", "--no-access-log")
     deadline = time.monotonic() + 60
     while True:
         try:
-            mb.Probe(f"http://127.0.0.1:{port}/", Workload()).ask()
+            Probe(f"http://127.0.0.1:{port}/", Workload()).ask()
             break
         except BenchError:
             assert time.monotonic() < deadline
@@ -563,7 +577,7 @@ def test_a_version_is_fetched_once_and_then_needs_no_network(tool: Tool, tmp_pat
     data = results(tool, "starlette@0.45.3", "asgi", *SHORT, **env)
     versions = data["targets"][0]["versions"]
     assert versions["starlette"] == "0.45.3"
-    assert versions["uvicorn"] == mb.package_versions(["uvicorn"])["uvicorn"]
+    assert versions["uvicorn"] == package_versions(["uvicorn"])["uvicorn"]
     again = results(tool, "starlette@0.45.3", *SHORT, **offline)
     assert all(m["valid"] for m in again["measurements"])
 
@@ -581,7 +595,8 @@ def test_other_servers_serve_a_release_and_its_versions_are_told(
 
 FETCH_TWO = """
 import dataclasses
-from micropie_bench import fetch, parse_target
+from micropie_benchlib.serve.packages import fetch
+from micropie_bench import parse_target
 
 target = parse_target("asgi")
 target = dataclasses.replace(target, spec="two@1", requirements=("mdurl==0.1.2",))
@@ -643,8 +658,8 @@ def test_of_two_versions_in_another_python_the_one_that_is_imported_is_recorded(
     (site / "nameless-1.dist-info").mkdir()
     (site / "shadowed.pth").write_text("shadowed")
     python = str(tmp_path / "venv" / "bin" / "python")
-    assert mb.examine_python(python).distributions["twice"] == "2.0"
-    assert mb.package_versions(["twice", "none"], python=python) == {"twice": "2.0"}
+    assert examine_python(python).distributions["twice"] == "2.0"
+    assert package_versions(["twice", "none"], python=python) == {"twice": "2.0"}
 
 
 def write_wheel(directory: Path, name: str, version: str) -> None:
@@ -685,7 +700,7 @@ def test_of_pips_settings_the_environment_goes_before_files(
     file = tmp_path / "pip.conf"
     file.write_text("[global]\nindex-url=http://a/\nproxy=b\n[install]\nproxy=c\n[freeze]\nproxy=d")
     environment = {"PIP_CONFIG_FILE": str(file), "PIP_INDEX_URL": "http://mine/", "KEPT": "1"}
-    found = mb.with_one_index(environment)
+    found = with_one_index(environment)
     assert (found["PIP_INDEX_URL"], found["PIP_PROXY"]) == ("http://mine/", "c")
     assert (found["KEPT"], found["PIP_CONFIG_FILE"]) == ("1", os.devnull)
 
@@ -845,5 +860,5 @@ def test_wrong_arguments_are_told_in_one_line(
 )
 def test_known_last_words_come_with_advice(words: str, advice: str) -> None:
     target = dataclasses.replace(OWN, directory=Path("/own/apps"), python="/v/bin/python")
-    assert advice in mb.advice_on(words, target)
-    assert bool(advice) == bool(mb.advice_on(words, target))
+    assert advice in advice_on(words, target)
+    assert bool(advice) == bool(advice_on(words, target))

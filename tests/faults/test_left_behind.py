@@ -27,6 +27,8 @@ import pytest
 import micropie_bench as mb
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.targets import Target, UrlTarget
+from micropie_benchlib.serve.kinds import TARGET_KINDS
+from micropie_benchlib.serve.logs import LOG_LIMIT_BYTES, LOG_TAIL_BYTES, new_log, trim
 from micropie_benchlib.system.children import Child, Finished, run_guarded
 
 if TYPE_CHECKING:
@@ -241,11 +243,11 @@ def test_ctrl_c_ends_a_run_whose_guards_were_stopped(tool: Tool, scratch: Path) 
 def test_a_log_is_cut_while_its_server_writes_and_keeps_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("micropie_bench.LOG_LIMIT_BYTES", 2**20)
+    monkeypatch.setattr("micropie_benchlib.serve.logs.LOG_LIMIT_BYTES", 2**20)
     log = tmp_path / "log"
     log.write_text("of the launch before")
     writes = "i = 0\nwhile True: print(i := i + 1, 'x' * 1000, flush=True)"
-    with mb.new_log(log) as output:
+    with new_log(log) as output:
         child = Child([sys.executable, "-c", writes], output=output)
     try:
         for _ in range(5):
@@ -253,8 +255,8 @@ def test_a_log_is_cut_while_its_server_writes_and_keeps_its_end(
             os.kill(child.pid, signal.SIGSTOP)  # else it might be large again by then
             await_that(lambda: child.processes()[0].status() == psutil.STATUS_STOPPED, "stopped")
             before = log.read_bytes()[-1000:]
-            mb.trim(log)
-            assert log.stat().st_size == mb.LOG_TAIL_BYTES
+            trim(log)
+            assert log.stat().st_size == LOG_TAIL_BYTES
             assert log.read_bytes().endswith(before)
             os.kill(child.pid, signal.SIGCONT)
     finally:
@@ -281,7 +283,7 @@ def test_a_log_that_grows_fast_is_cut_during_the_trial(tool: Tool, tmp_path: Pat
         for log in (tmp_path / "scratch").glob("*/server-0.log"):
             size = log.stat().st_size
             largest = max(largest, size)
-            return largest > mb.LOG_LIMIT_BYTES and size < largest
+            return largest > LOG_LIMIT_BYTES and size < largest
         return False
 
     await_that(is_cut, "the log is cut")
@@ -381,7 +383,7 @@ def test_what_a_server_is_read_from_is_found(tmp_path: Path) -> None:
     def sources(target: Target) -> set[str]:
         assert not isinstance(target, UrlTarget)
         moved = dataclasses.replace(target, directory=tmp_path)
-        files = mb.TARGET_KINDS[type(moved)].files(moved)
+        files = TARGET_KINDS[type(moved)].files(moved)
         return {str(file.relative_to(tmp_path)) for file in files}
 
     assert sources(mb.parse_target("app:app")) == {"app.py"}

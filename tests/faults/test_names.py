@@ -18,6 +18,7 @@ from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.targets import ServerSettings, UrlTarget
+from micropie_benchlib.serve.urls import UrlServer
 
 LOAD = Load(connections=1, threads=1, duration_s=1)
 look_up = socket.getaddrinfo
@@ -98,7 +99,7 @@ def test_a_name_that_changes_after_it_was_allowed_changes_nothing(
     target = planned(f"http://app.example:{port}/x")
     names.addresses["app.example"] = ["192.0.2.1"]
     names.asked.clear()
-    with mb.UrlServer(target) as running:
+    with UrlServer(target) as running:
         running.ask(Workload())
         (seen,) = run_load([running], LOAD, work_dir=tmp_path)
     assert "app.example" not in names.asked
@@ -115,27 +116,27 @@ def test_of_several_addresses_the_one_that_answers_is_asked(
 ) -> None:
     port, _ = server
     names.addresses["app.example"] = ["::1", "127.0.0.1"]
-    running = mb.UrlServer(planned(f"http://app.example:{port}/"))
+    running = UrlServer(planned(f"http://app.example:{port}/"))
     assert running.ask(Workload()).status == 200
     assert running.load_url("/") == f"http://127.0.0.1:{port}/"
 
 
 def test_an_address_needs_no_header_of_its_own(names: Names) -> None:
-    running = mb.UrlServer(planned("http://127.0.0.1:1/x"))
+    running = UrlServer(planned("http://127.0.0.1:1/x"))
     assert running.load_url("/") == "http://127.0.0.1:1/x"
     assert running.host_header == ""
 
 
 def test_a_name_that_is_in_the_scheme_too_is_replaced_in_its_place(names: Names) -> None:
     names.addresses["p"] = ["127.0.0.1"]
-    assert mb.UrlServer(planned("http://p/x")).load_url("/") == "http://127.0.0.1:80/x"
+    assert UrlServer(planned("http://p/x")).load_url("/") == "http://127.0.0.1:80/x"
 
 
 @pytest.mark.parametrize("now", [["192.0.2.1"], ["127.0.0.1", "192.0.2.1"]])
 def test_with_https_a_name_that_has_changed_gets_no_load(names: Names, now: list[str]) -> None:
     """wrk looks it up by itself, for it tells the server the name (SNI)."""
     names.addresses["app.example"] = ["127.0.0.1"]
-    running = mb.UrlServer(planned("https://app.example:1/"))
+    running = UrlServer(planned("https://app.example:1/"))
     assert running.load_url("/") == "https://app.example:1/"
     names.addresses["app.example"] = now
     with pytest.raises(BenchError, match=r"^app\.example means another address than before"):

@@ -18,6 +18,9 @@ import micropie_bench as mb
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.targets import CommandTarget, ServerSettings, UrlTarget, name_place
+from micropie_benchlib.serve.addresses import free_port
+from micropie_benchlib.serve.launched import LaunchedServer
+from micropie_benchlib.serve.urls import UrlServer
 
 if TYPE_CHECKING:
     from conftest import Start, Tool
@@ -69,10 +72,10 @@ def resetting(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
 
-def ask(port: int, host: str = "127.0.0.1", scheme: str = "http") -> mb.UrlServer:
+def ask(port: int, host: str = "127.0.0.1", scheme: str = "http") -> UrlServer:
     """Return a running server that has been asked once."""
     url = f"{scheme}://{name_place(host, port)}/"
-    running = mb.UrlServer(UrlTarget(name="u", label="U", spec=url, url=url))
+    running = UrlServer(UrlTarget(name="u", label="U", spec=url, url=url))
     running.ask(Workload())
     return running
 
@@ -179,7 +182,7 @@ def test_chunked_twice_is_measured_with_the_remark(tool: Tool) -> None:
 
 
 def test_an_address_where_nothing_listens_is_named() -> None:
-    port = mb.free_port("127.0.0.1", None)
+    port = free_port("127.0.0.1", None)
     assert complaint(port) == (
         f"no whole answer to GET /: nothing listens on 127.0.0.1:{port}: "
         "start the server there, or mend the address"
@@ -282,10 +285,10 @@ def test_a_server_outside_the_commands_processes_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a container's is, that the command starts."""
-    monkeypatch.setattr("micropie_bench.ELSEWHERE_S", 0.5)
+    monkeypatch.setattr("micropie_benchlib.serve.launched.ELSEWHERE_S", 0.5)
     target = mb.parse_target("c=cmd:sh -c 'sleep 600; : {port}'")
     assert isinstance(target, CommandTarget)
-    with mb.LaunchedServer(target, ServerSettings(), log=tmp_path / "log") as running:
+    with LaunchedServer(target, ServerSettings(), log=tmp_path / "log") as running:
         argv = [sys.executable, "-c", LISTENER, "127.0.0.1", str(running.port)]
         outsider = subprocess.Popen(argv)
         try:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import micropie_bench as mb
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.requests import Workload
+from micropie_benchlib.serve.launched import LaunchedServer
+from micropie_benchlib.serve.log_lines import last_words
+from micropie_benchlib.serve.logs import LOG_TAIL_BYTES, NO_REASON
 
 if TYPE_CHECKING:
     from conftest import Start
@@ -81,7 +83,7 @@ hypercorn.utils.LifespanFailureError: Lifespan failure in startup. '{TRACEBACK}'
     ids=["uvicorn", "gunicorn", "gunicorn's lifespan", "granian", "hypercorn"],
 )
 def test_a_servers_closing_lines_do_not_hide_the_exception(log: str) -> None:
-    assert mb.last_words(log) == REFUSED
+    assert last_words(log) == REFUSED
 
 
 def frames(*lines: str, head: str = "Traceback (most recent call last):") -> str:
@@ -209,7 +211,7 @@ bye
     ],
 )
 def test_the_exceptions_own_line_is_told(log: str, expected: str) -> None:
-    assert mb.last_words(log) == expected
+    assert last_words(log) == expected
 
 
 @pytest.mark.parametrize(
@@ -224,7 +226,7 @@ def test_the_exceptions_own_line_is_told(log: str, expected: str) -> None:
     ],
 )
 def test_a_line_of_an_access_log_is_not_a_reason(line: str) -> None:
-    assert mb.last_words(f"out of memory\n{line}\n{line}\n") == "out of memory"
+    assert last_words(f"out of memory\n{line}\n{line}\n") == "out of memory"
 
 
 def test_the_cut_first_line_of_a_long_log_is_not_told(tmp_path: Path, start: Start) -> None:
@@ -232,8 +234,8 @@ def test_the_cut_first_line_of_a_long_log_is_not_told(tmp_path: Path, start: Sta
         assert server.log
         line = b"ERROR: before the access log\n"
         chatter = b'127.0.0.1:40814 - "GET / HTTP/1.1" 200 OK\n'
-        server.log.write_bytes(line + chatter * (mb.LOG_TAIL_BYTES // len(chatter) + 1))
-        assert server.complaint() == mb.NO_REASON
+        server.log.write_bytes(line + chatter * (LOG_TAIL_BYTES // len(chatter) + 1))
+        assert server.complaint() == NO_REASON
 
 
 LIFESPAN_FAILS = """
@@ -296,9 +298,9 @@ def late(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start
     """Return what starts LATE with a fault."""
     (tmp_path / "late.py").write_text(LATE)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("micropie_bench.PROBE_DEADLINE_S", 0.5)
+    monkeypatch.setattr("micropie_benchlib.serve.probe.PROBE_DEADLINE_S", 0.5)
 
-    def start_late(fault: str, *, start_timeout_s: float = 60) -> mb.LaunchedServer:
+    def start_late(fault: str, *, start_timeout_s: float = 60) -> LaunchedServer:
         command = f"late=cmd:{{python}} late.py {fault} {{port}}"
         return start(command, start_timeout_s=start_timeout_s)
 

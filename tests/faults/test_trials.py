@@ -14,10 +14,11 @@ import psutil
 import pytest
 from conftest import TARGETS, Start, Tool, run_load
 
-import micropie_bench as mb
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.requests import Workload
+from micropie_benchlib.serve.asgi import Readiness
+from micropie_benchlib.serve.launched import LaunchedServer
 from micropie_benchlib.stats.validity import clock_reason, silence_reason
 
 MODES = (
@@ -73,7 +74,9 @@ def test_answers_that_are_not_what_was_asked_for_are_void(
 def test_a_server_that_dies_when_it_is_asked_is_told(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("micropie_bench.DYING_S", 30.0)  # its news is heard before
+    monkeypatch.setattr(
+        "micropie_benchlib.serve.launched.DYING_S", 30.0
+    )  # its news is heard before
     with start(odd("dies_at_second"), workers=1) as server:
         assert server.ask(Workload()).status == 200
         reason = "^dies_at_second died with status 1 when it was asked: ValueError: no database$"
@@ -221,9 +224,9 @@ def test_what_a_process_used_before_does_not_count_when_it_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     parent, child = psutil.Process(), psutil.Process(1)
-    server = object.__new__(mb.LaunchedServer)
+    server = object.__new__(LaunchedServer)
     server.workers = set()
-    server.readiness = mb.Readiness(processes=1, has_fixed_workers=False, log_line=None)
+    server.readiness = Readiness(processes=1, has_fixed_workers=False, log_line=None)
     # The child had used 10 s, and has ended since with 11 s, which are its parent's now.
     monkeypatch.setattr(server, "cpu_s", lambda: {parent: 1.5 + 11})
     use = server.use_since({parent: 1.0, child: 10.0})

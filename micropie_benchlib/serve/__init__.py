@@ -1,0 +1,1 @@
+"""How targets are started, asked and ended, a module for each ASGI server. It makes no load."""

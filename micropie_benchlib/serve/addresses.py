@@ -1,0 +1,89 @@
+"""URLs, addresses and free ports."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import ipaddress
+import random
+import re
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+from micropie_benchlib.core.errors import BenchError, UsageError
+from micropie_benchlib.system.processes import listener_pids
+
+
+def split_url(url: str) -> tuple[str, str, int]:
+    """Return scheme, host and port of an http or https URL. Raises UsageError."""
+    match = re.fullmatch(
+        r"(https?)://(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::([1-9]\d{0,4}))?(?:/[!\"$-~]*)?", url, re.ASCII
+    )
+    if not match or int(match[3] or 80) > 65535:
+        raise UsageError(f"{url!r} is not an HTTP URL: use http://HOST:PORT/PATH")
+    scheme = match[1]
+    default_port = 443 if scheme == "https" else 80
+    return scheme, match[2].strip("[]"), int(match[3] or default_port)
+
+
+def addresses_of(host: str) -> list[str]:
+    """Return the addresses that the name resolves to, each once; none if it is not known."""
+    with contextlib.suppress(OSError, UnicodeError):
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        return list(dict.fromkeys(str(info[4][0]) for info in found))
+    return []
+
+
+def are_loopback(addresses: Sequence[str]) -> bool:
+    """Return whether there are addresses, all of this machine."""
+    found = [ipaddress.ip_address(text.partition("%")[0]) for text in addresses]
+    return bool(found) and all(address.is_loopback for address in found)
+
+
+OWN_PORTS = range(20_000, 30_000)  # below Kubernetes', and those that Linux gives to clients
+
+
+def free_port(host: str, wanted: int | None) -> int:
+    """Return the wanted port, or one of OWN_PORTS, after a bind proves it free.
+
+    One of the system's choice could go to a client before the server has it. Raises
+    BenchError where something listens already: a server found there must never be measured.
+    """
+    try:
+        addresses = socket.getaddrinfo(host, wanted or 0, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"host {host!r}: {reason}") from None
+    family, _, _, _, (address, _, *rest) = addresses[0]
+    tried = [] if wanted else random.SystemRandom().sample(OWN_PORTS, 20)
+    for port in tried:
+        with contextlib.suppress(OSError):
+            return _bound_port(family, (address, port, *rest))
+    try:
+        return _bound_port(family, (address, wanted or 0, *rest))
+    except OSError as error:
+        raise BenchError(_port_complaint(host, wanted, error)) from None
+
+
+def _bound_port(family: int, address: tuple[Any, ...]) -> int:
+    """Return the port that was listened on: the address' own, or for 0 the system's choice."""
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        # As uvicorn does: an address in TIME_WAIT is not an obstacle.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen()
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def _port_complaint(host: str, port: int | None, error: OSError) -> str:
+    """Return why the port cannot be used, and what to do."""
+    if not port:
+        return f"{host} cannot be listened on: {error.strerror}; --host names another address"
+    complaint = f"port {port} on {host} cannot be used: {error.strerror}"
+    if error.errno != errno.EADDRINUSE:
+        return complaint
+    pids = [pid for pid in listener_pids(port) if pid]
+    owner = f"process {pids[0]} listens there" if pids else "another process has it"
+    return f"{complaint} ({owner}); stop what holds it, or choose another --port"

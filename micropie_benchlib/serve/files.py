@@ -1,0 +1,53 @@
+"""The files that each launch needs, as they were when the run began."""
+
+from __future__ import annotations
+
+import stat
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from micropie_benchlib.core.errors import CannotGoOnError
+from micropie_benchlib.core.targets import LaunchedTarget
+from micropie_benchlib.serve.kinds import TARGET_KINDS
+from micropie_benchlib.system.children import GUARD
+
+
+class NeededFiles:
+    """What each launch needs on the disk, as it was when the run began."""
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._before = {path: self._stamp(path) for path in paths}
+
+    @staticmethod
+    def _stamp(path: Path) -> tuple[int, ...]:
+        """Return what differs once the file was written to, or replaced; raises OSError.
+
+        A directory may change, but not go.
+        """
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            return ()
+        return status.st_ino, status.st_size, status.st_mtime_ns
+
+    def check(self) -> None:
+        """Raise CannotGoOnError if something is not as it was."""
+        for path, before in self._before.items():
+            try:
+                stamp = self._stamp(path)
+            except OSError as error:
+                raise CannotGoOnError(f"{path} cannot be read: {error.strerror}") from None
+            if stamp != before:
+                raise CannotGoOnError(f"{path} was changed")
+
+
+def needed_files(targets: Iterable[LaunchedTarget], wrk: str, work_dir: Path) -> NeededFiles:
+    """Return what each launch of the targets needs on the disk; `wrk` is empty without load."""
+    paths = {work_dir, Path(sys.executable), GUARD}
+    if wrk:
+        paths.add(Path(wrk))
+    for target in targets:
+        paths |= {target.directory, *TARGET_KINDS[type(target)].files(target)}
+        if target.package_dir:
+            paths.add(target.package_dir)
+    return NeededFiles(sorted(paths))

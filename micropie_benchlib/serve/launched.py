@@ -1,0 +1,438 @@
+"""A server that this tool launches: readiness, workers, CPU time, end."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+from micropie_benchlib.core.errors import BenchError
+from micropie_benchlib.core.measurements import ServerUse
+from micropie_benchlib.core.requests import Workload
+from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.targets import LaunchedTarget, ServerSettings, name_place
+from micropie_benchlib.core.text import pluralize
+from micropie_benchlib.serve.addresses import addresses_of, free_port
+from micropie_benchlib.serve.commands import filled
+from micropie_benchlib.serve.kinds import TARGET_KINDS
+from micropie_benchlib.serve.log_lines import last_words
+from micropie_benchlib.serve.logs import LOG_TAIL_BYTES, NO_REASON, new_log
+from micropie_benchlib.serve.probe import (
+    NotReachedError,
+    Probe,
+    SpeaksTlsError,
+    can_connect,
+    probe_limit_s,
+)
+from micropie_benchlib.serve.servers import LocalServer
+from micropie_benchlib.system.children import POLL_S, STOP_GRACE_S, Child, Tick, await_any
+from micropie_benchlib.system.processes import (
+    accepts,
+    all_cores,
+    cpu_time_s,
+    ended_children_cpu_s,
+    is_alive,
+    listener_pids,
+    listening_addresses,
+    listening_descriptors,
+    listens,
+    peak_memory_bytes,
+)
+
+ELSEWHERE_S = 15.0  # a command that listens on other ports alone has its port wrong
+SETTLE_S = 10.0  # at most, for the rest of a command's processes
+SETTLE_STEP_S = 0.3
+NO_LIFESPAN = "ASGI 'lifespan' protocol appears unsupported."  # as uvicorn's log says
+DYING_S = 0.2  # between the end of a connection and that of its server
+
+
+class LaunchedServer(LocalServer):
+    """A server that the constructor starts.
+
+    It serves with all its workers once await_workers() has returned. Its output goes to
+    the log, or where this process' goes. It runs in the target's directory, so that
+    modules where the user stands do not get in the way of the built-ins.
+    """
+
+    child: Child
+    settings: ServerSettings
+
+    def __init__(
+        self, target: LaunchedTarget, settings: ServerSettings, *, log: Path | None
+    ) -> None:
+        """Start it. Raises BenchError if the port is taken, or it cannot be run at all."""
+        self.settings = settings
+        self.log = log
+        self._kind = TARGET_KINDS[type(target)]
+        self.readiness = self._kind.readiness(settings)
+        self.workers: set[psutil.Process] = set()
+        self._children: set[psutil.Process] = set()
+        self._cores = all_cores()
+        self._has_answered = False
+        self._start = time.monotonic()
+        self.port = free_port(settings.host, settings.port)
+        env = [(name, filled(value, target, settings, self.port)) for name, value in target.env]
+        self.target = dataclasses.replace(target, env=tuple(env))
+        self.argv = self._kind.argv(target, settings, self.port)
+        environment = self._kind.environment(self.target, os.environ)
+        with new_log(log) if log else contextlib.nullcontext() as output:
+            self.child = Child(
+                self.argv,
+                output=output,
+                env=environment,
+                cwd=target.directory,
+                grace_s=self._grace_s,
+            )
+
+    def __exit__(self, *_: object) -> None:
+        """End its whole process tree."""
+        self.child.stop()
+
+    @property
+    def _grace_s(self) -> float:
+        """How long it may take to end: a built-in that was measured has nothing to do then."""
+        return 0 if self.target.is_built_in and self.log else STOP_GRACE_S
+
+    def url(self, path: str) -> str:
+        """Return the whole URL of the path."""
+        return f"{self.target.scheme}://{name_place(self.settings.host, self.port)}{path}"
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the live processes of the server's tree."""
+        return self.child.processes()
+
+    def log_text(self) -> str:
+        """Return the end of what the server wrote."""
+        if not self.log:
+            return "see its log above"
+        with self.log.open("rb") as log:
+            size = log.seek(0, os.SEEK_END)
+            if size <= LOG_TAIL_BYTES:
+                log.seek(0)
+            else:
+                log.seek(size - LOG_TAIL_BYTES)
+                log.readline()  # the rest of a line that is cut
+            return log.read().decode(errors="replace")
+
+    def complaint(self) -> str:
+        """Return the line of its log that tells best what went wrong, and what to do."""
+        words = last_words(self.log_text())
+        return words + self._kind.advice(words, self.target)
+
+    def cpu_s(self) -> dict[psutil.Process, float]:
+        """Return the CPU time of each process of the tree so far, in seconds.
+
+        A command's processes may fork for each request, so those that ended count too.
+        """
+        spent = {process: cpu_time_s(process) for process in self.processes()}
+        if not self.readiness.has_fixed_workers:
+            for process in spent:
+                spent[process] += ended_children_cpu_s(process)
+        return spent
+
+    def use_since(self, before: Mapping[psutil.Process, float]) -> ServerUse:
+        """Return what the server used since that cpu_s().
+
+        A process that has ended since has left all of its CPU time to its parent, what it had
+        used before as well.
+        """
+        spent = {
+            process: cpu_s - before.get(process, 0.0) for process, cpu_s in self.cpu_s().items()
+        }
+        used_s = sum(spent.values())
+        if not self.readiness.has_fixed_workers:
+            used_s -= sum(cpu_s for process, cpu_s in before.items() if process not in spent)
+        balance = None
+        if self.readiness.has_fixed_workers and self.workers:
+            shares = [spent.get(worker, 0.0) for worker in self.workers]
+            balance = min(shares) / max(shares) if max(shares) else None
+        return ServerUse(
+            server_cpu_s=max(0.0, used_s),
+            server_rss_bytes=sum(map(peak_memory_bytes, spent)),
+            worker_balance=balance,
+        )
+
+    def pin(self, cores: Sequence[int]) -> None:
+        """Keep all threads of the server on these cores (Linux)."""
+        if not cores or cores == self._cores:
+            return
+        self._cores = list(cores)
+        for process in self.processes():
+            for task in Path(f"/proc/{process.pid}/task").glob("*"):
+                with contextlib.suppress(OSError):
+                    os.sched_setaffinity(int(task.name), cores)
+
+    def await_workers(self, *, tick: Tick = lambda: None, deadline_s: float | None = None) -> None:
+        """Return once as many processes as it should have accept connections.
+
+        Raises BenchError if the server or a worker dies, if another process listens on
+        its port too, or at the deadline (its settings' start_timeout_s).
+        """
+        limit_s = self.settings.start_timeout_s if deadline_s is None else deadline_s
+        start = time.monotonic()
+        while not self.child.exit and not self._has_lost_a_child():
+            await_any([self.child], POLL_S)
+            tick()
+            self._find_workers()
+            if self._is_ready():
+                if not self.readiness.has_fixed_workers:
+                    self._settle(tick)
+                if not self.child.exit:
+                    self.check_port()
+                    self._remark_lifespan()
+                    return
+            self._check_deadline(time.monotonic() - start, limit_s)
+        raise BenchError(self._start_failure())
+
+    def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> Response:
+        """Return its answer to one request.
+
+        It may listen long before it can answer, as gunicorn does while its workers load
+        the app. So the first answer has until `start_timeout_s` after the start, and is
+        asked for again where a connection is refused or closed; any status is an answer.
+        Raises BenchError if there is none in time, or the server dies.
+        """
+        limit_s = probe_limit_s(workload)
+        if self._has_answered:
+            return self._ask_again(workload, limit_s, tick)
+        begun = time.monotonic()
+        deadline = max(self._start + self.settings.start_timeout_s, begun + limit_s)
+        is_first = True
+        while True:
+            try:
+                left_s = deadline - time.monotonic()
+                response = self._ask(workload, left_s, tick, tries_tls=is_first)
+                break
+            except NotReachedError:
+                is_first = False
+                self._check_address()
+                if time.monotonic() > deadline - POLL_S:
+                    raise
+                await_any([self.child], POLL_S)
+                self._watch(tick)
+        self._has_answered = True
+        has_waited = time.monotonic() - begun > SETTLE_STEP_S
+        if has_waited and not self.readiness.has_fixed_workers:
+            self._settle(tick)  # others of its workers may still be loading
+        return response
+
+    def _ask_again(self, workload: Workload, deadline_s: float, tick: Tick) -> Response:
+        """Return its answer. Raises BenchError, and says so if the server has died of it."""
+        try:
+            return self._ask(workload, deadline_s, tick)
+        except BenchError:
+            await_any([self.child], DYING_S)
+            if not self.child.exit:
+                raise
+            end = self.child.exit.sentence
+            raise BenchError(
+                f"{self.target.name} died{end} when it was asked: {self.complaint()}"
+            ) from None
+
+    def _ask(
+        self, workload: Workload, deadline_s: float, tick: Tick, *, tries_tls: bool = True
+    ) -> Response:
+        """Return its answer. Raises BenchError, with its last words if it has any."""
+        asking = Probe(
+            self.url(workload.path),
+            workload,
+            deadline_s=deadline_s,
+            watch=functools.partial(self._watch, tick),
+            tries_tls=tries_tls,
+        )
+        try:
+            return self._answer(asking)
+        except SpeaksTlsError:
+            raise BenchError(
+                f"{self.target.name} speaks TLS on port {self.port}, where plain HTTP is sent: "
+                f"have it serve plain HTTP, or --set {self.target.name}.scheme=https"
+            ) from None
+        except BenchError as error:
+            words = self.complaint()
+            if self.child.exit or words == NO_REASON:
+                raise
+            raise type(error)(f"{error}; its last words: {words}") from None
+
+    def _watch(self, tick: Tick) -> None:
+        """Raise BenchError if the server has ended."""
+        await_any([self.child], 0)
+        tick()
+        if self.child.exit:
+            raise BenchError(self._start_failure())
+
+    def _remark_lifespan(self) -> None:
+        """Remark that the app raised an exception at its start, if uvicorn made light of it."""
+        is_users = self.target.is_app and not self.target.is_built_in
+        if is_users and NO_LIFESPAN in self.log_text():
+            self.remarks = (
+                "the app raised an exception at its lifespan startup, which uvicorn takes for an "
+                "app without one: what it does at its start, if anything, was not done",
+            )
+
+    def _has_lost_a_child(self) -> bool:
+        """Return whether a worker died, which uvicorn would replace for ever."""
+        if not self.readiness.has_fixed_workers or self.readiness.processes == 1:
+            return False
+        with contextlib.suppress(psutil.NoSuchProcess):
+            children = set(psutil.Process(self.child.pid).children())
+            if self._children - children:
+                return True
+            self._children = children
+        return False
+
+    def _find_workers(self) -> None:
+        """Take in which processes of the tree accept connections.
+
+        Python's event loops wait in epoll; servers in other languages may wait otherwise.
+        """
+        if sys.platform != "linux":
+            return
+        is_worker = accepts if self.readiness.has_fixed_workers else listens
+        for process in set(self.processes()) - self.workers:
+            if is_worker(process, self.port):
+                self.workers.add(process)
+
+    def _is_ready(self) -> bool:
+        """Return whether enough processes accept, or say so where that cannot be seen."""
+        if len(self.workers) >= self.readiness.processes:
+            return True
+        return sys.platform != "linux" and self._says_ready()
+
+    def _says_ready(self) -> bool:
+        """Return whether its log says so for all workers, or the port can be reached."""
+        if self.readiness.log_line:
+            count = self.log_text().count(self.readiness.log_line)
+            return count >= self.readiness.processes
+        return can_connect(self.settings.host, self.port)
+
+    def _settle(self, tick: Tick) -> None:
+        """Return when a command's processes neither change nor work any more.
+
+        Others of its workers may be starting.
+        """
+        deadline = time.monotonic() + SETTLE_S
+        last_count, last_cpu_s = -1, 0.0
+        while time.monotonic() < deadline and not self.child.exit:
+            spent = self.cpu_s()
+            count, cpu_s = len(spent), sum(spent.values())
+            if count == last_count and cpu_s - last_cpu_s < 0.05 * SETTLE_STEP_S:
+                break
+            last_count, last_cpu_s = count, cpu_s
+            await_any([self.child], SETTLE_STEP_S)
+            tick()
+        processes = self.processes()
+        self.workers = {each for each in processes if listens(each, self.port)}
+
+    def _check_deadline(self, waited_s: float, limit_s: float) -> None:
+        """Raise BenchError if it should have been ready by now."""
+        elsewhere: list[int] = []
+        if not self.readiness.has_fixed_workers and waited_s > ELSEWHERE_S:
+            self._check_outsider()
+            elsewhere = self._ports_elsewhere()
+        if not elsewhere and waited_s <= limit_s:
+            return
+        if self.readiness.has_fixed_workers:
+            wanted = self.readiness.processes
+            state = f"{len(self.workers)} of {wanted} workers serve"
+        else:
+            state = f"nothing serves on port {self.port}, which is its {{port}},"
+        hint = "--start-timeout"
+        if elsewhere:
+            hint = f"it listens on port {', '.join(map(str, elsewhere))}"
+        raise BenchError(
+            f"{self.target.name}: {state} after {waited_s:.0f} s ({hint}); "
+            f"its last words: {self.complaint()}"
+        )
+
+    def _check_outsider(self) -> None:
+        """Raise BenchError if something that the command does not own serves on its port.
+
+        Such as a container, whose processes are Docker's.
+        """
+        if not self.workers and can_connect(self.settings.host, self.port):
+            raise BenchError(
+                f"{self.target.name}: something outside the command's processes answers on "
+                f"port {self.port} (in a container?): start it yourself and give its http:// URL"
+            )
+
+    def _ports_elsewhere(self) -> list[int]:
+        """Return on which other ports the server's processes listen."""
+        ports: set[int] = set()
+        for process in self.processes():
+            ports.update(listening_descriptors(process).values())
+        return sorted(ports - {self.port})
+
+    def _check_address(self) -> None:
+        """Raise BenchError if it listens on its port on other addresses alone."""
+        addresses: set[str] = set()
+        for process in self.processes():
+            addresses |= listening_addresses(process, self.port)
+        hosts = addresses_of(self.settings.host)
+        if not addresses or addresses & {*hosts, "0.0.0.0", "::"}:  # noqa: S104  # they are all
+            return
+        places = [name_place(address, self.port) for address in sorted(addresses)]
+        raise BenchError(
+            f"{self.target.name} listens on {', '.join(places)}, which is not asked: "
+            f"have it listen on {self.settings.host}, which is its {{host}}"
+        )
+
+    def check_port(self) -> None:
+        """Raise BenchError if a process outside this tree listens on its port too."""
+        own = {process.pid for process in self.processes()}
+        if set(listener_pids(self.port)) - own:
+            raise BenchError(
+                f"a process outside {self.target.name} listens on port {self.port} too: stop it"
+            )
+
+    def _start_failure(self) -> str:
+        """Return why it did not become ready."""
+        end = self.child.exit
+        if end and end.survivors and not end.code and not self.readiness.has_fixed_workers:
+            return (
+                f"{self.target.name}: the command ended and left {end.survivors} processes "
+                "behind, a daemon: have it stay in the foreground"
+            )
+        status = end.sentence if end else ""
+        return f"{self.target.name} died while starting{status}: {self.complaint()}"
+
+    def lost_workers(self) -> str | None:
+        """Return what is amiss since it was ready; None if the same processes serve."""
+        if self.child.exit:
+            return f"{self.target.name} died{self.child.exit.sentence}: {self.complaint()}"
+        lost = [process.pid for process in self.workers if not is_alive(process)]
+        more = self._more_workers()
+        if more and not lost:
+            return f"{pluralize(more, 'worker')} more than it should have began to serve"
+        if lost:
+            words = self.complaint()
+            told = f"; its last words: {words}" if words != NO_REASON else ""
+            return f"worker {', '.join(map(str, lost))} died{told}"
+        return self._log_fault()
+
+    def _more_workers(self) -> int:
+        """Return how many processes accept connections that did not when it was ready (Linux)."""
+        if sys.platform != "linux" or not self.readiness.has_fixed_workers:
+            return 0
+        others = set(self.processes()) - self.workers
+        return sum(accepts(process, self.port) for process in others)
+
+    def _log_fault(self) -> str | None:
+        """Return why its log cannot be written to, which takes time and loses its words."""
+        if not self.log:
+            return None
+        try:
+            with self.log.open("ab", buffering=0) as log:
+                log.write(b"\n")
+        except OSError as error:
+            return (
+                f"its log cannot be written ({error.strerror}): make room in "
+                f"{self.log.parent.parent}, raise ulimit -f, or use --no-access-log"
+            )
+        return None

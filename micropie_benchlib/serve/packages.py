@@ -1,0 +1,148 @@
+"""Packages of releases and days, fetched once by pip."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import fcntl
+import hashlib
+import itertools
+import json
+import os
+import platform
+import shutil
+import sys
+import sysconfig
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from micropie_benchlib.core.errors import BenchError
+from micropie_benchlib.core.paths import APPS, BUNDLED, ROOT
+from micropie_benchlib.core.secrets import without_url_secrets
+from micropie_benchlib.core.targets import AsgiTarget, Target, UrlTarget
+from micropie_benchlib.serve.logs import NO_REASON
+from micropie_benchlib.system.cache import trusted_cache
+from micropie_benchlib.system.children import run_guarded
+from micropie_benchlib.system.temporary import remove_at_end
+
+FETCH_DEADLINE_S = 3600.0  # pip has deadlines of its own for the network
+
+
+def user_cache() -> Path:
+    """Return this user's directory for what is fetched. Raises BenchError without one."""
+    cache = trusted_cache()
+    if cache is None:
+        raise BenchError(
+            "no cache directory (XDG_CACHE_HOME, else ~/.cache) that is yours alone to write: "
+            "set XDG_CACHE_HOME to a directory of yours"
+        )
+    return Path(cache)
+
+
+def fetch(target: Target, announce: Callable[[str], None]) -> Target:
+    """Return the target with its `package_dir`.
+
+    pip puts the requirements there, once for this Python and user, which `announce`
+    is told. Raises BenchError if pip cannot have them.
+    """
+    if not isinstance(target, AsgiTarget) or not target.requirements:
+        return target
+    apps = (APPS / "apps.py").read_bytes()  # it must lie where -S finds it
+    wanted = [
+        target.requirements,
+        sysconfig.get_config_var("SOABI"),
+        hashlib.sha256(apps).hexdigest(),
+        target.as_of,
+    ]
+    wanted_hash = hashlib.sha256(json.dumps(wanted).encode()).hexdigest()
+    directory = user_cache() / f"{target.spec}-{wanted_hash[:16]}"
+    with (directory.parent / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not directory.is_dir():
+            day = f" as of {target.as_of}" if target.as_of else ""
+            announce(f"{target.spec}: fetching {', '.join(target.requirements)}{day} (once)")
+            for stale in directory.parent.glob("*.part"):  # of what was killed: we have the lock
+                shutil.rmtree(stale, ignore_errors=True)
+            part = directory.with_name(f"{directory.name}.part")
+            remove = remove_at_end(str(part))
+            try:
+                part.mkdir()
+                packages = part / "packages"
+                install(target, packages)
+                (packages / "apps.py").write_bytes(apps)
+                packages.rename(directory)
+            finally:
+                remove()
+    return with_packages(target, directory)
+
+
+def with_packages(target: Target, directory: Path) -> Target:
+    """Return the target with the packages, and its apps, that lie in the directory."""
+    if isinstance(target, UrlTarget):
+        return target
+    return dataclasses.replace(target, package_dir=directory, directory=directory)
+
+
+def install(target: AsgiTarget, directory: Path) -> None:
+    """Let pip put the target's requirements into the directory. Raises BenchError.
+
+    What it would leave behind if it is killed lies beside that, in `scratch`.
+    """
+    scratch = directory.with_name("scratch")
+    scratch.mkdir()
+    pip = [
+        *(sys.executable, "-m", "pip", "install", "--quiet", "--no-input"),
+        "--disable-pip-version-check",
+        "--root-user-action=ignore",
+        *("--target", str(directory), *target.requirements),
+    ]
+    environment = dict(os.environ, TMPDIR=str(scratch))
+    if BUNDLED:
+        environment["PYTHONPATH"] = str(ROOT)
+    if target.as_of:
+        pip += ["--uploaded-prior-to", target.as_of]
+        environment = with_one_index(environment)
+    done = run_guarded(pip, timeout_s=FETCH_DEADLINE_S, env=environment)
+    if done.status:
+        lines = done.errors.splitlines()
+        errors = [line for line in lines if line.startswith(("ERROR", sys.executable))]
+        reason = (errors or lines or [NO_REASON])[-1].removeprefix("ERROR: ")
+        older = ", or do its packages want an older Python?" if target.as_of else "?"
+        raise BenchError(
+            f"{target.spec} is not in the cache, and pip cannot fetch it for Python "
+            f"{platform.python_version()} (is the index reachable{older}): {reason}"
+        )
+
+
+PIP_SECTIONS = ("global", "install", ":env:")  # of its settings; the last one holds
+
+
+# Of pip's options, those that say how an index is reached.
+INDEX_OPTIONS = (
+    *("index-url", "proxy", "cert", "client-cert", "trusted-host", "keyring-provider"),
+    *("timeout", "default-timeout", "retries"),
+)
+
+
+def with_one_index(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment so that pip takes packages from its one index alone.
+
+    The day of an upload is told by an index. What lies in other places that were set for
+    pip, such as a directory of wheels, would be taken whatever its age. Raises BenchError
+    for an index of files.
+    """
+    listed = run_guarded(
+        [sys.executable, "-m", "pip", "config", "list"], timeout_s=20, env=environment
+    )
+    one_index = {name: value for name, value in environment.items() if name[:4] != "PIP_"}
+    settings = [line.partition("=") for line in listed.output.splitlines()]
+    for section, (key, _, value) in itertools.product(PIP_SECTIONS, settings):
+        place, _, option = key.rpartition(".")
+        if place == section and option in INDEX_OPTIONS:
+            one_index[f"PIP_{option.replace('-', '_').upper()}"] = ast.literal_eval(value)
+    if one_index.get("PIP_INDEX_URL", "https:").partition(":")[0] not in ("https", "http"):
+        raise BenchError(
+            f"pip's index is {without_url_secrets(one_index['PIP_INDEX_URL'])!r}, and files do "
+            "not tell when they were uploaded: a day needs an index that does, as PyPI"
+        )
+    return one_index | {"PIP_CONFIG_FILE": os.devnull}
