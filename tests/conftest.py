@@ -33,6 +33,8 @@ from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
 from micropie_benchlib.core.responses import Response
 from micropie_benchlib.core.results import Environment, Results, TargetFacts
 from micropie_benchlib.core.targets import ServerSettings, UrlTarget
+from micropie_benchlib.load.readings import Observation, TrialCores
+from micropie_benchlib.load.trial import apply_load, load_of_wrk, local_sides
 from micropie_benchlib.serve.launched import LaunchedServer
 from micropie_benchlib.serve.servers import LocalServer
 from micropie_benchlib.stats.comparisons import with_comparisons
@@ -147,6 +149,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
 
     monkeypatch.setattr("micropie_bench.run_and_report", note)
     monkeypatch.setattr("micropie_bench.all_cores", lambda: [0, 1])
+    monkeypatch.setattr("micropie_benchlib.load.cores.all_cores", lambda: [0, 1])
+    monkeypatch.setattr("micropie_benchlib.load.servers.all_cores", lambda: [0, 1])
     monkeypatch.setattr("micropie_benchlib.serve.launched.all_cores", lambda: [0, 1])
     monkeypatch.setattr("micropie_benchlib.system.processes.all_cores", lambda: [0, 1])
     monkeypatch.delenv("MICROPIE_BENCH_WRK", raising=False)
@@ -215,12 +219,12 @@ def run_load(
     *,
     work_dir: Path,
     tick: Callable[[], None] = lambda: None,
-) -> list[mb.Observation]:
+) -> list[Observation]:
     """Return what is seen of the servers under load from this machine by the wrk on PATH."""
     is_duet = len(servers) > 1
-    own = mb.load_of_wrk(load, is_duet=is_duet)
-    sides = mb.local_sides("wrk", servers, own, work_dir=work_dir)
-    return mb.apply_load(sides, load, is_duet=is_duet, tick=tick)
+    own = load_of_wrk(load, is_duet=is_duet)
+    sides = local_sides("wrk", servers, own, work_dir=work_dir)
+    return apply_load(sides, load, is_duet=is_duet, tick=tick)
 
 
 def pytest_configure() -> None:
@@ -245,11 +249,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 # Results as a run would have them.
 
 
-def cores_of(servers: int) -> mb.TrialCores:
+def cores_of(servers: int) -> TrialCores:
     """Return the cores of a trial of so many servers on a machine that has four."""
     if servers > 1:
-        return mb.TrialCores(servers=2, loads=(2,), are_shared=False)
-    return mb.TrialCores(servers=4, loads=(4,), are_shared=True)
+        return TrialCores(servers=2, loads=(2,), are_shared=False)
+    return TrialCores(servers=4, loads=(4,), are_shared=True)
 
 
 HUNDRED = LoadId(workload=DEFAULT_WORKLOAD, connections=100)

@@ -28,6 +28,7 @@ from micropie_benchlib import __version__
 from micropie_benchlib.core.built_ins import BUILT_INS
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import LoadId
+from micropie_benchlib.load.wrk_program import find_wrk
 from micropie_benchlib.report.results_file import from_json, to_json
 from micropie_benchlib.report.tables import result_tables
 from micropie_benchlib.wrk.rows import parse_reports
@@ -173,7 +174,7 @@ def test_wrk_missing_from_path_says_how_to_get_it(
     with pytest.raises(
         BenchError, match=r"(?s)apt-get install wrk.*dnf install wrk.*brew install wrk"
     ):
-        mb.find_wrk(None)
+        find_wrk(None)
 
 
 def test_debug_shows_the_traceback(tool: Tool) -> None:

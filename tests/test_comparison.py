@@ -21,9 +21,10 @@ import pytest
 from conftest import run_load
 from results_schema import loaded
 
-import micropie_bench as mb
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import Errors
+from micropie_benchlib.load import servers as load_servers
+from micropie_benchlib.load.cores import duet_cores
 from micropie_benchlib.serve.launched import LaunchedServer
 from micropie_benchlib.system.checks import examine
 from micropie_benchlib.system.processes import all_cores
@@ -117,7 +118,7 @@ def test_the_two_of_a_duet_run_at_one_moment_on_their_own_cores(
         duet = run_load([a, b], load, work_dir=tmp_path, tick=look)
         took_s = time.monotonic() - begun
         assert seen
-        assert all(pinned == tuple(map(set, mb.duet_cores())) for pinned in seen)
+        assert all(pinned == tuple(map(set, duet_cores())) for pinned in seen)
         assert load.duration_s <= duet[0].wrk.duration_s == duet[1].wrk.duration_s < took_s
         assert all(x.wrk.requests > 100 and x.wrk.errors == Errors() for x in duet)
         (solo,) = run_load([a], load, work_dir=tmp_path)
@@ -133,14 +134,14 @@ def test_a_duet_counts_just_the_answers_whose_cpu_time_it_counts(
     And no other.
     """
     lines: list[list[int]] = []
-    drain = mb.drain
+    drain = load_servers.drain
 
     def count_after(servers: list[LaunchedServer]) -> None:
         drain(servers)
         logs = [Path(str(server.log)).read_text() for server in servers]
         lines.append([log.count('"GET / HTTP/1.1" 200') for log in logs])
 
-    monkeypatch.setattr("micropie_bench.drain", count_after)
+    monkeypatch.setattr("micropie_benchlib.load.servers.drain", count_after)
     load = Load(connections=40, threads=2, duration_s=1)
     with start("fastapi", workers=2) as a, start("b=asgi", workers=2) as b:
         seen = run_load([a, b], load, work_dir=tmp_path)

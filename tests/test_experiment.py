@@ -26,6 +26,7 @@ from micropie_benchlib.core.requests import WORKLOADS, Workload
 from micropie_benchlib.core.responses import Response
 from micropie_benchlib.core.results import Results, Settings, TargetFacts
 from micropie_benchlib.core.targets import ServerSettings, Target, UrlTarget
+from micropie_benchlib.load.readings import Observation
 from micropie_benchlib.report.remarks import caveats_of
 from micropie_benchlib.report.results_file import from_json, to_json
 from micropie_benchlib.serve.launched import LaunchedServer
@@ -63,16 +64,16 @@ def plan_of(*targets: Target, **changes: Any) -> Plan:
     return dataclasses.replace(plan, **changes)
 
 
-def seen_of(*, server_cpu_s: float = 1.0, **changes: Any) -> mb.Observation:
+def seen_of(*, server_cpu_s: float = 1.0, **changes: Any) -> Observation:
     """Return what is seen of a server in a trial of 1 s; `changes` are of wrk's result."""
     measurement = measured("any", 1, 10_000.0, cpu_s=server_cpu_s, seconds=1)
     assert measurement.wrk
     return observation_of(measurement, dataclasses.replace(measurement.wrk, **changes))
 
 
-def observation_of(measurement: Measurement, wrk: WrkResult) -> mb.Observation:
+def observation_of(measurement: Measurement, wrk: WrkResult) -> Observation:
     """Return what is seen of a server, with its use as measured, in a trial of it alone."""
-    return mb.Observation(
+    return Observation(
         wrk=wrk,
         report="",
         use=measurement.use,
@@ -125,7 +126,7 @@ class World:
     faults: list[Fault] = field(default_factory=list)
     responses: dict[str, Response] = field(default_factory=dict)  # by target and workload
     lost: dict[str, str] = field(default_factory=dict)  # reasons, by target and workload
-    seen: dict[str, mb.Observation] = field(default_factory=dict)  # by target
+    seen: dict[str, Observation] = field(default_factory=dict)  # by target
     rates: dict[str, Iterator[float]] = field(default_factory=dict)  # of trials, by target
     workers: int | None = None  # of launched servers; None for those of somebody else
 
@@ -182,7 +183,7 @@ class World:
         names = sorted(server.target.name for server in servers)
         self.happen("warm_up", f"{'+'.join(names)} {load.workload.name}")
 
-    def load(self, servers: Sequence[RunningServer], load: Load) -> list[mb.Observation]:
+    def load(self, servers: Sequence[RunningServer], load: Load) -> list[Observation]:
         names = [server.target.name for server in servers]
         assert set(names) <= set(self.running)
         self.workload = load.workload.name
@@ -191,7 +192,7 @@ class World:
         cores = cores_of(len(names))
         return [dataclasses.replace(self.observed(name, load), cores=cores) for name in names]
 
-    def observed(self, name: str, _load: Load) -> mb.Observation:
+    def observed(self, name: str, _load: Load) -> Observation:
         if name in self.rates:
             return seen_of(requests_per_s=next(self.rates[name]))
         return self.seen.get(name, seen_of())

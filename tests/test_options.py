@@ -31,6 +31,7 @@ from micropie_benchlib.core.targets import (
     Target,
     UrlTarget,
 )
+from micropie_benchlib.load.trial import endless
 from micropie_benchlib.report.editions import EDITIONS
 from micropie_benchlib.report.results_file import to_json
 from micropie_benchlib.serve.asgi import SERVER_PACKAGES
@@ -187,6 +188,7 @@ def test_a_built_in_that_is_not_installed_says_what_to_do(monkeypatch: pytest.Mo
         return {}
 
     monkeypatch.setattr("micropie_bench.package_versions", nothing)
+    monkeypatch.setattr("micropie_benchlib.load.machine.package_versions", nothing)
     monkeypatch.setattr("micropie_benchlib.serve.versions.package_versions", nothing)
     with pytest.raises(
         UsageError,
@@ -200,6 +202,7 @@ def test_a_server_that_is_not_installed_says_what_to_do(monkeypatch: pytest.Monk
         return {name: "1" for name in names if name != "granian"}
 
     monkeypatch.setattr("micropie_bench.package_versions", all_but_granian)
+    monkeypatch.setattr("micropie_benchlib.load.machine.package_versions", all_but_granian)
     monkeypatch.setattr("micropie_benchlib.serve.versions.package_versions", all_but_granian)
     mb.parse_target("fastapi", mb.ServingOptions(server=AsgiServer.HYPERCORN))
     with pytest.raises(
@@ -214,6 +217,8 @@ def test_a_bundle_serves_the_built_ins_with_its_own_packages(
 ) -> None:
     monkeypatch.setattr("micropie_bench.BUNDLED", True)
     monkeypatch.setattr("micropie_benchlib.core.paths.BUNDLED", True)
+    monkeypatch.setattr("micropie_benchlib.load.machine.BUNDLED", True)
+    monkeypatch.setattr("micropie_benchlib.load.wrk_program.BUNDLED", True)
     monkeypatch.setattr("micropie_benchlib.serve.apps.BUNDLED", True)
     monkeypatch.setattr("micropie_benchlib.serve.packages.BUNDLED", True)
     built_in, release = mb.parse_target("fastapi"), mb.parse_target("fastapi@0.115.7")
@@ -569,6 +574,8 @@ def plan_of(
 @pytest.fixture
 def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("micropie_bench.all_cores", lambda: [0, 1])
+    monkeypatch.setattr("micropie_benchlib.load.cores.all_cores", lambda: [0, 1])
+    monkeypatch.setattr("micropie_benchlib.load.servers.all_cores", lambda: [0, 1])
     monkeypatch.setattr("micropie_benchlib.serve.launched.all_cores", lambda: [0, 1])
     monkeypatch.setattr("micropie_benchlib.system.processes.all_cores", lambda: [0, 1])
 
@@ -626,6 +633,8 @@ def test_a_duet_needs_a_core_for_each_side(
     cores: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("micropie_bench.all_cores", lambda: cores)
+    monkeypatch.setattr("micropie_benchlib.load.cores.all_cores", lambda: cores)
+    monkeypatch.setattr("micropie_benchlib.load.servers.all_cores", lambda: cores)
     monkeypatch.setattr("micropie_benchlib.serve.launched.all_cores", lambda: cores)
     monkeypatch.setattr("micropie_benchlib.system.processes.all_cores", lambda: cores)
     assert not plan_of().duet
@@ -786,7 +795,7 @@ def test_why_there_are_more_rounds_stays_above_what_is_live(
 
 def test_a_warm_up_of_minutes_is_not_cut_short() -> None:
     load = Load(connections=1, threads=1, duration_s=1)
-    assert mb.endless(load, 120.5).duration_s > 121
+    assert endless(load, 120.5).duration_s > 121
 
 
 def test_the_threads_that_are_recorded_do_not_depend_on_the_order_of_loads(asked: Asked) -> None:

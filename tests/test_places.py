@@ -21,6 +21,8 @@ from micropie_benchlib.core.plan import Places
 from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.results import Machine, Role
 from micropie_benchlib.core.targets import AsgiTarget, ServerSettings
+from micropie_benchlib.load.links import NO_LINK, Link, link_complaint, link_of
+from micropie_benchlib.load.merging import merge_runs
 from micropie_benchlib.report.headings import machine_tables, machines_sentence
 from micropie_benchlib.report.results_file import from_json, to_json
 from micropie_benchlib.wrk.histogram import latency_from_histogram, sample_count
@@ -55,7 +57,7 @@ def test_runs_at_once_are_summed_and_their_latencies_are_those_of_all_samples(
     histograms: list[Histogram],
 ) -> None:
     runs = [run_of(histogram) for histogram in histograms]
-    merged = mb.merge_runs(runs)
+    merged = merge_runs(runs)
     samples = sorted(
         itertools.chain(
             *([value] * count for histogram in histograms for value, count in histogram)
@@ -75,7 +77,7 @@ def test_runs_at_once_are_summed_and_their_latencies_are_those_of_all_samples(
 
 def test_the_rate_of_runs_of_unequal_length_is_the_sum_of_their_rates() -> None:
     runs = [run_of(((100, 1000),), duration_s=2.0), run_of(((100, 1000),), duration_s=2.1)]
-    merged = mb.merge_runs(runs)
+    merged = merge_runs(runs)
     assert merged.requests_per_s == pytest.approx(1000 / 2.0 + 1000 / 2.1)
     assert merged.requests == 2000
     assert 2.0 < merged.duration_s < 2.1
@@ -105,15 +107,15 @@ def test_a_share_leaves_out_what_wrk_would_not_open() -> None:
 def test_a_link_is_the_limit_at_nine_tenths_of_its_speed(
     speed: float | None, moved: float, is_full: bool
 ) -> None:
-    complaint = mb.link_complaint(mb.Link(device="eth0", speed_mbit_s=speed), moved)
+    complaint = link_complaint(Link(device="eth0", speed_mbit_s=speed), moved)
     assert (complaint is not None) == is_full
     if complaint:
         assert "eth0 carried 901 of its 1000 Mbit/s" in complaint
 
 
 def test_loopback_is_no_link() -> None:
-    assert mb.link_of("127.0.0.1") == mb.NO_LINK
-    assert mb.link_of("") == mb.NO_LINK
+    assert link_of("127.0.0.1") == NO_LINK
+    assert link_of("") == NO_LINK
 
 
 def test_machines_are_part_of_the_plan(asked: Asked, tmp_path: Path) -> None:

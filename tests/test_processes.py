@@ -25,11 +25,11 @@ import psutil
 import pytest
 from conftest import run_load
 
-import micropie_bench as mb
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.targets import ServerSettings
+from micropie_benchlib.load.trial import apply_load, local_sides
 from micropie_benchlib.serve.addresses import OWN_PORTS, free_port
 from micropie_benchlib.serve.probe import Probe
 from micropie_benchlib.system.children import GUARD, STOP_GRACE_S, Child, Exit
@@ -203,8 +203,14 @@ def test_a_worker_that_dies_in_a_trial_voids_it(tool: Tool) -> None:
 def test_a_wrk_that_hangs_is_given_up(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("micropie_bench.OVERRUN_S", -18.0)
-    monkeypatch.setattr("micropie_bench.is_stopped", lambda _: False)  # as if it hung of itself
+    monkeypatch.setattr("micropie_benchlib.load.generators.OVERRUN_S", -18.0)
+    monkeypatch.setattr("micropie_benchlib.load.trial.OVERRUN_S", -18.0)
+    monkeypatch.setattr(
+        "micropie_benchlib.load.generators.is_stopped", lambda _: False
+    )  # as if it hung of itself
+    monkeypatch.setattr(
+        "micropie_benchlib.load.servers.is_stopped", lambda _: False
+    )  # as if it hung of itself
     load = Load(connections=4, threads=2, duration_s=20)
 
     def stop_wrk() -> None:
@@ -229,9 +235,9 @@ def test_a_wrk_of_a_duet_that_fails_says_why(start: Start, tmp_path: Path) -> No
     wrk.chmod(0o755)
     load = Load(connections=4, threads=2, duration_s=1)
     with start("a=faulty:good", workers=1) as a, start("b=faulty:good", workers=1) as b:
-        sides = mb.local_sides(str(wrk), [a, b], load, work_dir=tmp_path)
+        sides = local_sides(str(wrk), [a, b], load, work_dir=tmp_path)
         with pytest.raises(BenchError, match=r"^wrk ended with status 1: unable to connect"):
-            mb.apply_load(sides, load, is_duet=True, tick=lambda: None)
+            apply_load(sides, load, is_duet=True, tick=lambda: None)
 
 
 def test_a_server_that_dies_in_a_trial_ends_it_at_once(start: Start, tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ from micropie_benchlib.core.measurements import Latency, Pace
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.results import Results
+from micropie_benchlib.load.merging import merge_runs
+from micropie_benchlib.load.readings import Observation
 from micropie_benchlib.report.answers import answer_sentence
 from micropie_benchlib.report.conclusions import conclude
 from micropie_benchlib.report.layout import Report
@@ -182,7 +184,7 @@ def test_figures_that_the_script_cannot_have_given_are_refused(change: dict[str,
 def test_of_several_wrks_rates_are_summed_and_the_latest_counts() -> None:
     one, _ = parse_exact(exact_line(PACE), connections=1)
     other, _ = parse_exact(exact_line({**PACE, "late": [[70, 1]]}), connections=1)
-    merged = mb.merge_runs([one, other])
+    merged = merge_runs([one, other])
     assert merged.pace == Pace(
         offered=8, offered_per_s=4.0, answered_per_s=3.0, late_p50_s=70e-6, late_p99_s=70e-6
     )
@@ -268,7 +270,7 @@ class Queues(World):
     first_per_s: float | None = None  # what trials without a rate answer
     late_s: float = 0.0
 
-    def observed(self, name: str, load: Load) -> mb.Observation:
+    def observed(self, name: str, load: Load) -> Observation:
         most_per_s = self.most_per_s[name]
         rate_per_s = load.rate_per_s or most_per_s
         answered_per_s = min(rate_per_s, most_per_s)

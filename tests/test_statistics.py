@@ -32,6 +32,8 @@ from micropie_benchlib.core.plan import Launch, Plan
 from micropie_benchlib.core.responses import Response
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.targets import ServerSettings
+from micropie_benchlib.load.readings import Observation, TrialCores
+from micropie_benchlib.load.servers import count_busy
 from micropie_benchlib.report.calibration import calibration_conclusion
 from micropie_benchlib.stats import ranking as stats_ranking
 from micropie_benchlib.stats.compare import compare_metric, has_few_answers
@@ -468,8 +470,8 @@ def test_a_saturated_trial_says_who_used_how_many_cores() -> None:
     )
 
 
-EIGHT_CORES = mb.TrialCores(servers=8, loads=(8,), are_shared=True)
-HALVES = mb.TrialCores(servers=3, loads=(5,), are_shared=False)
+EIGHT_CORES = TrialCores(servers=8, loads=(8,), are_shared=True)
+HALVES = TrialCores(servers=3, loads=(5,), are_shared=False)
 
 
 def observed(
@@ -477,15 +479,15 @@ def observed(
     duration_s: float,
     load_cpu_s: float | None = 0.0,
     server_cpu_s: float | None = 0.0,
-    cores: mb.TrialCores = EIGHT_CORES,
-) -> mb.Observation:
+    cores: TrialCores = EIGHT_CORES,
+) -> Observation:
     """Return what was seen of a server in a trial; None for what is not known."""
     wrk = measured("a", 1, 1000).wrk
     assert wrk
     use = None
     if server_cpu_s is not None:
         use = ServerUse(server_cpu_s=server_cpu_s, server_rss_bytes=1, worker_balance=1)
-    return mb.Observation(
+    return Observation(
         wrk=dataclasses.replace(
             wrk,
             duration_s=duration_s,
@@ -524,7 +526,7 @@ FOREIGN = [observed(duration_s=2, load_cpu_s=1, server_cpu_s=None)]
     ],
 )
 def test_a_trials_cpu_time_is_held_against_the_cores_that_it_could_use(
-    observations: list[mb.Observation],
+    observations: list[Observation],
     threads: int,
     workers: int | None,
     expected: tuple[float, int, float | None, int, int, float | None],
@@ -758,8 +760,8 @@ def test_somebody_elses_server_is_not_taken_for_idle(load_cpu: float, limit: Lim
 
 def test_threads_that_worked_are_counted_by_what_they_used_meanwhile() -> None:
     before = {1: 5.0, 2: 0.0, 3: 9.0}
-    assert mb.count_busy(before, {1: 6.0, 2: 0.05, 3: 9.5, 4: 0.2}) == 3
-    assert mb.count_busy(before, before) is None
+    assert count_busy(before, {1: 6.0, 2: 0.05, 3: 9.5, 4: 0.2}) == 3
+    assert count_busy(before, before) is None
 
 
 def test_cores_are_known_by_their_numbers_where_some_are_offline(

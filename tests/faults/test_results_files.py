@@ -29,6 +29,9 @@ from micropie_benchlib.core.measurements import WrkResult
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
 from micropie_benchlib.core.results import Results, Settings, WorkloadFacts
 from micropie_benchlib.core.targets import ServerSettings
+from micropie_benchlib.load.failures import reason_of
+from micropie_benchlib.load.generators import check_room
+from micropie_benchlib.load.wrk_program import find_wrk
 from micropie_benchlib.report.conclusions import conclude
 from micropie_benchlib.report.csv_rows import csv_cell, to_csv
 from micropie_benchlib.report.github import to_github_benchmark
@@ -819,11 +822,11 @@ def test_a_wrk_that_cannot_be_executed_is_told_as_such(tmp_path: Path) -> None:
     wrk = tmp_path / "wrk"
     wrk.write_text("#!/bin/sh\n")
     with pytest.raises(BenchError, match=f"^{wrk} is not a program that can be executed"):
-        mb.find_wrk(str(wrk))
+        find_wrk(str(wrk))
     with pytest.raises(BenchError, match=f"^{tmp_path} is not a program that can be executed"):
-        mb.find_wrk(str(tmp_path))
+        find_wrk(str(tmp_path))
     with pytest.raises(BenchError, match=f"^wrk not found at {tmp_path}/no"):
-        mb.find_wrk(str(tmp_path / "no"))
+        find_wrk(str(tmp_path / "no"))
 
 
 def test_a_full_disk_is_told_as_such() -> None:
@@ -831,10 +834,8 @@ def test_a_full_disk_is_told_as_such() -> None:
         open("/dev/full", "r+b", buffering=0) as full,
         pytest.raises(OSError, match="No space left on device") as raised,
     ):
-        mb.check_room(full)
-    assert mb.reason_of(raised.value).endswith(
-        ": make room there, or set TMPDIR to another directory"
-    )
+        check_room(full)
+    assert reason_of(raised.value).endswith(": make room there, or set TMPDIR to another directory")
 
 
 @pytest.fixture

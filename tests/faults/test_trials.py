@@ -185,7 +185,7 @@ def test_a_clock_that_is_set_in_a_trial_is_seen(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leads = iter([100.0, 100.5])
-    monkeypatch.setattr("micropie_bench.wall_clock_lead_s", lambda: next(leads))
+    monkeypatch.setattr("micropie_benchlib.load.generators.wall_clock_lead_s", lambda: next(leads))
     with start(odd("plain")) as server:
         (seen,) = run_load([server], load_of(1), work_dir=tmp_path)
     assert clock_reason(seen.clock_step_s, 1) == (

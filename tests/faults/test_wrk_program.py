@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import micropie_bench as mb
 from micropie_benchlib.core.errors import BenchError
+from micropie_benchlib.load.wrk_program import WRK_HELP, wrk_complaint, wrk_version
 
 if TYPE_CHECKING:
     from conftest import Tool
@@ -63,7 +63,7 @@ def make_program(tmp_path: Path) -> MakeProgram:
 def test_a_wrk_is_accepted_with_its_version(
     about: str, version: str, make_program: MakeProgram
 ) -> None:
-    assert mb.wrk_version(make_program(f"{about}{COPYRIGHT}\n{USAGE}", USAGE)) == version
+    assert wrk_version(make_program(f"{about}{COPYRIGHT}\n{USAGE}", USAGE)) == version
 
 
 @pytest.mark.parametrize(
@@ -94,14 +94,14 @@ def test_a_program_that_cannot_be_used_is_refused_with_its_reason(
     about: str, other: str, complaint: str, make_program: MakeProgram
 ) -> None:
     with pytest.raises(BenchError) as caught:
-        mb.wrk_version(make_program(about, other))
+        wrk_version(make_program(about, other))
     assert complaint in str(caught.value)
-    assert str(caught.value).endswith(mb.WRK_HELP)
+    assert str(caught.value).endswith(WRK_HELP)
 
 
 def test_a_program_that_prints_without_end_is_not_run_twice() -> None:
     with pytest.raises(BenchError, match="yes is not wrk"):
-        mb.wrk_version("/usr/bin/yes")
+        wrk_version("/usr/bin/yes")
 
 
 def test_doctor_and_compare_refuse_wrk2_by_name(tool: Tool, make_program: MakeProgram) -> None:
@@ -133,4 +133,4 @@ def test_doctor_and_compare_refuse_wrk2_by_name(tool: Tool, make_program: MakePr
     ],
 )
 def test_the_line_of_wrk_is_quoted_that_says_why(text: str, expected: str) -> None:
-    assert mb.wrk_complaint(text) == expected
+    assert wrk_complaint(text) == expected

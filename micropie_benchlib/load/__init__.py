@@ -1,0 +1,1 @@
+"""One trial: servers on one side, wrks on the other, here or elsewhere."""

@@ -1,0 +1,264 @@
+"""The wrk side of a trial on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Self
+
+import psutil
+
+from micropie_benchlib.core.arrivals import due_moments
+from micropie_benchlib.core.errors import BenchError
+from micropie_benchlib.core.loads import Load
+from micropie_benchlib.core.measurements import WrkResult
+from micropie_benchlib.core.requests import header_value
+from micropie_benchlib.load.links import NO_LINK, Link, LinkMeter
+from micropie_benchlib.load.readings import LoadReading
+from micropie_benchlib.load.wrk_program import wrk_complaint
+from micropie_benchlib.serve.addresses import split_url
+from micropie_benchlib.serve.servers import RunningServer
+from micropie_benchlib.system.children import POLL_S, Child, await_any
+from micropie_benchlib.system.machine import MachineMeter, wall_clock_lead_s
+from micropie_benchlib.system.processes import core_count, is_stopped
+from micropie_benchlib.system.sockets import connection_silences_s, opened_connections
+from micropie_benchlib.wrk.command import wrk_argv, wrk_script
+from micropie_benchlib.wrk.exact import parse_exact
+
+READ_S = 0.05  # for a wrk to read the answers that wait for it: some 10 us each
+OVERRUN_S = 15.0  # a wrk that has not ended this long after its time hangs
+DUET_TIMEOUT_S = 10  # wrk's, in a duet: its frozen moments are no fault of the server
+ROOM_BYTES = 2**20  # more than wrk writes
+WRK_METHOD_VARIABLE = "MICROPIE_BENCH_METHOD"  # as WRK_SCRIPT reads it
+WRK_BODY_VARIABLE = "MICROPIE_BENCH_BODY"  # likewise
+WRK_WINDOW_VARIABLE = "MICROPIE_BENCH_WINDOW"  # as PACE_SCRIPT reads it
+WRK_MOMENTS_VARIABLE = "MICROPIE_BENCH_MOMENTS"  # likewise
+WRK_CONNECTIONS_VARIABLE = "MICROPIE_BENCH_CONNECTIONS"  # likewise
+
+
+def live_process(child: Child) -> psutil.Process | None:
+    """Return the command's process; None if it has ended, heard of or not."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return None if child.exit else psutil.Process(child.pid)
+    return None
+
+
+def with_header(load: Load, name: str, value: str) -> Load:
+    """Return the load with one more header in its requests."""
+    headers = (*load.workload.headers, (name, value))
+    workload = dataclasses.replace(load.workload, headers=headers)
+    return dataclasses.replace(load, workload=workload)
+
+
+def check_room(file: IO[bytes]) -> None:
+    """Raise OSError if no more can be written to the file: wrk itself does not say so."""
+    left = ROOM_BYTES
+    while left:
+        left -= os.write(file.fileno(), bytes(left))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """Where one wrk sends its load: the URL, and what it must send as Host if not that."""
+
+    url: str
+    host_header: str = ""
+
+
+def goals_of(servers: Sequence[RunningServer], load: Load) -> list[Goal]:
+    """Return where the load goes. Raises BenchError if it must not go there."""
+    path = load.workload.path
+    return [Goal(url=each.load_url(path), host_header=each.host_header) for each in servers]
+
+
+class WrkGroup:
+    """One wrk for each goal, all on this machine and started at the same moment.
+
+    A context manager: on entering, the wrks wait at their gates; on leaving they end.
+    While it waits it also `watches` other children. Where its servers are on another machine
+    (`is_apart`), it tells what disturbed this one; else they do.
+    """
+
+    def __init__(
+        self,
+        wrk: str,
+        goals: Sequence[Goal],
+        load: Load,
+        *,
+        work_dir: Path,
+        cores: Sequence[int] = (),
+        link: Link = NO_LINK,
+        watches: Sequence[Child] = (),
+        is_apart: bool = False,
+    ) -> None:
+        self._link, self._is_apart = link, is_apart
+        self._wrk, self._goals, self._load = wrk, goals, load
+        self._work_dir, self._cores, self._watches = work_dir, cores, watches
+        self._stack = contextlib.ExitStack()
+        self._children: list[Child] = []
+        self._outputs: list[IO[bytes]] = []
+        self._script = work_dir / "done.lua"
+        self._body = work_dir / "body"
+        self._moments = work_dir / "moments"
+        self._silences_s: list[tuple[float, ...]] = [()] * len(goals)
+        self._span_s: float | None = None
+
+    def __enter__(self) -> Self:
+        self._script.write_text(wrk_script(self._load))
+        self._body.write_bytes(self._load.workload.body)
+        if self._load.rate_per_s:
+            self._moments.write_bytes(due_moments(self._load).tobytes())
+        with self._stack:  # what fails here undoes what was done
+            self._start_children()
+            self._stack = self._stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _start_children(self) -> None:
+        """Start a gated wrk for each goal."""
+        environment = self._environment()
+        for goal in self._goals:
+            output = tempfile.TemporaryFile(dir=self._work_dir)  # noqa: SIM115
+            self._outputs.append(self._stack.enter_context(output))
+            child = Child(
+                self._argv(goal), output=output, env=environment, cores=self._cores, gated=True
+            )
+            self._children.append(child)
+            self._stack.callback(child.stop)
+
+    def _argv(self, goal: Goal) -> list[str]:
+        """Return the wrk command against that goal."""
+        load = self._load
+        timeout_s = load.workload.timeout_s
+        if len(self._goals) > 1 and not load.rate_per_s:
+            timeout_s = max(DUET_TIMEOUT_S, timeout_s)
+        if goal.host_header and header_value(load.workload.headers, "Host") is None:
+            load = with_header(load, "Host", goal.host_header)
+        return wrk_argv(self._wrk, load, goal.url, str(self._script), timeout_s=timeout_s)
+
+    def _environment(self) -> dict[str, str]:
+        """Return wrk's environment, in which WRK_SCRIPT finds the request."""
+        workload = self._load.workload
+        environment = dict(os.environ)
+        environment.pop(WRK_METHOD_VARIABLE, None)
+        environment.pop(WRK_BODY_VARIABLE, None)
+        if workload.method != "GET" or workload.body:
+            environment[WRK_METHOD_VARIABLE] = workload.method
+            environment[WRK_BODY_VARIABLE] = str(self._body)
+        if self._load.rate_per_s:
+            environment[WRK_WINDOW_VARIABLE] = str(self._load.duration_s)
+            environment[WRK_MOMENTS_VARIABLE] = str(self._moments)
+            environment[WRK_CONNECTIONS_VARIABLE] = str(self._load.connections)
+        return environment
+
+    def open_gates(self) -> None:
+        """Let the wrks begin."""
+        self._meter = MachineMeter() if self._is_apart else None
+        self._link_meter = LinkMeter(self._link)
+        self._clock_lead_before_s = wall_clock_lead_s()
+        self._opened_before = opened_connections()
+        self._start = time.monotonic()
+        for child in self._children:
+            child.open_gate()
+
+    def _have_all_ended(self) -> bool:
+        return all(child.exit for child in self._children)
+
+    def wait(self, seconds: float) -> bool:
+        """Return whether all have ended, after that time, or at the news of a child."""
+        if not self._have_all_ended():
+            await_any([*self._children, *self._watches], seconds)
+        return self._have_all_ended()
+
+    def _signal(self, number: signal.Signals) -> None:
+        for child in self._children:
+            child.send_signal(number)
+
+    def suspend(self) -> None:
+        """Stop the wrks where they are (SIGSTOP), and take the time up to now."""
+        self._require_unstopped()
+        self._signal(signal.SIGSTOP)
+        self._span_s = time.monotonic() - self._start
+        for child, output in zip(self._children, self._outputs, strict=True):
+            if child.exit:
+                self._report(child, output)  # says why, if it failed
+                raise BenchError("a wrk of the duet ended before its time")
+
+    def _require_unstopped(self) -> None:
+        """Raise BenchError if somebody stopped a wrk where it is."""
+        for process in filter(None, map(live_process, self._children)):
+            if is_stopped(process):
+                raise BenchError("somebody stopped wrk (SIGSTOP)")
+
+    def look(self) -> None:
+        """Take in how long the connections of each wrk have been silent."""
+        if self._span_s is None:
+            self._require_unstopped()
+        self._silences_s = []
+        for child, goal in zip(self._children, self._goals, strict=True):
+            process = live_process(child)
+            _, _, port = split_url(goal.url)
+            silences = connection_silences_s(process, port) if process else []
+            self._silences_s.append(tuple(silences))
+
+    def resume(self) -> None:
+        """Let them go on for long enough to read the answers that wait for them."""
+        self._signal(signal.SIGCONT)
+        time.sleep(READ_S)
+
+    def interrupt(self) -> None:
+        """Have the wrks that still run report and end. Raises BenchError if one does not."""
+        deadline = time.monotonic() + OVERRUN_S
+        while not self._have_all_ended() and time.monotonic() < deadline:
+            self._signal(signal.SIGINT)
+            self.wait(POLL_S)
+        self.require_ended()
+
+    def require_ended(self) -> None:
+        """Raise BenchError if a wrk still runs."""
+        if not self._have_all_ended():
+            raise BenchError(f"wrk did not end within {OVERRUN_S:.0f} s of its time")
+
+    def reading(self) -> LoadReading:
+        """Return what the wrks reported. Raises BenchError if one failed."""
+        runs, reports = [], []
+        for child, output in zip(self._children, self._outputs, strict=True):
+            run, report = self._report(child, output)
+            runs.append(run)
+            reports.append(report)
+        cpu_s = sum(child.exit.cpu_s for child in self._children if child.exit)
+        opened = opened_connections()
+        if opened is not None and self._opened_before is not None:
+            opened -= self._opened_before
+        return LoadReading(
+            runs=tuple(runs),
+            reports=tuple(reports),
+            silences_s=tuple(self._silences_s),
+            cpu_s=cpu_s,
+            cores=len(self._cores) or core_count(),
+            clock_step_s=wall_clock_lead_s() - self._clock_lead_before_s,
+            connections_opened=opened if len(self._goals) == 1 else None,
+            disturbances=self._meter.disturbances(cpu_s) if self._meter else (),
+            full_link=self._link_meter.complaint(),
+        )
+
+    def _report(self, child: Child, output: IO[bytes]) -> tuple[WrkResult, str]:
+        """Return the figures and the text of one wrk. Raises BenchError if it failed."""
+        output.seek(0)
+        text = output.read().decode(errors="replace")
+        if child.exit and child.exit.code:
+            raise BenchError(f"wrk ended with status {child.exit.code}: {wrk_complaint(text)}")
+        try:
+            return parse_exact(text, connections=self._load.connections, span_s=self._span_s)
+        except BenchError:
+            check_room(output)  # it may have been cut
+            raise

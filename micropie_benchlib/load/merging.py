@@ -1,0 +1,62 @@
+"""Several wrks of one trial as one."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+from micropie_benchlib.core.measurements import Errors, Pace, WrkResult
+from micropie_benchlib.load.readings import LoadReading
+from micropie_benchlib.wrk.histogram import latency_from_histogram, pool
+
+
+def merge_runs(runs: Sequence[WrkResult]) -> WrkResult:
+    """Return what several wrks that ran at the same time measured together.
+
+    Counts are summed, and histograms merged, so that percentiles are those of all samples.
+    A rate is the sum of theirs, and the duration the one that has this rate.
+    """
+    if len(runs) == 1:
+        return runs[0]
+    requests = sum(run.requests for run in runs)
+    requests_per_s = sum(run.requests_per_s for run in runs)
+    duration_s = requests / requests_per_s if requests else max(run.duration_s for run in runs)
+    size = sum(run.bytes for run in runs)
+    errors = [dataclasses.asdict(run.errors) for run in runs]
+    latencies = [run.latency.histogram for run in runs if run.latency]
+    uncorrected = [run.latency_uncorrected.histogram for run in runs if run.latency_uncorrected]
+    return WrkResult(
+        duration_s=duration_s,
+        requests=requests,
+        bytes=size,
+        requests_per_s=requests_per_s,
+        bytes_per_s=size / duration_s,
+        latency=latency_from_histogram(pool(latencies)),
+        errors=Errors(**{kind: sum(each[kind] for each in errors) for kind in errors[0]}),
+        latency_uncorrected=latency_from_histogram(pool(uncorrected)),
+        load_cpu_s=sum(run.load_cpu_s or 0 for run in runs),
+        pace=merge_paces([run.pace for run in runs if run.pace]),
+    )
+
+
+def merge_paces(paces: Sequence[Pace]) -> Pace | None:
+    """Return what several wrks offered together; it was as late as the latest of them."""
+    if not paces:
+        return None
+    return Pace(
+        offered=sum(pace.offered for pace in paces),
+        offered_per_s=sum(pace.offered_per_s for pace in paces),
+        answered_per_s=sum(pace.answered_per_s for pace in paces),
+        late_p50_s=max(pace.late_p50_s for pace in paces),
+        late_p99_s=max(pace.late_p99_s for pace in paces),
+    )
+
+
+def total_opened(readings: Iterable[LoadReading]) -> int | None:
+    """Return how many connections all load machines opened; None if one does not tell."""
+    total = 0
+    for reading in readings:
+        if reading.connections_opened is None:
+            return None
+        total += reading.connections_opened
+    return total

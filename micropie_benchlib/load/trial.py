@@ -1,0 +1,219 @@
+"""A load from its beginning to the reading of what was seen."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import itertools
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Self, TypeVar
+
+from micropie_benchlib.core.errors import BenchError
+from micropie_benchlib.core.loads import Load
+from micropie_benchlib.load.cores import CoreHalves, duet_cores
+from micropie_benchlib.load.generators import OVERRUN_S, WrkGroup, goals_of
+from micropie_benchlib.load.merging import merge_runs, total_opened
+from micropie_benchlib.load.readings import Observation, TrialCores
+from micropie_benchlib.load.servers import ServerGroup
+from micropie_benchlib.load.sides import LoadSide, Sides
+from micropie_benchlib.serve.servers import LocalServer
+from micropie_benchlib.system.children import TICK_S, Tick
+from micropie_benchlib.wrk.command import READY_S
+from micropie_benchlib.wrk.errors import with_unexpected_statuses
+
+ENDING_S = 0.5  # for a server that no longer listens to end
+ENDLESS_S = 60  # beyond its time, for a wrk that is to be stopped
+Given = TypeVar("Given")
+
+
+def at_once(actions: Sequence[Callable[[], Given]]) -> list[Given]:
+    """Return what each of the actions gives, done at the same moment where there are several."""
+    if len(actions) == 1:
+        return [actions[0]()]
+    import concurrent.futures
+
+    with concurrent.futures.ThreadPoolExecutor(len(actions)) as threads:
+        return list(threads.map(lambda action: action(), actions))
+
+
+class LoadRun:
+    """A load on servers, from its beginning to the reading of what was seen.
+
+    A context manager: on entering, the wrks wait at their gates; on leaving, they and
+    what was frozen are brought to an end.
+    """
+
+    def __init__(self, sides: Sides, load: Load, *, tick: Tick) -> None:
+        self._servers, self._loads = sides.servers, sides.loads
+        self._are_one_machine = sides.are_one_machine
+        self._load, self._tick = load, tick
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            for load in self._loads:
+                stack.enter_context(load)
+            stack.enter_context(self._servers)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def begin(self) -> None:
+        """Open the gates."""
+        self._servers.begin()
+        self._start = time.monotonic()
+        self._on_each_machine(lambda load: load.open_gates())
+
+    def _on_each_machine(self, action: Callable[[LoadSide], Given]) -> list[Given]:
+        """Return what the action gives for each load machine, done on all at once."""
+        return at_once([functools.partial(action, load) for load in self._loads])
+
+    def wait(self, seconds: float) -> None:
+        """Return after that time since the gates were opened, or once all wrks have ended.
+
+        Raises BenchError if a server dies meanwhile.
+        """
+        while True:
+            left_s = self._start + seconds - time.monotonic()
+            if left_s <= 0:
+                return
+            step_s = min(TICK_S, left_s)
+            have_ended = self._have_ended_after(step_s)
+            self._servers.require_alive()
+            self._tick()
+            if have_ended:
+                return
+
+    def _have_ended_after(self, seconds: float) -> bool:
+        """Return whether all wrks have ended, after that time or at the news of one."""
+        return all(self._on_each_machine(lambda load: load.wait(seconds)))
+
+    def look(self) -> None:
+        """Take in what shows only while wrk's connections are open."""
+        self._servers.look()
+        self._on_each_machine(lambda load: load.look())
+
+    def stop_at_one_moment(self) -> None:
+        """Freeze all wrks, let the servers answer, and read their CPU time.
+
+        Then the servers are frozen in turn, while the wrks go on for long enough to read
+        those answers.
+        """
+        self._on_each_machine(lambda load: load.suspend())
+        self.look()
+        self._servers.settle()
+        self._on_each_machine(lambda load: load.resume())
+
+    def interrupt(self) -> None:
+        """Have the wrks that still run report and end. Raises BenchError if one does not."""
+        self._on_each_machine(lambda load: load.interrupt())
+
+    def require_ended(self) -> None:
+        """Raise BenchError if a wrk still runs."""
+        self._on_each_machine(lambda load: load.require_ended())
+
+    def observations(self) -> list[Observation]:
+        """Return what was seen of each server. Raises BenchError if it, or a wrk, failed."""
+        self._servers.require_alive()
+        try:
+            readings = self._on_each_machine(lambda load: load.reading())
+        except BenchError:
+            time.sleep(ENDING_S)  # a server that wrk could not reach may be about to end
+            self._servers.require_alive()
+            raise
+        load_cpu_s = sum(reading.cpu_s for reading in readings) if self._are_one_machine else 0.0
+        served = self._servers.reading(load_cpu_s=load_cpu_s)
+        disturbances = list(served.disturbances)
+        if not self._are_one_machine:
+            for reading in readings:
+                disturbances += reading.disturbances
+        full_links = [served.full_link, *(reading.full_link for reading in readings)]
+        expected = self._load.workload.expect_status
+        cores = TrialCores(
+            servers=served.cores,
+            loads=tuple(reading.cores for reading in readings),
+            are_shared=self._are_one_machine and len(served.uses) == 1,
+        )
+        observations = []
+        for position, (use, ending) in enumerate(zip(served.uses, served.endings, strict=True)):
+            runs = [reading.runs[position] for reading in readings]
+            silences = itertools.chain(*(reading.silences_s[position] for reading in readings))
+            observations.append(
+                Observation(
+                    wrk=with_unexpected_statuses(merge_runs(runs), expected),
+                    report="\n".join(reading.reports[position] for reading in readings),
+                    use=use,
+                    disturbances=tuple(dict.fromkeys(disturbances)),
+                    ending=dataclasses.replace(ending, silences_s=tuple(silences)),
+                    clock_step_s=max((r.clock_step_s for r in readings), key=abs),
+                    connections_opened=total_opened(readings),
+                    load_cpus_s=tuple(run.load_cpu_s or 0 for run in runs),
+                    cores=cores,
+                    full_link=next(filter(None, full_links), None),
+                )
+            )
+        return observations
+
+
+def endless(load: Load, seconds: float) -> Load:
+    """Return the load for a wrk that will be interrupted then; at a rate, it as it is."""
+    if load.rate_per_s:
+        return load
+    return dataclasses.replace(load, duration_s=math.ceil(seconds) + ENDLESS_S)
+
+
+def load_of_wrk(load: Load, *, is_duet: bool) -> Load:
+    """Return the load that each wrk is given: in a duet an endless() one, see apply_load()."""
+    return endless(load, load.duration_s) if is_duet else load
+
+
+def local_sides(wrk: str, servers: Sequence[LocalServer], load: Load, *, work_dir: Path) -> Sides:
+    """Return both sides of a trial with servers and load on this machine.
+
+    Two servers are kept on one half of the cores, and both wrks on the other.
+    """
+    halves = duet_cores() if len(servers) > 1 else CoreHalves([], [])
+    goals = goals_of(servers, load)
+    children = [server.child for server in servers if server.child]
+    return Sides(
+        servers=ServerGroup(servers, cores=halves.servers),
+        loads=[WrkGroup(wrk, goals, load, work_dir=work_dir, cores=halves.loads, watches=children)],
+    )
+
+
+def apply_load(sides: Sides, load: Load, *, is_duet: bool, tick: Tick) -> list[Observation]:
+    """Return what was seen of each server, under one wrk each, all at the same moment.
+
+    The wrks of a duet are given an endless() load. wrk's threads look only ten times a
+    second whether to stop, so that one of two would run on alone; 9% of a trial alone
+    shifts CPU per request by some 4%. Hence both are stopped at one moment, and requests
+    and CPU time are of the same work. At a rate both do the same requests by themselves.
+
+    Raises BenchError if a wrk fails or hangs, or a server dies meanwhile.
+    """
+    with LoadRun(sides, load, tick=tick) as run:
+        run.begin()
+        run.wait(load.duration_s)
+        if is_duet and not load.rate_per_s:
+            run.stop_at_one_moment()
+            run.interrupt()
+        else:
+            run.look()
+            answering_s = READY_S + load.workload.timeout_s if load.rate_per_s else 0
+            run.wait(load.duration_s + answering_s + OVERRUN_S)
+            run.require_ended()
+        return run.observations()
+
+
+def apply_warm_up(sides: Sides, load: Load, *, seconds: float, tick: Tick) -> None:
+    """Put the servers under an endless() load for that time. Raises BenchError likewise."""
+    with LoadRun(sides, load, tick=tick) as run:
+        run.begin()
+        run.wait(seconds)
+        run.interrupt()

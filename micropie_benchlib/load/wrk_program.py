@@ -1,0 +1,93 @@
+"""Which wrk is used, and whether it can be."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sysconfig
+from pathlib import Path
+
+from micropie_benchlib.core.errors import BenchError
+from micropie_benchlib.core.paths import BUNDLED, ROOT
+from micropie_benchlib.system.checks import Finding, State
+from micropie_benchlib.system.children import run_guarded
+
+WRK_HELP = (
+    "Debian/Ubuntu: apt-get install wrk; Fedora: dnf install wrk; "
+    "macOS: brew install wrk; or name one with --wrk PATH or MICROPIE_BENCH_WRK"
+)
+WRK_USAGE = "Usage: wrk "
+LEAST_WRK = (4, 1)  # what this tool undoes in latencies was read from 4.1 and 4.2
+
+
+def find_wrk(wanted: str | None) -> str:
+    """Return the path of wrk.
+
+    The one asked for; else the one on PATH; else the one that is bundled, or beside the
+    interpreter. Raises BenchError with how to get it.
+    """
+    if wanted:
+        path = shutil.which(wanted)
+    else:
+        own = str(ROOT / "wrk") if BUNDLED else sysconfig.get_path("scripts")
+        path = shutil.which("wrk") or shutil.which("wrk", path=own)
+    if not path and wanted and Path(wanted).exists():
+        raise BenchError(f"{wanted} is not a program that can be executed: chmod +x, or {WRK_HELP}")
+    if not path:
+        where = f"at {wanted}" if wanted else "on PATH"
+        raise BenchError(f"wrk not found {where}. {WRK_HELP}")
+    return str(Path(path).absolute())
+
+
+def wrk_output(wrk: str, *options: str) -> str:
+    """Return what wrk prints with these options. Raises BenchError if it does not run."""
+    try:
+        done = run_guarded([wrk, *options], timeout_s=10)
+    except BenchError as error:
+        raise BenchError(f"{wrk} does not run: {error}. {WRK_HELP}") from None
+    return done.output + done.errors
+
+
+def wrk_version(wrk: str) -> str:
+    """Return the version that wrk prints of itself, such as `debian/4.1.0-3+b2`.
+
+    It is `unknown` where wrk was built without, as from a release archive. Raises
+    BenchError if it is not wrk, or one that this tool cannot use: wrk2, whose program and
+    version (4.0.0) are wrk's too, has --rate in its usage.
+    """
+    usage = wrk_output(wrk, "-v")
+    match = re.match(r"wrk (\S*) ?\[", usage)
+    if match and WRK_USAGE not in usage:
+        usage = wrk_output(wrk)
+    if not match or WRK_USAGE not in usage:
+        raise BenchError(
+            f"{wrk} is not wrk: `wrk -v` should begin with its name and version, "
+            f"and `wrk` should print its usage. {WRK_HELP}"
+        )
+    if "--rate" in usage:
+        raise BenchError(
+            f"{wrk} is wrk2, which sends requests at a fixed rate: use wrk 4.1 or later. {WRK_HELP}"
+        )
+    version = match[1]
+    number = re.search(r"(\d+)\.(\d+)", version)
+    if number and (int(number[1]), int(number[2])) < LEAST_WRK:
+        raise BenchError(f"{wrk} is wrk {version}: use wrk 4.1 or later. {WRK_HELP}")
+    return version or "unknown"
+
+
+def wrk_complaint(text: str) -> str:
+    """Return the line that says why wrk failed: the first that is not of its usage."""
+    for line in text.splitlines():
+        if line.strip() and not line.startswith((" ", "Usage: ", "Running ")):
+            return line.strip()
+    return "it did not say why"
+
+
+def examine_wrk(wanted: str | None) -> Finding:
+    """Return which wrk would be used, or that there is none."""
+    try:
+        path = find_wrk(wanted)
+        found, state = f"{wrk_version(path)}, {path}", State.OK
+    except BenchError as error:
+        found, state = str(error).partition(". ")[0], State.WARNING
+    return Finding(check="wrk", state=state, found=found, why="it makes the load", remedy=WRK_HELP)
