@@ -219,6 +219,7 @@ def test_a_bundle_serves_the_built_ins_with_its_own_packages(
     monkeypatch.setattr("micropie_benchlib.core.paths.BUNDLED", True)
     monkeypatch.setattr("micropie_benchlib.load.machine.BUNDLED", True)
     monkeypatch.setattr("micropie_benchlib.load.wrk_program.BUNDLED", True)
+    monkeypatch.setattr("micropie_benchlib.remote.machines.BUNDLED", True)
     monkeypatch.setattr("micropie_benchlib.serve.apps.BUNDLED", True)
     monkeypatch.setattr("micropie_benchlib.serve.packages.BUNDLED", True)
     built_in, release = mb.parse_target("fastapi"), mb.parse_target("fastapi@0.115.7")

@@ -23,6 +23,15 @@ from micropie_benchlib.core.results import Machine, Role
 from micropie_benchlib.core.targets import AsgiTarget, ServerSettings
 from micropie_benchlib.load.links import NO_LINK, Link, link_complaint, link_of
 from micropie_benchlib.load.merging import merge_runs
+from micropie_benchlib.remote.agent import Agent, Call, placed_here, reply_to
+from micropie_benchlib.remote.machines import (
+    Ssh,
+    find_remote_python,
+    own_pyz,
+    remote_program,
+    ssh_reason,
+)
+from micropie_benchlib.remote.sides import share_out
 from micropie_benchlib.report.headings import machine_tables, machines_sentence
 from micropie_benchlib.report.results_file import from_json, to_json
 from micropie_benchlib.wrk.histogram import latency_from_histogram, sample_count
@@ -86,7 +95,7 @@ def test_the_rate_of_runs_of_unequal_length_is_the_sum_of_their_rates() -> None:
 @given(st.integers(1, 16), st.integers(1, 2000), st.integers(1, 9))
 def test_each_thread_of_each_machine_has_its_share(threads: int, each: int, machines: int) -> None:
     load = Load(connections=threads * max(each, machines), threads=threads, duration_s=1)
-    shares = mb.share_out(load, machines)
+    shares = share_out(load, machines)
     assert sum(share.connections for share in shares) == load.connections
     assert all(share.connections % threads == 0 for share in shares)
     per_thread = [share.connections // threads for share in shares]
@@ -96,7 +105,7 @@ def test_each_thread_of_each_machine_has_its_share(threads: int, each: int, mach
 
 def test_a_share_leaves_out_what_wrk_would_not_open() -> None:
     load = Load(connections=103, threads=4, duration_s=1)
-    assert [share.connections for share in mb.share_out(load, 2)] == [52, 48]
+    assert [share.connections for share in share_out(load, 2)] == [52, 48]
     assert load.open_connections == 100
 
 
@@ -164,7 +173,7 @@ def test_machines_that_cannot_be_are_refused(
     ],
 )
 def test_what_ssh_says_is_told_with_what_to_do(lines: list[str], reason: str) -> None:
-    assert reason in mb.ssh_reason(lines)
+    assert reason in ssh_reason(lines)
 
 
 def test_a_built_in_is_served_from_the_packages_of_its_own_machine() -> None:
@@ -172,11 +181,11 @@ def test_a_built_in_is_served_from_the_packages_of_its_own_machine() -> None:
     assert isinstance(own, AsgiTarget)
     elsewhere = Path("/elsewhere")
     sent = dataclasses.replace(own, directory=elsewhere, package_dir=elsewhere)
-    placed = mb.placed_here(sent)
+    placed = placed_here(sent)
     assert isinstance(placed, AsgiTarget)
     assert (placed.directory, placed.package_dir) == (APPS, ROOT)
     fetched = dataclasses.replace(sent, requirements=("micropie==0.13",))
-    assert mb.placed_here(fetched) == fetched  # it lies here already
+    assert placed_here(fetched) == fetched  # it lies here already
 
 
 def test_servers_listen_where_the_load_reaches_them() -> None:
@@ -202,7 +211,7 @@ def test_servers_listen_where_the_load_reaches_them() -> None:
 
 def test_a_program_that_did_not_copy_itself_says_what_to_build() -> None:
     with pytest.raises(BenchError, match="build_pyz"):
-        mb.own_pyz()
+        own_pyz()
 
 
 def test_the_program_for_another_machine_stands_alone(home: Path) -> None:
@@ -214,15 +223,15 @@ def test_the_program_for_another_machine_stands_alone(home: Path) -> None:
 
     names: dict[str, Any] = {"__name__": "__channelexec__", "channel": Channel()}
     with pytest.raises(EOFError):
-        exec(compile(mb.remote_program(), "there", "exec"), names)  # noqa: S102
+        exec(compile(remote_program(), "there", "exec"), names)  # noqa: S102
     assert names["trusted_cache"]() == str(home / ".cache/micropie_bench")
 
 
 def test_what_a_call_raises_is_an_answer(tmp_path: Path) -> None:
-    agent = mb.Agent(tmp_path)
+    agent = Agent(tmp_path)
 
     def reply(method: str, *words: object) -> tuple[str, str]:
-        return mb.reply_to(agent, mb.Call(number=1, method=method, words=words, options={}))
+        return reply_to(agent, Call(number=1, method=method, words=words, options={}))
 
     assert reply("ping") == ("gives", "null")
     outcome, text = reply("reach", "http://127.0.0.1:9/", Workload(), "")
@@ -244,7 +253,7 @@ def test_a_machine_without_python_is_refused(
     ssh.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}/here:/bin:/usr/bin")
     with pytest.raises(BenchError) as refusal:
-        mb.find_remote_python("a", mb.Ssh(directory=tmp_path))
+        find_remote_python("a", Ssh(directory=tmp_path))
     assert str(refusal.value) == (
         "a: there is no python3 on the PATH of its ssh: it needs 3.11 or newer"
     )

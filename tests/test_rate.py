@@ -28,6 +28,7 @@ from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.load.merging import merge_runs
 from micropie_benchlib.load.readings import Observation
+from micropie_benchlib.remote.sides import share_out
 from micropie_benchlib.report.answers import answer_sentence
 from micropie_benchlib.report.conclusions import conclude
 from micropie_benchlib.report.layout import Report
@@ -82,7 +83,7 @@ def test_all_targets_get_the_moments_of_the_round() -> None:
 @pytest.mark.parametrize(("connections", "machines"), [(100, 3), (7, 7), (10, 1)])
 def test_machines_share_a_rate_as_they_share_connections(connections: int, machines: int) -> None:
     load = dataclasses.replace(AT_1000, connections=connections, rate_per_s=861.0)
-    shares = mb.share_out(load, machines)
+    shares = share_out(load, machines)
     assert sum(share.connections for share in shares) == connections
     assert sum(share.rate_per_s or 0 for share in shares) == pytest.approx(861)
     per_connection = {round((share.rate_per_s or 0) / share.connections, 6) for share in shares}

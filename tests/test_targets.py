@@ -236,6 +236,7 @@ def test_no_setting_reaches_a_server_unseen(
     monkeypatch.setattr("micropie_benchlib.core.paths.BUNDLED", bundled)
     monkeypatch.setattr("micropie_benchlib.load.machine.BUNDLED", bundled)
     monkeypatch.setattr("micropie_benchlib.load.wrk_program.BUNDLED", bundled)
+    monkeypatch.setattr("micropie_benchlib.remote.machines.BUNDLED", bundled)
     monkeypatch.setattr("micropie_benchlib.serve.apps.BUNDLED", bundled)
     monkeypatch.setattr("micropie_benchlib.serve.packages.BUNDLED", bundled)
     inherited = dict(SHELL_ENVIRONMENT)
@@ -253,6 +254,7 @@ def test_bundled_packages_are_found_where_the_user_has_no_path(
     monkeypatch.setattr("micropie_benchlib.core.paths.BUNDLED", True)
     monkeypatch.setattr("micropie_benchlib.load.machine.BUNDLED", True)
     monkeypatch.setattr("micropie_benchlib.load.wrk_program.BUNDLED", True)
+    monkeypatch.setattr("micropie_benchlib.remote.machines.BUNDLED", True)
     monkeypatch.setattr("micropie_benchlib.serve.apps.BUNDLED", True)
     monkeypatch.setattr("micropie_benchlib.serve.packages.BUNDLED", True)
     assert app_environment(OWN, {}) == {"PYTHONPATH": str(core_paths.ROOT)}

@@ -6,6 +6,7 @@ before the agent itself speaks is a word and a text: "copy", "note", "failed" or
 
 import contextlib
 import hashlib
+import importlib
 import io
 import os
 import runpy
@@ -30,15 +31,16 @@ def main(channel: Any, trusted_cache: Callable[[], str | None]) -> None:
             copy(channel.receive(), path, digest)
         launcher = runpy.run_path(path, run_name="launcher")
         sys.path.insert(0, path)  # for what the launcher imports
-        script, _ = launcher["load"]()
+        launcher["load"]()
     except (EOFError, OSError, SystemExit) as error:
         shutil.rmtree(private, ignore_errors=True)
         channel.send(("failed", notes.getvalue() or str(error)))
         return
     if notes.getvalue():
         channel.send(("note", notes.getvalue()))
+    agent = importlib.import_module("micropie_benchlib.remote.agent")
     channel.send(("ready", sys.executable))
-    script.serve_controller(channel, private)
+    agent.serve_controller(channel, private)
 
 
 def copy(content: bytes, path: str, digest: str) -> None:

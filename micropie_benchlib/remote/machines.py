@@ -1,0 +1,302 @@
+"""The controller's end: another machine, its connection and its agent."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import re
+import shlex
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from micropie_benchlib.core.errors import BenchError, CannotGoOnError, first_complaint
+from micropie_benchlib.core.paths import BUNDLED, ROOT
+from micropie_benchlib.remote.agent import BEAT, DIRECTOR_SILENCE_S, FAREWELL, Call, send_beats
+from micropie_benchlib.serve.probe import NotReachedError
+from micropie_benchlib.system.children import POLL_S, TICK_S, Tick, run_guarded
+
+SSH_OPTIONS = (
+    *("-T", "-x", "-oBatchMode=yes", "-oConnectTimeout=10", "-oClearAllForwardings=yes"),
+    *("-oControlPath=none", "-oServerAliveInterval=1", "-oServerAliveCountMax=2"),
+)
+SSH_DEADLINE_S = 30.0
+COPY_DEADLINE_S = 600.0
+PYTHON_TOO_OLD, NO_PYTHON = 3, 4  # exit statuses of FIND_PYTHON
+FIND_PYTHON = """
+for python in python3 python3.14 python3.13 python3.12 python3.11; do
+    if "$python" -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null; then
+        command -v "$python"
+        exit 0
+    fi
+done
+command -v python3 >/dev/null || exit 4
+python3 -V
+exit 3
+"""
+SSH_ADVICE = {
+    "Host key verification failed": "connect once by hand, and check the key that it shows",
+    "Permission denied": "have it accept a key of yours (ssh-copy-id): no password is asked for",
+    "Could not resolve hostname": "mend the name, or give it a HostName in ~/.ssh/config",
+    "timed out": "is it up, and does its firewall let ssh in?",
+    "Connection refused": "is sshd running there?",
+}
+
+
+def remote_program() -> str:
+    """Return the text that execnet runs on another machine."""
+    package = ROOT / "micropie_benchlib"
+    files = (package / "system" / "cache.py", package / "programs" / "bootstrap.py")
+    return "\n".join(file.read_text(encoding="utf-8") for file in files)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ssh:
+    """How other machines are reached: by the user's own configuration, or that of a file.
+
+    What ssh has to say is kept in `directory`.
+    """
+
+    directory: Path
+    config: str | None = None
+
+    @property
+    def argv(self) -> list[str]:
+        """The command, up to the host."""
+        return ["ssh", *(["-F", self.config] if self.config else []), *SSH_OPTIONS]
+
+
+def ssh_reason(lines: Sequence[str]) -> str:
+    """Return why ssh failed, by what it wrote, and what to do; nothing if it did not say."""
+    told = [line.strip() for line in lines if line.strip()]
+    for line in told:
+        for words, advice in SSH_ADVICE.items():
+            if words in line:
+                return f"{line.rstrip('.')} ({advice})"
+    return told[-1] if told else ""
+
+
+def find_remote_python(host: str, ssh: Ssh) -> str:
+    """Return the path of a Python on the host that can run this tool. Raises BenchError."""
+    command = [*ssh.argv, host, f"sh -c {shlex.quote(FIND_PYTHON)}"]
+    try:
+        done = run_guarded(command, timeout_s=SSH_DEADLINE_S)
+    except BenchError as error:
+        raise BenchError(f"{host}: {error}") from None
+    last_line = (done.output.strip().splitlines() or [""])[-1]
+    wanted = "it needs 3.11 or newer"
+    if done.status == PYTHON_TOO_OLD:
+        raise BenchError(f"{host}: {last_line} is too old: {wanted}")
+    if done.status == NO_PYTHON:
+        raise BenchError(f"{host}: there is no python3 on the PATH of its ssh: {wanted}")
+    if done.status or not last_line.startswith("/"):
+        reason = ssh_reason(done.errors.splitlines()) or f"ssh ended with status {done.status}"
+        raise BenchError(f"{host}: {reason}")
+    return re.sub("/+", "/", last_line)  # of a PATH with / at an end; // has a meaning to execnet
+
+
+def own_pyz() -> Path:
+    """Return the path of the .pyz that this runs from. Raises BenchError if it does not."""
+    main_file = getattr(sys.modules["__main__"], "__file__", "")
+    pyz = Path(main_file).parent
+    if not BUNDLED or not pyz.is_file():
+        raise BenchError(
+            "other machines get a copy of micropie_bench.pyz, and this does not run from one: "
+            "./build_pyz.sh makes it"
+        )
+    return pyz
+
+
+class OtherMachine:
+    """Another machine, by the name that ssh has for it, with an agent on it.
+
+    A context manager: on leaving, the agent and all that it started end.
+    """
+
+    def __init__(self, host: str, ssh: Ssh, *, announce: Callable[[str], None]) -> None:
+        """Connect, and start the agent. Raises BenchError, in one line, if that fails."""
+        import queue
+
+        self.host = host
+        self._ssh = ssh
+        self._announce = announce
+        self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._heard_at = time.monotonic()
+        self._is_abandoned = False
+        self._is_cut = False
+        self._numbers = itertools.count()
+        self._log = Path(tempfile.mkdtemp(dir=ssh.directory)) / "ssh.log"
+        content = own_pyz().read_bytes()
+        self.python = find_remote_python(host, ssh)
+        self._open(content)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._is_abandoned:
+            with contextlib.suppress(OSError, CannotGoOnError):
+                self._channel.send(FAREWELL)
+                self._answer_to(-1, lambda: None)  # none comes before its end
+        self._group.terminate(timeout=2.0)
+
+    def _open(self, content: bytes) -> None:
+        """Open the connection, and have the program, the .pyz of that content, run there."""
+        import execnet
+
+        options = [*SSH_OPTIONS, "-E", str(self._log)]
+        spec = f"ssh={' '.join(options)} {self.host}//python={shlex.quote(self.python)}"
+        if self._ssh.config:
+            spec += f"//ssh_config={self._ssh.config}"
+        self._group = execnet.Group()
+        # Ctrl-C is for the director alone, which then ends all in good order.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            gateway = self._group.makegateway(spec)
+        except (EOFError, OSError, execnet.HostNotFound):
+            raise BenchError(f"{self.host}: {self._log_reason()}") from None
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        self._channel = gateway.remote_exec(remote_program())
+        try:
+            self._bring_up(content)
+        except BaseException:
+            self._group.terminate(timeout=2.0)
+            raise
+
+    def _bring_up(self, content: bytes) -> None:
+        """Have the .pyz there, and its agent listen. Raises BenchError."""
+        import threading
+
+        self._channel.send(hashlib.sha256(content).hexdigest())
+        word = ""
+        while word != "ready":
+            word, text = self._first_words()
+            if word == "copy":
+                size = f"{len(content) / 1e6:.0f} MB"
+                self._announce(f"{self.host}: copying this tool there (once, {size})")
+                self._channel.send(content)
+            elif word == "note":
+                self._announce(f"{self.host}: {' '.join(text.split())}")
+            elif word == "failed":
+                raise BenchError(f"{self.host}: {' '.join(text.split())}")
+        self._channel.setcallback(self._hear, endmarker=None)
+        threading.Thread(target=send_beats, args=[self._channel], daemon=True).start()
+
+    def _first_words(self) -> tuple[str, str]:
+        """Return the next that remote_start() sends. Raises BenchError."""
+        try:
+            word, text = self._channel.receive(timeout=COPY_DEADLINE_S)
+        except (EOFError, OSError, self._channel.RemoteError, self._channel.TimeoutError) as error:
+            reason = self._log_reason() if isinstance(error, EOFError) else str(error)
+            raise BenchError(f"{self.host}: {reason.strip().splitlines()[-1]}") from None
+        return str(word), str(text)
+
+    def _log_reason(self, unless_told: str = "ssh did not say why") -> str:
+        """Return what ssh wrote of the end of a connection, if it did."""
+        time.sleep(POLL_S)  # for ssh to write it
+        with contextlib.suppress(OSError):
+            lines = self._log.read_text(errors="replace").splitlines()
+            return ssh_reason(lines) or unless_told
+        return unless_told
+
+    def _hear(self, message: Any) -> None:
+        self._heard_at = time.monotonic()
+        if message is None:
+            self._is_cut = True
+        if message != BEAT:
+            self._answers.put(message)
+
+    def call(
+        self, kind: Any, method: str, *words: Any, tick: Tick = lambda: None, **options: Any
+    ) -> Any:
+        """Return what that method of Agent gives there, of that kind.
+
+        Raises BenchError as the method does, and CannotGoOnError if the connection is lost.
+        """
+        import pickle
+
+        number = next(self._numbers)
+        call = Call(number=number, method=method, words=words, options=options)
+        try:
+            self._channel.send(pickle.dumps(call))
+            outcome, text = self._answer_to(number, tick)
+        except OSError:
+            raise self._lost() from None
+        except KeyboardInterrupt:
+            self._is_abandoned = True  # what it does may take long: it is ended at once
+            raise
+        return self._given(kind, outcome, text)
+
+    def _answer_to(self, number: int, tick: Tick) -> tuple[str, str]:
+        """Return the answer to the call of that number. Raises CannotGoOnError."""
+        import queue
+
+        while True:
+            try:
+                answer = self._answers.get(timeout=TICK_S)
+            except queue.Empty:
+                tick()
+                if time.monotonic() - self._heard_at > DIRECTOR_SILENCE_S:
+                    raise self._lost() from None
+                continue
+            if answer is None:
+                self._answers.put(None)  # for the next call
+                raise self._lost()
+            answered, outcome, text = answer
+            if answered == number:  # an earlier one was not waited for
+                return outcome, text
+
+    def _given(self, kind: Any, outcome: str, text: str) -> Any:
+        """Return an answer of that kind. Raises what it tells of."""
+        from pydantic import TypeAdapter, ValidationError
+
+        if outcome == "fails":
+            raise BenchError(text)
+        if outcome == "not reached":
+            raise NotReachedError(text)
+        if outcome == "cannot go on":
+            raise CannotGoOnError(f"{self.host}: {text}")
+        try:
+            return TypeAdapter(kind).validate_json(text)
+        except ValidationError as error:
+            complaint = first_complaint(error.errors(), whole="an answer of an agent")
+            raise CannotGoOnError(f"{self.host}: {complaint}") from None
+
+    def _lost(self) -> CannotGoOnError:
+        """Return that the connection is lost, and why."""
+        if not self._is_cut:
+            return CannotGoOnError(f"{self.host} does not answer any more")
+        return CannotGoOnError(
+            f"the connection to {self.host} was lost: {self._log_reason('its agent ended')}"
+        )
+
+    def round_trip_s(self) -> float:
+        """Return how long a call and its answer take, in seconds: the median of five."""
+        times_s = []
+        for _ in range(5):
+            start = time.monotonic()
+            self.call(None, "ping")
+            times_s.append(time.monotonic() - start)
+        return statistics.median(times_s)
+
+    def ask_for(self, kind: Any, method: str, *words: Any, **options: Any) -> Any:
+        """Return what call() does. Raises BenchError with the machine's name."""
+        try:
+            return self.call(kind, method, *words, **options)
+        except BenchError as error:
+            raise BenchError(f"{self.host}: {error}") from None
+
+    def quietly(self, method: str, *words: Any) -> None:
+        """Call what ends something, which a lost connection has ended already."""
+        if self._is_abandoned:
+            return
+        with contextlib.suppress(BenchError, CannotGoOnError):
+            self.call(None, method, *words)
