@@ -28,6 +28,7 @@ from micropie_benchlib.core.plan import Launch, Plan, Trial  # found by the line
 from micropie_benchlib.core.targets import ServerSettings, Target  # found by the line above
 from micropie_benchlib.load.wrk_program import find_wrk  # found by the line above
 from micropie_benchlib.remote.crew import Crew  # found by the line above
+from micropie_benchlib.run.experiment import measure_launch  # found by the line above
 from micropie_benchlib.stats.student import student_t  # found by the line above
 from micropie_benchlib.system.temporary import temporary_directory
 
@@ -56,7 +57,7 @@ def ratios_of_launch(plan: Plan, number: int) -> dict[Key, list[float]]:
         quiet = mb.ProgressReport(plan, verbose=False)
         wrk = find_wrk(None)
         actions = mb.actions_for(plan, Crew(), wrk, work_dir, quiet, lambda _: None)
-        made = [m for m in mb.measure_launch(launch, actions) if isinstance(m, Measurement)]
+        made = [m for m in measure_launch(launch, actions) if isinstance(m, Measurement)]
     for trial, first, second in zip(trials, made[::2], made[1::2], strict=True):
         values = {m.target: Metric.CPU.read(m) for m in (first, second) if m.valid}
         a, b = (values.get(name) for name in plan.names)

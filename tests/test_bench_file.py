@@ -24,6 +24,7 @@ from micropie_benchlib.core.targets import (
     Target,
     UrlTarget,
 )
+from micropie_benchlib.run.facts import server_command
 from micropie_benchlib.serve.urls import UrlServer
 
 if TYPE_CHECKING:
@@ -479,7 +480,7 @@ def test_a_secret_is_hidden_before_a_shells_quotes_change_it(here: Path, asked: 
     server.target = target
     server.argv = ("serve", "--key=it's", "a b")
     secrets = Secrets.of((), (), ["it's"])
-    assert mb.server_command(server, secrets) == "B=*** serve '--key=***' 'a b'"
+    assert server_command(server, secrets) == "B=*** serve '--key=***' 'a b'"
 
 
 # On real servers.

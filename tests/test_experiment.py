@@ -29,6 +29,11 @@ from micropie_benchlib.core.targets import ServerSettings, Target, UrlTarget
 from micropie_benchlib.load.readings import Observation
 from micropie_benchlib.report.remarks import caveats_of
 from micropie_benchlib.report.results_file import from_json, to_json
+from micropie_benchlib.run.actions import Actions
+from micropie_benchlib.run.estimates import planned_s
+from micropie_benchlib.run.experiment import EarlyEnd, measure_launch, run_experiment
+from micropie_benchlib.run.launch import LaunchRun
+from micropie_benchlib.run.schedule import schedule
 from micropie_benchlib.serve.launched import LaunchedServer
 from micropie_benchlib.serve.servers import RunningServer
 from micropie_benchlib.serve.urls import UrlServer
@@ -140,9 +145,9 @@ class World:
     extensions: list[tuple[int, str]] = field(default_factory=list)  # rounds in all, and why
 
     @property
-    def actions(self) -> mb.Actions:
+    def actions(self) -> Actions:
         """The actions to inject."""
-        return mb.Actions(
+        return Actions(
             prepare=lambda _target: None,
             extend=self.extend,
             start=self.start,
@@ -262,7 +267,7 @@ def world() -> Iterator[World]:
 
 def run(world: World, plan: Plan) -> Results:
     """Return the results of the whole plan."""
-    results, early_end = mb.run_experiment(plan, NOTHING_YET, world.actions)
+    results, early_end = run_experiment(plan, NOTHING_YET, world.actions)
     assert early_end is None
     assert results.warnings == NOTHING_YET.warnings
     return results
@@ -325,7 +330,7 @@ def test_a_precision_is_reached_by_more_rounds(
     world.rates = {"more": itertools.cycle(rates)}
     start = dataclasses.replace(NOTHING_YET, settings=SETTINGS)
     plan = plan_of(precision=0.02, most_s=most_s)
-    results, early_end = mb.run_experiment(plan, start, world.actions)
+    results, early_end = run_experiment(plan, start, world.actions)
     assert early_end is None
     ((rounds, why),) = world.extensions
     assert re.search(words, why), why
@@ -410,7 +415,7 @@ def test_the_seconds_noted_add_up_to_those_planned(
 ) -> None:
     plan = plan_of(**changes)
     run(world, plan)
-    assert sum(world.announced_s) == mb.planned_s(plan) == seconds
+    assert sum(world.announced_s) == planned_s(plan) == seconds
 
 
 def test_of_several_workloads_the_notes_say_which_one_runs(world: World) -> None:
@@ -442,8 +447,8 @@ def test_an_interruption_keeps_whole_rounds_and_says_so(
     world: World, action: str, duet: bool
 ) -> None:
     world.faults = [Fault(KeyboardInterrupt(), action, round=2)]
-    results, early_end = mb.run_experiment(plan_of(duet=duet), NOTHING_YET, world.actions)
-    assert early_end == mb.EarlyEnd(round=2, status=130)
+    results, early_end = run_experiment(plan_of(duet=duet), NOTHING_YET, world.actions)
+    assert early_end == EarlyEnd(round=2, status=130)
     assert results.warnings == ("a warning", "interrupted in round 2 of 3")
     assert rounds_and_targets(results) == [made for made in world.made if made[0] == 1]
     assert len(results.measurements) == (4 if duet else 2)
@@ -456,8 +461,8 @@ def test_an_interruption_in_the_last_trial_of_a_round_drops_all_of_it(
     world: World, action: str
 ) -> None:
     world.faults = [Fault(KeyboardInterrupt(), action, round=3, after=5)]
-    results, early_end = mb.run_experiment(plan_of(), NOTHING_YET, world.actions)
-    assert early_end == mb.EarlyEnd(round=3, status=130)
+    results, early_end = run_experiment(plan_of(), NOTHING_YET, world.actions)
+    assert early_end == EarlyEnd(round=3, status=130)
     assert results.warnings[-1] == "interrupted in round 3 of 3"
     assert rounds_and_targets(results) == world.made[:4]
     assert {comparison.rounds for comparison in results.comparisons} == {2}
@@ -471,8 +476,8 @@ def test_an_interruption_in_the_first_round_keeps_what_there_is(
 ) -> None:
     world.faults = [Fault(KeyboardInterrupt(), action, round=1, after=after)]
     plan = plan_of(BASE, MORE, LAST, duet=duet)
-    results, early_end = mb.run_experiment(plan, NOTHING_YET, world.actions)
-    assert early_end == mb.EarlyEnd(round=1, status=130)
+    results, early_end = run_experiment(plan, NOTHING_YET, world.actions)
+    assert early_end == EarlyEnd(round=1, status=130)
     assert results.warnings == ("a warning", "interrupted in round 1 of 3")
     assert rounds_and_targets(results) == world.made
     assert len(world.made) >= after
@@ -480,7 +485,7 @@ def test_an_interruption_in_the_first_round_keeps_what_there_is(
 
 def test_an_interruption_before_a_trial_is_checked_drops_that_trial(world: World) -> None:
     world.faults = [Fault(KeyboardInterrupt(), "ask", round=1, after=2)]
-    results, _ = mb.run_experiment(plan_of(), NOTHING_YET, world.actions)
+    results, _ = run_experiment(plan_of(), NOTHING_YET, world.actions)
     assert rounds_and_targets(results) == world.made[:1]
     assert len(world.made) == 2
 
@@ -537,7 +542,7 @@ def test_what_cannot_be_measured_at_all_ends_the_run_before_anything_is(
     fault = Fault(BenchError("no such file"), action, subject=asked, round=1)
     world.faults = [fault]
     with pytest.raises(HopelessError) as raised:
-        mb.run_experiment(plan_of(BASE, MORE, LAST, duet=duet), NOTHING_YET, world.actions)
+        run_experiment(plan_of(BASE, MORE, LAST, duet=duet), NOTHING_YET, world.actions)
     assert raised.value.reasons == (f"{subject}: no such file",)
     assert world.made == []
     assert world.saved == []
@@ -546,7 +551,7 @@ def test_what_cannot_be_measured_at_all_ends_the_run_before_anything_is(
 def test_each_target_that_cannot_be_measured_is_named_once(world: World) -> None:
     world.responses = {"base hello": REFUSED, "last hello": REFUSED, "more hello": OK}
     with pytest.raises(HopelessError) as raised:
-        mb.run_experiment(plan_of(BASE, MORE, LAST, duet=True), NOTHING_YET, world.actions)
+        run_experiment(plan_of(BASE, MORE, LAST, duet=True), NOTHING_YET, world.actions)
     reasons = raised.value.reasons
     assert sorted(reason.split()[0] for reason in reasons) == ["base", "last"]
 
@@ -766,12 +771,12 @@ def test_a_fault_of_our_own_is_no_void_trial_and_leaves_no_server(
 ) -> None:
     world.faults = [Fault(ZeroDivisionError(), action, round=2)]
     with pytest.raises(ZeroDivisionError):
-        mb.run_experiment(plan_of(duet=duet), NOTHING_YET, world.actions)
+        run_experiment(plan_of(duet=duet), NOTHING_YET, world.actions)
 
 
 def test_a_launch_that_is_given_up_half_way_ends_its_servers(world: World) -> None:
-    (launch, *_) = mb.schedule(plan_of(duet=True))
-    outcomes = mb.measure_launch(launch, world.actions)
+    (launch, *_) = schedule(plan_of(duet=True))
+    outcomes = measure_launch(launch, world.actions)
     facts = next(outcomes)
     assert isinstance(facts, TargetFacts)
     assert sorted(world.running) == ["base", "more"]
@@ -780,8 +785,8 @@ def test_a_launch_that_is_given_up_half_way_ends_its_servers(world: World) -> No
 
 def test_of_a_launch_only_the_server_that_runs_is_asked_and_put_under_load(world: World) -> None:
     world.faults = [Fault(BenchError("no such file"), "start", subject="more")]
-    (launch,) = mb.schedule(plan_of(loads=(HELLO, JSON), duet=True, rounds=1))
-    launch_run = mb.LaunchRun(launch, world.actions)
+    (launch,) = schedule(plan_of(loads=(HELLO, JSON), duet=True, rounds=1))
+    launch_run = LaunchRun(launch, world.actions)
     with contextlib.ExitStack() as stack:
         launch_run.start(stack)
         assert world.running == ["base"]
@@ -808,7 +813,7 @@ def test_an_answer_that_is_late_after_the_load_voids(world: World) -> None:
 
     actions = dataclasses.replace(world.actions, ask=slow_ask)
     plan = plan_of(loads=(late,), rounds=1)
-    results, _ = mb.run_experiment(plan, NOTHING_YET, actions)
+    results, _ = run_experiment(plan, NOTHING_YET, actions)
     void = {m.target: m.invalid_reason for m in results.measurements if not m.valid}
     assert void == {
         "more": "after the load its answer took 1.1 s, and --timeout is 1 s: "

@@ -38,6 +38,8 @@ from micropie_benchlib.report.page import to_html
 from micropie_benchlib.report.remarks import few_for_p99_sentences
 from micropie_benchlib.report.results_file import from_json, to_json
 from micropie_benchlib.report.tables import load_tables
+from micropie_benchlib.run.experiment import run_experiment
+from micropie_benchlib.run.schedule import schedule
 from micropie_benchlib.stats.comparisons import with_comparisons
 from micropie_benchlib.stats.distributions import distribute
 from micropie_benchlib.stats.search import pace_reason
@@ -73,7 +75,7 @@ def test_a_seed_gives_the_same_moments_and_another_one_others() -> None:
 def test_all_targets_get_the_moments_of_the_round() -> None:
     plan = plan_of(loads=(AT_1000,), duet=True)
     seeds: dict[int, set[int]] = {}
-    for launch in mb.schedule(plan):
+    for launch in schedule(plan):
         for trial in launch.trials:
             seeds.setdefault(launch.round, set()).add(trial.load.schedule_seed)
     assert [len(of_round) for of_round in seeds.values()] == [1, 1, 1]
@@ -306,7 +308,7 @@ def capacity_plan(**changes: Any) -> Plan:
 def run(world: World, plan: Plan) -> Results:
     settings = mb.settings_of(plan)
     results = dataclasses.replace(NOTHING_YET, settings=settings)
-    return mb.run_experiment(plan, results, world.actions)[0]
+    return run_experiment(plan, results, world.actions)[0]
 
 
 def test_a_capacity_is_the_highest_rate_that_keeps_the_limit() -> None:

@@ -35,6 +35,8 @@ from micropie_benchlib.core.targets import ServerSettings
 from micropie_benchlib.load.readings import Observation, TrialCores
 from micropie_benchlib.load.servers import count_busy
 from micropie_benchlib.report.calibration import calibration_conclusion
+from micropie_benchlib.run.cores import core_use, limit_reason
+from micropie_benchlib.run.schedule import schedule
 from micropie_benchlib.stats import ranking as stats_ranking
 from micropie_benchlib.stats.compare import compare_metric, has_few_answers
 from micropie_benchlib.stats.cores import CoreUse
@@ -243,7 +245,7 @@ def trials(launch: Launch) -> list[tuple[str, int]]:
 def test_where_duets_decide_each_second_round_has_no_solo_trials(
     changes: dict[str, Any], with_solo: list[int]
 ) -> None:
-    launches = mb.schedule(dataclasses.replace(plan(3, rounds=5, duet=True), **changes))
+    launches = schedule(dataclasses.replace(plan(3, rounds=5, duet=True), **changes))
     solo = [
         (launch.round, trial.targets[0].name)
         for launch in launches
@@ -265,7 +267,7 @@ def test_rounds_in_all_are_more_than_those_of_solo_trials() -> None:
 
 
 def test_single_round_keeps_the_gists_order() -> None:
-    launches = mb.schedule(plan(2, rounds=1, duet=False))
+    launches = schedule(plan(2, rounds=1, duet=False))
     assert [trials(launch) for launch in launches] == [
         [("t0", 100), ("t0", 200)],
         [("t1", 100), ("t1", 200)],
@@ -279,7 +281,7 @@ def test_each_round_makes_each_trial_once(count: int, duet: bool) -> None:
         groups += [f"t0+t{number}" for number in range(1, count)]
     expected = sorted(itertools.product(groups, (100, 200)))
     trials_by_round: dict[int, list[tuple[str, int]]] = {}
-    for launch in mb.schedule(plan(count, rounds=3, duet=duet)):
+    for launch in schedule(plan(count, rounds=3, duet=duet)):
         trials_by_round.setdefault(launch.round, []).extend(trials(launch))
     assert {number: sorted(made) for number, made in trials_by_round.items()} == {
         1: expected,
@@ -290,13 +292,13 @@ def test_each_round_makes_each_trial_once(count: int, duet: bool) -> None:
 
 def test_rounds_follow_each_other() -> None:
     """An interruption keeps whole rounds: none may begin before the last has ended."""
-    rounds = [launch.round for launch in mb.schedule(plan(4, rounds=5, duet=True))]
+    rounds = [launch.round for launch in schedule(plan(4, rounds=5, duet=True))]
     assert rounds == [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5]
 
 
 @pytest.mark.parametrize("duet", [False, True])
 def test_a_trial_is_made_on_servers_that_its_launch_started(duet: bool) -> None:
-    for launch in mb.schedule(plan(3, rounds=4, duet=duet)):
+    for launch in schedule(plan(3, rounds=4, duet=duet)):
         for trial in launch.trials:
             assert set(trial.targets) <= set(launch.targets)
 
@@ -305,7 +307,7 @@ def test_a_trial_is_made_on_servers_that_its_launch_started(duet: bool) -> None:
 def test_no_target_is_always_launched_first(duet: bool) -> None:
     """Else what changes over a round would look like a difference between targets."""
     first_by_round: dict[int, str] = {}
-    for launch in mb.schedule(plan(2, rounds=200, duet=duet)):
+    for launch in schedule(plan(2, rounds=200, duet=duet)):
         first_by_round.setdefault(launch.round, launch.targets[0].name)
     counts = Counter(first_by_round.values())
     assert counts["t0"] + counts["t1"] == 200
@@ -315,7 +317,7 @@ def test_no_target_is_always_launched_first(duet: bool) -> None:
 def test_the_seed_alone_decides_the_order() -> None:
     orders = set()
     for seed in (1, 1, 2):
-        launches = mb.schedule(plan(3, rounds=4, duet=True, seed=seed))
+        launches = schedule(plan(3, rounds=4, duet=True, seed=seed))
         orders.add(str([trials(launch) for launch in launches]))
     assert len(orders) == 2
 
@@ -532,7 +534,7 @@ def test_a_trials_cpu_time_is_held_against_the_cores_that_it_could_use(
     expected: tuple[float, int, float | None, int, int, float | None],
 ) -> None:
     load = Load(connections=20, threads=threads, duration_s=2)
-    use = mb.core_use(observations, load, workers)
+    use = core_use(observations, load, workers)
     assert dataclasses.astuple(use) == expected
 
 
@@ -573,7 +575,7 @@ def test_a_trial_that_did_not_measure_its_servers_says_why(
 ) -> None:
     load = Load(connections=20, threads=2, duration_s=5)
     observations = [observed(duration_s=duration_s) for duration_s in durations_s]
-    assert mb.limit_reason(observations, load, use) == reason
+    assert limit_reason(observations, load, use) == reason
 
 
 def test_littles_law_names_lost_connections() -> None:

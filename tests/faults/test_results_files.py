@@ -40,6 +40,7 @@ from micropie_benchlib.report.markdown import to_markdown
 from micropie_benchlib.report.markdown_text import markdown_code, markdown_text
 from micropie_benchlib.report.page import to_html
 from micropie_benchlib.report.results_file import from_json, to_json
+from micropie_benchlib.run.experiment import EarlyEnd
 from micropie_benchlib.wrk.exact import EXACT_MARK, parse_exact
 from micropie_benchlib.wrk.rows import parse_reports
 
@@ -783,7 +784,7 @@ def test_a_baseline_of_duets_alone_is_no_baseline_of_a_run_without(
     assert "has no interval for more against base" in capsys.readouterr().err
 
 
-END = mb.EarlyEnd(round=1, status=130)
+END = EarlyEnd(round=1, status=130)
 
 
 @pytest.mark.parametrize("kind", ["json", "markdown", "csv", "html", "github-benchmark"])

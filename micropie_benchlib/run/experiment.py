@@ -1,0 +1,169 @@
+"""The rounds of a plan, from the first launch to the comparisons."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from micropie_benchlib.core.errors import BenchError, CannotGoOnError, HopelessError
+from micropie_benchlib.core.measurements import Capacity, Measurement
+from micropie_benchlib.core.plan import Launch, Plan
+from micropie_benchlib.core.results import Results, TargetFacts
+from micropie_benchlib.core.text import format_precision
+from micropie_benchlib.run.actions import Actions
+from micropie_benchlib.run.facts import with_facts
+from micropie_benchlib.run.launch import LaunchRun
+from micropie_benchlib.run.preflight import check_launch, require_equal_work
+from micropie_benchlib.run.rates import prepare_rates
+from micropie_benchlib.run.schedule import launches_to_check, schedule
+from micropie_benchlib.stats.comparisons import with_comparisons
+from micropie_benchlib.stats.precision import rounds_for_precision, widest_interval
+
+
+def measure_launch(
+    launch: Launch,
+    actions: Actions,
+    *,
+    hopeless: Sequence[str] | None = None,
+    p99_limit_s: float | None = None,
+) -> Iterator[TargetFacts | Measurement | Capacity]:
+    """Yield each target's facts once its server is up, then the measurements, in order.
+
+    A server that does not start voids the trials that it has a part in; so does one that
+    answers other than expected, for that workload. The first launch raises HopelessError
+    instead if a target cannot be measured at all; it is given what was found of others.
+    """
+    run = LaunchRun(launch, actions)
+    with contextlib.ExitStack() as stack:
+        run.start(stack)
+        for target in launch.targets:
+            yield run.ask_each_workload(target)
+        if hopeless is not None:
+            reasons = [*hopeless, *run.hopeless()]
+            if reasons:
+                raise HopelessError(reasons)
+        run.warm_up()
+        for trial in launch.trials:
+            if p99_limit_s:
+                yield from run.search(trial, p99_limit_s)
+            else:
+                yield from run.measure(trial)
+
+
+def with_outcome(
+    results: Results, outcome: TargetFacts | Measurement | Capacity, names: Sequence[str]
+) -> Results:
+    """Return the results with what a launch yielded; the targets in the order of names."""
+    if isinstance(outcome, TargetFacts):
+        return with_facts(results, outcome, names)
+    if isinstance(outcome, Capacity):
+        return dataclasses.replace(results, capacities=(*results.capacities, outcome))
+    return dataclasses.replace(results, measurements=(*results.measurements, outcome))
+
+
+def of_whole_rounds(results: Results, current_round: int) -> Results:
+    """Return the results of the rounds before the current one; in the first, what there is."""
+    if current_round == 1:
+        return results
+    whole = [each for each in results.measurements if each.round < current_round]
+    capacities = [each for each in results.capacities if each.round < current_round]
+    return dataclasses.replace(results, measurements=tuple(whole), capacities=tuple(capacities))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlyEnd:
+    """In which round a run ended before its time, and the exit status that tells so."""
+
+    round: int
+    status: int
+
+
+def with_second_stage(
+    plan: Plan, results: Results, actions: Actions, elapsed_s: float
+) -> tuple[Plan, Results]:
+    """Return plan and results with the rounds that the plan's precision needs in all.
+
+    That is as many as its time allows, if the first stage took `elapsed_s`.
+    """
+    wished, widest = plan.precision, widest_interval(results)
+    needed = rounds_for_precision(results, wished) if wished else None
+    if not wished or not widest or not needed:
+        return plan, results
+    round_s = elapsed_s / plan.rounds
+    rounds = max(plan.rounds, min(needed, int(plan.most_s / round_s)))
+    text = f"{plan.rounds} rounds gave {format_precision(widest)}; "
+    if needed <= plan.rounds:
+        text += "that is precise enough"
+    else:
+        text += f"{format_precision(wished)} needs {needed}"
+    if rounds < needed:
+        text += f", and --max-time allows {rounds}"
+    if rounds > plan.rounds:
+        seconds = round((rounds - plan.rounds) * round_s)
+        text += f": {rounds - plan.rounds} more, some {datetime.timedelta(seconds=seconds)}"
+    plan = dataclasses.replace(plan, rounds=rounds)
+    actions.extend(plan, text)
+    if results.settings:
+        settings = dataclasses.replace(results.settings, rounds=rounds)
+        results = dataclasses.replace(results, settings=settings)
+    return plan, results
+
+
+def run_experiment(
+    plan: Plan, results: Results, actions: Actions
+) -> tuple[Results, EarlyEnd | None]:
+    """Return the results with the plan's measurements, and its early end if it had one.
+
+    They are saved after each launch where that can be done. After an interruption, or the
+    loss of what a launch needs, they are those of whole rounds; in the first round what
+    there is. Raises HopelessError, before anything is measured, if a target cannot be.
+    """
+    current_round = 1
+    first_rounds = plan.rounds
+    start = time.monotonic()
+    try:
+        hopeless: list[str] = []
+        to_check: Sequence[Launch] = ()
+        if plan.is_at_a_rate:
+            plan, results = prepare_rates(plan, results, actions)
+            start = time.monotonic()  # of the rounds alone
+        else:
+            to_check = launches_to_check(schedule(plan), strict=plan.strict)
+        launches = schedule(plan)
+        first_launch = launches[0]
+        for launch in to_check:
+            check = check_launch(launch, actions)
+            hopeless += check.hopeless
+            for facts in check.facts:
+                results = with_facts(results, facts, plan.names)
+        if plan.strict and not hopeless:
+            require_equal_work(results)
+        while launches:
+            launch = launches.pop(0)
+            current_round = launch.round
+            found = hopeless if launch is first_launch else None
+            for outcome in measure_launch(
+                launch, actions, hopeless=found, p99_limit_s=plan.p99_limit_s
+            ):
+                results = with_outcome(results, outcome, plan.names)
+            results = with_comparisons(results, plan.names)
+            with contextlib.suppress(BenchError):  # the last save says so if it fails
+                actions.save(results)
+            if not launches and plan.precision and plan.rounds == first_rounds:
+                plan, results = with_second_stage(plan, results, actions, time.monotonic() - start)
+                launches.extend(launch for launch in schedule(plan) if launch.round > first_rounds)
+    except KeyboardInterrupt:
+        end, status, cause = "interrupted", 130, ""
+    except CannotGoOnError as error:
+        end, status, cause = "ended", 1, f", because {error}"
+    else:
+        return results, None
+    warning = f"{end} in round {current_round} of {plan.rounds}{cause}"
+    results = dataclasses.replace(
+        of_whole_rounds(results, current_round), warnings=(*results.warnings, warning)
+    )
+    return with_comparisons(results, plan.names), EarlyEnd(round=current_round, status=status)

@@ -1,0 +1,64 @@
+"""What is recorded about a target."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Mapping, Sequence
+
+from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.results import Results, TargetFacts
+from micropie_benchlib.core.secrets import HIDDEN, NO_SECRETS, Secrets, has_secret_name
+from micropie_benchlib.core.targets import Target
+from micropie_benchlib.serve.servers import RunningServer
+from micropie_benchlib.serve.versions import versions_of
+
+
+def facts_of(
+    target: Target,
+    server: RunningServer | None,
+    responses: Mapping[str, Response],
+    secrets: Secrets = NO_SECRETS,
+) -> TargetFacts:
+    """Return what is recorded about a target; less if it did not start."""
+    versions = server.versions() if server else versions_of(target)
+    settings = None
+    if target.is_app and server and server.settings:
+        host = secrets.hide_whole_words(server.settings.host)
+        settings = dataclasses.replace(server.settings, host=host)
+    return TargetFacts(
+        name=target.name,
+        spec=target.spec,
+        label=target.label,
+        versions=versions.packages,
+        server_command=server_command(server, secrets) if server else "",
+        responses=responses,
+        server=settings,
+        python=versions.python,
+        scheme=target.scheme,
+    )
+
+
+def server_command(server: RunningServer, secrets: Secrets) -> str:
+    """Return the server's command as a shell would take it, after its own variables.
+
+    It is without the secrets, and so the words are before a shell's quotes change them.
+    """
+    words = []
+    for name, value in server.target.env:
+        shown = HIDDEN if has_secret_name(name) else secrets.hide_whole_words(value)
+        words.append(f"{name}={shown if shown == HIDDEN else shlex.quote(shown)}")
+    for word in server.argv:
+        shown = secrets.hide_whole_words(word)
+        words.append(shown if shown == HIDDEN else shlex.quote(shown))
+    return " ".join(words)
+
+
+def with_facts(results: Results, facts: TargetFacts, names: Sequence[str]) -> Results:
+    """Return the results with these facts, in the order of names, if they say more."""
+    known = {each.name: each for each in results.targets}
+    earlier = known.get(facts.name)
+    if earlier is None or len(facts.responses) > len(earlier.responses):
+        known[facts.name] = facts
+    in_order = [known[name] for name in names if name in known]
+    return dataclasses.replace(results, targets=tuple(in_order))

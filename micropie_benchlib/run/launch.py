@@ -1,0 +1,414 @@
+"""One launch: its servers while they run, its trials, and what failed."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from micropie_benchlib.core.arrivals import rate_complaint
+from micropie_benchlib.core.choices import Limit, Method
+from micropie_benchlib.core.errors import BenchError
+from micropie_benchlib.core.loads import Load
+from micropie_benchlib.core.measurements import Capacity, Measurement
+from micropie_benchlib.core.plan import Launch, Trial, labels_of
+from micropie_benchlib.core.requests import WORKLOADS, Workload
+from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.results import TargetFacts
+from micropie_benchlib.core.targets import Target
+from micropie_benchlib.core.text import format_latency, format_rate
+from micropie_benchlib.load.failures import TRIAL_ERRORS, reason_of
+from micropie_benchlib.load.readings import Observation
+from micropie_benchlib.run.actions import Actions
+from micropie_benchlib.run.capacity import Bisection, too_late_reason
+from micropie_benchlib.run.cores import core_use, limit_reason
+from micropie_benchlib.run.estimates import start_estimate_s
+from micropie_benchlib.run.facts import facts_of
+from micropie_benchlib.serve.logs import NO_REASON
+from micropie_benchlib.serve.servers import RunningServer
+from micropie_benchlib.stats.search import Outcome, outcome_of, pace_reason
+from micropie_benchlib.stats.sizes import AnswerSizes
+from micropie_benchlib.stats.validity import (
+    clock_reason,
+    lateness_note,
+    little_note,
+    little_reason,
+    reuse_reason,
+    silence_reason,
+)
+from micropie_benchlib.wrk.errors import void_reason
+
+FIRST_QUESTIONS = 5  # of one kind, before any load
+MOST_QUESTIONS = 30  # where the answers' sizes vary
+QUESTIONS_S = 1.0  # for all of these, except the first two
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerChange:
+    """How an answer after the load differs from those before: what voids, or is odd."""
+
+    void_reason: str | None = None
+    note: str | None = None
+
+
+class LaunchRun:
+    """One launch: its servers while they run, and what failed of which target."""
+
+    def __init__(self, launch: Launch, actions: Actions) -> None:
+        self._launch = launch
+        self._actions = actions
+        self._servers: dict[str, RunningServer] = {}
+        self._broken: dict[str, str] = {}  # reasons, by target
+        self._failed: dict[tuple[str, str], str] = {}  # by target and workload
+        self._odd_warm_ups: dict[str, str] = {}  # notes, by target
+        self._answers: dict[tuple[str, str], list[Response]] = {}  # before any load, likewise
+        self._secrets = actions.secrets
+
+    @property
+    def _first_loads(self) -> list[Load]:
+        """The first load of each workload."""
+        first: dict[str, Load] = {}
+        for trial in self._launch.trials:
+            first.setdefault(trial.load.workload.name, trial.load)
+        return list(first.values())
+
+    def start(self, stack: contextlib.ExitStack) -> None:
+        """Start all servers at once, and return when each is ready or has failed.
+
+        Of two that start in turn, the second has the better luck.
+        """
+        labels = labels_of(self._launch.targets)
+        self._actions.announce(
+            f"{labels}: starting (round {self._launch.round})", start_estimate_s(self._launch)
+        )
+        for target in self._launch.targets:
+            try:
+                self._actions.prepare(target)
+            except TRIAL_ERRORS as error:
+                self._broken[target.name] = reason_of(error)
+        for target in self._launch.targets:
+            if target.name in self._broken:
+                continue
+            try:
+                server = stack.enter_context(self._actions.start(target))
+                self._servers[target.name] = server
+            except TRIAL_ERRORS as error:
+                self._broken[target.name] = reason_of(error)
+        for name, server in self._servers.items():
+            try:
+                server.await_workers(tick=self._actions.tick)
+            except TRIAL_ERRORS as error:
+                self._broken[name] = reason_of(error)
+
+    def ask_each_workload(self, target: Target) -> TargetFacts:
+        """Return the target's facts, with its answer to one request of each workload.
+
+        An answer other than 2xx, or none, fails the target for that workload.
+        """
+        responses: dict[str, Response] = {}
+        for load in self._first_loads:
+            if target.name in self._broken:
+                break
+            workload = load.workload
+            answers = self._answers.setdefault((target.name, workload.name), [])
+            try:
+                for response in self._ask_repeatedly(target, workload):
+                    headers = self._secrets.hide_in_headers(response.headers)
+                    shown = dataclasses.replace(response, headers=headers)
+                    responses.setdefault(workload.name, shown)
+                    answers.append(response)
+                    self._check_status(target, workload, response)
+                    self._check_closing(target, workload, response)
+            except TRIAL_ERRORS as error:
+                self._failed[target.name, workload.name] = reason_of(error)
+        order = [*WORKLOADS, *responses]
+        in_order = dict(sorted(responses.items(), key=lambda pair: order.index(pair[0])))
+        return facts_of(target, self._servers.get(target.name), in_order, self._secrets)
+
+    def _ask_repeatedly(self, target: Target, workload: Workload) -> Iterator[Response]:
+        """Yield answers to one request, which show whether its size varies by nature.
+
+        There are two at least, and within QUESTIONS_S some more; many if it does vary.
+        Raises BenchError if a trial is too short for them.
+        """
+        start = time.monotonic()
+        shortest_s = math.inf
+        sizes: set[int] = set()
+        for number in range(MOST_QUESTIONS):
+            is_enough = number >= FIRST_QUESTIONS and len(sizes) == 1
+            is_late = number >= 2 and time.monotonic() - start > QUESTIONS_S
+            if is_enough or is_late:
+                break
+            asked = time.monotonic()
+            response = self._actions.ask(self._servers[target.name], workload)
+            shortest_s = min(shortest_s, time.monotonic() - asked)
+            sizes.add(response.bytes)
+            yield response
+        duration_s = self._launch.trials[0].load.duration_s  # as of all
+        if shortest_s > duration_s:
+            raise BenchError(
+                f"{target.name} takes {shortest_s:.1f} s to answer {workload.method} "
+                f"{workload.path}, and a trial {duration_s} s: use a longer --duration"
+            )
+
+    def _change_since(self, target: Target, load: Load, sizes: AnswerSizes) -> AnswerChange:
+        """Return how the answer to one request differs now from those before any load."""
+        server, workload = self._servers[target.name], load.workload
+        before = self._answers[target.name, workload.name]
+        asked = time.monotonic()
+        try:
+            response = self._actions.ask(server, workload)
+            self._check_status(target, workload, response)
+        except TRIAL_ERRORS as error:
+            return AnswerChange(void_reason=f"after the load: {error}")
+        took_s = time.monotonic() - asked
+        if took_s > workload.timeout_s:
+            return AnswerChange(
+                void_reason=f"after the load its answer took {took_s:.1f} s, and --timeout is "
+                f"{workload.timeout_s} s: it stopped answering in time"
+            )
+        if not sizes.is_like(response):
+            return AnswerChange(
+                void_reason=f"after the load its answer has {response.bytes} bytes, "
+                f"before it had {sizes.sentence}: it is not the same answer"
+            )
+        bodies = {each.body_sha256 for each in before}
+        if len(bodies) == 1 and response.body_sha256 not in bodies:
+            return AnswerChange(note="after the load its answer has another body than before")
+        return AnswerChange()
+
+    def _check_closing(self, target: Target, workload: Workload, response: Response) -> None:
+        """Raise BenchError if the connection is to end with the answer, and does not."""
+        if not workload.keep_alive and not response.says_close:
+            raise BenchError(
+                f"{target.name} keeps its connection open though asked to close it "
+                "(--no-keep-alive): it can only be measured with --keep-alive"
+            )
+
+    def _check_status(self, target: Target, workload: Workload, response: Response) -> None:
+        """Raise BenchError for an answer whose status is not the expected one."""
+        if workload.expects(response.status):
+            return
+        server = self._servers[target.name]
+        path = server.url(workload.path).split("/", 3)[3]
+        complaint = f"{target.name} answers {response.status} to {workload.method} /{path}"
+        if workload.expect_status:
+            complaint += f", not {workload.expect_status} as expected"
+        if response.excerpt:
+            complaint += f": {response.excerpt}"
+        if response.status >= 500 and server.complaint() != NO_REASON:
+            complaint += f"; its last words: {server.complaint()}"
+        raise BenchError(complaint)
+
+    def warm_up(self) -> None:
+        """Warm the targets up, for each workload together those that can answer it."""
+        for load in self._first_loads:
+            names = []
+            for target in self._launch.targets:
+                if not self._failure(target.name, load.workload):
+                    names.append(target.name)
+            if names:
+                self._warm_up(names, load)
+
+    def _warm_up(self, names: Sequence[str], load: Load) -> None:
+        """Warm the targets of those names up together; if that fails, each alone.
+
+        So it shows which of them fails.
+        """
+        try:
+            self._actions.warm_up([self._servers[name] for name in names], load)
+        except TRIAL_ERRORS as error:
+            if len(names) == 1:
+                self._failed[names[0], load.workload.name] = reason_of(error)
+                return
+            for name in names:
+                self._odd_warm_ups[name] = f"its first warm-up failed: {reason_of(error)}"
+                self._warm_up([name], load)
+
+    def hopeless(self) -> list[str]:
+        """Return why targets cannot be measured under any workload: a reason for each."""
+        reasons = []
+        for target in self._launch.targets:
+            failures = [self._failure(target.name, load.workload) for load in self._first_loads]
+            reason = failures[0]
+            if reason and all(failures):
+                is_named = target.name in reason
+                reasons.append(reason if is_named else f"{target.name}: {reason}")
+        return [self._secrets.hide_whole_words(reason) for reason in reasons]
+
+    def _failure(self, name: str, workload: Workload) -> str | None:
+        """Return why a target cannot be measured under a workload."""
+        return self._broken.get(name) or self._failed.get((name, workload.name))
+
+    def measure(self, trial: Trial) -> Iterator[Measurement]:
+        """Yield one measurement for each target of the trial.
+
+        If only one target of a duet is amiss, such as by its statuses, the other stays
+        valid.
+        """
+        self._announce(trial)
+        names = [target.name for target in trial.targets]
+        observations: list[Observation] = []
+        cores = None
+        reason = self._trial_failure(trial)
+        if not reason:
+            try:
+                servers = [self._servers[name] for name in names]
+                observations = self._actions.load(servers, trial.load)
+                cores = core_use(observations, trial.load, self._workers(trial))
+                reason = limit_reason(observations, trial.load, cores)
+            except TRIAL_ERRORS as error:
+                reason = reason_of(error)
+        for position, target in enumerate(trial.targets):
+            yield self._measurement(
+                trial,
+                target,
+                observations[position] if observations else None,
+                reason=reason,
+                limited_by=cores.limited_by if cores else None,
+            )
+
+    def _announce(self, trial: Trial) -> None:
+        """Tell what runs now."""
+        labels = labels_of(trial.targets)
+        load = trial.load.id
+        text = load.pace if len(self._first_loads) == 1 else load.sentence
+        number = self._launch.round
+        self._actions.announce(f"{labels}: {text} (round {number})", trial.load.duration_s)
+
+    def _trial_failure(self, trial: Trial) -> str | None:
+        """Return why the trial cannot be made."""
+        for target in trial.targets:
+            reason = self._failure(target.name, trial.load.workload)
+            if reason:
+                return reason
+        return None
+
+    def _workers(self, trial: Trial) -> int | None:
+        """Return how many workers the servers have together, where the tool decides that."""
+        count = 0
+        for target in trial.targets:
+            settings = self._servers[target.name].settings
+            if not target.is_app or not settings:
+                return None
+            count += settings.workers
+        return count
+
+    def _measurement(
+        self,
+        trial: Trial,
+        target: Target,
+        seen: Observation | None,
+        *,
+        reason: str | None,
+        limited_by: Limit | None,
+    ) -> Measurement:
+        """Return what the trial yielded of the target, void for the reason if there is one."""
+        load, name = trial.load, target.name
+        reasons = [reason]
+        partners = [each.name for each in trial.targets if each.name != name]
+        notes: list[str] = []
+        if name in self._odd_warm_ups:
+            notes.append(self._odd_warm_ups[name])
+        if name not in self._broken:
+            reasons.append(self._servers[name].lost_workers())
+            notes += self._servers[name].remarks
+        if seen:
+            sizes = AnswerSizes.of(self._answers[name, load.workload.name])
+            reasons += self._void_reasons(trial, seen, sizes)
+            notes += self._notes(trial, seen, sizes)
+            change = self._change_since(target, load, sizes)
+            reasons.append(change.void_reason)
+            notes += filter(None, [change.note])
+        distinct = dict.fromkeys(filter(None, reasons))
+        return Measurement(
+            round=self._launch.round,
+            method=trial.method,
+            target=name,
+            partner=partners[0] if partners else None,
+            load=load.id,
+            threads=load.wrk_threads,
+            wrk=seen.wrk if seen else None,
+            use=seen.use if seen else None,
+            limited_by=limited_by,
+            connections_opened=seen.connections_opened if seen else None,
+            report=self._secrets.hide(seen.report) if seen else "",
+            notes=tuple(map(self._secrets.hide_whole_words, notes)),
+            invalid_reason=self._secrets.hide_whole_words("; ".join(distinct)) or None,
+        )
+
+    def search(self, trial: Trial, limit_s: float) -> Iterator[Measurement | Capacity]:
+        """Yield trials at rates, and at the end the highest that keeps the p99 latency.
+
+        The first is as fast as it goes.
+        """
+        (target,), load = trial.targets, trial.load
+        (fastest,) = self.measure(trial)
+        yield fastest
+        bounds = Bisection(fastest.requests_per_s or 0.0)
+        reason = fastest.invalid_reason
+        while not reason and not bounds.is_close:
+            rate_per_s = bounds.next_per_s()
+            seed = load.schedule_seed + round(rate_per_s)
+            step = dataclasses.replace(load, rate_per_s=rate_per_s, schedule_seed=seed)
+            reason = rate_complaint(step)
+            if reason:
+                reason = bounds.lowest_miss or reason
+                break
+            measurement = self._try_twice(dataclasses.replace(trial, load=step), limit_s)
+            yield measurement
+            outcome = outcome_of(measurement, limit_s)
+            if outcome is Outcome.UNKNOWN:
+                why = measurement.invalid_reason or too_late_reason(measurement)
+                reason = f"at {format_rate(rate_per_s)}: {why}"
+            else:
+                bounds.take(measurement, rate_per_s, is_kept=outcome is Outcome.KEPT)
+        yield Capacity(
+            round=self._launch.round,
+            target=target.name,
+            load=load.id,
+            p99_limit_s=limit_s,
+            rate_per_s=None if reason else bounds.middle_per_s,
+            reason=reason,
+        )
+
+    def _try_twice(self, trial: Trial, limit_s: float) -> Measurement:
+        """Return the trial's measurement; if that does not keep the limit, a second one's."""
+        (first,) = self.measure(trial)
+        if outcome_of(first, limit_s) is Outcome.KEPT:
+            return first
+        (second,) = self.measure(trial)
+        why = first.invalid_reason or f"its p99 was {format_latency(first.latency_p99_s or 0)}"
+        return dataclasses.replace(second, notes=(*second.notes, f"tried a second time: {why}"))
+
+    @staticmethod
+    def _void_reasons(trial: Trial, seen: Observation, sizes: AnswerSizes) -> list[str | None]:
+        """Return why what was seen of a target does not count, and None for each why not."""
+        wrk, load = seen.wrk, trial.load
+        least = 1 if load.rate_per_s else load.connections
+        reasons = [
+            void_reason(wrk, connections=least, expect_status=load.workload.expect_status),
+            clock_reason(seen.clock_step_s, load.duration_s),
+            sizes.void_reason(wrk, load),
+        ]
+        if load.rate_per_s:
+            reasons.append(pace_reason(wrk, load))
+        else:
+            reasons.append(silence_reason(seen.ending.silences_s, wrk, load))
+            if trial.method is Method.SOLO:  # wrks of a duet are frozen
+                reasons.append(little_reason(wrk, load))
+        if not load.workload.keep_alive:
+            reasons.append(reuse_reason(wrk, seen.connections_opened))
+        return reasons
+
+    @staticmethod
+    def _notes(trial: Trial, seen: Observation, sizes: AnswerSizes) -> list[str]:
+        """Return what was odd about a target in a trial that may count all the same."""
+        wrk, load = seen.wrk, trial.load
+        notes = [sizes.note(wrk, load), lateness_note(wrk)]
+        if trial.method is Method.SOLO and not load.rate_per_s:
+            notes.append(little_note(wrk, load))
+        return [*filter(None, notes), *seen.disturbances]
