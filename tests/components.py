@@ -21,7 +21,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-import micropie_bench as mb  # found by the line above
+from micropie_benchlib.cli.actions import actions_for  # found by the line above
+from micropie_benchlib.cli.loads import make_loads  # found by the line above
+from micropie_benchlib.cli.options import ServingOptions  # found by the line above
+from micropie_benchlib.cli.progress import ProgressReport  # found by the line above
+from micropie_benchlib.cli.targets import parse_targets  # found by the line above
 from micropie_benchlib.core.measurements import Measurement  # found by the line above
 from micropie_benchlib.core.metrics import Metric  # found by the line above
 from micropie_benchlib.core.plan import Launch, Plan, Trial  # found by the line above
@@ -54,9 +58,9 @@ def ratios_of_launch(plan: Plan, number: int) -> dict[Key, list[float]]:
     launch = Launch(round=number, targets=targets, trials=tuple(trials))
     ratios: dict[Key, list[float]] = {}
     with temporary_directory() as work_dir:
-        quiet = mb.ProgressReport(plan, verbose=False)
+        quiet = ProgressReport(plan, verbose=False)
         wrk = find_wrk(None)
-        actions = mb.actions_for(plan, Crew(), wrk, work_dir, quiet, lambda _: None)
+        actions = actions_for(plan, Crew(), wrk, work_dir, quiet, lambda _: None)
         made = [m for m in measure_launch(launch, actions) if isinstance(m, Measurement)]
     for trial, first, second in zip(trials, made[::2], made[1::2], strict=True):
         values = {m.target: Metric.CPU.read(m) for m in (first, second) if m.valid}
@@ -75,8 +79,8 @@ def components(pairs: list[list[float]]) -> tuple[float, float]:
 
 
 def main(launches: int, texts: list[str]) -> None:
-    targets = mb.parse_targets(texts, mb.ServingOptions())
-    loads = mb.make_loads(CONNECTIONS, threads=4, duration_s=1)
+    targets = parse_targets(texts, ServingOptions())
+    loads = make_loads(CONNECTIONS, threads=4, duration_s=1)
     plan = Plan(targets=targets, loads=loads, rounds=1, seed=0, server=ServerSettings(), duet=True)
     by_launch = []
     for number in range(1, launches + 1):

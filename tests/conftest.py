@@ -24,6 +24,9 @@ import psutil
 import pytest
 
 import micropie_bench as mb
+from micropie_benchlib.cli.commands import make_app
+from micropie_benchlib.cli.exports import Exports
+from micropie_benchlib.cli.targets import parse_target
 from micropie_benchlib.core.choices import Limit, Method
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import Load, LoadId
@@ -143,12 +146,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     """Return what is filled in by a command that would measure, which it does not."""
     asked = Asked()
 
-    def note(plan: Plan, _exports: mb.Exports, **options: Any) -> int:
+    def note(plan: Plan, _exports: Exports, **options: Any) -> int:
         asked.plan, asked.options = plan, options
         return 0
 
     monkeypatch.setattr("micropie_bench.run_and_report", note)
-    monkeypatch.setattr("micropie_bench.all_cores", lambda: [0, 1])
+    monkeypatch.setattr("micropie_benchlib.cli.plans.all_cores", lambda: [0, 1])
     monkeypatch.setattr("micropie_benchlib.load.cores.all_cores", lambda: [0, 1])
     monkeypatch.setattr("micropie_benchlib.load.servers.all_cores", lambda: [0, 1])
     monkeypatch.setattr("micropie_benchlib.serve.launched.all_cores", lambda: [0, 1])
@@ -159,9 +162,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
 
 def run_command(*args: str) -> None:
     """Run a command in this process."""
-    assert not mb.make_app(mb.top)(
-        args=list(args), prog_name="micropie_bench", standalone_mode=False
-    )
+    assert not make_app(mb.top)(args=list(args), prog_name="micropie_bench", standalone_mode=False)
 
 
 PYZ = ROOT / "micropie_bench.pyz"
@@ -198,7 +199,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
     monkeypatch.setenv("FAULTY_MARKS", str(tmp_path))
 
     def start(spec: str, *, workers: int = 4, start_timeout_s: float = 60) -> LaunchedServer:
-        target = mb.parse_target(spec)
+        target = parse_target(spec)
         assert not isinstance(target, UrlTarget)
         log = tmp_path / f"log-{spec.partition('=')[0]}"
         settings = ServerSettings(workers=workers, start_timeout_s=start_timeout_s)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from conftest import ROOT, TARGETS, Asked, run_command
 
-import micropie_bench as mb
+from micropie_benchlib.cli.bench_file import read_bench_file
 from micropie_benchlib.core.choices import AsgiServer
 from micropie_benchlib.core.errors import UsageError
 from micropie_benchlib.core.plan import DEFAULT_ROUNDS, Plan
@@ -69,7 +69,7 @@ def write(here: Path, content: str) -> str:
     file = here / "bench" / "bench.toml"
     file.parent.mkdir(exist_ok=True)
     file.write_text(content)
-    mb.read_bench_file.cache_clear()
+    read_bench_file.cache_clear()
     return "bench/bench.toml"
 
 
@@ -242,7 +242,7 @@ def test_a_python_and_files_are_found_from_the_file(here: Path, asked: Asked) ->
         body=b'{"item": 1}',
         expect_status=201,
     )
-    assert mb.read_bench_file("bench/bench.toml").options == {"export_json": "bench/run.json"}
+    assert read_bench_file("bench/bench.toml").options == {"export_json": "bench/run.json"}
 
 
 def test_calibrate_and_serve_read_the_file_too(

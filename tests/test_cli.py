@@ -23,8 +23,9 @@ from conftest import RATES, ROOT, measured, results_of
 from results_schema import loaded
 from rich.console import Console
 
-import micropie_bench as mb
 from micropie_benchlib import __version__
+from micropie_benchlib.cli.records import new_results
+from micropie_benchlib.cli.terminal import show_table
 from micropie_benchlib.core.built_ins import BUILT_INS
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import LoadId
@@ -294,8 +295,8 @@ def test_no_figure_is_cut_off_on_any_terminal(width: int) -> None:
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=True, color_system=None)
     measurements = tuple(parse_reports(GIST.read_text()))
-    for table in result_tables(mb.new_results(measurements=measurements)):
-        mb.show_table(table, console)
+    for table in result_tables(new_results(measurements=measurements)):
+        show_table(table, console)
     text = re.sub(r"\x1b\[[\d;]*m", "", out.getvalue())
     assert "…" not in text
     assert all(figure in text for figure in ("49.15ms", "102.39ms", "2031.28", "8.39", "285.95"))

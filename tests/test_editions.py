@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import apps
-import micropie_bench as mb
+from micropie_benchlib.cli.published import find_edition
 from micropie_benchlib.core.built_ins import BUILT_INS
 from micropie_benchlib.core.choices import Method
 from micropie_benchlib.core.loads import LoadId
@@ -18,7 +18,7 @@ THOUSAND = LoadId(workload="hello", connections=1000)
 
 
 def edition(day: str) -> Edition:
-    return mb.find_edition(day)
+    return find_edition(day)
 
 
 @pytest.mark.parametrize("day", EDITIONS_BY_DAY)

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from conftest import cores_of, measured
 
-import micropie_bench as mb
+from micropie_benchlib.cli.targets import parse_target
 from micropie_benchlib.core.choices import Limit
 from micropie_benchlib.core.errors import BenchError, HopelessError
 from micropie_benchlib.core.loads import Load
@@ -726,7 +726,7 @@ def test_what_limited_a_duet_goes_by_both_servers_and_their_half_of_the_cores(wo
 def test_a_server_is_busy_when_its_workers_are_on_however_many_cores(
     world: World, workers: int, limit: Limit
 ) -> None:
-    app = mb.parse_target("faulty:good")
+    app = parse_target("faulty:good")
     world.workers = workers
     world.seen = {app.name: seen_of(server_cpu_s=0.9)}
     (measurement,) = run(world, plan_of(app, rounds=1)).measurements

@@ -21,6 +21,11 @@ from results_schema import VALIDATOR, loaded
 from scipy import stats
 
 import micropie_bench as mb
+from micropie_benchlib.cli.exports import Exports
+from micropie_benchlib.cli.gate import read_results
+from micropie_benchlib.cli.github import tell_github
+from micropie_benchlib.cli.options import ExportOptions
+from micropie_benchlib.cli.records import new_results
 from micropie_benchlib.core.choices import Decisive, Method
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.estimates import Comparison, Estimate
@@ -163,7 +168,7 @@ def test_an_unmeasured_trial_survives_the_file() -> None:
             id="a duet",
         ),
         pytest.param(
-            mb.new_results(measurements=tuple(parse_reports(GIST.read_text()))), id="wrk's own text"
+            new_results(measurements=tuple(parse_reports(GIST.read_text()))), id="wrk's own text"
         ),
     ],
 )
@@ -277,7 +282,7 @@ def test_what_is_no_results_file_is_told_in_one_line(text: str, complaint: str) 
 def test_what_is_not_a_text_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "r.json").write_text(SAVED, encoding="utf-16")
     with pytest.raises(BenchError, match=r"^cannot read '.*/r.json': it is not a text$"):
-        mb.read_results(str(tmp_path / "r.json"))
+        read_results(str(tmp_path / "r.json"))
 
 
 @pytest.mark.parametrize(
@@ -960,7 +965,7 @@ def test_an_annotation_is_one_line_where_a_terminal_is_feigned(
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     monkeypatch.setenv("FORCE_COLOR", "1")
     line = f"gate failed: {'a long sentence ' * 20}"
-    mb.tell_github(report_of(solo_results()), [line])
+    tell_github(report_of(solo_results()), [line])
     _, err = capsys.readouterr()
     assert err == f"::error title=micropie_bench::{line}\n"
 
@@ -1029,7 +1034,7 @@ def test_a_reader_that_is_gone_loses_no_other_export(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = tmp_path / "page.html"
-    exports = mb.Exports(mb.ExportOptions(export_json="-", export_html=str(page)))
+    exports = Exports(ExportOptions(export_json="-", export_html=str(page)))
     monkeypatch.setattr(sys, "stdout", GoneReader(io.BytesIO()))
     with pytest.raises(BrokenPipeError):
         exports.write(report_of(RUN))

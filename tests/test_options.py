@@ -18,6 +18,36 @@ from conftest import HUNDRED, NAMES, RATES, Asked, run_command, solo_results
 from typer.core import TyperGroup
 
 import micropie_bench as mb
+from micropie_benchlib.cli.bench_file import read_bench_file
+from micropie_benchlib.cli.commands import make_app, with_groups_as_options
+from micropie_benchlib.cli.gate import check_baseline, make_gate
+from micropie_benchlib.cli.load_options import (
+    DEFAULTS,
+    GIST,
+    QUICK,
+    SHORT,
+    LoadOptions,
+    Preset,
+    RateOptions,
+    RequestOptions,
+    SearchOptions,
+    TimingOptions,
+)
+from micropie_benchlib.cli.loads import choose_preset, make_loads, parse_connections, planned_loads
+from micropie_benchlib.cli.options import ExportOptions, GateOptions, ServingOptions
+from micropie_benchlib.cli.plans import make_plan
+from micropie_benchlib.cli.progress import ProgressReport
+from micropie_benchlib.cli.records import settings_of
+from micropie_benchlib.cli.requests import (
+    RESERVED_HEADERS,
+    parse_headers,
+    parse_method,
+    parse_path,
+    read_body,
+)
+from micropie_benchlib.cli.targets import parse_target, parse_targets
+from micropie_benchlib.cli.text import parse_seconds
+from micropie_benchlib.cli.workloads import parse_workloads
 from micropie_benchlib.core.choices import AsgiServer, Decisive, Http, Loop
 from micropie_benchlib.core.errors import BenchError, UsageError
 from micropie_benchlib.core.loads import Load
@@ -94,7 +124,7 @@ def meant(kind: type[Target], name: str, label: str, **details: object) -> Meant
     ],
 )
 def test_a_spec_names_a_target(text: str, expected: Meant) -> None:
-    target = mb.parse_target(text)
+    target = parse_target(text)
     assert type(target) is expected.kind
     assert (target.name, target.label) == (expected.name, expected.label)
     details = {name: getattr(target, name) for name in expected.details}
@@ -141,11 +171,11 @@ NOT_A_URL = "is not an HTTP URL: use http://HOST:PORT/PATH"
 )
 def test_a_spec_that_names_no_target_is_refused(text: str, complaint: str) -> None:
     with pytest.raises(UsageError, match=re.escape(complaint)):
-        mb.parse_target(text)
+        parse_target(text)
 
 
 def test_a_release_is_fetched_with_the_servers_of_the_others() -> None:
-    target = mb.parse_target("fastapi@0.115.7")
+    target = parse_target("fastapi@0.115.7")
     assert isinstance(target, AsgiTarget)
     here = package_versions(SERVER_PACKAGES)
     assert "uvicorn" in here
@@ -155,7 +185,7 @@ def test_a_release_is_fetched_with_the_servers_of_the_others() -> None:
 
 
 def test_a_day_is_fetched_with_its_server() -> None:
-    target = mb.parse_target("fastapi@2025-06-03", mb.ServingOptions(server=AsgiServer.GRANIAN))
+    target = parse_target("fastapi@2025-06-03", ServingOptions(server=AsgiServer.GRANIAN))
     assert isinstance(target, AsgiTarget)
     assert (target.label, target.as_of) == ("FastAPI 2025-06-03", "2025-06-03")
     assert target.requirements == ("fastapi", "granian", "uvloop")
@@ -174,11 +204,11 @@ def test_a_day_is_fetched_with_its_server() -> None:
 )
 def test_what_is_no_day_is_told(spec: str, complaint: str) -> None:
     with pytest.raises(UsageError, match=re.escape(complaint)):
-        mb.parse_target(spec)
+        parse_target(spec)
 
 
 def test_another_server_is_fetched_with_a_release() -> None:
-    target = mb.parse_target("fastapi@0.115.7", mb.ServingOptions(server=AsgiServer.GRANIAN))
+    target = parse_target("fastapi@0.115.7", ServingOptions(server=AsgiServer.GRANIAN))
     assert isinstance(target, AsgiTarget)
     assert "granian" in target.requirements
 
@@ -188,13 +218,14 @@ def test_a_built_in_that_is_not_installed_says_what_to_do(monkeypatch: pytest.Mo
         return {}
 
     monkeypatch.setattr("micropie_bench.package_versions", nothing)
+    monkeypatch.setattr("micropie_benchlib.cli.target_specs.package_versions", nothing)
     monkeypatch.setattr("micropie_benchlib.load.machine.package_versions", nothing)
     monkeypatch.setattr("micropie_benchlib.serve.versions.package_versions", nothing)
     with pytest.raises(
         UsageError,
         match="litestar is not installed here: install it, or use litestar@VERSION, which fetches",
     ):
-        mb.parse_target("litestar")
+        parse_target("litestar")
 
 
 def test_a_server_that_is_not_installed_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,28 +233,29 @@ def test_a_server_that_is_not_installed_says_what_to_do(monkeypatch: pytest.Monk
         return {name: "1" for name in names if name != "granian"}
 
     monkeypatch.setattr("micropie_bench.package_versions", all_but_granian)
+    monkeypatch.setattr("micropie_benchlib.cli.target_specs.package_versions", all_but_granian)
     monkeypatch.setattr("micropie_benchlib.load.machine.package_versions", all_but_granian)
     monkeypatch.setattr("micropie_benchlib.serve.versions.package_versions", all_but_granian)
-    mb.parse_target("fastapi", mb.ServingOptions(server=AsgiServer.HYPERCORN))
+    parse_target("fastapi", ServingOptions(server=AsgiServer.HYPERCORN))
     with pytest.raises(
         UsageError,
         match="granian is not installed here: install it, or use fastapi@VERSION, which fetches",
     ):
-        mb.parse_target("fastapi", mb.ServingOptions(server=AsgiServer.GRANIAN))
+        parse_target("fastapi", ServingOptions(server=AsgiServer.GRANIAN))
 
 
 def test_a_bundle_serves_the_built_ins_with_its_own_packages(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("micropie_bench.BUNDLED", True)
+    monkeypatch.setattr("micropie_benchlib.cli.target_specs.BUNDLED", True)
     monkeypatch.setattr("micropie_benchlib.core.paths.BUNDLED", True)
     monkeypatch.setattr("micropie_benchlib.load.machine.BUNDLED", True)
     monkeypatch.setattr("micropie_benchlib.load.wrk_program.BUNDLED", True)
     monkeypatch.setattr("micropie_benchlib.remote.machines.BUNDLED", True)
     monkeypatch.setattr("micropie_benchlib.serve.apps.BUNDLED", True)
     monkeypatch.setattr("micropie_benchlib.serve.packages.BUNDLED", True)
-    built_in, release = mb.parse_target("fastapi"), mb.parse_target("fastapi@0.115.7")
-    own = mb.parse_target("app:app")
+    built_in, release = parse_target("fastapi"), parse_target("fastapi@0.115.7")
+    own = parse_target("app:app")
     package_dirs = [
         target.package_dir for target in (built_in, release, own) if isinstance(target, AsgiTarget)
     ]
@@ -234,7 +266,7 @@ def test_another_python_runs_what_is_the_users_own() -> None:
     """The built-ins need the packages that are installed for this one."""
     pythons = {}
     for text in ("app:app", "cmd:{python} -m s {port}", "fastapi", "fastapi@0.115.7"):
-        target = mb.parse_target(text, mb.ServingOptions(python=sys.executable))
+        target = parse_target(text, ServingOptions(python=sys.executable))
         assert not isinstance(target, UrlTarget)
         pythons[target.spec] = target.python
     assert pythons == {
@@ -247,11 +279,11 @@ def test_another_python_runs_what_is_the_users_own() -> None:
 
 def test_a_python_that_does_not_exist_is_refused() -> None:
     with pytest.raises(UsageError, match="python '/nowhere': there is no such program"):
-        mb.parse_target("app:app", mb.ServingOptions(python="/nowhere"))
+        parse_target("app:app", ServingOptions(python="/nowhere"))
 
 
 def test_targets_keep_their_order() -> None:
-    targets = mb.parse_targets(["b=asgi", "a=asgi", "asgi"], mb.ServingOptions())
+    targets = parse_targets(["b=asgi", "a=asgi", "asgi"], ServingOptions())
     assert [target.name for target in targets] == ["b", "a", "asgi"]
 
 
@@ -260,14 +292,14 @@ def test_targets_keep_their_order() -> None:
 )
 def test_two_targets_of_one_name_are_refused(texts: list[str]) -> None:
     with pytest.raises(UsageError, match=r"two targets are named '.*': name them apart"):
-        mb.parse_targets(texts, mb.ServingOptions())
+        parse_targets(texts, ServingOptions())
 
 
 def test_an_http_parser_is_refused_for_a_server_that_has_its_own() -> None:
     for server in AsgiServer:
-        mb.ServingOptions(server=server).settings()
-    mb.ServingOptions(http=Http.H11).settings()
-    serving = mb.ServingOptions(server=AsgiServer.GRANIAN, http=Http.H11)
+        ServingOptions(server=server).settings()
+    ServingOptions(http=Http.H11).settings()
+    serving = ServingOptions(server=AsgiServer.GRANIAN, http=Http.H11)
     with pytest.raises(UsageError, match="--http is uvicorn's: granian has its own"):
         serving.settings()
 
@@ -277,13 +309,13 @@ def test_an_http_parser_is_refused_for_a_server_that_has_its_own() -> None:
 
 @pytest.mark.parametrize("text", ["/", "/index?name=Ann&x=%20", '/a"b', "/!$~", "//"])
 def test_a_path_reaches_the_server_as_typed(text: str) -> None:
-    assert mb.parse_path(text) == text
+    assert parse_path(text) == text
 
 
 @pytest.mark.parametrize("text", ["", "index", "/a b", "/a#b", "/ä", "/a\n", "/a\r\nX: y"])
 def test_a_path_that_no_request_can_have_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r"--path .*: a path begins with /"):
-        mb.parse_path(text)
+        parse_path(text)
 
 
 @pytest.mark.parametrize(
@@ -291,13 +323,13 @@ def test_a_path_that_no_request_can_have_is_refused(text: str) -> None:
     [(None, "GET"), ("GET", "GET"), ("put", "PUT"), ("Post", "POST"), ("HEADER", "HEADER")],
 )
 def test_a_method_is_sent_in_capitals(text: str | None, method: str) -> None:
-    assert mb.parse_method(text, default="GET") == method
+    assert parse_method(text, default="GET") == method
 
 
 @pytest.mark.parametrize("text", ["", "HEAD", "head", "Connect", "G T", "GET\n", "GÊT", "A" * 21])
 def test_a_method_that_wrk_cannot_use_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="wrk cannot read the answers to HEAD, CONNECT"):
-        mb.parse_method(text, default="GET")
+        parse_method(text, default="GET")
 
 
 @pytest.mark.parametrize(
@@ -315,7 +347,7 @@ def test_a_method_that_wrk_cannot_use_is_refused(text: str) -> None:
 def test_headers_are_sent_as_typed_and_in_order(
     texts: list[str], headers: tuple[tuple[str, str], ...]
 ) -> None:
-    assert mb.parse_headers(texts) == headers
+    assert parse_headers(texts) == headers
 
 
 @pytest.mark.parametrize(
@@ -330,18 +362,18 @@ def test_headers_are_sent_as_typed_and_in_order(
         pytest.param(["X-Key: a\r\nX-Other: b"], id="two in one"),
         pytest.param(["X-Key: a\n"], id="a line's end"),
         pytest.param(["X-Key: 1", "x-key: 2"], id="one name twice"),
-        *[pytest.param([f"{name.title()}: a"], id=name) for name in mb.RESERVED_HEADERS],
+        *[pytest.param([f"{name.title()}: a"], id=name) for name in RESERVED_HEADERS],
     ],
 )
 def test_a_header_that_wrk_cannot_send_once_is_refused(texts: list[str]) -> None:
     with pytest.raises(UsageError, match=r"--header .*: use 'Name: value', each name once"):
-        mb.parse_headers(texts)
+        parse_headers(texts)
 
 
 def test_no_option_is_the_gists_request() -> None:
-    assert mb.parse_workloads(mb.RequestOptions()) == (Workload(),)
-    gists_own = mb.RequestOptions(path=["/"], method="get")
-    assert mb.parse_workloads(gists_own) == (Workload(),)
+    assert parse_workloads(RequestOptions()) == (Workload(),)
+    gists_own = RequestOptions(path=["/"], method="get")
+    assert parse_workloads(gists_own) == (Workload(),)
 
 
 @pytest.mark.parametrize(
@@ -374,12 +406,12 @@ def test_a_request_is_described_by_its_options(
     monkeypatch.chdir(tmp_path)
     Path("body").write_bytes(b"\x00\xff\n")
     Path("empty").touch()
-    assert mb.parse_workloads(mb.RequestOptions(**options)) == (expected,)
+    assert parse_workloads(RequestOptions(**options)) == (expected,)
 
 
 def test_standard_input_can_be_the_body(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\x00a")))
-    (workload,) = mb.parse_workloads(mb.RequestOptions(body="-"))
+    (workload,) = parse_workloads(RequestOptions(body="-"))
     assert (workload.method, workload.body) == ("POST", b"\x00a")
 
 
@@ -400,7 +432,7 @@ def test_a_body_that_is_json_is_sent_as_json_and_that_is_said(
     sent: tuple[str, str] | None,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (workload,) = mb.parse_workloads(mb.RequestOptions(body=body, header=headers))
+    (workload,) = parse_workloads(RequestOptions(body=body, header=headers))
     types = [each for each in workload.headers if each[0].lower() == "content-type"]
     assert types == ([sent] if sent else [])
     is_added = sent == ("Content-Type", "application/json")
@@ -408,8 +440,8 @@ def test_a_body_that_is_json_is_sent_as_json_and_that_is_said(
 
 
 def test_each_path_is_a_workload_with_the_same_options() -> None:
-    options = mb.RequestOptions(path=["/", "/b?token=a-secret"], header=["A: 1"], method="PUT")
-    workloads = mb.parse_workloads(options)
+    options = RequestOptions(path=["/", "/b?token=a-secret"], header=["A: 1"], method="PUT")
+    workloads = parse_workloads(options)
     assert [(each.name, each.path) for each in workloads] == [
         ("PUT /", "/"),
         ("PUT /b?token=***", "/b?token=a-secret"),
@@ -432,18 +464,18 @@ def test_which_status_is_right(status: int, expected: int | None, *, is_right: b
     ("text", "seconds"), [("0.3s", 0.3), ("500ms", 0.5), ("2m", 120), ("3", 3), ("0", 0)]
 )
 def test_times_that_need_not_be_whole(text: str, seconds: float) -> None:
-    assert mb.parse_seconds("--warm-up", text) == seconds
+    assert parse_seconds("--warm-up", text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "s", "-1s", "1e3", "nan", "1d", "1.s"])
 def test_a_time_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r"--warm-up .*: use a time such as 0\.3s"):
-        mb.parse_seconds("--warm-up", text)
+        parse_seconds("--warm-up", text)
 
 
 def test_named_workloads_come_once_each_in_the_order_of_the_tables() -> None:
-    options = mb.RequestOptions(workload=["upload", "json", "upload", "hello"])
-    names = [workload.name for workload in mb.parse_workloads(options)]
+    options = RequestOptions(workload=["upload", "json", "upload", "hello"])
+    names = [workload.name for workload in parse_workloads(options)]
     assert names == ["hello", "json", "upload"]
 
 
@@ -471,7 +503,7 @@ def test_named_workloads_come_once_each_in_the_order_of_the_tables() -> None:
 )
 def test_a_request_that_cannot_be_sent_is_refused(options: dict[str, Any], complaint: str) -> None:
     with pytest.raises(UsageError, match=re.escape(complaint)):
-        mb.parse_workloads(mb.RequestOptions(**options))
+        parse_workloads(RequestOptions(**options))
 
 
 # The load.
@@ -487,14 +519,14 @@ def test_a_request_that_cannot_be_sent_is_refused(options: dict[str, Any], compl
     ],
 )
 def test_each_count_of_connections_is_a_load(text: str, counts: list[int]) -> None:
-    assert mb.parse_connections(text, threads=4) == counts
-    loads = mb.make_loads(counts, threads=4, duration_s=5)
+    assert parse_connections(text, threads=4) == counts
+    loads = make_loads(counts, threads=4, duration_s=5)
     assert loads == tuple(Load(connections=n, threads=4, duration_s=5) for n in counts)
 
 
 def test_each_workload_is_repeated_at_each_count() -> None:
     workloads = [WORKLOADS["json"], WORKLOADS["upload"]]
-    loads = mb.make_loads([10, 20], threads=1, duration_s=1, workloads=workloads)
+    loads = make_loads([10, 20], threads=1, duration_s=1, workloads=workloads)
     assert [(load.workload.name, load.connections) for load in loads] == [
         ("json", 10),
         ("json", 20),
@@ -508,39 +540,39 @@ def test_each_workload_is_repeated_at_each_count() -> None:
 )
 def test_connections_that_are_no_different_counts_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match="use different whole numbers from 1 to 999999"):
-        mb.parse_connections(text, threads=1)
+        parse_connections(text, threads=1)
 
 
 def test_each_thread_of_wrk_has_a_connection() -> None:
-    assert mb.parse_connections("4", threads=4) == [4]
+    assert parse_connections("4", threads=4) == [4]
     with pytest.raises(UsageError, match="--connections 3 is below --threads 4"):
-        mb.parse_connections("100,3", threads=4)
+        parse_connections("100,3", threads=4)
 
 
 def test_a_preset_is_chosen_by_its_option() -> None:
-    assert mb.choose_preset() is mb.DEFAULTS
-    assert mb.choose_preset(quick=True) is mb.QUICK
-    assert mb.choose_preset(short=True) is mb.SHORT
-    assert mb.choose_preset(gist=True) is mb.GIST
+    assert choose_preset() is DEFAULTS
+    assert choose_preset(quick=True) is QUICK
+    assert choose_preset(short=True) is SHORT
+    assert choose_preset(gist=True) is GIST
     for two in ({"quick": True, "gist": True}, {"short": True, "quick": True}):
         with pytest.raises(UsageError, match="--quick, --short and --gist exclude each other"):
-            mb.choose_preset(**two)
+            choose_preset(**two)
 
 
 def test_the_gists_preset_is_what_was_published() -> None:
     """The gist of 2025-01-29: `wrk -t4 -c100 -d30s`, and -c200, each once."""
-    loads = mb.planned_loads(mb.LoadOptions(), mb.TimingOptions(), mb.RequestOptions(), mb.GIST)
+    loads = planned_loads(LoadOptions(), TimingOptions(), RequestOptions(), GIST)
     assert loads == (
         Load(connections=100, threads=4, duration_s=30),
         Load(connections=200, threads=4, duration_s=30),
     )
-    assert mb.GIST.rounds == 1
+    assert GIST.rounds == 1
 
 
-@pytest.mark.parametrize("preset", [mb.DEFAULTS, mb.QUICK, mb.GIST], ids=["none", "quick", "gist"])
-def test_an_option_beats_the_preset(preset: mb.Preset) -> None:
-    load, timing = mb.LoadOptions(connections="7", threads=2), mb.TimingOptions(duration="2m")
-    loads = mb.planned_loads(load, timing, mb.RequestOptions(), preset)
+@pytest.mark.parametrize("preset", [DEFAULTS, QUICK, GIST], ids=["none", "quick", "gist"])
+def test_an_option_beats_the_preset(preset: Preset) -> None:
+    load, timing = LoadOptions(connections="7", threads=2), TimingOptions(duration="2m")
+    loads = planned_loads(load, timing, RequestOptions(), preset)
     assert loads == (Load(connections=7, threads=2, duration_s=120),)
 
 
@@ -559,22 +591,22 @@ def plan_of(
     port: int | None = None,
     connections: int = 100,
     workload: str = DEFAULT_WORKLOAD,
-    preset: mb.Preset = mb.DEFAULTS,
+    preset: Preset = DEFAULTS,
 ) -> Plan:
     """Return the plan that these options make."""
     load = Load(connections=connections, threads=4, duration_s=1, workload=WORKLOADS[workload])
-    return mb.make_plan(
-        tuple(map(mb.parse_target, targets)),
+    return make_plan(
+        tuple(map(parse_target, targets)),
         loads=(load,),
         server=ServerSettings(port=port),
-        timing=mb.TimingOptions(rounds=rounds, duet=duet, seed=seed),
+        timing=TimingOptions(rounds=rounds, duet=duet, seed=seed),
         preset=preset,
     )
 
 
 @pytest.fixture
 def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("micropie_bench.all_cores", lambda: [0, 1])
+    monkeypatch.setattr("micropie_benchlib.cli.plans.all_cores", lambda: [0, 1])
     monkeypatch.setattr("micropie_benchlib.load.cores.all_cores", lambda: [0, 1])
     monkeypatch.setattr("micropie_benchlib.load.servers.all_cores", lambda: [0, 1])
     monkeypatch.setattr("micropie_benchlib.serve.launched.all_cores", lambda: [0, 1])
@@ -596,7 +628,7 @@ def test_a_plan_is_made_of_what_was_asked_for() -> None:
         pytest.param(("a=asgi", "b=cmd:s {port}"), {}, True, id="a command's too"),
         pytest.param(TWO, {"rounds": 2}, True, id="two rounds tell"),
         pytest.param(TWO, {"rounds": 1}, False, id="one round gives no interval"),
-        pytest.param(TWO, {"preset": mb.QUICK}, False, id="one round, by the preset"),
+        pytest.param(TWO, {"preset": QUICK}, False, id="one round, by the preset"),
         pytest.param(TWO, {"port": 8000}, False, id="one port is for one server"),
         pytest.param(ONE, {}, False, id="one target"),
         pytest.param(FOREIGN, {}, False, id="somebody else's server is not pinned"),
@@ -633,7 +665,7 @@ def test_a_duet_that_cannot_be_had_is_refused(
 def test_a_duet_needs_a_core_for_each_side(
     cores: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("micropie_bench.all_cores", lambda: cores)
+    monkeypatch.setattr("micropie_benchlib.cli.plans.all_cores", lambda: cores)
     monkeypatch.setattr("micropie_benchlib.load.cores.all_cores", lambda: cores)
     monkeypatch.setattr("micropie_benchlib.load.servers.all_cores", lambda: cores)
     monkeypatch.setattr("micropie_benchlib.serve.launched.all_cores", lambda: cores)
@@ -645,10 +677,10 @@ def test_a_duet_needs_a_core_for_each_side(
 
 @pytest.mark.parametrize(
     ("rounds", "preset", "expected"),
-    [(None, mb.DEFAULTS, 18), (None, mb.QUICK, 1), (None, mb.GIST, 1), (9, mb.GIST, 9)],
+    [(None, DEFAULTS, 18), (None, QUICK, 1), (None, GIST, 1), (9, GIST, 9)],
 )
 def test_rounds_are_the_presets_unless_given(
-    rounds: int | None, preset: mb.Preset, expected: int
+    rounds: int | None, preset: Preset, expected: int
 ) -> None:
     assert plan_of(rounds=rounds, preset=preset).rounds == expected
 
@@ -668,20 +700,20 @@ def test_a_seed_is_kept_and_else_chosen_anew() -> None:
     ("text", "margin"), [("5%", 0.05), ("0.5%", 0.005), (" 5% ", 0.05), ("0%", 0), ("150%", 1.5)]
 )
 def test_a_gate_has_the_margin_asked_for(text: str, margin: float) -> None:
-    gate = mb.make_gate(mb.GateOptions(fail_if_slower=text), plan_of())
+    gate = make_gate(GateOptions(fail_if_slower=text), plan_of())
     assert gate
     assert gate.margin == pytest.approx(margin)
     assert gate.baseline is None
 
 
 def test_without_a_margin_there_is_no_gate() -> None:
-    assert mb.make_gate(mb.GateOptions(), plan_of(ONE, rounds=1)) is None
+    assert make_gate(GateOptions(), plan_of(ONE, rounds=1)) is None
 
 
 @pytest.mark.parametrize("text", ["", "5", "0.05", "-5%", "x%", "5 %", "5%%", ".5%", "1e1%"])
 def test_a_margin_that_is_no_share_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r"--fail-if-slower .*: use a share such as 5%"):
-        mb.make_gate(mb.GateOptions(fail_if_slower=text), plan_of())
+        make_gate(GateOptions(fail_if_slower=text), plan_of())
 
 
 @pytest.mark.parametrize(("targets", "rounds"), [(TWO, 1), (ONE, 6)])
@@ -689,12 +721,12 @@ def test_a_gate_without_an_interval_to_decide_by_is_refused(
     targets: Sequence[str], rounds: int
 ) -> None:
     with pytest.raises(UsageError, match="at least 2 rounds and 2 targets"):
-        mb.make_gate(mb.GateOptions(fail_if_slower="5%"), plan_of(targets, rounds=rounds))
+        make_gate(GateOptions(fail_if_slower="5%"), plan_of(targets, rounds=rounds))
 
 
 def test_a_baseline_without_a_margin_is_refused() -> None:
     with pytest.raises(UsageError, match="--baseline needs --fail-if-slower"):
-        mb.make_gate(mb.GateOptions(baseline="results.json"), plan_of())
+        make_gate(GateOptions(baseline="results.json"), plan_of())
 
 
 BASE_AND_MORE = tuple(f"{name}=asgi" for name in NAMES)
@@ -711,8 +743,8 @@ def test_a_gate_goes_by_the_comparisons_of_its_baseline(tmp_path: Path) -> None:
     baseline = solo_results()
     file = tmp_path / "baseline.json"
     file.write_text(to_json(baseline))
-    options = mb.GateOptions(baseline=str(file), fail_if_slower="5%")
-    gate = mb.make_gate(options, plan_of(BASE_AND_MORE))
+    options = GateOptions(baseline=str(file), fail_if_slower="5%")
+    gate = make_gate(options, plan_of(BASE_AND_MORE))
     assert gate
     assert gate.baseline
     assert gate.baseline.comparisons == baseline.comparisons
@@ -720,13 +752,13 @@ def test_a_gate_goes_by_the_comparisons_of_its_baseline(tmp_path: Path) -> None:
     with pytest.raises(
         UsageError, match="has no interval for other against base at 100 connections; it has: "
     ):
-        mb.make_gate(options, other_plan)
+        make_gate(options, other_plan)
 
 
 def test_a_baseline_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    options = mb.GateOptions(baseline="/nowhere.json", fail_if_slower="5%")
+    options = GateOptions(baseline="/nowhere.json", fail_if_slower="5%")
     with pytest.raises(BenchError, match=r"cannot read '/nowhere\.json': No such file"):
-        mb.make_gate(options, plan_of())
+        make_gate(options, plan_of())
 
 
 ITS_OWN = "it has: more against base, 100 connections, hello"
@@ -752,23 +784,23 @@ def test_a_baseline_that_says_nothing_of_the_plan_is_refused_before_the_run(
     baseline = solo_results(RATES[:rounds])
     assert baseline.loads == [HUNDRED]
     if complaint is None:
-        mb.check_baseline("old.json", baseline, plan)
+        check_baseline("old.json", baseline, plan)
         return
     with pytest.raises(UsageError) as refusal:
-        mb.check_baseline("old.json", baseline, plan)
+        check_baseline("old.json", baseline, plan)
     assert str(refusal.value).startswith("--baseline 'old.json' has no interval for ")
     assert str(refusal.value).endswith(complaint)
 
 
 def test_a_baseline_of_another_request_of_that_name_is_refused() -> None:
     plan = plan_of(BASE_AND_MORE)
-    baseline = solo_results(settings=mb.settings_of(plan))
-    mb.check_baseline("old.json", baseline, plan)
+    baseline = solo_results(settings=settings_of(plan))
+    check_baseline("old.json", baseline, plan)
     (load,) = plan.loads
     workload = dataclasses.replace(load.workload, body=b"other")
     changed = dataclasses.replace(plan, loads=(dataclasses.replace(load, workload=workload),))
     with pytest.raises(UsageError, match="hello was another request there"):
-        mb.check_baseline("old.json", baseline, changed)
+        check_baseline("old.json", baseline, changed)
 
 
 class Terminal(io.StringIO):
@@ -784,7 +816,7 @@ def test_why_there_are_more_rounds_stays_above_what_is_live(
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
-    progress = mb.ProgressReport(plan_of(), verbose=False)
+    progress = ProgressReport(plan_of(), verbose=False)
     progress.announce("a and b: 100 connections", 2.0)
     progress.extend(plan_of(), "2 rounds gave ±3%; ±1% needs 14")
     progress.close()
@@ -803,7 +835,7 @@ def test_the_threads_that_are_recorded_do_not_depend_on_the_order_of_loads(asked
     for connections in ("10,100", "100,10"):
         run_command("compare", "--rate", "500", "-c", connections, "-t", "4")
         assert asked.plan
-        assert mb.settings_of(asked.plan).threads == 4
+        assert settings_of(asked.plan).threads == 4
 
 
 # Each command's options.
@@ -846,7 +878,7 @@ def test_a_groups_fields_are_options_and_reach_the_function_as_the_group(
 ) -> None:
     painted.clear()
     app = typer.Typer(add_completion=False)
-    app.command()(mb.with_groups_as_options(paint_wall))
+    app.command()(with_groups_as_options(paint_wall))
     assert app(args=args, standalone_mode=False) == 3
     assert painted == [expected]
 
@@ -854,7 +886,7 @@ def test_a_groups_fields_are_options_and_reach_the_function_as_the_group(
 @functools.cache
 def command_group() -> TyperGroup:
     """Return all commands as typer makes them."""
-    group = typer.main.get_command(mb.make_app(mb.top))
+    group = typer.main.get_command(make_app(mb.top))
     assert isinstance(group, TyperGroup)
     return group
 
@@ -892,14 +924,14 @@ def test_an_option_means_the_same_in_every_command() -> None:
 
 def test_no_two_groups_declare_one_option() -> None:
     groups = (
-        mb.LoadOptions,
-        mb.RateOptions,
-        mb.SearchOptions,
-        mb.TimingOptions,
-        mb.RequestOptions,
-        mb.ServingOptions,
-        mb.ExportOptions,
-        mb.GateOptions,
+        LoadOptions,
+        RateOptions,
+        SearchOptions,
+        TimingOptions,
+        RequestOptions,
+        ServingOptions,
+        ExportOptions,
+        GateOptions,
     )
     fields: list[str] = []
     for group in groups:
@@ -1085,9 +1117,9 @@ def test_editions_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_body_without_end_is_refused() -> None:
     with pytest.raises(UsageError, match="it has more than 64 MiB"):
-        mb.read_body("@/dev/zero")
+        read_body("@/dev/zero")
 
 
 def test_a_config_without_end_is_refused() -> None:
     with pytest.raises(UsageError, match="--config '/dev/zero'"):
-        mb.read_bench_file("/dev/zero")
+        read_bench_file("/dev/zero")

@@ -12,7 +12,11 @@ from conftest import ENVIRONMENT, Asked, run_command
 from hypothesis import given
 from hypothesis import strategies as st
 
-import micropie_bench as mb
+from micropie_benchlib.cli.load_options import QUICK, TimingOptions
+from micropie_benchlib.cli.machines import with_address
+from micropie_benchlib.cli.plans import make_plan
+from micropie_benchlib.cli.records import new_results
+from micropie_benchlib.cli.targets import parse_target
 from micropie_benchlib.core.errors import BenchError, UsageError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import Errors, Histogram, WrkResult
@@ -177,7 +181,7 @@ def test_what_ssh_says_is_told_with_what_to_do(lines: list[str], reason: str) ->
 
 
 def test_a_built_in_is_served_from_the_packages_of_its_own_machine() -> None:
-    own = mb.parse_target("asgi")
+    own = parse_target("asgi")
     assert isinstance(own, AsgiTarget)
     elsewhere = Path("/elsewhere")
     sent = dataclasses.replace(own, directory=elsewhere, package_dir=elsewhere)
@@ -189,24 +193,24 @@ def test_a_built_in_is_served_from_the_packages_of_its_own_machine() -> None:
 
 
 def test_servers_listen_where_the_load_reaches_them() -> None:
-    own = mb.parse_target("asgi")
+    own = parse_target("asgi")
     assert isinstance(own, AsgiTarget)
     public = dataclasses.replace(
         own, name="public", server=ServerSettings(host="192.0.2.9", workers=1)
     )
-    plan = mb.make_plan(
+    plan = make_plan(
         (own, public),
         loads=(Load(connections=10, threads=1, duration_s=1),),
         server=ServerSettings(),
-        timing=mb.TimingOptions(),
-        preset=mb.QUICK,
+        timing=TimingOptions(),
+        preset=QUICK,
         places=Places(loads=("a",)),
     )
-    placed = mb.with_address(plan, "198.18.0.1")
+    placed = with_address(plan, "198.18.0.1")
     assert placed.server_of(placed.targets[0]).host == "198.18.0.1"
     assert placed.server_of(placed.targets[1]).host == "192.0.2.9"
     with pytest.raises(BenchError, match="--host"):
-        mb.with_address(plan, "")
+        with_address(plan, "")
 
 
 def test_a_program_that_did_not_copy_itself_says_what_to_build() -> None:
@@ -280,7 +284,7 @@ def test_machines_are_told_in_words_and_in_a_table(
 ) -> None:
     made = tuple(machine(role, host) for role, host in machines)
     assert machines_sentence(made) == sentence
-    results = mb.new_results(machines=made)
+    results = new_results(machines=made)
     (table,) = machine_tables(from_json(to_json(results)))
     assert [row[0] for row in table.rows] == [host or "here" for _, host in machines]
-    assert machine_tables(mb.new_results()) == []
+    assert machine_tables(new_results()) == []

@@ -18,6 +18,7 @@ from results_schema import loaded
 from test_experiment import HELLO, NOTHING_YET, World, observation_of, plan_of
 
 import micropie_bench as mb
+from micropie_benchlib.cli.records import settings_of
 from micropie_benchlib.core.arrivals import due_moments, request_count
 from micropie_benchlib.core.choices import Limit, Method, Verdict
 from micropie_benchlib.core.errors import BenchError, HopelessError, UsageError
@@ -306,7 +307,7 @@ def capacity_plan(**changes: Any) -> Plan:
 
 
 def run(world: World, plan: Plan) -> Results:
-    settings = mb.settings_of(plan)
+    settings = settings_of(plan)
     results = dataclasses.replace(NOTHING_YET, settings=settings)
     return run_experiment(plan, results, world.actions)[0]
 
@@ -481,7 +482,7 @@ def test_few_requests_make_no_p99() -> None:
     measurement = measured("base", 1, 40, load=dataclasses.replace(AT_1000.id, rate_per_s=40.0))
     plan = plan_of(loads=(dataclasses.replace(HELLO, rate_per_s=40.0),))
     results = dataclasses.replace(
-        NOTHING_YET, measurements=(measurement,), settings=mb.settings_of(plan)
+        NOTHING_YET, measurements=(measurement,), settings=settings_of(plan)
     )
     assert few_for_p99_sentences(results) == [
         "A trial has only 40 requests, so that its p99 is the latency of one or two of them: "

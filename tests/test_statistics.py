@@ -22,7 +22,7 @@ import pytest
 from conftest import NAMES, measured, results_of, run_load
 from scipy.special import stdtrit
 
-import micropie_bench as mb
+from micropie_benchlib.cli.targets import parse_target
 from micropie_benchlib.core.choices import Decisive, Limit, Method, Verdict
 from micropie_benchlib.core.estimates import Comparison
 from micropie_benchlib.core.loads import Load, LoadId
@@ -213,7 +213,7 @@ def test_percentiles_are_pooled_not_averaged() -> None:
 def plan(count: int, *, rounds: int, duet: bool, seed: int = 1) -> Plan:
     """Return a plan of that many targets, t0 and so on, at 100 and 200 connections."""
     loads = [Load(connections=connections, threads=1, duration_s=1) for connections in (100, 200)]
-    targets = [mb.parse_target(f"t{number}=asgi") for number in range(count)]
+    targets = [parse_target(f"t{number}=asgi") for number in range(count)]
     return Plan(
         targets=tuple(targets),
         loads=tuple(loads),

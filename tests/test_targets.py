@@ -27,7 +27,7 @@ from conftest import ROOT, TARGETS
 from results_schema import loaded
 
 import apps
-import micropie_bench as mb
+from micropie_benchlib.cli.targets import parse_target
 from micropie_benchlib.core import paths as core_paths
 from micropie_benchlib.core.choices import AsgiServer, Http, Loop
 from micropie_benchlib.core.errors import BenchError
@@ -232,7 +232,7 @@ KEPT = {"HOME": "/home/ann", "MY_UVICORN_WORKERS": "kept", "WEB_CONCURRENCY_NOTE
 def test_no_setting_reaches_a_server_unseen(
     target: AsgiTarget, bundled: bool, python_path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("micropie_bench.BUNDLED", bundled)
+    monkeypatch.setattr("micropie_benchlib.cli.target_specs.BUNDLED", bundled)
     monkeypatch.setattr("micropie_benchlib.core.paths.BUNDLED", bundled)
     monkeypatch.setattr("micropie_benchlib.load.machine.BUNDLED", bundled)
     monkeypatch.setattr("micropie_benchlib.load.wrk_program.BUNDLED", bundled)
@@ -250,7 +250,7 @@ def test_no_setting_reaches_a_server_unseen(
 def test_bundled_packages_are_found_where_the_user_has_no_path(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("micropie_bench.BUNDLED", True)
+    monkeypatch.setattr("micropie_benchlib.cli.target_specs.BUNDLED", True)
     monkeypatch.setattr("micropie_benchlib.core.paths.BUNDLED", True)
     monkeypatch.setattr("micropie_benchlib.load.machine.BUNDLED", True)
     monkeypatch.setattr("micropie_benchlib.load.wrk_program.BUNDLED", True)
@@ -437,7 +437,7 @@ def test_a_fetch_that_failed_is_done_again(cache: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(
     "target",
-    [OWN, BUILT_IN, command_target("server {port}"), mb.parse_target("http://127.0.0.1:1/")],
+    [OWN, BUILT_IN, command_target("server {port}"), parse_target("http://127.0.0.1:1/")],
     ids=["an app", "a built-in", "a command", "a URL"],
 )
 def test_nothing_is_fetched_for_what_is_here(
@@ -602,7 +602,7 @@ def test_other_servers_serve_a_release_and_its_versions_are_told(
 FETCH_TWO = """
 import dataclasses
 from micropie_benchlib.serve.packages import fetch
-from micropie_bench import parse_target
+from micropie_benchlib.cli.targets import parse_target
 
 target = parse_target("asgi")
 target = dataclasses.replace(target, spec="two@1", requirements=("mdurl==0.1.2",))

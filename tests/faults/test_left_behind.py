@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-import micropie_bench as mb
+from micropie_benchlib.cli.targets import parse_target
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.targets import Target, UrlTarget
 from micropie_benchlib.serve.kinds import TARGET_KINDS
@@ -386,10 +386,10 @@ def test_what_a_server_is_read_from_is_found(tmp_path: Path) -> None:
         files = TARGET_KINDS[type(moved)].files(moved)
         return {str(file.relative_to(tmp_path)) for file in files}
 
-    assert sources(mb.parse_target("app:app")) == {"app.py"}
-    assert sources(mb.parse_target("shop.main:app")) == {"shop/main.py", "shop/parts/cart.py"}
-    assert sources(mb.parse_target("elsewhere:app")) == set()
-    assert sources(mb.parse_target("cmd:node go.js --db data.db {port}")) == {"go.js"}
+    assert sources(parse_target("app:app")) == {"app.py"}
+    assert sources(parse_target("shop.main:app")) == {"shop/main.py", "shop/parts/cart.py"}
+    assert sources(parse_target("elsewhere:app")) == set()
+    assert sources(parse_target("cmd:node go.js --db data.db {port}")) == {"go.js"}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of other processes are Linux's")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from conftest import run_load
 
-import micropie_bench as mb
+from micropie_benchlib.cli.hosts import resolve_hosts
 from micropie_benchlib.core.errors import BenchError, UsageError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.plan import Plan
@@ -85,7 +85,7 @@ def planned(url: str, *, allow_remote: bool = False) -> UrlTarget:
         server=ServerSettings(),
         duet=False,
     )
-    (target,) = mb.resolve_hosts(plan, allow_remote=allow_remote).targets
+    (target,) = resolve_hosts(plan, allow_remote=allow_remote).targets
     assert isinstance(target, UrlTarget)
     return target
 

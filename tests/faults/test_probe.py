@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import micropie_bench as mb
+from micropie_benchlib.cli.targets import parse_target
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.targets import CommandTarget, ServerSettings, UrlTarget, name_place
@@ -286,7 +286,7 @@ def test_a_server_outside_the_commands_processes_is_told(
 ) -> None:
     """As a container's is, that the command starts."""
     monkeypatch.setattr("micropie_benchlib.serve.launched.ELSEWHERE_S", 0.5)
-    target = mb.parse_target("c=cmd:sh -c 'sleep 600; : {port}'")
+    target = parse_target("c=cmd:sh -c 'sleep 600; : {port}'")
     assert isinstance(target, CommandTarget)
     with LaunchedServer(target, ServerSettings(), log=tmp_path / "log") as running:
         argv = [sys.executable, "-c", LISTENER, "127.0.0.1", str(running.port)]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from results_schema import loaded
 
-import micropie_bench as mb
+from micropie_benchlib.cli.records import new_results
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.measurements import Measurement
@@ -75,7 +75,7 @@ TWO_TIMEOUTS = "  Socket errors: connect 0, read 0, write 0, timeout 2"
 
 def read(text: str) -> Results:
     """Return the results of a text."""
-    return mb.new_results(measurements=tuple(parse_reports(text)))
+    return new_results(measurements=tuple(parse_reports(text)))
 
 
 def one(printed: Printed) -> Measurement:
@@ -545,7 +545,7 @@ def test_no_report_is_lost_or_changed_whatever_stands_around(
         assert measurement.load.connections == report.connections
         pooled.setdefault(row, set()).add((report.url, report.threads))
     assert all(len(kinds) == 1 for kinds in pooled.values())
-    results = mb.new_results(measurements=tuple(measurements))
+    results = new_results(measurements=tuple(measurements))
     assert from_json(to_json(results)) == results
     assert result_tables(results)
 

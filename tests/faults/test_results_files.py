@@ -24,6 +24,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 import micropie_bench as mb
+from micropie_benchlib.cli.exports import Exporter
+from micropie_benchlib.cli.records import new_results
+from micropie_benchlib.cli.screen import show_report
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.measurements import WrkResult
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
@@ -84,7 +87,7 @@ def shown(results: Results, *, width: int = 80) -> str:
     console = Console(
         file=io.StringIO(), width=width, force_terminal=True, markup=False, highlight=False
     )
-    mb.show_report(report_of(results), console, verbose=True)
+    show_report(report_of(results), console, verbose=True)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -329,7 +332,7 @@ def test_a_file_that_contradicts_itself_is_refused_in_one_line(
 def test_the_figures_of_wrks_text_agree_as_it_rounds_them() -> None:
     for file in (Path(__file__).parent.parent / "data").glob("*.txt"):
         with contextlib.suppress(BenchError):
-            results = mb.new_results(measurements=tuple(parse_reports(file.read_text())))
+            results = new_results(measurements=tuple(parse_reports(file.read_text())))
             assert to_json(from_json(to_json(results))) == to_json(results)
 
 
@@ -665,7 +668,7 @@ def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path, mode: int
     file = tmp_path / "results.json"
     file.write_text("old")
     file.chmod(mode)
-    mb.Exporter("--export-json", str(file)).write("new")
+    Exporter("--export-json", str(file)).write("new")
     assert (file.read_text(), mode_of(file)) == ("new", mode)
     assert list(tmp_path.iterdir()) == [file], "nothing else is left"
 
@@ -675,7 +678,7 @@ def test_a_file_that_is_replaced_keeps_its_owner(tmp_path: Path) -> None:
     file = tmp_path / "results.json"
     file.write_text("old")
     os.chown(file, 12345, 23456)
-    mb.Exporter("--export-json", str(file)).write("new")
+    Exporter("--export-json", str(file)).write("new")
     assert (file.stat().st_uid, file.stat().st_gid) == (12345, 23456)
 
 
@@ -686,7 +689,7 @@ def test_a_new_file_has_the_permissions_of_any_new_file(
     file = tmp_path / "results.json"
     before = os.umask(umask)
     try:
-        mb.Exporter("--export-json", str(file)).write("new")
+        Exporter("--export-json", str(file)).write("new")
         assert os.umask(umask) == umask
     finally:
         os.umask(before)
@@ -699,7 +702,7 @@ def test_a_link_stays_one_and_its_file_keeps_its_permissions(tmp_path: Path) -> 
     file.write_text("old")
     file.chmod(0o600)
     link.symlink_to(file)
-    mb.Exporter("--export-json", str(link)).write("new")
+    Exporter("--export-json", str(link)).write("new")
     assert link.is_symlink()
     assert (file.read_text(), mode_of(file)) == ("new", 0o600)
 
@@ -709,7 +712,7 @@ def test_a_file_whose_replacement_fails_is_as_it_was(
 ) -> None:
     file = tmp_path / "results.json"
     file.write_text("old")
-    exporter = mb.Exporter("--export-json", str(file))
+    exporter = Exporter("--export-json", str(file))
 
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")

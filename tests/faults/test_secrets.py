@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import micropie_bench as mb
+from micropie_benchlib.cli.records import new_results
+from micropie_benchlib.cli.requests import parse_headers
+from micropie_benchlib.cli.targets import parse_target
 from micropie_benchlib.core.errors import UsageError
 from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.secrets import (
@@ -95,7 +97,7 @@ def test_other_values_are_recorded_as_they_are(name: str) -> None:
 def test_a_user_in_a_url_is_hidden() -> None:
     assert without_url_secrets("at http://me:pw@host/x") == "at http://***@host/x"
     with pytest.raises(UsageError) as raised:
-        mb.parse_target(f"http://me:{TOKEN}@host/")
+        parse_target(f"http://me:{TOKEN}@host/")
     assert "is not an HTTP URL" in str(raised.value)
 
 
@@ -120,7 +122,7 @@ def test_the_recorded_command_has_no_secret_however_it_is_spelled(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["micropie_bench.py", "compare", *words])
     secrets = secrets_in(("Authorization", f"Bearer {TOKEN}"))
-    command = mb.new_results(secrets=secrets).command
+    command = new_results(secrets=secrets).command
     assert TOKEN not in command
     assert "***" in command
 
@@ -130,7 +132,7 @@ def test_a_short_secret_is_hidden_where_it_is_one_and_nowhere_else(
 ) -> None:
     words = ["compare", "-r", "12", "--header", "X-Key: 12", "-HX-Key:12", "--path", "/?key=12"]
     monkeypatch.setattr(sys, "argv", ["micropie_bench.py", *words])
-    command = mb.new_results(secrets=secrets_in(("X-Key", "12"))).command
+    command = new_results(secrets=secrets_in(("X-Key", "12"))).command
     assert command == (
         "micropie_bench.py compare -r 12 --header 'X-Key: ***' '-HX-Key:***' --path '/?key=***'"
     )
@@ -141,7 +143,7 @@ def test_a_short_secret_is_hidden_where_it_is_one_and_nowhere_else(
 )
 def test_a_wrong_header_is_refused_without_its_value(text: str) -> None:
     with pytest.raises(UsageError) as raised:
-        mb.parse_headers([text])
+        parse_headers([text])
     assert TOKEN not in str(raised.value)
 
 

@@ -1,0 +1,3 @@
+"""The command line: options, bench.toml, targets as typed, progress, exports. What a command does
+is in the script.
+"""

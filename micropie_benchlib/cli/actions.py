@@ -1,0 +1,106 @@
+"""The real actions of an experiment."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import itertools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from micropie_benchlib.cli.progress import ProgressReport
+from micropie_benchlib.cli.records import new_results
+from micropie_benchlib.core.loads import Load
+from micropie_benchlib.core.plan import Plan
+from micropie_benchlib.core.requests import Workload
+from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.results import Results
+from micropie_benchlib.core.targets import Target
+from micropie_benchlib.load.readings import Observation
+from micropie_benchlib.load.trial import apply_load, apply_warm_up, endless, load_of_wrk
+from micropie_benchlib.remote.crew import Crew
+from micropie_benchlib.report.results_file import to_json
+from micropie_benchlib.run.actions import Actions
+from micropie_benchlib.serve.files import needed_files
+from micropie_benchlib.serve.kinds import launched_targets
+from micropie_benchlib.serve.logs import trim
+from micropie_benchlib.serve.servers import RunningServer
+
+
+def actions_for(
+    plan: Plan,
+    crew: Crew,
+    wrk: str,
+    work_dir: Path,
+    progress: ProgressReport,
+    save: Callable[[Results], None],
+) -> Actions:
+    """Return the real actions: servers, wrk, the export file and the progress report."""
+    logs = [work_dir / "server-0.log", work_dir / "server-1.log"]
+    next_log = itertools.cycle(logs)  # no more than two servers run at once
+    launched = launched_targets(plan.targets)
+    needed = needed_files([] if crew.server else launched, wrk, work_dir)
+    if crew.server:
+        crew.server.ask_for(None, "need", launched)
+
+    def prepare_target(target: Target) -> None:
+        crew.prepare(target, timeout_s=plan.server_of(target).start_timeout_s)
+
+    def start(target: Target) -> RunningServer:
+        needed.check()
+        return crew.start(target, plan.server_of(target), log=next(next_log))
+
+    def tick() -> None:
+        progress.tick()
+        for log in logs:
+            trim(log)
+
+    def keep(results: Results) -> None:
+        progress.update(results)
+        save(results)
+
+    def ask(server: RunningServer, workload: Workload) -> Response:
+        return crew.ask(server, workload, tick=tick)
+
+    def warm_up(servers: Sequence[RunningServer], load: Load) -> None:
+        if not plan.warm_up_s:
+            return
+        own = endless(load.without_rate, plan.warm_up_s)
+        sides = crew.sides(wrk, servers, own, work_dir)
+        apply_warm_up(sides, load, seconds=plan.warm_up_s, tick=tick)
+
+    def measure(servers: Sequence[RunningServer], load: Load) -> list[Observation]:
+        is_duet = len(servers) > 1
+        sides = crew.sides(wrk, servers, load_of_wrk(load, is_duet=is_duet), work_dir)
+        return apply_load(sides, load, is_duet=is_duet, tick=tick)
+
+    return Actions(
+        prepare=prepare_target,
+        start=start,
+        ask=ask,
+        warm_up=warm_up,
+        load=measure,
+        save=keep,
+        tick=tick,
+        announce=progress.announce,
+        extend=progress.extend,
+        secrets=plan.secrets,
+    )
+
+
+LATE_IMPORTS = (
+    *("encodings.idna", "encodings.unicode_escape", "h11", "httptools"),
+    *("rich.live", "rich.progress_bar", "ssl"),
+)
+
+
+def import_all() -> None:
+    """Import what is otherwise imported when it is first needed.
+
+    So a run does not depend on the files that it was started from: a cache may be emptied
+    meanwhile, or a checkout updated.
+    """
+    for module in LATE_IMPORTS:
+        with contextlib.suppress(ImportError):  # such as ssl, which few runs need
+            importlib.import_module(module)
+    to_json(new_results())  # pydantic imports parts of itself late

@@ -1,0 +1,196 @@
+"""Commands whose options come in groups, made into a Typer app."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args, get_type_hints
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from micropie_benchlib.cli.examples import ABOUT, TOP_EXAMPLES
+from micropie_benchlib.core.errors import UsageError
+
+OTHER_OPTIONS = "Other options"
+
+
+def write_options(subject: Any, context: typer.Context, formatter: Any) -> None:
+    """Write the help of arguments and options under the names of their groups."""
+    records: dict[str, list[tuple[str, str]]] = {}
+    for parameter in subject.get_params(context):
+        record = parameter.get_help_record(context)
+        if record is None:
+            continue
+        name, text = record
+        title = getattr(parameter, "rich_help_panel", None) or OTHER_OPTIONS
+        text = re.sub(r"\[default: \((.*?)\)(?=[;\]])", r"[default: \1", text)
+        if parameter.param_type_name == "argument":
+            title, name = "Arguments", name.partition(" <")[0]  # without typer's type
+        records.setdefault(title, []).append((name, text))
+    for title in sorted(records, key=lambda title: title == OTHER_OPTIONS):  # these last
+        with formatter.section(title):
+            formatter.write_dl(records[title], col_max=26)
+
+
+REQUEST_NAMES = ("path", "method", "header", "body")
+PRESET_NAMES = ("connections", "duration", "rounds", "precision", "max_time")
+OVERRIDES: Mapping[str, Sequence[str]] = {
+    "quick": (*PRESET_NAMES, "short", "gist"),
+    "short": (*PRESET_NAMES, "quick", "gist"),
+    "gist": (*PRESET_NAMES, "quick", "short"),
+    "workload": REQUEST_NAMES,
+    **dict.fromkeys(REQUEST_NAMES, ("workload",)),
+}
+
+
+def came_from(context: Any, name: str) -> str:
+    """Return where the value of an option came from: COMMANDLINE, DEFAULT_MAP or another."""
+    source = context.get_parameter_source(name)
+    return source.name if source else ""
+
+
+def file_at_fault(context: Any, message: str) -> str:
+    """Return bench.toml and a colon, if the message begins with an option that it sets."""
+    option = re.match(r"--(?:no-)?([a-z0-9-]+)", message)
+    if option and came_from(context, option[1].replace("-", "_")) == "DEFAULT_MAP":
+        return f"{context.params['config']}: "
+    return ""
+
+
+class GroupedCommand(TyperCommand):
+    """A command whose help has its options in groups.
+
+    An option of the command line goes before what bench.toml says instead of it, and an error
+    says which of the two it is in.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command, without what the command line overrides."""
+        defaults = {parameter.name: parameter.default for parameter in self.params}
+        for name, overridden in OVERRIDES.items():
+            if came_from(ctx, name) != "COMMANDLINE":
+                continue
+            for other in overridden:
+                if came_from(ctx, other) == "DEFAULT_MAP":
+                    ctx.params[other] = defaults[other]
+        try:
+            return super().invoke(ctx)
+        except UsageError as error:
+            raise UsageError(file_at_fault(ctx, str(error)) + str(error)) from None
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the options in groups."""
+        write_options(self, ctx, formatter)
+
+
+class GroupedTop(TyperGroup):
+    """The top command: its help has each command's line whole."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands, then the options."""
+        rows = []
+        for name in self.list_commands(ctx):
+            subcommand = self.get_command(ctx, name)
+            text = (subcommand.help if subcommand else None) or ""
+            rows.append((name, text.partition("\n")[0]))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+        write_options(self, ctx, formatter)
+
+
+Command = Callable[..., int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandEntry:
+    """A command, and what stands below its help."""
+
+    name: str
+    function: Command
+    examples: str
+
+
+COMMANDS: list[CommandEntry] = []
+
+
+def command(name: str, *, examples: str = "") -> Callable[[Command], Command]:
+    """Return a decorator that makes a function the command of that name.
+
+    A parameter that is a dataclass stands for a group of options, one for each field: so
+    commands share options, and each is declared once.
+    """
+
+    def decorate(function: Command) -> Command:
+        COMMANDS.append(CommandEntry(name=name, function=function, examples=examples))
+        return function
+
+    return decorate
+
+
+def make_app(top: Callable[..., None]) -> typer.Typer:
+    """Return the command line, whose top command is `top`; it is made only once it is needed."""
+    app = typer.Typer(
+        cls=GroupedTop,
+        help=ABOUT,
+        epilog=TOP_EXAMPLES,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True)(top)
+    for entry in COMMANDS:
+        register = app.command(name=entry.name, cls=GroupedCommand, epilog=entry.examples)
+        register(with_groups_as_options(entry.function))
+    return app
+
+
+def with_groups_as_options(function: Command) -> Command:
+    """Return the function with the fields of its dataclass parameters in their place."""
+    hints = get_type_hints(function, include_extras=True)
+    groups: dict[str, Any] = {}
+    parameters = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        if dataclasses.is_dataclass(hints[name]):
+            groups[name] = hints[name]
+            parameters += group_parameters(hints[name])
+        else:
+            parameters.append(
+                parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[name])
+            )
+
+    @functools.wraps(function)
+    def call(**values: Any) -> int:
+        for name, group in groups.items():
+            fields = {field.name: values.pop(field.name) for field in dataclasses.fields(group)}
+            values[name] = group(**fields)
+        return function(**values)
+
+    signature = inspect.Signature(parameters)
+    call.__signature__ = signature  # type: ignore[attr-defined]  # typer reads it
+    return call
+
+
+def group_parameters(group: Any) -> list[inspect.Parameter]:
+    """Return a parameter for each field of a dataclass, with its default.
+
+    In the help they stand under the group's PANEL.
+    """
+    hints = get_type_hints(group, include_extras=True)
+    del hints["PANEL"]  # no option
+    for hint in hints.values():
+        for option in get_args(hint)[1:]:
+            option.rich_help_panel = group.PANEL
+    return [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=hints[field.name],
+        )
+        for field in dataclasses.fields(group)
+    ]

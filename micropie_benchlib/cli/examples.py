@@ -1,0 +1,68 @@
+"""The examples below the help of each command."""
+
+from __future__ import annotations
+
+TOP_EXAMPLES = """
+\b
+Examples:
+  micropie_bench compare              MicroPie against FastAPI, some 4 minutes
+  micropie_bench compare --quick      a try in 10 s: one round, so no result
+  micropie_bench compare a=old:app b=new:app
+  micropie_bench COMMAND --help       more of each command
+"""
+TARGET_SYNTAX = """
+\b
+A target is one of
+  micropie, fastapi, starlette, asgi  built in; `targets` lists all
+  fastapi@0.115.7                     that release of it, fetched once
+  fastapi@2025-06-03                  with its server, as of that day
+  module:attribute                    your ASGI app, found from this directory
+  'cmd:COMMAND'                       any server, with {port} for its port
+  http://HOST:PORT/                   a server that runs already
+NAME=TARGET sets the name that tables show.
+"""
+CAPACITY_EXAMPLES = """
+\b
+Examples:
+  micropie_bench capacity
+  micropie_bench capacity fastapi mine=app:app --p99 20ms -c 50
+  micropie_bench capacity mine=app:app -r 1    # a first look, no interval
+"""
+COMPARE_EXAMPLES = """
+\b
+Examples:
+  micropie_bench compare -c 50,400 -r 12
+  micropie_bench compare before=old:app after=app:app --path /items
+  micropie_bench compare mine=app:app 'go=cmd:./server -port {port}'
+  micropie_bench compare one=app:app four=app:app --set one.workers=1
+  micropie_bench compare --config bench.toml
+  micropie_bench compare micropie@0.13 micropie --fail-if-slower 5%
+  micropie_bench compare --export-json run.json --export-html run.html
+"""
+SERVE_EXAMPLES = """
+\b
+Examples:
+  micropie_bench serve micropie
+  micropie_bench serve app:app --port 9000 -w 2
+"""
+REPRODUCE_EXAMPLES = """
+\b
+Examples:
+  micropie_bench reproduce             the gist
+  micropie_bench reproduce --list      six tables that were published
+  micropie_bench reproduce 2026-05-11
+"""
+PARSE_EXAMPLES = """
+\b
+Examples:
+  wrk -t4 -c100 -d30s --latency http://127.0.0.1:8000/ | micropie_bench parse
+  micropie_bench parse reports.txt --export-markdown tables.md
+A line before a report names its framework.
+"""
+REPORT_EXAMPLES = """
+\b
+Examples:
+  micropie_bench report run.json --export-html run.html
+  micropie_bench report here.json there.json
+"""
+ABOUT = (__doc__ or "micropie_bench").splitlines()[0]  # python -OO drops docstrings

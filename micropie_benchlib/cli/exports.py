@@ -1,0 +1,148 @@
+"""The files that results are written to."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from micropie_benchlib.cli.options import ExportOptions
+from micropie_benchlib.cli.terminal import console_on
+from micropie_benchlib.core.errors import BenchError, UsageError
+from micropie_benchlib.core.results import Results
+from micropie_benchlib.report.csv_rows import to_csv
+from micropie_benchlib.report.github import to_github_benchmark
+from micropie_benchlib.report.layout import Report
+from micropie_benchlib.report.markdown import to_markdown
+from micropie_benchlib.report.page import to_html
+from micropie_benchlib.report.results_file import to_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+RENDERERS: Mapping[str, Callable[[Report], str]] = {
+    "--export-json": lambda report: to_json(report.results),
+    "--export-markdown": to_markdown,
+    "--export-csv": to_csv,
+    "--export-html": to_html,
+    "--export-github-benchmark": to_github_benchmark,
+}
+
+
+class Exporter:
+    """Writes a text to a file whole or not at all; '-' is standard output."""
+
+    def __init__(self, option: str, destination: str) -> None:
+        """Raise UsageError at once if the file cannot be written.
+
+        No result may be lost to a typing error.
+        """
+        self.to_stdout = destination in ("-", "/dev/stdout")
+        self.path = Path(destination)
+        self.replaces = False
+        if self.to_stdout:
+            return
+        try:
+            # Anything but a file is a device or pipe: there is nothing to replace.
+            self.replaces = not self.path.exists() or self.path.is_file()
+            if self.replaces:
+                self.path = self.path.resolve()
+                tempfile.TemporaryFile(dir=self.path.parent).close()
+            if self.path.is_file() or self.path.is_dir():
+                self.path.open("a").close()
+        except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
+            reason = getattr(error, "strerror", None) or error
+            raise UsageError(f"{option} {destination!r}: {reason}") from None
+
+    def write(self, text: str) -> None:
+        """Write the file in one step, in UTF-8. Raises BenchError."""
+        data = text.encode("utf-8", errors="backslashreplace")
+        if self.to_stdout:
+            sys.stdout.flush()
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+            return
+        try:
+            if self.replaces:
+                self._replace(data)
+            else:
+                self.path.write_bytes(data)
+        except OSError as error:
+            older = "; the file that is there is older" if self.path.is_file() else ""
+            raise BenchError(f"not written: {self.path}: {error.strerror}{older}") from None
+
+    def _replace(self, data: bytes) -> None:
+        """Put a new file in the place of the old one, with its owner and permissions."""
+        number, name = tempfile.mkstemp(
+            prefix=".micropie_bench-", suffix=".part", dir=self.path.parent
+        )
+        part = Path(name)
+        try:
+            with open(number, "wb") as file:
+                file.write(data)
+                self._take_over_permissions(number)
+            part.replace(self.path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _take_over_permissions(self, number: int) -> None:
+        """Give the open file the permissions of the old one, or of any new one."""
+        if not self.path.exists():
+            umask = os.umask(0)
+            os.umask(umask)
+            os.fchmod(number, 0o666 & ~umask)
+            return
+        old = self.path.stat()
+        with contextlib.suppress(OSError):  # only root may give files away
+            os.fchown(number, old.st_uid, old.st_gid)
+        os.fchmod(number, stat.S_IMODE(old.st_mode))
+
+
+class Exports:
+    """The files that results are written to, by option."""
+
+    def __init__(self, options: ExportOptions, *, inputs: Sequence[str] = ()) -> None:
+        """Raise UsageError if one cannot be written, or is one of the inputs."""
+        self._files = {
+            option: Exporter(option, file) for option, file in options.destinations().items()
+        }
+        to_stdout = [option for option, file in self._files.items() if file.to_stdout]
+        if len(to_stdout) > 1:
+            raise UsageError(f"{' and '.join(to_stdout)} cannot share standard output")
+        paths = [file.path for file in self._files.values() if file.replaces]
+        for path in paths:
+            if paths.count(path) > 1:
+                raise UsageError(f"two exports go to one file: {path}")
+        for file in inputs:
+            if Path(file).resolve() in paths:
+                raise UsageError(f"{file!r} is to be read: export to another file")
+        self._shares_stdout = bool(to_stdout)
+
+    @property
+    def console(self) -> Console:
+        """Where tables go: not between the lines of an export."""
+        return console_on(sys.stderr if self._shares_stdout else sys.stdout)
+
+    def save(self, results: Results) -> None:
+        """Write what was measured so far as JSON, where that can be written anew."""
+        file = self._files.get("--export-json")
+        if file and file.replaces:
+            file.write(to_json(results))
+
+    def write(self, report: Report) -> None:
+        """Write all of them. Raises BenchError for those that were not, at the end."""
+        failures = []
+        # A reader of stdout may be gone: that comes last.
+        for option, file in sorted(self._files.items(), key=lambda item: item[1].to_stdout):
+            try:
+                file.write(RENDERERS[option](report))
+            except BenchError as error:
+                failures.append(str(error))
+        if failures:
+            raise BenchError("; ".join(failures))

@@ -1,0 +1,254 @@
+"""The machines of a plan, connected and examined."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from micropie_benchlib.cli.terminal import say
+from micropie_benchlib.core.errors import BenchError
+from micropie_benchlib.core.plan import Places, Plan
+from micropie_benchlib.core.requests import Workload
+from micropie_benchlib.core.results import Environment, Machine, Role
+from micropie_benchlib.core.targets import ServerSettings, Target
+from micropie_benchlib.core.text import format_latency
+from micropie_benchlib.load.failures import TRIAL_ERRORS
+from micropie_benchlib.load.links import link_of
+from micropie_benchlib.load.machine import describe_machine
+from micropie_benchlib.load.trial import at_once
+from micropie_benchlib.load.wrk_program import examine_wrk, find_wrk
+from micropie_benchlib.remote.agent import BOOT_ID, AgentFacts
+from micropie_benchlib.remote.crew import Crew
+from micropie_benchlib.remote.machines import OtherMachine, Ssh
+from micropie_benchlib.serve.addresses import addresses_of, are_loopback, free_port
+from micropie_benchlib.system.checks import Finding, State, examine, state_of
+from micropie_benchlib.system.processes import search_file
+from micropie_benchlib.system.temporary import temporary_directory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Muster:
+    """What is known of all machines before anything starts.
+
+    The plan has the address of its servers in it, and `wrk` is the path of this machine's,
+    empty where others make the load.
+    """
+
+    plan: Plan
+    crew: Crew
+    wrk: str
+    environment: Environment
+    machines: tuple[Machine, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def assemble_crew(
+    plan: Plan, wrk: str | None, work_dir: Path, stack: contextlib.ExitStack
+) -> Muster:
+    """Return the machines of the plan, connected until the stack ends, and what they tell.
+
+    Raises BenchError if one cannot be reached or cannot do its part.
+    """
+    places = plan.places
+    wrk_path = "" if places.loads else find_wrk(wrk)
+    here = describe_machine(wrk_path)
+    here = dataclasses.replace(here, wrk=plan.secrets.hide_whole_words(here.wrk))
+    if places.are_here:
+        if plan.server.port:
+            free_port(plan.server.host, plan.server.port)
+        return Muster(plan=plan, crew=Crew(), wrk=wrk_path, environment=here)
+    connected = connect_all(places, work_dir, stack)
+    facts: dict[str, AgentFacts] = {
+        host: machine.ask_for(AgentFacts, "describe", wrk, makes_load=host in places.loads)
+        for host, machine in connected.items()
+    }
+    (first_facts, *_) = facts.values()
+    crew = Crew(
+        server=connected.get(places.server),
+        loads=tuple(connected[host] for host in places.loads),
+        own_link=link_of(first_facts.director),
+    )
+    plan = with_address(plan, first_facts.address if places.server else first_facts.director)
+    say(muster_sentence(places, plan.server.host))
+    machines = [
+        record_of(host, places, machine, facts[host]) for host, machine in connected.items()
+    ]
+    if not places.server:
+        server = Machine(role=Role.SERVER, host="", environment=here, address=plan.server.host)
+        machines.insert(0, server)
+    if not places.loads:
+        machines.append(Machine(role=Role.LOAD, host="", environment=here))
+    return Muster(
+        plan=plan,
+        crew=crew,
+        wrk=wrk_path,
+        environment=environment_of(machines),
+        machines=tuple(machines),
+        warnings=tuple(same_machine_warnings(facts, takes_part=len(machines) > len(facts))),
+    )
+
+
+def connect_all(
+    places: Places, work_dir: Path, stack: contextlib.ExitStack
+) -> dict[str, OtherMachine]:
+    """Return the other machines by host, the server's first, connected until the stack ends."""
+    ssh = Ssh(directory=work_dir, config=places.ssh_config)
+    hosts = list(dict.fromkeys(filter(None, [places.server, *places.loads])))
+
+    def connect(host: str) -> OtherMachine:
+        return stack.enter_context(OtherMachine(host, ssh, announce=say))
+
+    machines = at_once([functools.partial(connect, host) for host in hosts])
+    return dict(zip(hosts, machines, strict=True))
+
+
+def record_of(host: str, places: Places, machine: OtherMachine, facts: AgentFacts) -> Machine:
+    """Return what is recorded of a machine."""
+    role = Role.SERVER if host == places.server else Role.LOAD
+    return Machine(
+        role=Role.BOTH if places.are_one else role,
+        host=host,
+        environment=facts.environment,
+        address=facts.address,
+        round_trip_s=machine.round_trip_s(),
+    )
+
+
+def environment_of(machines: Sequence[Machine]) -> Environment:
+    """Return the environment of the machine with the servers, with the first load's wrk."""
+    (served, *_) = (each.environment for each in machines if each.role is not Role.LOAD)
+    (loaded, *_) = (each.environment for each in machines if each.role is not Role.SERVER)
+    return dataclasses.replace(served, wrk=loaded.wrk, wrk_version=loaded.wrk_version)
+
+
+def with_address(plan: Plan, address: str) -> Plan:
+    """Return the plan with servers that listen on the address, but for those with their own.
+
+    Raises BenchError if the address is not known.
+    """
+
+    def placed(settings: ServerSettings) -> ServerSettings:
+        if plan.places.are_one or not are_loopback(addresses_of(settings.host)):
+            return settings
+        if not address:
+            raise BenchError("ssh does not tell the address of the servers: name it by --host")
+        return dataclasses.replace(settings, host=address)
+
+    targets: list[Target] = []
+    for target in plan.targets:
+        own = placed(target.server) if target.server else None
+        targets.append(dataclasses.replace(target, server=own))
+    return dataclasses.replace(plan, targets=tuple(targets), server=placed(plan.server))
+
+
+def muster_sentence(places: Places, address: str) -> str:
+    """Return what listens where, and what sends load from where."""
+    server = places.server or "this machine"
+    loads = " and ".join(places.loads) or "this machine"
+    return f"servers listen on {address} of {server}; load comes from {loads}"
+
+
+def same_machine_warnings(facts: Mapping[str, AgentFacts], *, takes_part: bool) -> Iterator[str]:
+    """Yield which hosts are one machine, so that what runs there shares its cores.
+
+    This machine is one of them if it takes part itself.
+    """
+    own_id = search_file(BOOT_ID, "(.+)")
+    by_id: dict[str, list[str]] = {}
+    if takes_part and own_id:
+        by_id[own_id] = ["this machine"]
+    for host, each in facts.items():
+        if each.boot_id:
+            by_id.setdefault(each.boot_id, []).append(host)
+    for hosts in by_id.values():
+        if len(hosts) > 1:
+            yield f"{' and '.join(hosts)} are one machine: what runs there shares its cores"
+
+
+def examine_crew(plan: Plan, crew: Crew) -> list[Finding]:
+    """Return what on each machine could spoil the measurement; others' by their names."""
+    workers = max(plan.server_of(target).workers for target in plan.targets)
+    connections = max(load.connections for load in plan.loads)
+    if plan.is_at_a_rate or plan.p99_limit_s:
+        connections *= 2  # the thread of each has an open file, too
+    findings: list[Finding] = []
+    for machine, serves, loads in crew.roles:
+        needs = (workers if serves else 0, plan.threads if loads else 0, connections)
+        if machine is None:
+            findings += examine(*needs)
+            continue
+        for finding in machine.call(list[Finding], "examine", *needs):
+            check = f"{machine.host}: {finding.check}"
+            findings.append(dataclasses.replace(finding, check=check))
+    return findings
+
+
+def examine_machines(plan: Plan, wrk: str | None) -> list[Finding]:
+    """Return what could spoil the plan on its machines, and between them."""
+    if plan.places.are_here:
+        return [examine_wrk(wrk), *examine_crew(plan, Crew())]
+    with temporary_directory() as work_dir, contextlib.ExitStack() as stack:
+        muster = assemble_crew(plan, wrk, work_dir, stack)
+        findings = [
+            Finding(
+                check="one machine",
+                state=State.WARNING,
+                found=warning,
+                why="servers and load take each other's cores",
+                remedy="name machines of their own",
+            )
+            for warning in muster.warnings
+        ]
+        for machine in muster.machines:
+            findings += examine_connection(machine)
+        findings += examine_crew(muster.plan, muster.crew)
+        return [*findings, examine_reach(muster, work_dir)]
+
+
+def examine_connection(machine: Machine) -> Iterator[Finding]:
+    """Yield which Python and wrk a machine has, and how far away it is."""
+    name = machine.host or "here"
+    environment = machine.environment
+    found = f"Python {environment.python}, {environment.executable}"
+    if environment.wrk:
+        found += f"; wrk {environment.wrk_version}, {environment.wrk}"
+    yield Finding(
+        check=f"{name}: programs", state=State.OK, found=found, why="they run there", remedy=""
+    )
+    if machine.round_trip_s is not None:
+        yield Finding(
+            check=f"{name}: round trip",
+            state=state_of(machine.round_trip_s > LONG_ROUND_TRIP_S),
+            found=format_latency(machine.round_trip_s),
+            why="readings of CPU time take in so much more than a trial",
+            remedy="use a longer --duration, or a nearer machine",
+        )
+
+
+LONG_ROUND_TRIP_S = 0.02  # 1% of the default trial
+
+
+def examine_reach(muster: Muster, work_dir: Path) -> Finding:
+    """Return whether a server answers where the load would come from."""
+    (target,) = muster.plan.targets
+    state, found = State.OK, ""
+    try:
+        with muster.crew.start(
+            target, muster.plan.server_of(target), log=work_dir / "server.log"
+        ) as server:
+            server.await_workers()
+            found = f"{server.url('/')} answers"
+            muster.crew.ask(server, Workload(), tick=lambda: None)
+    except TRIAL_ERRORS as error:
+        state, found = State.WARNING, str(error)
+    return Finding(
+        check="server from load",
+        state=state,
+        found=found,
+        why="load goes straight there, by a free port",
+        remedy="let the firewall pass it, name the address by --host, or the port by --port",
+    )

@@ -1,0 +1,110 @@
+"""How much of the plan is done, on standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import sys
+import time
+
+from micropie_benchlib.cli.terminal import console_on, say, show_text
+from micropie_benchlib.core.plan import Plan
+from micropie_benchlib.core.results import Results
+from micropie_benchlib.report.figures import format_speed, useful_interval
+from micropie_benchlib.report.printing import printable
+from micropie_benchlib.run.estimates import planned_s
+from micropie_benchlib.run.schedule import launch_groups
+from micropie_benchlib.stats.verdicts import decisive_comparisons
+from micropie_benchlib.system.children import TICK_S
+
+
+class ProgressReport:
+    """Tells on standard error how much of the plan is done.
+
+    On a terminal that is what runs now, a bar, and each target's speed so far; elsewhere
+    one line for each finished round, and with `verbose` for each step.
+    """
+
+    def __init__(self, plan: Plan, *, verbose: bool) -> None:
+        from rich.live import Live
+
+        console = console_on(sys.stderr)
+        self._plan = plan
+        self._verbose = verbose
+        self._launches_done = 0
+        self._total_s = planned_s(plan)
+        self._text = ""
+        self._speeds: list[str] = []
+        self._rounds_done = 0
+        self._before_s = self._step_s = 0.0
+        self._start = self._step_start = self._refreshed = time.monotonic()
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._is_live = sys.stderr.isatty() and not console.is_dumb_terminal
+        if self._is_live:
+            self._live.start()
+
+    def announce(self, text: str, seconds: float) -> None:
+        """Begin a step that should take this long."""
+        self._before_s += self._step_s
+        self._step_s = seconds
+        self._step_start = time.monotonic()
+        self._refreshed = 0.0  # long ago: what begins is shown at once
+        self._text = text
+        if self._verbose and not self._is_live:
+            say(text)
+        self.tick()
+
+    def extend(self, plan: Plan, text: str) -> None:
+        """Take in that there are more rounds, and say why."""
+        self._plan = plan
+        self._total_s = planned_s(plan)
+        with contextlib.suppress(OSError):
+            show_text(self._live.console, text)  # above what is live
+
+    def update(self, results: Results) -> None:
+        """Take in what was measured so far, with one more launch."""
+        self._speeds = []
+        for comparison in decisive_comparisons(results):
+            speed = comparison.speed
+            if speed:
+                self._speeds.append(
+                    f"{results.label(comparison.target)}, {comparison.load.sentence}: "
+                    f"{format_speed(speed)} as fast{useful_interval(speed)}"
+                )
+        self._launches_done += 1
+        done = self._launches_done // len(launch_groups(self._plan))
+        if done > self._rounds_done and not self._is_live:
+            parts = [f"round {done} of {self._plan.rounds} done", self._times(), *self._speeds]
+            say("; ".join(parts))
+        self._rounds_done = done
+
+    def _done_s(self) -> float:
+        """Return how much of the planned time is over."""
+        return self._before_s + min(self._step_s, time.monotonic() - self._step_start)
+
+    def _times(self) -> str:
+        """Return the time that has passed, and what is left by the plan."""
+        elapsed = datetime.timedelta(seconds=round(time.monotonic() - self._start))
+        left = datetime.timedelta(seconds=round(max(0.0, self._total_s - self._done_s())))
+        return f"{elapsed} elapsed, {left} left"
+
+    def tick(self) -> None:
+        """Redraw, but seldom: it takes CPU time from what is measured."""
+        now = time.monotonic()
+        if not self._is_live or now - self._refreshed < TICK_S:
+            return
+        self._refreshed = now
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.text import Text
+
+        lines = [Text(printable(self._text), overflow="ellipsis", no_wrap=True)]
+        for speed in self._speeds:
+            lines.append(Text(printable(f"  {speed} so far"), no_wrap=False, overflow="fold"))
+        bar = ProgressBar(total=self._total_s, completed=self._done_s(), width=40)
+        self._live.update(Group(bar, Text(f" {self._times()}"), *lines), refresh=True)
+
+    def close(self) -> None:
+        """Take all of it off the screen."""
+        if self._is_live:
+            self._live.stop()

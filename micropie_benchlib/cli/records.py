@@ -1,0 +1,77 @@
+"""What is recorded of the command and its plan."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import hashlib
+import shlex
+import sys
+from pathlib import Path
+
+from micropie_benchlib.core.measurements import Measurement
+from micropie_benchlib.core.plan import Plan
+from micropie_benchlib.core.results import Environment, Machine, Results, Settings, WorkloadFacts
+from micropie_benchlib.core.secrets import NO_SECRETS, Secrets
+
+
+def new_results(
+    *,
+    seed: int | None = None,
+    settings: Settings | None = None,
+    environment: Environment | None = None,
+    measurements: tuple[Measurement, ...] = (),
+    warnings: tuple[str, ...] = (),
+    machines: tuple[Machine, ...] = (),
+    secrets: Secrets = NO_SECRETS,
+) -> Results:
+    """Return results of this moment and this command, without its secrets."""
+    created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    words = map(secrets.hide_in_word, sys.argv[1:])
+    command_line = shlex.join([Path(sys.argv[0]).name, *words])
+    return Results(
+        created=created,
+        command=command_line.encode(errors="backslashreplace").decode(),
+        seed=seed,
+        settings=settings,
+        environment=environment,
+        measurements=measurements,
+        warnings=warnings,
+        machines=machines,
+    )
+
+
+def settings_of(plan: Plan) -> Settings:
+    """Return what is recorded of the plan."""
+    secrets = plan.secrets
+    workloads = {load.workload.name: load.workload for load in plan.loads}
+    facts = [
+        WorkloadFacts(
+            name=workload.name,
+            method=workload.method,
+            path=secrets.hide_whole_words(workload.path),
+            headers=secrets.hide_in_headers(workload.headers),
+            body_sha256=hashlib.sha256(workload.body).hexdigest(),
+            expect_status=workload.expect_status,
+            keep_alive=workload.keep_alive,
+            timeout_s=workload.timeout_s,
+        )
+        for workload in workloads.values()
+    ]
+    connections = dict.fromkeys(load.connections for load in plan.loads)
+    return Settings(
+        server=dataclasses.replace(plan.server, host=secrets.hide_whole_words(plan.server.host)),
+        workloads=tuple(facts),
+        connections=tuple(connections),
+        threads=plan.threads,
+        duration_s=plan.loads[0].duration_s,
+        rounds=plan.rounds,
+        duet=plan.duet,
+        warm_up_s=plan.warm_up_s,
+        metric=plan.metric,
+        precision=plan.precision,
+        first_rounds=plan.rounds if plan.precision else None,
+        rate_per_s=None if plan.rate_share else plan.loads[0].rate_per_s,
+        rate_share=plan.rate_share,
+        p99_limit_s=plan.p99_limit_s,
+    )

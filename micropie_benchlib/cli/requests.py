@@ -1,0 +1,111 @@
+"""Paths, methods, headers and bodies as typed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from micropie_benchlib.core.errors import UsageError
+from micropie_benchlib.core.requests import header_value
+from micropie_benchlib.core.secrets import HIDDEN
+from micropie_benchlib.core.values import Headers
+
+RESERVED_HEADERS = ("connection", "content-length", "expect", "transfer-encoding", "upgrade")
+
+
+def with_content_type(headers: Headers, body: bytes) -> Headers:
+    """Return the headers with the type of a body that is JSON, if they have none."""
+    if not is_json(body) or header_value(headers, "Content-Type") is not None:
+        return headers
+    return (*headers, ("Content-Type", "application/json"))
+
+
+def parse_path(text: str) -> str:
+    """Return the path. Raises UsageError if a request cannot have it."""
+    if not re.fullmatch(r"/[!\"$-~]*", text):
+        raise UsageError(
+            f"--path {text!r}: a path begins with / and has no space, # or letter beyond ASCII"
+        )
+    return text
+
+
+def parse_method(text: str | None, *, default: str) -> str:
+    """Return the method in capitals. Raises UsageError if wrk cannot use it."""
+    method = default if text is None else text.upper()
+    if not re.fullmatch(r"(?!HEAD$|CONNECT$)[A-Z]{1,20}", method):
+        raise UsageError(
+            f"--method {text!r}: use one such as GET or POST; "
+            "wrk cannot read the answers to HEAD, CONNECT"
+        )
+    return method
+
+
+def parse_headers(texts: Iterable[str]) -> Headers:
+    """Return names and values. Raises UsageError for one that wrk sets, or two alike."""
+    headers: dict[str, tuple[str, str]] = {}
+    for text in texts:
+        match = re.fullmatch(r"([!#$%&'*+.^_`|~\w-]+):[ \t]*([ -~]*)", text, re.ASCII)
+        name = match[1].lower() if match else ""
+        if not match or name in headers or name in RESERVED_HEADERS:
+            raise UsageError(
+                f"--header {header_name(text)!r}: use 'Name: value', each name once, "
+                f"and none of {', '.join(RESERVED_HEADERS)}"
+            )
+        headers[name] = (match[1], match[2].strip())
+    return tuple(headers.values())
+
+
+def header_name(text: str) -> str:
+    """Return what a message shows of a header as typed: its value may be a secret."""
+    name, colon, _ = text.partition(":")
+    if colon:
+        return f"{name}: {HIDDEN}"
+    return HIDDEN if text else ""
+
+
+MOST_BODY_BYTES = 64 << 20
+MOST_CONFIG_BYTES = 1 << 20
+
+
+def read_body(text: str | None) -> bytes:
+    """Return the body that is meant; empty for None. Raises UsageError."""
+    if text is None:
+        return b""
+    if text == "-":
+        return sys.stdin.buffer.read()
+    if not text.startswith("@"):
+        if is_file(text):
+            raise UsageError(f"--body {text!r} is a file: to send its content, use @{text}")
+        return text.encode("utf-8", errors="surrogateescape")
+    return read_whole(text[1:], f"--body {text!r}", most_bytes=MOST_BODY_BYTES)
+
+
+def read_whole(file: str, place: str, *, most_bytes: int) -> bytes:
+    """Return the file's content. Raises UsageError, with the place, and for more than that."""
+    try:
+        with Path(file).open("rb") as opened:
+            content = opened.read(most_bytes + 1)
+    except OSError as error:
+        raise UsageError(f"{place}: {error.strerror}") from None
+    if len(content) > most_bytes:
+        raise UsageError(f"{place}: it has more than {most_bytes >> 20} MiB")
+    return content
+
+
+def is_file(text: str) -> bool:
+    """Return whether there is a file of that name."""
+    with contextlib.suppress(OSError, ValueError):  # no name of a file at all
+        return Path(text).is_file()
+    return False
+
+
+def is_json(body: bytes) -> bool:
+    """Return whether the body is an object or a list in JSON."""
+    try:
+        return isinstance(json.loads(body), dict | list)
+    except (ValueError, RecursionError):
+        return False

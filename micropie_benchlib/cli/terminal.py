@@ -1,0 +1,93 @@
+"""Where text goes: terminals, their width, and lines that fit."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterable
+from typing import IO, TYPE_CHECKING
+
+from micropie_benchlib.report.layout import Table
+from micropie_benchlib.report.markdown_text import markdown_lines
+from micropie_benchlib.report.printing import printable_lines
+from micropie_benchlib.report.terminal import broken, terminal_lines
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def terminal_size(stream: IO[str]) -> os.terminal_size:
+    """Return the columns and lines of the stream's terminal; 80 x 24 if it does not tell.
+
+    COLUMNS comes first, as everywhere. rich takes 80 for any terminal that is dumb.
+    """
+    columns, lines = 80, 24
+    with contextlib.suppress(OSError, ValueError):
+        columns, lines = os.get_terminal_size(stream.fileno())
+    wished = os.environ.get("COLUMNS", "")
+    if wished.isdecimal():
+        columns = int(wished)
+    return os.terminal_size((columns or 80, lines or 24))
+
+
+def console_on(stream: IO[str]) -> Console:
+    """Return a console on the stream: as wide as the terminal, where there is one.
+
+    FORCE_COLOR makes a terminal of anything; rich heeds NO_COLOR and TERM=dumb.
+    """
+    from rich.console import Console
+
+    terminal = stream.isatty() or bool(os.environ.get("FORCE_COLOR"))
+    size = terminal_size(stream)
+    return Console(
+        file=stream,
+        width=size.columns if terminal else UNLIMITED_WIDTH,
+        height=size.lines,
+        force_terminal=terminal,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=True,
+    )
+
+
+UNLIMITED_WIDTH = 10_000
+
+
+def say(text: str) -> None:
+    """Print a line on standard error; a measurement does not fail for want of a reader."""
+    with contextlib.suppress(OSError):
+        show_text(console_on(sys.stderr), text)
+
+
+def show_lines(lines: Iterable[str], console: Console) -> None:
+    """Print the lines: whatever their texts hold, nothing of it steers the terminal."""
+    for line in lines:
+        console.print(printable_lines(line))
+
+
+def show_table(table: Table, console: Console) -> None:
+    """Print a table: drawn on a terminal, else as Markdown."""
+    title, lines = f"{table.title}\n", markdown_lines(table)
+    if console.is_terminal:
+        title, lines = table.title, terminal_lines(table, width=console.width)
+    console.print()
+    if table.title:
+        console.print(printable_lines(title), style="bold")
+    print("\n".join([*lines, ""]), file=console.file)
+
+
+def wrapped(text: str, console: Console, *, first: str = "", indent: str = "") -> list[str]:
+    """Return the text in lines that fit a terminal, broken at spaces; `first` begins it.
+
+    `first` and `indent` are of one width.
+    """
+    width = max(40, console.width) if console.is_terminal else UNLIMITED_WIDTH
+    first_line, *others = broken(text, width - len(indent))
+    return [first + first_line, *(indent + line for line in others)]
+
+
+def show_text(console: Console, text: str, *, first: str = "", indent: str = "") -> None:
+    """Print a text, broken at spaces where there is a terminal."""
+    show_lines(wrapped(text, console, first=first, indent=indent), console)
