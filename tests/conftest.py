@@ -229,12 +229,14 @@ def run_load(
 
 
 def pytest_configure() -> None:
-    """Let SIGINT reach what the tests start, also where a shell started them with `&`.
+    """Let signals reach what the tests start, also under nohup or behind a shell's `&`.
 
-    Without job control it lets such a command ignore SIGINT, which its children inherit.
+    There they are ignored, which children inherit.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 SLOW_FIXTURES = {"tool", "start", "pyz", "browser"}  # they start processes
