@@ -100,13 +100,14 @@ from micropie_benchlib.cli.terminal import console_on, say, show_table
 from micropie_benchlib.core.built_ins import BUILT_INS
 from micropie_benchlib.core.errors import BenchError, CannotGoOnError, HopelessError, UsageError
 from micropie_benchlib.core.plan import USEFUL_ROUNDS, Plan
+from micropie_benchlib.core.published import GIST_DAY
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.secrets import without_url_secrets
 from micropie_benchlib.core.targets import ServerSettings
 from micropie_benchlib.load.wrk_program import examine_wrk
 from micropie_benchlib.report.calibration import calibration_conclusion
 from micropie_benchlib.report.conclusions import conclude, conclude_side_by_side
-from micropie_benchlib.report.editions import EDITIONS, editions_table, reproduction_conclusion
+from micropie_benchlib.report.editions import editions_table, reproduction_conclusion
 from micropie_benchlib.report.gate import gate_sentences
 from micropie_benchlib.report.layout import Conclusion, Report, Table, columns_from
 from micropie_benchlib.report.merging import check_same_load, merge, suffixed_by_file
@@ -417,7 +418,7 @@ def calibrate(
 def reproduce(
     edition: Annotated[
         str, typer.Argument(metavar="EDITION", help="The day of a published table; see --list.")
-    ] = EDITIONS[0].day,
+    ] = GIST_DAY,
     *,
     list_editions: Annotated[
         bool, typer.Option("--list", help="List the published tables, and measure nothing.")

@@ -23,12 +23,13 @@ from results_schema import loaded
 
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import Errors
+from micropie_benchlib.core.paths import packaged_text
 from micropie_benchlib.load import servers as load_servers
 from micropie_benchlib.load.cores import duet_cores
 from micropie_benchlib.serve.launched import LaunchedServer
 from micropie_benchlib.system.checks import examine
 from micropie_benchlib.system.processes import all_cores
-from micropie_benchlib.wrk.command import WRK_SCRIPT, wrk_argv
+from micropie_benchlib.wrk.command import wrk_argv
 from micropie_benchlib.wrk.exact import parse_exact
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from conftest import Start, Tool
 
+DONE_LUA = packaged_text("micropie_benchlib.wrk", "done.lua")
 SHORT = ("-d", "1s", "-c", "20", "-t", "2", "-w", "2")
 
 
@@ -279,7 +281,7 @@ def test_the_cpu_time_that_wrk_tells_is_what_the_system_counts(
     """It uses so much at its start; what it uses later depends on what others leave it."""
     burn = "function setup() local x = 0; for i = 1, 100000000 do x = x + i % 7 end end\n"
     script = tmp_path / "done.lua"
-    script.write_text(WRK_SCRIPT + burn)
+    script.write_text(DONE_LUA + burn)
     load = Load(connections=20, threads=1, duration_s=1)
     with start("faulty:good", workers=1) as server:
         argv = wrk_argv("wrk", load, server.url("/"), str(script))

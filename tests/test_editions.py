@@ -10,8 +10,9 @@ from micropie_benchlib.core.built_ins import BUILT_INS
 from micropie_benchlib.core.choices import Method
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.metrics import Metric
+from micropie_benchlib.core.published import Edition, editions
 from micropie_benchlib.core.requests import WORKLOADS
-from micropie_benchlib.report.editions import EDITIONS_BY_DAY, Edition, edition_remarks, order_table
+from micropie_benchlib.report.editions import edition_remarks, order_table
 from micropie_benchlib.stats.ranking import Contest
 
 THOUSAND = LoadId(workload="hello", connections=1000)
@@ -21,7 +22,7 @@ def edition(day: str) -> Edition:
     return find_edition(day)
 
 
-@pytest.mark.parametrize("day", EDITIONS_BY_DAY)
+@pytest.mark.parametrize("day", editions())
 def test_what_an_edition_names_exists(day: str) -> None:
     chosen = edition(day)
     for load, rows in chosen.rows.items():
@@ -72,7 +73,7 @@ def test_published_cells_are_the_gists_columns() -> None:
 
 
 def test_a_row_that_littles_law_excludes_is_told() -> None:
-    remarks = [line for day in EDITIONS_BY_DAY for line in edition_remarks(edition(day))]
+    remarks = [line for day in editions() for line in edition_remarks(edition(day))]
     micropie, quart = [line for line in remarks if "Little" in line]
     assert "MicroPie breaks" in micropie
     assert "52686 requests/s of 1.35ms are 71 under way at a time, on 64" in micropie

@@ -53,6 +53,7 @@ from micropie_benchlib.core.errors import BenchError, UsageError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.paths import APPS, ROOT
 from micropie_benchlib.core.plan import Plan
+from micropie_benchlib.core.published import editions
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD, WORKLOADS, WRK_TIMEOUT_S, Workload
 from micropie_benchlib.core.targets import (
     AsgiTarget,
@@ -62,7 +63,6 @@ from micropie_benchlib.core.targets import (
     UrlTarget,
 )
 from micropie_benchlib.load.trial import endless
-from micropie_benchlib.report.editions import EDITIONS
 from micropie_benchlib.report.results_file import to_json
 from micropie_benchlib.serve.asgi import SERVER_PACKAGES
 from micropie_benchlib.serve.versions import package_versions
@@ -1110,7 +1110,7 @@ def test_an_unknown_edition_is_told_with_those_there_are(asked: Asked) -> None:
 def test_editions_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     run_command("reproduce", "--list")
     out = capsys.readouterr().out
-    for edition in EDITIONS:
+    for edition in editions().values():
         assert edition.day in out
     assert "granian, 8 workers" in out
 

@@ -13,10 +13,11 @@ from conftest import run_load
 from micropie_benchlib.core.errors import BenchError, UsageError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import Errors, Latency, WrkResult
+from micropie_benchlib.core.paths import packaged_text
 from micropie_benchlib.core.text import format_latency
 from micropie_benchlib.core.units import parse_duration
 from micropie_benchlib.report.tables import gist_row
-from micropie_benchlib.wrk.command import WRK_SCRIPT, wrk_argv
+from micropie_benchlib.wrk.command import wrk_argv
 from micropie_benchlib.wrk.errors import SOCKET_ERRORS, void_reason
 from micropie_benchlib.wrk.exact import parse_exact
 from micropie_benchlib.wrk.rows import parse_reports
@@ -24,6 +25,7 @@ from micropie_benchlib.wrk.rows import parse_reports
 if TYPE_CHECKING:
     from conftest import Start
 
+DONE_LUA = packaged_text("micropie_benchlib.wrk", "done.lua")
 DATA = Path(__file__).parent / "data"
 GIST = (DATA / "gist.txt").read_text()
 GIST_LINES = GIST.splitlines()
@@ -222,9 +224,9 @@ HOLD_AGAINST_EACH_OTHER = """
 
 def test_direct_read_of_the_histogram_equals_wrks_own_access(start: Start, tmp_path: Path) -> None:
     """Both ways within one `done`: a wrk whose struct differs must be noticed."""
-    assert "io.write(" in WRK_SCRIPT
+    assert "io.write(" in DONE_LUA
     script = tmp_path / "both.lua"
-    script.write_text(WRK_SCRIPT.replace("io.write(", f"{HOLD_AGAINST_EACH_OTHER}io.write(", 1))
+    script.write_text(DONE_LUA.replace("io.write(", f"{HOLD_AGAINST_EACH_OTHER}io.write(", 1))
     load = Load(connections=10, threads=2, duration_s=1)
     with start("asgi", workers=1) as running:
         argv = wrk_argv("wrk", load, running.url("/"), str(script))

@@ -10,19 +10,19 @@ from micropie_benchlib.cli.targets import parse_targets
 from micropie_benchlib.cli.text import did_you_mean
 from micropie_benchlib.core.errors import UsageError
 from micropie_benchlib.core.loads import Load
+from micropie_benchlib.core.published import Edition, editions, label_of
 from micropie_benchlib.core.requests import WORKLOADS
 from micropie_benchlib.core.targets import AsgiTarget, ServerSettings, Target
-from micropie_benchlib.report.editions import EDITIONS_BY_DAY, Edition, label_of
 
 
 def find_edition(day: str) -> Edition:
     """Return the published table of that day. Raises UsageError if there is none."""
-    if day not in EDITIONS_BY_DAY:
+    if day not in editions():
         raise UsageError(
-            f"no table was published on {day!r}{did_you_mean(day, EDITIONS_BY_DAY)}: "
-            f"use {', '.join(EDITIONS_BY_DAY)} (reproduce --list)"
+            f"no table was published on {day!r}{did_you_mean(day, editions())}: "
+            f"use {', '.join(editions())} (reproduce --list)"
         )
-    return EDITIONS_BY_DAY[day]
+    return editions()[day]
 
 
 def edition_targets(edition: Edition, server: ServerSettings) -> tuple[Target, ...]:

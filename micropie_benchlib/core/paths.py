@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUNDLE = ROOT / "bundle.json"
 BUNDLED = BUNDLE.exists()  # whether this runs from micropie_bench.pyz, unpacked
 APPS = ROOT / "apps" if BUNDLED else ROOT  # where apps.py lies, without packages
+
+
+@functools.cache
+def packaged_text(package: str, name: str) -> str:
+    """Return the text of a file that lies in the package of that name."""
+    import importlib.resources  # slow to import
+
+    return importlib.resources.files(package).joinpath(name).read_text(encoding="utf-8")

@@ -24,3 +24,22 @@ def parse_duration(text: str, *, option: str = "--duration") -> int:
         )
     unit = match[2] or "s"
     return int(match[1]) * int(SECONDS_IN[unit])
+
+
+def parse_time(text: str) -> float:
+    """Return wrk's printed time in seconds.
+
+    `1000.00m` is a cut-off `1000.00ms`: wrk prints no 1000 minutes.
+    """
+    if text == "1000.00m":
+        return 1.0
+    number = text.rstrip("umsh")
+    unit = text.removeprefix(number)
+    return float(number) * SECONDS_IN[unit]
+
+
+def parse_bytes(text: str) -> float:
+    """Return wrk's printed size in bytes; its units step by 1024 (units.c)."""
+    number = text.rstrip("KMGTB")
+    unit = text.removeprefix(number).removesuffix("B")
+    return float(number) * BYTES_IN[unit]

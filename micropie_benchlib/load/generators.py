@@ -36,9 +36,9 @@ READ_S = 0.05  # for a wrk to read the answers that wait for it: some 10 us each
 OVERRUN_S = 15.0  # a wrk that has not ended this long after its time hangs
 DUET_TIMEOUT_S = 10  # wrk's, in a duet: its frozen moments are no fault of the server
 ROOM_BYTES = 2**20  # more than wrk writes
-WRK_METHOD_VARIABLE = "MICROPIE_BENCH_METHOD"  # as WRK_SCRIPT reads it
+WRK_METHOD_VARIABLE = "MICROPIE_BENCH_METHOD"  # as done.lua reads it
 WRK_BODY_VARIABLE = "MICROPIE_BENCH_BODY"  # likewise
-WRK_WINDOW_VARIABLE = "MICROPIE_BENCH_WINDOW"  # as PACE_SCRIPT reads it
+WRK_WINDOW_VARIABLE = "MICROPIE_BENCH_WINDOW"  # as rate.lua reads it
 WRK_MOMENTS_VARIABLE = "MICROPIE_BENCH_MOMENTS"  # likewise
 WRK_CONNECTIONS_VARIABLE = "MICROPIE_BENCH_CONNECTIONS"  # likewise
 
@@ -146,7 +146,7 @@ class WrkGroup:
         return wrk_argv(self._wrk, load, goal.url, str(self._script), timeout_s=timeout_s)
 
     def _environment(self) -> dict[str, str]:
-        """Return wrk's environment, in which WRK_SCRIPT finds the request."""
+        """Return wrk's environment, in which done.lua finds the request."""
         workload = self._load.workload
         environment = dict(os.environ)
         environment.pop(WRK_METHOD_VARIABLE, None)

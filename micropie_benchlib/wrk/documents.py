@@ -10,13 +10,8 @@ from typing import Any
 
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.measurements import Errors, Latency, WrkResult
-from micropie_benchlib.wrk.text import (
-    REPORT_LINES,
-    REQUIRED_LINES,
-    WRK_FAILURES,
-    parse_bytes,
-    parse_time,
-)
+from micropie_benchlib.core.units import parse_bytes, parse_time
+from micropie_benchlib.wrk.text import REPORT_LINES, REQUIRED_LINES, WRK_FAILURES
 
 INVISIBLE = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, and movements of the cursor

@@ -28,13 +28,13 @@ from micropie_benchlib.wrk.histogram import (
     uncorrect,
 )
 
-EXACT_MARK = "micropie-bench-exact:"  # as WRK_SCRIPT prints it
+EXACT_MARK = "micropie-bench-exact:"  # as done.lua prints it
 
 
 def parse_exact(
     output: str, *, connections: int, span_s: float | None = None
 ) -> tuple[WrkResult, str]:
-    """Return what WRK_SCRIPT reported, to the last digit, and the text report before it.
+    """Return what done.lua reported, to the last digit, and the text report before it.
 
     `connections` is wrk's -c, on which its latency correction depends. `span_s` is the
     time under load, where that is not all of wrk's own. Raises BenchError if wrk printed
@@ -56,7 +56,7 @@ BucketHistogram = tuple[tuple[BucketMicroseconds, Count], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaceFigures:
-    """What PACE_SCRIPT adds of a load at a rate.
+    """What rate.lua adds of a load at a rate.
 
     Histograms of the answers' latencies from when they were due, and from when they were
     sent, and of how late wrk sent what a free connection waited to send. `in_window` were
@@ -99,7 +99,7 @@ class PaceFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExactFigures:
-    """What WRK_SCRIPT writes as JSON, in wrk's own units."""
+    """What done.lua writes as JSON, in wrk's own units."""
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
 
@@ -139,7 +139,7 @@ def exact_adapter() -> Any:
 
 
 def read_exact(line: str) -> ExactFigures:
-    """Return what stands in WRK_SCRIPT's line. Raises ValueError."""
+    """Return what stands in done.lua's line. Raises ValueError."""
     from pydantic import ValidationError
 
     try:
@@ -181,7 +181,7 @@ def paced_result(figures: ExactFigures, pace: PaceFigures) -> WrkResult:
 
 
 def exact_result(figures: ExactFigures, connections: int, span_s: float | None) -> WrkResult:
-    """Return the result from what WRK_SCRIPT wrote. Raises ValueError, BenchError."""
+    """Return the result from what done.lua wrote. Raises ValueError, BenchError."""
     if figures.pace:
         return paced_result(figures, figures.pace)
     duration_s = span_s or figures.duration_us / 1e6

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from micropie_benchlib.core.units import BYTES_IN, SECONDS_IN
-
 # As many digits as wrk can print, so that each figure is one that a results file can hold.
 _DECIMALS = r"(?:\.\d{1,6})?"
 _TIME = rf"(\d{{1,5}}{_DECIMALS}(?:us|ms|s|m|h))"
@@ -30,22 +28,3 @@ REQUIRED_LINES = ("running", "load", "latency", "req_sec", "total", "throughput"
 WRK_FAILURES = (
     r"unable to (resolve|connect to|create thread|record) |number of connections must be "
 )
-
-
-def parse_time(text: str) -> float:
-    """Return wrk's printed time in seconds.
-
-    `1000.00m` is a cut-off `1000.00ms`: wrk prints no 1000 minutes.
-    """
-    if text == "1000.00m":
-        return 1.0
-    number = text.rstrip("umsh")
-    unit = text.removeprefix(number)
-    return float(number) * SECONDS_IN[unit]
-
-
-def parse_bytes(text: str) -> float:
-    """Return wrk's printed size in bytes; its units step by 1024 (units.c)."""
-    number = text.rstrip("KMGTB")
-    unit = text.removeprefix(number).removesuffix("B")
-    return float(number) * BYTES_IN[unit]
