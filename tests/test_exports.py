@@ -16,7 +16,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import ENVIRONMENT, HUNDRED, NAMES, RATES, SECONDS, measured, results_of, solo_results
+from conftest import (
+    ENVIRONMENT,
+    HUNDRED,
+    NAMES,
+    RATES,
+    SECONDS,
+    facts_of,
+    measured,
+    results_of,
+    solo_results,
+)
 from results_schema import VALIDATOR, loaded
 from scipy import stats
 
@@ -49,6 +59,7 @@ from micropie_benchlib.report.results_file import from_json, to_json
 from micropie_benchlib.report.tables import result_tables
 from micropie_benchlib.stats.changes import changes_between
 from micropie_benchlib.stats.comparisons import with_comparisons
+from micropie_benchlib.stats.equal_work import work_facts
 from micropie_benchlib.stats.gate import Gate
 from micropie_benchlib.stats.knee import knee
 from micropie_benchlib.wrk.rows import parse_reports
@@ -177,6 +188,14 @@ def test_the_schema_describes_all_that_is_written(results: Results) -> None:
     assert [m["valid"] for m in data["measurements"]] == [m.valid for m in results.measurements]
 
 
+def test_how_an_app_was_served_is_recorded_in_words_and_shown_from_there() -> None:
+    facts = facts_of("base", "Base", server=ServerSettings(), served_as={"event loop": "rloop 1"})
+    results = dataclasses.replace(RUN, targets=(facts, facts_of("more", "More")))
+    assert from_json(to_json(results)).targets[0].served_as == {"event loop": "rloop 1"}
+    assert work_facts(results, facts)["event loop"] == "rloop 1"
+    assert "served_as" not in json.loads(to_json(results))["targets"][1]
+
+
 def test_the_schema_leaves_no_object_open() -> None:
     def objects_in(schema: object) -> list[dict[str, Any]]:
         if isinstance(schema, list):
@@ -195,7 +214,9 @@ def test_the_schema_leaves_no_object_open() -> None:
     for schema in objects:
         if "properties" in schema:
             assert schema["additionalProperties"] is False
-            assert sorted(schema["required"]) == sorted(schema["properties"])
+            missing_in_older_files = set(schema["properties"]) - set(schema["required"])
+            assert missing_in_older_files <= {"served_as"}
+            assert set(schema["required"]) <= set(schema["properties"])
         else:  # a map
             assert (
                 "type" in schema["additionalProperties"] or "$ref" in schema["additionalProperties"]

@@ -197,18 +197,8 @@ class ServingOptions:
             proxy_headers=self.proxy_headers,
             asgi=self.server,
         )
-        check_uvicorn_options(settings)
+        ASGI_SERVERS[settings.asgi].check_options(settings)
         return settings
-
-
-def check_uvicorn_options(settings: ServerSettings) -> None:
-    """Raise UsageError if what only uvicorn lets be chosen is chosen for another server."""
-    if ASGI_SERVERS[settings.asgi].has_uvicorn_options:
-        return
-    if settings.http is not Http.AUTO:
-        raise UsageError(f"--http is uvicorn's: {settings.asgi} has its own")
-    if not settings.proxy_headers:
-        raise UsageError(f"--no-proxy-headers is uvicorn's: {settings.asgi} has no such thing")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

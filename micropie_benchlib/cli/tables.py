@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from micropie_benchlib.cli.options import check_uvicorn_options
 from micropie_benchlib.cli.requests import (
     parse_headers,
     parse_method,
@@ -82,7 +81,7 @@ class TargetTable:
             settings = dataclasses.replace(
                 settings, http=self.http or Http.AUTO, proxy_headers=self.proxy_headers is not False
             )
-        check_uvicorn_options(settings)
+        ASGI_SERVERS[settings.asgi].check_options(settings)
         return settings
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -36,8 +37,9 @@ class TargetFacts:
     """What was found out about a target when it was launched.
 
     `responses` has the answer to one request of each workload, by the workload's name.
-    `server` is how an ASGI app was served, and None for other targets; `python` is the
-    version of the interpreter that ran it, if one was named. It was asked by `scheme`.
+    `server` is how an ASGI app was served, and None for other targets; `served_as` is what
+    that means for each request, by what it is, in words. `python` is the version of the
+    interpreter that ran it, if one was named. It was asked by `scheme`.
     """
 
     name: Name
@@ -49,6 +51,7 @@ class TargetFacts:
     server: ServerSettings | None = None
     python: str | None = None
     scheme: Scheme = "http"
+    served_as: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

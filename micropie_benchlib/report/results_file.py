@@ -39,6 +39,9 @@ def results_data(results: Results) -> dict[str, Any]:
     data: dict[str, Any] = results_adapter().dump_python(results, mode="json", exclude=NOT_SAVED)
     for measurement in data["measurements"]:
         measurement["valid"] = measurement["invalid_reason"] is None
+    for target in data["targets"]:
+        if not target["served_as"]:  # not known, as in files that were written before it was
+            del target["served_as"]
     data["rankings"] = TypeAdapter(list[Ranking]).dump_python(rankings_of(results), mode="json")
     return data
 

@@ -10,6 +10,7 @@ from micropie_benchlib.core.responses import Response
 from micropie_benchlib.core.results import Results, TargetFacts
 from micropie_benchlib.core.secrets import HIDDEN, NO_SECRETS, Secrets, has_secret_name
 from micropie_benchlib.core.targets import Target
+from micropie_benchlib.serve.asgi import served_as
 from micropie_benchlib.serve.servers import RunningServer
 from micropie_benchlib.serve.versions import versions_of
 
@@ -23,9 +24,11 @@ def facts_of(
     """Return what is recorded about a target; less if it did not start."""
     versions = server.versions() if server else versions_of(target)
     settings = None
+    served: Mapping[str, str] = {}
     if target.is_app and server and server.settings:
         host = secrets.hide_whole_words(server.settings.host)
         settings = dataclasses.replace(server.settings, host=host)
+        served = served_as(settings, versions.packages)
     return TargetFacts(
         name=target.name,
         spec=target.spec,
@@ -36,6 +39,7 @@ def facts_of(
         server=settings,
         python=versions.python,
         scheme=target.scheme,
+        served_as=served,
     )
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from micropie_benchlib.core.paths import BUNDLED, ROOT
 from micropie_benchlib.core.targets import AsgiTarget, ServerSettings
-from micropie_benchlib.serve.asgi import ASGI_SERVERS, SILENT_SETTINGS, Readiness
-from micropie_benchlib.serve.commands import server_environment
+from micropie_benchlib.serve.asgi import ASGI_SERVERS, SILENT_SETTINGS
+from micropie_benchlib.serve.commands import Readiness, server_environment
 
 
 def app_argv(target: AsgiTarget, settings: ServerSettings, port: int) -> list[str]:
@@ -47,7 +47,7 @@ def app_readiness(settings: ServerSettings) -> Readiness:
     return Readiness(
         processes=settings.workers,
         has_fixed_workers=True,
-        log_line=ASGI_SERVERS[settings.asgi].log_line,
+        log_line=ASGI_SERVERS[settings.asgi].ready_line,
     )
 
 

@@ -7,10 +7,26 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from micropie_benchlib.core.targets import CommandTarget, LaunchedTarget, ServerSettings
-from micropie_benchlib.serve.asgi import Readiness
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """When a launched server counts as ready.
+
+    `processes` must accept connections on its port. With `has_fixed_workers` there are
+    always just so many, and one that goes missing has died. Otherwise processes may come
+    and go, and the server is ready once they have come to rest. `log_line` is what its log
+    says for each process that serves, for systems that do not tell who accepts; empty if it
+    does not say so.
+    """
+
+    processes: int
+    has_fixed_workers: bool
+    log_line: str = ""
 
 
 def server_environment(target: LaunchedTarget, inherited: Mapping[str, str]) -> dict[str, str]:
@@ -43,7 +59,7 @@ def command_argv(target: CommandTarget, settings: ServerSettings, port: int) -> 
 
 def command_readiness(_settings: ServerSettings) -> Readiness:
     """Return when it is ready: when a process accepts and all have come to rest."""
-    return Readiness(processes=1, has_fixed_workers=False, log_line=None)
+    return Readiness(processes=1, has_fixed_workers=False)
 
 
 PROGRAM_SUFFIXES = (".py", ".js", ".mjs", ".cjs", ".ts", ".rb", ".php", ".pl", ".jar")

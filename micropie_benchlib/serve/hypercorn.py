@@ -1,4 +1,4 @@
-"""hypercorn: its options."""
+"""hypercorn: its options and settings."""
 
 from __future__ import annotations
 
@@ -6,21 +6,45 @@ import re
 
 from micropie_benchlib.core.choices import Loop
 from micropie_benchlib.core.targets import AsgiTarget, ServerSettings, name_place
+from micropie_benchlib.serve.asgi_server import AsgiServerFacts, Versions, with_version
 
 
-def hypercorn_options(target: AsgiTarget, settings: ServerSettings, port: int) -> list[str]:
+def options(target: AsgiTarget, settings: ServerSettings, port: int) -> list[str]:
     """Return what follows `python -m hypercorn`.
 
     It looks an app up among the attributes that a module has already. Those of apps.py
     are made when they are first asked for, so they are asked for by `__getattr__`.
     """
-    options = ["--bind", name_place(settings.host, port)]
-    options += ["--workers", str(settings.workers)]
+    words = ["--bind", name_place(settings.host, port)]
+    words += ["--workers", str(settings.workers)]
     if settings.access_log:
-        options += ["--access-logfile", "-"]
-    loop = Loop.ASYNCIO if settings.loop is Loop.AUTO else settings.loop
-    options += ["--worker-class", loop]
+        words += ["--access-logfile", "-"]
+    words += ["--worker-class", chosen_loop(settings)]
     app = target.app
     if target.is_built_in:
         app = re.sub(r":(\w+)$", r':__getattr__("\1")', app)
-    return [*options, app]
+    return [*words, app]
+
+
+def chosen_loop(settings: ServerSettings) -> Loop:
+    """Return the event loop: it takes uvloop only when told to."""
+    return Loop.ASYNCIO if settings.loop is Loop.AUTO else settings.loop
+
+
+def event_loop(settings: ServerSettings, versions: Versions) -> str:
+    """Return the event loop with its version."""
+    return with_version(chosen_loop(settings), versions)
+
+
+def http_parser(_settings: ServerSettings, versions: Versions) -> str:
+    """Return that it is h11."""
+    return with_version("h11", versions)
+
+
+HYPERCORN = AsgiServerFacts(
+    options=options,
+    packages=("hypercorn", "h11", "uvloop"),
+    variables="HYPERCORN_",
+    event_loop=event_loop,
+    http_parser=http_parser,
+)

@@ -17,8 +17,8 @@ from micropie_benchlib.core.targets import (
     UrlTarget,
 )
 from micropie_benchlib.serve.apps import app_argv, app_environment, app_files, app_readiness
-from micropie_benchlib.serve.asgi import Readiness
 from micropie_benchlib.serve.commands import (
+    Readiness,
     command_argv,
     command_files,
     command_readiness,

@@ -20,6 +20,7 @@ from micropie_benchlib.core.responses import Response
 from micropie_benchlib.core.targets import LaunchedTarget, ServerSettings, name_place
 from micropie_benchlib.core.text import pluralize
 from micropie_benchlib.serve.addresses import addresses_of, free_port
+from micropie_benchlib.serve.asgi import ASGI_SERVERS
 from micropie_benchlib.serve.commands import filled
 from micropie_benchlib.serve.kinds import TARGET_KINDS
 from micropie_benchlib.serve.log_lines import last_words
@@ -49,7 +50,6 @@ from micropie_benchlib.system.processes import (
 ELSEWHERE_S = 15.0  # a command that listens on other ports alone has its port wrong
 SETTLE_S = 10.0  # at most, for the rest of a command's processes
 SETTLE_STEP_S = 0.3
-NO_LIFESPAN = "ASGI 'lifespan' protocol appears unsupported."  # as uvicorn's log says
 DYING_S = 0.2  # between the end of a connection and that of its server
 
 
@@ -268,9 +268,10 @@ class LaunchedServer(LocalServer):
             raise BenchError(self._start_failure())
 
     def _remark_lifespan(self) -> None:
-        """Remark that the app raised an exception at its start, if uvicorn made light of it."""
+        """Remark that the app raised an exception at its start, if its server went on."""
         is_users = self.target.is_app and not self.target.is_built_in
-        if is_users and NO_LIFESPAN in self.log_text():
+        line = ASGI_SERVERS[self.settings.asgi].no_lifespan_line
+        if is_users and line and line in self.log_text():
             self.remarks = (
                 "the app raised an exception at its lifespan startup, which uvicorn takes for an "
                 "app without one: what it does at its start, if anything, was not done",

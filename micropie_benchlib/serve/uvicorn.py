@@ -1,18 +1,44 @@
-"""uvicorn: its options."""
+"""uvicorn: its options, log lines and settings."""
 
 from __future__ import annotations
 
+from micropie_benchlib.core.choices import Http
 from micropie_benchlib.core.targets import AsgiTarget, ServerSettings
+from micropie_benchlib.serve.asgi_server import (
+    AsgiServerFacts,
+    Versions,
+    uvloop_if_installed,
+    with_version,
+)
 
 
-def uvicorn_options(target: AsgiTarget, settings: ServerSettings, port: int) -> list[str]:
+def options(target: AsgiTarget, settings: ServerSettings, port: int) -> list[str]:
     """Return what follows `python -m uvicorn`, as in the gist."""
-    options = ["--host", settings.host, "--port", str(port)]
-    options += ["--workers", str(settings.workers)]
-    options += ["--loop", settings.loop, "--http", settings.http]
-    options += ["--app-dir", str(target.directory)]
+    words = ["--host", settings.host, "--port", str(port)]
+    words += ["--workers", str(settings.workers)]
+    words += ["--loop", settings.loop, "--http", settings.http]
+    words += ["--app-dir", str(target.directory)]
     if not settings.access_log:
-        options.append("--no-access-log")
+        words.append("--no-access-log")
     if not settings.proxy_headers:
-        options.append("--no-proxy-headers")
-    return [*options, target.app]
+        words.append("--no-proxy-headers")
+    return [*words, target.app]
+
+
+def http_parser(settings: ServerSettings, versions: Versions) -> str:
+    """Return the parser that was chosen, else httptools where that is installed."""
+    if settings.http is not Http.AUTO:
+        return with_version(settings.http, versions)
+    return with_version("httptools" if "httptools" in versions else "h11", versions)
+
+
+UVICORN = AsgiServerFacts(
+    options=options,
+    packages=("uvicorn", "uvloop", "httptools", "h11"),
+    variables=r"UVICORN_|(WEB_CONCURRENCY|FORWARDED_ALLOW_IPS)$",
+    event_loop=uvloop_if_installed,
+    http_parser=http_parser,
+    ready_line="Application startup complete",
+    no_lifespan_line="ASGI 'lifespan' protocol appears unsupported.",
+    has_uvicorn_options=True,
+)

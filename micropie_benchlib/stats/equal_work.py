@@ -43,7 +43,7 @@ def http_parser(server: ServerSettings, versions: Mapping[str, str]) -> str:
 
 
 def serving_facts(server: ServerSettings, versions: Mapping[str, str]) -> dict[str, str]:
-    """Return what a server does for each request, by what it is."""
+    """Return what a server does for each request, for files that do not record it."""
     proxy_headers = "none"
     if server.asgi is AsgiServer.UVICORN:
         proxy_headers = show_value(server.proxy_headers)
@@ -79,7 +79,9 @@ def answer_facts(response: Response) -> dict[str, str]:
 def work_facts(results: Results, facts: TargetFacts) -> dict[str, str]:
     """Return what decides how much work a target has with a request, by what it is."""
     server = results.server_of(facts)
-    known = serving_facts(server, facts.versions) if server else {}
+    known = dict(facts.served_as)
+    if server and not known:
+        known = serving_facts(server, facts.versions)
     own_python = results.environment.python if results.environment and server else None
     python = facts.python or own_python
     if python:

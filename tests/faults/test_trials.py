@@ -17,7 +17,7 @@ from conftest import TARGETS, Start, Tool, run_load
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.requests import Workload
-from micropie_benchlib.serve.asgi import Readiness
+from micropie_benchlib.serve.commands import Readiness
 from micropie_benchlib.serve.launched import LaunchedServer
 from micropie_benchlib.stats.validity import clock_reason, silence_reason
 
@@ -226,7 +226,7 @@ def test_what_a_process_used_before_does_not_count_when_it_ends(
     parent, child = psutil.Process(), psutil.Process(1)
     server = object.__new__(LaunchedServer)
     server.workers = set()
-    server.readiness = Readiness(processes=1, has_fixed_workers=False, log_line=None)
+    server.readiness = Readiness(processes=1, has_fixed_workers=False)
     # The child had used 10 s, and has ended since with 11 s, which are its parent's now.
     monkeypatch.setattr(server, "cpu_s", lambda: {parent: 1.5 + 11})
     use = server.use_since({parent: 1.0, child: 10.0})
