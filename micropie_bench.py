@@ -20,7 +20,6 @@ programs  what runs as a process of its own, with the standard library alone
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime
 import errno
@@ -35,7 +34,7 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -44,7 +43,6 @@ import typer
 from typer.exceptions import TyperException
 
 from micropie_benchlib import __version__
-from micropie_benchlib.cli.actions import actions_for, import_all
 from micropie_benchlib.cli.bench_file import ConfigOptions, hiding_variables
 from micropie_benchlib.cli.commands import command, make_app
 from micropie_benchlib.cli.examples import (
@@ -57,8 +55,6 @@ from micropie_benchlib.cli.examples import (
     TARGET_SYNTAX,
 )
 from micropie_benchlib.cli.exports import Exports
-from micropie_benchlib.cli.gate import make_gate, read_results
-from micropie_benchlib.cli.github import tell_github
 from micropie_benchlib.cli.hosts import resolve_hosts
 from micropie_benchlib.cli.load_options import (
     DEFAULTS,
@@ -72,7 +68,6 @@ from micropie_benchlib.cli.load_options import (
     TrialOptions,
 )
 from micropie_benchlib.cli.loads import choose_preset, planned_loads
-from micropie_benchlib.cli.machines import assemble_crew, examine_crew, examine_machines
 from micropie_benchlib.cli.options import (
     ExportOptions,
     GateOptions,
@@ -91,127 +86,14 @@ from micropie_benchlib.cli.options import (
     target_names,
 )
 from micropie_benchlib.cli.plans import make_plan
-from micropie_benchlib.cli.progress import ProgressReport
-from micropie_benchlib.cli.published import edition_loads, edition_targets, find_edition
-from micropie_benchlib.cli.records import new_results, settings_of
-from micropie_benchlib.cli.screen import show_report
 from micropie_benchlib.cli.targets import compared_targets, parse_target, parse_targets
 from micropie_benchlib.cli.terminal import console_on, say, show_table
 from micropie_benchlib.core.built_ins import BUILT_INS
 from micropie_benchlib.core.errors import BenchError, CannotGoOnError, HopelessError, UsageError
 from micropie_benchlib.core.plan import USEFUL_ROUNDS, Plan
 from micropie_benchlib.core.published import GIST_DAY
-from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.secrets import without_url_secrets
 from micropie_benchlib.core.targets import ServerSettings
-from micropie_benchlib.load.wrk_program import examine_wrk
-from micropie_benchlib.report.calibration import calibration_conclusion
-from micropie_benchlib.report.conclusions import conclude, conclude_side_by_side
-from micropie_benchlib.report.editions import editions_table, reproduction_conclusion
-from micropie_benchlib.report.gate import gate_sentences
-from micropie_benchlib.report.layout import Conclusion, Report, Table, columns_from
-from micropie_benchlib.report.merging import check_same_load, merge, suffixed_by_file
-from micropie_benchlib.run.estimates import SEARCH_STEPS, planned_s
-from micropie_benchlib.run.experiment import EarlyEnd, run_experiment
-from micropie_benchlib.run.schedule import schedule
-from micropie_benchlib.serve.asgi import SERVER_PACKAGES
-from micropie_benchlib.serve.packages import fetch
-from micropie_benchlib.serve.start import run_prepare, start_server
-from micropie_benchlib.serve.versions import package_versions
-from micropie_benchlib.stats.distributions import distribute
-from micropie_benchlib.stats.gate import Gate
-from micropie_benchlib.system.children import await_any
-from micropie_benchlib.system.processes import require_proc
-from micropie_benchlib.system.temporary import temporary_directory
-from micropie_benchlib.wrk.documents import decode_text
-from micropie_benchlib.wrk.rows import parse_reports
-
-
-def run_plan(
-    plan: Plan, *, wrk: str | None, save: Callable[[Results], None], verbose: bool
-) -> tuple[Results, EarlyEnd | None]:
-    """Return the results of the plan, and its early end if it had one."""
-    require_proc()
-    import_all()
-    with temporary_directory() as work_dir, contextlib.ExitStack() as stack:
-        muster = assemble_crew(plan, wrk, work_dir, stack)
-        plan, crew = muster.plan, muster.crew
-        targets = tuple(crew.fetch(target, say) for target in plan.targets)
-        plan = dataclasses.replace(plan, targets=targets)
-        warnings = [*muster.warnings]
-        for finding in examine_crew(plan, crew):
-            if finding.warns:
-                warnings.append(f"{finding.check}: {finding.found}; {finding.remedy}")
-        for warning in warnings:
-            say(f"warning: {warning}")
-        results = new_results(
-            seed=plan.seed,
-            settings=settings_of(plan),
-            environment=muster.environment,
-            warnings=tuple(warnings),
-            machines=muster.machines,
-            secrets=plan.secrets,
-        )
-        with contextlib.closing(ProgressReport(plan, verbose=verbose)) as progress:
-            actions = actions_for(plan, crew, muster.wrk, work_dir, progress, save)
-            results, early_end = run_experiment(plan, results, actions)
-    results = dataclasses.replace(results, distributions=distribute(results))
-    return results, early_end
-
-
-def finish(
-    report: Report, exports: Exports, *, verbose: bool, said: Sequence[str] = ()
-) -> BenchError | None:
-    """Write the exports and print the report; return what was not written, if anything."""
-    failure = None
-    try:
-        exports.write(report)
-    except BenchError as error:
-        failure = error
-    show_report(report, exports.console, verbose=verbose, said=said)
-    return failure
-
-
-def status_of(results: Results) -> int:
-    """Return the exit status: 1 if a measurement is void, or a capacity is not known."""
-    are_valid = [m.valid or results.is_step(m.load) for m in results.measurements]
-    are_known = [capacity.rate_per_s is not None for capacity in results.capacities]
-    return 0 if all(are_valid + are_known) else 1
-
-
-def run_and_report(
-    plan: Plan,
-    exports: Exports,
-    *,
-    wrk: str | None,
-    concluding: Callable[[Results], Conclusion],
-    verbose: bool,
-    gate: Gate | None = None,
-) -> int:
-    """Carry the plan out, print and export its results, and return the exit status.
-
-    Raises BenchError at the end if an export was not written.
-    """
-    results, early_end = run_plan(plan, wrk=wrk, save=exports.save, verbose=verbose)
-    if early_end and not results.measurements:
-        say(f"{results.warnings[-1]}: nothing was measured, and no file was written or changed")
-        return early_end.status
-    conclusion = concluding(results)
-    decision = gate.decide(results) if gate else None
-    gate_lines = gate_sentences(results, decision) if decision else []
-    conclusion = dataclasses.replace(conclusion, gate=tuple(gate_lines))
-    report = Report(results=results, conclusion=conclusion)
-    failure = finish(report, exports, verbose=verbose, said=results.warnings)
-    tell_github(report, gate_lines)
-    if early_end:
-        kept = "the rounds before" if early_end.round > 1 else "what was measured of it"
-        say(f"{results.warnings[-1]}: the results are those of {kept}")
-    if failure:
-        raise failure
-    if early_end:
-        return early_end.status
-    has_failed = decision is not None and decision.fails
-    return 1 if has_failed else status_of(results)
 
 
 def top(
@@ -242,6 +124,11 @@ def serve(
     serving: ServingOptions,
 ) -> int:
     """Run one target in the foreground, as the gist did; Ctrl-C ends it."""
+    from micropie_benchlib.serve.packages import fetch
+    from micropie_benchlib.serve.start import run_prepare, start_server
+    from micropie_benchlib.system.children import await_any
+    from micropie_benchlib.system.processes import require_proc
+
     settings = serving.settings(port=port)
     (served,) = parse_targets([target], serving, server=settings, file=config.read())
     if not served.is_launched:
@@ -285,6 +172,9 @@ def compare(
     verbose: VerboseOption = False,
 ) -> int:
     """Measure targets under the same load, and print the gist's tables and a verdict."""
+    from micropie_benchlib.cli.gate import make_gate
+    from micropie_benchlib.cli.session import run_and_report
+
     preset = choose_preset(quick=quick, short=short, gist=gist)
     file = config.read()
     server = timing.serving(serving.settings(port=port))
@@ -305,12 +195,7 @@ def compare(
     baseline = gate_options.baseline
     exports = Exports(export, inputs=[baseline] if baseline else [])
     return run_and_report(
-        plan,
-        exports,
-        wrk=wrk,
-        concluding=conclude,
-        verbose=verbose,
-        gate=make_gate(gate_options, plan),
+        plan, exports, wrk=wrk, verbose=verbose, gate=make_gate(gate_options, plan)
     )
 
 
@@ -332,6 +217,8 @@ def capacity(
     verbose: VerboseOption = False,
 ) -> int:
     """Find the highest rate at which targets keep their p99 latency below a limit."""
+    from micropie_benchlib.cli.session import run_and_report
+
     file = config.read()
     server = trials.serving(serving.settings())
     parsed = compared_targets(targets, serving, server=server, file=file)
@@ -349,11 +236,14 @@ def capacity(
     plan = resolve_hosts(plan, allow_remote=allow_remote)
     exports = Exports(export)
     say(search_sentence(plan))
-    return run_and_report(plan, exports, wrk=wrk, concluding=conclude, verbose=verbose)
+    return run_and_report(plan, exports, wrk=wrk, verbose=verbose)
 
 
 def search_sentence(plan: Plan) -> str:
     """Return how a capacity is sought, and what that costs."""
+    from micropie_benchlib.run.estimates import SEARCH_STEPS, planned_s
+    from micropie_benchlib.run.schedule import schedule
+
     takes = datetime.timedelta(seconds=round(planned_s(plan)))
     return (
         f"each launch: a trial as fast as it goes, then some {SEARCH_STEPS} rates by bisection, a "
@@ -387,6 +277,9 @@ def calibrate(
     verbose: VerboseOption = False,
 ) -> int:
     """Measure a target against itself: how small a difference can this machine resolve?"""
+    from micropie_benchlib.cli.session import run_and_report
+    from micropie_benchlib.report.calibration import calibration_conclusion
+
     if timing.rounds == 1:
         raise UsageError("--rounds 1 gives no interval: calibrate needs at least 2")
     file = config.read()
@@ -430,6 +323,10 @@ def reproduce(
     verbose: VerboseOption = False,
 ) -> int:
     """Measure a published table with its day's packages, next to its figures."""
+    from micropie_benchlib.cli.published import edition_loads, edition_targets, find_edition
+    from micropie_benchlib.cli.session import run_and_report
+    from micropie_benchlib.report.editions import editions_table, reproduction_conclusion
+
     if list_editions:
         show_table(editions_table(), console_on(sys.stdout))
         return 0
@@ -459,6 +356,10 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> int:
     """Say what on this machine would spoil a measurement, each with its remedy."""
+    from micropie_benchlib.cli.machines import examine_machines
+    from micropie_benchlib.report.layout import Table, columns_from
+    from micropie_benchlib.system.processes import require_proc
+
     require_proc()
     loads = planned_loads(load, TimingOptions(), RequestOptions(), DEFAULTS)
     target = parse_target("asgi")
@@ -497,6 +398,13 @@ def parse(
     verbose: VerboseOption = False,
 ) -> int:
     """Print the gist's tables from wrk's own text; the heading above a report names it."""
+    from micropie_benchlib.cli.records import new_results
+    from micropie_benchlib.cli.screen import finish
+    from micropie_benchlib.report.conclusions import conclude
+    from micropie_benchlib.report.layout import Report
+    from micropie_benchlib.wrk.documents import decode_text
+    from micropie_benchlib.wrk.rows import parse_reports
+
     exports = Exports(export, inputs=[file])
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
@@ -521,6 +429,12 @@ def report_again(
     verbose: VerboseOption = False,
 ) -> int:
     """Show saved results again, in any format; several side by side."""
+    from micropie_benchlib.cli.gate import read_results
+    from micropie_benchlib.cli.screen import finish
+    from micropie_benchlib.report.conclusions import conclude, conclude_side_by_side
+    from micropie_benchlib.report.layout import Report
+    from micropie_benchlib.report.merging import check_same_load, merge, suffixed_by_file
+
     exports = Exports(export, inputs=files)
     results_by_file = {file: read_results(file) for file in dict.fromkeys(files)}
     if len(results_by_file) == 1:
@@ -544,6 +458,11 @@ def describe_versions(versions: Mapping[str, str]) -> str:
 @command("targets")
 def list_targets(wrk: WrkOption = None) -> int:
     """List what can be measured here, with versions."""
+    from micropie_benchlib.load.wrk_program import examine_wrk
+    from micropie_benchlib.report.layout import Table, columns_from
+    from micropie_benchlib.serve.asgi import SERVER_PACKAGES
+    from micropie_benchlib.serve.versions import package_versions
+
     rows = []
     for name, built_in in BUILT_INS.items():
         versions = package_versions(built_in.packages)

@@ -150,7 +150,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
         asked.plan, asked.options = plan, options
         return 0
 
-    monkeypatch.setattr("micropie_bench.run_and_report", note)
+    monkeypatch.setattr("micropie_benchlib.cli.session.run_and_report", note)
     monkeypatch.setattr("micropie_benchlib.cli.plans.all_cores", lambda: [0, 1])
     monkeypatch.setattr("micropie_benchlib.load.cores.all_cores", lambda: [0, 1])
     monkeypatch.setattr("micropie_benchlib.load.servers.all_cores", lambda: [0, 1])

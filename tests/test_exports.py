@@ -921,7 +921,7 @@ def test_verdict_and_gate_go_by_the_metric_that_is_chosen(
 
 def compare_with_gate(*args: str, monkeypatch: pytest.MonkeyPatch) -> int:
     """Return the exit status of a comparison whose measurements are those of RUN."""
-    monkeypatch.setattr("micropie_bench.run_plan", lambda *_, **__: (RUN, None))
+    monkeypatch.setattr("micropie_benchlib.cli.session.run_plan", lambda *_, **__: (RUN, None))
     monkeypatch.setattr("micropie_bench.handle_signals", lambda: None)
     return mb.main(["compare", "base=asgi", "more=asgi", "-c", "100", *args])
 

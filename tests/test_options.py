@@ -217,7 +217,6 @@ def test_a_built_in_that_is_not_installed_says_what_to_do(monkeypatch: pytest.Mo
     def nothing(*_: object, **__: object) -> dict[str, str]:
         return {}
 
-    monkeypatch.setattr("micropie_bench.package_versions", nothing)
     monkeypatch.setattr("micropie_benchlib.cli.target_specs.package_versions", nothing)
     monkeypatch.setattr("micropie_benchlib.load.machine.package_versions", nothing)
     monkeypatch.setattr("micropie_benchlib.serve.versions.package_versions", nothing)
@@ -232,7 +231,6 @@ def test_a_server_that_is_not_installed_says_what_to_do(monkeypatch: pytest.Monk
     def all_but_granian(names: Sequence[str], **_: object) -> dict[str, str]:
         return {name: "1" for name in names if name != "granian"}
 
-    monkeypatch.setattr("micropie_bench.package_versions", all_but_granian)
     monkeypatch.setattr("micropie_benchlib.cli.target_specs.package_versions", all_but_granian)
     monkeypatch.setattr("micropie_benchlib.load.machine.package_versions", all_but_granian)
     monkeypatch.setattr("micropie_benchlib.serve.versions.package_versions", all_but_granian)

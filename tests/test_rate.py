@@ -17,8 +17,8 @@ from conftest import Asked, Tool, measured, run_command
 from results_schema import loaded
 from test_experiment import HELLO, NOTHING_YET, World, observation_of, plan_of
 
-import micropie_bench as mb
 from micropie_benchlib.cli.records import settings_of
+from micropie_benchlib.cli.session import status_of
 from micropie_benchlib.core.arrivals import due_moments, request_count
 from micropie_benchlib.core.choices import Limit, Method, Verdict
 from micropie_benchlib.core.errors import BenchError, HopelessError, UsageError
@@ -325,7 +325,7 @@ def test_a_capacity_is_the_highest_rate_that_keeps_the_limit() -> None:
     assert comparison.speed
     assert comparison.speed.ratio == pytest.approx(2)
     assert comparison.verdict is Verdict.FASTER
-    assert mb.status_of(results) == 0
+    assert status_of(results) == 0
     assert results.reported_loads == [HELLO.id]
     (answer,) = conclude(results).answers
     assert answer.sentence == "More is 2.000x as fast as Base by capacity (2.000 to 2.000)"
@@ -376,7 +376,7 @@ def test_a_capacity_is_not_known_where_wrk_is_the_limit() -> None:
     assert by_name["base"].rate_per_s
     assert by_name["more"].rate_per_s is None
     assert "load generator saturated" in (by_name["more"].reason or "")
-    assert mb.status_of(results) == 1
+    assert status_of(results) == 1
     (answer,) = conclude(results).answers  # not by requests/s of the first trials
     assert answer.verdict is Verdict.UNDECIDED
     assert "load generator saturated" in answer.sentence

@@ -11,6 +11,7 @@ from pathlib import Path
 from micropie_benchlib.cli.progress import ProgressReport
 from micropie_benchlib.cli.records import new_results
 from micropie_benchlib.core.loads import Load
+from micropie_benchlib.core.paths import packaged_text
 from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.responses import Response
@@ -91,11 +92,17 @@ def actions_for(
 LATE_IMPORTS = (
     *("encodings.idna", "encodings.unicode_escape", "h11", "httptools"),
     *("rich.live", "rich.progress_bar", "ssl"),
+    *("micropie_benchlib.report.csv_rows", "micropie_benchlib.report.github"),
+    *("micropie_benchlib.report.page", "micropie_benchlib.report.results_file"),
 )
+LATE_TEXTS = {
+    "micropie_benchlib.wrk": ("done.lua", "rate.lua"),
+    "micropie_benchlib.report": ("page.html", "page.css", "page.js"),
+}  # by package
 
 
 def import_all() -> None:
-    """Import what is otherwise imported when it is first needed.
+    """Import, and read, what otherwise is when it is first needed.
 
     So a run does not depend on the files that it was started from: a cache may be emptied
     meanwhile, or a checkout updated.
@@ -103,4 +110,7 @@ def import_all() -> None:
     for module in LATE_IMPORTS:
         with contextlib.suppress(ImportError):  # such as ssl, which few runs need
             importlib.import_module(module)
+    for package, names in LATE_TEXTS.items():
+        for name in names:
+            packaged_text(package, name)
     to_json(new_results())  # pydantic imports parts of itself late

@@ -65,4 +65,4 @@ Examples:
   micropie_bench report run.json --export-html run.html
   micropie_bench report here.json there.json
 """
-ABOUT = (__doc__ or "micropie_bench").splitlines()[0]  # python -OO drops docstrings
+ABOUT = "Compare MicroPie with FastAPI, or any two HTTP servers, under identical load."

@@ -15,23 +15,56 @@ from micropie_benchlib.cli.options import ExportOptions
 from micropie_benchlib.cli.terminal import console_on
 from micropie_benchlib.core.errors import BenchError, UsageError
 from micropie_benchlib.core.results import Results
-from micropie_benchlib.report.csv_rows import to_csv
-from micropie_benchlib.report.github import to_github_benchmark
 from micropie_benchlib.report.layout import Report
-from micropie_benchlib.report.markdown import to_markdown
-from micropie_benchlib.report.page import to_html
-from micropie_benchlib.report.results_file import to_json
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
+# What renders an export is imported once it is asked for.
+
+
+def as_json(results: Results) -> str:
+    """Return the results file."""
+    from micropie_benchlib.report.results_file import to_json
+
+    return to_json(results)
+
+
+def as_markdown(report: Report) -> str:
+    """Return the report in Markdown."""
+    from micropie_benchlib.report.markdown import to_markdown
+
+    return to_markdown(report)
+
+
+def as_csv(report: Report) -> str:
+    """Return a row for each measurement."""
+    from micropie_benchlib.report.csv_rows import to_csv
+
+    return to_csv(report)
+
+
+def as_html(report: Report) -> str:
+    """Return the page."""
+    from micropie_benchlib.report.page import to_html
+
+    return to_html(report)
+
+
+def as_github_benchmark(report: Report) -> str:
+    """Return what github-action-benchmark reads."""
+    from micropie_benchlib.report.github import to_github_benchmark
+
+    return to_github_benchmark(report)
+
+
 RENDERERS: Mapping[str, Callable[[Report], str]] = {
-    "--export-json": lambda report: to_json(report.results),
-    "--export-markdown": to_markdown,
-    "--export-csv": to_csv,
-    "--export-html": to_html,
-    "--export-github-benchmark": to_github_benchmark,
+    "--export-json": lambda report: as_json(report.results),
+    "--export-markdown": as_markdown,
+    "--export-csv": as_csv,
+    "--export-html": as_html,
+    "--export-github-benchmark": as_github_benchmark,
 }
 
 
@@ -133,7 +166,7 @@ class Exports:
         """Write what was measured so far as JSON, where that can be written anew."""
         file = self._files.get("--export-json")
         if file and file.replaces:
-            file.write(to_json(results))
+            file.write(as_json(results))
 
     def write(self, report: Report) -> None:
         """Write all of them. Raises BenchError for those that were not, at the end."""

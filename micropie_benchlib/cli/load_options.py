@@ -13,10 +13,9 @@ from micropie_benchlib.cli.text import parse_rate, parse_seconds, parse_share
 from micropie_benchlib.core.choices import Decisive
 from micropie_benchlib.core.errors import UsageError
 from micropie_benchlib.core.plan import DEFAULT_ROUNDS, USEFUL_ROUNDS, WARM_UP_S
-from micropie_benchlib.core.requests import WORKLOADS, WRK_TIMEOUT_S
+from micropie_benchlib.core.requests import DUET_TIMEOUT_S, WORKLOADS, WRK_TIMEOUT_S
 from micropie_benchlib.core.targets import ServerSettings
 from micropie_benchlib.core.units import parse_duration
-from micropie_benchlib.load.generators import DUET_TIMEOUT_S
 
 
 def workload_names() -> list[str]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from micropie_benchlib.cli.exports import Exports
 from micropie_benchlib.cli.terminal import show_lines, show_table, show_text, wrapped
 from micropie_benchlib.core.choices import Verdict
+from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.report.drawing import draw_speeds
 from micropie_benchlib.report.equal_work import work_tables
 from micropie_benchlib.report.headings import machine_tables
@@ -88,3 +90,16 @@ def show_caveats(caveats: Sequence[str], console: Console, *, verbose: bool) -> 
         shown.append(f"{len(caveats) - len(shown)} more; -v prints them")
     for caveat in shown:
         show_text(console, caveat, first="  - ", indent="    ")
+
+
+def finish(
+    report: Report, exports: Exports, *, verbose: bool, said: Sequence[str] = ()
+) -> BenchError | None:
+    """Write the exports and print the report; return what was not written, if anything."""
+    failure = None
+    try:
+        exports.write(report)
+    except BenchError as error:
+        failure = error
+    show_report(report, exports.console, verbose=verbose, said=said)
+    return failure

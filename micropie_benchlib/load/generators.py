@@ -19,7 +19,7 @@ from micropie_benchlib.core.arrivals import due_moments
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import WrkResult
-from micropie_benchlib.core.requests import header_value
+from micropie_benchlib.core.requests import DUET_TIMEOUT_S, header_value
 from micropie_benchlib.load.links import NO_LINK, Link, LinkMeter
 from micropie_benchlib.load.readings import LoadReading
 from micropie_benchlib.load.wrk_program import wrk_complaint
@@ -34,7 +34,6 @@ from micropie_benchlib.wrk.exact import parse_exact
 
 READ_S = 0.05  # for a wrk to read the answers that wait for it: some 10 us each
 OVERRUN_S = 15.0  # a wrk that has not ended this long after its time hangs
-DUET_TIMEOUT_S = 10  # wrk's, in a duet: its frozen moments are no fault of the server
 ROOM_BYTES = 2**20  # more than wrk writes
 WRK_METHOD_VARIABLE = "MICROPIE_BENCH_METHOD"  # as done.lua reads it
 WRK_BODY_VARIABLE = "MICROPIE_BENCH_BODY"  # likewise

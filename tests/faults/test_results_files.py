@@ -763,7 +763,7 @@ def test_a_bad_baseline_is_told_before_anything_is_started(
     def start(*_: object, **__: object) -> None:
         raise AssertionError("started")
 
-    monkeypatch.setattr("micropie_bench.run_plan", start)
+    monkeypatch.setattr("micropie_benchlib.cli.session.run_plan", start)
     monkeypatch.setattr("micropie_bench.handle_signals", lambda: None)
     file = tmp_path / "baseline.json"
     file.write_text(edited(changes))
@@ -795,7 +795,7 @@ def test_an_interruption_before_the_first_measurement_leaves_all_files_as_they_a
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     nothing = results_of([], settings=SETTINGS, warnings=("interrupted in round 1 of 6",))
-    monkeypatch.setattr("micropie_bench.run_plan", lambda *_, **__: (nothing, END))
+    monkeypatch.setattr("micropie_benchlib.cli.session.run_plan", lambda *_, **__: (nothing, END))
     monkeypatch.setattr("micropie_bench.handle_signals", lambda: None)
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
     (tmp_path / "old").write_text(SAVED)

@@ -1,0 +1,100 @@
+"""A plan carried out: its machines connected, its rounds measured, its results told."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable
+
+from micropie_benchlib.cli.actions import actions_for, import_all
+from micropie_benchlib.cli.exports import Exports
+from micropie_benchlib.cli.github import tell_github
+from micropie_benchlib.cli.machines import assemble_crew, examine_crew
+from micropie_benchlib.cli.progress import ProgressReport
+from micropie_benchlib.cli.records import new_results, settings_of
+from micropie_benchlib.cli.screen import finish
+from micropie_benchlib.cli.terminal import say
+from micropie_benchlib.core.plan import Plan
+from micropie_benchlib.core.results import Results
+from micropie_benchlib.report.conclusions import conclude
+from micropie_benchlib.report.gate import gate_sentences
+from micropie_benchlib.report.layout import Conclusion, Report
+from micropie_benchlib.run.experiment import EarlyEnd, run_experiment
+from micropie_benchlib.stats.distributions import distribute
+from micropie_benchlib.stats.gate import Gate
+from micropie_benchlib.system.processes import require_proc
+from micropie_benchlib.system.temporary import temporary_directory
+
+
+def run_plan(
+    plan: Plan, *, wrk: str | None, save: Callable[[Results], None], verbose: bool
+) -> tuple[Results, EarlyEnd | None]:
+    """Return the results of the plan, and its early end if it had one."""
+    require_proc()
+    import_all()
+    with temporary_directory() as work_dir, contextlib.ExitStack() as stack:
+        muster = assemble_crew(plan, wrk, work_dir, stack)
+        plan, crew = muster.plan, muster.crew
+        targets = tuple(crew.fetch(target, say) for target in plan.targets)
+        plan = dataclasses.replace(plan, targets=targets)
+        warnings = [*muster.warnings]
+        for finding in examine_crew(plan, crew):
+            if finding.warns:
+                warnings.append(f"{finding.check}: {finding.found}; {finding.remedy}")
+        for warning in warnings:
+            say(f"warning: {warning}")
+        results = new_results(
+            seed=plan.seed,
+            settings=settings_of(plan),
+            environment=muster.environment,
+            warnings=tuple(warnings),
+            machines=muster.machines,
+            secrets=plan.secrets,
+        )
+        with contextlib.closing(ProgressReport(plan, verbose=verbose)) as progress:
+            actions = actions_for(plan, crew, muster.wrk, work_dir, progress, save)
+            results, early_end = run_experiment(plan, results, actions)
+    results = dataclasses.replace(results, distributions=distribute(results))
+    return results, early_end
+
+
+def status_of(results: Results) -> int:
+    """Return the exit status: 1 if a measurement is void, or a capacity is not known."""
+    are_valid = [m.valid or results.is_step(m.load) for m in results.measurements]
+    are_known = [capacity.rate_per_s is not None for capacity in results.capacities]
+    return 0 if all(are_valid + are_known) else 1
+
+
+def run_and_report(
+    plan: Plan,
+    exports: Exports,
+    *,
+    wrk: str | None,
+    concluding: Callable[[Results], Conclusion] = conclude,
+    verbose: bool,
+    gate: Gate | None = None,
+) -> int:
+    """Carry the plan out, print and export its results, and return the exit status.
+
+    Raises BenchError at the end if an export was not written.
+    """
+    results, early_end = run_plan(plan, wrk=wrk, save=exports.save, verbose=verbose)
+    if early_end and not results.measurements:
+        say(f"{results.warnings[-1]}: nothing was measured, and no file was written or changed")
+        return early_end.status
+    conclusion = concluding(results)
+    decision = gate.decide(results) if gate else None
+    gate_lines = gate_sentences(results, decision) if decision else []
+    conclusion = dataclasses.replace(conclusion, gate=tuple(gate_lines))
+    report = Report(results=results, conclusion=conclusion)
+    failure = finish(report, exports, verbose=verbose, said=results.warnings)
+    tell_github(report, gate_lines)
+    if early_end:
+        kept = "the rounds before" if early_end.round > 1 else "what was measured of it"
+        say(f"{results.warnings[-1]}: the results are those of {kept}")
+    if failure:
+        raise failure
+    if early_end:
+        return early_end.status
+    has_failed = decision is not None and decision.fails
+    return 1 if has_failed else status_of(results)
