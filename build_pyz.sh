@@ -2,7 +2,7 @@
 # Builds micropie_bench.pyz: this tool, what requirements.lock pins, and the
 # distribution's wrk, in one file.
 #
-# ./build_pyz.sh          for CPython 3.11 to 3.14 on this architecture
+# ./build_pyz.sh          for CPython 3.11 to 3.15 on this architecture
 # ./build_pyz.sh --all    for those on Linux x86_64 and aarch64, and macOS arm64
 #
 # It needs Debian or Ubuntu with Python 3.11 or newer and the network, not root. What it
@@ -12,7 +12,7 @@ export LC_ALL=C
 CDPATH='' cd -- "$(dirname "$0")"
 . .ci/debian.sh
 
-pythons="3.11 3.12 3.13 3.14"
+pythons="3.11 3.12 3.13 3.14 3.15"
 case "${1-}" in
     --all) platforms="linux-x86_64 linux-aarch64 macos-arm64" ;;
     "") platforms=$(uname -sm | sed 's/Linux /linux-/; s/Darwin /macos-/') ;;
