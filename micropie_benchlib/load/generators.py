@@ -78,6 +78,11 @@ def goals_of(servers: Sequence[RunningServer], load: Load) -> list[Goal]:
     return [Goal(url=each.load_url(path), host_header=each.host_header) for each in servers]
 
 
+def overrun() -> BenchError:
+    """Return that a wrk hangs."""
+    return BenchError(f"wrk did not end within {OVERRUN_S:.0f} s of its time")
+
+
 class WrkGroup:
     """One wrk for each goal, all on this machine and started at the same moment.
 
@@ -184,7 +189,10 @@ class WrkGroup:
             child.send_signal(number)
 
     def suspend(self) -> None:
-        """Stop the wrks where they are (SIGSTOP), and take the time up to now."""
+        """Stop the wrks where they are (SIGSTOP), and take the time up to now.
+
+        They go on when they are interrupted.
+        """
         self._require_unstopped()
         self._signal(signal.SIGSTOP)
         self._span_s = time.monotonic() - self._start
@@ -210,23 +218,20 @@ class WrkGroup:
             silences = connection_silences_s(process, port) if process else []
             self._silences_s.append(tuple(silences))
 
-    def resume(self) -> None:
-        """Let them go on for long enough to read the answers that wait for them."""
-        self._signal(signal.SIGCONT)
-        time.sleep(READ_S)
-
     def interrupt(self) -> None:
-        """Have the wrks that still run report and end. Raises BenchError if one does not."""
+        """Have the wrks that still run report and end. Raises BenchError if one does not.
+
+        Those that were suspended first read the answers that wait for them.
+        """
+        if self._span_s is not None:
+            self._signal(signal.SIGCONT)
+            time.sleep(READ_S)
         deadline = time.monotonic() + OVERRUN_S
         while not self._have_all_ended() and time.monotonic() < deadline:
             self._signal(signal.SIGINT)
             self.wait(POLL_S)
-        self.require_ended()
-
-    def require_ended(self) -> None:
-        """Raise BenchError if a wrk still runs."""
         if not self._have_all_ended():
-            raise BenchError(f"wrk did not end within {OVERRUN_S:.0f} s of its time")
+            raise overrun()
 
     def reading(self) -> LoadReading:
         """Return what the wrks reported. Raises BenchError if one failed."""

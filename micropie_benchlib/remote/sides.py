@@ -146,17 +146,9 @@ class RemoteWrkGroup(RemoteSide):
         """Stop the wrks where they are."""
         self._do(None, "suspend")
 
-    def resume(self) -> None:
-        """Let them read the answers that wait for them."""
-        self._do(None, "resume")
-
     def interrupt(self) -> None:
         """Have the wrks that still run report and end."""
         self._do(None, "interrupt")
-
-    def require_ended(self) -> None:
-        """Raise BenchError if a wrk still runs."""
-        self._do(None, "require_ended")
 
     def reading(self) -> LoadReading:
         """Return what the wrks reported."""
