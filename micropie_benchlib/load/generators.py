@@ -87,8 +87,7 @@ class WrkGroup:
     """One wrk for each goal, all on this machine and started at the same moment.
 
     A context manager: on entering, the wrks wait at their gates; on leaving they end.
-    While it waits it also `watches` other children. Where its servers are on another machine
-    (`is_apart`), it tells what disturbed this one; else they do.
+    While it waits it also `watches` other children.
     """
 
     def __init__(
@@ -101,10 +100,8 @@ class WrkGroup:
         cores: Sequence[int] = (),
         link: Link = NO_LINK,
         watches: Sequence[Child] = (),
-        is_apart: bool = False,
     ) -> None:
-        self._link, self._is_apart = link, is_apart
-        self._wrk, self._goals, self._load = wrk, goals, load
+        self._wrk, self._goals, self._load, self._link = wrk, goals, load, link
         self._work_dir, self._cores, self._watches = work_dir, cores, watches
         self._stack = contextlib.ExitStack()
         self._children: list[Child] = []
@@ -167,7 +164,7 @@ class WrkGroup:
 
     def open_gates(self) -> None:
         """Let the wrks begin."""
-        self._meter = MachineMeter() if self._is_apart else None
+        self._meter = MachineMeter()
         self._link_meter = LinkMeter(self._link)
         self._clock_lead_before_s = wall_clock_lead_s()
         self._opened_before = opened_connections()
@@ -252,7 +249,7 @@ class WrkGroup:
             cores=len(self._cores) or core_count(),
             clock_step_s=wall_clock_lead_s() - self._clock_lead_before_s,
             connections_opened=opened if len(self._goals) == 1 else None,
-            disturbances=self._meter.disturbances(cpu_s) if self._meter else (),
+            disturbances=self._meter.disturbances(cpu_s),
             full_link=self._link_meter.complaint(),
         )
 

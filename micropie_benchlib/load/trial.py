@@ -9,18 +9,14 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Self, TypeVar
 
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import Load
-from micropie_benchlib.load.cores import CoreHalves, duet_cores
-from micropie_benchlib.load.generators import OVERRUN_S, WrkGroup, goals_of, overrun
+from micropie_benchlib.load.generators import OVERRUN_S, overrun
 from micropie_benchlib.load.merging import merge_runs, total_opened
 from micropie_benchlib.load.readings import Observation, TrialCores
-from micropie_benchlib.load.servers import ServerGroup
 from micropie_benchlib.load.sides import LoadSide, Sides
-from micropie_benchlib.serve.servers import LocalServer
 from micropie_benchlib.system.children import TICK_S, Tick
 from micropie_benchlib.wrk.command import READY_S
 from micropie_benchlib.wrk.errors import with_unexpected_statuses
@@ -166,20 +162,6 @@ def endless(load: Load, seconds: float) -> Load:
 def load_of_wrk(load: Load, *, is_duet: bool) -> Load:
     """Return the load that each wrk is given: in a duet an endless() one, see apply_load()."""
     return endless(load, load.duration_s) if is_duet else load
-
-
-def local_sides(wrk: str, servers: Sequence[LocalServer], load: Load, *, work_dir: Path) -> Sides:
-    """Return both sides of a trial with servers and load on this machine.
-
-    Two servers are kept on one half of the cores, and both wrks on the other.
-    """
-    halves = duet_cores() if len(servers) > 1 else CoreHalves([], [])
-    goals = goals_of(servers, load)
-    children = [server.child for server in servers if server.child]
-    return Sides(
-        servers=ServerGroup(servers, cores=halves.servers),
-        loads=[WrkGroup(wrk, goals, load, work_dir=work_dir, cores=halves.loads, watches=children)],
-    )
 
 
 def apply_load(sides: Sides, load: Load, *, is_duet: bool, tick: Tick) -> list[Observation]:
