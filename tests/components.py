@@ -30,8 +30,8 @@ from micropie_benchlib.core.measurements import Measurement  # found by the line
 from micropie_benchlib.core.metrics import Metric  # found by the line above
 from micropie_benchlib.core.plan import Launch, Plan, Trial  # found by the line above
 from micropie_benchlib.core.targets import ServerSettings, Target  # found by the line above
+from micropie_benchlib.load.hosts import all_here  # found by the line above
 from micropie_benchlib.load.wrk_program import find_wrk  # found by the line above
-from micropie_benchlib.remote.crew import Crew  # found by the line above
 from micropie_benchlib.run.experiment import measure_launch  # found by the line above
 from micropie_benchlib.stats.student import student_t  # found by the line above
 from micropie_benchlib.system.temporary import temporary_directory
@@ -59,8 +59,8 @@ def ratios_of_launch(plan: Plan, number: int) -> dict[Key, list[float]]:
     ratios: dict[Key, list[float]] = {}
     with temporary_directory() as work_dir:
         quiet = ProgressReport(plan, verbose=False)
-        wrk = find_wrk(None)
-        actions = actions_for(plan, Crew(), wrk, work_dir, quiet, lambda _: None)
+        hosts = all_here(find_wrk(None), work_dir)
+        actions = actions_for(plan, hosts, quiet, lambda _: None)
         made = [m for m in measure_launch(launch, actions) if isinstance(m, Measurement)]
     for trial, first, second in zip(trials, made[::2], made[1::2], strict=True):
         values = {m.target: Metric.CPU.read(m) for m in (first, second) if m.valid}

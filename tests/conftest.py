@@ -36,8 +36,9 @@ from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
 from micropie_benchlib.core.responses import Response
 from micropie_benchlib.core.results import Environment, Results, TargetFacts
 from micropie_benchlib.core.targets import ServerSettings, UrlTarget
+from micropie_benchlib.load.hosts import all_here
 from micropie_benchlib.load.readings import Observation, TrialCores
-from micropie_benchlib.load.trial import apply_load, load_of_wrk, local_sides
+from micropie_benchlib.load.trial import apply_load, load_of_wrk
 from micropie_benchlib.serve.launched import LaunchedServer
 from micropie_benchlib.serve.servers import LocalServer
 from micropie_benchlib.stats.comparisons import with_comparisons
@@ -224,7 +225,7 @@ def run_load(
     """Return what is seen of the servers under load from this machine by the wrk on PATH."""
     is_duet = len(servers) > 1
     own = load_of_wrk(load, is_duet=is_duet)
-    sides = local_sides("wrk", servers, own, work_dir=work_dir)
+    sides = all_here("wrk", work_dir).sides(servers, own)
     return apply_load(sides, load, is_duet=is_duet, tick=tick)
 
 

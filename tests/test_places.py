@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,23 @@ from micropie_benchlib.cli.machines import with_address
 from micropie_benchlib.cli.plans import make_plan
 from micropie_benchlib.cli.records import new_results
 from micropie_benchlib.cli.targets import parse_target
-from micropie_benchlib.core.errors import BenchError, UsageError
+from micropie_benchlib.core.choices import Loop
+from micropie_benchlib.core.errors import BenchError, CannotGoOnError, UsageError
 from micropie_benchlib.core.loads import Load
-from micropie_benchlib.core.measurements import Errors, Histogram, WrkResult
+from micropie_benchlib.core.measurements import Errors, Histogram, ServerUse, WrkResult
 from micropie_benchlib.core.paths import APPS, ROOT
 from micropie_benchlib.core.plan import Places
 from micropie_benchlib.core.requests import Workload
+from micropie_benchlib.core.responses import Response
 from micropie_benchlib.core.results import Machine, Role
-from micropie_benchlib.core.targets import AsgiTarget, ServerSettings
+from micropie_benchlib.core.targets import AsgiTarget, CommandTarget, ServerSettings, UrlTarget
+from micropie_benchlib.load.generators import Goal
+from micropie_benchlib.load.hosts import share_out
 from micropie_benchlib.load.links import NO_LINK, Link, link_complaint, link_of
 from micropie_benchlib.load.merging import merge_runs
-from micropie_benchlib.remote.agent import Agent, Call, placed_here, reply_to
+from micropie_benchlib.load.readings import Ending, LoadReading, ServerReading
+from micropie_benchlib.remote import messages
+from micropie_benchlib.remote.agent import Outcome, reply_to
 from micropie_benchlib.remote.machines import (
     Ssh,
     find_remote_python,
@@ -35,9 +42,11 @@ from micropie_benchlib.remote.machines import (
     remote_program,
     ssh_reason,
 )
-from micropie_benchlib.remote.sides import share_out
+from micropie_benchlib.remote.messages import from_text, placed_here, to_text
 from micropie_benchlib.report.headings import machine_tables, machines_sentence
 from micropie_benchlib.report.results_file import from_json, to_json
+from micropie_benchlib.serve.versions import PackageVersions
+from micropie_benchlib.system.checks import Finding, State
 from micropie_benchlib.wrk.histogram import latency_from_histogram, sample_count
 
 LATENCIES = st.lists(
@@ -231,17 +240,128 @@ def test_the_program_for_another_machine_stands_alone(home: Path) -> None:
     assert names["trusted_cache"]() == str(home / ".cache/micropie_bench")
 
 
-def test_what_a_call_raises_is_an_answer(tmp_path: Path) -> None:
-    agent = Agent(tmp_path)
+ASGI_TARGET = AsgiTarget(
+    name="a",
+    label="A",
+    spec="app:app",
+    app="app:app",
+    directory=Path("/srv"),
+    server=ServerSettings(loop=Loop.UVLOOP, port=8000),
+    env=(("A", "{port}"),),
+)
+COMMAND_TARGET = CommandTarget(
+    name="c", label="C", spec="cmd:c", command="c", directory=Path("/srv"), package_dir=Path("/p")
+)
+URL_TARGET = UrlTarget(name="u", label="U", spec="http://u/", url="http://u/", addresses=("::1",))
+POST = Workload(name="p", method="POST", headers=(("a", "b"),), body=bytes(range(256)))
+POSTS = Load(connections=2, threads=1, duration_s=1, workload=POST, rate_per_s=0.5)
+RESPONSE = Response(status=200, bytes=9, headers=(("a", "b"),), body_sha256="0", excerpt="\x00")
+WRK_RESULT = run_of(((100, 3), (2000, 1)))
+SERVER_READING = ServerReading(
+    uses=(None, ServerUse(server_cpu_s=1.0, server_rss_bytes=2, worker_balance=0.5)),
+    endings=(Ending(), Ending(silences_s=(1.0, math.inf), busy_threads=2, busy_share=0.5)),
+    disturbances=("others",),
+    cores=2,
+    full_link=None,
+)
+LOAD_READING = LoadReading(
+    runs=(WRK_RESULT,),
+    reports=("wrk",),
+    silences_s=((0.5,), ()),
+    cpu_s=1.0,
+    cores=2,
+    clock_step_s=-0.5,
+    connections_opened=None,
+    disturbances=(),
+    full_link="full",
+)
+FACTS = messages.AgentFacts(environment=ENVIRONMENT, boot_id=None, address="::1", controller="")
+FINDING = Finding(check="a", state=State.UNKNOWN, found="b", why="c", remedy="d")
+EXCHANGES: list[tuple[messages.Request[Any], object]] = [
+    (messages.Describe(wrk=None, makes_load=True), FACTS),
+    (messages.Ping(), None),
+    (messages.Examine(workers=1, threads=2, connections=3), [FINDING]),
+    (messages.Fetch(target=ASGI_TARGET), Path("/cache")),
+    (messages.Need(targets=(ASGI_TARGET, COMMAND_TARGET, URL_TARGET)), None),
+    (messages.Prepare(target=COMMAND_TARGET, timeout_s=math.inf), None),
+    (
+        messages.Start(target=ASGI_TARGET, settings=ServerSettings()),
+        messages.StartedServer(number=0, argv=("a", "b"), env=(("a", "b"),), port=1),
+    ),
+    (messages.Versions(number=1), PackageVersions(packages={"a": "1"}, python=None)),
+    (messages.AwaitWorkers(number=1), ("odd",)),
+    (messages.Ask(number=1, workload=POST), messages.Answered(response=RESPONSE, remarks=())),
+    (messages.Reach(url="http://u/", workload=POST, address=""), RESPONSE),
+    (messages.LostWorkers(number=1), "one"),
+    (messages.Complaint(number=1), "why"),
+    (messages.Stop(number=1), None),
+    (messages.EnterServers(numbers=(0, 1), halves=True), None),
+    (messages.ReadServers(load_cpu_s=math.inf), SERVER_READING),
+    (messages.EnterLoad(goals=(Goal(url="http://u/"),), load=POSTS, halves=False), None),
+    (messages.Wait(seconds=0.5), True),
+    (messages.ReadLoad(), LOAD_READING),
+    (messages.Take(step=messages.Step.OPEN_GATES), None),
+]
 
-    def reply(method: str, *words: object) -> tuple[str, str]:
-        return reply_to(agent, Call(number=1, method=method, words=words, options={}))
 
-    assert reply("ping") == ("gives", "null")
-    outcome, text = reply("reach", "http://127.0.0.1:9/", Workload(), "")
-    assert outcome == "not reached"
+@pytest.mark.parametrize(
+    ("request_", "response"), EXCHANGES, ids=[type(each).__name__ for each, _ in EXCHANGES]
+)
+def test_a_request_and_its_response_arrive_as_they_were_sent(
+    request_: messages.Request[Any], response: object
+) -> None:
+    kind = messages.Request.kinds[type(request_).__name__]
+    assert from_text(kind, to_text(request_), whole="it") == request_
+    assert from_text(kind.response, to_text(response), whole="it") == response
+
+
+def test_each_kind_of_request_is_tried() -> None:
+    assert {type(each) for each, _ in EXCHANGES} == set(messages.Request.kinds.values())
+
+
+@given(st.binary(), st.floats(allow_nan=False), st.text(st.characters(codec="utf-8")))
+def test_any_body_figure_and_text_arrive(body: bytes, seconds: float, text: str) -> None:
+    workload = Workload(body=body, headers=((text, text),))
+    for sent in (
+        messages.Wait(seconds=seconds),
+        messages.Reach(url=text, workload=workload, address=text),
+    ):
+        assert from_text(type(sent), to_text(sent), whole="it") == sent
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "complaint"),
+    [
+        (messages.Stop, "{}", "number contains an impossible value"),
+        (messages.Stop, '{"number": "1"}', "number contains an impossible value, '1'"),
+        (messages.Ping, '{"command": "rm"}', "command contains an impossible value, 'rm'"),
+        (messages.Ping, "none", "not a request"),
+        (messages.StartedServer, '{"number": 1}', "argv contains an impossible value"),
+    ],
+)
+def test_what_is_not_as_agreed_is_not_taken(kind: Any, text: str, complaint: str) -> None:
+    with pytest.raises(CannotGoOnError, match=complaint):
+        from_text(kind, text, whole="a request")
+
+
+def test_what_a_request_raises_is_a_reply(tmp_path: Path) -> None:
+    agent = messages.Agent(tmp_path)
+
+    def reply(request: messages.Request[Any]) -> tuple[Outcome, str]:
+        return reply_to(agent, type(request).__name__, to_text(request))
+
+    assert reply(messages.Ping()) == (Outcome.DONE, "null")
+    outcome, text = reply(
+        messages.Reach(url="http://127.0.0.1:9/", workload=Workload(), address="")
+    )
+    assert outcome is Outcome.NOT_REACHED
     assert "127.0.0.1" in text
-    assert reply("complaint", 7) == ("cannot go on", "a fault of this tool: KeyError: 7")
+    fault = "a fault of this tool: KeyError: "
+    assert reply(messages.Complaint(number=7)) == (Outcome.CANNOT_GO_ON, f"{fault}7")
+    assert reply_to(agent, "Shell", "{}") == (Outcome.CANNOT_GO_ON, f"{fault}'Shell'")
+    outcome, text = reply_to(agent, "Stop", "{}")
+    assert outcome is Outcome.CANNOT_GO_ON
+    assert text.startswith("number contains an impossible value")
 
 
 @pytest.mark.slow

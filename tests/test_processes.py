@@ -29,7 +29,8 @@ from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.targets import ServerSettings
-from micropie_benchlib.load.trial import apply_load, local_sides
+from micropie_benchlib.load.hosts import all_here
+from micropie_benchlib.load.trial import apply_load
 from micropie_benchlib.serve.addresses import OWN_PORTS, free_port
 from micropie_benchlib.serve.probe import Probe
 from micropie_benchlib.system.children import GUARD, STOP_GRACE_S, Child, Exit
@@ -235,7 +236,7 @@ def test_a_wrk_of_a_duet_that_fails_says_why(start: Start, tmp_path: Path) -> No
     wrk.chmod(0o755)
     load = Load(connections=4, threads=2, duration_s=1)
     with start("a=faulty:good", workers=1) as a, start("b=faulty:good", workers=1) as b:
-        sides = local_sides(str(wrk), [a, b], load, work_dir=tmp_path)
+        sides = all_here(str(wrk), tmp_path).sides([a, b], load)
         with pytest.raises(BenchError, match=r"^wrk ended with status 1: unable to connect"):
             apply_load(sides, load, is_duet=True, tick=lambda: None)
 

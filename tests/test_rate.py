@@ -27,9 +27,9 @@ from micropie_benchlib.core.measurements import Latency, Pace
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.results import Results
+from micropie_benchlib.load.hosts import share_out
 from micropie_benchlib.load.merging import merge_runs
 from micropie_benchlib.load.readings import Observation
-from micropie_benchlib.remote.sides import share_out
 from micropie_benchlib.report.answers import answer_sentence
 from micropie_benchlib.report.conclusions import conclude
 from micropie_benchlib.report.layout import Report

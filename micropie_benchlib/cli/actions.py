@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import itertools
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from micropie_benchlib.cli.progress import ProgressReport
 from micropie_benchlib.cli.records import new_results
@@ -17,62 +15,47 @@ from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.responses import Response
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.targets import Target
+from micropie_benchlib.load.hosts import Hosts
 from micropie_benchlib.load.readings import Observation
 from micropie_benchlib.load.trial import apply_load, apply_warm_up, endless, load_of_wrk
-from micropie_benchlib.remote.crew import Crew
 from micropie_benchlib.report.results_file import to_json
 from micropie_benchlib.run.actions import Actions
-from micropie_benchlib.serve.files import needed_files
-from micropie_benchlib.serve.kinds import launched_targets
-from micropie_benchlib.serve.logs import trim
 from micropie_benchlib.serve.servers import RunningServer
 
 
 def actions_for(
-    plan: Plan,
-    crew: Crew,
-    wrk: str,
-    work_dir: Path,
-    progress: ProgressReport,
-    save: Callable[[Results], None],
+    plan: Plan, hosts: Hosts, progress: ProgressReport, save: Callable[[Results], None]
 ) -> Actions:
     """Return the real actions: servers, wrk, the export file and the progress report."""
-    logs = [work_dir / "server-0.log", work_dir / "server-1.log"]
-    next_log = itertools.cycle(logs)  # no more than two servers run at once
-    launched = launched_targets(plan.targets)
-    needed = needed_files([] if crew.server else launched, wrk, work_dir)
-    if crew.server:
-        crew.server.ask_for(None, "need", launched)
+    hosts.need(plan.targets)
 
     def prepare_target(target: Target) -> None:
-        crew.prepare(target, timeout_s=plan.server_of(target).start_timeout_s)
+        timeout_s = plan.server_of(target).start_timeout_s
+        hosts.host_of(target).prepare(target, timeout_s=timeout_s)
 
     def start(target: Target) -> RunningServer:
-        needed.check()
-        return crew.start(target, plan.server_of(target), log=next(next_log))
+        return hosts.start(target, plan.server_of(target))
 
     def tick() -> None:
         progress.tick()
-        for log in logs:
-            trim(log)
+        hosts.here.trim_logs()
 
     def keep(results: Results) -> None:
         progress.update(results)
         save(results)
 
     def ask(server: RunningServer, workload: Workload) -> Response:
-        return crew.ask(server, workload, tick=tick)
+        return hosts.ask(server, workload, tick=tick)
 
     def warm_up(servers: Sequence[RunningServer], load: Load) -> None:
         if not plan.warm_up_s:
             return
         own = endless(load.without_rate, plan.warm_up_s)
-        sides = crew.sides(wrk, servers, own, work_dir)
-        apply_warm_up(sides, load, seconds=plan.warm_up_s, tick=tick)
+        apply_warm_up(hosts.sides(servers, own), load, seconds=plan.warm_up_s, tick=tick)
 
     def measure(servers: Sequence[RunningServer], load: Load) -> list[Observation]:
         is_duet = len(servers) > 1
-        sides = crew.sides(wrk, servers, load_of_wrk(load, is_duet=is_duet), work_dir)
+        sides = hosts.sides(servers, load_of_wrk(load, is_duet=is_duet))
         return apply_load(sides, load, is_duet=is_duet, tick=tick)
 
     return Actions(

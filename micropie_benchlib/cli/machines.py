@@ -17,38 +17,37 @@ from micropie_benchlib.core.results import Environment, Machine, Role
 from micropie_benchlib.core.targets import ServerSettings, Target
 from micropie_benchlib.core.text import format_latency
 from micropie_benchlib.load.failures import TRIAL_ERRORS
+from micropie_benchlib.load.hosts import Host, Hosts, ThisHost, all_here
 from micropie_benchlib.load.links import link_of
 from micropie_benchlib.load.machine import describe_machine
 from micropie_benchlib.load.trial import at_once
 from micropie_benchlib.load.wrk_program import examine_wrk, find_wrk
-from micropie_benchlib.remote.agent import BOOT_ID, AgentFacts
-from micropie_benchlib.remote.crew import Crew
+from micropie_benchlib.remote.hosts import RemoteHost
 from micropie_benchlib.remote.machines import OtherMachine, Ssh
+from micropie_benchlib.remote.messages import AgentFacts, Describe
 from micropie_benchlib.serve.addresses import addresses_of, are_loopback, free_port
-from micropie_benchlib.system.checks import Finding, State, examine, state_of
-from micropie_benchlib.system.processes import search_file
+from micropie_benchlib.system.checks import Finding, State, state_of
+from micropie_benchlib.system.processes import boot_id
 from micropie_benchlib.system.temporary import temporary_directory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Muster:
-    """What is known of all machines before anything starts.
+class Connected:
+    """The machines of a plan, and what is known of them before anything starts.
 
-    The plan has the address of its servers in it, and `wrk` is the path of this machine's,
-    empty where others make the load.
+    The plan has the address of its servers in it.
     """
 
     plan: Plan
-    crew: Crew
-    wrk: str
+    hosts: Hosts
     environment: Environment
     machines: tuple[Machine, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
-def assemble_crew(
+def connect_hosts(
     plan: Plan, wrk: str | None, work_dir: Path, stack: contextlib.ExitStack
-) -> Muster:
+) -> Connected:
     """Return the machines of the plan, connected until the stack ends, and what they tell.
 
     Raises BenchError if one cannot be reached or cannot do its part.
@@ -60,20 +59,22 @@ def assemble_crew(
     if places.are_here:
         if plan.server.port:
             free_port(plan.server.host, plan.server.port)
-        return Muster(plan=plan, crew=Crew(), wrk=wrk_path, environment=here)
+        return Connected(plan=plan, hosts=all_here(wrk_path, work_dir), environment=here)
     connected = connect_all(places, work_dir, stack)
-    facts: dict[str, AgentFacts] = {
-        host: machine.ask_for(AgentFacts, "describe", wrk, makes_load=host in places.loads)
+    facts = {
+        host: machine.ask_by_name(Describe(wrk=wrk, makes_load=host in places.loads))
         for host, machine in connected.items()
     }
     (first_facts, *_) = facts.values()
-    crew = Crew(
-        server=connected.get(places.server),
-        loads=tuple(connected[host] for host in places.loads),
-        own_link=link_of(first_facts.director),
+    this_host = ThisHost(wrk_path, work_dir, link=link_of(first_facts.controller))
+    by_name: dict[str, Host] = {host: RemoteHost(machine) for host, machine in connected.items()}
+    hosts = Hosts(
+        here=this_host,
+        server=by_name.get(places.server, this_host),
+        loads=tuple(by_name[host] for host in places.loads) or (this_host,),
     )
-    plan = with_address(plan, first_facts.address if places.server else first_facts.director)
-    say(muster_sentence(places, plan.server.host))
+    plan = with_address(plan, first_facts.address if places.server else first_facts.controller)
+    say(places_sentence(places, plan.server.host))
     machines = [
         record_of(host, places, machine, facts[host]) for host, machine in connected.items()
     ]
@@ -82,10 +83,9 @@ def assemble_crew(
         machines.insert(0, server)
     if not places.loads:
         machines.append(Machine(role=Role.LOAD, host="", environment=here))
-    return Muster(
+    return Connected(
         plan=plan,
-        crew=crew,
-        wrk=wrk_path,
+        hosts=hosts,
         environment=environment_of(machines),
         machines=tuple(machines),
         warnings=tuple(same_machine_warnings(facts, takes_part=len(machines) > len(facts))),
@@ -145,7 +145,7 @@ def with_address(plan: Plan, address: str) -> Plan:
     return dataclasses.replace(plan, targets=tuple(targets), server=placed(plan.server))
 
 
-def muster_sentence(places: Places, address: str) -> str:
+def places_sentence(places: Places, address: str) -> str:
     """Return what listens where, and what sends load from where."""
     server = places.server or "this machine"
     loads = " and ".join(places.loads) or "this machine"
@@ -157,7 +157,7 @@ def same_machine_warnings(facts: Mapping[str, AgentFacts], *, takes_part: bool) 
 
     This machine is one of them if it takes part itself.
     """
-    own_id = search_file(BOOT_ID, "(.+)")
+    own_id = boot_id()
     by_id: dict[str, list[str]] = {}
     if takes_part and own_id:
         by_id[own_id] = ["this machine"]
@@ -169,30 +169,28 @@ def same_machine_warnings(facts: Mapping[str, AgentFacts], *, takes_part: bool) 
             yield f"{' and '.join(hosts)} are one machine: what runs there shares its cores"
 
 
-def examine_crew(plan: Plan, crew: Crew) -> list[Finding]:
+def examine_hosts(plan: Plan, hosts: Hosts) -> list[Finding]:
     """Return what on each machine could spoil the measurement; others' by their names."""
     workers = max(plan.server_of(target).workers for target in plan.targets)
     connections = max(load.connections for load in plan.loads)
     if plan.is_at_a_rate or plan.p99_limit_s:
         connections *= 2  # the thread of each has an open file, too
     findings: list[Finding] = []
-    for machine, serves, loads in crew.roles:
-        needs = (workers if serves else 0, plan.threads if loads else 0, connections)
-        if machine is None:
-            findings += examine(*needs)
-            continue
-        for finding in machine.call(list[Finding], "examine", *needs):
-            check = f"{machine.host}: {finding.check}"
-            findings.append(dataclasses.replace(finding, check=check))
+    for host in dict.fromkeys([hosts.server, *hosts.loads]):
+        findings += host.examine(
+            workers=workers if host is hosts.server else 0,
+            threads=plan.threads if host in hosts.loads else 0,
+            connections=connections,
+        )
     return findings
 
 
 def examine_machines(plan: Plan, wrk: str | None) -> list[Finding]:
     """Return what could spoil the plan on its machines, and between them."""
-    if plan.places.are_here:
-        return [examine_wrk(wrk), *examine_crew(plan, Crew())]
     with temporary_directory() as work_dir, contextlib.ExitStack() as stack:
-        muster = assemble_crew(plan, wrk, work_dir, stack)
+        if plan.places.are_here:
+            return [examine_wrk(wrk), *examine_hosts(plan, all_here("", work_dir))]
+        connected = connect_hosts(plan, wrk, work_dir, stack)
         findings = [
             Finding(
                 check="one machine",
@@ -201,12 +199,12 @@ def examine_machines(plan: Plan, wrk: str | None) -> list[Finding]:
                 why="servers and load take each other's cores",
                 remedy="name machines of their own",
             )
-            for warning in muster.warnings
+            for warning in connected.warnings
         ]
-        for machine in muster.machines:
+        for machine in connected.machines:
             findings += examine_connection(machine)
-        findings += examine_crew(muster.plan, muster.crew)
-        return [*findings, examine_reach(muster, work_dir)]
+        findings += examine_hosts(connected.plan, connected.hosts)
+        return [*findings, examine_reach(connected)]
 
 
 def examine_connection(machine: Machine) -> Iterator[Finding]:
@@ -232,17 +230,15 @@ def examine_connection(machine: Machine) -> Iterator[Finding]:
 LONG_ROUND_TRIP_S = 0.02  # 1% of the default trial
 
 
-def examine_reach(muster: Muster, work_dir: Path) -> Finding:
+def examine_reach(connected: Connected) -> Finding:
     """Return whether a server answers where the load would come from."""
-    (target,) = muster.plan.targets
+    (target,) = connected.plan.targets
     state, found = State.OK, ""
     try:
-        with muster.crew.start(
-            target, muster.plan.server_of(target), log=work_dir / "server.log"
-        ) as server:
+        with connected.hosts.start(target, connected.plan.server_of(target)) as server:
             server.await_workers()
             found = f"{server.url('/')} answers"
-            muster.crew.ask(server, Workload(), tick=lambda: None)
+            connected.hosts.ask(server, Workload(), tick=lambda: None)
     except TRIAL_ERRORS as error:
         state, found = State.WARNING, str(error)
     return Finding(

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from micropie_benchlib.cli.actions import actions_for, import_all
 from micropie_benchlib.cli.exports import Exports
 from micropie_benchlib.cli.github import tell_github
-from micropie_benchlib.cli.machines import assemble_crew, examine_crew
+from micropie_benchlib.cli.machines import connect_hosts, examine_hosts
 from micropie_benchlib.cli.progress import ProgressReport
 from micropie_benchlib.cli.records import new_results, settings_of
 from micropie_benchlib.cli.screen import finish
@@ -33,12 +33,12 @@ def run_plan(
     require_proc()
     import_all()
     with temporary_directory() as work_dir, contextlib.ExitStack() as stack:
-        muster = assemble_crew(plan, wrk, work_dir, stack)
-        plan, crew = muster.plan, muster.crew
-        targets = tuple(crew.fetch(target, say) for target in plan.targets)
+        connected = connect_hosts(plan, wrk, work_dir, stack)
+        plan, hosts = connected.plan, connected.hosts
+        targets = tuple(hosts.host_of(target).fetch(target, say) for target in plan.targets)
         plan = dataclasses.replace(plan, targets=targets)
-        warnings = [*muster.warnings]
-        for finding in examine_crew(plan, crew):
+        warnings = [*connected.warnings]
+        for finding in examine_hosts(plan, hosts):
             if finding.warns:
                 warnings.append(f"{finding.check}: {finding.found}; {finding.remedy}")
         for warning in warnings:
@@ -46,13 +46,13 @@ def run_plan(
         results = new_results(
             seed=plan.seed,
             settings=settings_of(plan),
-            environment=muster.environment,
+            environment=connected.environment,
             warnings=tuple(warnings),
-            machines=muster.machines,
+            machines=connected.machines,
             secrets=plan.secrets,
         )
         with contextlib.closing(ProgressReport(plan, verbose=verbose)) as progress:
-            actions = actions_for(plan, crew, muster.wrk, work_dir, progress, save)
+            actions = actions_for(plan, hosts, progress, save)
             results, early_end = run_experiment(plan, results, actions)
     results = dataclasses.replace(results, distributions=distribute(results))
     return results, early_end

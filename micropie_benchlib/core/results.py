@@ -138,7 +138,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """A machine that took part, by the name that ssh has for it; "" is the director's own.
+    """A machine that took part, by the name that ssh has for it; "" is the controller's own.
 
     `address` is where its servers listened, or the load came from, as far as it is known.
     `round_trip_s` is how long a call to its agent and the answer took.

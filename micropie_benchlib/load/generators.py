@@ -77,12 +77,16 @@ def goals_of(servers: Sequence[RunningServer], load: Load) -> list[Goal]:
     return [Goal(url=each.load_url(path), host_header=each.host_header) for each in servers]
 
 
+def overrun() -> BenchError:
+    """Return that a wrk hangs."""
+    return BenchError(f"wrk did not end within {OVERRUN_S:.0f} s of its time")
+
+
 class WrkGroup:
     """One wrk for each goal, all on this machine and started at the same moment.
 
     A context manager: on entering, the wrks wait at their gates; on leaving they end.
-    While it waits it also `watches` other children. Where its servers are on another machine
-    (`is_apart`), it tells what disturbed this one; else they do.
+    While it waits it also `watches` other children.
     """
 
     def __init__(
@@ -95,10 +99,8 @@ class WrkGroup:
         cores: Sequence[int] = (),
         link: Link = NO_LINK,
         watches: Sequence[Child] = (),
-        is_apart: bool = False,
     ) -> None:
-        self._link, self._is_apart = link, is_apart
-        self._wrk, self._goals, self._load = wrk, goals, load
+        self._wrk, self._goals, self._load, self._link = wrk, goals, load, link
         self._work_dir, self._cores, self._watches = work_dir, cores, watches
         self._stack = contextlib.ExitStack()
         self._children: list[Child] = []
@@ -161,7 +163,7 @@ class WrkGroup:
 
     def open_gates(self) -> None:
         """Let the wrks begin."""
-        self._meter = MachineMeter() if self._is_apart else None
+        self._meter = MachineMeter()
         self._link_meter = LinkMeter(self._link)
         self._clock_lead_before_s = wall_clock_lead_s()
         self._opened_before = opened_connections()
@@ -183,7 +185,10 @@ class WrkGroup:
             child.send_signal(number)
 
     def suspend(self) -> None:
-        """Stop the wrks where they are (SIGSTOP), and take the time up to now."""
+        """Stop the wrks where they are (SIGSTOP), and take the time up to now.
+
+        They go on when they are interrupted.
+        """
         self._require_unstopped()
         self._signal(signal.SIGSTOP)
         self._span_s = time.monotonic() - self._start
@@ -209,23 +214,20 @@ class WrkGroup:
             silences = connection_silences_s(process, port) if process else []
             self._silences_s.append(tuple(silences))
 
-    def resume(self) -> None:
-        """Let them go on for long enough to read the answers that wait for them."""
-        self._signal(signal.SIGCONT)
-        time.sleep(READ_S)
-
     def interrupt(self) -> None:
-        """Have the wrks that still run report and end. Raises BenchError if one does not."""
+        """Have the wrks that still run report and end. Raises BenchError if one does not.
+
+        Those that were suspended first read the answers that wait for them.
+        """
+        if self._span_s is not None:
+            self._signal(signal.SIGCONT)
+            time.sleep(READ_S)
         deadline = time.monotonic() + OVERRUN_S
         while not self._have_all_ended() and time.monotonic() < deadline:
             self._signal(signal.SIGINT)
             self.wait(POLL_S)
-        self.require_ended()
-
-    def require_ended(self) -> None:
-        """Raise BenchError if a wrk still runs."""
         if not self._have_all_ended():
-            raise BenchError(f"wrk did not end within {OVERRUN_S:.0f} s of its time")
+            raise overrun()
 
     def reading(self) -> LoadReading:
         """Return what the wrks reported. Raises BenchError if one failed."""
@@ -246,7 +248,7 @@ class WrkGroup:
             cores=len(self._cores) or core_count(),
             clock_step_s=wall_clock_lead_s() - self._clock_lead_before_s,
             connections_opened=opened if len(self._goals) == 1 else None,
-            disturbances=self._meter.disturbances(cpu_s) if self._meter else (),
+            disturbances=self._meter.disturbances(cpu_s),
             full_link=self._link_meter.complaint(),
         )
 

@@ -9,18 +9,14 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Self, TypeVar
 
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import Load
-from micropie_benchlib.load.cores import CoreHalves, duet_cores
-from micropie_benchlib.load.generators import OVERRUN_S, WrkGroup, goals_of
+from micropie_benchlib.load.generators import OVERRUN_S, overrun
 from micropie_benchlib.load.merging import merge_runs, total_opened
 from micropie_benchlib.load.readings import Observation, TrialCores
-from micropie_benchlib.load.servers import ServerGroup
 from micropie_benchlib.load.sides import LoadSide, Sides
-from micropie_benchlib.serve.servers import LocalServer
 from micropie_benchlib.system.children import TICK_S, Tick
 from micropie_benchlib.wrk.command import READY_S
 from micropie_benchlib.wrk.errors import with_unexpected_statuses
@@ -74,21 +70,21 @@ class LoadRun:
         """Return what the action gives for each load machine, done on all at once."""
         return at_once([functools.partial(action, load) for load in self._loads])
 
-    def wait(self, seconds: float) -> None:
-        """Return after that time since the gates were opened, or once all wrks have ended.
+    def wait(self, seconds: float) -> bool:
+        """Return whether all wrks have ended, once they have or that time after the gates.
 
         Raises BenchError if a server dies meanwhile.
         """
         while True:
             left_s = self._start + seconds - time.monotonic()
             if left_s <= 0:
-                return
+                return False
             step_s = min(TICK_S, left_s)
             have_ended = self._have_ended_after(step_s)
             self._servers.require_alive()
             self._tick()
             if have_ended:
-                return
+                return True
 
     def _have_ended_after(self, seconds: float) -> bool:
         """Return whether all wrks have ended, after that time or at the news of one."""
@@ -102,21 +98,16 @@ class LoadRun:
     def stop_at_one_moment(self) -> None:
         """Freeze all wrks, let the servers answer, and read their CPU time.
 
-        Then the servers are frozen in turn, while the wrks go on for long enough to read
-        those answers.
+        Then the servers are frozen in turn, while the wrks read those answers and end.
         """
         self._on_each_machine(lambda load: load.suspend())
         self.look()
         self._servers.settle()
-        self._on_each_machine(lambda load: load.resume())
+        self.interrupt()
 
     def interrupt(self) -> None:
         """Have the wrks that still run report and end. Raises BenchError if one does not."""
         self._on_each_machine(lambda load: load.interrupt())
-
-    def require_ended(self) -> None:
-        """Raise BenchError if a wrk still runs."""
-        self._on_each_machine(lambda load: load.require_ended())
 
     def observations(self) -> list[Observation]:
         """Return what was seen of each server. Raises BenchError if it, or a wrk, failed."""
@@ -173,20 +164,6 @@ def load_of_wrk(load: Load, *, is_duet: bool) -> Load:
     return endless(load, load.duration_s) if is_duet else load
 
 
-def local_sides(wrk: str, servers: Sequence[LocalServer], load: Load, *, work_dir: Path) -> Sides:
-    """Return both sides of a trial with servers and load on this machine.
-
-    Two servers are kept on one half of the cores, and both wrks on the other.
-    """
-    halves = duet_cores() if len(servers) > 1 else CoreHalves([], [])
-    goals = goals_of(servers, load)
-    children = [server.child for server in servers if server.child]
-    return Sides(
-        servers=ServerGroup(servers, cores=halves.servers),
-        loads=[WrkGroup(wrk, goals, load, work_dir=work_dir, cores=halves.loads, watches=children)],
-    )
-
-
 def apply_load(sides: Sides, load: Load, *, is_duet: bool, tick: Tick) -> list[Observation]:
     """Return what was seen of each server, under one wrk each, all at the same moment.
 
@@ -202,12 +179,11 @@ def apply_load(sides: Sides, load: Load, *, is_duet: bool, tick: Tick) -> list[O
         run.wait(load.duration_s)
         if is_duet and not load.rate_per_s:
             run.stop_at_one_moment()
-            run.interrupt()
         else:
             run.look()
             answering_s = READY_S + load.workload.timeout_s if load.rate_per_s else 0
-            run.wait(load.duration_s + answering_s + OVERRUN_S)
-            run.require_ended()
+            if not run.wait(load.duration_s + answering_s + OVERRUN_S):
+                raise overrun()
         return run.observations()
 
 

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from micropie_benchlib.core.errors import BenchError, CannotGoOnError, first_complaint
+from micropie_benchlib.core.errors import BenchError, CannotGoOnError
 from micropie_benchlib.core.paths import BUNDLED, ROOT
-from micropie_benchlib.remote.agent import BEAT, DIRECTOR_SILENCE_S, FAREWELL, Call, send_beats
+from micropie_benchlib.remote.agent import BEAT, CONTROLLER_SILENCE_S, FAREWELL, Outcome, send_beats
+from micropie_benchlib.remote.messages import Ping, R, Request, from_text, to_text
 from micropie_benchlib.serve.probe import NotReachedError
 from micropie_benchlib.system.children import POLL_S, TICK_S, Tick, run_guarded
 
@@ -127,7 +128,7 @@ class OtherMachine:
         self.host = host
         self._ssh = ssh
         self._announce = announce
-        self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._replies: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._heard_at = time.monotonic()
         self._is_abandoned = False
         self._is_cut = False
@@ -144,7 +145,7 @@ class OtherMachine:
         if not self._is_abandoned:
             with contextlib.suppress(OSError, CannotGoOnError):
                 self._channel.send(FAREWELL)
-                self._answer_to(-1, lambda: None)  # none comes before its end
+                self._reply_to(-1, lambda: None)  # none comes before its end
         self._group.terminate(timeout=2.0)
 
     def _open(self, content: bytes) -> None:
@@ -156,7 +157,7 @@ class OtherMachine:
         if self._ssh.config:
             spec += f"//ssh_config={self._ssh.config}"
         self._group = execnet.Group()
-        # Ctrl-C is for the director alone, which then ends all in good order.
+        # Ctrl-C is for the controller alone, which then ends all in good order.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             gateway = self._group.makegateway(spec)
@@ -212,63 +213,52 @@ class OtherMachine:
         if message is None:
             self._is_cut = True
         if message != BEAT:
-            self._answers.put(message)
+            self._replies.put(message)
 
-    def call(
-        self, kind: Any, method: str, *words: Any, tick: Tick = lambda: None, **options: Any
-    ) -> Any:
-        """Return what that method of Agent gives there, of that kind.
+    def ask(self, request: Request[R], *, tick: Tick = lambda: None) -> R:
+        """Return the agent's response.
 
-        Raises BenchError as the method does, and CannotGoOnError if the connection is lost.
+        Raises BenchError as the request does, and CannotGoOnError if the connection is lost.
         """
-        import pickle
-
         number = next(self._numbers)
-        call = Call(number=number, method=method, words=words, options=options)
         try:
-            self._channel.send(pickle.dumps(call))
-            outcome, text = self._answer_to(number, tick)
+            self._channel.send((number, type(request).__name__, to_text(request)))
+            outcome, text = self._reply_to(number, tick)
         except OSError:
             raise self._lost() from None
         except KeyboardInterrupt:
             self._is_abandoned = True  # what it does may take long: it is ended at once
             raise
-        return self._given(kind, outcome, text)
+        if outcome is Outcome.FAILED:
+            raise BenchError(text)
+        if outcome is Outcome.NOT_REACHED:
+            raise NotReachedError(text)
+        if outcome is Outcome.CANNOT_GO_ON:
+            raise CannotGoOnError(f"{self.host}: {text}")
+        try:
+            response: R = from_text(request.response, text, whole="an answer of an agent")
+        except CannotGoOnError as error:
+            raise CannotGoOnError(f"{self.host}: {error}") from None
+        return response
 
-    def _answer_to(self, number: int, tick: Tick) -> tuple[str, str]:
-        """Return the answer to the call of that number. Raises CannotGoOnError."""
+    def _reply_to(self, number: int, tick: Tick) -> tuple[Outcome, str]:
+        """Return what became of the request of that number. Raises CannotGoOnError."""
         import queue
 
         while True:
             try:
-                answer = self._answers.get(timeout=TICK_S)
+                reply = self._replies.get(timeout=TICK_S)
             except queue.Empty:
                 tick()
-                if time.monotonic() - self._heard_at > DIRECTOR_SILENCE_S:
+                if time.monotonic() - self._heard_at > CONTROLLER_SILENCE_S:
                     raise self._lost() from None
                 continue
-            if answer is None:
-                self._answers.put(None)  # for the next call
+            if reply is None:
+                self._replies.put(None)  # for the next request
                 raise self._lost()
-            answered, outcome, text = answer
+            answered, outcome, text = reply
             if answered == number:  # an earlier one was not waited for
-                return outcome, text
-
-    def _given(self, kind: Any, outcome: str, text: str) -> Any:
-        """Return an answer of that kind. Raises what it tells of."""
-        from pydantic import TypeAdapter, ValidationError
-
-        if outcome == "fails":
-            raise BenchError(text)
-        if outcome == "not reached":
-            raise NotReachedError(text)
-        if outcome == "cannot go on":
-            raise CannotGoOnError(f"{self.host}: {text}")
-        try:
-            return TypeAdapter(kind).validate_json(text)
-        except ValidationError as error:
-            complaint = first_complaint(error.errors(), whole="an answer of an agent")
-            raise CannotGoOnError(f"{self.host}: {complaint}") from None
+                return Outcome(outcome), text
 
     def _lost(self) -> CannotGoOnError:
         """Return that the connection is lost, and why."""
@@ -279,24 +269,24 @@ class OtherMachine:
         )
 
     def round_trip_s(self) -> float:
-        """Return how long a call and its answer take, in seconds: the median of five."""
+        """Return how long a request and its response take, in seconds: the median of five."""
         times_s = []
         for _ in range(5):
             start = time.monotonic()
-            self.call(None, "ping")
+            self.ask(Ping())
             times_s.append(time.monotonic() - start)
         return statistics.median(times_s)
 
-    def ask_for(self, kind: Any, method: str, *words: Any, **options: Any) -> Any:
-        """Return what call() does. Raises BenchError with the machine's name."""
+    def ask_by_name(self, request: Request[R]) -> R:
+        """Return what ask() does. Raises BenchError with the machine's name."""
         try:
-            return self.call(kind, method, *words, **options)
+            return self.ask(request)
         except BenchError as error:
             raise BenchError(f"{self.host}: {error}") from None
 
-    def quietly(self, method: str, *words: Any) -> None:
-        """Call what ends something, which a lost connection has ended already."""
+    def ask_quietly(self, request: Request[None]) -> None:
+        """Ask for the end of something, which a lost connection has ended already."""
         if self._is_abandoned:
             return
         with contextlib.suppress(BenchError, CannotGoOnError):
-            self.call(None, method, *words)
+            self.ask(request)

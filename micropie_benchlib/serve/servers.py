@@ -21,7 +21,7 @@ class RunningServer(abc.ABC):
     """A server that trials are made on; as a context manager it ends what was launched.
 
     `settings` is how it is served, if this tool decides that. `remarks` are what is odd about
-    it, and does not void.
+    it, and does not void. `child` is what runs it, if that is of this process.
     """
 
     target: Target
@@ -30,6 +30,7 @@ class RunningServer(abc.ABC):
     remarks: tuple[str, ...] = ()
     host_header: str = ""  # what wrk must send as Host; empty where that is its URL's
     address: str = ""  # where requests go instead of the URL's host; empty if they do not
+    child: Child | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -69,8 +70,6 @@ class RunningServer(abc.ABC):
 
 class LocalServer(RunningServer):
     """A server that can be looked into from here, if anybody can."""
-
-    child: Child | None = None
 
     def versions(self) -> PackageVersions:
         """Return the versions of what decides its speed."""

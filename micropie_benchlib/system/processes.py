@@ -26,6 +26,11 @@ def require_proc() -> None:
         raise BenchError("/proc/stat cannot be read, and the machine's CPU times are there")
 
 
+def boot_id() -> str | None:
+    """Return what only this machine has, until it starts anew; None if it is not Linux."""
+    return search_file("/proc/sys/kernel/random/boot_id", "(.+)")
+
+
 def all_cores() -> list[int]:
     """Return the cores that this process may use; none where the system does not tell."""
     if hasattr(os, "sched_getaffinity"):

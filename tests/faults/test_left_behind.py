@@ -407,7 +407,7 @@ def test_nothing_is_imported_once_the_first_server_was_launched(tool: Tool, tmp_
         import sys
         sys.path.insert(0, {str(ROOT)!r})
         import micropie_bench
-        import micropie_benchlib.remote.crew as user
+        import micropie_benchlib.load.hosts as user
 
         start_server = user.start_server
         before = set()

@@ -1,0 +1,205 @@
+"""Which machines take part in a comparison, and what this one does where it is one of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from micropie_benchlib.core.loads import Load
+from micropie_benchlib.core.requests import Workload
+from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.targets import ServerSettings, Target
+from micropie_benchlib.load.cores import CoreHalves, duet_cores
+from micropie_benchlib.load.generators import Goal, WrkGroup, goals_of
+from micropie_benchlib.load.links import NO_LINK, Link
+from micropie_benchlib.load.servers import ServerGroup
+from micropie_benchlib.load.sides import LoadSide, ServerSide, Sides
+from micropie_benchlib.load.trial import at_once
+from micropie_benchlib.serve.files import NeededFiles, needed_files
+from micropie_benchlib.serve.kinds import launched_targets
+from micropie_benchlib.serve.logs import trim
+from micropie_benchlib.serve.packages import fetch
+from micropie_benchlib.serve.probe import Probe
+from micropie_benchlib.serve.servers import LocalServer, RunningServer
+from micropie_benchlib.serve.start import run_prepare, start_server
+from micropie_benchlib.system.checks import Finding, examine
+from micropie_benchlib.system.children import Child, Tick
+
+SCHEDULES_APART = 1_000_003  # between the seeds of two machines
+Servers = Sequence[RunningServer]
+
+
+class Host(Protocol):
+    """A machine that launches servers, makes load, or both: see ThisHost."""
+
+    def examine(self, *, workers: int, threads: int, connections: int) -> list[Finding]: ...
+    def fetch(self, target: Target, announce: Callable[[str], None]) -> Target: ...
+    def need(self, targets: Sequence[Target]) -> None: ...
+    def prepare(self, target: Target, *, timeout_s: float) -> None: ...
+    def start(self, target: Target, settings: ServerSettings) -> RunningServer: ...
+    def reach(self, server: RunningServer, workload: Workload) -> Response: ...
+    def server_side(self, servers: Servers, *, halves: bool) -> ServerSide: ...
+    def load_side(self, servers: Servers, load: Load, *, halves: bool) -> LoadSide: ...
+
+
+class ThisHost:
+    """This machine. It makes load with `wrk`, if it does; `link` is its own to the others."""
+
+    def __init__(self, wrk: str, work_dir: Path, *, link: Link = NO_LINK) -> None:
+        self._wrk, self._work_dir, self._link = wrk, work_dir, link
+        self._logs = [work_dir / "server-0.log", work_dir / "server-1.log"]
+        self._next_log = itertools.cycle(self._logs)  # no more than two servers run at once
+        self._needed = NeededFiles([])
+
+    def examine(self, *, workers: int, threads: int, connections: int) -> list[Finding]:
+        """Return what could spoil a measurement; 0 is of what runs elsewhere."""
+        return examine(workers=workers, threads=threads, connections=connections)
+
+    def fetch(self, target: Target, announce: Callable[[str], None]) -> Target:
+        """Return the target with its packages."""
+        return fetch(target, announce)
+
+    def need(self, targets: Sequence[Target]) -> None:
+        """Take in what each launch of these targets needs on the disk, as it is now."""
+        self._needed = needed_files(launched_targets(targets), self._wrk, self._work_dir)
+
+    def check_needed(self) -> None:
+        """Raise CannotGoOnError if something of that was changed."""
+        self._needed.check()
+
+    def prepare(self, target: Target, *, timeout_s: float) -> None:
+        """Let a shell do what comes before each launch of the target."""
+        run_prepare(target, timeout_s=timeout_s)
+
+    def start(self, target: Target, settings: ServerSettings) -> LocalServer:
+        """Return the target's server, started if it is not somebody else's."""
+        return start_server(target, settings, log=next(self._next_log))
+
+    def trim_logs(self) -> None:
+        """Cut what the servers have written, if it is much."""
+        for log in self._logs:
+            trim(log)
+
+    def reach(self, server: RunningServer, workload: Workload) -> Response:
+        """Return the answer to a request from this machine to a server anywhere."""
+        return Probe(server.url(workload.path), workload, address=server.address).ask()
+
+    def server_side(self, servers: Servers, *, halves: bool) -> ServerGroup:
+        """Return a trial's side of servers of this machine, on a half of its cores or on all."""
+        local = [server for server in servers if isinstance(server, LocalServer)]
+        return ServerGroup(local, cores=core_halves(halves).servers, link=self._link)
+
+    def load_side(self, servers: Servers, load: Load, *, halves: bool) -> WrkGroup:
+        """Return a trial's side of wrks for servers anywhere, likewise on the other half."""
+        watches = [server.child for server in servers if server.child]
+        return self.wrks(goals_of(servers, load), load, halves=halves, watches=watches)
+
+    def wrks(
+        self, goals: Sequence[Goal], load: Load, *, halves: bool, watches: Sequence[Child] = ()
+    ) -> WrkGroup:
+        """Return a wrk for each goal."""
+        return WrkGroup(
+            self._wrk,
+            goals,
+            load,
+            work_dir=self._work_dir,
+            cores=core_halves(halves).loads,
+            link=self._link,
+            watches=watches,
+        )
+
+
+def core_halves(are_wanted: bool) -> CoreHalves:
+    """Return the cores of each side of a trial; none, which means all, if both share them."""
+    return duet_cores() if are_wanted else CoreHalves([], [])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hosts:
+    """What launched servers run on, and what makes load; `here` may be one of them."""
+
+    here: ThisHost
+    server: Host
+    loads: tuple[Host, ...]
+
+    @property
+    def are_one(self) -> bool:
+        """Whether servers and load are on one machine."""
+        return self.loads == (self.server,)
+
+    def host_of(self, target: Target) -> Host:
+        """Return what starts the target's server, or looks for somebody else's."""
+        return self.server if target.is_launched else self.here
+
+    def need(self, targets: Sequence[Target]) -> None:
+        """Take in what each launch of these targets needs, on this machine and the servers'."""
+        self.here.need([])
+        self.server.need(launched_targets(targets))
+
+    def start(self, target: Target, settings: ServerSettings) -> RunningServer:
+        """Return the target's server. Raises BenchError or CannotGoOnError."""
+        self.here.check_needed()
+        return self.host_of(target).start(target, settings)
+
+    def ask(self, server: RunningServer, workload: Workload, *, tick: Tick) -> Response:
+        """Return the answer to a request from where the load comes from. Raises BenchError.
+
+        The server's own machine asks first, which proves that it is the right one.
+        """
+        response = server.ask(workload, tick=tick)
+        if self.are_one:
+            return response
+        return at_once([functools.partial(load.reach, server, workload) for load in self.loads])[0]
+
+    def sides(self, servers: Servers, load: Load) -> Sides:
+        """Return both sides of a trial.
+
+        Two servers on the machine that makes the load have one half of its cores, and the
+        wrks the other.
+        """
+        halves = self.are_one and len(servers) > 1
+        server_host = self.host_of(servers[0].target)
+        shares = share_out(load, len(self.loads))
+        loads = [
+            host.load_side(servers, share, halves=halves)
+            for host, share in zip(self.loads, shares, strict=True)
+        ]
+        return Sides(
+            servers=server_host.server_side(servers, halves=halves),
+            loads=loads,
+            are_one_machine=self.are_one,
+        )
+
+
+def all_here(wrk: str, work_dir: Path) -> Hosts:
+    """Return this machine alone."""
+    here = ThisHost(wrk, work_dir)
+    return Hosts(here=here, server=here, loads=(here,))
+
+
+def share_out(load: Load, machines: int) -> list[Load]:
+    """Return the load's share for each machine: as even as threads of wrk can be.
+
+    A rate is shared out like the connections, and each share has a schedule of its own.
+    """
+    if machines == 1:
+        return [load]
+    threads = 1 if load.rate_per_s else load.wrk_threads
+    per_thread = load.connections // threads
+    shares = []
+    for machine in range(machines):
+        own = (per_thread // machines + (machine < per_thread % machines)) * threads
+        share = dataclasses.replace(load, connections=own)
+        if load.rate_per_s:
+            share = dataclasses.replace(
+                share,
+                rate_per_s=load.rate_per_s * own / load.connections,
+                schedule_seed=load.schedule_seed + machine * SCHEDULES_APART,
+            )
+        shares.append(share)
+    return shares
