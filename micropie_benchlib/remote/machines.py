@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from micropie_benchlib.core.errors import BenchError, CannotGoOnError
-from micropie_benchlib.core.paths import BUNDLED, ROOT
+from micropie_benchlib.core.paths import BUNDLED, ROOT, packaged_text
 from micropie_benchlib.remote.agent import BEAT, CONTROLLER_SILENCE_S, FAREWELL, Outcome, send_beats
 from micropie_benchlib.remote.messages import Ping, R, Request, from_text, to_text
 from micropie_benchlib.serve.probe import NotReachedError
@@ -30,18 +30,7 @@ SSH_OPTIONS = (
 )
 SSH_DEADLINE_S = 30.0
 COPY_DEADLINE_S = 600.0
-PYTHON_TOO_OLD, NO_PYTHON = 3, 4  # exit statuses of FIND_PYTHON
-FIND_PYTHON = """
-for python in python3 python3.14 python3.13 python3.12 python3.11; do
-    if "$python" -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null; then
-        command -v "$python"
-        exit 0
-    fi
-done
-command -v python3 >/dev/null || exit 4
-python3 -V
-exit 3
-"""
+PYTHON_TOO_OLD, NO_PYTHON = 3, 4  # exit statuses of find_python.sh
 SSH_ADVICE = {
     "Host key verification failed": "connect once by hand, and check the key that it shows",
     "Permission denied": "have it accept a key of yours (ssh-copy-id): no password is asked for",
@@ -86,7 +75,11 @@ def ssh_reason(lines: Sequence[str]) -> str:
 
 def find_remote_python(host: str, ssh: Ssh) -> str:
     """Return the path of a Python on the host that can run this tool. Raises BenchError."""
-    command = [*ssh.argv, host, f"sh -c {shlex.quote(FIND_PYTHON)}"]
+    command = [
+        *ssh.argv,
+        host,
+        f"sh -c {shlex.quote(packaged_text(__package__, 'find_python.sh'))}",
+    ]
     try:
         done = run_guarded(command, timeout_s=SSH_DEADLINE_S)
     except BenchError as error:

@@ -82,10 +82,13 @@ class Request(Generic[R]):
 
 
 def to_text(message: object) -> str:
-    """Return a request or a response as JSON."""
-    from pydantic_core import to_json
+    """Return a request or a response as JSON. Raises BenchError for what is no text."""
+    from pydantic_core import PydanticSerializationError, to_json
 
-    return to_json(message, bytes_mode="base64").decode()
+    try:
+        return to_json(message, bytes_mode="base64").decode()
+    except PydanticSerializationError as error:  # such as a path whose bytes are not UTF-8
+        raise BenchError(f"cannot be sent to another machine: {error}") from None
 
 
 def from_text(kind: Any, text: str, *, whole: str) -> Any:
