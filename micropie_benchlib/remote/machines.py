@@ -75,11 +75,8 @@ def ssh_reason(lines: Sequence[str]) -> str:
 
 def find_remote_python(host: str, ssh: Ssh) -> str:
     """Return the path of a Python on the host that can run this tool. Raises BenchError."""
-    command = [
-        *ssh.argv,
-        host,
-        f"sh -c {shlex.quote(packaged_text(__package__, 'find_python.sh'))}",
-    ]
+    script = packaged_text(__package__, "find_python.sh")
+    command = [*ssh.argv, host, f"sh -c {shlex.quote(script)}"]
     try:
         done = run_guarded(command, timeout_s=SSH_DEADLINE_S)
     except BenchError as error:
