@@ -336,12 +336,6 @@ def test_a_capacity_is_written_and_read_again() -> None:
     results = dataclasses.replace(results, distributions=distribute(results))
     again = from_json(to_json(results))
     loaded(to_json(results))
-    first, *others = results.capacities
-    assert first.rate_per_s
-    forged = dataclasses.replace(first, rate_per_s=10 * first.rate_per_s)
-    wrong = dataclasses.replace(results, capacities=(forged, *others))
-    with pytest.raises(BenchError, match=r"capacities\.0 is not near the highest rate"):
-        from_json(to_json(wrong))
     assert again.capacities == results.capacities
     assert again.comparisons == results.comparisons
     report = Report(results=again, conclusion=conclude(again))

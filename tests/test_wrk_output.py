@@ -55,9 +55,9 @@ def test_gist_reports_keep_every_published_figure() -> None:
 @pytest.mark.parametrize(
     ("text", "name"),
     [
-        ("", "http://127.0.0.1:8000/ (line 1)"),
+        ("", "report 1 (line 1)"),
         ("### My *App*\n```\n", "My *App"),
-        ("prose before\nMine\n$ wrk -c100 http://127.0.0.1:8000/\n", "Mine"),
+        ("prose before\n\nMine\n$ wrk -c100 http://127.0.0.1:8000/\n", "Mine"),
     ],
 )
 def test_heading_names_the_framework(text: str, name: str) -> None:

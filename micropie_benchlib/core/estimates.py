@@ -49,13 +49,6 @@ class Estimate:
     high: Ratio | None
     confidence: Confidence
 
-    def __post_init__(self) -> None:
-        """Raise ValueError where the ratio lies outside its interval."""
-        if (self.low is None) != (self.high is None):
-            raise ValueError("an interval needs both ends")
-        if self.interval and not self.interval.contains(self.ratio):
-            raise ValueError("the ratio lies outside its interval")
-
     @property
     def interval(self) -> Interval | None:
         """The interval, if there is one."""
@@ -97,13 +90,6 @@ class Comparison:
     verdict: Verdict
     reason: str | None = None
     degrees: Positive | None = None
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for an interval of too few rounds, or one target for two."""
-        if self.interval and self.rounds < 2:
-            raise ValueError("an interval needs two rounds or more")
-        if self.target == self.reference:
-            raise ValueError("a target cannot be its own reference")
 
     @property
     def interval(self) -> Interval | None:

@@ -39,7 +39,8 @@ class TargetFacts:
     `responses` has the answer to one request of each workload, by the workload's name.
     `server` is how an ASGI app was served, and None for other targets; `served_as` is what
     that means for each request, by what it is, in words. `python` is the version of the
-    interpreter that ran it, if one was named. It was asked by `scheme`.
+    interpreter that ran it, if one was named. It was asked by `scheme`. It is compared with
+    the `reference`, the first target if none is named.
     """
 
     name: Name
@@ -52,6 +53,7 @@ class TargetFacts:
     python: str | None = None
     scheme: Scheme = "http"
     served_as: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    reference: Name | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

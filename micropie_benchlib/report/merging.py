@@ -14,10 +14,16 @@ from micropie_benchlib.core.results import Results
 
 def suffixed(results: Results, suffix: str) -> Results:
     """Return the results with that suffix after each target's name and label."""
-    targets = [
-        dataclasses.replace(facts, name=facts.name + suffix, label=facts.label + suffix)
-        for facts in results.targets
-    ]
+    targets = []
+    for facts in results.targets:
+        targets.append(
+            dataclasses.replace(
+                facts,
+                name=facts.name + suffix,
+                label=facts.label + suffix,
+                reference=(facts.reference or results.names[0]) + suffix,
+            )
+        )
     measurements = []
     for measurement in results.measurements:
         partner = measurement.partner + suffix if measurement.partner else None

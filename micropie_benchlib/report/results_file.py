@@ -1,4 +1,4 @@
-"""The results file: written, read and checked."""
+"""The results file: written for others to read; its facts are read again."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Any, NoReturn
 from micropie_benchlib.core.errors import BenchError, first_complaint, short_repr
 from micropie_benchlib.core.estimates import Ranking
 from micropie_benchlib.core.results import SCHEMA, Results
-from micropie_benchlib.report.contradictions import contradictions
+from micropie_benchlib.stats.comparisons import derived
 from micropie_benchlib.stats.ranking import rankings_of
 
+DERIVED = ("comparisons", "rankings")  # from the measurements; written for others to read
+MISSING_IN_OLDER_FILES = ("reference", "served_as")  # of targets; left out where not known
 EXCLUDE_HISTOGRAM = {"histogram": True}
 NOT_SAVED = {
     "measurements": {
@@ -40,8 +42,9 @@ def results_data(results: Results) -> dict[str, Any]:
     for measurement in data["measurements"]:
         measurement["valid"] = measurement["invalid_reason"] is None
     for target in data["targets"]:
-        if not target["served_as"]:  # not known, as in files that were written before it was
-            del target["served_as"]
+        for name in MISSING_IN_OLDER_FILES:
+            if not target[name]:
+                del target[name]
     data["rankings"] = TypeAdapter(list[Ranking]).dump_python(rankings_of(results), mode="json")
     return data
 
@@ -72,8 +75,9 @@ def json_character(character: str) -> str:
 def from_json(text: str) -> Results:
     """Return the results in such a text, without histograms.
 
-    Raises BenchError, with the place, if it has another schema, a value that cannot have
-    been measured, or two values that contradict one another.
+    What follows from the measurements is worked out again, whatever the file says of it.
+    Raises BenchError, with the place, if it has another schema, or a value that cannot have
+    been measured.
     """
     from pydantic import ValidationError
 
@@ -84,7 +88,8 @@ def from_json(text: str) -> Results:
             f"not a results file of this version: its schema is {short_repr(schema)}, "
             f"not {SCHEMA!r}; measure again, or use the version that wrote it"
         )
-    data.pop("rankings", None)  # they follow from the measurements
+    for name in DERIVED:
+        data.pop(name, None)
     for measurement in _dicts_in(data.get("measurements")):
         measurement.pop("valid", None)  # it follows from invalid_reason
     try:
@@ -93,9 +98,7 @@ def from_json(text: str) -> Results:
     except ValidationError as error:
         complaint = first_complaint(error.errors(), whole="a results file, or not a whole one")
         raise BenchError(complaint) from None
-    for contradiction in contradictions(results):
-        raise BenchError(contradiction)
-    return results
+    return derived(results)
 
 
 def _json_object(text: str) -> dict[str, Any]:

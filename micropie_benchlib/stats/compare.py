@@ -82,7 +82,9 @@ def has_few_answers(wrk: WrkResult, open_connections: int) -> bool:
     """
     count = wrk.requests / open_connections
     latency = wrk.latency_uncorrected
-    spread = latency.stdev_s / latency.mean_s * math.sqrt(count) if latency and count else 0.0
+    spread = 0.0
+    if latency and latency.mean_s and count:
+        spread = latency.stdev_s / latency.mean_s * math.sqrt(count)
     return count < (LEAST_ANSWERS if spread < 0.5 else LEAST_MIXED_ANSWERS)
 
 

@@ -92,6 +92,24 @@ def compare_capacities(
     )
 
 
+def derived(results: Results) -> Results:
+    """Return the results with what follows from their facts.
+
+    Each target is compared with its reference, beside the others that have the same one. Of
+    a parsed text, whose targets nobody launched, nothing is compared.
+    """
+    compared: dict[str, list[str]] = {}
+    for facts in results.targets:
+        reference = facts.reference or results.names[0]
+        targets = compared.setdefault(reference, [])
+        if facts.name != reference:
+            targets.append(facts.name)
+    comparisons: list[Comparison] = []
+    for reference, targets in compared.items():
+        comparisons += compare_all(results, [reference, *targets])
+    return dataclasses.replace(results, comparisons=tuple(comparisons))
+
+
 def with_comparisons(results: Results, names: Sequence[str]) -> Results:
     """Return the results with the comparisons that their measurements give."""
     return dataclasses.replace(results, comparisons=compare_all(results, names))

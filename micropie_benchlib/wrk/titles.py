@@ -1,35 +1,20 @@
-"""What names a report in a text: headings, labels and other lines above it."""
+"""What names a report in a text: the nearest Markdown heading, and the label right before it.
+
+What looks like code, a command or a sentence names nothing, nor does what another fence holds.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from micropie_benchlib.wrk.documents import TextLine, untagged, without_prefix
+from micropie_benchlib.wrk.documents import TextLine, without_prefix
 
-MARKED_LEVEL, PLAIN_LEVEL, FENCED_LEVEL = 7, 8, 9  # below Markdown's six
-
-
-# A mark gives the level by its length, a tag by its digit.
-MARKED_HEADINGS = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        r"[-=~*+_<>#]{2,}\s*(?P<text>\w.*?)\s*[-=~*+_<>]{3,}",  # --- alpha ---
-        r"(?P<mark>#{1,6})\s*(?P<text>[^\s#!].*)",  # Markdown
-        r"(?P<mark>={1,6})\s+(?P<text>\S.*)",  # AsciiDoc
-        r"(?P<quote>\*\*|__|\*|_|`)(?P<text>\S.*?)(?P=quote)[:：]?",  # a bold line
-        r"(?:<[^<>]*>\s*)*<(?P<tag>h[1-6]|summary|b|strong|caption|dt)\b[^<>]*>(?P<text>.*?)</.*",
-    )
-)
-UNDERLINE = re.compile(r"([-=~^\"'#*+.:_])\1{2,}")
-UNDERLINE_LEVELS = {"=": 1, "-": 2}
-FENCE = re.compile(r"(```|~~~)")
-FENCE_ITSELF = "fence"
-CODE_MARK = re.compile(  # a fence behind a prefix; reST, AsciiDoc, Jekyll, Jira
-    r"```|\.\. |::$|:[\w-]+:|\[(?:source|listing|,)|\{%|\{code"
-)
+HEADING = re.compile(r"#{1,6}\s*([^\s#!].*)")
+UNDERLINE = re.compile(r"={3,}|-{3,}")
+RULE = re.compile(r"([-=*_~])\1{2,}")
+FENCE = re.compile(r"```|~~~")
 LIST_MARK = re.compile(r"(?:[-*+•]|\d{1,3}[.)])\s+|>\s*")
 LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()]*\)")
 WRK_COMMAND = re.compile(
@@ -48,218 +33,88 @@ PROSE = re.compile(
     r"|\s-{1,2}[A-Za-z][\w-]*(?:\s|=|$)"  # a command's options
     r"|^\||\|.*\|"  # a table's row
 )
-
-
-# They say that results follow, and not of what.
-GENERIC_TITLES = frozenset(
-    {
-        *("benchmark", "benchmarks", "benchmarking", "example", "load test", "load testing"),
-        *("log", "logs", "output", "performance", "raw", "raw output", "raw results", "report"),
-        *("result", "results", "run", "sample output", "stdout", "test", "test result"),
-        *("test results", "tests", "wrk", "wrk output", "wrk result", "wrk results"),
-    }
-)
-
-
-def heading_text(line: str) -> str:
-    """Return the line without Markdown marks and without what cannot be shown."""
-    text = LINK.sub(r"\1", untagged(line))
-    text = LIST_MARK.sub("", text, count=1) if LIST_MARK.match(text) else text
-    printable = "".join(filter(str.isprintable, " ".join(text.split())))
-    return printable.strip("#*_`:：= ").replace("|", "/")
-
-
-LONGEST_TITLE = 200  # in characters; what is longer is neither title nor command
+MAX_TITLE = 200  # characters; what is longer is neither title nor command
 
 
 def is_command(text: str) -> bool:
     """Return whether the line is one that was typed, a prompt before it or not."""
-    if len(text) > LONGEST_TITLE:
-        return False
-    return bool(WRK_COMMAND.search(text) or SHELL_PROMPT.match(text))
+    return bool(WRK_COMMAND.search(text[:MAX_TITLE]) or SHELL_PROMPT.match(text[:MAX_TITLE]))
 
 
-def is_title(text: str) -> bool:
-    """Return whether a plain line can be a title: short, and no sentence of a text."""
+def is_label(text: str) -> bool:
+    """Return whether a line can be a label: short, and no sentence of a text."""
     is_short = len(text) <= 80 and len(text.split()) <= 10
     return is_short and bool(re.search(r"\w", text)) and not PROSE.search(text)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heading:
-    """A title in a text. One of a lower level holds those of higher ones after it."""
-
-    level: int
-    text: str
-    number: int
+def plain(text: str) -> str:
+    """Return a title without Markdown's marks and without what cannot be shown."""
+    text = LIST_MARK.sub("", LINK.sub(r"\1", text), count=1)
+    printable = "".join(filter(str.isprintable, " ".join(text.split())))
+    return printable.strip("#*_`:：= ").replace("|", "/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GapLine:
-    """A line between reports, without their prefix; blank where it only marks code."""
+class Gap:
+    """What stands before a report: its name, and whether nothing else was said."""
 
-    number: int
-    text: str
-    is_fenced: bool
-
-
-def marked_heading(line: GapLine) -> Heading | None:
-    """Return the heading that the line's own marks make it; root's prompt is no mark."""
-    is_typed = re.match(r"#\s+(\S*/)?wrk2?\s|\$\s", line.text)
-    if is_typed or len(line.text) > LONGEST_TITLE:
-        return None
-    for pattern in MARKED_HEADINGS:
-        match = pattern.fullmatch(line.text)
-        if not match or not re.search(r"\w", match["text"]):
-            continue
-        groups = match.groupdict()
-        level = len(groups.get("mark") or "") or MARKED_LEVEL
-        tag = groups.get("tag") or ""
-        if tag[1:].isdigit():
-            level = int(tag[1:])
-        return Heading(level=level, text=heading_text(match["text"]), number=line.number)
-    return None
+    name: str
+    is_silent: bool
 
 
-def underlined_heading(line: GapLine, above: GapLine) -> Heading | None:
-    """Return the heading that the line underlines, as in Markdown and reST."""
-    is_text = re.search(r"\w", above.text) and not is_command(above.text)
-    if not UNDERLINE.fullmatch(line.text) or not is_text:
-        return None
-    level = UNDERLINE_LEVELS.get(line.text[0], 3)
-    return Heading(level=level, text=heading_text(above.text), number=above.number)
-
-
-def marked_headings(lines: Sequence[GapLine]) -> list[Heading]:
-    """Return the headings among the lines that are marked as such."""
-    headings = []
-    for position, line in enumerate(lines):
-        heading = marked_heading(line)
-        if not heading and position:
-            heading = underlined_heading(line, lines[position - 1])
-        if heading and heading.text:
-            headings.append(heading)
-    return headings
-
-
-def closing_paragraph(lines: Sequence[GapLine]) -> list[GapLine]:
-    """Return the last paragraph of the lines; commands below it are passed over."""
-    paragraph: list[GapLine] = []
-    for line in reversed(lines):
-        is_text = re.search(r"\w", line.text) and not is_command(line.text)
-        if is_text:
-            paragraph.insert(0, line)
-        elif paragraph:
-            break
-    return paragraph
-
-
-def plain_title(lines: Sequence[GapLine], *, level: int) -> Heading | None:
-    """Return the title that the last paragraph of the lines is, if it is one.
-
-    A paragraph is a title if it is one short line that is no sentence. Of a longer one,
-    the last line is if it begins with a capital and has few words.
-    """
-    paragraph = closing_paragraph(lines)
-    if not paragraph or marked_headings(paragraph):
-        return None
-    last = paragraph[-1]
-    following = lines[lines.index(last) + 1 :]
-    if following and UNDERLINE.fullmatch(following[0].text):
-        return None
-    text = heading_text(last.text)
-    is_alone = len(paragraph) == 1
-    is_label = text[:1].isupper() and len(text.split()) <= 4 and not LIST_MARK.match(last.text)
-    if not is_title(text) or not (is_alone or is_label):
-        return None
-    return Heading(level=level, text=text, number=last.number)
-
-
-class Outline:
-    """The headings that hold at a place of a text, which is read gap by gap."""
+class Namer:
+    """Names the reports of a text, which is read gap by gap."""
 
     def __init__(self) -> None:
-        self.path: list[Heading] = []
+        self._heading = ""
+        self._label = ""
         self._fence = ""
 
     def read_gap(
         self, lines: Sequence[TextLine], prefixes: Sequence[re.Pattern[str] | None]
-    ) -> list[str]:
-        """Take in the lines before a report; return what they say, blank lines left out.
+    ) -> Gap:
+        """Return what the lines before a report say of it.
 
-        A plain title holds until something else is said than wrk's own command.
+        The prefixes are those of the reports below and above.
         """
-        gap = self._gap_lines(lines, prefixes)
-        said = [line.text for line in gap if line.text]
-        if not all(map(WRK_COMMAND.search, said)):
-            self._leave(PLAIN_LEVEL)
-        for heading in titles_in(gap):
-            self._leave(heading.level)
-            self.path.append(heading)
-        return said
+        said = self._lines_outside_of_code(lines, prefixes)
+        above = ""  # the line before, if it is text
+        for text in said:
+            if is_command(text):
+                above = ""
+                continue
+            heading = HEADING.fullmatch(text) if len(text) <= MAX_TITLE else None
+            if heading or (above and UNDERLINE.fullmatch(text)):
+                self._heading = plain(heading[1] if heading else above)
+                self._label = above = ""
+            elif RULE.fullmatch(text):
+                self._label = above = ""
+            elif text:
+                self._label = plain(text) if not above and is_label(text) else ""
+                above = text
+            else:
+                above = ""
+        name = ": ".join(filter(None, [self._heading, self._label]))
+        is_silent = not any(text and not RULE.fullmatch(text) for text in said)
+        return Gap(name=name, is_silent=is_silent)
 
-    def _leave(self, level: int) -> None:
-        """Forget the headings of that level and of those below."""
-        while self.path and self.path[-1].level >= level:
-            self.path.pop()
-
-    def _gap_lines(
+    def _lines_outside_of_code(
         self, lines: Sequence[TextLine], prefixes: Sequence[re.Pattern[str] | None]
-    ) -> list[GapLine]:
-        """Return the lines with what is code among them, fences as blank lines.
-
-        The prefixes are those of the reports below and above. That of a report in a fence is
-        not that of the text outside of it.
-        """
-        fences: list[str] = []
-        above = ""
+    ) -> list[str]:
+        """Return the lines without prefixes, and without fences that close before the report."""
+        said: list[str] = []
+        begun_at = 0  # where the lines of the open fence begin
         for line in lines:
-            is_fence = self._cross_fence(line.text, above)
-            fences.append(FENCE_ITSELF if is_fence else self._fence)
-            above = line.text
-        gap = []
-        for line, fence in zip(lines, fences, strict=True):
-            is_beside_report = fence == self._fence or not self._fence
-            text = without_prefix(line.text, *prefixes) if is_beside_report else line.text
-            if fence == FENCE_ITSELF or CODE_MARK.match(text) or not untagged(text):
-                text = ""
-            gap.append(GapLine(number=line.number, text=text, is_fenced=bool(fence)))
-        return gap
-
-    def _cross_fence(self, text: str, above: str) -> bool:
-        """Return whether the line opens or closes a fence, and note it.
-
-        `~~~~~` can underline what stands above it, as in reST.
-        """
-        mark = text[:3]
-        if not FENCE.fullmatch(mark) or mark in text[3:].lstrip("`~"):
-            return False
-        if self._fence:
-            is_end = mark == self._fence
-            self._fence = "" if is_end else self._fence
-            return is_end
-        if mark == "~~~" and 3 < len(text) >= len(above) > 0:
-            return False
-        self._fence = mark
-        return True
-
-
-def titles_in(gap: Sequence[GapLine]) -> list[Heading]:
-    """Return the titles among the lines before a report, the outermost first.
-
-    What is fenced is code: a line alone there is a title below those outside, and others
-    are only where there is none outside.
-    """
-    outside = [line for line in gap if not line.is_fenced]
-    fenced = [line for line in gap if line.is_fenced]
-    titles = marked_headings(outside)
-    plain = plain_title(outside, level=PLAIN_LEVEL)
-    titles += [plain] if plain else []
-    said = [line for line in fenced if line.text and not is_command(line.text)]
-    if len(said) == 1 or not titles:
-        marked = [
-            dataclasses.replace(heading, level=FENCED_LEVEL) for heading in marked_headings(fenced)
-        ]
-        plain = plain_title(fenced, level=FENCED_LEVEL)
-        titles += [plain] if plain else marked
-    return titles
+            text = without_prefix(line.text, *prefixes)
+            mark = text[:3] if FENCE.match(text) else ""
+            if self._fence and mark == self._fence:
+                del said[begun_at:]
+                said.append("")
+                self._fence = ""
+            elif mark and not self._fence and mark not in text[3:].lstrip("`~"):
+                said.append("")
+                begun_at = len(said)
+                self._fence = mark
+            else:
+                said.append(text)
+        return said
