@@ -15,16 +15,17 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from hypothesis import settings
 
 import micropie_bench as mb
-from micropie_benchlib.cli.commands import make_app
+from micropie_benchlib.cli.commands import command_line
 from micropie_benchlib.cli.exports import Exports
 from micropie_benchlib.cli.targets import parse_target
 from micropie_benchlib.core.choices import Limit, Method
@@ -46,6 +47,11 @@ from micropie_benchlib.stats.distributions import distribute
 ROOT = Path(__file__).parent.parent
 TARGETS = Path(__file__).parent / "targets"
 MARK = "MICROPIE_BENCH_TEST_RUN"
+
+# What is tried of all that could be given to a test; --hypothesis-profile chooses.
+settings.register_profile("short", max_examples=30, deadline=None, database=None, derandomize=True)
+settings.register_profile("nightly", settings.get_profile("short"), max_examples=1000)
+settings.load_profile("short")
 
 
 class Marked:
@@ -162,7 +168,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
 
 def run_command(*args: str) -> None:
     """Run a command in this process."""
-    assert not make_app(mb.top)(args=list(args), prog_name="micropie_bench", standalone_mode=False)
+    commands = command_line(mb.top)
+    assert not commands(args=list(args), prog_name="micropie_bench", standalone_mode=False)
 
 
 PYZ = ROOT / "micropie_bench.pyz"
@@ -239,13 +246,33 @@ def pytest_configure() -> None:
             signal.signal(number, signal.SIG_DFL)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Keep the tests as compiled, in pytest's cache, where PYTHONDONTWRITEBYTECODE is set, too.
+
+    They take longer to compile than to run.
+    """
+    before = sys.dont_write_bytecode, sys.pycache_prefix
+    if session.config.cache:
+        sys.pycache_prefix = str(session.config.cache.mkdir("bytecode"))
+        sys.dont_write_bytecode = False
+    try:
+        return (yield)
+    finally:
+        sys.dont_write_bytecode, sys.pycache_prefix = before
+
+
 SLOW_FIXTURES = {"tool", "start", "pyz", "browser"}  # they start processes
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that start processes, so that `-m "not slow"` is the pure ones."""
+    """Mark the tests that start processes, so that `-m "not slow"` is the pure ones.
+
+    So are all nightly ones.
+    """
     for item in items:
-        if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+        starts = SLOW_FIXTURES & set(getattr(item, "fixturenames", ()))
+        if starts or item.get_closest_marker("nightly"):
             item.add_marker(pytest.mark.slow)
 
 

@@ -245,6 +245,7 @@ def test_a_python_and_files_are_found_from_the_file(here: Path, asked: Asked) ->
     assert read_bench_file("bench/bench.toml").options == {"export_json": "bench/run.json"}
 
 
+@pytest.mark.slow
 def test_calibrate_and_serve_read_the_file_too(
     here: Path, asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import io
 import re
 import sys
@@ -15,11 +14,10 @@ from typing import Annotated, Any, ClassVar
 import pytest
 import typer
 from conftest import HUNDRED, NAMES, RATES, Asked, run_command, solo_results
-from typer.core import TyperGroup
 
 import micropie_bench as mb
 from micropie_benchlib.cli.bench_file import read_bench_file
-from micropie_benchlib.cli.commands import make_app, with_groups_as_options
+from micropie_benchlib.cli.commands import command_line, with_groups_as_options
 from micropie_benchlib.cli.gate import check_baseline, make_gate
 from micropie_benchlib.cli.load_options import (
     DEFAULTS,
@@ -883,20 +881,12 @@ def test_a_groups_fields_are_options_and_reach_the_function_as_the_group(
     assert painted == [expected]
 
 
-@functools.cache
-def command_group() -> TyperGroup:
-    """Return all commands as typer makes them."""
-    group = typer.main.get_command(make_app(mb.top))
-    assert isinstance(group, TyperGroup)
-    return group
-
-
-COMMANDS = sorted(command_group().commands)
+COMMANDS = sorted(command_line(mb.top).commands)
 
 
 def options_of(command: str) -> list[Any]:
     """Return the options of a command, without its arguments."""
-    parameters = command_group().commands[command].params
+    parameters = command_line(mb.top).commands[command].params
     return [each for each in parameters if each.param_type_name == "option"]
 
 
