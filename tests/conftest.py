@@ -172,6 +172,35 @@ def run_command(*args: str) -> None:
     assert not commands(args=list(args), prog_name="micropie_bench", standalone_mode=False)
 
 
+Typed = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typed:
+    """Return what runs a command in this process, and all that main() does, as if typed.
+
+    Its standard streams are no terminal. It is for commands that measure nothing.
+    """
+    monkeypatch.chdir(TARGETS)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.setattr("sys.argv", ["micropie_bench.py"])  # by this name shells complete it
+    monkeypatch.setattr("micropie_bench.handle_signals", lambda: None)
+
+    def run(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
+        capsys.readouterr()
+        with monkeypatch.context() as patch:
+            for name, value in env.items():
+                patch.setenv(name, value)
+            try:
+                status = mb.main(args)
+            except SystemExit as end:  # so completion ends
+                status = int(end.code or 0)
+        out, err = capsys.readouterr()
+        return subprocess.CompletedProcess(args, status, out, err)
+
+    return run
+
+
 PYZ = ROOT / "micropie_bench.pyz"
 
 
