@@ -515,7 +515,7 @@ def test_settings_of_its_own_reach_a_server_and_the_results(tool: Tool, tmp_path
         python = "{sys.executable}"
 
         [targets.two]
-        app = "shop:app"
+        app = "faulty:good"
         directory = "{TARGETS}"
         workers = 2
         loop = "asyncio"
