@@ -26,13 +26,11 @@ from micropie_benchlib.cli.load_options import (
     SHORT,
     LoadOptions,
     Preset,
-    RateOptions,
     RequestOptions,
-    SearchOptions,
     TimingOptions,
 )
 from micropie_benchlib.cli.loads import choose_preset, make_loads, parse_connections, planned_loads
-from micropie_benchlib.cli.options import ExportOptions, GateOptions, ServingOptions
+from micropie_benchlib.cli.options import GateOptions, ServingOptions
 from micropie_benchlib.cli.plans import make_plan
 from micropie_benchlib.cli.progress import ProgressReport
 from micropie_benchlib.cli.records import settings_of
@@ -910,23 +908,6 @@ def test_an_option_means_the_same_in_every_command() -> None:
     differing = [name for name, each in meanings.items() if len(each) > 1]
     assert differing == ["--port"], "`serve` listens where it always does, `compare` anywhere"
     assert {"--connections", "-c", "--no-duet", "--export-json", "--wrk"} <= set(meanings)
-
-
-def test_no_two_groups_declare_one_option() -> None:
-    groups = (
-        LoadOptions,
-        RateOptions,
-        SearchOptions,
-        TimingOptions,
-        RequestOptions,
-        ServingOptions,
-        ExportOptions,
-        GateOptions,
-    )
-    fields: list[str] = []
-    for group in groups:
-        fields += [field.name for field in dataclasses.fields(group)]
-    assert len(fields) == len(set(fields))
 
 
 def shown_defaults(command: str, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
