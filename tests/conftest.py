@@ -50,7 +50,7 @@ MARK = "MICROPIE_BENCH_TEST_RUN"
 
 # What is tried of all that could be given to a test; --hypothesis-profile chooses.
 settings.register_profile("short", max_examples=30, deadline=None, database=None, derandomize=True)
-settings.register_profile("nightly", settings.get_profile("short"), max_examples=1000)
+settings.register_profile("nightly", settings.get_profile("short"), max_examples=500)
 settings.load_profile("short")
 
 

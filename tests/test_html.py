@@ -9,11 +9,10 @@ import shutil
 import statistics
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from conftest import LABELS, NAMES, RATES, measured, results_of, solo_results
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
@@ -21,6 +20,9 @@ from micropie_benchlib.core.results import Results
 from micropie_benchlib.report.conclusions import conclude
 from micropie_benchlib.report.layout import Report
 from micropie_benchlib.report.page import to_html
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
 
 Until = Literal["load", "networkidle"]  # half a second after the last request
 CHROMIUM = shutil.which("chromium")
@@ -54,6 +56,8 @@ def page_of(results: Results) -> str:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright  # takes long
+
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
             executable_path=CHROMIUM,
