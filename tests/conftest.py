@@ -51,7 +51,6 @@ MARK = "MICROPIE_BENCH_TEST_RUN"
 # What is tried of all that could be given to a test; --hypothesis-profile chooses.
 settings.register_profile("short", max_examples=30, deadline=None, database=None, derandomize=True)
 settings.register_profile("nightly", settings.get_profile("short"), max_examples=500)
-settings.load_profile("short")
 
 
 class Marked:
@@ -264,11 +263,12 @@ def run_load(
     return apply_load(sides, load, is_duet=is_duet, tick=tick)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Let signals reach what the tests start, also under nohup or behind a shell's `&`.
 
     There they are ignored, which children inherit.
     """
+    settings.load_profile(config.getoption("--hypothesis-profile") or "short")
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
         if signal.getsignal(number) is signal.SIG_IGN:
