@@ -44,7 +44,7 @@ from typer.exceptions import TyperException
 
 from micropie_benchlib import __version__
 from micropie_benchlib.cli.bench_file import ConfigOptions, hiding_variables
-from micropie_benchlib.cli.commands import command, make_app
+from micropie_benchlib.cli.commands import command, command_line
 from micropie_benchlib.cli.examples import (
     CAPACITY_EXAMPLES,
     COMPARE_EXAMPLES,
@@ -540,7 +540,8 @@ def main(argv: Sequence[str]) -> int:
             console_on(sys.stdout).print(f"micropie_bench {__version__}")
             return 0
         arguments = list(argv)
-        return make_app(top)(args=arguments, prog_name=program_name(), standalone_mode=False) or 0
+        commands = command_line(top)
+        return commands(args=arguments, prog_name=program_name(), standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except (BenchError, CannotGoOnError, TyperException, OSError, psutil.Error) as error:

@@ -15,16 +15,17 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from hypothesis import settings
 
 import micropie_bench as mb
-from micropie_benchlib.cli.commands import make_app
+from micropie_benchlib.cli.commands import command_line
 from micropie_benchlib.cli.exports import Exports
 from micropie_benchlib.cli.targets import parse_target
 from micropie_benchlib.core.choices import Limit, Method
@@ -47,6 +48,10 @@ from micropie_benchlib.stats.distributions import distribute
 ROOT = Path(__file__).parent.parent
 TARGETS = Path(__file__).parent / "targets"
 MARK = "MICROPIE_BENCH_TEST_RUN"
+
+# What is tried of all that could be given to a test; --hypothesis-profile chooses.
+settings.register_profile("short", max_examples=30, deadline=None, database=None, derandomize=True)
+settings.register_profile("nightly", settings.get_profile("short"), max_examples=500)
 
 
 class Marked:
@@ -163,7 +168,37 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
 
 def run_command(*args: str) -> None:
     """Run a command in this process."""
-    assert not make_app(mb.top)(args=list(args), prog_name="micropie_bench", standalone_mode=False)
+    commands = command_line(mb.top)
+    assert not commands(args=list(args), prog_name="micropie_bench", standalone_mode=False)
+
+
+Typed = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typed:
+    """Return what runs a command in this process, and all that main() does, as if typed.
+
+    Its standard streams are no terminal. It is for commands that measure nothing.
+    """
+    monkeypatch.chdir(TARGETS)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.setattr("sys.argv", ["micropie_bench.py"])  # by this name shells complete it
+    monkeypatch.setattr("micropie_bench.handle_signals", lambda: None)
+
+    def run(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
+        capsys.readouterr()
+        with monkeypatch.context() as patch:
+            for name, value in env.items():
+                patch.setenv(name, value)
+            try:
+                status = mb.main(args)
+            except SystemExit as end:  # so completion ends
+                status = int(end.code or 0)
+        out, err = capsys.readouterr()
+        return subprocess.CompletedProcess(args, status, out, err)
+
+    return run
 
 
 PYZ = ROOT / "micropie_bench.pyz"
@@ -229,24 +264,45 @@ def run_load(
     return apply_load(sides, load, is_duet=is_duet, tick=tick)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Let signals reach what the tests start, also under nohup or behind a shell's `&`.
 
     There they are ignored, which children inherit.
     """
+    settings.load_profile(config.getoption("--hypothesis-profile") or "short")
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Keep the tests as compiled, in pytest's cache, where PYTHONDONTWRITEBYTECODE is set, too.
+
+    They take longer to compile than to run.
+    """
+    before = sys.dont_write_bytecode, sys.pycache_prefix
+    if session.config.cache:
+        sys.pycache_prefix = str(session.config.cache.mkdir("bytecode"))
+        sys.dont_write_bytecode = False
+    try:
+        return (yield)
+    finally:
+        sys.dont_write_bytecode, sys.pycache_prefix = before
+
+
 SLOW_FIXTURES = {"tool", "start", "pyz", "browser"}  # they start processes
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that start processes, so that `-m "not slow"` is the pure ones."""
+    """Mark the tests that start processes, so that `-m "not slow"` is the pure ones.
+
+    So are all nightly ones.
+    """
     for item in items:
-        if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+        starts = SLOW_FIXTURES & set(getattr(item, "fixturenames", ()))
+        if starts or item.get_closest_marker("nightly"):
             item.add_marker(pytest.mark.slow)
 
 

@@ -61,21 +61,15 @@ def answer(url: str, data: bytes | None = None) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize("name", BUILT_INS)
-def test_routes_answer_as_in_the_gist(name: str, start: Start) -> None:
+def test_routes_answer_as_in_the_gist_and_workloads_alike(name: str, start: Start) -> None:
     skip_unless_installed(name)
     paths = ("/", "/index", "/index?name=Ann%20Lee")
-    with start(name, workers=1) as running:
-        bodies = tuple(answer(running.url(path))[2] for path in paths)
-    assert bodies == ROUTES.get(name, PLAIN_ROUTES)
-
-
-@pytest.mark.parametrize("name", BUILT_INS)
-def test_workloads_answer_alike(name: str, start: Start) -> None:
-    skip_unless_installed(name)
     sent = json.dumps(UPLOAD, indent=1, ensure_ascii=False).encode()
     assert 9_000 < len(sent) < 11_000
     compact = json.dumps(UPLOAD, separators=(",", ":"), ensure_ascii=False)
     with start(name, workers=1) as running:
+        bodies = tuple(answer(running.url(path))[2] for path in paths)
+        assert bodies == ROUTES.get(name, PLAIN_ROUTES)
         assert answer(running.url("/json")) == (200, "application/json", '{"Hello":"World"}')
         assert answer(running.url("/upload"), sent) == (200, "application/json", compact)
         assert answer(running.url("/compute"))[::2] == (200, "42538")

@@ -245,6 +245,7 @@ def test_a_python_and_files_are_found_from_the_file(here: Path, asked: Asked) ->
     assert read_bench_file("bench/bench.toml").options == {"export_json": "bench/run.json"}
 
 
+@pytest.mark.slow
 def test_calibrate_and_serve_read_the_file_too(
     here: Path, asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -514,7 +515,7 @@ def test_settings_of_its_own_reach_a_server_and_the_results(tool: Tool, tmp_path
         python = "{sys.executable}"
 
         [targets.two]
-        app = "shop:app"
+        app = "faulty:good"
         directory = "{TARGETS}"
         workers = 2
         loop = "asyncio"

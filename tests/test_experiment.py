@@ -6,9 +6,9 @@ import contextlib
 import dataclasses
 import itertools
 import re
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -204,7 +204,6 @@ class World:
 
     def save(self, results: Results) -> None:
         self.happen("save")
-        assert from_json(to_json(results)).comparisons == results.comparisons
         self.saved.append(results)
 
     def tick(self) -> None:
@@ -257,9 +256,14 @@ class FakeLaunchedServer(FakeServer, LaunchedServer):  # type: ignore[misc]  # o
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    """Return a world; at the end each server that was started must have been ended."""
+    """Return a world; at the end each server that was started must have been ended.
+
+    What was saved last must be a results file.
+    """
     world = World()
     yield world
+    for results in world.saved[-1:]:
+        assert from_json(to_json(results)).comparisons == results.comparisons
     assert world.events != []
     assert world.faults == [], "these never struck"
     assert world.running == []
@@ -296,6 +300,8 @@ def test_each_target_is_measured_in_each_round_and_saved_after_each_launch(world
     assert sorted(world.made) == [(n, name) for n in (1, 2, 3) for name in ("base", "more")]
     assert [len(saved.measurements) for saved in world.saved] == [1, 2, 3, 4, 5, 6]
     assert world.saved[-1] == results
+    for saved in world.saved:
+        assert from_json(to_json(saved)).comparisons == saved.comparisons
     assert {(c.target, c.reference, c.rounds) for c in results.comparisons} == {("more", "base", 3)}
 
 
@@ -311,14 +317,14 @@ SETTINGS = Settings(
     precision=0.02,
     first_rounds=3,
 )
-NOISY = (100.0, 104.0, 96.0)  # its rates in turn
+NOISY = (100.0, 102.0, 98.0)  # its rates in turn
 
 
 @pytest.mark.parametrize(
     ("most_s", "rates", "words"),
     [
-        pytest.param(3600, NOISY, r"3 rounds gave ±10%; ±2% needs 7\d: 7\d more, some ", id="more"),
-        pytest.param(0, NOISY, r"±2% needs 7\d, and --max-time allows 3$", id="no time"),
+        pytest.param(3600, NOISY, r"3 rounds gave ±5.1%; ±2% needs 19: 16 more, some ", id="more"),
+        pytest.param(0, NOISY, r"±2% needs 19, and --max-time allows 3$", id="no time"),
         pytest.param(
             3600, (100.0, 100.5, 99.9), r"3 rounds gave ±0.8%; that is precise enough$", id="enough"
         ),
@@ -331,6 +337,7 @@ def test_a_precision_is_reached_by_more_rounds(
     start = dataclasses.replace(NOTHING_YET, settings=SETTINGS)
     plan = plan_of(precision=0.02, most_s=most_s)
     results, early_end = run_experiment(plan, start, world.actions)
+    world.saved.clear()  # rates that are not those of the requests are no results file
     assert early_end is None
     ((rounds, why),) = world.extensions
     assert re.search(words, why), why
@@ -428,7 +435,7 @@ def test_of_several_workloads_the_notes_say_which_one_runs(world: World) -> None
 
 
 @pytest.mark.parametrize("duet", [False, True])
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_facts_are_in_the_order_of_the_plan(world: World, seed: int, duet: bool) -> None:
     plan = plan_of(LAST, BASE, MORE, loads=(JSON, HELLO), seed=seed, duet=duet)
     results = run(world, plan)
@@ -800,15 +807,21 @@ def test_of_a_launch_only_the_server_that_runs_is_asked_and_put_under_load(world
         assert set(world.subjects(action)) == {"base hello", "base json"}
 
 
-def test_an_answer_that_is_late_after_the_load_voids(world: World) -> None:
+def test_an_answer_that_is_late_after_the_load_voids(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As of a server that stopped answering shortly before the end, which wrk does not tell."""
     late = dataclasses.replace(HELLO, workload=dataclasses.replace(HELLO.workload, timeout_s=1))
     ask = world.actions.ask
+    passed_s = 0.0
+    clock = SimpleNamespace(monotonic=lambda: passed_s)
+    monkeypatch.setattr("micropie_benchlib.run.launch.time", clock)
 
     def slow_ask(server: RunningServer, workload: Workload) -> Response:
+        nonlocal passed_s
         is_loaded = "more" in [name for _, name in world.made]
         if is_loaded and server.target.name == "more":
-            time.sleep(1.1)
+            passed_s += 1.1
         return ask(server, workload)
 
     actions = dataclasses.replace(world.actions, ask=slow_ask)

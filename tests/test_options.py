@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import io
 import re
 import sys
@@ -15,11 +14,10 @@ from typing import Annotated, Any, ClassVar
 import pytest
 import typer
 from conftest import HUNDRED, NAMES, RATES, Asked, run_command, solo_results
-from typer.core import TyperGroup
 
 import micropie_bench as mb
 from micropie_benchlib.cli.bench_file import read_bench_file
-from micropie_benchlib.cli.commands import make_app, with_groups_as_options
+from micropie_benchlib.cli.commands import command_line, with_groups_as_options
 from micropie_benchlib.cli.gate import check_baseline, make_gate
 from micropie_benchlib.cli.load_options import (
     DEFAULTS,
@@ -28,13 +26,11 @@ from micropie_benchlib.cli.load_options import (
     SHORT,
     LoadOptions,
     Preset,
-    RateOptions,
     RequestOptions,
-    SearchOptions,
     TimingOptions,
 )
 from micropie_benchlib.cli.loads import choose_preset, make_loads, parse_connections, planned_loads
-from micropie_benchlib.cli.options import ExportOptions, GateOptions, ServingOptions
+from micropie_benchlib.cli.options import GateOptions, ServingOptions
 from micropie_benchlib.cli.plans import make_plan
 from micropie_benchlib.cli.progress import ProgressReport
 from micropie_benchlib.cli.records import settings_of
@@ -881,20 +877,12 @@ def test_a_groups_fields_are_options_and_reach_the_function_as_the_group(
     assert painted == [expected]
 
 
-@functools.cache
-def command_group() -> TyperGroup:
-    """Return all commands as typer makes them."""
-    group = typer.main.get_command(make_app(mb.top))
-    assert isinstance(group, TyperGroup)
-    return group
-
-
-COMMANDS = sorted(command_group().commands)
+COMMANDS = sorted(command_line(mb.top).commands)
 
 
 def options_of(command: str) -> list[Any]:
     """Return the options of a command, without its arguments."""
-    parameters = command_group().commands[command].params
+    parameters = command_line(mb.top).commands[command].params
     return [each for each in parameters if each.param_type_name == "option"]
 
 
@@ -918,23 +906,6 @@ def test_an_option_means_the_same_in_every_command() -> None:
     differing = [name for name, each in meanings.items() if len(each) > 1]
     assert differing == ["--port"], "`serve` listens where it always does, `compare` anywhere"
     assert {"--connections", "-c", "--no-duet", "--export-json", "--wrk"} <= set(meanings)
-
-
-def test_no_two_groups_declare_one_option() -> None:
-    groups = (
-        LoadOptions,
-        RateOptions,
-        SearchOptions,
-        TimingOptions,
-        RequestOptions,
-        ServingOptions,
-        ExportOptions,
-        GateOptions,
-    )
-    fields: list[str] = []
-    for group in groups:
-        fields += [field.name for field in dataclasses.fields(group)]
-    assert len(fields) == len(set(fields))
 
 
 def shown_defaults(command: str, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:

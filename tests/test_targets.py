@@ -389,6 +389,7 @@ def refuse_install(*_: object) -> None:
     raise AssertionError("pip was asked")
 
 
+@pytest.mark.slow
 def test_a_release_is_fetched_once_into_the_users_cache(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -408,6 +409,7 @@ def test_a_release_is_fetched_once_into_the_users_cache(
     assert {path.name for path in cache.iterdir()} == {"lock", directory.name}
 
 
+@pytest.mark.slow
 def test_other_requirements_are_fetched_into_another_directory(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -421,6 +423,7 @@ def test_other_requirements_are_fetched_into_another_directory(
     assert len(directories) == 2
 
 
+@pytest.mark.slow
 def test_a_fetch_that_failed_is_done_again(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(target: AsgiTarget, directory: Path) -> None:
         fake_install(target, directory)

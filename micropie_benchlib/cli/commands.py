@@ -132,7 +132,8 @@ def command(name: str, *, examples: str = "") -> Callable[[Command], Command]:
     return decorate
 
 
-def make_app(top: Callable[..., None]) -> typer.Typer:
+@functools.cache
+def command_line(top: Callable[..., None]) -> TyperGroup:
     """Return the command line, whose top command is `top`; it is made only once it is needed."""
     app = typer.Typer(
         cls=GroupedTop,
@@ -146,7 +147,9 @@ def make_app(top: Callable[..., None]) -> typer.Typer:
     for entry in COMMANDS:
         register = app.command(name=entry.name, cls=GroupedCommand, epilog=entry.examples)
         register(with_groups_as_options(entry.function))
-    return app
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)  # noqa: S101  # as of all apps with a callback
+    return group
 
 
 def with_groups_as_options(function: Command) -> Command:

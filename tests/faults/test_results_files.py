@@ -254,13 +254,7 @@ def mutate(data: Any, draw: st.DataObject) -> None:
         container[key] = draw.draw(VALUES)
 
 
-@settings(
-    max_examples=250,
-    database=None,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(st.data())
 def test_any_change_of_a_file_is_refused_in_one_line_or_rendered(draw: st.DataObject) -> None:
     data = json.loads(SAVED)
@@ -278,7 +272,6 @@ def test_any_change_of_a_file_is_refused_in_one_line_or_rendered(draw: st.DataOb
     assert_safe(shown(results))
 
 
-@settings(max_examples=150, database=None, deadline=None, derandomize=True)
 @given(st.one_of(VALUES.map(json.dumps), st.text(max_size=40), st.binary().map(repr)))
 def test_any_text_is_a_results_file_or_refused_in_one_line(text: str) -> None:
     assert complaint_about(text)
@@ -337,7 +330,6 @@ def test_a_line_that_is_not_wrks_own_is_told_as_such(line: str) -> None:
     assert str(raised.value).isprintable()
 
 
-@settings(max_examples=150, database=None, deadline=None, derandomize=True)
 @given(st.data())
 def test_any_change_of_wrks_line_is_refused_or_gives_figures_that_can_be_saved(
     draw: st.DataObject,

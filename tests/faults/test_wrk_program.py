@@ -13,7 +13,7 @@ from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.load.wrk_program import WRK_HELP, wrk_complaint, wrk_version
 
 if TYPE_CHECKING:
-    from conftest import Tool
+    from conftest import Typed
 
 pytestmark = pytest.mark.slow
 
@@ -104,12 +104,12 @@ def test_a_program_that_prints_without_end_is_not_run_twice() -> None:
         wrk_version("/usr/bin/yes")
 
 
-def test_doctor_and_compare_refuse_wrk2_by_name(tool: Tool, make_program: MakeProgram) -> None:
+def test_doctor_and_compare_refuse_wrk2_by_name(typed: Typed, make_program: MakeProgram) -> None:
     wrk2 = make_program(f"wrk 4.0.0 {COPYRIGHT}\n", NO_RATE + USAGE)
-    findings = json.loads(tool.run("doctor", "--wrk", wrk2, "--json").stdout)
+    findings = json.loads(typed("doctor", "--wrk", wrk2, "--json").stdout)
     assert findings[0]["state"] == "warning"
     assert "is wrk2, which sends requests at a fixed rate" in findings[0]["found"]
-    done = tool.run("compare", "asgi", "--wrk", wrk2)
+    done = typed("compare", "asgi", "--wrk", wrk2)
     assert (done.returncode, done.stdout) == (1, "")
     assert "is wrk2, which sends requests at a fixed rate: use wrk 4.1 or later" in done.stderr
     assert len(done.stderr.splitlines()) == 1
