@@ -42,6 +42,7 @@ from micropie_benchlib.serve.launched import LaunchedServer
 from micropie_benchlib.serve.servers import LocalServer
 from micropie_benchlib.stats.comparisons import with_comparisons
 from micropie_benchlib.stats.distributions import distribute
+from micropie_benchlib.system.children import Child
 
 ROOT = Path(__file__).parent.parent
 TARGETS = Path(__file__).parent / "targets"
@@ -393,6 +394,17 @@ class InProcess(Marked):
         return line
 
 
+@contextlib.contextmanager
+def kept_signals() -> Iterator[None]:
+    """Restore what signals do, which a command in this process changes."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
 @pytest.fixture
 def in_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -403,11 +415,17 @@ def in_process(
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     monkeypatch.setenv("FAULTY_MARKS", str(tmp_path))
     monkeypatch.setenv(MARK, in_process.mark)
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    yield in_process
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    with kept_signals():
+        yield in_process
     in_process.await_running(lambda running: not running, seconds=30)
+
+
+@pytest.fixture
+def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what is stopped (SIGSTOP), and so does not heed SIGTERM, be killed soon after that."""
+    defaults = Child.__init__.__kwdefaults__
+    assert defaults
+    monkeypatch.setitem(defaults, "grace_s", 0.2)
 
 
 @pytest.fixture(scope="module")
