@@ -337,7 +337,7 @@ def test_a_daemon_that_left_its_tree_is_ended_too(tmp_path: Path) -> None:
     daemon = f"import os, time; {fork}; os.setsid(); {fork}; time.sleep(600)"
     command = f"{sys.executable} -c '{daemon}' & echo up; trap '' TERM; while :; do sleep 600; done"
     with (tmp_path / "out").open("w+b") as output:
-        child = Child(["sh", "-c", command], output=output)
+        child = Child(["sh", "-c", command], output=output, grace_s=0.2)
         deadline = time.monotonic() + 60
         while not has_come_to_the_guard(child):
             assert time.monotonic() < deadline, "the daemon did not come to the guard"

@@ -14,7 +14,7 @@ from conftest import TARGETS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import InProcess
+    from conftest import InProcess, Tool
 
 pytestmark = pytest.mark.slow
 LOAD = ("-r", "1", "-d", "1s", "-c", "8", "-t", "2", "-w", "1", "--warm-up", "0s")
@@ -86,12 +86,35 @@ def test_the_answer_says_what_a_refused_request_lacks(in_process: InProcess) -> 
     assert "excerpt" not in done.stdout
 
 
-def test_a_body_in_json_and_a_host_reach_the_server(in_process: InProcess) -> None:
-    paths = ("--path", "/orders", "--path", "/tenant")
+@pytest.fixture(scope="module")
+def orders(module_tool: Tool) -> subprocess.CompletedProcess[str]:
+    """Return a run with a body in JSON, a host, two paths and another address."""
+    paths = ("--path", "/orders", "--path", "/tenant?c=d")
     request = (*paths, "--body", '{"item": 1}', "-H", "Host: shop.example")
-    done = compare(in_process, "shop:app", *request)
-    assert len(valid_measurements(done)) == 2
-    assert "Content-Type: application/json is sent with it" in done.stderr
+    return module_tool.run("compare", *SHORT, "shop:app", *request, "--host", "::1")
+
+
+def test_a_body_in_json_and_a_host_reach_the_server(
+    orders: subprocess.CompletedProcess[str],
+) -> None:
+    assert len(valid_measurements(orders)) == 2
+    assert "Content-Type: application/json is sent with it" in orders.stderr
+
+
+def test_several_paths_have_a_table_each(orders: subprocess.CompletedProcess[str]) -> None:
+    measurements = valid_measurements(orders)
+    workloads = {measurement["load"]["workload"] for measurement in measurements}
+    assert workloads == {"POST /orders", "POST /tenant?c=d"}
+    for workload in workloads:
+        assert f"8 Connections, {workload}\n" in orders.stderr
+
+
+def test_a_server_on_another_address_of_this_machine_is_measured(
+    orders: subprocess.CompletedProcess[str],
+) -> None:
+    assert "--host ::1" in json.loads(orders.stdout)["targets"][0]["server_command"]
+    for measurement in valid_measurements(orders):
+        assert measurement["wrk"]["requests"] > 0
 
 
 def test_slow_answers_are_measured_with_a_longer_timeout(in_process: InProcess) -> None:
@@ -106,15 +129,6 @@ def test_answers_that_take_longer_than_a_trial_are_refused(in_process: InProcess
     done = compare(in_process, "--path", "/slow", "shop:app", "--timeout", "10s")
     assert done.returncode == 1
     assert re.search(r"takes [1-9]\.\d s to answer GET /slow, and a trial 1 s: use a", done.stderr)
-
-
-def test_several_paths_have_a_table_each(in_process: InProcess) -> None:
-    done = compare(in_process, "shop:app", "--path", "/", "--path", "/b?c=d")
-    measurements = valid_measurements(done)
-    workloads = {measurement["load"]["workload"] for measurement in measurements}
-    assert workloads == {"hello", "GET /b?c=d"}
-    for title in ("8 Connections\n", "8 Connections, GET /b?c=d\n"):
-        assert title in done.stderr
 
 
 def server_that_keeps_open(directory: Path, *, closing: int) -> str:
@@ -181,11 +195,6 @@ def test_a_program_of_the_venv_is_found(in_process: InProcess, tmp_path: Path) -
     program.chmod(0o755)
     python = str(venv / "python")
     valid_measurements(compare(in_process, "--python", python, "cmd:my-server {port}"))
-
-
-def test_a_server_on_another_address_of_this_machine_is_measured(in_process: InProcess) -> None:
-    (measurement,) = valid_measurements(compare(in_process, "--host", "::1", "shop:app"))
-    assert measurement["wrk"]["requests"] > 0
 
 
 def test_a_command_that_speaks_tls_is_measured(

@@ -493,30 +493,45 @@ def test_commands_that_go_wrong_are_told_in_a_line_each_and_leave_nothing(
     assert not in_process.running()
 
 
+Three = tuple[dict[str, Any], str]
+
+
 @pytest.fixture(scope="module")
-def three(module_tool: Tool) -> dict[str, Any]:
-    """Return the results of two rounds of three targets, one of them a command."""
+def three(module_tool: Tool) -> Three:
+    """Return the results and the report of two rounds of three targets, one of them a command."""
     command = (
         "g=cmd:sh -c '{python} -m uvicorn faulty:good --host {host} --port {port} "
         "--workers {workers}; exit'"
     )
-    options = ("-r", "2", "-d", "1s", "-c", "8", "-t", "2", "--warm-up", "0s")
-    workers = ("-w", "1", "--set", "g.workers=2")
-    return results(module_tool, "asgi", command, "b=asgi", *options, *workers)
+    own = ("--set", "g.workers=2", "--set", "b.proxy_headers=false")
+    targets = ("asgi", command, "b=asgi", *own)
+    done = module_tool.run("compare", *targets, *SHORT, "-r", "2", "--export-json", "-")
+    assert done.returncode == 0, done.stderr
+    return loaded(done.stdout), done.stderr
 
 
-def test_a_command_is_measured_over_its_process_tree_and_in_duets(three: dict[str, Any]) -> None:
-    assert all(m["valid"] for m in three["measurements"])
-    commands = [m for m in three["measurements"] if m["target"] == "g"]
+def test_a_command_is_measured_over_its_process_tree_and_in_duets(three: Three) -> None:
+    data, _ = three
+    assert all(m["valid"] for m in data["measurements"])
+    commands = [m for m in data["measurements"] if m["target"] == "g"]
     assert {m["method"] for m in commands} == {"solo", "duet"}
     assert all(m["use"]["server_cpu_s"] > 0.1 for m in commands), (
         "the workers are two generations below the shell"
     )
-    assert three["targets"][1]["server_command"].startswith("sh -c '")
+    assert data["targets"][1]["server_command"].startswith("sh -c '")
 
 
-def test_more_than_two_targets_have_places(three: dict[str, Any]) -> None:
-    (ranking,) = three["rankings"]
+def test_uvicorn_can_leave_a_proxys_headers_unread(three: Three) -> None:
+    data, report = three
+    assert re.search(r"\| proxy headers +\| on +\|.*\| off +\| differs \|", report)
+    on, _, off = (target["server_command"].split() for target in data["targets"])
+    assert "--no-proxy-headers" in off
+    assert "--no-proxy-headers" not in on
+
+
+def test_more_than_two_targets_have_places(three: Three) -> None:
+    data, _ = three
+    (ranking,) = data["rankings"]
     assert {place["target"] for place in ranking["places"]} == {"asgi", "g", "b"}
     assert all(1 <= place["first"] <= place["last"] <= 3 for place in ranking["places"])
 
@@ -754,16 +769,6 @@ def test_strict_refuses_what_is_not_equal_work_before_it_measures(in_process: In
     assert "content type (FastAPI" in line
     assert "workers (FastAPI 1, MicroPie 2)" in line
     assert line.endswith("Nothing was measured")
-
-
-def test_uvicorn_can_leave_a_proxys_headers_unread(tool: Tool) -> None:
-    targets = ("on=asgi", "off=asgi", "--set", "off.proxy_headers=false")
-    done = tool.run("compare", *targets, *SHORT, "--export-json", "-")
-    assert done.returncode == 0, done.stderr
-    assert re.search(r"\| proxy headers +\| on +\| off +\| differs \|", done.stderr)
-    on, off = (target["server_command"].split() for target in loaded(done.stdout)["targets"])
-    assert "--no-proxy-headers" in off
-    assert "--no-proxy-headers" not in on
 
 
 @pytest.mark.nightly

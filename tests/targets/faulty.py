@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import os
 import time
 from pathlib import Path
@@ -75,22 +74,3 @@ async def staggered(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def never_starts(scope: Scope, receive: Receive, send: Send) -> None:
     await asyncio.sleep(3600)
-
-
-@functools.cache
-def is_in_first_launch() -> bool:
-    """Return whether this worker's parent was the first of all."""
-    parent = str(os.getppid())
-    mark = Path(os.environ["FAULTY_MARKS"], "first-parent")
-    with contextlib.suppress(FileExistsError):
-        mark.symlink_to(parent)  # in one step: all workers see the same
-    return str(mark.readlink()) == parent
-
-
-async def once_503(scope: Scope, receive: Receive, send: Send) -> None:
-    """The workers of the first launch answer 503 to every 50th request of each."""
-    global requests
-    if scope["type"] == "lifespan":
-        raise NotImplementedError
-    requests += 1
-    await answer(send, 503 if requests % 50 == 0 and is_in_first_launch() else 200)
