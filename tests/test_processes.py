@@ -112,6 +112,7 @@ def test_a_stopped_compare_leaves_nothing_running(
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_a_decoy_on_the_port_is_never_measured(
     in_process: InProcess, decoy: tuple[int, list[bytes]]
 ) -> None:

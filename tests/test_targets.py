@@ -749,6 +749,7 @@ def test_of_pips_settings_the_environment_goes_before_files(
     assert (found["KEPT"], found["PIP_CONFIG_FILE"]) == ("1", os.devnull)
 
 
+@pytest.mark.slow
 def test_an_index_that_tells_no_day_is_refused_in_a_line(
     in_process: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
