@@ -44,6 +44,7 @@ from micropie_benchlib.serve.launched import LaunchedServer
 from micropie_benchlib.serve.servers import LocalServer
 from micropie_benchlib.stats.comparisons import with_comparisons
 from micropie_benchlib.stats.distributions import distribute
+from micropie_benchlib.system.children import Child
 
 ROOT = Path(__file__).parent.parent
 TARGETS = Path(__file__).parent / "targets"
@@ -421,3 +422,78 @@ def solo_results(rates: Sequence[Sequence[float]] = RATES, **changes: Any) -> Re
         for name, rate in zip(NAMES, pair, strict=True):
             measurements.append(measured(name, number, rate))
     return results_of(measurements, **changes)
+
+
+# Cheaper than a process for each test.
+
+
+@dataclass
+class InProcess(Marked):
+    """Runs commands in this process, from the directory with faulty apps.
+
+    What they start carries the mark of this test.
+    """
+
+    capture: pytest.CaptureFixture[str]
+    mark: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def run(self, *args: str) -> subprocess.CompletedProcess[str]:
+        self.capture.readouterr()  # what was said before
+        status = mb.main(args)
+        said = self.capture.readouterr()
+        return subprocess.CompletedProcess(args, status, said.out, said.err)
+
+    def refusal(self, *args: str) -> str:
+        """Return the one line that is all that a wrong command line is told."""
+        done = self.run(*args)
+        assert (done.returncode, done.stdout) == (2, "")
+        (line,) = done.stderr.splitlines()
+        return line
+
+
+@contextlib.contextmanager
+def kept_signals() -> Iterator[None]:
+    """Restore what signals do, which a command in this process changes."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+@pytest.fixture
+def in_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[InProcess]:
+    """Return what runs commands in this process, where that tells as much as one of their own."""
+    in_process = InProcess(capture=capsys)
+    monkeypatch.chdir(TARGETS)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.setenv("FAULTY_MARKS", str(tmp_path))
+    monkeypatch.setenv(MARK, in_process.mark)
+    with kept_signals():
+        yield in_process
+    in_process.await_running(lambda running: not running, seconds=30)
+
+
+@pytest.fixture
+def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what is stopped (SIGSTOP), and so does not heed SIGTERM, be killed soon after that."""
+    defaults = Child.__init__.__kwdefaults__
+    assert defaults
+    monkeypatch.setitem(defaults, "grace_s", 0.2)
+
+
+@pytest.fixture(scope="module")
+def module_tool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tool]:
+    """Return what starts the tool once for several tests."""
+    tool = Tool(marks=tmp_path_factory.mktemp("marks"))
+    yield tool
+    for process in tool.started:
+        process.kill()
+        process.communicate()
+    tool.await_running(lambda running: not running, seconds=30)
+
+
+SLOW_FIXTURES |= {"module_tool"}

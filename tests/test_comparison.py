@@ -10,6 +10,7 @@ import json
 import re
 import resource
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -35,18 +36,17 @@ from micropie_benchlib.wrk.exact import parse_exact
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from conftest import Start, Tool
+    from conftest import InProcess, Start, Tool
 
 DONE_LUA = packaged_text("micropie_benchlib.wrk", "done.lua")
-SHORT = ("-d", "1s", "-c", "20", "-t", "2", "-w", "2")
+SHORT = ("-d", "1s", "-c", "20", "-t", "2", "-w", "1", "--warm-up", "0s")
 
 
 def test_rounds_with_duets_give_intervals_and_a_verdict(tool: Tool, tmp_path: Path) -> None:
     """fastapi against the bare callable: a difference that no noise hides."""
     out = tmp_path / "out.json"
-    done = tool.run(
-        "compare", "fastapi", "asgi", "-r", "3", *SHORT, "--seed", "7", "--export-json", str(out)
-    )
+    load = ("-d", "1s", "-c", "20", "-t", "2", "-w", "2", "--seed", "7")
+    done = tool.run("compare", "fastapi", "asgi", "-r", "3", *load, "--export-json", str(out))
     assert done.returncode == 0, done.stdout + done.stderr
     data = loaded(out.read_text())
     assert (data["seed"], data["settings"]["rounds"], data["settings"]["duet"]) == (7, 3, True)
@@ -80,12 +80,15 @@ def test_rounds_with_duets_give_intervals_and_a_verdict(tool: Tool, tmp_path: Pa
     assert verdict["verdict"] == "faster"
     estimate = verdict["estimate"]
     assert estimate["low"] < estimate["ratio"] < estimate["high"] < 1
-    assert re.match(
-        r"ASGI against FastAPI: uvicorn, 2 workers, 3 rounds of 1 s\n\n"
-        r"  faster     20 connections: ASGI is [\d.]+x as fast as FastAPI per CPU second "
-        r"\([\d.]+ to [\d.]+\); requests/s here ([\d.]+x \(|too noisy to tell\n)",
-        done.stdout,
-    )
+    assert done.stdout.startswith("ASGI against FastAPI: uvicorn, 2 workers, 3 rounds of 1 s\n\n  ")
+    # Where others keep the machine busy, servers seem to wait, and CPU time decides nothing.
+    if "neither" not in {m["limited_by"] for m in data["measurements"]}:
+        assert re.search(
+            r"^  faster     20 connections: ASGI is [\d.]+x as fast as FastAPI per CPU second "
+            r"\([\d.]+ to [\d.]+\); requests/s here ([\d.]+x \(|too noisy to tell\n)",
+            done.stdout,
+            re.MULTILINE,
+        )
     assert re.search(
         r"\| FastAPI +\| +[\d.]+[mu]s \| +[\d.]+[mu]s \| +[\d.]+ ± [\d.]+ \|", done.stdout
     )
@@ -101,7 +104,7 @@ def cores_of(processes: Iterable[psutil.Process]) -> set[int]:
 
 
 def test_the_two_of_a_duet_run_at_one_moment_on_their_own_cores(
-    start: Start, tmp_path: Path
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[set[int], set[int]]] = []
     cores = all_cores()
@@ -114,7 +117,8 @@ def test_the_two_of_a_duet_run_at_one_moment_on_their_own_cores(
             if len(wrks) == 2:
                 seen.append((cores_of(a.workers | b.workers), cores_of(wrks)))
 
-    load = Load(connections=20, threads=2, duration_s=3)
+    load = Load(connections=20, threads=2, duration_s=1)
+    monkeypatch.setattr("micropie_benchlib.load.trial.TICK_S", 0.1)
     with start("asgi", workers=2) as a, start("b=asgi", workers=2) as b:
         begun = time.monotonic()
         duet = run_load([a, b], load, work_dir=tmp_path, tick=look)
@@ -168,68 +172,78 @@ def wrks_that_handle_sigint(pid: int, argument: str) -> list[psutil.Process]:
     return running
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_a_wrk_that_somebody_stops_voids_its_trial_alone(
-    tool: Tool, tmp_path: Path, how: signal.Signals
-) -> None:
+def test_a_wrk_that_somebody_stops_voids_its_trial_alone(tool: Tool, tmp_path: Path) -> None:
+    """Of three trials the first two end at once; the third is left alone, or any if it is late."""
     out = tmp_path / "out.json"
-    args = ("-r", "2", "-d", "5s", "-c", "20", "-t", "2", "-w", "2", "--no-duet")
-    process = tool.start("compare", "asgi", "b=asgi", *args, "--export-json", str(out))
+    args = ("-r", "1", "-d", "3s", "-c", "20", "-t", "2", "-w", "1", "--warm-up", "0s")
+    targets = ("asgi", "b=asgi", "c=asgi")
+    process = tool.start("compare", *targets, *args, "--export-json", str(out))
+    stopped: set[psutil.Process] = set()
     deadline = time.monotonic() + 60
-    while not (victims := wrks_that_handle_sigint(process.pid, "-d5s")):  # of no warm-up
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    for victim in victims:
-        victim.send_signal(how)
+    for how in (signal.SIGINT, signal.SIGKILL):
+        while not (victims := set(wrks_that_handle_sigint(process.pid, "-d3s")) - stopped):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        for victim in victims:
+            victim.send_signal(how)
+        stopped |= victims
     assert process.wait(timeout=100) == 1
     made = loaded(out.read_text())["measurements"]
-    (void,) = [m for m in made if not m["valid"]]
-    assert re.search(r"somebody stopped it|wrk ended with status -9", void["invalid_reason"])
-    assert len(made) == 4
+    reasons = [m["invalid_reason"] for m in made if not m["valid"]]
+    assert len(reasons) == 2
+    assert "somebody stopped it" in reasons[0]
+    assert "wrk ended with status -9" in reasons[1]
+    assert len(made) == 3
 
 
 def test_an_interruption_keeps_whole_rounds(tool: Tool, tmp_path: Path) -> None:
+    """It comes in the second trial of the third round, or later where the machine is busy."""
     out = tmp_path / "out.json"
-    args = ("-r", "6", "-d", "3s", "-c", "20", "-t", "2", "-w", "2")
+    args = ("-r", "9", "-d", "1s", "-c", "8,20", "-t", "2", "-w", "1", "--warm-up", "0s")
     process = tool.start("compare", "asgi", "-v", *args, "--export-json", str(out))
     assert process.stderr
+    seen = 0
     for line in process.stderr:
-        if "20 connections (round 4)" in line:
+        seen += "connections (round 3)" in line
+        if seen == 2:
             break
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=100)
     assert process.returncode == 130
     data = loaded(out.read_text())
-    assert [m["round"] for m in data["measurements"]] == [1, 2, 3]
-    assert data["warnings"][-1] == "interrupted in round 4 of 6"
-    assert "interrupted in round 4 of 6" in stderr
-    mean = sum(m["wrk"]["requests_per_s"] for m in data["measurements"]) / 3
-    assert f"| {mean:.2f} ± " in stdout
+    warning = data["warnings"][-1]
+    told = re.fullmatch(r"interrupted in round (\d) of 9", warning)
+    assert told
+    whole = range(1, int(told[1]))
+    assert len(whole) >= 2
+    assert [m["round"] for m in data["measurements"]] == [n for n in whole for _ in range(2)]
+    assert warning in stderr
+    for connections in (8, 20):
+        rates = [
+            m["wrk"]["requests_per_s"]
+            for m in data["measurements"]
+            if m["load"]["connections"] == connections
+        ]
+        assert len(rates) == len(whole)
+        assert f"| {statistics.mean(rates):.2f} ± " in stdout
 
 
-def test_a_void_round_leaves_the_others_their_verdict(tool: Tool, tmp_path: Path) -> None:
-    """The faulty target answers 503 now and then in its first launch alone."""
-    out = tmp_path / "out.json"
-    args = ("asgi", "bad=faulty:once_503", "-r", "3", *SHORT, "--export-json", str(out))
-    done = tool.run("compare", *args)
+@pytest.mark.slow
+def test_errors_of_one_of_a_duet_void_its_part_alone(in_process: InProcess) -> None:
+    args = ("asgi", "bad=faulty:sometimes_503", "-r", "1", "--duet", *SHORT)
+    done = in_process.run("compare", *args, "--export-json", "-")
     assert done.returncode == 1
-    data = loaded(out.read_text())
-    void = [m for m in data["measurements"] if not m["valid"]]
-    assert {(m["target"], m["round"]) for m in void} == {("bad", 1)}
-    assert "responses had a status above 399" in void[0]["invalid_reason"]
-    solo = next(
-        c for c in data["comparisons"] if (c["method"], c["metric"]) == ("solo", "requests_per_s")
-    )
-    duet = next(
-        c
-        for c in data["comparisons"]
-        if (c["method"], c["metric"]) == ("duet", "server_cpu_per_request_s")
-    )
-    assert solo["rounds"] + duet["rounds"] == 6 - len(void)
-    assert duet["verdict"] != "invalid"
+    made = loaded(done.stdout)["measurements"]
+    assert len(made) == 4
+    void = [m for m in made if not m["valid"]]
+    assert {(m["target"], m["method"]) for m in void} == {("bad", "solo"), ("bad", "duet")}
+    assert all("responses had a status above 399" in m["invalid_reason"] for m in void)
 
 
-def test_a_saturated_load_generator_voids_and_says_so(tool: Tool, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_saturated_load_generator_voids_and_says_so(
+    in_process: InProcess, tmp_path: Path
+) -> None:
     """wrk with one thread, made slow by a script that computes for each request.
 
     That uses all of wrk's time; on a busy machine it would get less, so it says so itself.
@@ -253,17 +267,14 @@ def test_a_saturated_load_generator_voids_and_says_so(tool: Tool, tmp_path: Path
                 report(summary, latency, requests)
             end
 LUA
-        exec wrk -t1 -c20 -d2s --latency -s {tmp_path}/slow.lua "$url"
+        exec wrk -t1 -c20 -d1s --latency -s {tmp_path}/slow.lua "$url"
         """
     )
     wrapper.chmod(0o755)
-    out = tmp_path / "out.json"
-    args = ("-r", "2", "-d", "2s", "-c", "20", "-t", "1", "-w", "2", "--no-duet")
-    done = tool.run(
-        "compare", "asgi", "b=starlette", *args, "--wrk", str(wrapper), "--export-json", str(out)
-    )
+    args = ("-r", "1", *SHORT, "-t", "1", "--no-duet", "--wrk", str(wrapper))
+    done = in_process.run("compare", "asgi", "b=starlette", *args, "--export-json", "-")
     assert done.returncode == 1
-    data = loaded(out.read_text())
+    data = loaded(done.stdout)
     assert any(
         "load generator saturated: wrk used " in str(m["invalid_reason"])
         for m in data["measurements"]
@@ -272,7 +283,7 @@ LUA
     assert (
         "  undecided  20 connections: b against ASGI: "
         "load generator saturated: this would compare load generators, not servers\n"
-    ) in done.stdout
+    ) in done.stderr
 
 
 def test_the_cpu_time_that_wrk_tells_is_what_the_system_counts(
@@ -294,14 +305,15 @@ def test_the_cpu_time_that_wrk_tells_is_what_the_system_counts(
     assert result.load_cpu_s == pytest.approx(counted_s, rel=0.1)
 
 
-def test_calibrate_says_what_this_machine_can_tell_apart(tool: Tool) -> None:
-    done = tool.run("calibrate", "asgi", "-r", "2", *SHORT, "--export-json", "/dev/stderr")
-    assert done.returncode == 0, done.stdout
-    assert loaded(done.stderr[done.stderr.rindex("\n{") :])["comparisons"]
-    assert "| ASGI (a) " in done.stdout
+@pytest.mark.slow
+def test_calibrate_says_what_this_machine_can_tell_apart(in_process: InProcess) -> None:
+    done = in_process.run("calibrate", "asgi", "-r", "2", *SHORT, "--export-json", "-")
+    assert done.returncode == 0, done.stderr
+    assert loaded(done.stdout)["comparisons"]
+    assert "| ASGI (a) " in done.stderr
     measured = r"server CPU per request \(duet, 20 connections\)"
     resolution = r"differences under [\d.]+% cannot be told from noise"
-    assert re.search(f"{measured}: {resolution}", done.stdout)
+    assert re.search(f"{measured}: {resolution}", done.stderr)
 
 
 @pytest.mark.parametrize(
@@ -313,16 +325,15 @@ def test_calibrate_says_what_this_machine_can_tell_apart(tool: Tool) -> None:
     ],
 )
 def test_what_cannot_be_compared_is_refused(
-    tool: Tool, args: tuple[str, ...], complaint: str
+    in_process: InProcess, args: tuple[str, ...], complaint: str
 ) -> None:
-    done = tool.run(*args)
-    assert done.returncode == 2
-    assert complaint in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert complaint in in_process.refusal(*args)
 
 
-def test_doctor_reports_every_check(tool: Tool) -> None:
-    findings: list[dict[str, Any]] = json.loads(tool.run("doctor", "--json", "-w", "500").stdout)
+@pytest.mark.slow
+def test_doctor_reports_every_check(in_process: InProcess) -> None:
+    done = in_process.run("doctor", "--json", "-w", "500")
+    findings: list[dict[str, Any]] = json.loads(done.stdout)
     assert [f["check"] for f in findings] == [
         "wrk",
         "CPU governor",
@@ -340,7 +351,7 @@ def test_doctor_reports_every_check(tool: Tool) -> None:
     assert all(
         f["state"] in ("ok", "warning", "unknown") and f["why"] and f["remedy"] for f in findings
     )
-    table = tool.run("doctor", "-w", "500").stdout
+    table = in_process.run("doctor", "-w", "500").stdout
     assert "| cores           | warning | " in table
 
 

@@ -52,7 +52,7 @@ from micropie_benchlib.serve.probe import Probe
 from micropie_benchlib.serve.versions import examine_python, package_versions
 
 if TYPE_CHECKING:
-    from conftest import Tool
+    from conftest import InProcess, Tool
 
 OWN = AsgiTarget(name="own", label="Own", spec="app:app", app="app:app", directory=Path("/srv/app"))
 BUILT_IN = AsgiTarget(
@@ -467,7 +467,7 @@ def test_no_package_is_run_from_where_others_may_write(
 
 # All of it for real.
 
-SHORT = ("--quick", "-c", "8", "-t", "2", "-w", "2")
+SHORT = ("--quick", "-c", "8", "-t", "2", "-w", "1", "--warm-up", "0s")
 
 
 def results(tool: Tool, *args: str, cwd: Path = TARGETS, **env: Any) -> dict[str, Any]:
@@ -477,29 +477,44 @@ def results(tool: Tool, *args: str, cwd: Path = TARGETS, **env: Any) -> dict[str
     return loaded(done.stdout)
 
 
-@pytest.mark.parametrize(
-    ("fault", "complaint"),
-    [
-        ("exits", "command died while starting with status 1: ValueError: nothing to serve"),
-        ("other-port", r"command: nothing serves on port \d+, .* \(it listens on port \d+\)"),
-        ("daemon", "command: the command ended and left 1 processes behind, a daemon"),
-    ],
-)
-def test_a_command_that_goes_wrong_is_told_in_one_line_and_leaves_nothing(
-    fault: str, complaint: str, tool: Tool
+@pytest.mark.slow
+def test_commands_that_go_wrong_are_told_in_a_line_each_and_leave_nothing(
+    in_process: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = tool.run("compare", f"command=cmd:{{python}} command.py {fault} {{port}}", *SHORT)
-    assert done.returncode == 1
-    assert re.search(rf"^micropie_bench: {complaint}", done.stderr, re.MULTILINE), done.stderr
-    assert not tool.running()
+    monkeypatch.setattr("micropie_benchlib.serve.launched.ELSEWHERE_S", 0.3)
+    faults = ("exits", "other-port", "daemon")
+    commands = [f"{fault}=cmd:{{python}} command.py {fault} {{port}}" for fault in faults]
+    done = in_process.run("compare", *commands, *SHORT)
+    assert (done.returncode, done.stdout) == (1, "")
+    for complaint in (
+        "exits died while starting with status 1: ValueError: nothing to serve",
+        r"other-port: nothing serves on port \d+, .* \(it listens on port \d+\)",
+        "daemon: the command ended and left 1 processes behind, a daemon",
+    ):
+        assert re.search(f"^micropie_bench: {complaint}", done.stderr, re.MULTILINE), done.stderr
+    assert done.stderr.count("micropie_bench: ") == 3
+    assert not in_process.running()
 
 
-def test_a_command_is_measured_over_its_process_tree_and_in_duets(tool: Tool) -> None:
+Three = tuple[dict[str, Any], str]
+
+
+@pytest.fixture(scope="module")
+def three(module_tool: Tool) -> Three:
+    """Return the results and the report of two rounds of three targets, one of them a command."""
     command = (
         "g=cmd:sh -c '{python} -m uvicorn faulty:good --host {host} --port {port} "
         "--workers {workers}; exit'"
     )
-    data = results(tool, "asgi", command, "-r", "2", "-d", "1s", "-c", "8", "-t", "2", "-w", "2")
+    own = ("--set", "g.workers=2", "--set", "b.proxy_headers=false")
+    targets = ("asgi", command, "b=asgi", *own)
+    done = module_tool.run("compare", *targets, *SHORT, "-r", "2", "--export-json", "-")
+    assert done.returncode == 0, done.stderr
+    return loaded(done.stdout), done.stderr
+
+
+def test_a_command_is_measured_over_its_process_tree_and_in_duets(three: Three) -> None:
+    data, _ = three
     assert all(m["valid"] for m in data["measurements"])
     commands = [m for m in data["measurements"] if m["target"] == "g"]
     assert {m["method"] for m in commands} == {"solo", "duet"}
@@ -507,6 +522,21 @@ def test_a_command_is_measured_over_its_process_tree_and_in_duets(tool: Tool) ->
         "the workers are two generations below the shell"
     )
     assert data["targets"][1]["server_command"].startswith("sh -c '")
+
+
+def test_uvicorn_can_leave_a_proxys_headers_unread(three: Three) -> None:
+    data, report = three
+    assert re.search(r"\| proxy headers +\| on +\|.*\| off +\| differs \|", report)
+    on, _, off = (target["server_command"].split() for target in data["targets"])
+    assert "--no-proxy-headers" in off
+    assert "--no-proxy-headers" not in on
+
+
+def test_more_than_two_targets_have_places(three: Three) -> None:
+    data, _ = three
+    (ranking,) = data["rankings"]
+    assert {place["target"] for place in ranking["places"]} == {"asgi", "g", "b"}
+    assert all(1 <= place["first"] <= place["last"] <= 3 for place in ranking["places"])
 
 
 @pytest.mark.skipif(not shutil.which("node"), reason="no Node.js here")
@@ -544,7 +574,8 @@ def descendants(pid: int) -> set[int]:
 def test_a_running_server_is_measured_and_left_alone(tool: Tool) -> None:
     with somebodys_server(tool) as (url, serving):
         before = descendants(serving.pid)
-        data = results(tool, "asgi", f"there={url}", "-r", "2", "-d", "1s", "-c", "8", "-t", "2")
+        targets = ("asgi", f"there={url}index?name=Ann")
+        data = results(tool, *targets, *SHORT, "-r", "2")
         assert {m["method"] for m in data["measurements"]} == {"solo"}, (
             "nobody else's server is pinned or frozen"
         )
@@ -557,40 +588,40 @@ def test_a_running_server_is_measured_and_left_alone(tool: Tool) -> None:
         }
         assert serving.poll() is None
         assert descendants(serving.pid) == before
-        data = results(tool, f"there={url}index?name=Ann", *SHORT)
         greeting = hashlib.sha256(b"Hello Ann").hexdigest()
-        assert data["targets"][0]["responses"]["hello"]["body_sha256"] == greeting
-        done = tool.run("compare", "asgi", url, "--duet")
-        assert done.returncode == 2
-        assert "--duet needs two targets that it starts" in done.stderr
+        assert data["targets"][1]["responses"]["hello"]["body_sha256"] == greeting
 
 
 @pytest.mark.parametrize("url", ["http://example.invalid/", "http://192.0.2.1:8000/"])
-def test_no_load_goes_to_another_machine_unasked(url: str, tool: Tool) -> None:
-    done = tool.run("compare", url)
-    assert (done.returncode, done.stdout) == (2, "")
+def test_no_load_goes_to_another_machine_unasked(url: str, in_process: InProcess) -> None:
     assert re.fullmatch(
-        rf"micropie_bench: {re.escape(url)}: not this machine\. .* with --allow-remote\n",
-        done.stderr,
+        rf"micropie_bench: {re.escape(url)}: not this machine\. .* with --allow-remote",
+        in_process.refusal("compare", url),
     )
 
 
-def test_a_version_is_fetched_once_and_then_needs_no_network(tool: Tool, tmp_path: Path) -> None:
-    env: dict[str, Any] = {"XDG_CACHE_HOME": str(tmp_path)}
-    offline = {**env, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": ""}
-    done = tool.run("compare", "starlette@0.45.3", *SHORT, **offline)
+def test_a_version_is_fetched_once_and_then_needs_no_network(
+    tool: Tool, in_process: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offline: dict[str, Any] = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": ""}
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with monkeypatch.context() as patch:
+        for name, value in offline.items():
+            patch.setenv(name, value)
+        done = in_process.run("compare", "starlette@0.45.3", *SHORT)
     assert done.returncode == 1
     assert re.fullmatch(
         r"(.*\n)?micropie_bench: starlette@0\.45\.3 is not in the cache, and pip .*\n", done.stderr
     )
-    data = results(tool, "starlette@0.45.3", "asgi", *SHORT, **env)
+    fetch(parse_target("starlette@0.45.3"), print)
+    data = results(tool, "starlette@0.45.3", "asgi", *SHORT, **offline)
     versions = data["targets"][0]["versions"]
     assert versions["starlette"] == "0.45.3"
     assert versions["uvicorn"] == package_versions(["uvicorn"])["uvicorn"]
-    again = results(tool, "starlette@0.45.3", *SHORT, **offline)
-    assert all(m["valid"] for m in again["measurements"])
+    assert all(m["valid"] for m in data["measurements"])
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("server", ["granian", "hypercorn"])
 def test_other_servers_serve_a_release_and_its_versions_are_told(
     server: str, tool: Tool, tmp_path: Path
@@ -628,24 +659,30 @@ def test_two_that_fetch_at_once_do_it_once(tmp_path: Path) -> None:
     ]
 
 
-def test_a_cache_that_others_may_write_is_not_used(tool: Tool, tmp_path: Path) -> None:
+def test_a_cache_that_others_may_write_is_not_used(
+    in_process: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "micropie_bench").mkdir()
     (tmp_path / "micropie_bench").chmod(0o777)
-    done = tool.run("compare", "starlette@0.45.3", *SHORT, XDG_CACHE_HOME=str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    done = in_process.run("compare", "starlette@0.45.3", *SHORT)
     assert done.returncode == 1
     assert (
         "that is yours alone to write: set XDG_CACHE_HOME to a directory of yours"
     ) in done.stderr
 
 
-def test_another_python_serves_an_app_with_packages_of_its_own(tool: Tool, tmp_path: Path) -> None:
+def test_another_python_serves_an_app_with_packages_of_its_own(
+    tool: Tool, in_process: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
     (site,) = (tmp_path / "venv/lib").glob("python*/site-packages")
     (site / "uvicorns.pth").write_text(sysconfig.get_path("purelib"))
     (site / "only_there.py").write_text("")
     source = (TARGETS / "faulty.py").read_text()
     (tmp_path / "app.py").write_text(f"{source}\nimport only_there\n")
-    alone = tool.run("compare", "app:good", *SHORT, cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    alone = in_process.run("compare", "app:good", *SHORT)
     assert "No module named 'only_there'" in alone.stderr
     command = "g=cmd:{python} -m uvicorn app:good --port {port} --workers {workers}"
     data = results(tool, "app:good", command, *SHORT, "--python", "venv/bin/python", cwd=tmp_path)
@@ -683,6 +720,7 @@ def write_wheel(directory: Path, name: str, version: str) -> None:
         file.writestr(f"{name}-{version}.dist-info/RECORD", "")
 
 
+@pytest.mark.nightly
 def test_a_days_packages_are_of_that_day_and_work_offline(tool: Tool, tmp_path: Path) -> None:
     """What lies in a directory that pip is set to look into is not of that day."""
     write_wheel(tmp_path / "wheels", "micropie", "99.0")
@@ -714,44 +752,30 @@ def test_of_pips_settings_the_environment_goes_before_files(
     assert (found["KEPT"], found["PIP_CONFIG_FILE"]) == ("1", os.devnull)
 
 
-def test_an_index_that_tells_no_day_is_refused_in_a_line(tool: Tool, tmp_path: Path) -> None:
-    where: dict[str, Any] = {
-        "XDG_CACHE_HOME": str(tmp_path / "cache"),
-        "PIP_INDEX_URL": f"file://{tmp_path}",
-    }
-    done = tool.run("compare", "micropie@2025-01-29", *SHORT, **where)
+@pytest.mark.slow
+def test_an_index_that_tells_no_day_is_refused_in_a_line(
+    in_process: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIP_INDEX_URL", f"file://{tmp_path}")
+    done = in_process.run("compare", "micropie@2025-01-29", *SHORT)
     assert done.returncode == 1
     assert "files do not tell when they were uploaded" in done.stderr.splitlines()[-1]
 
 
-def test_strict_refuses_what_is_not_equal_work_before_it_measures(tool: Tool) -> None:
-    done = tool.run("compare", "fastapi", "micropie", "--strict", *SHORT)
+@pytest.mark.slow
+def test_strict_refuses_what_is_not_equal_work_before_it_measures(in_process: InProcess) -> None:
+    own = ("fastapi", "micropie", "--set", "micropie.workers=2")
+    done = in_process.run("compare", *own, "--strict", *SHORT)
     assert (done.returncode, done.stdout) == (1, "")
     line = done.stderr.splitlines()[-1]
-    assert "--strict: the targets do not do equal work: content type (FastAPI" in line
+    assert "--strict: the targets do not do equal work: " in line
+    assert "content type (FastAPI" in line
+    assert "workers (FastAPI 1, MicroPie 2)" in line
     assert line.endswith("Nothing was measured")
-    data = results(tool, "fastapi", "micropie", "asgi", "--strict", "--workload", "json", *SHORT)
-    assert len(data["measurements"]) == 3
-    own = ("one=asgi", "two=asgi", "--set", "two.workers=1")
-    done = tool.run("compare", *own, "--strict", *SHORT)
-    assert "equal work: workers (one 2, two 1)." in done.stderr
 
 
-def test_uvicorn_can_leave_a_proxys_headers_unread(tool: Tool) -> None:
-    done = tool.run("compare", "on=asgi", "off=asgi", "--set", "off.proxy_headers=false", *SHORT)
-    assert done.returncode == 0, done.stderr
-    assert re.search(r"\| proxy headers +\| on +\| off +\| differs \|", done.stdout)
-    data = results(tool, "asgi", "--no-proxy-headers", *SHORT)
-    assert "--no-proxy-headers" in data["targets"][0]["server_command"].split()
-
-
-def test_more_than_two_targets_have_places(tool: Tool) -> None:
-    data = results(tool, "asgi", "a=micropie", "b=micropie", "-r", "2", "-d", "1s", "-c", "8")
-    (ranking,) = data["rankings"]
-    assert {place["target"] for place in ranking["places"]} == {"asgi", "a", "b"}
-    assert all(1 <= place["first"] <= place["last"] <= 3 for place in ranking["places"])
-
-
+@pytest.mark.nightly
 def test_reproduce_measures_the_stack_that_was_published(tool: Tool) -> None:
     done = tool.run("reproduce", "--quick", "--export-json", "/dev/stderr")
     assert done.returncode == 0, done.stderr
@@ -774,8 +798,9 @@ def test_reproduce_measures_the_stack_that_was_published(tool: Tool) -> None:
         assert cells in re.sub(" +", " ", done.stdout)
 
 
-def test_named_workloads_each_get_their_table_and_their_requests(tool: Tool) -> None:
-    data = results(tool, "asgi", "micropie", "--workload", "json", "--workload", "upload", *SHORT)
+def test_workloads_of_equal_work_each_get_their_table_and_their_requests(tool: Tool) -> None:
+    targets = ("fastapi", "micropie", "--strict")
+    data = results(tool, *targets, "--workload", "json", "--workload", "upload", *SHORT)
     assert [m["load"]["workload"] for m in data["measurements"]] == ["json", "upload"] * 2
     assert all(m["valid"] for m in data["measurements"])
     upload = WORKLOADS["upload"].body
@@ -842,15 +867,13 @@ NOT_A_URL = "is not an HTTP URL: use http://HOST:PORT/PATH"
         (("--method", "G T"), "use one such as GET or POST"),
         (("--body", "@/nowhere"), "--body '@/nowhere': No such file or directory"),
         (("--server", "granian"), "granian is not installed here"),
+        (("asgi", "http://127.0.0.1:9/", "--duet"), "--duet needs two targets that it starts"),
     ],
 )
 def test_wrong_arguments_are_told_in_one_line(
-    args: tuple[str, ...], complaint: str, tool: Tool
+    args: tuple[str, ...], complaint: str, in_process: InProcess
 ) -> None:
-    done = tool.run("compare", *args)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert complaint in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    assert complaint in in_process.refusal("compare", *args)
 
 
 @pytest.mark.parametrize(

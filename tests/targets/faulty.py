@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import os
 import time
 from pathlib import Path
@@ -44,17 +43,20 @@ async def sometimes_503(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def dies_under_load(scope: Scope, receive: Receive, send: Send) -> None:
-    """The first worker that finds the mark `die` takes it away, and exits."""
+    """The first worker that is asked for the 50th time, as none is before a load, exits."""
+    global requests
     if scope["type"] == "lifespan":
         raise NotImplementedError
-    with contextlib.suppress(FileNotFoundError):
-        Path(os.environ["FAULTY_MARKS"], "die").unlink()
-        os._exit(9)
+    requests += 1
+    if requests == 50:
+        with contextlib.suppress(FileExistsError):
+            Path(os.environ["FAULTY_MARKS"], "died").touch(exist_ok=False)
+            os._exit(9)
     await answer(send)
 
 
 async def staggered(scope: Scope, receive: Receive, send: Send) -> None:
-    """Each worker starts 0.4 s after the one before it, and leaves a mark when it is ready."""
+    """Each worker starts 0.25 s after the one before it, and leaves a mark when it is ready."""
     if scope["type"] != "lifespan":
         await answer(send)
         return
@@ -63,7 +65,7 @@ async def staggered(scope: Scope, receive: Receive, send: Send) -> None:
     with (marks / "turn").open("a") as file:
         file.write("x")
         turn = file.tell()
-    time.sleep(0.4 * turn)  # this worker alone, before it serves
+    time.sleep(0.25 * turn)  # this worker alone, before it serves
     (marks / f"ready-{os.getpid()}").touch()
     await send({"type": "lifespan.startup.complete"})
     await receive()
@@ -72,22 +74,3 @@ async def staggered(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def never_starts(scope: Scope, receive: Receive, send: Send) -> None:
     await asyncio.sleep(3600)
-
-
-@functools.cache
-def is_in_first_launch() -> bool:
-    """Return whether this worker's parent was the first of all."""
-    parent = str(os.getppid())
-    mark = Path(os.environ["FAULTY_MARKS"], "first-parent")
-    with contextlib.suppress(FileExistsError):
-        mark.symlink_to(parent)  # in one step: all workers see the same
-    return str(mark.readlink()) == parent
-
-
-async def once_503(scope: Scope, receive: Receive, send: Send) -> None:
-    """The workers of the first launch answer 503 to every 50th request of each."""
-    global requests
-    if scope["type"] == "lifespan":
-        raise NotImplementedError
-    requests += 1
-    await answer(send, 503 if requests % 50 == 0 and is_in_first_launch() else 200)

@@ -19,7 +19,9 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     elif path == "/moved":
         status, body = 302, b""
     elif path == "/slow":
-        await asyncio.sleep(2.5)
+        await asyncio.sleep(1.1)
+    elif path == "/slow-to-many":
+        await answer_slowly_to_many()
     elif path == "/orders":
         sent = (await receive())["body"]
         if sent != b'{"item": 1}' or (b"content-type", b"application/json") not in scope["headers"]:
@@ -29,6 +31,16 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     headers = [(b"content-length", str(len(body)).encode()), (b"location", b"/")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+async def answer_slowly_to_many() -> None:
+    """Take 2.2 s for each of several requests at a time, and no time for one alone."""
+    global asking
+    asking += 1
+    await asyncio.sleep(0.1)
+    if asking > 1:
+        await asyncio.sleep(2.1)
+    asking -= 1
 
 
 async def sometimes_there(scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,3 +56,4 @@ async def sometimes_there(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 answers = 0
+asking = 0

@@ -2,7 +2,7 @@
 
 `python single.py PORT` takes SERVICE_S seconds (in the environment) for each request, and
 writes when each began and ended to SERVICE_LOG. The app `stalling` answers at once, but the
-500th request of a worker takes 1 s, in which it does nothing else.
+200th request of a worker takes 1 s, in which it does nothing else.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ async def serve(port: int) -> None:
 async def stalling(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] != "http":
         return
-    if next(requests) == 500:
+    if next(requests) == 200:
         time.sleep(1)
     headers = [(b"content-length", b"5")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
