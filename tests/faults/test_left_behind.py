@@ -511,6 +511,8 @@ def test_an_unpacking_that_is_killed_leaves_nothing(
     assert "Traceback" not in err
     await_nothing_left(packed, scratch)
     assert not list(tmp_path.rglob("*.part"))
+    if process.returncode:
+        assert not list(tmp_path.rglob("uvicorn")), "nothing that is taken for whole"
 
 
 @pyz_tests
