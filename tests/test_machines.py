@@ -120,52 +120,68 @@ def requests_in_texts(report: str) -> list[int]:
     return [int(count) for count in re.findall(r"(\d+) requests in ", report)]
 
 
-def test_servers_on_one_machine_and_load_from_two(site: Site, tmp_path: Path) -> None:
-    out = tmp_path / "out.json"
+@dataclass
+class Compared:
+    """A comparison that ended, what it wrote, and what the second server logged."""
+
+    done: subprocess.CompletedProcess[str]
+    results: Results
+    markdown: str
+    log: str
+    left: list[str]
+
+
+@pytest.fixture(scope="module")
+def compared(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Compared:
+    """Return a comparison with servers on one machine and load from two."""
+    directory = tmp_path_factory.mktemp("compared")
+    log, out, page = directory / "access.log", directory / "out.json", directory / "out.md"
+    serve = (
+        f"logged=cmd:sh -c 'exec {sys.executable} -m uvicorn apps:asgi --app-dir {ROOT} "
+        f"--host {{host}} --port {{port}} --no-use-colors >> {log} 2>&1'"
+    )
     done = finished(
         site.compare(
-            *("--server-on", "s", "--load-on", "a,b", "-r", "1", "-d", "1s", "-c", "40"),
-            *("--duet", *PATIENTLY),
-            *("--export-json", str(out), "--export-markdown", str(tmp_path / "out.md")),
+            *("asgi", serve, "--server-on", "s", "--load-on", "a,b", "--duet", *PATIENTLY),
+            *("-r", "1", "-d", "1s", "-c", "40", "-t", "2", "-w", "1", "--warm-up", "0s"),
+            *("--export-json", str(out), "--export-markdown", str(page)),
         )
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "servers listen on 198.18.0.2 of s; load comes from a and b" in done.stderr
-    assert "served on s, load from a and b" in done.stdout
-    results = results_in(out)
-    assert len(results["measurements"]) == 4, "two solo, two of a duet"
-    roles = [(machine["host"], machine["role"]) for machine in results["machines"]]
+    return Compared(
+        done=done,
+        results=results_in(out),
+        markdown=page.read_text(),
+        log=log.read_text(),
+        left=site.running(),
+    )
+
+
+def test_servers_on_one_machine_and_load_from_two(compared: Compared) -> None:
+    assert "servers listen on 198.18.0.2 of s; load comes from a and b" in compared.done.stderr
+    assert "served on s, load from a and b" in compared.done.stdout
+    roles = [(machine["host"], machine["role"]) for machine in compared.results["machines"]]
     assert roles == [("s", "server"), ("a", "load"), ("b", "load")]
-    assert "Machines" in (tmp_path / "out.md").read_text()
-    for measurement in results["measurements"]:
+    assert "Machines" in compared.markdown
+    measurements = compared.results["measurements"]
+    assert len(measurements) == 4, "each server alone, and both in a duet"
+    for measurement in measurements:
         assert measurement["valid"], measurement["invalid_reason"]
         counts = requests_in_texts(measurement["report"])
         assert len(counts) == 2
         assert measurement["wrk"]["requests"] == sum(counts)
         assert measurement["use"]["server_cpu_s"] > 0
-    assert not site.running()
+    assert compared.left == []
 
 
-def test_each_request_of_wrk_is_in_the_servers_log(site: Site, tmp_path: Path) -> None:
-    log = tmp_path / "access.log"
-    serve = (
-        f"cmd:sh -c 'exec {sys.executable} -m uvicorn apps:asgi --app-dir {ROOT} "
-        f"--host {{host}} --port {{port}} --no-use-colors >> {log} 2>&1'"
-    )
-    out = tmp_path / "out.json"
-    options = ("-r", "1", "-d", "1s", "-c", "40", "-t", "2", "--warm-up", "0s")
-    done = finished(
-        site.compare(
-            serve, *options, "--server-on", "s", "--load-on", "a,b", "--export-json", str(out)
-        )
-    )
-    assert done.returncode == 0, done.stderr
-    (measurement,) = results_in(out)["measurements"]
-    lines = log.read_text().splitlines()
+def test_each_request_of_wrk_is_in_the_servers_log(compared: Compared) -> None:
+    trials = [each for each in compared.results["measurements"] if each["target"] == "logged"]
+    assert len(trials) == 2
+    lines = compared.log.splitlines()
     from_loads = [line for line in lines if re.search(r"198\.18\.0\.[34]:\d+ - ", line)]
-    unread = 40  # answers that were on their way when wrk ended
+    unread = 40 * len(trials)  # answers that were on their way when wrk ended
     asked = 2 * 40  # by both machines, before and after
-    requests = measurement["wrk"]["requests"]
+    requests = sum(trial["wrk"]["requests"] for trial in trials)
     assert requests <= len(from_loads) <= requests + unread + asked
 
 
@@ -195,7 +211,7 @@ def start_long(site: Site, out: Path) -> Iterator[subprocess.Popen[str]]:
     """Start a comparison whose second round can be broken, and wait for that round's load."""
     process = site.compare(
         *("--server-on", "s", "--load-on", "a,b", "-r", "99", "-d", f"{LONG_S}s", "-c", "20"),
-        *("-t", "2", "--warm-up", "0s", "--no-duet", "asgi", "--export-json", str(out)),
+        *("-t", "2", "-w", "1", "--warm-up", "0s", "--no-duet", "asgi", "--export-json", str(out)),
     )
     try:
         site.await_load()

@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = "micropie_benchlib"
-FAST = ("-d", "1s", "-c", "20", "-t", "2", "-w", "1")
-LONG = ("-r", "1", "-d", "300s", "-c", "20", "-t", "2", "-w", "1")
+FEW = ("-c", "20", "-t", "2", "-w", "1", "--warm-up", "0s")
+FAST = ("-d", "1s", *FEW)
+LONG = ("-r", "1", "-d", "300s", *FEW)
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
 nightly = functools.partial(pytest.param, marks=pytest.mark.nightly)  # the rest of a grid
-
 WRK = re.compile(r"\S*wrk -t2 .* -d300s")
 
 
@@ -371,7 +371,7 @@ def test_a_tool_that_is_replaced_in_mid_run_changes_nothing_since_all_was_import
     """
     tool.program = tmp_path / "watched.py"
     tool.program.write_text(textwrap.dedent(text))
-    args = ("asgi", "starlette", *FAST, "-r", "2", "--warm-up", "0s", *exports(tmp_path))
+    args = ("asgi", "starlette", *FAST, "-r", "2", *exports(tmp_path))
     process = tool.start("compare", *args)
     read_until(process, "round 1 of 2 done")
     replace_modules(copy)
@@ -473,7 +473,7 @@ pyz_tests = pytest.mark.timeout(600)
 def test_a_cache_that_is_removed_in_mid_run_ends_it_with_what_was_measured(
     packed: Tool, bundle: Path, scratch: Path, tmp_path: Path
 ) -> None:
-    args = ("asgi", "starlette", *FAST, "-r", "30", "--warm-up", "0s", *exports(tmp_path))
+    args = ("asgi", "starlette", *FAST, "-r", "30", *exports(tmp_path))
     process = packed.start("compare", *args, TMPDIR=str(scratch))
     read_until(process, "round 1 of 30 done")
     (tmp_path / "cache").rename(tmp_path / "no cache")  # all at once
@@ -537,7 +537,7 @@ def test_a_damaged_cache_is_unpacked_anew_and_what_another_build_left_is_swept(
     shutil.rmtree(bundle / "pydantic")
     os.truncate(bundle / "rich/console.py", 0)
     (bundle / "h11/_util.py").chmod(0o000)
-    done = packed.run("compare", "asgi", *FAST, "-r", "1", "--warm-up", "0s")
+    done = packed.run("compare", "asgi", *FAST, "-r", "1")
     assert done.returncode == 0, done.stderr
     assert (bundle / "pydantic").is_dir()
     assert not half.exists()
