@@ -245,9 +245,11 @@ def search_sentence(plan: Plan) -> str:
     from micropie_benchlib.run.schedule import schedule
 
     takes = datetime.timedelta(seconds=round(planned_s(plan)))
+    count = len(schedule(plan))
+    launches = f"{count} launch" if count == 1 else f"{count} launches"
     return (
         f"each launch: a trial as fast as it goes, then some {SEARCH_STEPS} rates by bisection, a "
-        f"missed one twice; {len(schedule(plan))} launches, some {takes} in all"
+        f"missed one twice; {launches}, some {takes} in all"
     )
 
 

@@ -257,7 +257,7 @@ def unpack(wanted, directory):
 
     It is filled under another name, so that whatever has this name was whole.
     """
-    part = directory + ".part"
+    part = "%s-%d.part" % (directory, os.getpid())  # one that was killed may still lose its own
     remove(part)
     os.mkdir(part)
     remove_part = remove_at_end(part)

@@ -497,3 +497,14 @@ def module_tool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tool]:
 
 
 SLOW_FIXTURES |= {"module_tool"}
+
+
+@pytest.fixture(scope="session")
+def unpacked(pyz: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the cache that the .pyz was unpacked into, once for all workers: to be copied."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    env = {**os.environ, "XDG_CACHE_HOME": str(shared / "unpacked")}
+    with only_build():
+        subprocess.run([sys.executable, str(pyz), "-V"], env=env, check=True, capture_output=True)
+    return shared / "unpacked/micropie_bench"

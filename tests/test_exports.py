@@ -1109,7 +1109,7 @@ def test_all_exports_of_one_run_and_github(
 
     # In a baseline, MicroPie was incomparably faster: so the gate fails, whatever was measured.
     real = from_json(json.dumps(data))
-    monkeypatch.setattr("micropie_bench.run_plan", lambda *_, **__: (real, None))
+    monkeypatch.setattr("micropie_benchlib.cli.session.run_plan", lambda *_, **__: (real, None))
     files["json"].write_text(to_json(sped_up(real, "micropie")))
     gate = ("--fail-if-slower", "5%", "--baseline", str(files["json"]))
     done = typed("compare", "asgi", "micropie", *short, *gate)

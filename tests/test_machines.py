@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,8 +32,11 @@ pytestmark = [
     pytest.mark.timeout(600),
     pytest.mark.skipif(REASON is not None, reason=str(REASON)),
 ]
+nightly = functools.partial(pytest.param, marks=pytest.mark.nightly)  # the rest of a grid
 Results = dict[str, Any]
 PATIENTLY = ("--timeout", "20s")  # late answers are the busy machine's, as other tests run
+LONG_S = 2  # of each trial of a run that is broken
+SOON_S = 60  # until nothing is left, which a run that goes on exceeds by far
 
 
 @dataclass
@@ -72,19 +78,32 @@ class Site(Marked):
     def await_load(self) -> None:
         """Wait until a wrk works on one of the machines."""
         self.await_running(
-            lambda running: any(" -d4s " in words and "guard" not in words for words in running),
+            lambda running: any(
+                f" -d{LONG_S}s " in words and "guard" not in words for words in running
+            ),
             seconds=90,
         )
 
 
 @pytest.fixture(scope="module")
-def site(pyz: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(pyz: Path, unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Return machines of which b alone has never had the tool."""
     directory = tmp_path_factory.mktemp("lab")
     mark = uuid.uuid4().hex
     with laboratory(["s", "a", "b"], directory, {MARK: mark}) as lab:
+        have_tool(lab.machines[DIRECTOR].directory / ".cache", pyz, unpacked)
+        for name in ("s", "a"):
+            have_tool(lab.machines[name].directory / "cache", pyz, unpacked)
         work = directory / "work"
         work.mkdir()
         yield Site(lab=lab, pyz=pyz, mark=mark, directory=work)
+
+
+def have_tool(cache: Path, pyz: Path, unpacked: Path) -> None:
+    """Fill a machine's cache with what a run before would have left there."""
+    shutil.copytree(unpacked, cache / unpacked.name)
+    digest = hashlib.sha256(pyz.read_bytes()).hexdigest()
+    shutil.copy(pyz, cache / unpacked.name / f"{digest[:16]}.pyz")
 
 
 def finished(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
@@ -101,54 +120,72 @@ def requests_in_texts(report: str) -> list[int]:
     return [int(count) for count in re.findall(r"(\d+) requests in ", report)]
 
 
-def test_servers_on_one_machine_and_load_from_two(site: Site, tmp_path: Path) -> None:
-    out = tmp_path / "out.json"
+@dataclass
+class Compared:
+    """A comparison that ended, what it wrote, and what the second server logged."""
+
+    done: subprocess.CompletedProcess[str]
+    results: Results
+    markdown: str
+    log: str
+    left: list[str]
+
+
+@pytest.fixture(scope="module")
+def compared(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Compared:
+    """Return a comparison with servers on one machine and load from two."""
+    directory = tmp_path_factory.mktemp("compared")
+    log, out, page = directory / "access.log", directory / "out.json", directory / "out.md"
+    serve = (
+        f"logged=cmd:sh -c 'exec {sys.executable} -m uvicorn apps:asgi --app-dir {ROOT} "
+        f"--host {{host}} --port {{port}} --no-use-colors >> {log} 2>&1'"
+    )
     done = finished(
         site.compare(
-            *("--server-on", "s", "--load-on", "a,b", "-r", "2", "-d", "2s", "-c", "40"),
-            *PATIENTLY,
-            *("--export-json", str(out), "--export-markdown", str(tmp_path / "out.md")),
+            *("asgi", serve, "--server-on", "s", "--load-on", "a,b", "--duet", *PATIENTLY),
+            *("-r", "1", "-d", "1s", "-c", "40", "-t", "2", "-w", "1", "--warm-up", "0s"),
+            *("--export-json", str(out), "--export-markdown", str(page)),
         )
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "servers listen on 198.18.0.2 of s; load comes from a and b" in done.stderr
-    assert "served on s, load from a and b" in done.stdout
-    results = results_in(out)
-    roles = [(machine["host"], machine["role"]) for machine in results["machines"]]
+    return Compared(
+        done=done,
+        results=results_in(out),
+        markdown=page.read_text(),
+        log=log.read_text(),
+        left=site.running(),
+    )
+
+
+def test_servers_on_one_machine_and_load_from_two(compared: Compared) -> None:
+    assert "servers listen on 198.18.0.2 of s; load comes from a and b" in compared.done.stderr
+    assert "served on s, load from a and b" in compared.done.stdout
+    roles = [(machine["host"], machine["role"]) for machine in compared.results["machines"]]
     assert roles == [("s", "server"), ("a", "load"), ("b", "load")]
-    assert "Machines" in (tmp_path / "out.md").read_text()
-    for measurement in results["measurements"]:
+    assert "Machines" in compared.markdown
+    measurements = compared.results["measurements"]
+    assert len(measurements) == 4, "each server alone, and both in a duet"
+    for measurement in measurements:
         assert measurement["valid"], measurement["invalid_reason"]
         counts = requests_in_texts(measurement["report"])
         assert len(counts) == 2
         assert measurement["wrk"]["requests"] == sum(counts)
         assert measurement["use"]["server_cpu_s"] > 0
-    assert not site.running()
+    assert compared.left == []
 
 
-def test_each_request_of_wrk_is_in_the_servers_log(site: Site, tmp_path: Path) -> None:
-    log = tmp_path / "access.log"
-    serve = (
-        f"cmd:sh -c 'exec {sys.executable} -m uvicorn apps:asgi --app-dir {ROOT} "
-        f"--host {{host}} --port {{port}} --no-use-colors >> {log} 2>&1'"
-    )
-    out = tmp_path / "out.json"
-    options = ("-r", "1", "-d", "2s", "-c", "40", "-t", "2", "--warm-up", "0s")
-    done = finished(
-        site.compare(
-            serve, *options, "--server-on", "s", "--load-on", "a,b", "--export-json", str(out)
-        )
-    )
-    assert done.returncode == 0, done.stderr
-    (measurement,) = results_in(out)["measurements"]
-    lines = log.read_text().splitlines()
+def test_each_request_of_wrk_is_in_the_servers_log(compared: Compared) -> None:
+    trials = [each for each in compared.results["measurements"] if each["target"] == "logged"]
+    assert len(trials) == 2
+    lines = compared.log.splitlines()
     from_loads = [line for line in lines if re.search(r"198\.18\.0\.[34]:\d+ - ", line)]
-    unread = 40  # answers that were on their way when wrk ended
+    unread = 40 * len(trials)  # answers that were on their way when wrk ended
     asked = 2 * 40  # by both machines, before and after
-    requests = measurement["wrk"]["requests"]
+    requests = sum(trial["wrk"]["requests"] for trial in trials)
     assert requests <= len(from_loads) <= requests + unread + asked
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     "options",
     [("--load-on", "a"), ("--server-on", "s"), ("--server-on", "s", "--load-on", "s")],
@@ -173,8 +210,8 @@ def test_one_other_machine(site: Site, tmp_path: Path, options: Sequence[str]) -
 def start_long(site: Site, out: Path) -> Iterator[subprocess.Popen[str]]:
     """Start a comparison whose second round can be broken, and wait for that round's load."""
     process = site.compare(
-        *("--server-on", "s", "--load-on", "a,b", "-r", "9", "-d", "4s", "-c", "20", "-t", "2"),
-        *("--no-duet", "asgi", "--export-json", str(out)),
+        *("--server-on", "s", "--load-on", "a,b", "-r", "99", "-d", f"{LONG_S}s", "-c", "20"),
+        *("-t", "2", "-w", "1", "--warm-up", "0s", "--no-duet", "asgi", "--export-json", str(out)),
     )
     try:
         site.await_load()
@@ -214,35 +251,78 @@ def kill_sshd(site: Site, _: subprocess.Popen[str]) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("fault", [break_link, kill_director, kill_agent, kill_sshd])
-def test_nothing_is_left_when_a_machine_is_lost(
-    site: Site, tmp_path: Path, fault: Callable[[Site, subprocess.Popen[str]], None]
-) -> None:
-    out = tmp_path / "out.json"
+@dataclass
+class Lost:
+    """A run that lost a machine: how it ended, and a second run that was tried before."""
+
+    done: subprocess.CompletedProcess[str]
+    results: Results
+    second: subprocess.CompletedProcess[str]
+
+
+def lose(site: Site, out: Path, fault: Callable[[Site, subprocess.Popen[str]], None]) -> Lost:
+    """Try a second run, let the fault happen to the first, and wait until nothing is left."""
     with start_long(site, out) as process:
+        second = site.run(
+            *("compare", "-r", "1", "-d", "1s", "--load-on", "b"),
+            *("--ssh-config", str(site.lab.ssh_config)),
+        )
+        site.await_load()
         fault(site, process)
         try:
-            site.await_running(lambda running: not running, seconds=15)
+            site.await_running(lambda running: not running, seconds=SOON_S)
             done = finished(process)
         finally:
             site.lab.mend("a")
-    assert results_in(out)["measurements"]
-    if fault is kill_director:
-        return
-    assert done.returncode == 1
-    lost = [line for line in done.stderr.splitlines() if "was lost" in line or "ended in" in line]
-    host = "s" if fault is kill_sshd else "a"
-    assert any(f"the connection to {host} was lost" in line for line in lost), done.stderr
-    assert "Traceback" not in done.stderr
-    assert "results are those of the rounds before" in done.stderr
+    return Lost(done=done, results=results_in(out), second=second)
 
 
+def assert_ended_well(lost: Lost, host: str) -> None:
+    """Check that the run tells which machine was lost, and has the rounds before."""
+    assert lost.results["measurements"]
+    errors = lost.done.stderr
+    assert lost.done.returncode == 1
+    lines = [line for line in errors.splitlines() if "was lost" in line or "ended in" in line]
+    assert any(f"the connection to {host} was lost" in line for line in lines), errors
+    assert "Traceback" not in errors
+    assert "results are those of the rounds before" in errors
+
+
+@pytest.fixture(scope="module")
+def lost(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Lost:
+    """Return a run one of whose agents was killed."""
+    return lose(site, tmp_path_factory.mktemp("lost") / "out.json", kill_agent)
+
+
+def test_nothing_is_left_when_an_agent_is_killed(lost: Lost) -> None:
+    assert_ended_well(lost, "a")
+
+
+def test_a_second_run_on_the_same_machine_is_refused(lost: Lost) -> None:
+    assert lost.second.returncode == 1
+    assert "b: another run of this tool measures there: wait for its end" in lost.second.stderr
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(("fault", "host"), [(break_link, "a"), (kill_sshd, "s")])
+def test_nothing_is_left_when_a_machine_is_lost(
+    site: Site, tmp_path: Path, fault: Callable[[Site, subprocess.Popen[str]], None], host: str
+) -> None:
+    assert_ended_well(lose(site, tmp_path / "out.json", fault), host)
+
+
+@pytest.mark.nightly
+def test_nothing_is_left_when_the_director_is_killed(site: Site, tmp_path: Path) -> None:
+    assert lose(site, tmp_path / "out.json", kill_director).results["measurements"]
+
+
+@pytest.mark.nightly
 def test_an_interrupted_run_ends_on_all_machines(site: Site, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     with start_long(site, out) as process:
         process.send_signal(signal.SIGINT)  # `ip netns exec` has become the tool
         done = finished(process)
-    site.await_running(lambda running: not running, seconds=15)
+    site.await_running(lambda running: not running, seconds=SOON_S)
     assert done.returncode == 130, done.stderr
     assert results_in(out)["measurements"]
     assert "Traceback" not in done.stderr
@@ -266,6 +346,7 @@ def test_a_host_that_is_not_there_is_refused(site: Site) -> None:
     assert re.search(r"nowhere.invalid: .*(mend the name|HostName)", line)
 
 
+@pytest.mark.nightly
 def test_an_address_that_does_not_answer_is_refused(site: Site) -> None:
     config = "Host gone\n  HostName 198.18.0.99\n"
     assert "gone: " in refused(site, "--load-on", "gone", config=config)
@@ -301,7 +382,7 @@ def write_tool(path: Path, script: str) -> None:
     path.chmod(0o755)
 
 
-PYTHONS = ("python3", "python3.14", "python3.13", "python3.12", "python3.11")
+PYTHONS = ("python3", "python3.15", "python3.14", "python3.13", "python3.12", "python3.11")
 
 
 def test_a_machine_whose_python_is_too_old_is_refused(site: Site, tools_of_a: Path) -> None:
@@ -333,16 +414,6 @@ def test_no_room_for_the_program_is_refused(site: Site) -> None:
     assert not site.running()
 
 
-def test_a_second_run_on_the_same_machine_is_refused(site: Site, tmp_path: Path) -> None:
-    with start_long(site, tmp_path / "out.json"):
-        done = site.run(
-            *("compare", "-r", "1", "-d", "1s", "--load-on", "b"),
-            *("--ssh-config", str(site.lab.ssh_config)),
-        )
-    assert done.returncode == 1
-    assert "b: another run of this tool measures there: wait for its end" in done.stderr
-
-
 def test_a_checkout_says_how_to_build(site: Site) -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "micropie_bench.py"), "compare", "--load-on", "a"],
@@ -367,6 +438,7 @@ def test_the_doctor_examines_all_machines_and_what_lies_between(site: Site) -> N
     assert not site.running()
 
 
+@pytest.mark.nightly
 def test_a_load_machine_that_cannot_reach_the_servers_is_named(site: Site) -> None:
     namespace = site.lab.machines["s"].namespace
     route = ["unreachable", "198.18.0.3/32"]  # s answers a no more

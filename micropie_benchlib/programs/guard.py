@@ -100,7 +100,9 @@ def watch(pid: int, wake_reader: int, grace_s: float) -> dict[str, float] | None
         if owner in ready and not os.read(owner, 1) and not end:
             watched, deadline = [wake_reader], time.monotonic() + grace_s
             # The workers too: uvicorn's parent looks for signals twice a second only.
-            signal_all(descendants() or [pid], signal.SIGTERM)
+            left = descendants() or [pid]
+            signal_all(left, signal.SIGTERM)
+            signal_all(left, signal.SIGCONT)  # one that is stopped would not hear of it
     return end
 
 

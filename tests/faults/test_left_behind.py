@@ -6,6 +6,7 @@ Real processes: killed, hung, stopped, and their files taken away.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import re
@@ -35,9 +36,12 @@ if TYPE_CHECKING:
     from conftest import Tool
 
 ROOT = Path(__file__).parent.parent.parent
-FAST = ("-d", "1s", "-c", "20", "-t", "2", "-w", "1")
-LONG = ("-r", "1", "-d", "300s", "-c", "20", "-t", "2", "-w", "1")
+PACKAGE = "micropie_benchlib"
+FEW = ("-c", "20", "-t", "2", "-w", "1", "--warm-up", "0s")
+FAST = ("-d", "1s", *FEW)
+LONG = ("-r", "1", "-d", "300s", *FEW)
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
+nightly = functools.partial(pytest.param, marks=pytest.mark.nightly)  # the rest of a grid
 WRK = re.compile(r"\S*wrk -t2 .* -d300s")
 
 
@@ -94,7 +98,14 @@ def is_one_line(text: str, pattern: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    "number", [signal.SIGKILL, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM, signal.SIGINT]
+    "number",
+    [
+        signal.SIGKILL,
+        signal.SIGTERM,
+        nightly(signal.SIGQUIT),
+        nightly(signal.SIGHUP),
+        nightly(signal.SIGINT),  # see the run whose guards were stopped
+    ],
 )
 def test_a_tool_that_is_killed_while_it_measures_leaves_no_process_and_no_file(
     number: signal.Signals, tool: Tool, scratch: Path
@@ -207,18 +218,18 @@ def test_a_python_that_hangs_when_asked_for_its_packages_dies_with_the_tool(
 def test_a_guard_that_was_stopped_does_not_keep_its_command_alive(
     can_go_on: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not can_go_on:
-        monkeypatch.setattr("micropie_benchlib.system.children.GUARD_DEADLINE_S", 1.0)
-        monkeypatch.setattr(subprocess.Popen, "send_signal", lambda *_: None)
-        monkeypatch.setattr(
-            subprocess.Popen, "kill", lambda process: os.kill(process.pid, signal.SIGKILL)
-        )
     path = program(tmp_path / "two", HANGS)
     with (tmp_path / "out").open("w+b") as output:
         child = Child([path], output=output)
         await_that(lambda: len(child.processes()) == 3, "the shell and two that sleep")
         tree = child.processes()
         os.kill(child.guard_pid, signal.SIGSTOP)
+        if not can_go_on:
+            monkeypatch.setattr("micropie_benchlib.system.children.GUARD_DEADLINE_S", 0.1)
+            monkeypatch.setattr(subprocess.Popen, "send_signal", lambda *_: None)
+            monkeypatch.setattr(
+                subprocess.Popen, "kill", lambda process: os.kill(process.pid, signal.SIGKILL)
+            )
         child.stop()
         child.stop()  # which does nothing
     await_that(lambda: not any(process.is_running() for process in tree), tree)
@@ -275,7 +286,8 @@ def test_a_log_that_grows_fast_is_cut_during_the_trial(tool: Tool, tmp_path: Pat
     """
     (tmp_path / "talks.py").write_text(textwrap.dedent(app))
     (tmp_path / "scratch").mkdir()
-    tool.start("compare", "talks:app", *LONG, cwd=tmp_path, TMPDIR=str(tmp_path / "scratch"))
+    scratch = str(tmp_path / "scratch")
+    process = tool.start("compare", "talks:app", *LONG, cwd=tmp_path, TMPDIR=scratch)
     largest = 0
 
     def is_cut() -> bool:
@@ -287,6 +299,8 @@ def test_a_log_that_grows_fast_is_cut_during_the_trial(tool: Tool, tmp_path: Pat
         return False
 
     await_that(is_cut, "the log is cut")
+    process.send_signal(signal.SIGINT)  # by which it ends sooner than by SIGKILL
+    process.communicate(timeout=60)
 
 
 # --- what a run needs is taken away ---------------------------------------------------
@@ -299,6 +313,8 @@ def copy(tmp_path: Path) -> Path:
     directory.mkdir()
     for name in ("micropie_bench.py", "apps.py"):
         shutil.copy(ROOT / name, directory)
+    compiled = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / PACKAGE, directory / PACKAGE, ignore=compiled)
     return directory
 
 
@@ -323,21 +339,51 @@ def assert_all_exported(directory: Path, *, rounds: int | None = None) -> None:
         assert (directory / f"run.{kind}").read_text()
 
 
-def test_a_script_that_is_replaced_in_mid_run_changes_nothing(
+def replace_tool(directory: Path) -> None:
+    """Replace all that the tool consists of, as another release would."""
+    paths = [directory / "micropie_bench.py", *(directory / PACKAGE).rglob("*.*")]
+    for path in paths:
+        if path.parent.name != "programs":  # they are processes of their own
+            path.write_text("raise SystemExit('another release')\n")
+
+
+def test_a_tool_that_is_replaced_in_mid_run_changes_nothing_since_all_was_read_before(
     tool: Tool, copy: Path, tmp_path: Path
 ) -> None:
-    tool.program = copy / "micropie_bench.py"
+    """What is imported later is not there, either, if the cache was emptied by then."""
+    text = f"""
+        import sys
+        sys.path.insert(0, {str(copy)!r})
+        import micropie_bench
+        import micropie_benchlib.load.hosts as user
+
+        start_server = user.start_server
+        before = set()
+
+        def start(*args, **options):
+            before.update(before or sys.modules)
+            return start_server(*args, **options)
+
+        user.start_server = start
+        try:
+            micropie_bench.entry_point()
+        finally:
+            print(micropie_bench.__file__, sorted(set(sys.modules) - before), file=sys.stderr)
+    """
+    tool.program = tmp_path / "watched.py"
+    tool.program.write_text(textwrap.dedent(text))
     args = ("asgi", "starlette", *FAST, "-r", "2", *exports(tmp_path))
     process = tool.start("compare", *args)
     read_until(process, "round 1 of 2 done")
-    tool.program.write_text("raise SystemExit('another release')\n")
+    replace_tool(copy)
     _, err = process.communicate(timeout=100)
     assert process.returncode == 0, err
     assert "Traceback" not in err
     assert_all_exported(tmp_path, rounds=2)
+    assert err.splitlines()[-1] == f"{copy}/micropie_bench.py []"
 
 
-@pytest.mark.parametrize("fault", ["changed", "removed"])
+@pytest.mark.parametrize("fault", [nightly("changed"), "removed"])
 def test_apps_that_are_not_what_they_were_end_the_run_at_the_next_launch(
     fault: str, tool: Tool, copy: Path, tmp_path: Path
 ) -> None:
@@ -401,64 +447,37 @@ def test_a_log_that_cannot_be_written_voids(tool: Tool) -> None:
     assert re.search(r"void, its log cannot be written \(File too large\): make room", out)
 
 
-def test_nothing_is_imported_once_the_first_server_was_launched(tool: Tool, tmp_path: Path) -> None:
-    """What is imported later is not there if the cache was emptied by then."""
-    text = f"""
-        import sys
-        sys.path.insert(0, {str(ROOT)!r})
-        import micropie_bench
-        import micropie_benchlib.load.hosts as user
-
-        start_server = user.start_server
-        before = set()
-
-        def start(*args, **options):
-            before.update(before or sys.modules)
-            return start_server(*args, **options)
-
-        user.start_server = start
-        try:
-            micropie_bench.entry_point()
-        finally:
-            print(sorted(set(sys.modules) - before), file=sys.stderr)
-    """
-    tool.program = tmp_path / "watched.py"
-    tool.program.write_text(textwrap.dedent(text))
-    done = tool.run("compare", "asgi", "starlette", *FAST, "-r", "2", *exports(tmp_path))
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.splitlines()[-1] == "[]"
-
-
 # --- the .pyz -------------------------------------------------------------------------
 
 
 @pytest.fixture
 def packed(tool: Tool, pyz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tool:
-    """Return the tool as a .pyz, with a cache of its own."""
+    """Return the tool as a .pyz, with an empty cache of its own."""
     tool.program = pyz
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tool
 
 
+@pytest.fixture
+def bundle(packed: Tool, unpacked: Path, tmp_path: Path) -> Path:
+    """Return the directory into which the .pyz was unpacked before, in that cache."""
+    cache = tmp_path / "cache" / unpacked.name
+    shutil.copytree(unpacked, cache)
+    (directory,) = [path for path in cache.iterdir() if path.is_dir()]
+    return directory
+
+
 pyz_tests = pytest.mark.timeout(600)
-
-
-def bundle_of(tmp_path: Path) -> Path:
-    """Return the directory that the .pyz was unpacked into."""
-    cache = tmp_path / "cache/micropie_bench"
-    (bundle,) = [path for path in cache.iterdir() if path.is_dir()]
-    return bundle
 
 
 @pyz_tests
 def test_a_cache_that_is_removed_in_mid_run_ends_it_with_what_was_measured(
-    packed: Tool, scratch: Path, tmp_path: Path
+    packed: Tool, bundle: Path, scratch: Path, tmp_path: Path
 ) -> None:
     args = ("asgi", "starlette", *FAST, "-r", "30", *exports(tmp_path))
     process = packed.start("compare", *args, TMPDIR=str(scratch))
     read_until(process, "round 1 of 30 done")
-    bundle = bundle_of(tmp_path)
-    shutil.rmtree(tmp_path / "cache")
+    (tmp_path / "cache").rename(tmp_path / "no cache")  # all at once
     _, err = process.communicate(timeout=100)
     assert process.returncode == 1
     assert "Traceback" not in err
@@ -470,8 +489,17 @@ def test_a_cache_that_is_removed_in_mid_run_ends_it_with_what_was_measured(
 
 
 @pyz_tests
-@pytest.mark.parametrize("place", ["cache", "private"])
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("number", "place"),
+    [
+        (signal.SIGHUP, "cache"),
+        (signal.SIGTERM, "private"),
+        (signal.SIGKILL, "cache"),
+        nightly(signal.SIGHUP, "private"),
+        nightly(signal.SIGTERM, "cache"),
+        nightly(signal.SIGKILL, "private"),
+    ],
+)
 def test_an_unpacking_that_is_killed_leaves_nothing(
     number: signal.Signals, place: str, packed: Tool, scratch: Path, tmp_path: Path
 ) -> None:
@@ -484,6 +512,8 @@ def test_an_unpacking_that_is_killed_leaves_nothing(
     assert "Traceback" not in err
     await_nothing_left(packed, scratch)
     assert not list(tmp_path.rglob("*.part"))
+    if process.returncode:
+        assert not list(tmp_path.rglob("uvicorn")), "nothing that is taken for whole"
 
 
 @pyz_tests
@@ -500,31 +530,25 @@ def test_a_run_from_a_private_directory_that_is_killed_leaves_nothing(
 
 
 @pyz_tests
-def test_what_another_build_left_half_unpacked_is_swept(packed: Tool, tmp_path: Path) -> None:
-    half = tmp_path / "cache/micropie_bench/another-build.part"
-    half.mkdir(parents=True)
-    assert packed.run("-V").returncode == 0
-    assert not half.exists()
-
-
-@pyz_tests
-def test_a_damaged_cache_is_unpacked_anew(packed: Tool, tmp_path: Path) -> None:
-    assert packed.run("-V").returncode == 0
-    bundle = bundle_of(tmp_path)
+def test_a_damaged_cache_is_unpacked_anew_and_what_another_build_left_is_swept(
+    packed: Tool, bundle: Path
+) -> None:
+    half = bundle.with_name("another-build.part")
+    half.mkdir()
     shutil.rmtree(bundle / "pydantic")
     os.truncate(bundle / "rich/console.py", 0)
     (bundle / "h11/_util.py").chmod(0o000)
     done = packed.run("compare", "asgi", *FAST, "-r", "1")
     assert done.returncode == 0, done.stderr
     assert (bundle / "pydantic").is_dir()
+    assert not half.exists()
 
 
 @pyz_tests
 def test_a_cache_whose_damage_does_not_show_in_a_size_is_told_in_one_line(
-    packed: Tool, tmp_path: Path
+    packed: Tool, bundle: Path
 ) -> None:
-    assert packed.run("-V").returncode == 0
-    script = bundle_of(tmp_path) / "micropie_bench.py"
+    script = bundle / "micropie_bench.py"
     for compiled in script.parent.glob("__pycache__/micropie_bench.*"):
         compiled.unlink()
     script.write_bytes(b"(" * script.stat().st_size)
