@@ -73,7 +73,7 @@ def actions_for(
 
 
 LATE_IMPORTS = (
-    *("encodings.idna", "encodings.unicode_escape", "h11", "httptools"),
+    *("encodings.idna", "encodings.unicode_escape", "httptools"),
     *("rich.live", "rich.progress_bar", "ssl"),
     *("micropie_benchlib.report.csv_rows", "micropie_benchlib.report.github"),
     *("micropie_benchlib.report.page", "micropie_benchlib.report.results_file"),

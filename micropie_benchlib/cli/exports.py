@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import stat
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -111,30 +109,13 @@ class Exporter:
             raise BenchError(f"not written: {self.path}: {error.strerror}{older}") from None
 
     def _replace(self, data: bytes) -> None:
-        """Put a new file in the place of the old one, with its owner and permissions."""
-        number, name = tempfile.mkstemp(
-            prefix=".micropie_bench-", suffix=".part", dir=self.path.parent
-        )
-        part = Path(name)
+        """Put a new file in the place of the old one."""
+        part = self.path.with_name(f".{self.path.name}-{os.getpid()}.part")
         try:
-            with open(number, "wb") as file:
-                file.write(data)
-                self._take_over_permissions(number)
+            part.write_bytes(data)
             part.replace(self.path)
         finally:
             part.unlink(missing_ok=True)
-
-    def _take_over_permissions(self, number: int) -> None:
-        """Give the open file the permissions of the old one, or of any new one."""
-        if not self.path.exists():
-            umask = os.umask(0)
-            os.umask(umask)
-            os.fchmod(number, 0o666 & ~umask)
-            return
-        old = self.path.stat()
-        with contextlib.suppress(OSError):  # only root may give files away
-            os.fchown(number, old.st_uid, old.st_gid)
-        os.fchmod(number, stat.S_IMODE(old.st_mode))
 
 
 class Exports:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import itertools
 
-from micropie_benchlib.core.choices import AsgiServer, Loop
 from micropie_benchlib.core.loads import LoadId
-from micropie_benchlib.core.results import Results, TargetFacts
+from micropie_benchlib.core.results import Results
 from micropie_benchlib.stats.deciding import waits
-from micropie_benchlib.stats.equal_work import event_loop
 
 # Delayed acknowledgements make a server without TCP_NODELAY answer after 40 ms (Linux,
 # TCP_DELACK_MIN), whatever it has to do.
@@ -26,29 +24,11 @@ def waits_for_acks(results: Results, name: str, load: LoadId) -> bool:
     return bool(typical) and all(least_s <= seconds <= most_s for seconds in typical)
 
 
-def is_without_nodelay(results: Results, facts: TargetFacts) -> bool:
-    """Return whether uvicorn 0.54 serves the target with asyncio and several workers.
-
-    Its workers then do not set TCP_NODELAY (Kludex/uvicorn#3149).
-    """
-    server = results.server_of(facts)
-    if server is None or server.asgi is not AsgiServer.UVICORN or server.workers == 1:
-        return False
-    is_release = facts.versions.get("uvicorn", "").startswith("0.54.")
-    return is_release and event_loop(server, facts.versions) == Loop.ASYNCIO
-
-
-def waiting_cause(results: Results, facts: TargetFacts, load: LoadId) -> str:
+def waiting_cause(results: Results, name: str, load: LoadId) -> str:
     """Return what a waiting target waited for, as far as it can be told."""
-    if not waits_for_acks(results, facts.name, load):
-        return "They waited, as for sleeps, locks or an upstream."
-    if not is_without_nodelay(results, facts):
+    if waits_for_acks(results, name, load):
         return "Each answer took some 40 ms, as with delayed ACKs: is TCP_NODELAY set?"
-    return (
-        "Each answer waited some 40 ms for a delayed ACK: uvicorn 0.54 with several workers "
-        "on asyncio does not set TCP_NODELAY (Kludex/uvicorn#3149). "
-        "--loop uvloop or -w 1 avoids that."
-    )
+    return "They waited, as for sleeps, locks or an upstream."
 
 
 def waiting_sentences(results: Results) -> list[str]:
@@ -58,7 +38,7 @@ def waiting_sentences(results: Results) -> list[str]:
     labels_by_cause: dict[tuple[LoadId, str], list[str]] = {}
     for load, facts in itertools.product(results.reported_loads, results.targets):
         if waits(results, facts.name, load):
-            cause = waiting_cause(results, facts, load)
+            cause = waiting_cause(results, facts.name, load)
             labels_by_cause.setdefault((load, cause), []).append(facts.label)
     sentences = []
     for (load, cause), labels in labels_by_cause.items():

@@ -248,7 +248,7 @@ class LaunchedServer(LocalServer):
             tries_tls=tries_tls,
         )
         try:
-            return self._answer(asking)
+            return asking.ask()
         except SpeaksTlsError:
             raise BenchError(
                 f"{self.target.name} speaks TLS on port {self.port}, where plain HTTP is sent: "

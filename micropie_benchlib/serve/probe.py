@@ -67,10 +67,10 @@ def refusal(host: str, port: int) -> str:
     return f"{complaint}: start the server there, or mend the address"
 
 
-class SecondReading:
-    """An answer as llhttp reads it, the heir of the parser that wrk has.
+class Reading:
+    """A response as llhttp reads it, the successor of the parser that wrk has.
 
-    It reads some answers that h11 refuses, and refuses some that h11 reads.
+    `fault` is what is wrong with it; empty if nothing is.
     """
 
     def __init__(self) -> None:
@@ -78,25 +78,23 @@ class SecondReading:
 
         self._refusals = (httptools.HttpParserError, httptools.HttpParserUpgrade)
         self._parser = httptools.HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)  # as wrk
+        self._has_head = False
+        self._excerpt = b""
+        self._body = hashlib.sha256()
+        self._body_bytes = 0
         self.headers: list[tuple[str, str]] = []
-        self.body = hashlib.sha256()
-        self.body_bytes = 0
         self.is_whole = False
+        self.interim_status = 0  # of a response that only announces another (1xx)
         self.fault = ""
 
-    @property
-    def status(self) -> int:
-        """The answer's status."""
-        return int(self._parser.get_status_code())
-
-    @property
-    def http_version(self) -> str:
-        """The answer's version of HTTP, as 1.1."""
-        return str(self._parser.get_http_version())
-
     def receive(self, data: bytes) -> None:
-        """Take in what has come; `fault` says what is wrong with it."""
-        if self.fault or self.is_whole:
+        """Take in what has come; nothing is the end of the connection."""
+        if not data:
+            ends_with_connection = not {"content-length", "transfer-encoding"} & {
+                name for name, _ in self.headers
+            }
+            self.is_whole = self.is_whole or (self._has_head and ends_with_connection)
             return
         try:
             self._parser.feed_data(data)
@@ -105,18 +103,37 @@ class SecondReading:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take in a header."""
-        self.headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+        if not self._has_head:  # else it comes after the body
+            self.headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+
+    def on_headers_complete(self) -> None:
+        """Note that the head has ended."""
+        self._has_head = True
+        status = self._parser.get_status_code()
+        if status < 200:
+            self.interim_status = status
 
     def on_body(self, data: bytes) -> None:
         """Take in a part of the body."""
-        self.body.update(data)
-        self.body_bytes += len(data)
+        self._body.update(data)
+        self._body_bytes += len(data)
+        self._excerpt = (self._excerpt + data)[:EXCERPT_BYTES]
 
     def on_message_complete(self) -> None:
-        """Note that all of it is there, unless it only announces another (1xx)."""
-        self.is_whole = self.status >= 200
-        if not self.is_whole:
-            self.headers.clear()
+        """Note that all of it is there."""
+        self.is_whole = True
+
+    def response(self, size: int) -> Response:
+        """Return the response, which has that many bytes on the wire."""
+        return Response(
+            status=self._parser.get_status_code(),
+            bytes=size,
+            headers=tuple(self.headers),
+            body_sha256=self._body.hexdigest(),
+            body_bytes=self._body_bytes,
+            http_version=self._parser.get_http_version(),
+            excerpt=excerpt_of(self._excerpt),
+        )
 
 
 def probe_limit_s(workload: Workload) -> float:
@@ -139,8 +156,7 @@ def excerpt_of(body: bytes) -> str:
 class Probe:
     """One request, made as a workload is, and its answer, counted in bytes.
 
-    Bytes of TLS are not among them. `fault` is what is wrong with the answer, by the rules
-    of HTTP; empty if nothing is. What h11 refuses is read by wrk's kind of parser instead.
+    Bytes of TLS are not among them.
     """
 
     def __init__(
@@ -159,10 +175,6 @@ class Probe:
         `tries_tls` a server that closes the connection is asked whether it wants TLS. It goes
         to the address, if one is given, whatever the URL's host resolves to.
         """
-        import h11  # slow to import
-
-        self._h11 = h11
-        self._client = h11.Connection(h11.CLIENT)
         self._scheme, self._host, self._port = split_url(url)
         self.address = address or self._host
         _, _, self._authority, path = url.split("/", 3)
@@ -172,15 +184,10 @@ class Probe:
         self._deadline = time.monotonic() + self._limit_s
         self._watch = watch
         self._tries_tls = tries_tls
-        self._head: h11.Response | None = None
         self._size = 0
         self._start = b""  # of the answer, as far as it tells whether that is HTTP
-        self._body = hashlib.sha256()
-        self._body_bytes = 0
-        self._excerpt = b""
-        self._second = SecondReading()
+        self._reading = Reading()
         self.name = f"{workload.method} {self._path}"
-        self.fault = ""
 
     @property
     def _place(self) -> str:
@@ -193,41 +200,14 @@ class Probe:
             with contextlib.ExitStack() as stack:
                 connection = self._connect(stack)
                 connection.sendall(self._request())
-                try:
-                    self._read(connection)
-                except self._h11.RemoteProtocolError as error:
-                    self.fault = str(error)
-                    self._read_again(connection)
+                while not self._reading.is_whole and not self._reading.fault:
+                    if not self._receive(connection):
+                        break
         except OSError as error:
             raise self._failure(error) from None
-        if self.fault and self._second.is_whole:
-            return self._second_response()
-        if self.fault or self._head is None:
+        if not self._reading.is_whole:
             raise self._closed()
-        self.fault = self._second.fault
-        headers = [
-            (name.decode("latin-1"), value.decode("latin-1")) for name, value in self._head.headers
-        ]
-        return Response(
-            status=self._head.status_code,
-            bytes=self._size,
-            headers=tuple(headers),
-            body_sha256=self._body.hexdigest(),
-            body_bytes=self._body_bytes,
-            http_version=self._head.http_version.decode("ascii"),
-            excerpt=excerpt_of(self._excerpt),
-        )
-
-    def _second_response(self) -> Response:
-        """Return the answer as it was read the second time."""
-        return Response(
-            status=self._second.status,
-            bytes=self._size,
-            headers=tuple(self._second.headers),
-            body_sha256=self._second.body.hexdigest(),
-            body_bytes=self._second.body_bytes,
-            http_version=self._second.http_version,
-        )
+        return self._reading.response(self._size)
 
     def _failure(self, error: OSError) -> BenchError:
         """Return why there is no whole answer, and what to do."""
@@ -254,9 +234,9 @@ class Probe:
         if self._scheme == "http" and self._is_tls():
             url = f"https://{self._authority}{self._path}"
             return SpeaksTlsError(f"{self._place} speaks TLS: use {url}")
-        if self.fault and self._size:
+        if self._reading.fault:
             return BenchError(
-                f"no whole HTTP answer to {self.name}: {self.fault}; "
+                f"no whole HTTP answer to {self.name}: {self._reading.fault}; "
                 "wrk cannot read it either: mend the server"
             )
         complaint = (
@@ -296,41 +276,17 @@ class Probe:
             headers.insert(0, ("Host", self._authority))
         if workload.method != "GET" or workload.body:
             headers.append(("Content-Length", str(len(workload.body))))
-        events = (
-            self._h11.Request(method=workload.method, target=self._path, headers=headers),
-            self._h11.Data(data=workload.body),
-            self._h11.EndOfMessage(),
-        )
-        return b"".join(self._client.send(event) or b"" for event in events)
-
-    def _read(self, connection: socket.socket) -> None:
-        """Read up to the end of the answer, or of the connection."""
-        while True:
-            event = self._client.next_event()
-            if isinstance(event, self._h11.EndOfMessage | self._h11.ConnectionClosed):
-                return
-            if event is self._h11.PAUSED:
-                raise BenchError(f"the answer to {self.name} changes the protocol")
-            if event is self._h11.NEED_DATA:
-                self._client.receive_data(self._receive(connection))
-                self._check_start()
-            elif isinstance(event, self._h11.InformationalResponse):
-                raise BenchError(
-                    f"{self.name} is answered with {event.status_code} before the answer itself, "
-                    "and wrk counts both as answers: have the server send no interim answers"
-                )
-            elif isinstance(event, self._h11.Response):
-                self._head = event
-            elif isinstance(event, self._h11.Data):
-                self._body.update(event.data)
-                self._body_bytes += len(event.data)
-                self._excerpt = (self._excerpt + event.data)[:EXCERPT_BYTES]
+        lines = [f"{workload.method} {self._path} HTTP/1.1"]
+        lines += [f"{name}: {value}" for name, value in headers]
+        return "\r\n".join([*lines, "", ""]).encode("latin-1") + workload.body
 
     def _check_start(self) -> None:
-        """Raise BenchError if the answer does not begin as HTTP does.
-
-        h11 would wait for the end of the head.
-        """
+        """Raise BenchError if the answer does not begin as HTTP does, or only announces one."""
+        if self._reading.interim_status:
+            raise BenchError(
+                f"{self.name} is answered with {self._reading.interim_status} before the answer "
+                "itself, and wrk counts both as answers: have the server send no interim answers"
+            )
         start = self._start
         if len(start) < HTTP_START_BYTES or start.startswith(b"HTTP/") or self._is_tls():
             return
@@ -339,12 +295,6 @@ class Probe:
             f"no whole HTTP answer to {self.name}: it begins with {text!r}: "
             f"have an HTTP server listen on {self._place}, or mend the address"
         )
-
-    def _read_again(self, connection: socket.socket) -> None:
-        """Read on to the end of an answer that h11 refuses, or of the connection."""
-        while not self._second.is_whole and not self._second.fault:
-            if not self._receive(connection):
-                return
 
     def _receive(self, connection: socket.socket) -> bytes:
         """Return what has come. Raises TimeoutError at the deadline."""
@@ -360,5 +310,6 @@ class Probe:
             self._watch()
         self._start = (self._start + data.lstrip())[:HTTP_START_BYTES]
         self._size += len(data)
-        self._second.receive(data)
+        self._reading.receive(data)
+        self._check_start()
         return data

@@ -12,7 +12,6 @@ from micropie_benchlib.core.measurements import ServerUse
 from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.responses import Response
 from micropie_benchlib.core.targets import ServerSettings, Target
-from micropie_benchlib.serve.probe import Probe
 from micropie_benchlib.serve.versions import PackageVersions, versions_of
 from micropie_benchlib.system.children import Child, Tick
 
@@ -74,14 +73,6 @@ class LocalServer(RunningServer):
     def versions(self) -> PackageVersions:
         """Return the versions of what decides its speed."""
         return versions_of(self.target)
-
-    def _answer(self, asking: Probe) -> Response:
-        """Return the answer, and remark what is wrong with it. Raises BenchError."""
-        response = asking.ask()
-        if asking.fault:
-            remark = f"the answer to {asking.name} breaks the rules of HTTP: {asking.fault}"
-            self.remarks = tuple(dict.fromkeys((*self.remarks, remark)))
-        return response
 
     @abc.abstractmethod
     def processes(self) -> list[psutil.Process]:

@@ -77,7 +77,7 @@ class UrlServer(LocalServer):
     def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> Response:
         """Return its answer; it is not asked twice, for it should run already."""
         url = self.url(workload.path)
-        return self._answer(Probe(url, workload, watch=tick, address=self.address))
+        return Probe(url, workload, watch=tick, address=self.address).ask()
 
     def processes(self) -> list[psutil.Process]:
         """Return nothing: it may be on another machine."""

@@ -257,8 +257,7 @@ def test_servers_that_wait_for_delayed_acks_are_not_judged_by_their_cpu(
     limits = {m["limited_by"] for m in data["measurements"] if m["method"] == "solo"}
     assert limits == {"neither"}
     assert "per CPU second (" not in done.stderr
-    assert "does not set TCP_NODELAY (Kludex/uvicorn#3149)" in done.stderr
-    assert "--loop uvloop or -w 1 avoids that" in done.stderr
+    assert "as with delayed ACKs: is TCP_NODELAY set?" in done.stderr
 
 
 def test_what_a_process_used_before_does_not_count_when_it_ends(
