@@ -91,7 +91,7 @@ class Namer:
                 self._label = above = ""
             elif text:
                 self._label = plain(text) if not above and is_label(text) else ""
-                above = text
+                above = "" if LIST_MARK.match(text) else text
             else:
                 above = ""
         name = ": ".join(filter(None, [self._heading, self._label]))

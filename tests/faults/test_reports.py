@@ -329,6 +329,11 @@ def test_headings_name_the_reports(template: str, in_fences: bool) -> None:
             id="labels below a heading, which a rule ends",
         ),
         pytest.param(
+            f"- one thing, and another\n- a third\nalpha\n\n{ALPHA.text}",
+            ["alpha"],
+            id="a label below a list",
+        ),
+        pytest.param(
             f"## Install\n```\npip install server\n```\n## alpha\n{FENCED_ALPHA}",
             ["alpha"],
             id="another fence before",
