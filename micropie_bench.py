@@ -20,6 +20,7 @@ programs  what runs as a process of its own, with the standard library alone
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import errno
@@ -87,9 +88,15 @@ from micropie_benchlib.cli.options import (
 )
 from micropie_benchlib.cli.plans import make_plan
 from micropie_benchlib.cli.targets import compared_targets, parse_target, parse_targets
-from micropie_benchlib.cli.terminal import console_on, say, show_table
+from micropie_benchlib.cli.terminal import console_on, say, show_lines, show_table
 from micropie_benchlib.core.built_ins import BUILT_INS
-from micropie_benchlib.core.errors import BenchError, CannotGoOnError, HopelessError, UsageError
+from micropie_benchlib.core.errors import (
+    BenchError,
+    CannotGoOnError,
+    HopelessError,
+    Reason,
+    UsageError,
+)
 from micropie_benchlib.core.plan import USEFUL_ROUNDS, Plan
 from micropie_benchlib.core.published import GIST_DAY
 from micropie_benchlib.core.secrets import without_url_secrets
@@ -521,8 +528,12 @@ def explain(error: BenchError | CannotGoOnError | TyperException | OSError | psu
         say(f"micropie_bench: {error}, for standard output or in {tempfile.gettempdir()}")
     elif number != errno.EPIPE:
         message = error.format_message() if isinstance(error, TyperException) else str(error)
-        for line in error.reasons if isinstance(error, HopelessError) else [message]:
-            say(f"micropie_bench: {without_url_secrets(' '.join(line.split()))}")
+        whole = (Reason(text=message),)
+        for reason in error.reasons if isinstance(error, HopelessError) else whole:
+            say(f"micropie_bench: {without_url_secrets(' '.join(reason.text.split()))}")
+            with contextlib.suppress(OSError):  # as say() does; but its lines stay as they are
+                log = [f"    {without_url_secrets(line)}" for line in reason.log]
+                show_lines(log, console_on(sys.stderr))
     return getattr(error, "exit_code", 1)
 
 

@@ -550,7 +550,7 @@ def test_what_cannot_be_measured_at_all_ends_the_run_before_anything_is(
     world.faults = [fault]
     with pytest.raises(HopelessError) as raised:
         run_experiment(plan_of(BASE, MORE, LAST, duet=duet), NOTHING_YET, world.actions)
-    assert raised.value.reasons == (f"{subject}: no such file",)
+    assert [reason.text for reason in raised.value.reasons] == [f"{subject}: no such file"]
     assert world.made == []
     assert world.saved == []
 
@@ -559,8 +559,8 @@ def test_each_target_that_cannot_be_measured_is_named_once(world: World) -> None
     world.responses = {"base hello": REFUSED, "last hello": REFUSED, "more hello": OK}
     with pytest.raises(HopelessError) as raised:
         run_experiment(plan_of(BASE, MORE, LAST, duet=True), NOTHING_YET, world.actions)
-    reasons = raised.value.reasons
-    assert sorted(reason.split()[0] for reason in reasons) == ["base", "last"]
+    texts = [reason.text for reason in raised.value.reasons]
+    assert sorted(text.split()[0] for text in texts) == ["base", "last"]
 
 
 def test_a_target_that_answers_one_workload_is_measured_on_that(world: World) -> None:

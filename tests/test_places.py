@@ -294,6 +294,7 @@ EXCHANGES: list[tuple[messages.Request[Any], object]] = [
     (messages.Reach(url="http://u/", workload=POST, address=""), RESPONSE),
     (messages.LostWorkers(number=1), "one"),
     (messages.Complaint(number=1), "why"),
+    (messages.LogExcerpt(number=1), ["one", "  two"]),
     (messages.Stop(number=1), None),
     (messages.EnterServers(numbers=(0, 1), halves=True), None),
     (messages.ReadServers(load_cpu_s=math.inf), SERVER_READING),

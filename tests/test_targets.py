@@ -45,7 +45,7 @@ from micropie_benchlib.serve.apps import app_environment
 from micropie_benchlib.serve.commands import server_environment
 from micropie_benchlib.serve.hints import advice_on
 from micropie_benchlib.serve.kinds import TARGET_KINDS
-from micropie_benchlib.serve.log_lines import last_words
+from micropie_benchlib.serve.log_lines import last_error
 from micropie_benchlib.serve.logs import NO_REASON
 from micropie_benchlib.serve.packages import fetch, user_cache, with_one_index
 from micropie_benchlib.serve.probe import Probe
@@ -330,7 +330,6 @@ ACCESS = 'INFO:     127.0.0.1:40814 - "GET / HTTP/1.1" 200 OK'
             "asyncpg.exceptions.ConnectionDoesNotExistError: gone",
             id="an error of a package",
         ),
-        pytest.param("SystemExit: 3\nbye\n", "SystemExit: 3", id="an exit"),
         pytest.param(
             'ERROR:    Error loading ASGI app. Could not import module "app".\nbye\n',
             'ERROR:    Error loading ASGI app. Could not import module "app".',
@@ -360,7 +359,7 @@ ACCESS = 'INFO:     127.0.0.1:40814 - "GET / HTTP/1.1" 200 OK'
     ],
 )
 def test_the_line_of_a_log_is_told_that_says_best_why_it_ended(log: str, expected: str) -> None:
-    assert last_words(log) == expected
+    assert last_error(log) == expected
 
 
 # What is fetched. The real pip comes further down.
@@ -890,7 +889,7 @@ def test_wrong_arguments_are_told_in_one_line(
         ("/v/bin/python: No module named db", ""),
     ],
 )
-def test_known_last_words_come_with_advice(words: str, advice: str) -> None:
+def test_known_last_error_come_with_advice(words: str, advice: str) -> None:
     target = dataclasses.replace(OWN, directory=Path("/own/apps"), python="/v/bin/python")
     assert advice in advice_on(words, target)
     assert bool(advice) == bool(advice_on(words, target))

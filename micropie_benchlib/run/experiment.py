@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from micropie_benchlib.core.errors import BenchError, CannotGoOnError, HopelessError
+from micropie_benchlib.core.errors import BenchError, CannotGoOnError, HopelessError, Reason
 from micropie_benchlib.core.measurements import Capacity, Measurement
 from micropie_benchlib.core.plan import Launch, Plan
 from micropie_benchlib.core.results import Results, TargetFacts
@@ -28,7 +28,7 @@ def measure_launch(
     launch: Launch,
     actions: Actions,
     *,
-    hopeless: Sequence[str] | None = None,
+    hopeless: Sequence[Reason] | None = None,
     p99_limit_s: float | None = None,
 ) -> Iterator[TargetFacts | Measurement | Capacity]:
     """Yield each target's facts once its server is up, then the measurements, in order.
@@ -126,7 +126,7 @@ def run_experiment(
     first_rounds = plan.rounds
     start = time.monotonic()
     try:
-        hopeless: list[str] = []
+        hopeless: list[Reason] = []
         to_check: Sequence[Launch] = ()
         if plan.is_at_a_rate:
             plan, results = prepare_rates(plan, results, actions)

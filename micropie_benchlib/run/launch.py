@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from micropie_benchlib.core.arrivals import rate_complaint
 from micropie_benchlib.core.choices import Limit, Method
-from micropie_benchlib.core.errors import BenchError
+from micropie_benchlib.core.errors import BenchError, Reason
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import Capacity, Measurement
 from micropie_benchlib.core.plan import Launch, Trial, labels_of
@@ -62,6 +62,7 @@ class LaunchRun:
         self._actions = actions
         self._servers: dict[str, RunningServer] = {}
         self._broken: dict[str, str] = {}  # reasons, by target
+        self._logs: dict[str, list[str]] = {}  # of servers that failed to start, likewise
         self._failed: dict[tuple[str, str], str] = {}  # by target and workload
         self._odd_warm_ups: dict[str, str] = {}  # notes, by target
         self._answers: dict[tuple[str, str], list[Response]] = {}  # before any load, likewise
@@ -102,6 +103,7 @@ class LaunchRun:
                 server.await_workers(tick=self._actions.tick)
             except TRIAL_ERRORS as error:
                 self._broken[name] = reason_of(error)
+                self._logs[name] = server.log_excerpt()
 
     def ask_each_workload(self, target: Target) -> TargetFacts:
         """Return the target's facts, with its answer to one request of each workload.
@@ -124,6 +126,8 @@ class LaunchRun:
                     self._check_closing(target, workload, response)
             except TRIAL_ERRORS as error:
                 self._failed[target.name, workload.name] = reason_of(error)
+                if self._servers[target.name].lost_workers():
+                    self._logs[target.name] = self._servers[target.name].log_excerpt()
         order = [*WORKLOADS, *responses]
         in_order = dict(sorted(responses.items(), key=lambda pair: order.index(pair[0])))
         return facts_of(target, self._servers.get(target.name), in_order, self._secrets)
@@ -228,16 +232,18 @@ class LaunchRun:
                 self._odd_warm_ups[name] = f"its first warm-up failed: {reason_of(error)}"
                 self._warm_up([name], load)
 
-    def hopeless(self) -> list[str]:
+    def hopeless(self) -> list[Reason]:
         """Return why targets cannot be measured under any workload: a reason for each."""
+        hide = self._secrets.hide_whole_words
         reasons = []
         for target in self._launch.targets:
             failures = [self._failure(target.name, load.workload) for load in self._first_loads]
             reason = failures[0]
             if reason and all(failures):
-                is_named = target.name in reason
-                reasons.append(reason if is_named else f"{target.name}: {reason}")
-        return [self._secrets.hide_whole_words(reason) for reason in reasons]
+                text = reason if target.name in reason else f"{target.name}: {reason}"
+                log = map(hide, self._logs.get(target.name, []))
+                reasons.append(Reason(text=hide(text), log=tuple(log)))
+        return reasons
 
     def _failure(self, name: str, workload: Workload) -> str | None:
         """Return why a target cannot be measured under a workload."""

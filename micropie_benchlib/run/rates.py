@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from micropie_benchlib.core.arrivals import rate_complaint
 from micropie_benchlib.core.choices import Limit, Method
-from micropie_benchlib.core.errors import BenchError, HopelessError
+from micropie_benchlib.core.errors import BenchError, HopelessError, Reason
 from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.plan import Launch, Plan, Trial
 from micropie_benchlib.core.results import Results, TargetFacts
@@ -26,7 +26,7 @@ class Rehearsal(NamedTuple):
     """What the launches before the first round showed: facts, hopeless cases, and trials."""
 
     facts: list[TargetFacts]
-    hopeless: list[str]
+    hopeless: list[Reason]
     measurements: list[Measurement]
 
 
@@ -110,27 +110,29 @@ def rounded_rate(rate_per_s: float) -> float:
     return max(0.001, float(f"{rate_per_s:.3g}"))
 
 
-def generator_reasons(rehearsal: Rehearsal) -> list[str]:
+def generator_reasons(rehearsal: Rehearsal) -> list[Reason]:
     """Return which rates wrk cannot make."""
     reasons = []
     for measurement in rehearsal.measurements:
         if measurement.limited_by is Limit.LOAD_GENERATOR:
-            reasons.append(
+            text = (
                 f"wrk cannot offer {measurement.load.sentence} from these cores: "
                 "use a lower --rate, or more cores, such as another machine's (--load-on)"
             )
+            reasons.append(Reason(text=text))
     return reasons
 
 
-def unkept_reasons(rehearsal: Rehearsal, results: Results) -> list[str]:
+def unkept_reasons(rehearsal: Rehearsal, results: Results) -> list[Reason]:
     """Return which targets do not keep a rate. What else is void is left to the rounds."""
     reasons = []
     for measurement in rehearsal.measurements:
         if outcome_of(measurement, math.inf) is Outcome.MISSED:
-            reasons.append(
+            text = (
                 f"{results.label(measurement.target)}, {measurement.load.sentence}: "
                 f"{measurement.invalid_reason}; use a lower --rate{or_alone(measurement)}"
             )
+            reasons.append(Reason(text=text))
     return reasons
 
 

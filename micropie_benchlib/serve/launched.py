@@ -23,7 +23,7 @@ from micropie_benchlib.serve.addresses import addresses_of, free_port
 from micropie_benchlib.serve.asgi import ASGI_SERVERS
 from micropie_benchlib.serve.commands import filled
 from micropie_benchlib.serve.kinds import TARGET_KINDS
-from micropie_benchlib.serve.log_lines import last_words
+from micropie_benchlib.serve.log_lines import excerpt, last_error
 from micropie_benchlib.serve.logs import LOG_TAIL_BYTES, NO_REASON, new_log
 from micropie_benchlib.serve.probe import (
     NotReachedError,
@@ -121,9 +121,13 @@ class LaunchedServer(LocalServer):
                 log.readline()  # the rest of a line that is cut
             return log.read().decode(errors="replace")
 
+    def log_excerpt(self) -> list[str]:
+        """Return the end of its log, and the exceptions before that."""
+        return excerpt(self.log_text()) if self.log else []
+
     def complaint(self) -> str:
         """Return the line of its log that tells best what went wrong, and what to do."""
-        words = last_words(self.log_text())
+        words = last_error(self.log_text())
         return words + self._kind.advice(words, self.target)
 
     def cpu_s(self) -> dict[psutil.Process, float]:

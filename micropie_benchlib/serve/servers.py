@@ -66,6 +66,10 @@ class RunningServer(abc.ABC):
     def complaint(self) -> str:
         """Return the line of its log that tells best what went wrong."""
 
+    @abc.abstractmethod
+    def log_excerpt(self) -> list[str]:
+        """Return the end of its log, and the exceptions before that."""
+
 
 class LocalServer(RunningServer):
     """A server that can be looked into from here, if anybody can."""
