@@ -45,7 +45,7 @@ from typer.exceptions import TyperException
 
 from micropie_benchlib import __version__
 from micropie_benchlib.cli.bench_file import ConfigOptions, hiding_variables
-from micropie_benchlib.cli.commands import command, command_line
+from micropie_benchlib.cli.commands import command, command_line, renamed
 from micropie_benchlib.cli.examples import (
     CAPACITY_EXAMPLES,
     COMPARE_EXAMPLES,
@@ -234,7 +234,7 @@ def capacity(
         parsed,
         loads=loads,
         server=server,
-        timing=TimingOptions(**dataclasses.asdict(trials), duet=False),
+        timing=TimingOptions(**dataclasses.asdict(trials), paired=False),
         preset=SEARCH,
         variables=file.variables,
         places=machines.places(parsed, loads),
@@ -552,7 +552,7 @@ def main(argv: Sequence[str]) -> int:
         if {"-V", "--version"} & set(leading):  # typer takes longer
             console_on(sys.stdout).print(f"micropie_bench {__version__}")
             return 0
-        arguments = list(argv)
+        arguments = [renamed(word) for word in argv]
         commands = command_line(top)
         return commands(args=arguments, prog_name=program_name(), standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):

@@ -146,7 +146,7 @@ def test_machines_are_part_of_the_plan(asked: Asked, tmp_path: Path) -> None:
     run_command("compare", "--server-on", "s", "--load-on", "me@a,b", "--ssh-config", str(config))
     assert asked.plan
     assert asked.plan.places == Places(server="s", loads=("me@a", "b"), ssh_config=str(config))
-    assert asked.plan.duet
+    assert asked.plan.paired
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_machines_that_cannot_be_are_refused(
     asked: Asked, options: list[str], complaint: str
 ) -> None:
     with pytest.raises(UsageError) as refusal:
-        run_command("compare", "--no-duet", *options)
+        run_command("compare", "--no-paired", *options)
     assert complaint in str(refusal.value)
     assert asked.plan is None
 

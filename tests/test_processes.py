@@ -169,7 +169,7 @@ def test_a_server_that_never_serves_is_given_up(start: Start, tmp_path: Path) ->
     with pytest.raises(
         BenchError,
         match=r"0 of 1 workers serve after \d+ s \(--start-timeout\); "
-        "its last words: it gave no reason",
+        "its last error line: it gave no reason",
     ):
         start("faulty:never_starts", workers=1, start_timeout_s=1)
     assert not psutil.Process().children()
@@ -207,12 +207,12 @@ def test_targets_that_cannot_be_measured_end_the_run_with_a_line_each(
     assert "micropie_bench: bad answers 500 to GET /: hi" in lines
 
 
-def test_errors_and_a_worker_that_dies_void_their_trials(tool: Tool) -> None:
+def test_errors_and_a_worker_that_dies_invalid_their_trials(tool: Tool) -> None:
     targets = ("faulty:sometimes_503", "faulty:dies_under_load")
     done = tool.run("compare", *targets, *FAST, "-w", "2")
     assert done.returncode == 1
-    assert re.search(r"void, \d+ of \d+ responses had a status above 399", done.stdout)
-    assert re.search(r"void, worker \d+ died", done.stdout)
+    assert re.search(r"invalid, \d+ of \d+ responses had a status above 399", done.stdout)
+    assert re.search(r"invalid, worker \d+ died", done.stdout)
 
 
 def test_a_wrk_that_hangs_is_given_up(
@@ -243,7 +243,7 @@ def test_a_wrk_that_hangs_is_given_up(
     assert not psutil.Process().children()
 
 
-def test_a_wrk_of_a_duet_that_fails_says_why(start: Start, tmp_path: Path) -> None:
+def test_a_wrk_of_a_paired_that_fails_says_why(start: Start, tmp_path: Path) -> None:
     wrk = tmp_path / "wrk"
     wrk.write_text(
         "#!/bin/sh\necho 'unable to connect to 127.0.0.1:1 Connection refused'\nexit 1\n"
@@ -253,7 +253,7 @@ def test_a_wrk_of_a_duet_that_fails_says_why(start: Start, tmp_path: Path) -> No
     with start("a=faulty:good", workers=1) as a, start("b=faulty:good", workers=1) as b:
         sides = all_here(str(wrk), tmp_path).sides([a, b], load)
         with pytest.raises(BenchError, match=r"^wrk ended with status 1: unable to connect"):
-            apply_load(sides, load, is_duet=True, tick=lambda: None)
+            apply_load(sides, load, is_paired=True, tick=lambda: None)
 
 
 def test_a_server_that_dies_in_a_trial_ends_it_at_once(start: Start, tmp_path: Path) -> None:

@@ -512,11 +512,11 @@ def three(module_tool: Tool) -> Three:
     return loaded(done.stdout), done.stderr
 
 
-def test_a_command_is_measured_over_its_process_tree_and_in_duets(three: Three) -> None:
+def test_a_command_is_measured_over_its_process_tree_and_in_paired_trials(three: Three) -> None:
     data, _ = three
     assert all(m["valid"] for m in data["measurements"])
     commands = [m for m in data["measurements"] if m["target"] == "g"]
-    assert {m["method"] for m in commands} == {"solo", "duet"}
+    assert {m["method"] for m in commands} == {"single", "paired"}
     assert all(m["use"]["server_cpu_s"] > 0.1 for m in commands), (
         "the workers are two generations below the shell"
     )
@@ -575,7 +575,7 @@ def test_a_running_server_is_measured_and_left_alone(tool: Tool) -> None:
         before = descendants(serving.pid)
         targets = ("asgi", f"there={url}index?name=Ann")
         data = results(tool, *targets, *SHORT, "-r", "2")
-        assert {m["method"] for m in data["measurements"]} == {"solo"}, (
+        assert {m["method"] for m in data["measurements"]} == {"single"}, (
             "nobody else's server is pinned or frozen"
         )
         theirs = [m for m in data["measurements"] if m["target"] == "there"]
@@ -866,7 +866,7 @@ NOT_A_URL = "is not an HTTP URL: use http://HOST:PORT/PATH"
         (("--method", "G T"), "use one such as GET or POST"),
         (("--body", "@/nowhere"), "--body '@/nowhere': No such file or directory"),
         (("--server", "granian"), "granian is not installed here"),
-        (("asgi", "http://127.0.0.1:9/", "--duet"), "--duet needs two targets that it starts"),
+        (("asgi", "http://127.0.0.1:9/", "--paired"), "--paired needs two targets that it starts"),
     ],
 )
 def test_wrong_arguments_are_told_in_one_line(

@@ -54,9 +54,9 @@ def actions_for(
         apply_warm_up(hosts.sides(servers, own), load, seconds=plan.warm_up_s, tick=tick)
 
     def measure(servers: Sequence[RunningServer], load: Load) -> list[Observation]:
-        is_duet = len(servers) > 1
-        sides = hosts.sides(servers, load_of_wrk(load, is_duet=is_duet))
-        return apply_load(sides, load, is_duet=is_duet, tick=tick)
+        is_paired = len(servers) > 1
+        sides = hosts.sides(servers, load_of_wrk(load, is_paired=is_paired))
+        return apply_load(sides, load, is_paired=is_paired, tick=tick)
 
     return Actions(
         prepare=prepare_target,

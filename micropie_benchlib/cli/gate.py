@@ -81,7 +81,7 @@ def check_baseline(file: str, baseline: Results, plan: Plan) -> None:
     reference, *others = plan.names
     available = []
     for comparison in baseline.comparisons:
-        is_planned = comparison.method is Method.SOLO or plan.duet
+        is_planned = comparison.method is Method.SINGLE or plan.paired
         kind = (comparison.method, comparison.metric)
         decides = kind in deciding_metrics(comparison.load, plan.metric)
         if comparison.interval and is_planned and decides:

@@ -85,7 +85,7 @@ class Settings:
     threads: Positive
     duration_s: Positive
     rounds: Positive
-    duet: bool
+    paired: bool
     warm_up_s: Seconds
     metric: Decisive | None = None
     precision: Share | None = None
@@ -244,14 +244,14 @@ class Results:
         """The workloads' names, each once."""
         return list(dict.fromkeys(load.workload for load in self.loads))
 
-    def solo_trials(self, name: str, load: LoadId) -> list[Measurement]:
-        """Return the measurements of a target alone under a load, void ones too."""
-        wanted = (name, load, Method.SOLO)
+    def single_trials(self, name: str, load: LoadId) -> list[Measurement]:
+        """Return the measurements of a target alone under a load, invalid ones too."""
+        wanted = (name, load, Method.SINGLE)
         return [m for m in self.measurements if (m.target, m.load, m.method) == wanted]
 
     def throughputs(self, name: str, load: LoadId) -> list[float]:
-        """Return the requests/s of a target's valid solo trials under a load."""
-        return [run.requests_per_s for run in valid_runs(self.solo_trials(name, load))]
+        """Return the requests/s of a target's valid single trials under a load."""
+        return [run.requests_per_s for run in valid_runs(self.single_trials(name, load))]
 
     def distribution(self, name: str, load: LoadId) -> Distribution | None:
         """Return the latencies of a target under a load, if they are known."""

@@ -34,7 +34,7 @@ PYTHON_TOO_OLD, NO_PYTHON = 3, 4  # exit statuses of find_python.sh
 SSH_ADVICE = {
     "Host key verification failed": "connect once by hand, and check the key that it shows",
     "Permission denied": "have it accept a key of yours (ssh-copy-id): no password is asked for",
-    "Could not resolve hostname": "mend the name, or give it a HostName in ~/.ssh/config",
+    "Could not resolve hostname": "check the name, or give it a HostName in ~/.ssh/config",
     "timed out": "is it up, and does its firewall let ssh in?",
     "Connection refused": "is sshd running there?",
 }

@@ -42,7 +42,5 @@ def calibration_sentences(results: Results, comparison: Comparison) -> list[str]
         f"{what}: differences under {math.expm1(half):.1%} cannot be told from noise{advice}."
     ]
     if not interval.contains(1):
-        sentences.append(
-            f"{what}: it differs from itself beyond the interval, as 1 in 20 should by chance."
-        )
+        sentences.append(f"{what}: the A/A difference is significant, as expected in 1 of 20 runs.")
     return sentences

@@ -33,7 +33,7 @@ def measure_launch(
 ) -> Iterator[TargetFacts | Measurement | Capacity]:
     """Yield each target's facts once its server is up, then the measurements, in order.
 
-    A server that does not start voids the trials that it has a part in; so does one that
+    A server that does not start invalidates the trials that it has a part in; so does one that
     answers other than expected, for that workload. The first launch raises HopelessError
     instead if a target cannot be measured at all; it is given what was found of others.
     """

@@ -33,8 +33,8 @@ class Rehearsal(NamedTuple):
 def rehearse(plan: Plan, actions: Actions) -> Rehearsal:
     """Launch what a round launches, and put each under the loads, as where it counts.
 
-    That is in duets if there are some, since each server then has half the cores. What is
-    void is tried a second time. If one is hopeless, the others are not measured.
+    That is in paired trials if there are some, since each server then has half the cores. What is
+    invalid is tried a second time. If one is hopeless, the others are not measured.
 
     A load without a rate is then offered at the rate that was answered. Servers answer less
     where requests come at moments of their own: there are fewer at a time, and each wakes
@@ -64,7 +64,7 @@ def rehearse(plan: Plan, actions: Actions) -> Rehearsal:
 
 
 def measure_twice(run: LaunchRun, trial: Trial) -> list[Measurement]:
-    """Return the trial's measurements; if any is void, those of a second try."""
+    """Return the trial's measurements; if any is invalid, those of a second try."""
     made = list(run.measure(trial))
     if all(measurement.valid for measurement in made):
         return made
@@ -124,7 +124,7 @@ def generator_reasons(rehearsal: Rehearsal) -> list[Reason]:
 
 
 def unkept_reasons(rehearsal: Rehearsal, results: Results) -> list[Reason]:
-    """Return which targets do not keep a rate. What else is void is left to the rounds."""
+    """Return which targets do not keep a rate. What else is invalid is left to the rounds."""
     reasons = []
     for measurement in rehearsal.measurements:
         if outcome_of(measurement, math.inf) is Outcome.MISSED:
@@ -137,10 +137,10 @@ def unkept_reasons(rehearsal: Rehearsal, results: Results) -> list[Reason]:
 
 
 def or_alone(measurement: Measurement) -> str:
-    """Return the other remedy for a duet that does not keep a rate."""
-    if measurement.method is Method.SOLO:
+    """Return the other remedy for a paired trial that does not keep a rate."""
+    if measurement.method is Method.SINGLE:
         return ""
-    return ", or --no-duet, so that each server has all cores"
+    return ", or --no-paired, so that each server has all cores"
 
 
 def prepare_rates(plan: Plan, results: Results, actions: Actions) -> tuple[Plan, Results]:

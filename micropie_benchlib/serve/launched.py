@@ -262,7 +262,7 @@ class LaunchedServer(LocalServer):
             words = self.complaint()
             if self.child.exit or words == NO_REASON:
                 raise
-            raise type(error)(f"{error}; its last words: {words}") from None
+            raise type(error)(f"{error}; its last error line: {words}") from None
 
     def _watch(self, tick: Tick) -> None:
         """Raise BenchError if the server has ended."""
@@ -353,7 +353,7 @@ class LaunchedServer(LocalServer):
             hint = f"it listens on port {', '.join(map(str, elsewhere))}"
         raise BenchError(
             f"{self.target.name}: {state} after {waited_s:.0f} s ({hint}); "
-            f"its last words: {self.complaint()}"
+            f"its last error line: {self.complaint()}"
         )
 
     def _check_outsider(self) -> None:
@@ -384,8 +384,8 @@ class LaunchedServer(LocalServer):
             return
         places = [name_place(address, self.port) for address in sorted(addresses)]
         raise BenchError(
-            f"{self.target.name} listens on {', '.join(places)}, which is not asked: "
-            f"have it listen on {self.settings.host}, which is its {{host}}"
+            f"{self.target.name} listens on {', '.join(places)}: "
+            f"it must listen on {self.settings.host}, which is its {{host}}"
         )
 
     def check_port(self) -> None:
@@ -417,7 +417,7 @@ class LaunchedServer(LocalServer):
             return f"{pluralize(more, 'worker')} more than it should have began to serve"
         if lost:
             words = self.complaint()
-            told = f"; its last words: {words}" if words != NO_REASON else ""
+            told = f"; its last error line: {words}" if words != NO_REASON else ""
             return f"worker {', '.join(map(str, lost))} died{told}"
         return self._log_fault()
 

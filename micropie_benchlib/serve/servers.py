@@ -20,7 +20,7 @@ class RunningServer(abc.ABC):
     """A server that trials are made on; as a context manager it ends what was launched.
 
     `settings` is how it is served, if this tool decides that. `remarks` are what is odd about
-    it, and does not void. `child` is what runs it, if that is of this process.
+    it, and does not invalidate. `child` is what runs it, if that is of this process.
     """
 
     target: Target

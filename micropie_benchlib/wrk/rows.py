@@ -12,7 +12,7 @@ from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
 from micropie_benchlib.wrk.documents import FoundReport, TextLine, find_reports, text_lines
-from micropie_benchlib.wrk.errors import void_reason
+from micropie_benchlib.wrk.errors import invalid_reason
 from micropie_benchlib.wrk.report_notes import report_notes
 from micropie_benchlib.wrk.titles import Namer
 
@@ -86,10 +86,10 @@ def parsed_measurement(report: FoundReport, *, name: str, number: int) -> Measur
     if wrk.requests:
         notes = report_notes(wrk, connections=connections, asked=report.duration)
     else:
-        reason = void_reason(wrk, connections=connections)
+        reason = invalid_reason(wrk, connections=connections)
     return Measurement(
         round=number,
-        method=Method.SOLO,
+        method=Method.SINGLE,
         target=name,
         load=LoadId(workload=DEFAULT_WORKLOAD, connections=connections),
         threads=report.threads,
