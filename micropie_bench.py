@@ -1,19 +1,18 @@
 #!/usr/bin/env python3
 """Compare MicroPie with FastAPI, or any two HTTP servers, under identical load.
 
-This is the command line: the story of each command. What the stories are made of lies in
-the rooms of micropie_benchlib/, and each uses only those named before it, in its line:
+Each command is told here, in terms of the rooms of micropie_benchlib/ below. A room uses only
+those above it in its own column:
 
 core      targets, loads, plans, measurements, results: what everything else speaks of
   wrk     its command line, its exact figures, its text reports
   stats   intervals, verdicts, ranks, the gate's decision, whether a trial counts
   report  tables and sentences; a module for each export
-core
-  system  processes and their guard, /proc, clocks, checks of the machine
+  system  processes and their guard, /proc, clocks, checks of the machine (core alone)
   serve   how targets are started, asked and ended; a module for each ASGI server
-  load    one trial: servers on one side, wrks on the other (uses wrk and stats, too)
+  load    one trial: servers on one side, wrks on the other (wrk and stats, too)
   remote  the same on other machines; run does not know it
-  run     rounds, launches, rates, capacities
+  run     rounds, launches, rates, capacities; it knows neither remote nor report
 cli       options, bench.toml, targets as typed, progress, exports (uses all)
 programs  what runs as a process of its own, with the standard library alone
 """
@@ -142,15 +141,15 @@ def serve(
         raise UsageError(f"{target}: somebody else serves that")
     require_proc()
     settings = served.server or settings
-    try:
-        run_prepare(served, timeout_s=settings.start_timeout_s)
-        with start_server(fetch(served, say), settings, log=None) as running:
-            running.await_workers(deadline_s=math.inf)
-            child = running.child
+    run_prepare(served, timeout_s=settings.start_timeout_s)
+    with start_server(fetch(served, say), settings, log=None) as running:
+        running.await_workers(deadline_s=math.inf)
+        child = running.child
+        try:
             while child and not child.exit:
                 await_any([child], 3600)
-    except KeyboardInterrupt:
-        return 0
+        except KeyboardInterrupt:
+            return 0
     status = child.exit.code if child and child.exit else "unknown"
     raise BenchError(f"{target}: the server ended by itself, with status {status}")
 
@@ -493,7 +492,9 @@ def list_targets(wrk: WrkOption = None) -> int:
     servers = describe_versions(package_versions(SERVER_PACKAGES))
     python = f"Python {platform.python_version()} ({sys.executable})"
     console.print(f"\nServed by {servers}; {python}.")
-    console.print(f"Load by wrk {examine_wrk(wrk).found}.")
+    wrk_found = examine_wrk(wrk)
+    load = f"{wrk_found.found}: {wrk_found.remedy}" if wrk_found.warns else f"wrk {wrk_found.found}"
+    console.print(f"Load by {load}.")
     return 0
 
 
@@ -518,7 +519,9 @@ def handle_signals() -> None:
             signal.signal(number, signal.default_int_handler)
 
 
-def explain(error: BenchError | CannotGoOnError | TyperException | OSError | psutil.Error) -> int:
+def print_error(
+    error: BenchError | CannotGoOnError | TyperException | OSError | psutil.Error,
+) -> int:
     """Print the error as one line on standard error, and return the exit status."""
     number = getattr(error, "errno", None)
     if number in (errno.EPIPE, errno.ENOSPC):
@@ -560,7 +563,7 @@ def main(argv: Sequence[str]) -> int:
     except (BenchError, CannotGoOnError, TyperException, OSError, psutil.Error) as error:
         if "--debug" in leading:
             traceback.print_exc()
-        return explain(error)
+        return print_error(error)
 
 
 def entry_point() -> NoReturn:

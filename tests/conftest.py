@@ -385,7 +385,12 @@ ENVIRONMENT = Environment(
 def facts_of(name: str, label: str, **changes: Any) -> TargetFacts:
     """Return what is known of a target that answers 144 bytes of text."""
     response = Response(
-        status=200, bytes=144, headers=(("content-type", "text/plain"),), body_sha256="0" * 64
+        status=200,
+        bytes=144,
+        headers=(("content-type", "text/plain"),),
+        body_sha256="0" * 64,
+        body_bytes=13,
+        http_version="1.1",
     )
     facts = TargetFacts(
         name=name,

@@ -422,7 +422,7 @@ def test_elsewhere_the_verdict_is_coloured_only_where_that_is_forced(
 
 def test_json_on_standard_output_named_as_a_file_stands_alone(tool: Tool) -> None:
     done = tool.run("parse", str(GIST), "--export-json", "/dev/stdout")
-    assert json.loads(done.stdout)["schema"] == "micropie-bench/2"
+    assert json.loads(done.stdout)["schema"] == "micropie-bench/3"
 
 
 def test_json_goes_into_a_pipe(typed: Typed, tmp_path: Path) -> None:

@@ -50,7 +50,9 @@ JSON = dataclasses.replace(HELLO, workload=WORKLOADS["json"])
 NOTHING_YET = Results(
     created="2026-11-26T00:00:00+00:00", command="micropie_bench compare", warnings=("a warning",)
 )
-OK = Response(status=200, bytes=144, headers=(), body_sha256="0" * 64)
+OK = Response(
+    status=200, bytes=144, headers=(), body_sha256="0" * 64, body_bytes=13, http_version="1.1"
+)
 REFUSED = dataclasses.replace(OK, status=404)
 ACTIONS = ("announce", "start", "tick", "await", "ask", "warm_up", "load", "save", "exit")
 TRIAL_ERRORS = (BenchError("broken"), OSError("broken"), psutil.NoSuchProcess(7, msg="broken"))
@@ -488,6 +490,18 @@ def test_an_interruption_in_the_first_round_keeps_what_there_is(
     assert results.warnings == ("a warning", "interrupted in round 1 of 3")
     assert rounds_and_targets(results) == world.made
     assert len(world.made) >= after
+
+
+@pytest.mark.parametrize("error", TRIAL_ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("action", ["announce", "exit"])
+def test_a_failure_between_trials_keeps_whole_rounds_and_says_so(
+    world: World, action: str, error: Exception
+) -> None:
+    world.faults = [Fault(error, action, round=3)]
+    results, early_end = run_experiment(plan_of(), NOTHING_YET, world.actions)
+    assert early_end == EarlyEnd(round=3, status=1)
+    assert results.warnings[-1] == f"ended in round 3 of 3, because {error}"
+    assert rounds_and_targets(results) == world.made[:4]
 
 
 def test_an_interruption_before_a_trial_is_checked_drops_that_trial(world: World) -> None:

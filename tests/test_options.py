@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import io
 import re
 import sys
@@ -818,6 +819,38 @@ def test_why_there_are_more_rounds_stays_above_what_is_live(
     erase_line = "\x1b[2K"
     assert before.endswith(erase_line)
     assert "a and b: 100 connections" in after
+
+
+class GoneTerminal(Terminal):
+    """A terminal whose window was closed."""
+
+    error: OSError | None = None
+
+    def write(self, text: str) -> int:
+        if self.error:
+            raise self.error
+        return super().write(text)
+
+    def flush(self) -> None:
+        if self.error:
+            raise self.error
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EIO, "gone"), BrokenPipeError(errno.EPIPE, "gone")]
+)
+def test_a_terminal_that_goes_away_does_not_end_the_run(
+    monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    terminal = GoneTerminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    progress = ProgressReport(plan_of(), verbose=False)
+    progress.announce("a and b: 100 connections", 2.0)
+    terminal.error = error
+    progress.announce("b and a: 100 connections", 2.0)
+    progress.extend(plan_of(), "2 rounds gave ±3%; ±1% needs 14")
+    progress.close()
 
 
 def test_a_warm_up_of_minutes_is_not_cut_short() -> None:

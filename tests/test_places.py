@@ -255,7 +255,15 @@ COMMAND_TARGET = CommandTarget(
 URL_TARGET = UrlTarget(name="u", label="U", spec="http://u/", url="http://u/", addresses=("::1",))
 POST = Workload(name="p", method="POST", headers=(("a", "b"),), body=bytes(range(256)))
 POSTS = Load(connections=2, threads=1, duration_s=1, workload=POST, rate_per_s=0.5)
-RESPONSE = Response(status=200, bytes=9, headers=(("a", "b"),), body_sha256="0", excerpt="\x00")
+RESPONSE = Response(
+    status=200,
+    bytes=9,
+    headers=(("a", "b"),),
+    body_sha256="0",
+    body_bytes=2,
+    http_version="1.1",
+    excerpt="\x00",
+)
 WRK_RESULT = run_of(((100, 3), (2000, 1)))
 SERVER_READING = ServerReading(
     uses=(None, ServerUse(server_cpu_s=1.0, server_rss_bytes=2, worker_balance=0.5)),

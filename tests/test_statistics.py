@@ -708,7 +708,14 @@ def test_silence_is_longer_than_any_answer_took(
 
 
 def response_of(size: int, body: int = 100) -> Response:
-    return Response(status=200, bytes=size, headers=(), body_sha256="0" * 64, body_bytes=body)
+    return Response(
+        status=200,
+        bytes=size,
+        headers=(),
+        body_sha256="0" * 64,
+        body_bytes=body,
+        http_version="1.1",
+    )
 
 
 ALIKE = [response_of(200), response_of(200)]

@@ -1,4 +1,4 @@
-"""The real actions of an experiment."""
+"""Connects an experiment (run/) to real servers, wrk, the export file and the progress report."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ LATE_TEXTS = {
 
 
 def import_all() -> None:
-    """Import, and read, what otherwise is when it is first needed.
+    """Import and read now what would otherwise be loaded on first use.
 
     So a run does not depend on the files that it was started from: a cache may be emptied
     meanwhile, or a checkout updated.

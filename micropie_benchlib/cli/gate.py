@@ -56,7 +56,7 @@ def baseline_differences(baseline: Results, plan: Plan) -> list[str]:
         spec = plan.secrets.hide_whole_words(target.spec)
         if facts.spec not in (spec, target.spec):
             differences.append(f"{target.name} was {facts.spec} there, and is {spec} now")
-        then, now = baseline.server_of(facts), plan.server_of(target)
+        then, now = facts.server, plan.server_of(target)
         if then is None or not target.is_app:
             continue
         for field in SERVING_FIELDS:

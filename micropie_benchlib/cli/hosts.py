@@ -1,4 +1,4 @@
-"""What is sent to other machines, and whether that is allowed."""
+"""URLs of other machines: what load they would get, and whether that is allowed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loads of the options."""
+"""From options to loads: connections, threads, durations, workloads, rates."""
 
 from __future__ import annotations
 

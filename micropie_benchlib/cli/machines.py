@@ -1,4 +1,4 @@
-"""The machines of a plan, connected and examined."""
+"""Connects to the machines of a plan, records them, and examines them for doctor and each run."""
 
 from __future__ import annotations
 

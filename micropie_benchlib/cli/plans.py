@@ -1,4 +1,4 @@
-"""The plan of the options."""
+"""From options to a plan: rounds, paired or not, seed."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from micropie_benchlib.core.values import (
     Status,
 )
 
-SCHEMA: Final = "micropie-bench/2"
+SCHEMA: Final = "micropie-bench/3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +163,7 @@ class Results:
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
 
-    schema: Literal["micropie-bench/2"] = SCHEMA
+    schema: Literal["micropie-bench/3"] = SCHEMA
     version: str = __version__
     created: str
     command: str
@@ -184,13 +184,6 @@ class Results:
         names = [facts.name for facts in self.targets]
         names += [measurement.target for measurement in self.measurements]
         return list(dict.fromkeys(names))
-
-    def server_of(self, facts: TargetFacts) -> ServerSettings | None:
-        """Return how an ASGI app was served; None for another target."""
-        if facts.server or not self.settings:
-            return facts.server
-        is_asgi = bool(facts.versions) and facts.python is None  # in files of older versions
-        return self.settings.server if is_asgi else None
 
     def label(self, name: str) -> str:
         """Return what tables show for the target of that name."""

@@ -1,4 +1,4 @@
-"""A load from its beginning to the reading of what was seen."""
+"""One trial: opens the gates, waits, stops both sides and reads what was seen, on any machines."""
 
 from __future__ import annotations
 

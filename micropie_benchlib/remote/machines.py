@@ -182,7 +182,7 @@ class OtherMachine:
         threading.Thread(target=send_beats, args=[self._channel], daemon=True).start()
 
     def _first_words(self) -> tuple[str, str]:
-        """Return the next that remote_start() sends. Raises BenchError."""
+        """Return the next that the bootstrap sends. Raises BenchError."""
         try:
             word, text = self._channel.receive(timeout=COPY_DEADLINE_S)
         except (EOFError, OSError, self._channel.RemoteError, self._channel.TimeoutError) as error:

@@ -14,6 +14,7 @@ from micropie_benchlib.core.measurements import Capacity, Measurement
 from micropie_benchlib.core.plan import Launch, Plan
 from micropie_benchlib.core.results import Results, TargetFacts
 from micropie_benchlib.core.text import format_precision
+from micropie_benchlib.load.failures import TRIAL_ERRORS
 from micropie_benchlib.run.actions import Actions
 from micropie_benchlib.run.facts import with_facts
 from micropie_benchlib.run.launch import LaunchRun
@@ -118,9 +119,9 @@ def run_experiment(
 ) -> tuple[Results, EarlyEnd | None]:
     """Return the results with the plan's measurements, and its early end if it had one.
 
-    They are saved after each launch where that can be done. After an interruption, or the
-    loss of what a launch needs, they are those of whole rounds; in the first round what
-    there is. Raises HopelessError, before anything is measured, if a target cannot be.
+    They are saved after each launch where that can be done. After an interruption, or a
+    failure between trials, they are those of whole rounds; in the first round what there is.
+    Raises HopelessError, before anything is measured, if a target cannot be.
     """
     current_round = 1
     first_rounds = plan.rounds
@@ -158,7 +159,9 @@ def run_experiment(
                 launches.extend(launch for launch in schedule(plan) if launch.round > first_rounds)
     except KeyboardInterrupt:
         end, status, cause = "interrupted", 130, ""
-    except CannotGoOnError as error:
+    except (CannotGoOnError, *TRIAL_ERRORS) as error:
+        if not results.measurements and not isinstance(error, CannotGoOnError):
+            raise
         end, status, cause = "ended", 1, f", because {error}"
     else:
         return results, None

@@ -1,4 +1,4 @@
-"""What all servers have in common, here and elsewhere."""
+"""The interface of a server that trials are made on, and of one on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The target's server, whatever kind it is, and what is done before."""
+"""Starts a target of any kind, and runs its `prepare` first."""
 
 from __future__ import annotations
 

@@ -80,9 +80,8 @@ def worker_counts(results: Results, names: Sequence[str]) -> set[int]:
     """Return the numbers of workers that the targets of those names have, if they are known."""
     counts = set()
     for facts in results.targets:
-        server = results.server_of(facts)
-        if facts.name in names and server:
-            counts.add(server.workers)
+        if facts.name in names and facts.server:
+            counts.add(facts.server.workers)
     return counts
 
 

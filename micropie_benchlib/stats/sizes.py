@@ -27,7 +27,7 @@ class AnswerSizes:
     def of(cls, responses: Sequence[Response]) -> AnswerSizes:
         """Return the sizes of these answers; there must be one or more."""
         sizes = [response.bytes for response in responses]
-        bodies = [response.body_bytes or 0 for response in responses]
+        bodies = [response.body_bytes for response in responses]
         return cls(least=min(sizes), most=max(sizes), body=min(bodies))
 
     @property

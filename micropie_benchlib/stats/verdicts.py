@@ -30,7 +30,7 @@ def judge(speed: Estimate | None) -> Verdict:
 
 
 def degrees_of(comparison: Comparison) -> int:
-    """Return the degrees of freedom of its interval; files of older versions have none."""
+    """Return the degrees of freedom of its interval."""
     return comparison.degrees or comparison.rounds - 1
 
 

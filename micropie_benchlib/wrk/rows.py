@@ -44,7 +44,7 @@ def report_rows(lines: Sequence[TextLine], reports: Sequence[FoundReport]) -> li
     """Return the rows of a text, in its order.
 
     Reports are pooled that have one name, URL and load, where nothing but blank lines, fences
-    and rules stands between them.
+    and rules stands between them; a rule ends a label, and leaves the name of the heading.
     """
     namer = Namer()
     rows: list[ReportRow] = []
@@ -59,6 +59,13 @@ def report_rows(lines: Sequence[TextLine], reports: Sequence[FoundReport]) -> li
     return rows
 
 
+def are_loads_of_one(rows: Sequence[ReportRow]) -> bool:
+    """Return whether the rows can be one target under several loads."""
+    urls = {row.first.url for row in rows}
+    loads = {row.first.connections for row in rows}
+    return len(urls) == 1 and len(loads) == len(rows)
+
+
 def row_names(rows: Sequence[ReportRow]) -> list[str]:
     """Return a name for each row. Rows share one only as one target under several loads."""
     rows_by_name: dict[str, list[ReportRow]] = {}
@@ -66,15 +73,13 @@ def row_names(rows: Sequence[ReportRow]) -> list[str]:
         rows_by_name.setdefault(row.name, []).append(row)
     names = []
     for number, row in enumerate(rows, start=1):
-        alike = [each.first for each in rows_by_name[row.name]]
-        are_loads_of_one = len({report.url for report in alike}) == 1
-        are_loads_of_one &= len({report.connections for report in alike}) == len(alike)
+        place = f"(line {row.first.first.number})"
         if not row.name:
-            names.append(f"report {number} (line {row.first.first.number})")
-        elif are_loads_of_one:
+            names.append(f"report {number} {place}")
+        elif are_loads_of_one(rows_by_name[row.name]):
             names.append(row.name)
         else:
-            names.append(f"{row.name} (line {row.first.first.number})")
+            names.append(f"{row.name} {place}")
     return names
 
 

@@ -396,7 +396,7 @@ def test_no_text_steers_the_terminal(width: int) -> None:
 
 
 def test_no_text_of_an_error_steers_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    mb.explain(BenchError(f"its last error line: {NASTY}"))
+    mb.print_error(BenchError(f"its last error line: {NASTY}"))
     (line,) = capsys.readouterr().err.splitlines()
     assert line.isprintable()
 
