@@ -84,7 +84,7 @@ def test_rounds_with_paired_trials_give_intervals_and_a_verdict(tool: Tool, tmp_
     # Where others keep the machine busy, servers seem to wait, and CPU time decides nothing.
     if "neither" not in {m["limited_by"] for m in data["measurements"]}:
         assert re.search(
-            r"^  faster     20 connections: ASGI is [\d.]+x as fast as FastAPI per CPU second "
+            r"^  faster        20 connections: ASGI is [\d.]+x as fast as FastAPI per CPU second "
             r"\([\d.]+ to [\d.]+\); requests/s here ([\d.]+x \(|too noisy\n)",
             done.stdout,
             re.MULTILINE,
@@ -311,7 +311,7 @@ def test_calibrate_says_what_this_machine_can_tell_apart(in_process: InProcess) 
     assert done.returncode == 0, done.stderr
     assert loaded(done.stdout)["comparisons"]
     assert "| ASGI (a) " in done.stderr
-    measured = r"server CPU per request \(paired trial, 20 connections\)"
+    measured = r"server CPU per request \(paired trials, 20 connections\)"
     resolution = r"differences under [\d.]+% cannot be told from noise"
     assert re.search(f"{measured}: {resolution}", done.stderr)
 

@@ -531,11 +531,11 @@ def test_uvicorn_can_leave_a_proxys_headers_unread(three: Three) -> None:
     assert "--no-proxy-headers" not in on
 
 
-def test_more_than_two_targets_have_places(three: Three) -> None:
+def test_more_than_two_targets_have_ranks(three: Three) -> None:
     data, _ = three
     (ranking,) = data["rankings"]
-    assert {place["target"] for place in ranking["places"]} == {"asgi", "g", "b"}
-    assert all(1 <= place["first"] <= place["last"] <= 3 for place in ranking["places"])
+    assert {place["target"] for place in ranking["ranks"]} == {"asgi", "g", "b"}
+    assert all(1 <= place["first"] <= place["last"] <= 3 for place in ranking["ranks"])
 
 
 @pytest.mark.skipif(not shutil.which("node"), reason="no Node.js here")

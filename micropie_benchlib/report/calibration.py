@@ -37,7 +37,7 @@ def calibration_sentences(results: Results, comparison: Comparison) -> list[str]
     if rounds:
         in_all = in_all_rounds(results, comparison, rounds)
         advice = f"; for {narrower[0]:.1%} use -r {in_all}"
-    what = f"{comparison.metric.full_name} ({comparison.method}, {comparison.load.sentence})"
+    what = f"{comparison.metric.full_name} ({comparison.method} trials, {comparison.load.sentence})"
     sentences = [
         f"{what}: differences under {math.expm1(half):.1%} cannot be told from noise{advice}."
     ]

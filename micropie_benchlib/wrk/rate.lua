@@ -10,11 +10,11 @@ typedef struct { long s, ns; } mb_time;
 int clock_gettime(int clock, mb_time *time);
 int clock_nanosleep(int clock, int flags, const mb_time *until, mb_time *left);
 int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
-int pthread_mutex_lock(invalid *mutex);
-int pthread_mutex_unlock(invalid *mutex);
-unsigned long pthread_self(invalid);
+int pthread_mutex_lock(void *mutex);
+int pthread_mutex_unlock(void *mutex);
+unsigned long pthread_self(void);
 int pthread_kill(unsigned long thread, int signal);
-invalid *calloc(size_t count, size_t size);
+void *calloc(size_t count, size_t size);
 typedef struct {
     double due, sent, answered;
     double overslept;  // by the thread that waited for it; 0 if none did
