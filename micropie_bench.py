@@ -142,14 +142,15 @@ def serve(
     require_proc()
     settings = served.server or settings
     run_prepare(served, timeout_s=settings.start_timeout_s)
-    with start_server(fetch(served, say), settings, log=None) as running:
-        running.await_workers(deadline_s=math.inf)
-        child = running.child
-        try:
+    fetched = fetch(served, say)
+    try:
+        with start_server(fetched, settings, log=None) as running:
+            running.await_workers(deadline_s=math.inf)
+            child = running.child
             while child and not child.exit:
                 await_any([child], 3600)
-        except KeyboardInterrupt:
-            return 0
+    except KeyboardInterrupt:
+        return 0
     status = child.exit.code if child and child.exit else "unknown"
     raise BenchError(f"{target}: the server ended by itself, with status {status}")
 
