@@ -1,25 +1,25 @@
 #!/usr/bin/env python3
 """Compare MicroPie with FastAPI, or any two HTTP servers, under identical load.
 
-This is the command line: the story of each command. What the stories are made of lies in
-the rooms of micropie_benchlib/, and each uses only those named before it, in its line:
+Each command is told here, in terms of the rooms of micropie_benchlib/ below. A room uses only
+those above it in its own column:
 
 core      targets, loads, plans, measurements, results: what everything else speaks of
   wrk     its command line, its exact figures, its text reports
   stats   intervals, verdicts, ranks, the gate's decision, whether a trial counts
   report  tables and sentences; a module for each export
-core
-  system  processes and their guard, /proc, clocks, checks of the machine
+  system  processes and their guard, /proc, clocks, checks of the machine (core alone)
   serve   how targets are started, asked and ended; a module for each ASGI server
-  load    one trial: servers on one side, wrks on the other (uses wrk and stats, too)
+  load    one trial: servers on one side, wrks on the other (wrk and stats, too)
   remote  the same on other machines; run does not know it
-  run     rounds, launches, rates, capacities
+  run     rounds, launches, rates, capacities; it knows neither remote nor report
 cli       options, bench.toml, targets as typed, progress, exports (uses all)
 programs  what runs as a process of its own, with the standard library alone
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import errno
@@ -44,7 +44,7 @@ from typer.exceptions import TyperException
 
 from micropie_benchlib import __version__
 from micropie_benchlib.cli.bench_file import ConfigOptions, hiding_variables
-from micropie_benchlib.cli.commands import command, command_line
+from micropie_benchlib.cli.commands import command, command_line, renamed
 from micropie_benchlib.cli.examples import (
     CAPACITY_EXAMPLES,
     COMPARE_EXAMPLES,
@@ -87,9 +87,15 @@ from micropie_benchlib.cli.options import (
 )
 from micropie_benchlib.cli.plans import make_plan
 from micropie_benchlib.cli.targets import compared_targets, parse_target, parse_targets
-from micropie_benchlib.cli.terminal import console_on, say, show_table
+from micropie_benchlib.cli.terminal import console_on, say, show_lines, show_table
 from micropie_benchlib.core.built_ins import BUILT_INS
-from micropie_benchlib.core.errors import BenchError, CannotGoOnError, HopelessError, UsageError
+from micropie_benchlib.core.errors import (
+    BenchError,
+    CannotGoOnError,
+    HopelessError,
+    Reason,
+    UsageError,
+)
 from micropie_benchlib.core.plan import USEFUL_ROUNDS, Plan
 from micropie_benchlib.core.published import GIST_DAY
 from micropie_benchlib.core.secrets import without_url_secrets
@@ -135,9 +141,10 @@ def serve(
         raise UsageError(f"{target}: somebody else serves that")
     require_proc()
     settings = served.server or settings
+    run_prepare(served, timeout_s=settings.start_timeout_s)
+    fetched = fetch(served, say)
     try:
-        run_prepare(served, timeout_s=settings.start_timeout_s)
-        with start_server(fetch(served, say), settings, log=None) as running:
+        with start_server(fetched, settings, log=None) as running:
             running.await_workers(deadline_s=math.inf)
             child = running.child
             while child and not child.exit:
@@ -227,7 +234,7 @@ def capacity(
         parsed,
         loads=loads,
         server=server,
-        timing=TimingOptions(**dataclasses.asdict(trials), duet=False),
+        timing=TimingOptions(**dataclasses.asdict(trials), paired=False),
         preset=SEARCH,
         variables=file.variables,
         places=machines.places(parsed, loads),
@@ -486,7 +493,9 @@ def list_targets(wrk: WrkOption = None) -> int:
     servers = describe_versions(package_versions(SERVER_PACKAGES))
     python = f"Python {platform.python_version()} ({sys.executable})"
     console.print(f"\nServed by {servers}; {python}.")
-    console.print(f"Load by wrk {examine_wrk(wrk).found}.")
+    wrk_found = examine_wrk(wrk)
+    load = f"{wrk_found.found}: {wrk_found.remedy}" if wrk_found.warns else f"wrk {wrk_found.found}"
+    console.print(f"Load by {load}.")
     return 0
 
 
@@ -511,7 +520,9 @@ def handle_signals() -> None:
             signal.signal(number, signal.default_int_handler)
 
 
-def explain(error: BenchError | CannotGoOnError | TyperException | OSError | psutil.Error) -> int:
+def print_error(
+    error: BenchError | CannotGoOnError | TyperException | OSError | psutil.Error,
+) -> int:
     """Print the error as one line on standard error, and return the exit status."""
     number = getattr(error, "errno", None)
     if number in (errno.EPIPE, errno.ENOSPC):
@@ -521,8 +532,12 @@ def explain(error: BenchError | CannotGoOnError | TyperException | OSError | psu
         say(f"micropie_bench: {error}, for standard output or in {tempfile.gettempdir()}")
     elif number != errno.EPIPE:
         message = error.format_message() if isinstance(error, TyperException) else str(error)
-        for line in error.reasons if isinstance(error, HopelessError) else [message]:
-            say(f"micropie_bench: {without_url_secrets(' '.join(line.split()))}")
+        whole = (Reason(text=message),)
+        for reason in error.reasons if isinstance(error, HopelessError) else whole:
+            say(f"micropie_bench: {without_url_secrets(' '.join(reason.text.split()))}")
+            with contextlib.suppress(OSError):  # as say() does; but its lines stay as they are
+                log = [f"    {without_url_secrets(line)}" for line in reason.log]
+                show_lines(log, console_on(sys.stderr))
     return getattr(error, "exit_code", 1)
 
 
@@ -541,7 +556,7 @@ def main(argv: Sequence[str]) -> int:
         if {"-V", "--version"} & set(leading):  # typer takes longer
             console_on(sys.stdout).print(f"micropie_bench {__version__}")
             return 0
-        arguments = list(argv)
+        arguments = [renamed(word) for word in argv]
         commands = command_line(top)
         return commands(args=arguments, prog_name=program_name(), standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
@@ -549,7 +564,7 @@ def main(argv: Sequence[str]) -> int:
     except (BenchError, CannotGoOnError, TyperException, OSError, psutil.Error) as error:
         if "--debug" in leading:
             traceback.print_exc()
-        return explain(error)
+        return print_error(error)
 
 
 def entry_point() -> NoReturn:

@@ -320,11 +320,12 @@ def compile_all(paths, part, directory):
                     os._exit(0)
             children.append(pid)
         compile_some(paths[::cores], part, directory)
+        while children:
+            os.waitpid(children[-1], 0)
+            children.pop()
     except BaseException:
         stop(children)
         raise
-    for pid in children:
-        os.waitpid(pid, 0)
 
 
 def compile_some(paths, part, directory):

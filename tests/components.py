@@ -1,7 +1,7 @@
 """Benchmark, not a test: what makes one round's ratio differ from the next?
 
 python tests/components.py [LAUNCHES] [TARGET TARGET]
-    fastapi beside itself, or two other targets, in duets of 1, 2, 3 and 5 s at 100 and at
+    fastapi beside itself, or two other targets, in paired trials of 1, 2, 3 and 5 s at 100 and at
     200 connections, those of 1 and 2 s twice, in random order, in each of 30 launches: the
     standard deviation of the log ratio of CPU per request within a launch and between
     launches, and the half-width that a number of rounds would have by it
@@ -42,7 +42,7 @@ Key = tuple[int, int]  # connections and duration
 
 
 def trials_of_launch(plan: Plan, targets: tuple[Target, ...]) -> list[Trial]:
-    """Return the duets of one launch, in random order."""
+    """Return the paired trials of one launch, in random order."""
     trials = []
     for load in plan.loads:
         for duration_s in DURATIONS_S:
@@ -52,7 +52,7 @@ def trials_of_launch(plan: Plan, targets: tuple[Target, ...]) -> list[Trial]:
 
 
 def ratios_of_launch(plan: Plan, number: int) -> dict[Key, list[float]]:
-    """Launch both once, and return the log ratios of CPU per request of its duets."""
+    """Launch both once, and return the log ratios of CPU per request of its paired trials."""
     targets = tuple(random.sample(plan.targets, 2))
     trials = trials_of_launch(plan, targets)
     launch = Launch(round=number, targets=targets, trials=tuple(trials))
@@ -81,7 +81,9 @@ def components(pairs: list[list[float]]) -> tuple[float, float]:
 def main(launches: int, texts: list[str]) -> None:
     targets = parse_targets(texts, ServingOptions())
     loads = make_loads(CONNECTIONS, threads=4, duration_s=1)
-    plan = Plan(targets=targets, loads=loads, rounds=1, seed=0, server=ServerSettings(), duet=True)
+    plan = Plan(
+        targets=targets, loads=loads, rounds=1, seed=0, server=ServerSettings(), paired=True
+    )
     by_launch = []
     for number in range(1, launches + 1):
         by_launch.append(ratios_of_launch(plan, number))
@@ -91,7 +93,7 @@ def main(launches: int, texts: list[str]) -> None:
         firsts = [values[0] for values in series]
         connections, duration_s = key
         print(f"{connections} connections, {duration_s} s:", end=" ")
-        print(f"one duet of a launch {statistics.stdev(firsts):.2%}", end="")
+        print(f"one paired trial of a launch {statistics.stdev(firsts):.2%}", end="")
         pairs = [values for values in series if len(values) == 2]
         if len(pairs) > 2:
             within, between = components(pairs)

@@ -259,10 +259,10 @@ def run_load(
     tick: Callable[[], None] = lambda: None,
 ) -> list[Observation]:
     """Return what is seen of the servers under load from this machine by the wrk on PATH."""
-    is_duet = len(servers) > 1
-    own = load_of_wrk(load, is_duet=is_duet)
+    is_paired = len(servers) > 1
+    own = load_of_wrk(load, is_paired=is_paired)
     sides = all_here("wrk", work_dir).sides(servers, own)
-    return apply_load(sides, load, is_duet=is_duet, tick=tick)
+    return apply_load(sides, load, is_paired=is_paired, tick=tick)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -331,7 +331,7 @@ def measured(
     *,
     cpu_s: float = 1.0,
     partner: str | None = None,
-    void: str | None = None,
+    invalid: str | None = None,
     load: LoadId = HUNDRED,
     limited_by: Limit | None = Limit.SERVER_CPU,
     seconds: int = SECONDS,
@@ -354,7 +354,7 @@ def measured(
     )
     return Measurement(
         round=number,
-        method=Method.DUET if partner else Method.SOLO,
+        method=Method.PAIRED if partner else Method.SINGLE,
         target=target,
         partner=partner,
         load=load,
@@ -362,7 +362,7 @@ def measured(
         wrk=wrk,
         use=ServerUse(server_cpu_s=seconds * cpu_s, server_rss_bytes=2**20, worker_balance=0.5),
         limited_by=limited_by,
-        invalid_reason=void,
+        invalid_reason=invalid,
     )
 
 
@@ -385,7 +385,12 @@ ENVIRONMENT = Environment(
 def facts_of(name: str, label: str, **changes: Any) -> TargetFacts:
     """Return what is known of a target that answers 144 bytes of text."""
     response = Response(
-        status=200, bytes=144, headers=(("content-type", "text/plain"),), body_sha256="0" * 64
+        status=200,
+        bytes=144,
+        headers=(("content-type", "text/plain"),),
+        body_sha256="0" * 64,
+        body_bytes=13,
+        http_version="1.1",
     )
     facts = TargetFacts(
         name=name,
@@ -415,8 +420,8 @@ def results_of(
     return dataclasses.replace(results, **changes)
 
 
-def solo_results(rates: Sequence[Sequence[float]] = RATES, **changes: Any) -> Results:
-    """Return results of solo rounds with these requests/s of `base` and `more`."""
+def single_results(rates: Sequence[Sequence[float]] = RATES, **changes: Any) -> Results:
+    """Return results of single rounds with these requests/s of `base` and `more`."""
     measurements = []
     for number, pair in enumerate(rates, start=1):
         for name, rate in zip(NAMES, pair, strict=True):

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-HEADLINE = ("duet", "server_cpu_per_request_s")
+HEADLINE = ("paired", "server_cpu_per_request_s")
 
 Comparison = dict[str, Any]  # as a results file has it
 
@@ -53,7 +53,7 @@ def comparisons_in(file: str) -> list[Comparison]:
 
 
 def compare(*args: str, **env: str) -> list[Comparison]:
-    """Return the comparisons of one run; void measurements (exit 1) are part of them."""
+    """Return the comparisons of one run; invalid measurements (exit 1) are part of them."""
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
         run(*args, "--export-json", out.name, **env)
         return comparisons_in(out.name)
@@ -144,12 +144,12 @@ def accounted_s(log: str, app: str, method: str) -> float:
 
 
 def accounted(log: str) -> dict[str, float]:
-    """Return, for solo trials and duets, the CPU per request of `more` over that of `base`.
+    """Return the CPU per request of `more` over that of `base`, by the method of the trials.
 
     Not over that of its own blocks without the loops: these come right behind blocks with
     loops, in which requests pile up, and cost 1.4% less than those of `base` (one run).
     """
-    methods = ("solo", "duet")
+    methods = ("single", "paired")
     return {
         method: accounted_s(log, "more", method) / accounted_s(log, "base", method)
         for method in methods
@@ -161,7 +161,7 @@ def power(percent: float, runs: int) -> None:
     pair = ("base=burner:base", "more=burner:more")
     with tempfile.NamedTemporaryFile() as log:
         compare(*pair, "-r", "3", "-d", "3s", "-c", "100", BURN_LOG=log.name, BURN_LOOPS="1000")
-        by_1000 = accounted(Path(log.name).read_text())["duet"]
+        by_1000 = accounted(Path(log.name).read_text())["paired"]
     loops = round(1000 * percent / 100 / (by_1000 - 1))
     print(f"{loops} loops in every second block for about +{percent}%", flush=True)
     comparisons: list[tuple[Comparison, float | None]] = []
@@ -189,10 +189,10 @@ def ranks(runs: int) -> None:
             short = ("-r", "4", "-d", "1s", "-c", "50")
             run("fastapi", *pair, *short, "--export-json", out.name)
             (ranking,) = json.loads(Path(out.name).read_text())["rankings"]
-        places = {each["target"]: (each["first"], each["last"]) for each in ranking["places"]}
-        print(number, places, flush=True)
-        shared += places["a"][0] <= places["b"][1] and places["b"][0] <= places["a"][1]
-        told += places["fastapi"] == (3, 3)
+        found = {each["target"]: (each["first"], each["last"]) for each in ranking["ranks"]}
+        print(number, found, flush=True)
+        shared += found["a"][0] <= found["b"][1] and found["b"][0] <= found["a"][1]
+        told += found["fastapi"] == (3, 3)
     print(f"the same app shared a place in {shared} of {runs}; fastapi was last in {told}")
 
 

@@ -195,7 +195,7 @@ def directed(lab: Lab, loads: list[str], rounds: int) -> tuple[float, int]:
     command += ["--ssh-config", str(lab.ssh_config)]
     before, begin = moved_bytes(lab), time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode not in (0, 1):  # 1: many wrks on few cores may void a trial
+    if done.returncode not in (0, 1):  # 1: many wrks on few cores may invalid a trial
         sys.exit(done.stderr)
     return time.monotonic() - begin, moved_bytes(lab) - before
 

@@ -135,17 +135,17 @@ def aa(runs: int) -> None:
         shown = []
         for each in results["comparisons"]:
             estimate = each["estimate"]
-            if each["method"] != "duet" or not estimate or not estimate["low"]:
+            if each["method"] != "paired" or not estimate or not estimate["low"]:
                 continue
             half = math.log(estimate["high"] / estimate["low"]) / 2
             interval = f"{estimate['ratio']:.3f} ±{math.expm1(half):.1%}"
             shown.append(f"{each['metric']} {each['verdict']} {interval}")
             if each["metric"] == Metric.CPU:
-                others += each["verdict"] not in ("same", "undecided")
+                others += each["verdict"] not in ("same", "inconclusive")
                 halves.append(math.expm1(half))
         rates = {each["load"]["rate_per_s"] for each in results["measurements"]}
         print(run, rates, "; ".join(shown), flush=True)
-    print(f"{others} of {len(halves)} other than same or undecided, by CPU per request")
+    print(f"{others} of {len(halves)} other than same or inconclusive, by CPU per request")
     median = statistics.median(halves)
     print(f"half-widths {min(halves):.2%} to {max(halves):.2%}, median {median:.2%}")
 

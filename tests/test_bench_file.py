@@ -527,7 +527,7 @@ def test_settings_of_its_own_reach_a_server_and_the_results(tool: Tool, tmp_path
         prepare = "test $MODE = quite-se-cret && pwd > prepared"
     """)
     done = tool.run(
-        *("compare", "--config", "bench.toml", "-r", "2", "--no-duet", *QUICK),
+        *("compare", "--config", "bench.toml", "-r", "2", "--no-paired", *QUICK),
         cwd=tmp_path,
         MODE="quite-se-cret",
         KIND="7",

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import RATES, ROOT, measured, results_of, solo_results
+from conftest import RATES, ROOT, measured, results_of, single_results
 from results_schema import loaded
 from rich.console import Console
 
@@ -252,7 +252,7 @@ def test_quick_compare_measures_the_gists_apps(tool: Tool, tmp_path: Path) -> No
     assert f"{fastapi['requests_per_s']:.2f}" in done.stdout
     assert re.search(
         r"\A\S+ against \S+: uvicorn, 2 workers, 1 round of 1 s\n\n"
-        r"  undecided  20 connections: MicroPie is [\d.]+x as fast as FastAPI in requests/s, "
+        r"  inconclusive  20 connections: MicroPie is [\d.]+x as fast as FastAPI in requests/s, "
         r"but one round gives no interval",
         done.stdout,
     )
@@ -303,7 +303,7 @@ def test_an_unwritable_result_is_said_after_the_tables(
     typed: Typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "micropie_benchlib.cli.session.run_plan", lambda *_, **__: (solo_results(), None)
+        "micropie_benchlib.cli.session.run_plan", lambda *_, **__: (single_results(), None)
     )
     done = typed("compare", "asgi", "--export-json", "/dev/full")
     assert done.returncode == 1
@@ -422,7 +422,7 @@ def test_elsewhere_the_verdict_is_coloured_only_where_that_is_forced(
 
 def test_json_on_standard_output_named_as_a_file_stands_alone(tool: Tool) -> None:
     done = tool.run("parse", str(GIST), "--export-json", "/dev/stdout")
-    assert json.loads(done.stdout)["schema"] == "micropie-bench/2"
+    assert json.loads(done.stdout)["schema"] == "micropie-bench/3"
 
 
 def test_json_goes_into_a_pipe(typed: Typed, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Comparisons from end to end.
 
-Rounds, duets, what voids them, and what is left after an interruption.
+Rounds, paired trials, what invalidates them, and what is left after an interruption.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import Errors
 from micropie_benchlib.core.paths import packaged_text
 from micropie_benchlib.load import servers as load_servers
-from micropie_benchlib.load.cores import duet_cores
+from micropie_benchlib.load.cores import paired_cores
 from micropie_benchlib.serve.launched import LaunchedServer
 from micropie_benchlib.system.checks import examine
 from micropie_benchlib.system.processes import all_cores
@@ -42,14 +42,14 @@ DONE_LUA = packaged_text("micropie_benchlib.wrk", "done.lua")
 SHORT = ("-d", "1s", "-c", "20", "-t", "2", "-w", "1", "--warm-up", "0s")
 
 
-def test_rounds_with_duets_give_intervals_and_a_verdict(tool: Tool, tmp_path: Path) -> None:
+def test_rounds_with_paired_trials_give_intervals_and_a_verdict(tool: Tool, tmp_path: Path) -> None:
     """fastapi against the bare callable: a difference that no noise hides."""
     out = tmp_path / "out.json"
     load = ("-d", "1s", "-c", "20", "-t", "2", "-w", "2", "--seed", "7")
     done = tool.run("compare", "fastapi", "asgi", "-r", "3", *load, "--export-json", str(out))
     assert done.returncode == 0, done.stdout + done.stderr
     data = loaded(out.read_text())
-    assert (data["seed"], data["settings"]["rounds"], data["settings"]["duet"]) == (7, 3, True)
+    assert (data["seed"], data["settings"]["rounds"], data["settings"]["paired"]) == (7, 3, True)
     assert [m["round"] for m in data["measurements"]] == [1] * 4 + [2] * 4 + [3] * 4, (
         "in the order made"
     )
@@ -60,7 +60,7 @@ def test_rounds_with_duets_give_intervals_and_a_verdict(tool: Tool, tmp_path: Pa
     assert made == sorted(
         (n, method, t)
         for n in (1, 2, 3)
-        for method in ("solo", "duet")
+        for method in ("single", "paired")
         for t in ("asgi", "fastapi")
     )
     for m in data["measurements"]:
@@ -74,7 +74,7 @@ def test_rounds_with_duets_give_intervals_and_a_verdict(tool: Tool, tmp_path: Pa
     (verdict,) = (
         c
         for c in data["comparisons"]
-        if (c["method"], c["metric"]) == ("duet", "server_cpu_per_request_s")
+        if (c["method"], c["metric"]) == ("paired", "server_cpu_per_request_s")
     )
     assert (verdict["reference"], verdict["target"], verdict["rounds"]) == ("fastapi", "asgi", 3)
     assert verdict["verdict"] == "faster"
@@ -84,8 +84,8 @@ def test_rounds_with_duets_give_intervals_and_a_verdict(tool: Tool, tmp_path: Pa
     # Where others keep the machine busy, servers seem to wait, and CPU time decides nothing.
     if "neither" not in {m["limited_by"] for m in data["measurements"]}:
         assert re.search(
-            r"^  faster     20 connections: ASGI is [\d.]+x as fast as FastAPI per CPU second "
-            r"\([\d.]+ to [\d.]+\); requests/s here ([\d.]+x \(|too noisy to tell\n)",
+            r"^  faster        20 connections: ASGI is [\d.]+x as fast as FastAPI per CPU second "
+            r"\([\d.]+ to [\d.]+\); requests/s here ([\d.]+x \(|too noisy\n)",
             done.stdout,
             re.MULTILINE,
         )
@@ -103,7 +103,7 @@ def cores_of(processes: Iterable[psutil.Process]) -> set[int]:
     return cores
 
 
-def test_the_two_of_a_duet_run_at_one_moment_on_their_own_cores(
+def test_the_two_of_a_paired_run_at_one_moment_on_their_own_cores(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[set[int], set[int]]] = []
@@ -121,18 +121,18 @@ def test_the_two_of_a_duet_run_at_one_moment_on_their_own_cores(
     monkeypatch.setattr("micropie_benchlib.load.trial.TICK_S", 0.1)
     with start("asgi", workers=2) as a, start("b=asgi", workers=2) as b:
         begun = time.monotonic()
-        duet = run_load([a, b], load, work_dir=tmp_path, tick=look)
+        paired = run_load([a, b], load, work_dir=tmp_path, tick=look)
         took_s = time.monotonic() - begun
         assert seen
-        assert all(pinned == tuple(map(set, duet_cores())) for pinned in seen)
-        assert load.duration_s <= duet[0].wrk.duration_s == duet[1].wrk.duration_s < took_s
-        assert all(x.wrk.requests > 100 and x.wrk.errors == Errors() for x in duet)
-        (solo,) = run_load([a], load, work_dir=tmp_path)
+        assert all(pinned == tuple(map(set, paired_cores())) for pinned in seen)
+        assert load.duration_s <= paired[0].wrk.duration_s == paired[1].wrk.duration_s < took_s
+        assert all(x.wrk.requests > 100 and x.wrk.errors == Errors() for x in paired)
+        (single,) = run_load([a], load, work_dir=tmp_path)
         assert set(next(iter(a.workers)).cpu_affinity()) == set(cores)
-        assert solo.wrk.requests > 100
+        assert single.wrk.requests > 100
 
 
-def test_a_duet_counts_just_the_answers_whose_cpu_time_it_counts(
+def test_a_paired_counts_just_the_answers_whose_cpu_time_it_counts(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When the CPU time is read, each access log has a line for each answer that wrk counts.
@@ -152,8 +152,8 @@ def test_a_duet_counts_just_the_answers_whose_cpu_time_it_counts(
     with start("fastapi", workers=2) as a, start("b=asgi", workers=2) as b:
         seen = run_load([a, b], load, work_dir=tmp_path)
         assert [x.wrk.requests for x in seen] == lines[0]
-        (solo,) = run_load([b], load, work_dir=tmp_path)
-        assert solo.wrk.requests > 100, "the servers go on"
+        (single,) = run_load([b], load, work_dir=tmp_path)
+        assert single.wrk.requests > 100, "the servers go on"
 
 
 def wrks_that_handle_sigint(pid: int, argument: str) -> list[psutil.Process]:
@@ -172,7 +172,7 @@ def wrks_that_handle_sigint(pid: int, argument: str) -> list[psutil.Process]:
     return running
 
 
-def test_a_wrk_that_somebody_stops_voids_its_trial_alone(tool: Tool, tmp_path: Path) -> None:
+def test_a_wrk_that_somebody_stops_invalidates_its_trial_alone(tool: Tool, tmp_path: Path) -> None:
     """Of three trials the first two end at once; the third is left alone, or any if it is late."""
     out = tmp_path / "out.json"
     args = ("-r", "1", "-d", "3s", "-c", "20", "-t", "2", "-w", "1", "--warm-up", "0s")
@@ -229,19 +229,19 @@ def test_an_interruption_keeps_whole_rounds(tool: Tool, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_errors_of_one_of_a_duet_void_its_part_alone(in_process: InProcess) -> None:
-    args = ("asgi", "bad=faulty:sometimes_503", "-r", "1", "--duet", *SHORT)
+def test_errors_of_one_of_a_paired_invalid_its_part_alone(in_process: InProcess) -> None:
+    args = ("asgi", "bad=faulty:sometimes_503", "-r", "1", "--paired", *SHORT)
     done = in_process.run("compare", *args, "--export-json", "-")
     assert done.returncode == 1
     made = loaded(done.stdout)["measurements"]
     assert len(made) == 4
-    void = [m for m in made if not m["valid"]]
-    assert {(m["target"], m["method"]) for m in void} == {("bad", "solo"), ("bad", "duet")}
-    assert all("responses had a status above 399" in m["invalid_reason"] for m in void)
+    invalid = [m for m in made if not m["valid"]]
+    assert {(m["target"], m["method"]) for m in invalid} == {("bad", "single"), ("bad", "paired")}
+    assert all("responses had a status above 399" in m["invalid_reason"] for m in invalid)
 
 
 @pytest.mark.slow
-def test_a_saturated_load_generator_voids_and_says_so(
+def test_a_saturated_load_generator_invalidates_and_says_so(
     in_process: InProcess, tmp_path: Path
 ) -> None:
     """wrk with one thread, made slow by a script that computes for each request.
@@ -271,7 +271,7 @@ LUA
         """
     )
     wrapper.chmod(0o755)
-    args = ("-r", "1", *SHORT, "-t", "1", "--no-duet", "--wrk", str(wrapper))
+    args = ("-r", "1", *SHORT, "-t", "1", "--no-paired", "--wrk", str(wrapper))
     done = in_process.run("compare", "asgi", "b=starlette", *args, "--export-json", "-")
     assert done.returncode == 1
     data = loaded(done.stdout)
@@ -279,9 +279,9 @@ LUA
         "load generator saturated: wrk used " in str(m["invalid_reason"])
         for m in data["measurements"]
     )
-    assert {c["verdict"] for c in data["comparisons"]} == {"undecided"}
+    assert {c["verdict"] for c in data["comparisons"]} == {"inconclusive"}
     assert (
-        "  undecided  20 connections: b against ASGI: "
+        "  inconclusive  20 connections: b against ASGI: "
         "load generator saturated: this would compare load generators, not servers\n"
     ) in done.stderr
 
@@ -311,7 +311,7 @@ def test_calibrate_says_what_this_machine_can_tell_apart(in_process: InProcess) 
     assert done.returncode == 0, done.stderr
     assert loaded(done.stdout)["comparisons"]
     assert "| ASGI (a) " in done.stderr
-    measured = r"server CPU per request \(duet, 20 connections\)"
+    measured = r"server CPU per request \(paired trials, 20 connections\)"
     resolution = r"differences under [\d.]+% cannot be told from noise"
     assert re.search(f"{measured}: {resolution}", done.stderr)
 
@@ -320,8 +320,8 @@ def test_calibrate_says_what_this_machine_can_tell_apart(in_process: InProcess) 
     ("args", "complaint"),
     [
         (("calibrate", "-r", "1"), "calibrate needs at least 2"),
-        (("compare", "asgi", "--duet"), "--duet needs two targets"),
-        (("compare", "--duet", "--port", "8123"), "--duet runs two servers"),
+        (("compare", "asgi", "--paired"), "--paired needs two targets"),
+        (("compare", "--paired", "--port", "8123"), "--paired runs two servers"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(

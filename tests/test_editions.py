@@ -93,7 +93,7 @@ def contest(speeds: dict[str, list[float]]) -> Contest:
     by_round = {name: dict(enumerate(values, 1)) for name, values in speeds.items()}
     return Contest(
         load=THOUSAND,
-        method=Method.DUET,
+        method=Method.PAIRED,
         metric=Metric.CPU,
         reference="MicroPie",
         speeds={"MicroPie": dict.fromkeys(range(1, 7), 1.0), **by_round},
@@ -107,7 +107,7 @@ def test_each_two_neighbours_are_confirmed_reversed_or_not_told_apart() -> None:
     speeds = {"BlackSheep": noisy, "Starlette": quick, "FastAPI": slow}
     table = order_table(edition("2026-05-11"), THOUSAND, contest(speeds))
     assert [(cells[0], cells[1], cells[4]) for cells in table.rows] == [
-        ("MicroPie over BlackSheep", "1.011x", "not to be told apart here"),
+        ("MicroPie over BlackSheep", "1.011x", "no significant difference here"),
         ("BlackSheep over Starlette", "1.035x", "reversed"),
         ("Starlette over FastAPI", "1.489x", "confirmed"),
         ("FastAPI over Quart", "1.439x", "not measured"),

@@ -50,7 +50,9 @@ JSON = dataclasses.replace(HELLO, workload=WORKLOADS["json"])
 NOTHING_YET = Results(
     created="2026-11-26T00:00:00+00:00", command="micropie_bench compare", warnings=("a warning",)
 )
-OK = Response(status=200, bytes=144, headers=(), body_sha256="0" * 64)
+OK = Response(
+    status=200, bytes=144, headers=(), body_sha256="0" * 64, body_bytes=13, http_version="1.1"
+)
 REFUSED = dataclasses.replace(OK, status=404)
 ACTIONS = ("announce", "start", "tick", "await", "ask", "warm_up", "load", "save", "exit")
 TRIAL_ERRORS = (BenchError("broken"), OSError("broken"), psutil.NoSuchProcess(7, msg="broken"))
@@ -64,7 +66,7 @@ def plan_of(*targets: Target, **changes: Any) -> Plan:
         rounds=3,
         seed=1,
         server=ServerSettings(),
-        duet=False,
+        paired=False,
     )
     return dataclasses.replace(plan, **changes)
 
@@ -278,7 +280,7 @@ def run(world: World, plan: Plan) -> Results:
 
 
 def reasons(results: Results) -> dict[tuple[int, str, str, str], str]:
-    """Return why measurements are void, by round, method, target and workload."""
+    """Return why measurements are invalid, by round, method, target and workload."""
     return {
         (m.round, m.method.value, m.target, m.load.workload): m.invalid_reason
         for m in results.measurements
@@ -312,7 +314,7 @@ SETTINGS = Settings(
     threads=4,
     duration_s=1,
     rounds=3,
-    duet=False,
+    paired=False,
     warm_up_s=0.3,
     precision=0.02,
     first_rounds=3,
@@ -391,19 +393,19 @@ def test_a_launch_is_over_before_the_next_one_begins(world: World) -> None:
     ]
 
 
-def test_both_targets_of_a_duet_start_before_either_is_awaited(world: World) -> None:
-    run(world, plan_of(duet=True))
+def test_both_targets_of_a_paired_start_before_either_is_awaited(world: World) -> None:
+    run(world, plan_of(paired=True))
     starting = [event.action for event in world.events if event.action in ("start", "await")]
     assert starting == ["start", "start", "await", "await"] * 3
 
 
-def test_a_duet_measures_each_target_alone_and_both_together(world: World) -> None:
-    results = run(world, plan_of(duet=True))
+def test_a_paired_measures_each_target_alone_and_both_together(world: World) -> None:
+    results = run(world, plan_of(paired=True))
     made = sorted((m.round, m.method, m.target, m.partner) for m in results.measurements)
     expected: list[tuple[int, str, str, str | None]] = []
     for number in (1, 2, 3):
-        expected += [(number, "duet", "base", "more"), (number, "duet", "more", "base")]
-        expected += [(number, "solo", "base", None), (number, "solo", "more", None)]
+        expected += [(number, "paired", "base", "more"), (number, "paired", "more", "base")]
+        expected += [(number, "single", "base", None), (number, "single", "more", None)]
     assert made == expected
 
 
@@ -412,9 +414,9 @@ def test_a_duet_measures_each_target_alone_and_both_together(world: World) -> No
     [
         # 3 rounds: two launches of 3 s, two trials of 1 s; before that one launch to check
         ({}, 3.0 + 3 * (2 * 3.0 + 2 * 1)),
-        ({"duet": True}, 3 * (2 * 3.0 + 3 * 1)),
+        ({"paired": True}, 3 * (2 * 3.0 + 3 * 1)),
         ({"loads": (HELLO, JSON)}, 3.0 + 3 * (2 * 3.0 + 4 * 1)),
-        ({"targets": (BASE, MORE, LAST), "duet": True}, 6.0 + 3 * (4 * 3.0 + 5 * 1)),
+        ({"targets": (BASE, MORE, LAST), "paired": True}, 6.0 + 3 * (4 * 3.0 + 5 * 1)),
     ],
 )
 def test_the_seconds_noted_add_up_to_those_planned(
@@ -434,10 +436,10 @@ def test_of_several_workloads_the_notes_say_which_one_runs(world: World) -> None
     ]
 
 
-@pytest.mark.parametrize("duet", [False, True])
+@pytest.mark.parametrize("paired", [False, True])
 @pytest.mark.parametrize("seed", range(3))
-def test_facts_are_in_the_order_of_the_plan(world: World, seed: int, duet: bool) -> None:
-    plan = plan_of(LAST, BASE, MORE, loads=(JSON, HELLO), seed=seed, duet=duet)
+def test_facts_are_in_the_order_of_the_plan(world: World, seed: int, paired: bool) -> None:
+    plan = plan_of(LAST, BASE, MORE, loads=(JSON, HELLO), seed=seed, paired=paired)
     results = run(world, plan)
     assert [facts.name for facts in results.targets] == ["last", "base", "more"]
     for facts in results.targets:
@@ -448,17 +450,17 @@ def test_facts_are_in_the_order_of_the_plan(world: World, seed: int, duet: bool)
 # --- interruptions ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("duet", [False, True])
+@pytest.mark.parametrize("paired", [False, True])
 @pytest.mark.parametrize("action", ACTIONS)
 def test_an_interruption_keeps_whole_rounds_and_says_so(
-    world: World, action: str, duet: bool
+    world: World, action: str, paired: bool
 ) -> None:
     world.faults = [Fault(KeyboardInterrupt(), action, round=2)]
-    results, early_end = run_experiment(plan_of(duet=duet), NOTHING_YET, world.actions)
+    results, early_end = run_experiment(plan_of(paired=paired), NOTHING_YET, world.actions)
     assert early_end == EarlyEnd(round=2, status=130)
     assert results.warnings == ("a warning", "interrupted in round 2 of 3")
     assert rounds_and_targets(results) == [made for made in world.made if made[0] == 1]
-    assert len(results.measurements) == (4 if duet else 2)
+    assert len(results.measurements) == (4 if paired else 2)
     assert {comparison.rounds for comparison in results.comparisons} == {1}
     assert [facts.name for facts in results.targets] == ["base", "more"]
 
@@ -475,19 +477,31 @@ def test_an_interruption_in_the_last_trial_of_a_round_drops_all_of_it(
     assert {comparison.rounds for comparison in results.comparisons} == {2}
 
 
-@pytest.mark.parametrize("duet", [False, True])
+@pytest.mark.parametrize("paired", [False, True])
 @pytest.mark.parametrize("after", [0, 1, 2])
 @pytest.mark.parametrize("action", [action for action in ACTIONS if action != "ask"])
 def test_an_interruption_in_the_first_round_keeps_what_there_is(
-    world: World, action: str, after: int, duet: bool
+    world: World, action: str, after: int, paired: bool
 ) -> None:
     world.faults = [Fault(KeyboardInterrupt(), action, round=1, after=after)]
-    plan = plan_of(BASE, MORE, LAST, duet=duet)
+    plan = plan_of(BASE, MORE, LAST, paired=paired)
     results, early_end = run_experiment(plan, NOTHING_YET, world.actions)
     assert early_end == EarlyEnd(round=1, status=130)
     assert results.warnings == ("a warning", "interrupted in round 1 of 3")
     assert rounds_and_targets(results) == world.made
     assert len(world.made) >= after
+
+
+@pytest.mark.parametrize("error", TRIAL_ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("action", ["announce", "exit"])
+def test_a_failure_between_trials_keeps_whole_rounds_and_says_so(
+    world: World, action: str, error: Exception
+) -> None:
+    world.faults = [Fault(error, action, round=3)]
+    results, early_end = run_experiment(plan_of(), NOTHING_YET, world.actions)
+    assert early_end == EarlyEnd(round=3, status=1)
+    assert results.warnings[-1] == f"ended in round 3 of 3, because {error}"
+    assert rounds_and_targets(results) == world.made[:4]
 
 
 def test_an_interruption_before_a_trial_is_checked_drops_that_trial(world: World) -> None:
@@ -502,31 +516,31 @@ def test_an_interruption_before_a_trial_is_checked_drops_that_trial(world: World
 
 @pytest.mark.parametrize("error", TRIAL_ERRORS, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("action", ["start", "await"])
-def test_a_server_that_does_not_start_voids_its_trials_alone(
+def test_a_server_that_does_not_start_invalidates_its_trials_alone(
     world: World, action: str, error: Exception
 ) -> None:
     world.faults = [Fault(error, action, subject="more", round=2)]
     results = run(world, plan_of(loads=(HELLO, JSON)))
     assert reasons(results) == {
-        (2, "solo", "more", "hello"): str(error),
-        (2, "solo", "more", "json"): str(error),
+        (2, "single", "more", "hello"): str(error),
+        (2, "single", "more", "json"): str(error),
     }
-    void = [m for m in results.measurements if not m.valid]
-    assert [(m.wrk, m.use, m.limited_by) for m in void] == [(None, None, None)] * 2
+    invalid = [m for m in results.measurements if not m.valid]
+    assert [(m.wrk, m.use, m.limited_by) for m in invalid] == [(None, None, None)] * 2
     assert len(results.measurements) == 12
     assert {comparison.rounds for comparison in results.comparisons} == {2}
 
 
 @pytest.mark.parametrize("action", ["start", "await"])
-def test_a_server_that_does_not_start_leaves_the_other_of_a_duet_its_own_trial(
+def test_a_server_that_does_not_start_leaves_the_other_of_a_paired_its_own_trial(
     world: World, action: str
 ) -> None:
     world.faults = [Fault(BenchError("no such file"), action, subject="more", round=2)]
-    results = run(world, plan_of(duet=True))
+    results = run(world, plan_of(paired=True))
     assert reasons(results) == {
-        (2, "solo", "more", "hello"): "no such file",
-        (2, "duet", "more", "hello"): "no such file",
-        (2, "duet", "base", "hello"): "no such file",
+        (2, "single", "more", "hello"): "no such file",
+        (2, "paired", "more", "hello"): "no such file",
+        (2, "paired", "base", "hello"): "no such file",
     }
     assert len(results.measurements) == 12
 
@@ -539,18 +553,18 @@ def test_facts_of_a_target_are_those_of_a_launch_that_served(world: World, numbe
     assert more.server_command == "serve"
 
 
-@pytest.mark.parametrize("duet", [False, True])
+@pytest.mark.parametrize("paired", [False, True])
 @pytest.mark.parametrize("action", ["start", "await", "ask"])
 @pytest.mark.parametrize("subject", ["base", "more", "last"])
 def test_what_cannot_be_measured_at_all_ends_the_run_before_anything_is(
-    world: World, subject: str, action: str, *, duet: bool
+    world: World, subject: str, action: str, *, paired: bool
 ) -> None:
     asked = f"{subject} hello" if action == "ask" else subject
     fault = Fault(BenchError("no such file"), action, subject=asked, round=1)
     world.faults = [fault]
     with pytest.raises(HopelessError) as raised:
-        run_experiment(plan_of(BASE, MORE, LAST, duet=duet), NOTHING_YET, world.actions)
-    assert raised.value.reasons == (f"{subject}: no such file",)
+        run_experiment(plan_of(BASE, MORE, LAST, paired=paired), NOTHING_YET, world.actions)
+    assert [reason.text for reason in raised.value.reasons] == [f"{subject}: no such file"]
     assert world.made == []
     assert world.saved == []
 
@@ -558,43 +572,43 @@ def test_what_cannot_be_measured_at_all_ends_the_run_before_anything_is(
 def test_each_target_that_cannot_be_measured_is_named_once(world: World) -> None:
     world.responses = {"base hello": REFUSED, "last hello": REFUSED, "more hello": OK}
     with pytest.raises(HopelessError) as raised:
-        run_experiment(plan_of(BASE, MORE, LAST, duet=True), NOTHING_YET, world.actions)
-    reasons = raised.value.reasons
-    assert sorted(reason.split()[0] for reason in reasons) == ["base", "last"]
+        run_experiment(plan_of(BASE, MORE, LAST, paired=True), NOTHING_YET, world.actions)
+    texts = [reason.text for reason in raised.value.reasons]
+    assert sorted(text.split()[0] for text in texts) == ["base", "last"]
 
 
 def test_a_target_that_answers_one_workload_is_measured_on_that(world: World) -> None:
     world.responses = {"more json": REFUSED}
     results = run(world, plan_of(loads=(HELLO, JSON), rounds=1))
-    assert list(reasons(results)) == [(1, "solo", "more", "json")]
+    assert list(reasons(results)) == [(1, "single", "more", "json")]
 
 
 @pytest.mark.parametrize("error", TRIAL_ERRORS, ids=lambda error: type(error).__name__)
-def test_a_server_that_dies_in_a_trial_voids_that_trial_alone(
+def test_a_server_that_dies_in_a_trial_invalidates_that_trial_alone(
     world: World, error: Exception
 ) -> None:
     world.faults = [Fault(error, "load", subject="more json", round=2)]
     results = run(world, plan_of(loads=(HELLO, JSON)))
-    assert reasons(results) == {(2, "solo", "more", "json"): str(error)}
+    assert reasons(results) == {(2, "single", "more", "json"): str(error)}
     assert len(results.measurements) == 12
 
 
-def test_a_server_that_dies_in_a_duet_voids_it_for_both(world: World) -> None:
+def test_a_server_that_dies_in_a_paired_invalidates_it_for_both(world: World) -> None:
     world.faults = [Fault(BenchError("more died"), "load", subject="base+more hello", round=2)]
-    results = run(world, plan_of(duet=True))
+    results = run(world, plan_of(paired=True))
     assert reasons(results) == {
-        (2, "duet", "more", "hello"): "more died",
-        (2, "duet", "base", "hello"): "more died",
+        (2, "paired", "more", "hello"): "more died",
+        (2, "paired", "base", "hello"): "more died",
     }
     assert len(results.measurements) == 12
 
 
-def test_a_worker_that_dies_in_a_trial_voids_what_was_seen_of_it(world: World) -> None:
+def test_a_worker_that_dies_in_a_trial_invalidates_what_was_seen_of_it(world: World) -> None:
     world.lost = {"more json": "worker 7 died"}
-    results = run(world, plan_of(loads=(HELLO, JSON), duet=True, rounds=1))
+    results = run(world, plan_of(loads=(HELLO, JSON), paired=True, rounds=1))
     assert reasons(results) == {
-        (1, "solo", "more", "json"): "worker 7 died",
-        (1, "duet", "more", "json"): "worker 7 died",
+        (1, "single", "more", "json"): "worker 7 died",
+        (1, "paired", "more", "json"): "worker 7 died",
     }
     assert all(m.wrk and m.use for m in results.measurements)
 
@@ -602,7 +616,7 @@ def test_a_worker_that_dies_in_a_trial_voids_what_was_seen_of_it(world: World) -
 def test_one_reason_is_told_once(world: World) -> None:
     world.faults = [Fault(BenchError("more died"), "load", subject="more hello")]
     world.lost = {"more hello": "more died"}
-    assert reasons(run(world, plan_of(rounds=1))) == {(1, "solo", "more", "hello"): "more died"}
+    assert reasons(run(world, plan_of(rounds=1))) == {(1, "single", "more", "hello"): "more died"}
 
 
 # --- workloads that fail ------------------------------------------------------------------
@@ -610,12 +624,12 @@ def test_one_reason_is_told_once(world: World) -> None:
 
 @pytest.mark.parametrize("error", TRIAL_ERRORS, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("action", ["ask", "warm_up"])
-def test_a_workload_that_fails_before_its_trials_is_void_alone(
+def test_a_workload_that_fails_before_its_trials_is_invalid_alone(
     world: World, action: str, error: Exception
 ) -> None:
     world.faults = [Fault(error, action, subject="more json", round=2)]
     results = run(world, plan_of(loads=(HELLO, JSON)))
-    assert reasons(results) == {(2, "solo", "more", "json"): str(error)}
+    assert reasons(results) == {(2, "single", "more", "json"): str(error)}
     assert len(results.measurements) == 12
 
 
@@ -623,11 +637,11 @@ def test_of_two_that_are_warmed_up_together_the_one_that_fails_is_found(world: W
     together = Fault(BenchError("one died"), "warm_up", subject="base+more json", round=1)
     alone = Fault(BenchError("more died"), "warm_up", subject="more json", round=1)
     world.faults = [together, alone]
-    results = run(world, plan_of(loads=(HELLO, JSON), duet=True, rounds=1))
+    results = run(world, plan_of(loads=(HELLO, JSON), paired=True, rounds=1))
     assert reasons(results) == {
-        (1, "solo", "more", "json"): "more died",
-        (1, "duet", "more", "json"): "more died",
-        (1, "duet", "base", "json"): "more died",
+        (1, "single", "more", "json"): "more died",
+        (1, "paired", "more", "json"): "more died",
+        (1, "paired", "base", "json"): "more died",
     }
     odd = {
         m.target for m in results.measurements if "its first warm-up failed: one died" in m.notes
@@ -638,21 +652,25 @@ def test_of_two_that_are_warmed_up_together_the_one_that_fails_is_found(world: W
 @pytest.mark.parametrize(
     ("status", "reason"),
     [
-        (500, "more answers 500 to GET /json; its last words: ValueError: the database is on fire"),
+        (
+            500,
+            "more answers 500 to GET /json; its last error line: "
+            "ValueError: the database is on fire",
+        ),
         (404, "more answers 404 to GET /json"),
         (302, "more answers 302 to GET /json"),
         (199, "more answers 199 to GET /json"),
     ],
 )
-def test_a_workload_that_is_answered_otherwise_than_2xx_is_void_alone(
+def test_a_workload_that_is_answered_otherwise_than_2xx_is_invalid_alone(
     world: World, status: int, reason: str
 ) -> None:
     world.responses = {"more json": dataclasses.replace(OK, status=status)}
-    results = run(world, plan_of(loads=(HELLO, JSON), duet=True, rounds=1))
+    results = run(world, plan_of(loads=(HELLO, JSON), paired=True, rounds=1))
     assert reasons(results) == {
-        (1, "solo", "more", "json"): reason,
-        (1, "duet", "more", "json"): reason,
-        (1, "duet", "base", "json"): reason,
+        (1, "single", "more", "json"): reason,
+        (1, "paired", "more", "json"): reason,
+        (1, "paired", "base", "json"): reason,
     }
     assert len(results.measurements) == 8
     assert set(world.subjects("warm_up")) == {"base+more hello", "base json"}
@@ -669,22 +687,24 @@ def test_an_answer_of_2xx_is_measured(world: World, status: int) -> None:
 # --- what a trial yields ------------------------------------------------------------------
 
 
-def test_statuses_of_one_of_a_duet_leave_the_other_its_figures(world: World) -> None:
+def test_statuses_of_one_of_a_paired_leave_the_other_its_figures(world: World) -> None:
     world.seen = {"more": seen_of(errors=Errors(status=3))}
-    results = run(world, plan_of(duet=True, rounds=1))
+    results = run(world, plan_of(paired=True, rounds=1))
     reason = "3 of 10000 responses had a status above 399"
     assert reasons(results) == {
-        (1, "solo", "more", "hello"): reason,
-        (1, "duet", "more", "hello"): reason,
+        (1, "single", "more", "hello"): reason,
+        (1, "paired", "more", "hello"): reason,
     }
 
 
 @pytest.mark.parametrize("duration_s", [0.5, 2.1])
-def test_a_wrk_that_ran_for_another_time_voids_its_trial(world: World, duration_s: float) -> None:
+def test_a_wrk_that_ran_for_another_time_invalidates_its_trial(
+    world: World, duration_s: float
+) -> None:
     rates = {"requests_per_s": 100 / duration_s, "bytes_per_s": 14_400 / duration_s}
     world.seen = {"more": seen_of(duration_s=duration_s, **rates)}
     assert reasons(run(world, plan_of(rounds=1))) == {
-        (1, "solo", "more", "hello"): (
+        (1, "single", "more", "hello"): (
             f"wrk ran for {duration_s:.2f} s instead of 1 s: somebody stopped it"
         )
     }
@@ -713,19 +733,21 @@ def test_what_limited_a_trial_is_recorded(
     assert is_saturated == (limit is Limit.LOAD_GENERATOR)
 
 
-def test_what_limited_a_duet_goes_by_both_servers_and_their_half_of_the_cores(world: World) -> None:
+def test_what_limited_a_paired_goes_by_both_servers_and_their_half_of_the_cores(
+    world: World,
+) -> None:
     """Both halves are full; that wrk used more of its own does not take from the servers."""
     world.seen = {
         "base": seen_of(server_cpu_s=0.9, load_cpu_s=1.0),
         "more": seen_of(server_cpu_s=1.0, load_cpu_s=1.0),
     }
-    results = run(world, plan_of(duet=True, rounds=1))
+    results = run(world, plan_of(paired=True, rounds=1))
     limits = {(m.method.value, m.target): m.limited_by for m in results.measurements}
     assert limits == {
-        ("solo", "base"): Limit.NEITHER,
-        ("solo", "more"): Limit.NEITHER,
-        ("duet", "base"): Limit.SERVER_CPU,
-        ("duet", "more"): Limit.SERVER_CPU,
+        ("single", "base"): Limit.NEITHER,
+        ("single", "more"): Limit.NEITHER,
+        ("paired", "base"): Limit.SERVER_CPU,
+        ("paired", "more"): Limit.SERVER_CPU,
     }
 
 
@@ -740,21 +762,21 @@ def test_a_server_is_busy_when_its_workers_are_on_however_many_cores(
     assert measurement.limited_by is limit
 
 
-def test_what_is_odd_in_a_trial_is_noted_and_does_not_void(world: World) -> None:
+def test_what_is_odd_in_a_trial_is_noted_and_does_not_invalid(world: World) -> None:
     slow = seen_of(requests_per_s=100.0)  # of a mean latency of 10 ms
     disturbed = dataclasses.replace(slow, disturbances=("the CPU quota throttled it",))
     world.seen = {"base": slow, "more": disturbed}
-    results = run(world, plan_of(duet=True, rounds=1))
+    results = run(world, plan_of(paired=True, rounds=1))
     notes = {(m.method.value, m.target): m.notes for m in results.measurements}
     little = (
         "by Little's law 1 of 100 connections were busy: "
         "wrk was kept waiting for the CPU or for new connections, or the last answers were late"
     )
     assert notes == {
-        ("solo", "base"): (little,),
-        ("solo", "more"): (little, "the CPU quota throttled it"),
-        ("duet", "base"): (),  # there wrk is kept waiting
-        ("duet", "more"): ("the CPU quota throttled it",),
+        ("single", "base"): (little,),
+        ("single", "more"): (little, "the CPU quota throttled it"),
+        ("paired", "base"): (),  # there wrk is kept waiting
+        ("paired", "more"): ("the CPU quota throttled it",),
     }
     assert reasons(results) == {}
 
@@ -771,18 +793,18 @@ def test_a_save_that_fails_does_not_end_the_measuring(world: World) -> None:
     assert world.saved[-1] == results
 
 
-@pytest.mark.parametrize("duet", [False, True])
+@pytest.mark.parametrize("paired", [False, True])
 @pytest.mark.parametrize("action", ACTIONS)
-def test_a_fault_of_our_own_is_no_void_trial_and_leaves_no_server(
-    world: World, action: str, duet: bool
+def test_a_fault_of_our_own_is_no_invalid_trial_and_leaves_no_server(
+    world: World, action: str, paired: bool
 ) -> None:
     world.faults = [Fault(ZeroDivisionError(), action, round=2)]
     with pytest.raises(ZeroDivisionError):
-        run_experiment(plan_of(duet=duet), NOTHING_YET, world.actions)
+        run_experiment(plan_of(paired=paired), NOTHING_YET, world.actions)
 
 
 def test_a_launch_that_is_given_up_half_way_ends_its_servers(world: World) -> None:
-    (launch, *_) = schedule(plan_of(duet=True))
+    (launch, *_) = schedule(plan_of(paired=True))
     outcomes = measure_launch(launch, world.actions)
     facts = next(outcomes)
     assert isinstance(facts, TargetFacts)
@@ -792,7 +814,7 @@ def test_a_launch_that_is_given_up_half_way_ends_its_servers(world: World) -> No
 
 def test_of_a_launch_only_the_server_that_runs_is_asked_and_put_under_load(world: World) -> None:
     world.faults = [Fault(BenchError("no such file"), "start", subject="more")]
-    (launch,) = schedule(plan_of(loads=(HELLO, JSON), duet=True, rounds=1))
+    (launch,) = schedule(plan_of(loads=(HELLO, JSON), paired=True, rounds=1))
     launch_run = LaunchRun(launch, world.actions)
     with contextlib.ExitStack() as stack:
         launch_run.start(stack)
@@ -807,7 +829,7 @@ def test_of_a_launch_only_the_server_that_runs_is_asked_and_put_under_load(world
         assert set(world.subjects(action)) == {"base hello", "base json"}
 
 
-def test_an_answer_that_is_late_after_the_load_voids(
+def test_an_answer_that_is_late_after_the_load_invalidates(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As of a server that stopped answering shortly before the end, which wrk does not tell."""
@@ -827,8 +849,8 @@ def test_an_answer_that_is_late_after_the_load_voids(
     actions = dataclasses.replace(world.actions, ask=slow_ask)
     plan = plan_of(loads=(late,), rounds=1)
     results, _ = run_experiment(plan, NOTHING_YET, actions)
-    void = {m.target: m.invalid_reason for m in results.measurements if not m.valid}
-    assert void == {
+    invalid = {m.target: m.invalid_reason for m in results.measurements if not m.valid}
+    assert invalid == {
         "more": "after the load its answer took 1.1 s, and --timeout is 1 s: "
         "it stopped answering in time"
     }

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
-from conftest import LABELS, NAMES, RATES, measured, results_of, solo_results
+from conftest import LABELS, NAMES, RATES, measured, results_of, single_results
 
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
@@ -213,7 +213,7 @@ def test_long_names_leave_room_for_the_charts(browser: Browser, tmp_path: Path) 
 
 @needs_chromium
 def test_an_end_that_lies_beyond_the_axis_has_no_dot(browser: Browser, tmp_path: Path) -> None:
-    whole = solo_results(((1000.0, 10_000.0), (1000.0, 100.0)))
+    whole = single_results(((1000.0, 10_000.0), (1000.0, 100.0)))
     page, _ = opened(browser, page_of(whole), tmp_path)
     _, _, ratio, *_ = page.locator("figure").all()
     first_row = ratio.locator(".mark-1").first
@@ -285,14 +285,16 @@ def test_names_cannot_become_part_of_the_page(browser: Browser, tmp_path: Path) 
 
 
 def test_the_page_is_made_of_whatever_there_is() -> None:
-    whole = solo_results(RATES[:1])
+    whole = single_results(RATES[:1])
     assert "<figure" in page_of(whole)
     assert "so with no interval" in page_of(whole)
-    assert "so with no interval" not in page_of(solo_results())
-    void = tuple(
+    assert "so with no interval" not in page_of(single_results())
+    invalid = tuple(
         dataclasses.replace(measurement, wrk=None, use=None, invalid_reason="died")
         for measurement in whole.measurements
     )
-    text = page_of(dataclasses.replace(whole, measurements=void, distributions=(), comparisons=()))
+    text = page_of(
+        dataclasses.replace(whole, measurements=invalid, distributions=(), comparisons=())
+    )
     assert "<figure" not in text
-    assert "void, died" in text
+    assert "invalid, died" in text

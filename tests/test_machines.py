@@ -142,7 +142,7 @@ def compared(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Compared:
     )
     done = finished(
         site.compare(
-            *("asgi", serve, "--server-on", "s", "--load-on", "a,b", "--duet", *PATIENTLY),
+            *("asgi", serve, "--server-on", "s", "--load-on", "a,b", "--paired", *PATIENTLY),
             *("-r", "1", "-d", "1s", "-c", "40", "-t", "2", "-w", "1", "--warm-up", "0s"),
             *("--export-json", str(out), "--export-markdown", str(page)),
         )
@@ -164,7 +164,7 @@ def test_servers_on_one_machine_and_load_from_two(compared: Compared) -> None:
     assert roles == [("s", "server"), ("a", "load"), ("b", "load")]
     assert "Machines" in compared.markdown
     measurements = compared.results["measurements"]
-    assert len(measurements) == 4, "each server alone, and both in a duet"
+    assert len(measurements) == 4, "each server alone, and both in a paired trial"
     for measurement in measurements:
         assert measurement["valid"], measurement["invalid_reason"]
         counts = requests_in_texts(measurement["report"])
@@ -201,7 +201,7 @@ def test_one_other_machine(site: Site, tmp_path: Path, options: Sequence[str]) -
     assert done.returncode == 0, done.stderr
     results = results_in(out)
     methods = {measurement["method"] for measurement in results["measurements"]}
-    assert methods == {"solo", "duet"}
+    assert methods == {"single", "paired"}
     assert all(measurement["valid"] for measurement in results["measurements"])
     assert not site.running()
 
@@ -211,7 +211,18 @@ def start_long(site: Site, out: Path) -> Iterator[subprocess.Popen[str]]:
     """Start a comparison whose second round can be broken, and wait for that round's load."""
     process = site.compare(
         *("--server-on", "s", "--load-on", "a,b", "-r", "99", "-d", f"{LONG_S}s", "-c", "20"),
-        *("-t", "2", "-w", "1", "--warm-up", "0s", "--no-duet", "asgi", "--export-json", str(out)),
+        *(
+            "-t",
+            "2",
+            "-w",
+            "1",
+            "--warm-up",
+            "0s",
+            "--no-paired",
+            "asgi",
+            "--export-json",
+            str(out),
+        ),
     )
     try:
         site.await_load()
@@ -343,7 +354,7 @@ def refused(site: Site, *options: str, config: str = "", **env: str) -> str:
 
 def test_a_host_that_is_not_there_is_refused(site: Site) -> None:
     line = refused(site, "--load-on", "nowhere.invalid")
-    assert re.search(r"nowhere.invalid: .*(mend the name|HostName)", line)
+    assert re.search(r"nowhere.invalid: .*(check the name|HostName)", line)
 
 
 @pytest.mark.nightly

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import io
 import re
 import sys
@@ -13,7 +14,7 @@ from typing import Annotated, Any, ClassVar
 
 import pytest
 import typer
-from conftest import HUNDRED, NAMES, RATES, Asked, run_command, solo_results
+from conftest import HUNDRED, NAMES, RATES, Asked, run_command, single_results
 
 import micropie_bench as mb
 from micropie_benchlib.cli.bench_file import read_bench_file
@@ -191,7 +192,7 @@ def test_a_day_is_fetched_with_its_server() -> None:
     ("spec", "complaint"),
     [
         ("fastapi@2025-02-30", "2025-02-30: day is out of range"),
-        ("fastapi@2999-01-01", "2999-01-01 is yet to come: name a day up to today"),
+        ("fastapi@2999-01-01", "2999-01-01 is in the future: use a day up to today"),
         (
             "fastapi@2025-6-3",
             "unknown target 'fastapi@2025-6-3': a version is like fastapi@0.32, a",
@@ -580,7 +581,7 @@ def plan_of(
     targets: Sequence[str] = TWO,
     *,
     rounds: int | None = None,
-    duet: bool | None = None,
+    paired: bool | None = None,
     seed: int | None = None,
     port: int | None = None,
     connections: int = 100,
@@ -593,7 +594,7 @@ def plan_of(
         tuple(map(parse_target, targets)),
         loads=(load,),
         server=ServerSettings(port=port),
-        timing=TimingOptions(rounds=rounds, duet=duet, seed=seed),
+        timing=TimingOptions(rounds=rounds, paired=paired, seed=seed),
         preset=preset,
     )
 
@@ -615,7 +616,7 @@ def test_a_plan_is_made_of_what_was_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("targets", "options", "duet"),
+    ("targets", "options", "paired"),
     [
         pytest.param(TWO, {}, True, id="two targets of ours"),
         pytest.param(("a=asgi", "b=asgi", "c=asgi"), {}, True, id="three"),
@@ -626,37 +627,37 @@ def test_a_plan_is_made_of_what_was_asked_for() -> None:
         pytest.param(TWO, {"port": 8000}, False, id="one port is for one server"),
         pytest.param(ONE, {}, False, id="one target"),
         pytest.param(FOREIGN, {}, False, id="somebody else's server is not pinned"),
-        pytest.param(TWO, {"duet": False}, False, id="not wanted"),
-        pytest.param(TWO, {"duet": True, "rounds": 1}, True, id="wanted in one round"),
+        pytest.param(TWO, {"paired": False}, False, id="not wanted"),
+        pytest.param(TWO, {"paired": True, "rounds": 1}, True, id="wanted in one round"),
     ],
 )
 @pytest.mark.usefixtures("two_cores")
-def test_duets_are_made_where_they_tell_something(
-    targets: Sequence[str], options: dict[str, Any], duet: bool
+def test_paired_trials_are_made_where_they_tell_something(
+    targets: Sequence[str], options: dict[str, Any], paired: bool
 ) -> None:
-    assert plan_of(targets, **options).duet is duet
+    assert plan_of(targets, **options).paired is paired
 
 
 @pytest.mark.parametrize(
     ("targets", "options", "complaint"),
     [
-        pytest.param(ONE, {}, "--duet needs two targets that it starts", id="one target"),
+        pytest.param(ONE, {}, "--paired needs two targets that it starts", id="one target"),
         pytest.param(
-            FOREIGN, {}, "--duet needs two targets that it starts", id="somebody else's server"
+            FOREIGN, {}, "--paired needs two targets that it starts", id="somebody else's server"
         ),
-        pytest.param(TWO, {"port": 8000}, "leave out --port, or use --no-duet", id="one port"),
+        pytest.param(TWO, {"port": 8000}, "leave out --port, or use --no-paired", id="one port"),
     ],
 )
 @pytest.mark.usefixtures("two_cores")
-def test_a_duet_that_cannot_be_had_is_refused(
+def test_a_paired_that_cannot_be_had_is_refused(
     targets: Sequence[str], options: dict[str, Any], complaint: str
 ) -> None:
     with pytest.raises(UsageError, match=complaint):
-        plan_of(targets, duet=True, **options)
+        plan_of(targets, paired=True, **options)
 
 
 @pytest.mark.parametrize("cores", [[], [0]], ids=["a system that does not tell", "one core"])
-def test_a_duet_needs_a_core_for_each_side(
+def test_a_paired_needs_a_core_for_each_side(
     cores: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("micropie_benchlib.cli.plans.all_cores", lambda: cores)
@@ -664,9 +665,9 @@ def test_a_duet_needs_a_core_for_each_side(
     monkeypatch.setattr("micropie_benchlib.load.servers.all_cores", lambda: cores)
     monkeypatch.setattr("micropie_benchlib.serve.launched.all_cores", lambda: cores)
     monkeypatch.setattr("micropie_benchlib.system.processes.all_cores", lambda: cores)
-    assert not plan_of().duet
+    assert not plan_of().paired
     with pytest.raises(UsageError, match="at least 2 cores, and a system with CPU affinity"):
-        plan_of(duet=True)
+        plan_of(paired=True)
 
 
 @pytest.mark.parametrize(
@@ -734,7 +735,7 @@ def test_a_baseline_is_not_overwritten_by_the_run_that_it_judges(asked: Asked) -
 
 
 def test_a_gate_goes_by_the_comparisons_of_its_baseline(tmp_path: Path) -> None:
-    baseline = solo_results()
+    baseline = single_results()
     file = tmp_path / "baseline.json"
     file.write_text(to_json(baseline))
     options = GateOptions(baseline=str(file), fail_if_slower="5%")
@@ -775,7 +776,7 @@ ITS_OWN = "it has: more against base, 100 connections, hello"
 def test_a_baseline_that_says_nothing_of_the_plan_is_refused_before_the_run(
     plan: Plan, rounds: int, complaint: str | None
 ) -> None:
-    baseline = solo_results(RATES[:rounds])
+    baseline = single_results(RATES[:rounds])
     assert baseline.loads == [HUNDRED]
     if complaint is None:
         check_baseline("old.json", baseline, plan)
@@ -788,7 +789,7 @@ def test_a_baseline_that_says_nothing_of_the_plan_is_refused_before_the_run(
 
 def test_a_baseline_of_another_request_of_that_name_is_refused() -> None:
     plan = plan_of(BASE_AND_MORE)
-    baseline = solo_results(settings=settings_of(plan))
+    baseline = single_results(settings=settings_of(plan))
     check_baseline("old.json", baseline, plan)
     (load,) = plan.loads
     workload = dataclasses.replace(load.workload, body=b"other")
@@ -818,6 +819,38 @@ def test_why_there_are_more_rounds_stays_above_what_is_live(
     erase_line = "\x1b[2K"
     assert before.endswith(erase_line)
     assert "a and b: 100 connections" in after
+
+
+class GoneTerminal(Terminal):
+    """A terminal whose window was closed."""
+
+    error: OSError | None = None
+
+    def write(self, text: str) -> int:
+        if self.error:
+            raise self.error
+        return super().write(text)
+
+    def flush(self) -> None:
+        if self.error:
+            raise self.error
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EIO, "gone"), BrokenPipeError(errno.EPIPE, "gone")]
+)
+def test_a_terminal_that_goes_away_does_not_end_the_run(
+    monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    terminal = GoneTerminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    progress = ProgressReport(plan_of(), verbose=False)
+    progress.announce("a and b: 100 connections", 2.0)
+    terminal.error = error
+    progress.announce("b and a: 100 connections", 2.0)
+    progress.extend(plan_of(), "2 rounds gave ±3%; ±1% needs 14")
+    progress.close()
 
 
 def test_a_warm_up_of_minutes_is_not_cut_short() -> None:
@@ -905,7 +938,7 @@ def test_an_option_means_the_same_in_every_command() -> None:
                 meanings.setdefault(alias, set()).add(meaning)
     differing = [name for name, each in meanings.items() if len(each) > 1]
     assert differing == ["--port"], "`serve` listens where it always does, `compare` anywhere"
-    assert {"--connections", "-c", "--no-duet", "--export-json", "--wrk"} <= set(meanings)
+    assert {"--connections", "-c", "--no-paired", "--export-json", "--wrk"} <= set(meanings)
 
 
 def shown_defaults(command: str, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
@@ -939,7 +972,7 @@ def test_without_options_a_comparison_is_what_its_help_says(
         "--rounds": str(plan.rounds),
         "--warm-up": f"{plan.warm_up_s}s",
         "--start-timeout": f"{plan.server.start_timeout_s:.0f}s",
-        "--duet": "where possible",
+        "--paired": "where possible",
         "--metric": "cpu where CPU limits the servers, else throughput",
         "--max-time": f"{plan.most_s / 3600:.0f}h",
         "--path": path,
@@ -956,7 +989,7 @@ def test_without_options_a_comparison_is_what_its_help_says(
         "--host": plan.server.host,
         "--port": "free ones",
     }
-    assert plan.duet
+    assert plan.paired
     assert plan.server.port is None
     assert asked.options["gate"] is None
     assert asked.options["wrk"] is None
@@ -985,7 +1018,7 @@ def test_a_command_measures_its_targets(args: list[str], labels: list[str], aske
     run_command(*args)
     assert asked.plan
     assert [target.label for target in asked.plan.targets] == labels
-    assert asked.plan.duet
+    assert asked.plan.paired
 
 
 @pytest.mark.parametrize("command", ["compare", "calibrate"])
@@ -994,7 +1027,7 @@ def test_every_option_of_a_group_reaches_the_plan(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("body").write_bytes(b"12")
-    load = ("-c", "6", "-t", "3", "-d", "2m", "-r", "3", "--seed", "4", "--no-duet")
+    load = ("-c", "6", "-t", "3", "-d", "2m", "-r", "3", "--seed", "4", "--no-paired")
     request = (
         *("--path", "/json", "--method", "put", "-H", "A: 1", "--body", "@body"),
         *("--expect-status", "201", "--no-keep-alive", "--timeout", "7s"),
@@ -1022,7 +1055,7 @@ def test_every_option_of_a_group_reaches_the_plan(
         server=ServerSettings(
             workers=2, access_log=False, loop=Loop.ASYNCIO, http=Http.H11, start_timeout_s=180
         ),
-        duet=False,
+        paired=False,
         warm_up_s=2.5,
         metric=Decisive.P99,
         precision=0.02,

@@ -146,7 +146,7 @@ def test_machines_are_part_of_the_plan(asked: Asked, tmp_path: Path) -> None:
     run_command("compare", "--server-on", "s", "--load-on", "me@a,b", "--ssh-config", str(config))
     assert asked.plan
     assert asked.plan.places == Places(server="s", loads=("me@a", "b"), ssh_config=str(config))
-    assert asked.plan.duet
+    assert asked.plan.paired
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_machines_that_cannot_be_are_refused(
     asked: Asked, options: list[str], complaint: str
 ) -> None:
     with pytest.raises(UsageError) as refusal:
-        run_command("compare", "--no-duet", *options)
+        run_command("compare", "--no-paired", *options)
     assert complaint in str(refusal.value)
     assert asked.plan is None
 
@@ -255,7 +255,15 @@ COMMAND_TARGET = CommandTarget(
 URL_TARGET = UrlTarget(name="u", label="U", spec="http://u/", url="http://u/", addresses=("::1",))
 POST = Workload(name="p", method="POST", headers=(("a", "b"),), body=bytes(range(256)))
 POSTS = Load(connections=2, threads=1, duration_s=1, workload=POST, rate_per_s=0.5)
-RESPONSE = Response(status=200, bytes=9, headers=(("a", "b"),), body_sha256="0", excerpt="\x00")
+RESPONSE = Response(
+    status=200,
+    bytes=9,
+    headers=(("a", "b"),),
+    body_sha256="0",
+    body_bytes=2,
+    http_version="1.1",
+    excerpt="\x00",
+)
 WRK_RESULT = run_of(((100, 3), (2000, 1)))
 SERVER_READING = ServerReading(
     uses=(None, ServerUse(server_cpu_s=1.0, server_rss_bytes=2, worker_balance=0.5)),
@@ -294,6 +302,7 @@ EXCHANGES: list[tuple[messages.Request[Any], object]] = [
     (messages.Reach(url="http://u/", workload=POST, address=""), RESPONSE),
     (messages.LostWorkers(number=1), "one"),
     (messages.Complaint(number=1), "why"),
+    (messages.LogExcerpt(number=1), ["one", "  two"]),
     (messages.Stop(number=1), None),
     (messages.EnterServers(numbers=(0, 1), halves=True), None),
     (messages.ReadServers(load_cpu_s=math.inf), SERVER_READING),

@@ -75,7 +75,7 @@ def test_a_seed_gives_the_same_moments_and_another_one_others() -> None:
 
 
 def test_all_targets_get_the_moments_of_the_round() -> None:
-    plan = plan_of(loads=(AT_1000,), duet=True)
+    plan = plan_of(loads=(AT_1000,), paired=True)
     seeds: dict[int, set[int]] = {}
     for launch in schedule(plan):
         for trial in launch.trials:
@@ -163,7 +163,7 @@ def test_a_server_falls_behind_where_latencies_grow_steadily(
     assert wrk.contradiction is None
 
 
-def test_requests_without_an_answer_void() -> None:
+def test_requests_without_an_answer_invalid() -> None:
     wrk, _ = parse_exact(exact_line({**PACE, "offered": 6}), connections=1)
     load = dataclasses.replace(HELLO, duration_s=2, rate_per_s=3.0)
     assert pace_reason(wrk, load) == "2 of 6 requests had no answer 2 s after the last was due"
@@ -244,10 +244,10 @@ def test_a_share_is_not_known_before_the_start(asked: Asked) -> None:
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        ("--p99 0", "such as 50ms"),
-        ("--p99 x", "0.3s"),
-        ("--p99 50", "use a time with its unit, such as 50ms"),
-        ("--p99 200ms", "5% of a trial's time or less, .*: use -d 4s or longer"),
+        ("--p99-limit 0", "such as 50ms"),
+        ("--p99-limit x", "0.3s"),
+        ("--p99-limit 50", "use a time with its unit, such as 50ms"),
+        ("--p99-limit 200ms", "5% of a trial's time or less, .*: use -d 4s or longer"),
     ],
 )
 def test_a_limit_that_is_no_time_is_refused(words: str, complaint: str, asked: Asked) -> None:
@@ -373,7 +373,7 @@ def test_a_capacity_is_not_known_where_wrk_is_the_limit() -> None:
     assert "load generator saturated" in (by_name["more"].reason or "")
     assert status_of(results) == 1
     (answer,) = conclude(results).answers  # not by requests/s of the first trials
-    assert answer.verdict is Verdict.UNDECIDED
+    assert answer.verdict is Verdict.INCONCLUSIVE
     assert "load generator saturated" in answer.sentence
 
 
@@ -446,7 +446,7 @@ def test_at_a_rate_cpu_decides_though_nothing_was_busy_and_p99_stands_beside() -
     results = dataclasses.replace(NOTHING_YET, measurements=tuple(measurements))
     results = with_comparisons(results, ["base", "more"])
     (decisive,) = decisive_comparisons(results)
-    assert (decisive.method, decisive.metric) == (Method.DUET, Metric.CPU)
+    assert (decisive.method, decisive.metric) == (Method.PAIRED, Metric.CPU)
     sentence = answer_sentence(results, decisive)
     assert sentence == (
         "more is 2.000x as fast as base per CPU second (2.000 to 2.000); "
@@ -469,7 +469,7 @@ def test_at_a_rate_p99_decides_between_servers_that_wait() -> None:
     results = dataclasses.replace(NOTHING_YET, measurements=tuple(measurements))
     results = with_comparisons(results, ["base", "more"])
     (decisive,) = decisive_comparisons(results)
-    assert (decisive.method, decisive.metric) == (Method.DUET, Metric.P99)
+    assert (decisive.method, decisive.metric) == (Method.PAIRED, Metric.P99)
     assert "both mostly waited, not for CPU" in answer_sentence(results, decisive)
 
 
@@ -510,7 +510,7 @@ def run_until_kept(in_process: InProcess, *args: str) -> subprocess.CompletedPro
     return done
 
 
-def latency_of(file: Path, method: str = "solo") -> list[dict[str, Any]]:
+def latency_of(file: Path, method: str = "single") -> list[dict[str, Any]]:
     results = loaded(file.read_text())
     return [m for m in results["measurements"] if m["method"] == method]
 
@@ -519,7 +519,7 @@ def latency_of(file: Path, method: str = "solo") -> list[dict[str, Any]]:
 def test_both_targets_are_measured_at_a_rate(in_process: InProcess, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     words = (
-        "compare micropie asgi --rate 60 -c 100 -r 1 --duet -d 1s -w 1 --timeout 20s --warm-up 0s"
+        "compare micropie asgi --rate 60 -c 100 -r 1 --paired -d 1s -w 1 --timeout 20s --warm-up 0s"
     )
     exports = ("--export-json", str(out), "--export-html", str(tmp_path / "x"))
     done = run_until_kept(in_process, *words.split(), *exports)
@@ -529,7 +529,7 @@ def test_both_targets_are_measured_at_a_rate(in_process: InProcess, tmp_path: Pa
         assert wrk["requests"] == wrk["pace"]["offered"] == 60
         assert wrk["pace"]["offered_per_s"] == 60
         assert 0 < wrk["pace"]["answered_per_s"] <= 60
-    assert {c["metric"] for c in results["comparisons"] if c["method"] == "duet"} == {
+    assert {c["metric"] for c in results["comparisons"] if c["method"] == "paired"} == {
         *("latency_p50_s", "latency_p99_s", "latency_p99_9_s", "server_cpu_per_request_s")
     }
     assert "100 connections at 60 requests/s" in done.stdout
@@ -606,7 +606,7 @@ def test_a_rate_that_cannot_be_kept_is_one_line(
 )
 def test_a_capacity_is_found(names: tuple[str, ...], tool: Tool, tmp_path: Path) -> None:
     out, page = tmp_path / "out.json", tmp_path / "out.html"
-    words = "--p99 50ms -c 10 -r 1 -d 1s -w 1 --warm-up 0s --export-json"
+    words = "--p99-limit 50ms -c 10 -r 1 -d 1s -w 1 --warm-up 0s --export-json"
     targets = [STEADY.replace("steady", name) for name in names]
     for _ in range(3):  # a busy machine may not let it be found
         done = tool.run(

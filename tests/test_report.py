@@ -21,7 +21,7 @@ from conftest import (
     SECONDS,
     measured,
     results_of,
-    solo_results,
+    single_results,
 )
 
 from micropie_benchlib.core.choices import Limit, Method, Verdict
@@ -32,7 +32,7 @@ from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.results import Results, Settings, WorkloadFacts
 from micropie_benchlib.core.targets import ServerSettings
 from micropie_benchlib.report.answers import answer_sentence, answers_of
-from micropie_benchlib.report.drawing import LEAST_DRAWING, draw_speeds
+from micropie_benchlib.report.drawing import MIN_DRAWING, draw_speeds
 from micropie_benchlib.report.equal_work import work_tables
 from micropie_benchlib.report.layout import Table, columns_from
 from micropie_benchlib.report.markdown_text import markdown_lines
@@ -51,7 +51,7 @@ from micropie_benchlib.stats.gate import Gate
 from micropie_benchlib.stats.verdicts import judge
 
 REQUESTS, P99, CPU = Metric.REQUESTS, Metric.P99, Metric.CPU
-SOLO, DUET = Method.SOLO, Method.DUET
+SINGLE, PAIRED = Method.SINGLE, Method.PAIRED
 
 
 # One verdict.
@@ -62,7 +62,7 @@ def comparison_of(
     ratio: float,
     interval: tuple[float, float] | None,
     *,
-    method: Method = SOLO,
+    method: Method = SINGLE,
     load: LoadId = HUNDRED,
     confidence: float = 0.95,
 ) -> Comparison:
@@ -76,7 +76,7 @@ def comparison_of(
         target="more",
         rounds=6 if interval else 1,
         estimate=Estimate(ratio=ratio, low=low, high=high, confidence=confidence),
-        verdict=Verdict.UNDECIDED,
+        verdict=Verdict.INCONCLUSIVE,
         reason=None if interval else "one round gives no interval",
     )
     return dataclasses.replace(comparison, verdict=judge(comparison.speed))
@@ -85,13 +85,13 @@ def comparison_of(
 def without_estimate(reason: str) -> Comparison:
     return Comparison(
         load=HUNDRED,
-        method=SOLO,
+        method=SINGLE,
         metric=REQUESTS,
         reference="base",
         target="more",
         rounds=0,
         estimate=None,
-        verdict=Verdict.UNDECIDED,
+        verdict=Verdict.INCONCLUSIVE,
         reason=reason,
     )
 
@@ -115,14 +115,14 @@ PLAIN = comparison_of(REQUESTS, 1.2, (1.1, 1.3))  # the requests/s of the gist's
             id="fewer requests are slower",
         ),
         pytest.param(
-            comparison_of(CPU, 0.8, (0.75, 0.9), method=DUET),
+            comparison_of(CPU, 0.8, (0.75, 0.9), method=PAIRED),
             Verdict.FASTER,
             "More is 1.25x as fast as Base per CPU second (1.11 to 1.33); "
             "requests/s here 1.20x (1.10 to 1.30)",
             id="less CPU time is faster",
         ),
         pytest.param(
-            comparison_of(CPU, 1.25, (1.2, 1.3), method=DUET),
+            comparison_of(CPU, 1.25, (1.2, 1.3), method=PAIRED),
             Verdict.SLOWER,
             "More is 0.80x as fast as Base per CPU second (0.77 to 0.83); "
             "requests/s here 1.20x (1.10 to 1.30)",
@@ -143,7 +143,7 @@ PLAIN = comparison_of(REQUESTS, 1.2, (1.1, 1.3))  # the requests/s of the gist's
             id="more latency is slower",
         ),
         pytest.param(
-            comparison_of(CPU, 1 / 1.004, (1 / 1.006, 1 / 1.002), method=DUET),
+            comparison_of(CPU, 1 / 1.004, (1 / 1.006, 1 / 1.002), method=PAIRED),
             Verdict.FASTER,
             "More is 1.004x as fast as Base per CPU second (1.002 to 1.006); "
             "requests/s here 1.20x (1.10 to 1.30)",
@@ -163,61 +163,61 @@ PLAIN = comparison_of(REQUESTS, 1.2, (1.1, 1.3))  # the requests/s of the gist's
         ),
         pytest.param(
             comparison_of(REQUESTS, 0.98, (0.9499, 1.01)),
-            Verdict.UNDECIDED,
+            Verdict.INCONCLUSIVE,
             # ln of the ends: half-width 3.1%. t(95%, 5) = 2.5706, so the standard deviation
             # is 0.02921; to lie within ln 1.05 of 1 the interval must be 0.02859 either way,
             # which takes 7 rounds (t(95%, 6) = 2.4469: 0.0270).
-            "More is 0.98x as fast as Base in requests/s, ±3%: too noisy to tell; -r 7 should tell",
-            id="an interval that reaches beyond 5% is undecided",
+            "More is 0.98x as fast as Base in requests/s, ±3%: too noisy; "
+            "about 7 rounds needed (-r 7)",
+            id="an interval that reaches beyond 5% is inconclusive",
         ),
         pytest.param(
             comparison_of(REQUESTS, 1.05, (1, 1.1025)),
-            Verdict.UNDECIDED,
+            Verdict.INCONCLUSIVE,
             # ln 1.05 = 0.04879 either way by 6 rounds: the 7th leaves 1 out.
-            "More is 1.050x as fast as Base in requests/s, ±5%: too noisy to tell; "
-            "-r 7 should tell",
+            "More is 1.050x as fast as Base in requests/s, ±5%: too noisy; "
+            "about 7 rounds needed (-r 7)",
             id="an interval that ends at 1 holds it",
         ),
         pytest.param(
-            comparison_of(CPU, 1, (0.8, 1.25), method=DUET),
-            Verdict.UNDECIDED,
+            comparison_of(CPU, 1, (0.8, 1.25), method=PAIRED),
+            Verdict.INCONCLUSIVE,
             # ln 1.25 = 0.2231 by 6 rounds: standard deviation 0.2126; ln 1.05 takes 76
             # (t(95%, 75) = 1.9921: 0.04859).
-            "More is 1.00x as fast as Base per CPU second, ±25%: too noisy to tell; "
-            "-r 76 should tell; requests/s here 1.20x (1.10 to 1.30)",
+            "More is 1.00x as fast as Base per CPU second, ±25%: too noisy; "
+            "about 76 rounds needed (-r 76); requests/s here 1.20x (1.10 to 1.30)",
             id="too noisy in CPU time",
         ),
         pytest.param(
             comparison_of(REQUESTS, 1.312, (1e-7, 58_217_678.839)),
-            Verdict.UNDECIDED,
-            "More is 1.31x as fast as Base in requests/s, with no useful precision: "
-            "too noisy to tell",
+            Verdict.INCONCLUSIVE,
+            "More is 1.31x as fast as Base in requests/s, with no useful precision: too noisy",
             id="an interval without bounds is not no difference",
         ),
         pytest.param(
             comparison_of(REQUESTS, 1.1, None),
-            Verdict.UNDECIDED,
+            Verdict.INCONCLUSIVE,
             "More is 1.10x as fast as Base in requests/s, "
-            "but one round gives no interval; -r 6 would; 3 of 4 rounds do not count",
+            "but one round gives no interval; use -r 6; 3 of 4 rounds excluded",
             id="one round",
         ),
         pytest.param(
-            comparison_of(CPU, 0.8, None, method=DUET),
-            Verdict.UNDECIDED,
+            comparison_of(CPU, 0.8, None, method=PAIRED),
+            Verdict.INCONCLUSIVE,
             "More is 1.25x as fast as Base per CPU second, "
-            "but one round gives no interval; -r 6 would; "
+            "but one round gives no interval; use -r 6; "
             "requests/s here 1.20x (1.10 to 1.30)",
-            id="one duet",
+            id="one paired trial",
         ),
         pytest.param(
             without_estimate("no round is valid for both"),
-            Verdict.UNDECIDED,
+            Verdict.INCONCLUSIVE,
             "More against Base: no round is valid for both",
-            id="void",
+            id="invalid",
         ),
         pytest.param(
             without_estimate(f"{SATURATED}: this would compare load generators, not servers"),
-            Verdict.UNDECIDED,
+            Verdict.INCONCLUSIVE,
             "More against Base: load generator saturated: "
             "this would compare load generators, not servers",
             id="saturated",
@@ -231,7 +231,7 @@ def test_a_verdicts_words_say_what_its_numbers_do(
     comparisons: tuple[Comparison, ...] = (comparison,)
     if comparison.metric is not REQUESTS:
         comparisons = (comparison, PLAIN)
-    results = dataclasses.replace(solo_results(), comparisons=comparisons)
+    results = dataclasses.replace(single_results(), comparisons=comparisons)
     assert answer_sentence(results, comparison) == sentence
 
 
@@ -243,11 +243,11 @@ def run_of(
     *,
     partners: bool = False,
     cpu_s: tuple[float, float] = (1.0, 1.0),
-    void: str | None = None,
+    invalid: str | None = None,
     limited_by: Limit = Limit.SERVER_CPU,
     first_round: int = 1,
 ) -> list[Measurement]:
-    """Return rounds with these requests/s of `base` and `more`, alone or as duets."""
+    """Return rounds with these requests/s of `base` and `more`, alone or as paired trials."""
     base, more = NAMES
     measurements = []
     for number, (base_rate, more_rate) in enumerate(rates, start=first_round):
@@ -261,7 +261,7 @@ def run_of(
                 rate,
                 cpu_s=cpu,
                 partner=partner if partners else None,
-                void=void,
+                invalid=invalid,
                 limited_by=limited_by,
             )
             measurements.append(measurement)
@@ -284,7 +284,7 @@ def test_the_speed_is_the_geometric_mean_of_the_rounds(rates: list[tuple[float, 
     assert (answer.target, answer.load, answer.speed.confidence) == ("more", HUNDRED, 0.95)
 
 
-def test_duets_decide_by_cpu_time_even_against_the_throughput() -> None:
+def test_paired_trials_decide_by_cpu_time_even_against_the_throughput() -> None:
     """By throughput `more` is slower; but its requests take 0.8 of the CPU time."""
     alone = run_of(SLOWER)
     together = run_of([(1000, 1000 + number) for number in range(4)], partners=True, cpu_s=(1, 0.8))
@@ -299,8 +299,8 @@ def test_duets_decide_by_cpu_time_even_against_the_throughput() -> None:
     )
 
 
-def test_throughput_decides_where_the_duets_are_void() -> None:
-    together = run_of(FASTER, partners=True, void="somebody stopped it")
+def test_throughput_decides_where_the_paired_trials_are_invalid() -> None:
+    together = run_of(FASTER, partners=True, invalid="somebody stopped it")
     (answer,) = answers_of(results_of([*run_of(SLOWER), *together]))
     assert answer.verdict is Verdict.SLOWER
     assert " as fast as Base in requests/s (" in answer.sentence
@@ -312,11 +312,11 @@ SECOND_CPU = (1, 0.8)
 
 
 def waiting_run(*who: str) -> Results:
-    """Return rounds in which these targets waited; in the duets `more` used less CPU."""
+    """Return rounds in which these targets waited; in the paired trials `more` used less CPU."""
     rounds = [*run_of(SLOWER), *run_of(FASTER, partners=True, cpu_s=SECOND_CPU)]
     limited = []
     for measurement in rounds:
-        waits = measurement.target in who and measurement.method is Method.SOLO
+        waits = measurement.target in who and measurement.method is Method.SINGLE
         limited.append(dataclasses.replace(measurement, limited_by=IDLE) if waits else measurement)
     return results_of(limited)
 
@@ -391,8 +391,8 @@ def opened_run(
     ("results", "cost"),
     [
         pytest.param(opened_run(100, 100), None, id="those of wrk's start"),
-        pytest.param(opened_run(60_100, 60_100), "each request", id="one each"),
-        pytest.param(opened_run(12_100), "every 5 requests", id="one for five"),
+        pytest.param(opened_run(60_100, 60_100, http_version="1.0"), "each request", id="one each"),
+        pytest.param(opened_run(12_100, http_version="1.0"), "every 5 requests", id="one for five"),
         pytest.param(
             opened_run(12_100, http_version="1.1"),
             "every 5 requests by this machine's count (other programs' are in it)",
@@ -433,12 +433,12 @@ def test_new_connections_are_told_by_what_was_opened(results: Results, cost: str
     ("measurements", "sentence"),
     [
         pytest.param(
-            run_of(FASTER, void="worker 7 died"),
+            run_of(FASTER, invalid="worker 7 died"),
             "More against Base: no round is valid for both (Base: worker 7 died)",
-            id="all rounds are void",
+            id="all rounds are invalid",
         ),
         pytest.param(
-            run_of(FASTER, void=SATURATED, limited_by=Limit.LOAD_GENERATOR),
+            run_of(FASTER, invalid=SATURATED, limited_by=Limit.LOAD_GENERATOR),
             "More against Base: load generator saturated: "
             "this would compare load generators, not servers",
             id="saturated",
@@ -446,13 +446,13 @@ def test_new_connections_are_told_by_what_was_opened(results: Results, cost: str
         pytest.param(
             run_of([(100.0, 110.0)]),
             "More is 1.10x as fast as Base in requests/s, "
-            "but one round gives no interval; -r 6 would",
+            "but one round gives no interval; use -r 6",
             id="one round",
         ),
         pytest.param(
-            [*run_of([(100.0, 110.0)]), *run_of(FASTER, void="gone", first_round=2)],
+            [*run_of([(100.0, 110.0)]), *run_of(FASTER, invalid="gone", first_round=2)],
             "More is 1.10x as fast as Base in requests/s, "
-            "but one round gives no interval; -r 6 would; 4 of 5 rounds do not count",
+            "but one round gives no interval; use -r 6; 4 of 5 rounds excluded",
             id="one valid round",
         ),
         pytest.param(
@@ -461,7 +461,7 @@ def test_new_connections_are_told_by_what_was_opened(results: Results, cost: str
             # and its exponential is 3.3569. Standard deviation 0.13479: to lie within ln 1.05
             # takes 32 rounds (t(95%, 31) = 2.0395: 0.0486).
             "More is 1.00x as fast as Base in requests/s, within a factor of 3.4: "
-            "too noisy to tell; -r 32 should tell",
+            "too noisy; about 32 rounds needed (-r 32)",
             id="two rounds that contradict each other",
         ),
     ],
@@ -470,7 +470,7 @@ def test_a_run_that_decides_nothing_says_why(
     measurements: list[Measurement], sentence: str
 ) -> None:
     (answer,) = answers_of(results_of(measurements))
-    assert (answer.verdict, answer.sentence) == (Verdict.UNDECIDED, sentence)
+    assert (answer.verdict, answer.sentence) == (Verdict.INCONCLUSIVE, sentence)
 
 
 def test_each_target_and_load_has_its_answer_with_wider_intervals() -> None:
@@ -527,11 +527,11 @@ def test_oddities_are_said_once_with_their_rounds_at_their_worst() -> None:
     ]
 
 
-def test_what_is_void_is_said_with_its_reason() -> None:
-    results = results_of(run_of(FASTER[:1], void="worker 7 died", partners=True))
+def test_what_is_invalid_is_said_with_its_reason() -> None:
+    results = results_of(run_of(FASTER[:1], invalid="worker 7 died", partners=True))
     assert measurement_notes(results) == [
-        "Base, 100 connections, round 1 (duet): void, worker 7 died",
-        "More, 100 connections, round 1 (duet): void, worker 7 died",
+        "Base, 100 connections, round 1 (paired): invalid, worker 7 died",
+        "More, 100 connections, round 1 (paired): invalid, worker 7 died",
     ]
 
 
@@ -565,7 +565,7 @@ def cells_of(line: str) -> list[str]:
 
 def test_markdown_holds_every_cell_in_columns_of_even_width() -> None:
     labels = {"base": "ベース|基", "more": "M" * 50}
-    results = results_of(solo_results().measurements, labels=labels)
+    results = results_of(single_results().measurements, labels=labels)
     for table in result_tables(results):
         titles, rule, *rows = markdown_lines(table)
         assert cells_of(titles) == [column.title for column in table.columns]
@@ -597,7 +597,7 @@ def test_no_figure_is_cut_at_any_width() -> None:
 
 
 def test_a_cell_is_broken_at_spaces_alone_and_a_figure_only_where_there_is_no_room() -> None:
-    table = gist_table(solo_results(), HUNDRED)
+    table = gist_table(single_results(), HUNDRED)
     words = set(" ".join(itertools.chain(*table.rows)).split())
     words.update(" ".join(column.title for column in table.columns).split())
     for width in range(40, 120):
@@ -609,7 +609,7 @@ def test_a_cell_is_broken_at_spaces_alone_and_a_figure_only_where_there_is_no_ro
 
 
 def test_a_table_is_as_wide_as_the_terminal_at_most_where_that_can_be() -> None:
-    for table in result_tables(solo_results()):
+    for table in result_tables(single_results()):
         narrowest = max(map(shown_width, on_terminal(table, 1)))
         for width in WIDTHS:
             widest = max(map(shown_width, on_terminal(table, width)))
@@ -618,7 +618,7 @@ def test_a_table_is_as_wide_as_the_terminal_at_most_where_that_can_be() -> None:
 
 def test_another_python_is_told_beside_the_tools_own() -> None:
     environment = dataclasses.replace(ENVIRONMENT, python="3.12.1", packages={})
-    results = solo_results(environment=environment)
+    results = single_results(environment=environment)
     server = ServerSettings()
     base, more = results.targets
     targets = (
@@ -631,7 +631,7 @@ def test_another_python_is_told_beside_the_tools_own() -> None:
 
 
 def test_of_many_targets_each_has_a_row_of_what_differs() -> None:
-    results = solo_results()
+    results = single_results()
     base, _ = results.targets
     targets = []
     for number in range(5):
@@ -672,7 +672,7 @@ def test_loads_keep_the_order_in_which_workloads_were_asked_for() -> None:
         threads=4,
         duration_s=SECONDS,
         rounds=1,
-        duet=False,
+        paired=False,
         warm_up_s=0.3,
     )
     loads = [LoadId(workload=name, connections=100) for name in ("b", "index", "a")]
@@ -699,16 +699,16 @@ def test_a_run_that_was_cut_short_is_not_shown_as_whole(
         threads=4,
         duration_s=SECONDS,
         rounds=rounds,
-        duet=False,
+        paired=False,
         warm_up_s=0,
     )
-    results = solo_results(settings=settings, warnings=warnings)
+    results = single_results(settings=settings, warnings=warnings)
     assert unfinished_sentences(results) == sentences
-    assert unfinished_sentences(solo_results()) == []
+    assert unfinished_sentences(single_results()) == []
 
 
 @pytest.mark.parametrize("width", range(1, 30))
 def test_a_terminal_too_narrow_for_a_drawing_has_none(width: int) -> None:
-    results = solo_results()
+    results = single_results()
     lines = draw_speeds(results, answers_of(results), width=width)
-    assert bool(lines) == (width >= LEAST_DRAWING)
+    assert bool(lines) == (width >= MIN_DRAWING)

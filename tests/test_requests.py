@@ -57,12 +57,12 @@ def test_an_expected_status_is_no_error_and_others_are(in_process: InProcess) ->
     targets = ("shop:app", "shop:sometimes_there")
     done = compare(in_process, *targets, "--path", "/gone", "--expect-status", "404")
     assert done.returncode == 1
-    right, void = json.loads(done.stdout)["measurements"]
+    right, invalid = json.loads(done.stdout)["measurements"]
     assert right["valid"]
     assert right["wrk"]["errors"]["status"] == 0
     assert right["wrk"]["requests"] > 100
     assert re.search(
-        r"\d+ of \d+ responses had a status below 400, not 404", void["invalid_reason"]
+        r"\d+ of \d+ responses had a status below 400, not 404", invalid["invalid_reason"]
     )
 
 

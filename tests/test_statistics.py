@@ -237,7 +237,7 @@ def test_percentiles_are_pooled_not_averaged() -> None:
 # The schedule.
 
 
-def plan(count: int, *, rounds: int, duet: bool, seed: int = 1) -> Plan:
+def plan(count: int, *, rounds: int, paired: bool, seed: int = 1) -> Plan:
     """Return a plan of that many targets, t0 and so on, at 100 and 200 connections."""
     loads = [Load(connections=connections, threads=1, duration_s=1) for connections in (100, 200)]
     targets = [parse_target(f"t{number}=asgi") for number in range(count)]
@@ -247,7 +247,7 @@ def plan(count: int, *, rounds: int, duet: bool, seed: int = 1) -> Plan:
         rounds=rounds,
         seed=seed,
         server=ServerSettings(),
-        duet=duet,
+        paired=paired,
     )
 
 
@@ -260,31 +260,33 @@ def trials(launch: Launch) -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize(
-    ("changes", "with_solo"),
+    ("changes", "with_single"),
     [
         pytest.param({}, [1, 3, 5], id="each second round"),
         pytest.param({"rounds": 3}, [1, 2, 3], id="few rounds"),
-        pytest.param({"duet": False}, [1, 2, 3, 4, 5], id="no duets"),
-        pytest.param({"metric": Decisive.CPU}, [1, 3, 5], id="duets decide"),
-        pytest.param({"metric": Decisive.P99}, [1, 2, 3, 4, 5], id="solo trials decide"),
+        pytest.param({"paired": False}, [1, 2, 3, 4, 5], id="no paired trials"),
+        pytest.param({"metric": Decisive.CPU}, [1, 3, 5], id="paired trials decide"),
+        pytest.param({"metric": Decisive.P99}, [1, 2, 3, 4, 5], id="single trials decide"),
     ],
 )
-def test_where_duets_decide_each_second_round_has_no_solo_trials(
-    changes: dict[str, Any], with_solo: list[int]
+def test_where_paired_trials_decide_each_second_round_has_no_single_trials(
+    changes: dict[str, Any], with_single: list[int]
 ) -> None:
-    launches = schedule(dataclasses.replace(plan(3, rounds=5, duet=True), **changes))
-    solo = [
+    launches = schedule(dataclasses.replace(plan(3, rounds=5, paired=True), **changes))
+    single = [
         (launch.round, trial.targets[0].name)
         for launch in launches
         for trial in launch.trials
         if len(trial.targets) == 1 and trial.load.connections == 100
     ]
-    assert sorted(solo) == [(number, f"t{each}") for number in with_solo for each in range(3)]
-    duets = {launch.round for launch in launches for t in launch.trials if len(t.targets) == 2}
-    assert len(duets) == (0 if changes.get("duet") is False else changes.get("rounds", 5))
+    assert sorted(single) == [(number, f"t{each}") for number in with_single for each in range(3)]
+    paired_trials = {
+        launch.round for launch in launches for t in launch.trials if len(t.targets) == 2
+    }
+    assert len(paired_trials) == (0 if changes.get("paired") is False else changes.get("rounds", 5))
 
 
-def test_rounds_in_all_are_more_than_those_of_solo_trials() -> None:
+def test_rounds_in_all_are_more_than_those_of_single_trials() -> None:
     reference = rounds_of("a", [1000, 1000])
     target = rounds_of("b", [1010, 1000])
     measurements = [dataclasses.replace(m, round=2 * m.round + 1) for m in (*reference, *target)]
@@ -294,21 +296,21 @@ def test_rounds_in_all_are_more_than_those_of_solo_trials() -> None:
 
 
 def test_single_round_keeps_the_gists_order() -> None:
-    launches = schedule(plan(2, rounds=1, duet=False))
+    launches = schedule(plan(2, rounds=1, paired=False))
     assert [trials(launch) for launch in launches] == [
         [("t0", 100), ("t0", 200)],
         [("t1", 100), ("t1", 200)],
     ]
 
 
-@pytest.mark.parametrize(("count", "duet"), [(1, False), (2, False), (2, True), (4, True)])
-def test_each_round_makes_each_trial_once(count: int, duet: bool) -> None:
+@pytest.mark.parametrize(("count", "paired"), [(1, False), (2, False), (2, True), (4, True)])
+def test_each_round_makes_each_trial_once(count: int, paired: bool) -> None:
     groups = [f"t{number}" for number in range(count)]
-    if duet:
+    if paired:
         groups += [f"t0+t{number}" for number in range(1, count)]
     expected = sorted(itertools.product(groups, (100, 200)))
     trials_by_round: dict[int, list[tuple[str, int]]] = {}
-    for launch in schedule(plan(count, rounds=3, duet=duet)):
+    for launch in schedule(plan(count, rounds=3, paired=paired)):
         trials_by_round.setdefault(launch.round, []).extend(trials(launch))
     assert {number: sorted(made) for number, made in trials_by_round.items()} == {
         1: expected,
@@ -319,22 +321,22 @@ def test_each_round_makes_each_trial_once(count: int, duet: bool) -> None:
 
 def test_rounds_follow_each_other() -> None:
     """An interruption keeps whole rounds: none may begin before the last has ended."""
-    rounds = [launch.round for launch in schedule(plan(4, rounds=5, duet=True))]
+    rounds = [launch.round for launch in schedule(plan(4, rounds=5, paired=True))]
     assert rounds == [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5]
 
 
-@pytest.mark.parametrize("duet", [False, True])
-def test_a_trial_is_made_on_servers_that_its_launch_started(duet: bool) -> None:
-    for launch in schedule(plan(3, rounds=4, duet=duet)):
+@pytest.mark.parametrize("paired", [False, True])
+def test_a_trial_is_made_on_servers_that_its_launch_started(paired: bool) -> None:
+    for launch in schedule(plan(3, rounds=4, paired=paired)):
         for trial in launch.trials:
             assert set(trial.targets) <= set(launch.targets)
 
 
-@pytest.mark.parametrize("duet", [False, True])
-def test_no_target_is_always_launched_first(duet: bool) -> None:
+@pytest.mark.parametrize("paired", [False, True])
+def test_no_target_is_always_launched_first(paired: bool) -> None:
     """Else what changes over a round would look like a difference between targets."""
     first_by_round: dict[int, str] = {}
-    for launch in schedule(plan(2, rounds=200, duet=duet)):
+    for launch in schedule(plan(2, rounds=200, paired=paired)):
         first_by_round.setdefault(launch.round, launch.targets[0].name)
     counts = Counter(first_by_round.values())
     assert counts["t0"] + counts["t1"] == 200
@@ -344,7 +346,7 @@ def test_no_target_is_always_launched_first(duet: bool) -> None:
 def test_the_seed_alone_decides_the_order() -> None:
     orders = set()
     for seed in (1, 1, 2):
-        launches = schedule(plan(3, rounds=4, duet=True, seed=seed))
+        launches = schedule(plan(3, rounds=4, paired=True, seed=seed))
         orders.add(str([trials(launch) for launch in launches]))
     assert len(orders) == 2
 
@@ -359,7 +361,7 @@ def rounds_of(
     cpu_s: float = 1.0,
     partner: str | None = None,
     limited_by: Limit | None = Limit.SERVER_CPU,
-    void_rounds: Sequence[int] = (),
+    invalid_rounds: Sequence[int] = (),
 ) -> list[Measurement]:
     """Return one measurement of the target for each of these requests/s; rounds from 0."""
     measurements = []
@@ -371,7 +373,7 @@ def rounds_of(
             cpu_s=cpu_s,
             partner=partner,
             limited_by=limited_by,
-            void="gone" if number in void_rounds else None,
+            invalid="gone" if number in invalid_rounds else None,
         )
         measurements.append(measurement)
     return measurements
@@ -397,15 +399,15 @@ def test_verdicts_follow_the_interval_and_the_metrics_direction() -> None:
     hungry = rounds_of("b", FASTER_RATES, cpu_s=1.5)
     assert compared(*reference, *hungry, metric=Metric.CPU).verdict is Verdict.SLOWER
     steady, noisy = rounds_of("a", [1000] * 4), rounds_of("b", [1100, 900, 1100, 900])
-    assert compared(*steady, *noisy).verdict is Verdict.UNDECIDED
+    assert compared(*steady, *noisy).verdict is Verdict.INCONCLUSIVE
 
 
-def test_void_rounds_leave_the_comparison_with_their_partner() -> None:
-    reference = rounds_of("a", [1000] * 4, void_rounds=[0])
-    target = rounds_of("b", FASTER_RATES, void_rounds=[1])
+def test_invalid_rounds_leave_the_comparison_with_their_partner() -> None:
+    reference = rounds_of("a", [1000] * 4, invalid_rounds=[0])
+    target = rounds_of("b", FASTER_RATES, invalid_rounds=[1])
     assert compared(*reference, *target).rounds == 2
-    assert compared(*reference[:2], *target[:2]).verdict is Verdict.UNDECIDED
-    assert compared(*reference[:3], *target[:3]).verdict is Verdict.UNDECIDED
+    assert compared(*reference[:2], *target[:2]).verdict is Verdict.INCONCLUSIVE
+    assert compared(*reference[:3], *target[:3]).verdict is Verdict.INCONCLUSIVE
 
 
 @pytest.mark.parametrize("saturated", ["a", "b"])
@@ -413,21 +415,23 @@ def test_a_saturated_load_generator_gives_no_verdict(saturated: str) -> None:
     measurements = []
     for name, rates in (("a", [1000] * 4), ("b", [1100] * 4)):
         limit = Limit.LOAD_GENERATOR if name == saturated else Limit.SERVER_CPU
-        measurements += rounds_of(name, rates, limited_by=limit, void_rounds=range(4))
-    assert compared(*measurements).verdict is Verdict.UNDECIDED
+        measurements += rounds_of(name, rates, limited_by=limit, invalid_rounds=range(4))
+    assert compared(*measurements).verdict is Verdict.INCONCLUSIVE
     assert compared(*measurements).estimate is None
     assert "compare load generators" in str(compared(*measurements).reason)
 
 
-@pytest.mark.parametrize(("cpu_s", "verdict"), [(1.01, Verdict.FASTER), (1.2, Verdict.UNDECIDED)])
-def test_duet_throughput_counts_only_with_fair_shares(cpu_s: float, verdict: Verdict) -> None:
+@pytest.mark.parametrize(
+    ("cpu_s", "verdict"), [(1.01, Verdict.FASTER), (1.2, Verdict.INCONCLUSIVE)]
+)
+def test_paired_throughput_counts_only_with_fair_shares(cpu_s: float, verdict: Verdict) -> None:
     reference = rounds_of("a", REFERENCE_RATES[:3], partner="b")
     target = rounds_of("b", FASTER_RATES[:3], partner="a", cpu_s=cpu_s)
     assert compared(*reference, *target).verdict is verdict
     assert compared(*reference, *target, metric=Metric.CPU).rounds == 3
 
 
-def test_a_duet_is_paired_with_its_own_partner_alone() -> None:
+def test_a_paired_is_paired_with_its_own_partner_alone() -> None:
     measurements = [
         *rounds_of("a", REFERENCE_RATES[:3], partner="b"),
         *rounds_of("a", [5000, 5001, 5002], partner="c"),
@@ -532,8 +536,8 @@ def observed(
     )
 
 
-SOLO = [observed(duration_s=2, load_cpu_s=1, server_cpu_s=5)]
-DUET = [
+SINGLE = [observed(duration_s=2, load_cpu_s=1, server_cpu_s=5)]
+PAIRED = [
     observed(duration_s=2, load_cpu_s=1, server_cpu_s=5, cores=HALVES),
     observed(duration_s=2, load_cpu_s=2, server_cpu_s=3, cores=HALVES),
 ]
@@ -543,14 +547,18 @@ FOREIGN = [observed(duration_s=2, load_cpu_s=1, server_cpu_s=None)]
 @pytest.mark.parametrize(
     ("observations", "threads", "workers", "expected"),
     [
-        pytest.param(SOLO, 2, 4, (0.5, 2, 2.5, 4, 8, None), id="a core for each thread and worker"),
-        pytest.param(SOLO, 16, 16, (0.5, 8, 2.5, 8, 8, None), id="no more cores than there are"),
-        pytest.param(SOLO, 2, None, (0.5, 2, 2.5, 8, 8, None), id="a command may use all cores"),
-        pytest.param(DUET, 1, 2, (1.5, 2, 4.0, 2, 0, None), id="the two of a duet together"),
         pytest.param(
-            DUET, 2, 4, (1.5, 4, 4.0, 3, 0, None), id="a duet has the halves of the cores"
+            SINGLE, 2, 4, (0.5, 2, 2.5, 4, 8, None), id="a core for each thread and worker"
         ),
-        pytest.param(DUET, 9, None, (1.5, 5, 4.0, 3, 0, None), id="a duet of commands"),
+        pytest.param(SINGLE, 16, 16, (0.5, 8, 2.5, 8, 8, None), id="no more cores than there are"),
+        pytest.param(SINGLE, 2, None, (0.5, 2, 2.5, 8, 8, None), id="a command may use all cores"),
+        pytest.param(
+            PAIRED, 1, 2, (1.5, 2, 4.0, 2, 0, None), id="the two of a paired trial together"
+        ),
+        pytest.param(
+            PAIRED, 2, 4, (1.5, 4, 4.0, 3, 0, None), id="a paired trial has the halves of the cores"
+        ),
+        pytest.param(PAIRED, 9, None, (1.5, 5, 4.0, 3, 0, None), id="a paired trial of commands"),
         pytest.param(FOREIGN, 2, None, (0.5, 2, None, 8, 8, None), id="somebody else's server"),
     ],
 )
@@ -575,7 +583,7 @@ SATURATED_USE = core_use_of(0.95, 0.5, shared=0)
         pytest.param([5.0], WITH_ROOM, None, id="on time"),
         pytest.param([4.96], WITH_ROOM, None, id="a bit early"),
         pytest.param([5.9], WITH_ROOM, None, id="a bit late"),
-        pytest.param([5.0, 5.1], WITH_ROOM, None, id="a duet on time"),
+        pytest.param([5.0, 5.1], WITH_ROOM, None, id="a paired trial on time"),
         pytest.param(
             [4.9],
             WITH_ROOM,
@@ -586,7 +594,7 @@ SATURATED_USE = core_use_of(0.95, 0.5, shared=0)
             [5.0, 6.5],
             WITH_ROOM,
             "wrk ran for 6.50 s instead of 5 s: somebody stopped it",
-            id="one of a duet was suspended for a while",
+            id="one of a paired trial was suspended for a while",
         ),
         pytest.param([5.0], SATURATED_USE, SATURATED_USE.saturation_reason, id="saturated"),
         pytest.param(
@@ -700,7 +708,14 @@ def test_silence_is_longer_than_any_answer_took(
 
 
 def response_of(size: int, body: int = 100) -> Response:
-    return Response(status=200, bytes=size, headers=(), body_sha256="0" * 64, body_bytes=body)
+    return Response(
+        status=200,
+        bytes=size,
+        headers=(),
+        body_sha256="0" * 64,
+        body_bytes=body,
+        http_version="1.1",
+    )
 
 
 ALIKE = [response_of(200), response_of(200)]
@@ -708,7 +723,7 @@ VARIED = [response_of(200), response_of(240)]
 
 
 @pytest.mark.parametrize(
-    ("responses", "requests", "size", "is_void", "is_noted"),
+    ("responses", "requests", "size", "is_invalid", "is_noted"),
     [
         pytest.param(ALIKE, 10_000, 200, False, False, id="as checked"),
         pytest.param(ALIKE, 10_000, 201.9, False, False, id="answers under way at the end"),
@@ -725,18 +740,18 @@ VARIED = [response_of(200), response_of(240)]
     ],
 )
 def test_bytes_for_each_request_are_those_of_the_checked_answer(
-    responses: list[Response], requests: int, size: float, is_void: bool, is_noted: bool
+    responses: list[Response], requests: int, size: float, is_invalid: bool, is_noted: bool
 ) -> None:
     sizes = AnswerSizes.of(responses)
     wrk = wrk_of(requests, size)
-    assert bool(sizes.void_reason(wrk, FIVE_SECONDS)) == is_void
+    assert bool(sizes.invalid_reason(wrk, FIVE_SECONDS)) == is_invalid
     assert bool(sizes.note(wrk, FIVE_SECONDS)) == is_noted
 
 
 @pytest.mark.parametrize(
     ("step_s", "is_set"), [(0.0, False), (0.014, False), (0.5, True), (-0.5, True), (0.02, True)]
 )
-def test_a_clock_that_was_set_voids(step_s: float, is_set: bool) -> None:
+def test_a_clock_that_was_set_invalidates(step_s: float, is_set: bool) -> None:
     assert bool(clock_reason(step_s, 5)) == is_set
 
 
@@ -809,7 +824,7 @@ def contest_of(speeds: dict[str, list[float]]) -> Contest:
     by_round = {name: dict(enumerate(values, 1)) for name, values in speeds.items()}
     return Contest(
         load=LoadId(workload="hello", connections=100),
-        method=Method.DUET,
+        method=Method.PAIRED,
         metric=Metric.CPU,
         reference="base",
         speeds={"base": dict.fromkeys(by_round[next(iter(by_round))], 1.0), **by_round},
@@ -817,8 +832,8 @@ def contest_of(speeds: dict[str, list[float]]) -> Contest:
     )
 
 
-def places(contest: Contest) -> dict[str, str]:
-    return {place.target: place.title for place in contest.ranking().places}
+def ranks_of(contest: Contest) -> dict[str, str]:
+    return {rank.target: rank.title for rank in contest.ranking().ranks}
 
 
 def test_the_rounds_of_a_contest_are_in_their_order() -> None:
@@ -842,7 +857,7 @@ def test_targets_share_places_unless_all_pairs_at_once_tell_them_apart() -> None
             "slow": [0.5, 0.51, 0.49, 0.5, 0.5, 0.52],
         }
     )
-    assert places(contest) == {"fast too": "1 to 2", "fast": "1 to 2", "base": "3", "slow": "4"}
+    assert ranks_of(contest) == {"fast too": "1 to 2", "fast": "1 to 2", "base": "3", "slow": "4"}
 
 
 def test_places_go_by_rounds_in_which_both_met_the_reference() -> None:
@@ -856,11 +871,11 @@ def test_places_go_by_rounds_in_which_both_met_the_reference() -> None:
     assert speed.ratio == pytest.approx(1.1, rel=0.01)
     assert speed.confidence == pytest.approx(1 - 0.05 / 3)
     assert contest.is_faster("b", "a")
-    assert places(contest) == {"b": "1 to 2", "a": "2 to 3", "base": "1 to 3"}
+    assert ranks_of(contest) == {"b": "1 to 2", "a": "2 to 3", "base": "1 to 3"}
 
 
 def test_one_round_tells_no_places_apart() -> None:
-    assert places(contest_of({"a": [3.0], "b": [9.0]})) == dict.fromkeys(
+    assert ranks_of(contest_of({"a": [3.0], "b": [9.0]})) == dict.fromkeys(
         ("b", "a", "base"), "1 to 3"
     )
 
@@ -871,7 +886,7 @@ def test_equal_targets_are_told_apart_in_some_1_of_20_at_most(contests: int, mos
     apart = 0
     for _ in range(contests):
         speeds = {name: [math.exp(normal(rng)) for _ in range(6)] for name in ("a", "b", "c")}
-        apart += set(places(contest_of(speeds)).values()) != {"1 to 4"}
+        apart += set(ranks_of(contest_of(speeds)).values()) != {"1 to 4"}
     assert apart / contests < most
 
 
@@ -894,8 +909,7 @@ def test_whole_answers_that_were_counted_are_no_rate_where_they_are_few() -> Non
     assert p99.estimate
     assert rate.estimate is cpu.estimate is None
     assert rate.reason == (
-        "each connection had only 1 answer in a trial, and the one that was cut off "
-        "does not count: -d 40s would do, or --metric p99"
+        "too few responses per connection (1) for a result: use -d 40s, or --metric p99"
     )
 
 

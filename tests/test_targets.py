@@ -45,7 +45,7 @@ from micropie_benchlib.serve.apps import app_environment
 from micropie_benchlib.serve.commands import server_environment
 from micropie_benchlib.serve.hints import advice_on
 from micropie_benchlib.serve.kinds import TARGET_KINDS
-from micropie_benchlib.serve.log_lines import last_words
+from micropie_benchlib.serve.log_lines import last_error
 from micropie_benchlib.serve.logs import NO_REASON
 from micropie_benchlib.serve.packages import fetch, user_cache, with_one_index
 from micropie_benchlib.serve.probe import Probe
@@ -330,7 +330,6 @@ ACCESS = 'INFO:     127.0.0.1:40814 - "GET / HTTP/1.1" 200 OK'
             "asyncpg.exceptions.ConnectionDoesNotExistError: gone",
             id="an error of a package",
         ),
-        pytest.param("SystemExit: 3\nbye\n", "SystemExit: 3", id="an exit"),
         pytest.param(
             'ERROR:    Error loading ASGI app. Could not import module "app".\nbye\n',
             'ERROR:    Error loading ASGI app. Could not import module "app".',
@@ -360,7 +359,7 @@ ACCESS = 'INFO:     127.0.0.1:40814 - "GET / HTTP/1.1" 200 OK'
     ],
 )
 def test_the_line_of_a_log_is_told_that_says_best_why_it_ended(log: str, expected: str) -> None:
-    assert last_words(log) == expected
+    assert last_error(log) == expected
 
 
 # What is fetched. The real pip comes further down.
@@ -513,11 +512,11 @@ def three(module_tool: Tool) -> Three:
     return loaded(done.stdout), done.stderr
 
 
-def test_a_command_is_measured_over_its_process_tree_and_in_duets(three: Three) -> None:
+def test_a_command_is_measured_over_its_process_tree_and_in_paired_trials(three: Three) -> None:
     data, _ = three
     assert all(m["valid"] for m in data["measurements"])
     commands = [m for m in data["measurements"] if m["target"] == "g"]
-    assert {m["method"] for m in commands} == {"solo", "duet"}
+    assert {m["method"] for m in commands} == {"single", "paired"}
     assert all(m["use"]["server_cpu_s"] > 0.1 for m in commands), (
         "the workers are two generations below the shell"
     )
@@ -532,11 +531,11 @@ def test_uvicorn_can_leave_a_proxys_headers_unread(three: Three) -> None:
     assert "--no-proxy-headers" not in on
 
 
-def test_more_than_two_targets_have_places(three: Three) -> None:
+def test_more_than_two_targets_have_ranks(three: Three) -> None:
     data, _ = three
     (ranking,) = data["rankings"]
-    assert {place["target"] for place in ranking["places"]} == {"asgi", "g", "b"}
-    assert all(1 <= place["first"] <= place["last"] <= 3 for place in ranking["places"])
+    assert {place["target"] for place in ranking["ranks"]} == {"asgi", "g", "b"}
+    assert all(1 <= place["first"] <= place["last"] <= 3 for place in ranking["ranks"])
 
 
 @pytest.mark.skipif(not shutil.which("node"), reason="no Node.js here")
@@ -576,7 +575,7 @@ def test_a_running_server_is_measured_and_left_alone(tool: Tool) -> None:
         before = descendants(serving.pid)
         targets = ("asgi", f"there={url}index?name=Ann")
         data = results(tool, *targets, *SHORT, "-r", "2")
-        assert {m["method"] for m in data["measurements"]} == {"solo"}, (
+        assert {m["method"] for m in data["measurements"]} == {"single"}, (
             "nobody else's server is pinned or frozen"
         )
         theirs = [m for m in data["measurements"] if m["target"] == "there"]
@@ -867,7 +866,7 @@ NOT_A_URL = "is not an HTTP URL: use http://HOST:PORT/PATH"
         (("--method", "G T"), "use one such as GET or POST"),
         (("--body", "@/nowhere"), "--body '@/nowhere': No such file or directory"),
         (("--server", "granian"), "granian is not installed here"),
-        (("asgi", "http://127.0.0.1:9/", "--duet"), "--duet needs two targets that it starts"),
+        (("asgi", "http://127.0.0.1:9/", "--paired"), "--paired needs two targets that it starts"),
     ],
 )
 def test_wrong_arguments_are_told_in_one_line(
@@ -890,7 +889,7 @@ def test_wrong_arguments_are_told_in_one_line(
         ("/v/bin/python: No module named db", ""),
     ],
 )
-def test_known_last_words_come_with_advice(words: str, advice: str) -> None:
+def test_known_last_error_come_with_advice(words: str, advice: str) -> None:
     target = dataclasses.replace(OWN, directory=Path("/own/apps"), python="/v/bin/python")
     assert advice in advice_on(words, target)
     assert bool(advice) == bool(advice_on(words, target))

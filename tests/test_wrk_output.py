@@ -18,7 +18,7 @@ from micropie_benchlib.core.text import format_latency
 from micropie_benchlib.core.units import parse_duration
 from micropie_benchlib.report.tables import gist_row
 from micropie_benchlib.wrk.command import wrk_argv
-from micropie_benchlib.wrk.errors import SOCKET_ERRORS, void_reason
+from micropie_benchlib.wrk.errors import SOCKET_ERRORS, invalid_reason
 from micropie_benchlib.wrk.exact import parse_exact
 from micropie_benchlib.wrk.rows import parse_reports
 
@@ -112,16 +112,16 @@ def test_seconds_and_bare_bytes() -> None:
         ),
     ],
 )
-def test_errors_void_a_trial_of_our_own(wrk: WrkResult, reason: str) -> None:
-    assert void_reason(wrk, connections=10) == reason
+def test_errors_invalid_a_trial_of_our_own(wrk: WrkResult, reason: str) -> None:
+    assert invalid_reason(wrk, connections=10) == reason
 
 
-def test_no_request_at_all_is_void_not_zero_per_second() -> None:
+def test_no_request_at_all_is_invalid_not_zero_per_second() -> None:
     (measurement,) = parse_reports((DATA / "wrk_silent.txt").read_text())
     assert measurement.wrk
     assert measurement.wrk.requests == 0
     assert measurement.invalid_reason == "0 requests are fewer than the 10 connections"
-    assert set(gist_row([measurement])) == {"void"}
+    assert set(gist_row([measurement])) == {"invalid"}
 
 
 def test_cut_off_1000_ms_is_no_thousand_minutes() -> None:

@@ -1,4 +1,4 @@
-"""The real actions of an experiment."""
+"""Connects an experiment (run/) to real servers, wrk, the export file and the progress report."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def actions_for(
         apply_warm_up(hosts.sides(servers, own), load, seconds=plan.warm_up_s, tick=tick)
 
     def measure(servers: Sequence[RunningServer], load: Load) -> list[Observation]:
-        is_duet = len(servers) > 1
-        sides = hosts.sides(servers, load_of_wrk(load, is_duet=is_duet))
-        return apply_load(sides, load, is_duet=is_duet, tick=tick)
+        is_paired = len(servers) > 1
+        sides = hosts.sides(servers, load_of_wrk(load, is_paired=is_paired))
+        return apply_load(sides, load, is_paired=is_paired, tick=tick)
 
     return Actions(
         prepare=prepare_target,
@@ -85,7 +85,7 @@ LATE_TEXTS = {
 
 
 def import_all() -> None:
-    """Import, and read, what otherwise is when it is first needed.
+    """Import and read now what would otherwise be loaded on first use.
 
     So a run does not depend on the files that it was started from: a cache may be emptied
     meanwhile, or a checkout updated.

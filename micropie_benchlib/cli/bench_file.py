@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, get_args
 
 import typer
 
-from micropie_benchlib.cli.commands import REQUEST_NAMES, Command, group_parameters
+from micropie_benchlib.cli.commands import OLD_NAMES, REQUEST_NAMES, Command, group_parameters
 from micropie_benchlib.cli.load_options import (
     LoadOptions,
     RateOptions,
@@ -34,9 +34,9 @@ from micropie_benchlib.cli.options import (
     VerboseOption,
     WrkOption,
 )
-from micropie_benchlib.cli.requests import MOST_CONFIG_BYTES, read_whole
+from micropie_benchlib.cli.requests import MAX_CONFIG_BYTES, read_whole
 from micropie_benchlib.cli.tables import (
-    MOST_SHOWN,
+    MAX_SHOWN,
     NO_FILE,
     TABLE_CONFIG,
     BenchFile,
@@ -90,7 +90,7 @@ def validated(kind: Any, value: Any, place: str) -> Any:
         raise unknown_key(".".join(steps), known)
     wanted = first["msg"].replace("Input should be", "use").replace("dictionary", "table")
     shown = repr(first["input"])
-    if len(shown) > MOST_SHOWN:  # whole or not at all: a part of a secret would not be known
+    if len(shown) > MAX_SHOWN:  # whole or not at all: a part of a secret would not be known
         raise UsageError(f"{'.'.join(steps)}: {wanted}")
     raise UsageError(f"{'.'.join(steps)} is {shown}: {wanted}")
 
@@ -137,7 +137,7 @@ def read_bench_file(file: str) -> BenchFile:
     import tomllib
 
     try:
-        content = read_whole(file, f"--config {file!r}", most_bytes=MOST_CONFIG_BYTES)
+        content = read_whole(file, f"--config {file!r}", most_bytes=MAX_CONFIG_BYTES)
         data = tomllib.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:  # not TOML, or not UTF-8
         raise UsageError(f"--config {file!r}: {error}") from None
@@ -158,7 +158,8 @@ def bench_file(
     workloads = content.pop("workloads", {})
     types = file_options()
     options = {}
-    for name, value in content.items():
+    for key, value in content.items():
+        name = OLD_NAMES.get(key, key)
         if name not in types:
             raise unknown_key(name, [*types, "targets", "workloads"])
         options[name] = file_option(name, value, types[name], directory)

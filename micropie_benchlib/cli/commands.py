@@ -48,6 +48,16 @@ OVERRIDES: Mapping[str, Sequence[str]] = {
 }
 
 
+OLD_NAMES = {"duet": "paired", "no-duet": "no-paired", "p99": "p99-limit"}  # of options
+
+
+def renamed(word: str) -> str:
+    """Return the word of a command line with the present name of an option."""
+    name, sign, value = word.partition("=")
+    known = OLD_NAMES.get(name.removeprefix("--")) if name.startswith("--") else None
+    return f"--{known}{sign}{value}" if known else word
+
+
 def came_from(context: Any, name: str) -> str:
     """Return where the value of an option came from: COMMANDLINE, DEFAULT_MAP or another."""
     source = context.get_parameter_source(name)

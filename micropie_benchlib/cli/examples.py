@@ -25,7 +25,7 @@ CAPACITY_EXAMPLES = """
 \b
 Examples:
   micropie_bench capacity
-  micropie_bench capacity fastapi mine=app:app --p99 20ms -c 50
+  micropie_bench capacity fastapi mine=app:app --p99-limit 20ms -c 50
   micropie_bench capacity mine=app:app -r 1    # a first look, no interval
 """
 COMPARE_EXAMPLES = """

@@ -56,7 +56,7 @@ def baseline_differences(baseline: Results, plan: Plan) -> list[str]:
         spec = plan.secrets.hide_whole_words(target.spec)
         if facts.spec not in (spec, target.spec):
             differences.append(f"{target.name} was {facts.spec} there, and is {spec} now")
-        then, now = baseline.server_of(facts), plan.server_of(target)
+        then, now = facts.server, plan.server_of(target)
         if then is None or not target.is_app:
             continue
         for field in SERVING_FIELDS:
@@ -81,7 +81,7 @@ def check_baseline(file: str, baseline: Results, plan: Plan) -> None:
     reference, *others = plan.names
     available = []
     for comparison in baseline.comparisons:
-        is_planned = comparison.method is Method.SOLO or plan.duet
+        is_planned = comparison.method is Method.SINGLE or plan.paired
         kind = (comparison.method, comparison.metric)
         decides = kind in deciding_metrics(comparison.load, plan.metric)
         if comparison.interval and is_planned and decides:

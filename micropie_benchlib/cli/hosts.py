@@ -1,4 +1,4 @@
-"""What is sent to other machines, and whether that is allowed."""
+"""URLs of other machines: what load they would get, and whether that is allowed."""
 
 from __future__ import annotations
 
@@ -53,5 +53,5 @@ def check_remote(url: str, addresses: Sequence[str], amount: str, *, allowed: bo
             "only do that to a server of your own, with --allow-remote"
         )
     if not addresses:
-        raise UsageError(f"{url}: the host {host} is not known: mend its name")
+        raise UsageError(f"{url}: the host {host} is not known: check its name")
     say(f"warning: sending {host} {amount}")

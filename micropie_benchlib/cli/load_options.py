@@ -13,7 +13,7 @@ from micropie_benchlib.cli.text import parse_rate, parse_seconds, parse_share
 from micropie_benchlib.core.choices import Decisive
 from micropie_benchlib.core.errors import UsageError
 from micropie_benchlib.core.plan import DEFAULT_ROUNDS, USEFUL_ROUNDS, WARM_UP_S
-from micropie_benchlib.core.requests import DUET_TIMEOUT_S, WORKLOADS, WRK_TIMEOUT_S
+from micropie_benchlib.core.requests import PAIRED_TIMEOUT_S, WORKLOADS, WRK_TIMEOUT_S
 from micropie_benchlib.core.targets import ServerSettings
 from micropie_benchlib.core.units import parse_duration
 
@@ -37,7 +37,7 @@ QUICK = Preset(connections="100", duration="1s", rounds=1)
 SHORT = Preset(connections="100", duration="1s", rounds=10)
 GIST = Preset(connections="100,200", duration="30s", rounds=1)
 SEARCH = Preset(connections="100", duration="2s", rounds=USEFUL_ROUNDS)
-MOST_TIME_S = 3600  # for a --precision
+MAX_TIME_S = 3600  # for a --precision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,13 +182,13 @@ class TimingOptions(TrialOptions):
         typer.Option(
             metavar="TIME",
             help="How long --precision may take.",
-            show_default=f"{MOST_TIME_S // 3600}h",
+            show_default=f"{MAX_TIME_S // 3600}h",
         ),
     ] = None
-    duet: Annotated[
+    paired: Annotated[
         bool | None,
         typer.Option(
-            "--duet/--no-duet",
+            "--paired/--no-paired",
             help="Measure two targets at the same time, too: what disturbs one disturbs both.",
             show_default="where possible",
         ),
@@ -216,7 +216,7 @@ class TimingOptions(TrialOptions):
     @property
     def most_s(self) -> float:
         """How long a --precision may take. Raises UsageError."""
-        return MOST_TIME_S if self.max_time is None else parse_seconds("--max-time", self.max_time)
+        return MAX_TIME_S if self.max_time is None else parse_seconds("--max-time", self.max_time)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,13 +277,13 @@ class RequestOptions:
         str | None,
         typer.Option(
             metavar="TIME",
-            help="A later answer is an error.",
-            show_default=f"{WRK_TIMEOUT_S}s; {DUET_TIMEOUT_S}s in duets",
+            help="Count slower responses as errors.",
+            show_default=f"{WRK_TIMEOUT_S}s; {PAIRED_TIMEOUT_S}s in paired trials",
         ),
     ] = None
 
 
-MOST_LIMIT_SHARE = 0.05  # of a trial's time: a rate that is 5% too high makes such a queue
+MAX_LIMIT_SHARE = 0.05  # of a trial's time: a rate that is 5% too high makes such a queue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,19 +292,22 @@ class SearchOptions:
 
     PANEL: ClassVar = "Load"
 
-    p99: Annotated[
+    p99_limit: Annotated[
         str, typer.Option(metavar="TIME", help="The limit of the p99 latency, such as 50ms.")
     ] = "50ms"
 
     def limit_s(self, duration_s: int) -> float:
         """Return the limit of the p99 latency, for trials of that time. Raises UsageError."""
-        limit_s = parse_seconds("--p99", self.p99)
-        if not limit_s or self.p99.strip()[-1].isdigit():
-            raise UsageError(f"--p99 {self.p99!r}: use a time with its unit, such as 50ms")
-        if limit_s > MOST_LIMIT_SHARE * duration_s:
-            needed_s = math.ceil(limit_s / MOST_LIMIT_SHARE)
+        limit_s = parse_seconds("--p99-limit", self.p99_limit)
+        if not limit_s or self.p99_limit.strip()[-1].isdigit():
             raise UsageError(
-                f"--p99 {self.p99}: the limit must be 5% of a trial's time or less, since a "
-                f"growing queue would not reach it in {duration_s} s: use -d {needed_s}s or longer"
+                f"--p99-limit {self.p99_limit!r}: use a time with its unit, such as 50ms"
+            )
+        if limit_s > MAX_LIMIT_SHARE * duration_s:
+            needed_s = math.ceil(limit_s / MAX_LIMIT_SHARE)
+            raise UsageError(
+                f"--p99-limit {self.p99_limit}: the limit must be 5% of a trial's time or less, "
+                f"since a growing queue would not reach it in {duration_s} s: "
+                f"use -d {needed_s}s or longer"
             )
         return limit_s

@@ -1,4 +1,4 @@
-"""The loads of the options."""
+"""From options to loads: connections, threads, durations, workloads, rates."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.requests import BUILT_IN_PATHS, DEFAULT_WORKLOAD, WORKLOADS, Workload
 
-MOST_RATE_CONNECTIONS = 1000  # each has a thread of wrk
+MAX_RATE_CONNECTIONS = 1000  # each has a thread of wrk
 
 
 def checked_at_rates(loads: Sequence[Load]) -> tuple[Load, ...]:
@@ -38,10 +38,10 @@ def checked_at_rates(loads: Sequence[Load]) -> tuple[Load, ...]:
     if sys.platform != "linux":
         raise UsageError("requests at a rate need Linux: its clock_nanosleep")
     for load in loads:
-        if load.connections > MOST_RATE_CONNECTIONS:
+        if load.connections > MAX_RATE_CONNECTIONS:
             raise UsageError(
                 f"--connections {load.connections}: at a rate each is a thread of wrk; "
-                f"use {MOST_RATE_CONNECTIONS} or fewer"
+                f"use {MAX_RATE_CONNECTIONS} or fewer"
             )
         if not load.workload.keep_alive:
             raise UsageError(

@@ -1,4 +1,4 @@
-"""The machines of a plan, connected and examined."""
+"""Connects to the machines of a plan, records them, and examines them for doctor and each run."""
 
 from __future__ import annotations
 
@@ -245,6 +245,6 @@ def examine_reach(connected: Connected) -> Finding:
         check="server from load",
         state=state,
         found=found,
-        why="load goes straight there, by a free port",
+        why="load connects directly to a free port",
         remedy="let the firewall pass it, name the address by --host, or the port by --port",
     )

@@ -246,6 +246,6 @@ class GateOptions:
         str | None,
         typer.Option(
             metavar="SHARE",
-            help="Exit with 1 if a target is surely slower by more than that, such as 5%.",
+            help="Exit with 1 if a target is significantly slower by more than that, such as 5%.",
         ),
     ] = None

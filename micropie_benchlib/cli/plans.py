@@ -1,4 +1,4 @@
-"""The plan of the options."""
+"""From options to a plan: rounds, paired or not, seed."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def make_plan(
     rate_share: float | None = None,
     p99_limit_s: float | None = None,
 ) -> Plan:
-    """Return the plan. Raises UsageError for duets that cannot be had, and unknown paths.
+    """Return the plan. Raises UsageError for paired trials that cannot be had, and unknown paths.
 
-    Duets are the default where they are possible, with two rounds or more and no port.
+    Paired trials are the default where they are possible, with two rounds or more and no port.
     """
     rounds = timing.rounds or preset.rounds
     precision = timing.wished_precision
@@ -38,19 +38,19 @@ def make_plan(
         raise UsageError("--precision needs a first stage of at least 2 rounds (--rounds)")
     are_ours = all(target.is_launched for target in targets)
     has_cores = len(all_cores()) > 1 or not places.are_here
-    duet_is_possible = len(targets) > 1 and has_cores and are_ours
-    duet = timing.duet
-    if duet and not duet_is_possible:
+    pairing_is_possible = len(targets) > 1 and has_cores and are_ours
+    paired = timing.paired
+    if paired and not pairing_is_possible:
         raise UsageError(
-            "--duet needs two targets that it starts, at least 2 cores, "
+            "--paired needs two targets that it starts, at least 2 cores, "
             "and a system with CPU affinity (Linux)"
         )
-    if duet and server.port:
-        raise UsageError("--duet runs two servers at once: leave out --port, or use --no-duet")
-    if duet is None:
-        duet = duet_is_possible and rounds > 1 and not server.port
-        if duet_is_possible and rounds > 1 and server.port:
-            say("warning: two servers cannot share --port: without duets intervals are wider")
+    if paired and server.port:
+        raise UsageError("--paired runs two servers at once: leave out --port, or use --no-paired")
+    if paired is None:
+        paired = pairing_is_possible and rounds > 1 and not server.port
+        if pairing_is_possible and rounds > 1 and server.port:
+            say("warning: two servers cannot share --port: single trials have wider intervals")
     seed = timing.seed
     if seed is None:
         seed = random.SystemRandom().randrange(2**32)
@@ -60,7 +60,7 @@ def make_plan(
         rounds=rounds,
         seed=seed,
         server=server,
-        duet=duet,
+        paired=paired,
         warm_up_s=timing.warm_up_s,
         metric=timing.metric,
         precision=precision,

@@ -102,9 +102,13 @@ class ProgressReport:
         for speed in self._speeds:
             lines.append(Text(printable(f"  {speed} so far"), no_wrap=False, overflow="fold"))
         bar = ProgressBar(total=self._total_s, completed=self._done_s(), width=40)
-        self._live.update(Group(bar, Text(f" {self._times()}"), *lines), refresh=True)
+        try:
+            self._live.update(Group(bar, Text(f" {self._times()}"), *lines), refresh=True)
+        except OSError:  # the terminal is gone, as after an ssh session
+            self._is_live = False
 
     def close(self) -> None:
         """Take all of it off the screen."""
         if self._is_live:
-            self._live.stop()
+            with contextlib.suppress(OSError):
+                self._live.stop()

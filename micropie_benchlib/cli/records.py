@@ -66,7 +66,7 @@ def settings_of(plan: Plan) -> Settings:
         threads=plan.threads,
         duration_s=plan.loads[0].duration_s,
         rounds=plan.rounds,
-        duet=plan.duet,
+        paired=plan.paired,
         warm_up_s=plan.warm_up_s,
         metric=plan.metric,
         precision=plan.precision,

@@ -67,8 +67,8 @@ def header_name(text: str) -> str:
     return HIDDEN if text else ""
 
 
-MOST_BODY_BYTES = 64 << 20
-MOST_CONFIG_BYTES = 1 << 20
+MAX_BODY_BYTES = 64 << 20
+MAX_CONFIG_BYTES = 1 << 20
 
 
 def read_body(text: str | None) -> bytes:
@@ -81,7 +81,7 @@ def read_body(text: str | None) -> bytes:
         if is_file(text):
             raise UsageError(f"--body {text!r} is a file: to send its content, use @{text}")
         return text.encode("utf-8", errors="surrogateescape")
-    return read_whole(text[1:], f"--body {text!r}", most_bytes=MOST_BODY_BYTES)
+    return read_whole(text[1:], f"--body {text!r}", most_bytes=MAX_BODY_BYTES)
 
 
 def read_whole(file: str, place: str, *, most_bytes: int) -> bytes:

@@ -26,9 +26,9 @@ VERDICT_STYLES = {
     Verdict.FASTER: "bold green",
     Verdict.SLOWER: "bold red",
     Verdict.SAME: "bold cyan",
-    Verdict.UNDECIDED: "bold yellow",
+    Verdict.INCONCLUSIVE: "bold yellow",
 }
-MOST_CAVEATS = 8  # that are shown without -v
+MAX_CAVEATS = 8  # that are shown without -v
 
 
 def show_answers(conclusion: Conclusion, console: Console) -> None:
@@ -84,8 +84,8 @@ def show_caveats(caveats: Sequence[str], console: Console, *, verbose: bool) -> 
     """Print what should be known; without verbose only so many lines of it."""
     if not caveats:
         return
-    console.print("Before you quote it", style="bold")
-    shown = list(caveats if verbose else caveats[:MOST_CAVEATS])
+    console.print("Warnings", style="bold")
+    shown = list(caveats if verbose else caveats[:MAX_CAVEATS])
     if len(shown) < len(caveats):
         shown.append(f"{len(caveats) - len(shown)} more; -v prints them")
     for caveat in shown:

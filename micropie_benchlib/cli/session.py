@@ -59,7 +59,7 @@ def run_plan(
 
 
 def status_of(results: Results) -> int:
-    """Return the exit status: 1 if a measurement is void, or a capacity is not known."""
+    """Return the exit status: 1 if a measurement is invalid, or a capacity is not known."""
     are_valid = [m.valid or results.is_step(m.load) for m in results.measurements]
     are_known = [capacity.rate_per_s is not None for capacity in results.capacities]
     return 0 if all(are_valid + are_known) else 1

@@ -25,7 +25,7 @@ from micropie_benchlib.core.values import FinalStatus, Positive, Scheme
 from micropie_benchlib.serve.asgi import ASGI_SERVERS
 
 TABLE_CONFIG: Mapping[str, Any] = {"extra": "forbid", "coerce_numbers_to_str": True}
-MOST_SHOWN = 60  # characters of a wrong value
+MAX_SHOWN = 60  # characters of a wrong value
 SPEC_KEYS = ("app", "command", "url")
 TARGET_NAME = r"[\w.@-]+"
 

@@ -90,7 +90,7 @@ def parse_day(text: str) -> str | None:
     except ValueError as error:
         raise UsageError(f"{text}: {error}") from None
     if day > datetime.datetime.now(datetime.UTC).date():
-        raise UsageError(f"{text} is yet to come: name a day up to today")
+        raise UsageError(f"{text} is in the future: use a day up to today")
     return text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 from collections.abc import Iterable
@@ -31,16 +32,26 @@ def terminal_size(stream: IO[str]) -> os.terminal_size:
     return os.terminal_size((columns or 80, lines or 24))
 
 
+@functools.cache
+def console_class() -> type[Console]:
+    """Return rich's console, which raises when its reader is gone; rich ends the process."""
+    from rich.console import Console
+
+    class RaisingConsole(Console):
+        def on_broken_pipe(self) -> None:
+            raise  # rich calls this where it handles the BrokenPipeError
+
+    return RaisingConsole
+
+
 def console_on(stream: IO[str]) -> Console:
     """Return a console on the stream: as wide as the terminal, where there is one.
 
     FORCE_COLOR makes a terminal of anything; rich heeds NO_COLOR and TERM=dumb.
     """
-    from rich.console import Console
-
     terminal = stream.isatty() or bool(os.environ.get("FORCE_COLOR"))
     size = terminal_size(stream)
-    return Console(
+    return console_class()(
         file=stream,
         width=size.columns if terminal else UNLIMITED_WIDTH,
         height=size.lines,

@@ -15,8 +15,8 @@ def request_count(load: Load) -> int:
     return round((load.rate_per_s or 0) * load.duration_s)
 
 
-LEAST_REQUESTS = 20  # of a trial at a rate
-MOST_REQUESTS = 2_000_000  # likewise: each takes memory, here and in wrk
+MIN_REQUESTS = 20  # of a trial at a rate
+MAX_REQUESTS = 2_000_000  # likewise: each takes memory, here and in wrk
 LONGEST_REST_S = 2.0  # of a connection; gunicorn closes one after that, uvicorn after 5 s
 
 
@@ -26,12 +26,12 @@ def rate_complaint(load: Load) -> str | None:
     if rate_per_s is None:
         return None
     rate = format_rate(rate_per_s)
-    if count < LEAST_REQUESTS:
+    if count < MIN_REQUESTS:
         return (
             f"{rate} are {pluralize(count, 'request')} in a trial of {load.duration_s} s: "
-            f"use -d {math.ceil(LEAST_REQUESTS / rate_per_s)}s or longer"
+            f"use -d {math.ceil(MIN_REQUESTS / rate_per_s)}s or longer"
         )
-    if count > MOST_REQUESTS:
+    if count > MAX_REQUESTS:
         return f"{rate} are {count:,} requests in a trial of {load.duration_s} s: use a shorter -d"
     most_connections = math.floor(rate_per_s * LONGEST_REST_S)
     if load.connections > most_connections:

@@ -32,8 +32,8 @@ class AsgiServer(StrEnum):
 class Method(StrEnum):
     """How a trial is made: one target alone, or two at the same moment."""
 
-    SOLO = "solo"
-    DUET = "duet"
+    SINGLE = "single"
+    PAIRED = "paired"
 
 
 class Limit(StrEnum):
@@ -56,10 +56,10 @@ class Verdict(StrEnum):
     """What an interval says of a target's speed against the reference's.
 
     Faster and slower: the interval leaves 1 out. Same: all of it lies near 1 (SAME_WITHIN).
-    Undecided: it holds 1 and is wider than that, or there is no interval.
+    Inconclusive: it holds 1 and is wider than that, or there is no interval.
     """
 
     FASTER = "faster"
     SLOWER = "slower"
     SAME = "same"
-    UNDECIDED = "undecided"
+    INCONCLUSIVE = "inconclusive"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -19,12 +20,20 @@ class CannotGoOnError(Exception):
     """What each launch needs was lost or changed, so that no more launches are made."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why something cannot be measured, and what a server's log says of it."""
+
+    text: str
+    log: tuple[str, ...] = ()
+
+
 class HopelessError(BenchError):
     """Targets that cannot be measured at all; each reason is a line of its own."""
 
-    def __init__(self, reasons: Iterable[str]) -> None:
+    def __init__(self, reasons: Iterable[Reason]) -> None:
         self.reasons = tuple(dict.fromkeys(reasons))
-        super().__init__("; ".join(self.reasons))
+        super().__init__("; ".join(reason.text for reason in self.reasons))
 
 
 class UsageError(BenchError):

@@ -105,8 +105,8 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """A target's place in an order, from `first` to `last`: among these it is not told apart."""
+class Rank:
+    """A target's rank, from `first` to `last`: it is not significantly different from these."""
 
     target: Name
     first: Positive
@@ -114,7 +114,7 @@ class Place:
 
     @property
     def title(self) -> str:
-        """The place, or the places, in words."""
+        """The rank, or the ranks, in words."""
         return str(self.first) if self.first == self.last else f"{self.first} to {self.last}"
 
 
@@ -130,12 +130,12 @@ class Ranking:
     metric: Metric
     reference: Name
     confidence: Confidence
-    places: tuple[Place, ...]
+    ranks: tuple[Rank, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distribution:
-    """Latencies of a target under a load, of all valid solo trials together.
+    """Latencies of a target under a load, of all valid single trials together.
 
     As pairs of percent and seconds, ascending.
     """

@@ -149,10 +149,11 @@ class ServerUse:
 class Measurement:
     """What one trial yielded of one target.
 
-    With an `invalid_reason` it is void: shown, but left out of the statistics. Nothing
+    With an `invalid_reason` it is invalid: shown, but left out of the statistics. Nothing
     was observed where `wrk` is None; of somebody else's server `use` is not known.
-    `partner` is the other target of a duet. `connections_opened` counts all that were
-    opened on this machine meanwhile, of a solo trial. `notes` are oddities that do not void.
+    `partner` is the other target of a paired trial. `connections_opened` counts all that were
+    opened on this machine meanwhile, of a single trial. `notes` are oddities beside which it
+    is valid.
     """
 
     round: Ordinal
@@ -173,8 +174,8 @@ class Measurement:
         """Raise ValueError for a trial that counts but cannot, or a partner that cannot be."""
         if self.valid and not (self.wrk and self.wrk.requests):
             raise ValueError("a trial without requests cannot be valid")
-        if (self.method is Method.DUET) != (self.partner is not None):
-            raise ValueError("a duet has a partner, and a solo trial none")
+        if (self.method is Method.PAIRED) != (self.partner is not None):
+            raise ValueError("a paired trial has a partner, and a single trial none")
         if self.partner == self.target:
             raise ValueError("a target cannot be its own partner")
 

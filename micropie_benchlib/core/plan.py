@@ -13,7 +13,7 @@ from micropie_benchlib.core.targets import ServerSettings, Target
 
 DEFAULT_ROUNDS = 18
 USEFUL_ROUNDS = 6  # their interval is of some use
-LEAST_ROUNDS_WITHOUT_SOLO = 4  # of a comparison in which some have duets alone
+MIN_ROUNDS_WITHOUT_SINGLE = 4  # of a comparison in which some have paired trials alone
 WARM_UP_S = 0.3
 
 
@@ -62,7 +62,7 @@ class Plan:
     rounds: int
     seed: int
     server: ServerSettings
-    duet: bool
+    paired: bool
     warm_up_s: float = WARM_UP_S
     metric: Decisive | None = None
     precision: float | None = None
@@ -95,14 +95,16 @@ class Plan:
         return max(load.threads for load in self.loads)
 
     def measures_alone(self, round_number: int) -> bool:
-        """Return whether that round has solo trials, too.
+        """Return whether that round has single trials, too.
 
-        Where duets decide, each second round has: the time is better spent on more duets.
+        Where paired trials decide, each second round has: the time is better spent on those.
         """
-        solo_decides = self.metric in (Decisive.THROUGHPUT, Decisive.P99) and not self.is_at_a_rate
+        single_decides = (
+            self.metric in (Decisive.THROUGHPUT, Decisive.P99) and not self.is_at_a_rate
+        )
         if self.metric is None:
-            solo_decides = len({self.server_of(target).workers for target in self.targets}) > 1
-        if not self.duet or solo_decides or self.rounds < LEAST_ROUNDS_WITHOUT_SOLO:
+            single_decides = len({self.server_of(target).workers for target in self.targets}) > 1
+        if not self.paired or single_decides or self.rounds < MIN_ROUNDS_WITHOUT_SINGLE:
             return True
         return round_number % 2 == 1
 
@@ -125,8 +127,8 @@ class Trial:
 
     @property
     def method(self) -> Method:
-        """Solo or duet, by the number of targets."""
-        return Method.SOLO if len(self.targets) == 1 else Method.DUET
+        """Single or paired trial, by the number of targets."""
+        return Method.SINGLE if len(self.targets) == 1 else Method.PAIRED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ def header_value(headers: Headers, name: str) -> str | None:
 DEFAULT_WORKLOAD = "hello"
 FIRST_ERROR_STATUS = 400  # wrk counts this one and those above as errors
 WRK_TIMEOUT_S = 2  # wrk's own default
-DUET_TIMEOUT_S = 10  # in a duet: its frozen moments are no fault of the server
+PAIRED_TIMEOUT_S = 10  # in a paired trial: its frozen moments are no fault of the server
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,8 +21,8 @@ class Response:
     bytes: Count
     headers: Headers
     body_sha256: str
-    body_bytes: Count | None = None
-    http_version: str | None = None
+    body_bytes: Count
+    http_version: str
     excerpt: str = ""
 
     @property

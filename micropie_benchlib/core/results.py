@@ -29,7 +29,7 @@ from micropie_benchlib.core.values import (
     Status,
 )
 
-SCHEMA: Final = "micropie-bench/2"
+SCHEMA: Final = "micropie-bench/3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ class Settings:
     threads: Positive
     duration_s: Positive
     rounds: Positive
-    duet: bool
+    paired: bool
     warm_up_s: Seconds
     metric: Decisive | None = None
     precision: Share | None = None
@@ -163,7 +163,7 @@ class Results:
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
 
-    schema: Literal["micropie-bench/2"] = SCHEMA
+    schema: Literal["micropie-bench/3"] = SCHEMA
     version: str = __version__
     created: str
     command: str
@@ -184,13 +184,6 @@ class Results:
         names = [facts.name for facts in self.targets]
         names += [measurement.target for measurement in self.measurements]
         return list(dict.fromkeys(names))
-
-    def server_of(self, facts: TargetFacts) -> ServerSettings | None:
-        """Return how an ASGI app was served; None for another target."""
-        if facts.server or not self.settings:
-            return facts.server
-        is_asgi = bool(facts.versions) and facts.python is None  # in files of older versions
-        return self.settings.server if is_asgi else None
 
     def label(self, name: str) -> str:
         """Return what tables show for the target of that name."""
@@ -244,14 +237,14 @@ class Results:
         """The workloads' names, each once."""
         return list(dict.fromkeys(load.workload for load in self.loads))
 
-    def solo_trials(self, name: str, load: LoadId) -> list[Measurement]:
-        """Return the measurements of a target alone under a load, void ones too."""
-        wanted = (name, load, Method.SOLO)
+    def single_trials(self, name: str, load: LoadId) -> list[Measurement]:
+        """Return the measurements of a target alone under a load, invalid ones too."""
+        wanted = (name, load, Method.SINGLE)
         return [m for m in self.measurements if (m.target, m.load, m.method) == wanted]
 
     def throughputs(self, name: str, load: LoadId) -> list[float]:
-        """Return the requests/s of a target's valid solo trials under a load."""
-        return [run.requests_per_s for run in valid_runs(self.solo_trials(name, load))]
+        """Return the requests/s of a target's valid single trials under a load."""
+        return [run.requests_per_s for run in valid_runs(self.single_trials(name, load))]
 
     def distribution(self, name: str, load: LoadId) -> Distribution | None:
         """Return the latencies of a target under a load, if they are known."""

@@ -25,7 +25,7 @@ SECRET_PARAMETER = re.compile(
     re.IGNORECASE,
 )
 USER_IN_URL = re.compile(r"(?<=//)[^/@\s]*@")
-LEAST_SECRET = 6  # characters: a shorter text stands in many places that are not secret
+MIN_SECRET = 6  # characters: a shorter text stands in many places that are not secret
 SECRET_PART = re.compile(r"[^\s;,=]{12,}")  # a token within a header's value, or a cookie's
 
 
@@ -82,7 +82,7 @@ class Secrets:
         """Return the text without them; without short ones only where a URL has them."""
         text = without_url_secrets(text)
         for value in self.values:
-            if len(value) >= LEAST_SECRET:
+            if len(value) >= MIN_SECRET:
                 text = text.replace(value, HIDDEN)
         return text
 

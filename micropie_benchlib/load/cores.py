@@ -9,13 +9,13 @@ from micropie_benchlib.system.processes import all_cores, search_file
 
 
 class CoreHalves(NamedTuple):
-    """The cores of both servers in a duet, and those of both load generators."""
+    """The cores of both servers in a paired trial, and those of both load generators."""
 
     servers: list[int]
     loads: list[int]
 
 
-def duet_cores() -> CoreHalves:
+def paired_cores() -> CoreHalves:
     """Return the two halves of the cores.
 
     No physical core is in both, unless there is just one: its threads are shared out.

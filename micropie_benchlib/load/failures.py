@@ -1,4 +1,4 @@
-"""Which errors void a trial rather than end the run."""
+"""Which errors invalid a trial rather than end the run."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import psutil
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.system.children import no_room
 
-TRIAL_ERRORS = (BenchError, OSError, psutil.Error)  # they void a trial; others go on
+TRIAL_ERRORS = (BenchError, OSError, psutil.Error)  # they invalidate a trial; others go on
 
 
 def reason_of(error: Exception) -> str:
-    """Return why a trial is void: the error in words, and for a full disk what to do."""
+    """Return why a trial is invalid: the error in words, and for a full disk what to do."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return no_room(error)
     return str(error)

@@ -19,7 +19,7 @@ from micropie_benchlib.core.arrivals import due_moments
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import WrkResult
-from micropie_benchlib.core.requests import DUET_TIMEOUT_S, header_value
+from micropie_benchlib.core.requests import PAIRED_TIMEOUT_S, header_value
 from micropie_benchlib.load.links import NO_LINK, Link, LinkMeter
 from micropie_benchlib.load.readings import LoadReading
 from micropie_benchlib.load.wrk_program import wrk_complaint
@@ -141,7 +141,7 @@ class WrkGroup:
         load = self._load
         timeout_s = load.workload.timeout_s
         if len(self._goals) > 1 and not load.rate_per_s:
-            timeout_s = max(DUET_TIMEOUT_S, timeout_s)
+            timeout_s = max(PAIRED_TIMEOUT_S, timeout_s)
         if goal.host_header and header_value(load.workload.headers, "Host") is None:
             load = with_header(load, "Host", goal.host_header)
         return wrk_argv(self._wrk, load, goal.url, str(self._script), timeout_s=timeout_s)
@@ -195,7 +195,7 @@ class WrkGroup:
         for child, output in zip(self._children, self._outputs, strict=True):
             if child.exit:
                 self._report(child, output)  # says why, if it failed
-                raise BenchError("a wrk of the duet ended before its time")
+                raise BenchError("a wrk of the paired trial ended before its time")
 
     def _require_unstopped(self) -> None:
         """Raise BenchError if somebody stopped a wrk where it is."""

@@ -14,7 +14,7 @@ from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.responses import Response
 from micropie_benchlib.core.targets import ServerSettings, Target
-from micropie_benchlib.load.cores import CoreHalves, duet_cores
+from micropie_benchlib.load.cores import CoreHalves, paired_cores
 from micropie_benchlib.load.generators import Goal, WrkGroup, goals_of
 from micropie_benchlib.load.links import NO_LINK, Link
 from micropie_benchlib.load.servers import ServerGroup
@@ -116,7 +116,7 @@ class ThisHost:
 
 def core_halves(are_wanted: bool) -> CoreHalves:
     """Return the cores of each side of a trial; none, which means all, if both share them."""
-    return duet_cores() if are_wanted else CoreHalves([], [])
+    return paired_cores() if are_wanted else CoreHalves([], [])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What the results depend on, of this machine."""
+"""What is recorded of this machine: the environment that results depend on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A load from its beginning to the reading of what was seen."""
+"""One trial: opens the gates, waits, stops both sides and reads what was seen, on any machines."""
 
 from __future__ import annotations
 
@@ -159,15 +159,15 @@ def endless(load: Load, seconds: float) -> Load:
     return dataclasses.replace(load, duration_s=math.ceil(seconds) + ENDLESS_S)
 
 
-def load_of_wrk(load: Load, *, is_duet: bool) -> Load:
-    """Return the load that each wrk is given: in a duet an endless() one, see apply_load()."""
-    return endless(load, load.duration_s) if is_duet else load
+def load_of_wrk(load: Load, *, is_paired: bool) -> Load:
+    """Return the load that each wrk is given: an endless() one in a paired trial (apply_load())."""
+    return endless(load, load.duration_s) if is_paired else load
 
 
-def apply_load(sides: Sides, load: Load, *, is_duet: bool, tick: Tick) -> list[Observation]:
+def apply_load(sides: Sides, load: Load, *, is_paired: bool, tick: Tick) -> list[Observation]:
     """Return what was seen of each server, under one wrk each, all at the same moment.
 
-    The wrks of a duet are given an endless() load. wrk's threads look only ten times a
+    The wrks of a paired trial are given an endless() load. wrk's threads look only ten times a
     second whether to stop, so that one of two would run on alone; 9% of a trial alone
     shifts CPU per request by some 4%. Hence both are stopped at one moment, and requests
     and CPU time are of the same work. At a rate both do the same requests by themselves.
@@ -177,7 +177,7 @@ def apply_load(sides: Sides, load: Load, *, is_duet: bool, tick: Tick) -> list[O
     with LoadRun(sides, load, tick=tick) as run:
         run.begin()
         run.wait(load.duration_s)
-        if is_duet and not load.rate_per_s:
+        if is_paired and not load.rate_per_s:
             run.stop_at_one_moment()
         else:
             run.look()

@@ -17,7 +17,7 @@ WRK_HELP = (
     "macOS: brew install wrk; or name one with --wrk PATH or MICROPIE_BENCH_WRK"
 )
 WRK_USAGE = "Usage: wrk "
-LEAST_WRK = (4, 1)  # what this tool undoes in latencies was read from 4.1 and 4.2
+MIN_WRK = (4, 1)  # what this tool undoes in latencies was read from 4.1 and 4.2
 
 
 def find_wrk(wanted: str | None) -> str:
@@ -70,7 +70,7 @@ def wrk_version(wrk: str) -> str:
         )
     version = match[1]
     number = re.search(r"(\d+)\.(\d+)", version)
-    if number and (int(number[1]), int(number[2])) < LEAST_WRK:
+    if number and (int(number[1]), int(number[2])) < MIN_WRK:
         raise BenchError(f"{wrk} is wrk {version}: use wrk 4.1 or later. {WRK_HELP}")
     return version or "unknown"
 

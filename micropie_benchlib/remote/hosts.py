@@ -64,6 +64,10 @@ class RemoteServer(RunningServer):
     def complaint(self) -> str:
         return self.machine.ask(messages.Complaint(number=self.number))
 
+    def log_excerpt(self) -> list[str]:
+        """Return the end of its log, and the exceptions before that."""
+        return self.machine.ask(messages.LogExcerpt(number=self.number))
+
 
 class RemoteServerGroup:
     """A ServerSide on another machine, which does there what ServerGroup does here."""

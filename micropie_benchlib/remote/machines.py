@@ -34,7 +34,7 @@ PYTHON_TOO_OLD, NO_PYTHON = 3, 4  # exit statuses of find_python.sh
 SSH_ADVICE = {
     "Host key verification failed": "connect once by hand, and check the key that it shows",
     "Permission denied": "have it accept a key of yours (ssh-copy-id): no password is asked for",
-    "Could not resolve hostname": "mend the name, or give it a HostName in ~/.ssh/config",
+    "Could not resolve hostname": "check the name, or give it a HostName in ~/.ssh/config",
     "timed out": "is it up, and does its firewall let ssh in?",
     "Connection refused": "is sshd running there?",
 }
@@ -182,7 +182,7 @@ class OtherMachine:
         threading.Thread(target=send_beats, args=[self._channel], daemon=True).start()
 
     def _first_words(self) -> tuple[str, str]:
-        """Return the next that remote_start() sends. Raises BenchError."""
+        """Return the next that the bootstrap sends. Raises BenchError."""
         try:
             word, text = self._channel.receive(timeout=COPY_DEADLINE_S)
         except (EOFError, OSError, self._channel.RemoteError, self._channel.TimeoutError) as error:

@@ -318,6 +318,14 @@ class Complaint(Request[str]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogExcerpt(Request[list[str]]):
+    number: int
+
+    def do(self, agent: Agent) -> list[str]:
+        return agent.servers[self.number].log_excerpt()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stop(Request[None]):
     number: int
 

@@ -33,7 +33,7 @@ def describe_settings(settings: Settings | None) -> dict[str, str]:
         "rate (share of the slowest's most)": settings.rate_share,
         "p99 limit (s)": settings.p99_limit_s,
         "rounds": settings.rounds,
-        "duet": settings.duet,
+        "paired": settings.paired,
         "warm-up (s)": settings.warm_up_s,
     }
     return {name.replace("_", " "): show_value(value) for name, value in values.items()}

@@ -32,7 +32,7 @@ def comparison_beside(
 
 def throughput_comparison(results: Results, comparison: Comparison) -> Comparison | None:
     """Return how the plain requests/s of the same targets under the same load compare."""
-    return comparison_beside(results, comparison, Method.SOLO, Metric.REQUESTS)
+    return comparison_beside(results, comparison, Method.SINGLE, Metric.REQUESTS)
 
 
 def comparison_shown_beside(results: Results, comparison: Comparison) -> Comparison | None:
@@ -43,7 +43,7 @@ def comparison_shown_beside(results: Results, comparison: Comparison) -> Compari
 
 
 def first_failure(results: Results, comparison: Comparison) -> str:
-    """Return why the first void trial of the two targets is void; nothing if none is."""
+    """Return why the first invalid trial of the two targets is invalid; nothing if none is."""
     names = (comparison.target, comparison.reference)
     for measurement in results.measurements:
         is_theirs = measurement.target in names and measurement.load == comparison.load
@@ -69,19 +69,19 @@ def answer_sentence(results: Results, comparison: Comparison) -> str:
     if comparison.verdict is Verdict.SAME and speed.interval:
         within = max(speed.interval.high - 1, 1 - speed.interval.low)
         sentence = f"{target} is as fast as {reference} {measure}, within {within:.1%}"
-    elif comparison.verdict is not Verdict.UNDECIDED:
+    elif comparison.verdict is not Verdict.INCONCLUSIVE:
         sentence = ratio + format_interval(speed)
     elif speed.half_width is None:
-        sentence = f"{ratio}, but {comparison.reason}; -r {USEFUL_ROUNDS} would"
+        sentence = f"{ratio}, but {comparison.reason}; use -r {USEFUL_ROUNDS}"
     else:
-        sentence = f"{ratio}, {format_noise(speed.half_width)}: too noisy to tell"
+        sentence = f"{ratio}, {format_noise(speed.half_width)}: too noisy"
         rounds = rounds_to_decide(results, comparison)
         if rounds:
-            sentence += f"; -r {rounds} should tell"
+            sentence += f"; about {rounds} rounds needed (-r {rounds})"
     here = comparison_shown_beside(results, comparison)
     if here and here.speed:
         plain = f"{format_speed(here.speed)}{format_interval(here.speed)}"
-        shown = "too noisy to tell" if says_little(here.speed) else plain
+        shown = "too noisy" if says_little(here.speed) else plain
         sentence += f"; {here.metric.short_name} here {typical_p99s(results, here)}{shown}"
     return sentence + waiting_remark(results, comparison) + lost_remark(results, comparison)
 
@@ -92,7 +92,7 @@ def typical_p99s(results: Results, comparison: Comparison) -> str:
         return ""
     shown = []
     for name, other in itertools.permutations((comparison.target, comparison.reference)):
-        partner = other if comparison.method is Method.DUET else None
+        partner = other if comparison.method is Method.PAIRED else None
         latencies_s = []
         for trial in results.measurements:
             own = (trial.target, trial.partner, trial.load, trial.method)
@@ -103,15 +103,15 @@ def typical_p99s(results: Results, comparison: Comparison) -> str:
 
 
 def lost_remark(results: Results, comparison: Comparison) -> str:
-    """Return how many rounds do not count for the comparison, if any; nothing else."""
-    partner = comparison.reference if comparison.method is Method.DUET else None
+    """Return how many rounds are excluded from the comparison, if any; nothing else."""
+    partner = comparison.reference if comparison.method is Method.PAIRED else None
     trial = (comparison.target, comparison.load, comparison.method, partner)
     rounds = set()
     for each in results.measurements:
         if (each.target, each.load, each.method, each.partner) == trial:
             rounds.add(each.round)
     lost = len(rounds) - comparison.rounds
-    return f"; {lost} of {pluralize(len(rounds), 'round')} do not count" if lost > 0 else ""
+    return f"; {lost} of {pluralize(len(rounds), 'round')} excluded" if lost > 0 else ""
 
 
 def waiting_remark(results: Results, comparison: Comparison) -> str:

@@ -37,12 +37,10 @@ def calibration_sentences(results: Results, comparison: Comparison) -> list[str]
     if rounds:
         in_all = in_all_rounds(results, comparison, rounds)
         advice = f"; for {narrower[0]:.1%} use -r {in_all}"
-    what = f"{comparison.metric.full_name} ({comparison.method}, {comparison.load.sentence})"
+    what = f"{comparison.metric.full_name} ({comparison.method} trials, {comparison.load.sentence})"
     sentences = [
         f"{what}: differences under {math.expm1(half):.1%} cannot be told from noise{advice}."
     ]
     if not interval.contains(1):
-        sentences.append(
-            f"{what}: it differs from itself beyond the interval, as 1 in 20 should by chance."
-        )
+        sentences.append(f"{what}: the A/A difference is significant, as expected in 1 of 20 runs.")
     return sentences

@@ -110,13 +110,13 @@ def load_charts(results: Results, load: LoadId, labels: Mapping[str, str]) -> li
 def throughput_chart(results: Results, load: LoadId, labels: Mapping[str, str]) -> str | None:
     """Return the figure of throughputs and their intervals; None if there are none."""
     rows = []
-    about = "Of one solo trial, so with no interval."
+    about = "Of one single trial, so with no interval."
     for look, (name, label) in enumerate(labels.items()):
         throughputs = results.throughputs(name, load)
         if not throughputs:
             continue
         if len(throughputs) > 1:
-            about = "Mean of the solo trials, with its 95% interval."
+            about = "Mean of the single trials, with its 95% interval."
         mean, half = mean_and_half_width(throughputs)
         row = IntervalRow(
             name=label,
@@ -198,7 +198,7 @@ def latency_chart(results: Results, load: LoadId, labels: Mapping[str, str]) -> 
     percents, latencies_s, _ = zip(*points_in(series), strict=True)
     return series_figure(
         "Latency by percentile",
-        "Latency of all solo trials together; the axis stretches towards the slowest requests.",
+        "Latency of all single trials together; the axis stretches towards the slowest requests.",
         series,
         x=percentile_axis(max(percents)),
         y=latency_axis(max(latencies_s)),
@@ -228,7 +228,7 @@ def rounds_chart(results: Results, load: LoadId, labels: Mapping[str, str]) -> s
     rounds, throughputs, _ = zip(*points_in(repeated), strict=True)
     return series_figure(
         "Every round",
-        "Requests per second of the solo trials, by round.",
+        "Requests per second of the single trials, by round.",
         repeated,
         x=rounds_axis(round(max(rounds))),
         y=round_axis(0, max(throughputs)),
@@ -237,9 +237,9 @@ def rounds_chart(results: Results, load: LoadId, labels: Mapping[str, str]) -> s
 
 
 def throughput_points(results: Results, name: str, load: LoadId) -> tuple[Point, ...]:
-    """Return a target's valid solo trials under a load: round, requests/s."""
+    """Return a target's valid single trials under a load: round, requests/s."""
     points = []
-    for trial in results.solo_trials(name, load):
+    for trial in results.single_trials(name, load):
         if trial.valid and trial.wrk:
             throughput = trial.wrk.requests_per_s
             points.append(Point(trial.round, throughput, f"round {trial.round}: {throughput:.0f}"))
@@ -277,7 +277,7 @@ def sweep_chart(results: Results, workload: str, labels: Mapping[str, str]) -> s
         title += f", {workload}"
     return series_figure(
         title,
-        "Mean requests per second of the solo trials; the axis of connections is logarithmic.",
+        "Mean requests per second of the single trials; the axis of connections is logarithmic.",
         series,
         x=connections_axis(loads),
         y=round_axis(0, max(throughputs)),

@@ -48,7 +48,7 @@ class SpeedAxis:
         return "".join(characters).rstrip()
 
 
-LEAST_DRAWING = 20  # columns
+MIN_DRAWING = 20  # columns
 
 
 def draw_speeds(results: Results, answers: Iterable[Answer], *, width: int) -> list[str]:
@@ -61,7 +61,7 @@ def draw_speeds(results: Results, answers: Iterable[Answer], *, width: int) -> l
         name = f"{results.label(answer.target)}, {answer.load.sentence}"
         speeds[name] = answer.speed
         ends += answer.speed.interval or [answer.speed.ratio]
-    if not speeds or width < LEAST_DRAWING:
+    if not speeds or width < MIN_DRAWING:
         return []
     room = max(map(cell_width, speeds))
     value_room = 2 + max(len(format_speed(speed)) for speed in speeds.values())

@@ -20,14 +20,14 @@ from micropie_benchlib.report.tables import GIST_COLUMNS, gist_row
 from micropie_benchlib.stats.ranking import Contest, contests
 
 SAME_BYTES = 1.0  # what was read is printed with two decimals
-MOST_IN_FLIGHT = 1.05  # requests for each connection: latencies are rounded
+MAX_IN_FLIGHT = 1.05  # requests for each connection: latencies are rounded
 
 
 def published_table(results: Results, edition: Edition, load: LoadId) -> Table:
     """Return the published figures of a load, each above what was measured here."""
     rows = []
     for row in edition.rows[load]:
-        measured = gist_row(results.solo_trials(label_of(row.name), load))
+        measured = gist_row(results.single_trials(label_of(row.name), load))
         rows.append((f"{label_of(row.name)}, published", *row.cells))
         rows.append((f"{label_of(row.name)}, measured", *measured))
     return Table(
@@ -46,7 +46,7 @@ def finding_on(speed: Estimate | None) -> str:
     if speed is None:
         return "not measured"
     if speed.interval is None or speed.interval.contains(1):
-        return "not to be told apart here"
+        return "no significant difference here"
     return "confirmed" if speed.interval.low > 1 else "reversed"
 
 
@@ -106,10 +106,10 @@ def edition_remarks(edition: Edition) -> list[str]:
         margin = first.requests_per_s / second.requests_per_s - 1
         remarks.append(
             f"The published margin of {label_of(first.name)} over {label_of(second.name)} at "
-            f"{load.sentence} is {margin:.1%}, without a spread."
+            f"{load.sentence} is {margin:.1%}, without error bars."
         )
         for row in rows:
-            if row.in_flight > MOST_IN_FLIGHT * load.connections:
+            if row.in_flight > MAX_IN_FLIGHT * load.connections:
                 remarks.append(
                     f"The published row of {label_of(row.name)} breaks Little's law: "
                     f"{row.requests_per_s:.0f} requests/s of {row.mean} are {row.in_flight:.0f} "

@@ -14,7 +14,7 @@ def are_built_in(results: Results) -> bool:
     return all(facts.spec.partition("@")[0] in BUILT_INS for facts in results.targets)
 
 
-MOST_WORK_COLUMNS = 4  # targets that fit beside each other on a terminal
+MAX_WORK_COLUMNS = 4  # targets that fit beside each other on a terminal
 
 
 def work_tables(results: Results, *, details: bool = True) -> list[Table]:
@@ -30,7 +30,7 @@ def work_tables(results: Results, *, details: bool = True) -> list[Table]:
     labels = [facts.label for facts in results.targets]
     titles = ("What", *labels, "State")
     rows = [(fact.name, *fact.values, fact.state) for fact in shown]
-    if not details and len(labels) > MOST_WORK_COLUMNS:
+    if not details and len(labels) > MAX_WORK_COLUMNS:
         titles, *rows = zip(titles, *rows, strict=True)
     return [Table(title="Equal work?", columns=columns_from(titles, left=titles), rows=tuple(rows))]
 

@@ -30,11 +30,11 @@ def gate_sentence(results: Results, decision: GateDecision, change: Change) -> s
         f"{1 / change.low:.3f}, {comparison.metric.facts.measure}"
     )
     margin = f"{100 * decision.margin:.4g}%"
-    outcome, finding = "passed", f"not surely slower by more than {margin}"
+    outcome, finding = "passed", f"no significant slowdown over {margin}"
     if decision.is_slower(change):
-        outcome, finding = "failed", f"surely slower by more than {margin}"
+        outcome, finding = "failed", f"significantly slower by more than {margin}"
     elif decision.may_be_slower(change):
-        finding += "; but it may be, and more rounds would tell"
+        finding += ", but the interval allows one: add rounds"
     return (
         f"gate {outcome}: {target} at {comparison.load.sentence} is {speed} ({evidence}): "
         f"{finding}."

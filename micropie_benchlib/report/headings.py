@@ -17,7 +17,7 @@ def heading_of(results: Results) -> str:
     reference, *others = results.labels
     heading = f"{', '.join(others)} against {reference}" if others else reference
     parts = []
-    servers = list(filter(None, map(results.server_of, results.targets)))
+    servers = [facts.server for facts in results.targets if facts.server]
     if servers:
         parts.append(" or ".join(dict.fromkeys(server.asgi for server in servers)))
         counts = sorted({server.workers for server in servers})

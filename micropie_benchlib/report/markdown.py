@@ -26,7 +26,7 @@ def wrk_reports(results: Results) -> list[str]:
         reports = [
             measurement.report
             for measurement in results.measurements
-            if (measurement.target, measurement.method) == (name, Method.SOLO)
+            if (measurement.target, measurement.method) == (name, Method.SINGLE)
         ]
         if any(reports):
             texts.append(f"{results.label(name)}\n\n{''.join(reports)}")
@@ -47,7 +47,7 @@ def to_markdown(report: Report) -> str:
         parts.append("\n".join(answers))
     parts += map(markdown_text, [*conclusion.gate, *conclusion.sentences])
     caveats = [f"- {markdown_text(line)}" for line in conclusion.caveats]
-    parts += _markdown_section("Before you quote it", caveats)
+    parts += _markdown_section("Warnings", caveats)
     for table in tables_of(report):
         parts += _markdown_section(markdown_text(table.title), markdown_lines(table))
     commands = []

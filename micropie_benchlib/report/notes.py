@@ -19,7 +19,7 @@ def name_rounds(numbers: Iterable[int]) -> str:
 
 
 def measurement_notes(results: Results) -> list[str]:
-    """Return a line for each kind of void measurement, then one for each kind of oddity."""
+    """Return a line for each kind of invalid measurement, then one for each kind of oddity."""
     rounds_by_cause: dict[tuple[str, LoadId, Method, str], list[int]] = {}
     for measurement in results.measurements:
         if measurement.invalid_reason and not results.is_step(measurement.load):
@@ -32,13 +32,13 @@ def measurement_notes(results: Results) -> list[str]:
             rounds_by_cause.setdefault(cause, []).append(measurement.round)
     for capacity in results.capacities:
         if capacity.reason:
-            unknown = (capacity.target, capacity.load, Method.SOLO, capacity.reason)
+            unknown = (capacity.target, capacity.load, Method.SINGLE, capacity.reason)
             rounds_by_cause.setdefault(unknown, []).append(capacity.round)
     lines = []
     for (target, load, method, reason), rounds in rounds_by_cause.items():
         lines.append(
             f"{results.label(target)}, {load.sentence}, {name_rounds(rounds)} ({method}): "
-            f"void, {reason}"
+            f"invalid, {reason}"
         )
     return lines + oddities(results)
 

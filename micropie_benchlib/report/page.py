@@ -128,16 +128,16 @@ GLOSSARY = {
     "Speed": "how many times as fast as the reference a target is; above 1 is faster, "
     "whatever was measured.",
     "Per CPU second": "by the CPU time that the servers needed for a request. It decides "
-    "where duets were made and the servers were busy, as neighbours disturb it least.",
+    "where paired trials were made and the servers were busy, as neighbours disturb it least.",
     "Requests/s here": "the plain throughput, of each target alone.",
     "Round": "a fresh start of each server, with every trial made on it.",
-    "Solo and duet": "a trial of one target alone, or of two at the same moment, so that "
+    "Single and paired trial": "a trial of one target alone, or of two at the same moment, so that "
     "whatever disturbs one disturbs the other.",
     "Interval": "where the true speed lies, in 95 of 100 such runs; with several targets, "
     "all of them together. Faster and slower: it leaves 1 out. Same: all of it lies within 5% "
-    "of 1. Undecided: neither, or there was one round.",
+    "of 1. Inconclusive: neither, or there was one round.",
     "p50 to p99.9": "latency that 50 to 99.9% of the requests did not exceed.",
-    "Void": "a trial that did not measure the server. It is shown with its reason, and counts "
+    "Invalid": "a trial that did not measure the server. It is shown with its reason, and counts "
     "for nothing.",
 }
 
@@ -186,7 +186,7 @@ def to_html(report: Report) -> str:
     figures = [*([answer] if answer else []), *sweep_charts(results, labels)]
     figures += capacity_charts(results, labels)
     body += html_charts(figures)
-    body += html_list("Before you quote it", conclusion.caveats)
+    body += html_list("Warnings", conclusion.caveats)
     body += html_glossary()
     for load in results.reported_loads:
         body += html_load(results, load, labels)

@@ -7,7 +7,7 @@ import math
 import re
 
 from micropie_benchlib.core.choices import Method
-from micropie_benchlib.core.estimates import Interval, Place
+from micropie_benchlib.core.estimates import Interval, Rank
 from micropie_benchlib.core.measurements import ROUNDING
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
@@ -41,7 +41,7 @@ def knee_sentences(results: Results) -> list[str]:
 
 
 def requests_per_connection(results: Results, name: str) -> float | None:
-    """Return how many requests each new connection of a target's solo trials served.
+    """Return how many requests each new connection of a target's single trials served.
 
     Only beyond those that wrk opened at first; infinite if there were no others. Other
     programs open connections too, so it is the most of any trial. None where it is not
@@ -65,7 +65,7 @@ def requests_per_connection(results: Results, name: str) -> float | None:
     return max(served, default=None)
 
 
-MOST_FOR_ONE_CONNECTION = 20  # requests; with more, new connections cost little
+MAX_FOR_ONE_CONNECTION = 20  # requests; with more, new connections cost little
 
 
 def keep_alive_sentences(results: Results) -> list[str]:
@@ -79,7 +79,7 @@ def keep_alive_sentences(results: Results) -> list[str]:
         if served is None:
             closes = any(response.says_close for response in facts.responses.values())
             served = 1.0 if closes else math.inf
-        if served > MOST_FOR_ONE_CONNECTION:
+        if served > MAX_FOR_ONE_CONNECTION:
             continue
         cost = "each request"
         if served >= 1.5:
@@ -95,11 +95,11 @@ def keep_alive_sentences(results: Results) -> list[str]:
 
 
 def load_share(results: Results) -> float | None:
-    """Return wrk's share of the CPU time that it and the servers used in solo trials."""
+    """Return wrk's share of the CPU time that it and the servers used in single trials."""
     load_s = server_s = 0.0
     for measurement in results.measurements:
         wrk, use = measurement.wrk, measurement.use
-        if not measurement.valid or measurement.method is not Method.SOLO:
+        if not measurement.valid or measurement.method is not Method.SINGLE:
             continue
         if wrk and use and wrk.load_cpu_s is not None:
             load_s += wrk.load_cpu_s
@@ -154,15 +154,15 @@ def precision_sentences(results: Results) -> list[str]:
 
 
 def ranking_sentences(results: Results) -> list[str]:
-    """Return how places are to be read, where there are some."""
-    places: list[Place] = []
+    """Return how ranks are to be read, where there are some."""
+    ranks: list[Rank] = []
     for ranking in rankings_of(results):
-        places += ranking.places
-    if all(place.first == place.last for place in places):
+        ranks += ranking.ranks
+    if all(rank.first == rank.last for rank in ranks):
         return []
     return [
-        "Targets whose places overlap are not told apart: that is with 95% for all pairs at once, "
-        "the verdicts for each against the reference. More rounds would tell more of them."
+        "Targets with overlapping ranks are not significantly different (95%, all pairs). "
+        "Add rounds to separate them."
     ]
 
 
@@ -216,4 +216,4 @@ def single_target_sentences(results: Results) -> list[str]:
     """Return that there is no answer, where one target was measured alone."""
     if results.settings is None or len(results.names) != 1:
         return []
-    return ["There is one target, and nothing to compare it with."]
+    return ["Only one target was measured."]

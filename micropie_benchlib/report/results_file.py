@@ -13,7 +13,6 @@ from micropie_benchlib.stats.comparisons import derived
 from micropie_benchlib.stats.ranking import rankings_of
 
 DERIVED = ("comparisons", "rankings")  # from the measurements; written for others to read
-MISSING_IN_OLDER_FILES = ("reference", "served_as")  # of targets; left out where not known
 EXCLUDE_HISTOGRAM = {"histogram": True}
 NOT_SAVED = {
     "measurements": {
@@ -41,16 +40,12 @@ def results_data(results: Results) -> dict[str, Any]:
     data: dict[str, Any] = results_adapter().dump_python(results, mode="json", exclude=NOT_SAVED)
     for measurement in data["measurements"]:
         measurement["valid"] = measurement["invalid_reason"] is None
-    for target in data["targets"]:
-        for name in MISSING_IN_OLDER_FILES:
-            if not target[name]:
-                del target[name]
     data["rankings"] = TypeAdapter(list[Ranking]).dump_python(rankings_of(results), mode="json")
     return data
 
 
 def to_json(results: Results) -> str:
-    """Return the results file's text: schema micropie-bench/2, SI units."""
+    """Return the results file's text: schema micropie-bench/3, SI units."""
     return json_text(results_data(results))
 
 

@@ -41,7 +41,7 @@ PACE_COLUMNS = columns_from(
     left=["Framework"],
 )
 RANKING_COLUMNS = columns_from(
-    ("Place", "Framework", "Speed", "Interval"), left=["Place", "Framework"]
+    ("Rank", "Framework", "Speed", "Interval"), left=["Rank", "Framework"]
 )
 COMPARISON_COLUMNS = columns_from(
     ("Framework", "Metric", "Rounds", "Method", "Speed", "Interval", "Verdict"),
@@ -77,7 +77,7 @@ def gist_row(measurements: Iterable[Measurement]) -> list[str]:
     """
     runs = valid_runs(measurements)
     if not runs:
-        return ["void"] * (len(GIST_COLUMNS) - 1)
+        return ["invalid"] * (len(GIST_COLUMNS) - 1)
     return [
         *latency_cells(runs),
         format_mean([run.requests_per_s for run in runs]),
@@ -90,7 +90,7 @@ def detail_row(measurements: Sequence[Measurement], distribution: Distribution |
     """Return the columns of details after the name, over a target under one load.
 
     Percentiles of all valid rounds' samples together, their mean CPU time and highest
-    memory, and the errors of all rounds, void ones too.
+    memory, and the errors of all rounds, invalid ones too.
     """
     valid = [m for m in measurements if m.valid and m.wrk]
     cpu_s = [m.cpu_per_request_s for m in valid if m.cpu_per_request_s]
@@ -140,11 +140,11 @@ def error_mark(measurements: Iterable[Measurement]) -> str:
 
 
 def gist_table(results: Results, load: LoadId) -> Table:
-    """Return the gist's table of one load. Absolute figures come from solo trials."""
+    """Return the gist's table of one load. Absolute figures come from single trials."""
     rows = []
     for name in results.names:
         if any((m.target, m.load) == (name, load) for m in results.measurements):
-            trials = results.solo_trials(name, load)
+            trials = results.single_trials(name, load)
             rows.append((results.label(name) + error_mark(trials), *gist_row(trials)))
     return Table(title=load.title, columns=GIST_COLUMNS, rows=tuple(rows))
 
@@ -154,7 +154,7 @@ def detail_table(results: Results, load: LoadId) -> Table:
     rows = []
     for name in results.names:
         *figures, errors = detail_row(
-            results.solo_trials(name, load), results.distribution(name, load)
+            results.single_trials(name, load), results.distribution(name, load)
         )
         if any(figures):
             rows.append((results.label(name), *figures, errors))
@@ -195,7 +195,7 @@ def pace_table(results: Results, load: LoadId) -> Table:
     """Return how a rate was kept by each target alone, and by wrk: means of its valid trials."""
     rows = []
     for name in results.names:
-        runs = valid_runs(results.solo_trials(name, load))
+        runs = valid_runs(results.single_trials(name, load))
         paces = [run.pace for run in runs if run.pace]
         if not paces:
             continue
@@ -233,12 +233,12 @@ def ranking_table(results: Results, ranking: Ranking) -> Table:
         if kind == (ranking.load, ranking.method, ranking.metric, ranking.reference):
             speeds[comparison.target] = comparison.speed
     rows = []
-    for place in ranking.places:
-        speed = speeds.get(place.target)
+    for rank in ranking.ranks:
+        speed = speeds.get(rank.target)
         shown = format_speed(speed) if speed else "1"
-        rows.append((place.title, results.label(place.target), shown, interval_cell(speed)))
+        rows.append((rank.title, results.label(rank.target), shown, interval_cell(speed)))
     return Table(
-        title=f"{ranking.load.title}, places by speed {ranking.metric.facts.measure}",
+        title=f"{ranking.load.title}, ranks by speed {ranking.metric.facts.measure}",
         columns=RANKING_COLUMNS,
         rows=tuple(rows),
     )

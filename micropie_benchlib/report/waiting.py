@@ -1,4 +1,4 @@
-"""Of servers that mostly wait: on what."""
+"""Of servers that mostly waited: the sentence that says so, and on what."""
 
 from __future__ import annotations
 

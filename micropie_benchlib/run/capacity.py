@@ -14,7 +14,7 @@ def too_late_reason(measurement: Measurement) -> str:
     late_s = measurement.wrk.pace.late_p99_s if measurement.wrk and measurement.wrk.pace else 0.0
     return (
         f"wrk itself sent {format_latency(late_s)} too late (p99), too much for that limit: "
-        "a higher --p99, fewer -c, or another machine's cores (--load-on) would tell"
+        "a higher --p99-limit, fewer -c, or another machine's cores (--load-on) would tell"
     )
 
 

@@ -9,11 +9,12 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from micropie_benchlib.core.errors import BenchError, CannotGoOnError, HopelessError
+from micropie_benchlib.core.errors import BenchError, CannotGoOnError, HopelessError, Reason
 from micropie_benchlib.core.measurements import Capacity, Measurement
 from micropie_benchlib.core.plan import Launch, Plan
 from micropie_benchlib.core.results import Results, TargetFacts
 from micropie_benchlib.core.text import format_precision
+from micropie_benchlib.load.failures import TRIAL_ERRORS
 from micropie_benchlib.run.actions import Actions
 from micropie_benchlib.run.facts import with_facts
 from micropie_benchlib.run.launch import LaunchRun
@@ -28,12 +29,12 @@ def measure_launch(
     launch: Launch,
     actions: Actions,
     *,
-    hopeless: Sequence[str] | None = None,
+    hopeless: Sequence[Reason] | None = None,
     p99_limit_s: float | None = None,
 ) -> Iterator[TargetFacts | Measurement | Capacity]:
     """Yield each target's facts once its server is up, then the measurements, in order.
 
-    A server that does not start voids the trials that it has a part in; so does one that
+    A server that does not start invalidates the trials that it has a part in; so does one that
     answers other than expected, for that workload. The first launch raises HopelessError
     instead if a target cannot be measured at all; it is given what was found of others.
     """
@@ -118,15 +119,15 @@ def run_experiment(
 ) -> tuple[Results, EarlyEnd | None]:
     """Return the results with the plan's measurements, and its early end if it had one.
 
-    They are saved after each launch where that can be done. After an interruption, or the
-    loss of what a launch needs, they are those of whole rounds; in the first round what
-    there is. Raises HopelessError, before anything is measured, if a target cannot be.
+    They are saved after each launch where that can be done. After an interruption, or a
+    failure between trials, they are those of whole rounds; in the first round what there is.
+    Raises HopelessError, before anything is measured, if a target cannot be.
     """
     current_round = 1
     first_rounds = plan.rounds
     start = time.monotonic()
     try:
-        hopeless: list[str] = []
+        hopeless: list[Reason] = []
         to_check: Sequence[Launch] = ()
         if plan.is_at_a_rate:
             plan, results = prepare_rates(plan, results, actions)
@@ -158,7 +159,9 @@ def run_experiment(
                 launches.extend(launch for launch in schedule(plan) if launch.round > first_rounds)
     except KeyboardInterrupt:
         end, status, cause = "interrupted", 130, ""
-    except CannotGoOnError as error:
+    except (CannotGoOnError, *TRIAL_ERRORS) as error:
+        if not results.measurements and not isinstance(error, CannotGoOnError):
+            raise
         end, status, cause = "ended", 1, f", because {error}"
     else:
         return results, None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from micropie_benchlib.core.arrivals import rate_complaint
 from micropie_benchlib.core.choices import Limit, Method
-from micropie_benchlib.core.errors import BenchError
+from micropie_benchlib.core.errors import BenchError, Reason
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import Capacity, Measurement
 from micropie_benchlib.core.plan import Launch, Trial, labels_of
@@ -39,18 +39,18 @@ from micropie_benchlib.stats.validity import (
     reuse_reason,
     silence_reason,
 )
-from micropie_benchlib.wrk.errors import void_reason
+from micropie_benchlib.wrk.errors import invalid_reason
 
 FIRST_QUESTIONS = 5  # of one kind, before any load
-MOST_QUESTIONS = 30  # where the answers' sizes vary
+MAX_QUESTIONS = 30  # where the answers' sizes vary
 QUESTIONS_S = 1.0  # for all of these, except the first two
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerChange:
-    """How an answer after the load differs from those before: what voids, or is odd."""
+    """How an answer after the load differs from those before: what invalidates, or is odd."""
 
-    void_reason: str | None = None
+    invalid_reason: str | None = None
     note: str | None = None
 
 
@@ -62,6 +62,7 @@ class LaunchRun:
         self._actions = actions
         self._servers: dict[str, RunningServer] = {}
         self._broken: dict[str, str] = {}  # reasons, by target
+        self._logs: dict[str, list[str]] = {}  # of servers that failed to start, likewise
         self._failed: dict[tuple[str, str], str] = {}  # by target and workload
         self._odd_warm_ups: dict[str, str] = {}  # notes, by target
         self._answers: dict[tuple[str, str], list[Response]] = {}  # before any load, likewise
@@ -102,6 +103,7 @@ class LaunchRun:
                 server.await_workers(tick=self._actions.tick)
             except TRIAL_ERRORS as error:
                 self._broken[name] = reason_of(error)
+                self._logs[name] = server.log_excerpt()
 
     def ask_each_workload(self, target: Target) -> TargetFacts:
         """Return the target's facts, with its answer to one request of each workload.
@@ -124,6 +126,8 @@ class LaunchRun:
                     self._check_closing(target, workload, response)
             except TRIAL_ERRORS as error:
                 self._failed[target.name, workload.name] = reason_of(error)
+                if self._servers[target.name].lost_workers():
+                    self._logs[target.name] = self._servers[target.name].log_excerpt()
         order = [*WORKLOADS, *responses]
         in_order = dict(sorted(responses.items(), key=lambda pair: order.index(pair[0])))
         return facts_of(target, self._servers.get(target.name), in_order, self._secrets)
@@ -137,7 +141,7 @@ class LaunchRun:
         start = time.monotonic()
         shortest_s = math.inf
         sizes: set[int] = set()
-        for number in range(MOST_QUESTIONS):
+        for number in range(MAX_QUESTIONS):
             is_enough = number >= FIRST_QUESTIONS and len(sizes) == 1
             is_late = number >= 2 and time.monotonic() - start > QUESTIONS_S
             if is_enough or is_late:
@@ -163,16 +167,16 @@ class LaunchRun:
             response = self._actions.ask(server, workload)
             self._check_status(target, workload, response)
         except TRIAL_ERRORS as error:
-            return AnswerChange(void_reason=f"after the load: {error}")
+            return AnswerChange(invalid_reason=f"after the load: {error}")
         took_s = time.monotonic() - asked
         if took_s > workload.timeout_s:
             return AnswerChange(
-                void_reason=f"after the load its answer took {took_s:.1f} s, and --timeout is "
+                invalid_reason=f"after the load its answer took {took_s:.1f} s, and --timeout is "
                 f"{workload.timeout_s} s: it stopped answering in time"
             )
         if not sizes.is_like(response):
             return AnswerChange(
-                void_reason=f"after the load its answer has {response.bytes} bytes, "
+                invalid_reason=f"after the load its answer has {response.bytes} bytes, "
                 f"before it had {sizes.sentence}: it is not the same answer"
             )
         bodies = {each.body_sha256 for each in before}
@@ -200,7 +204,7 @@ class LaunchRun:
         if response.excerpt:
             complaint += f": {response.excerpt}"
         if response.status >= 500 and server.complaint() != NO_REASON:
-            complaint += f"; its last words: {server.complaint()}"
+            complaint += f"; its last error line: {server.complaint()}"
         raise BenchError(complaint)
 
     def warm_up(self) -> None:
@@ -228,16 +232,18 @@ class LaunchRun:
                 self._odd_warm_ups[name] = f"its first warm-up failed: {reason_of(error)}"
                 self._warm_up([name], load)
 
-    def hopeless(self) -> list[str]:
+    def hopeless(self) -> list[Reason]:
         """Return why targets cannot be measured under any workload: a reason for each."""
+        hide = self._secrets.hide_whole_words
         reasons = []
         for target in self._launch.targets:
             failures = [self._failure(target.name, load.workload) for load in self._first_loads]
             reason = failures[0]
             if reason and all(failures):
-                is_named = target.name in reason
-                reasons.append(reason if is_named else f"{target.name}: {reason}")
-        return [self._secrets.hide_whole_words(reason) for reason in reasons]
+                text = reason if target.name in reason else f"{target.name}: {reason}"
+                log = map(hide, self._logs.get(target.name, []))
+                reasons.append(Reason(text=hide(text), log=tuple(log)))
+        return reasons
 
     def _failure(self, name: str, workload: Workload) -> str | None:
         """Return why a target cannot be measured under a workload."""
@@ -246,7 +252,7 @@ class LaunchRun:
     def measure(self, trial: Trial) -> Iterator[Measurement]:
         """Yield one measurement for each target of the trial.
 
-        If only one target of a duet is amiss, such as by its statuses, the other stays
+        If only one target of a paired trial is amiss, such as by its statuses, the other stays
         valid.
         """
         self._announce(trial)
@@ -306,7 +312,7 @@ class LaunchRun:
         reason: str | None,
         limited_by: Limit | None,
     ) -> Measurement:
-        """Return what the trial yielded of the target, void for the reason if there is one."""
+        """Return what the trial yielded of the target, invalid for the reason if there is one."""
         load, name = trial.load, target.name
         reasons = [reason]
         partners = [each.name for each in trial.targets if each.name != name]
@@ -318,10 +324,10 @@ class LaunchRun:
             notes += self._servers[name].remarks
         if seen:
             sizes = AnswerSizes.of(self._answers[name, load.workload.name])
-            reasons += self._void_reasons(trial, seen, sizes)
+            reasons += self._invalid_reasons(trial, seen, sizes)
             notes += self._notes(trial, seen, sizes)
             change = self._change_since(target, load, sizes)
-            reasons.append(change.void_reason)
+            reasons.append(change.invalid_reason)
             notes += filter(None, [change.note])
         distinct = dict.fromkeys(filter(None, reasons))
         return Measurement(
@@ -385,20 +391,20 @@ class LaunchRun:
         return dataclasses.replace(second, notes=(*second.notes, f"tried a second time: {why}"))
 
     @staticmethod
-    def _void_reasons(trial: Trial, seen: Observation, sizes: AnswerSizes) -> list[str | None]:
+    def _invalid_reasons(trial: Trial, seen: Observation, sizes: AnswerSizes) -> list[str | None]:
         """Return why what was seen of a target does not count, and None for each why not."""
         wrk, load = seen.wrk, trial.load
         least = 1 if load.rate_per_s else load.connections
         reasons = [
-            void_reason(wrk, connections=least, expect_status=load.workload.expect_status),
+            invalid_reason(wrk, connections=least, expect_status=load.workload.expect_status),
             clock_reason(seen.clock_step_s, load.duration_s),
-            sizes.void_reason(wrk, load),
+            sizes.invalid_reason(wrk, load),
         ]
         if load.rate_per_s:
             reasons.append(pace_reason(wrk, load))
         else:
             reasons.append(silence_reason(seen.ending.silences_s, wrk, load))
-            if trial.method is Method.SOLO:  # wrks of a duet are frozen
+            if trial.method is Method.SINGLE:  # wrks of a paired trial are frozen
                 reasons.append(little_reason(wrk, load))
         if not load.workload.keep_alive:
             reasons.append(reuse_reason(wrk, seen.connections_opened))
@@ -409,6 +415,6 @@ class LaunchRun:
         """Return what was odd about a target in a trial that may count all the same."""
         wrk, load = seen.wrk, trial.load
         notes = [sizes.note(wrk, load), lateness_note(wrk)]
-        if trial.method is Method.SOLO and not load.rate_per_s:
+        if trial.method is Method.SINGLE and not load.rate_per_s:
             notes.append(little_note(wrk, load))
         return [*filter(None, notes), *seen.disturbances]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import NamedTuple
 
-from micropie_benchlib.core.errors import BenchError
+from micropie_benchlib.core.errors import BenchError, Reason
 from micropie_benchlib.core.plan import Launch
 from micropie_benchlib.core.results import Results, TargetFacts
 from micropie_benchlib.run.actions import Actions
@@ -17,7 +17,7 @@ class Check(NamedTuple):
     """What launching targets and asking them showed: facts, and why some are hopeless."""
 
     facts: list[TargetFacts]
-    hopeless: list[str]
+    hopeless: list[Reason]
 
 
 def check_launch(launch: Launch, actions: Actions) -> Check:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from micropie_benchlib.core.arrivals import rate_complaint
 from micropie_benchlib.core.choices import Limit, Method
-from micropie_benchlib.core.errors import BenchError, HopelessError
+from micropie_benchlib.core.errors import BenchError, HopelessError, Reason
 from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.plan import Launch, Plan, Trial
 from micropie_benchlib.core.results import Results, TargetFacts
@@ -26,15 +26,15 @@ class Rehearsal(NamedTuple):
     """What the launches before the first round showed: facts, hopeless cases, and trials."""
 
     facts: list[TargetFacts]
-    hopeless: list[str]
+    hopeless: list[Reason]
     measurements: list[Measurement]
 
 
 def rehearse(plan: Plan, actions: Actions) -> Rehearsal:
     """Launch what a round launches, and put each under the loads, as where it counts.
 
-    That is in duets if there are some, since each server then has half the cores. What is
-    void is tried a second time. If one is hopeless, the others are not measured.
+    That is in paired trials if there are some, since each server then has half the cores. What is
+    invalid is tried a second time. If one is hopeless, the others are not measured.
 
     A load without a rate is then offered at the rate that was answered. Servers answer less
     where requests come at moments of their own: there are fewer at a time, and each wakes
@@ -64,7 +64,7 @@ def rehearse(plan: Plan, actions: Actions) -> Rehearsal:
 
 
 def measure_twice(run: LaunchRun, trial: Trial) -> list[Measurement]:
-    """Return the trial's measurements; if any is void, those of a second try."""
+    """Return the trial's measurements; if any is invalid, those of a second try."""
     made = list(run.measure(trial))
     if all(measurement.valid for measurement in made):
         return made
@@ -110,35 +110,37 @@ def rounded_rate(rate_per_s: float) -> float:
     return max(0.001, float(f"{rate_per_s:.3g}"))
 
 
-def generator_reasons(rehearsal: Rehearsal) -> list[str]:
+def generator_reasons(rehearsal: Rehearsal) -> list[Reason]:
     """Return which rates wrk cannot make."""
     reasons = []
     for measurement in rehearsal.measurements:
         if measurement.limited_by is Limit.LOAD_GENERATOR:
-            reasons.append(
+            text = (
                 f"wrk cannot offer {measurement.load.sentence} from these cores: "
                 "use a lower --rate, or more cores, such as another machine's (--load-on)"
             )
+            reasons.append(Reason(text=text))
     return reasons
 
 
-def unkept_reasons(rehearsal: Rehearsal, results: Results) -> list[str]:
-    """Return which targets do not keep a rate. What else is void is left to the rounds."""
+def unkept_reasons(rehearsal: Rehearsal, results: Results) -> list[Reason]:
+    """Return which targets do not keep a rate. What else is invalid is left to the rounds."""
     reasons = []
     for measurement in rehearsal.measurements:
         if outcome_of(measurement, math.inf) is Outcome.MISSED:
-            reasons.append(
+            text = (
                 f"{results.label(measurement.target)}, {measurement.load.sentence}: "
                 f"{measurement.invalid_reason}; use a lower --rate{or_alone(measurement)}"
             )
+            reasons.append(Reason(text=text))
     return reasons
 
 
 def or_alone(measurement: Measurement) -> str:
-    """Return the other remedy for a duet that does not keep a rate."""
-    if measurement.method is Method.SOLO:
+    """Return the other remedy for a paired trial that does not keep a rate."""
+    if measurement.method is Method.SINGLE:
         return ""
-    return ", or --no-duet, so that each server has all cores"
+    return ", or --no-paired, so that each server has all cores"
 
 
 def prepare_rates(plan: Plan, results: Results, actions: Actions) -> tuple[Plan, Results]:

@@ -27,7 +27,7 @@ def schedule(plan: Plan) -> list[Launch]:
         for position, group in enumerate(groups):
             targets = tuple(order.sample(group, len(group))) if randomized else group
             alone = targets if plan.measures_alone(number) else ()
-            if plan.duet and position > 0:  # the reference was, in the round's first launch
+            if plan.paired and position > 0:  # the reference was, in the round's first launch
                 alone = tuple(target for target in alone if target is not plan.targets[0])
             trials = launch_trials(plan, targets, alone=alone)
             if randomized:
@@ -50,10 +50,10 @@ def at_moments_of(trial: Trial, seed: int) -> Trial:
 def launch_groups(plan: Plan) -> list[tuple[Target, ...]]:
     """Return which targets are launched together.
 
-    Without duets that is each alone; with duets each beside the reference.
+    Without paired trials that is each alone; with paired trials each beside the reference.
     """
     reference, *others = plan.targets
-    if plan.duet:
+    if plan.paired:
         return [(reference, other) for other in others]
     return [(target,) for target in plan.targets]
 
@@ -63,9 +63,9 @@ def launch_trials(
 ) -> list[Trial]:
     """Return the trials of one launch: of some targets alone, then of both at once."""
     groups = [(target,) for target in plan.targets if target in alone]
-    duets = [targets] if plan.duet else []
+    paired_trials = [targets] if plan.paired else []
     trials = []
-    for group, load in itertools.product([*groups, *duets], plan.loads):
+    for group, load in itertools.product([*groups, *paired_trials], plan.loads):
         trials.append(Trial(targets=group, load=load))
     return trials
 

@@ -1,4 +1,4 @@
-"""Servers that a command starts, and what they share with apps."""
+"""Servers that a command starts; what apps share with them: environment, readiness."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from micropie_benchlib.serve.addresses import addresses_of, free_port
 from micropie_benchlib.serve.asgi import ASGI_SERVERS
 from micropie_benchlib.serve.commands import filled
 from micropie_benchlib.serve.kinds import TARGET_KINDS
-from micropie_benchlib.serve.log_lines import last_words
+from micropie_benchlib.serve.log_lines import excerpt, last_error
 from micropie_benchlib.serve.logs import LOG_TAIL_BYTES, NO_REASON, new_log
 from micropie_benchlib.serve.probe import (
     NotReachedError,
@@ -121,9 +121,13 @@ class LaunchedServer(LocalServer):
                 log.readline()  # the rest of a line that is cut
             return log.read().decode(errors="replace")
 
+    def log_excerpt(self) -> list[str]:
+        """Return the end of its log, and the exceptions before that."""
+        return excerpt(self.log_text()) if self.log else []
+
     def complaint(self) -> str:
         """Return the line of its log that tells best what went wrong, and what to do."""
-        words = last_words(self.log_text())
+        words = last_error(self.log_text())
         return words + self._kind.advice(words, self.target)
 
     def cpu_s(self) -> dict[psutil.Process, float]:
@@ -258,7 +262,7 @@ class LaunchedServer(LocalServer):
             words = self.complaint()
             if self.child.exit or words == NO_REASON:
                 raise
-            raise type(error)(f"{error}; its last words: {words}") from None
+            raise type(error)(f"{error}; its last error line: {words}") from None
 
     def _watch(self, tick: Tick) -> None:
         """Raise BenchError if the server has ended."""
@@ -349,7 +353,7 @@ class LaunchedServer(LocalServer):
             hint = f"it listens on port {', '.join(map(str, elsewhere))}"
         raise BenchError(
             f"{self.target.name}: {state} after {waited_s:.0f} s ({hint}); "
-            f"its last words: {self.complaint()}"
+            f"its last error line: {self.complaint()}"
         )
 
     def _check_outsider(self) -> None:
@@ -380,8 +384,8 @@ class LaunchedServer(LocalServer):
             return
         places = [name_place(address, self.port) for address in sorted(addresses)]
         raise BenchError(
-            f"{self.target.name} listens on {', '.join(places)}, which is not asked: "
-            f"have it listen on {self.settings.host}, which is its {{host}}"
+            f"{self.target.name} listens on {', '.join(places)}: "
+            f"it must listen on {self.settings.host}, which is its {{host}}"
         )
 
     def check_port(self) -> None:
@@ -413,7 +417,7 @@ class LaunchedServer(LocalServer):
             return f"{pluralize(more, 'worker')} more than it should have began to serve"
         if lost:
             words = self.complaint()
-            told = f"; its last words: {words}" if words != NO_REASON else ""
+            told = f"; its last error line: {words}" if words != NO_REASON else ""
             return f"worker {', '.join(map(str, lost))} died{told}"
         return self._log_fault()
 

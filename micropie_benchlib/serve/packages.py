@@ -63,7 +63,8 @@ def fetch(target: Target, announce: Callable[[str], None]) -> Target:
             announce(f"{target.spec}: fetching {', '.join(target.requirements)}{day} (once)")
             for stale in directory.parent.glob("*.part"):  # of what was killed: we have the lock
                 shutil.rmtree(stale, ignore_errors=True)
-            part = directory.with_name(f"{directory.name}.part")
+            # What was killed has a child that removes its own part for 2 s more.
+            part = directory.with_name(f"{directory.name}-{os.getpid()}.part")
             remove = remove_at_end(str(part))
             try:
                 part.mkdir()

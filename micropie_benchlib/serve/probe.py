@@ -64,7 +64,7 @@ def refusal(host: str, port: int) -> str:
         if other != host and is_here and can_connect(other, port):
             place = name_place(other, port)
             return f"{complaint}, but something does on {place}: use that address"
-    return f"{complaint}: start the server there, or mend the address"
+    return f"{complaint}: start the server or fix the address"
 
 
 class Reading:
@@ -217,7 +217,7 @@ class Probe:
         if isinstance(error, ConnectionError):
             return self._closed()
         if isinstance(error, socket.gaierror):
-            return BenchError(f"{start}the host {self._host} is not known: mend its name")
+            return BenchError(f"{start}the host {self._host} is not known: check its name")
         if isinstance(error, TimeoutError):
             return BenchError(start + str(error))
         reason = error.strerror or str(error)
@@ -237,7 +237,7 @@ class Probe:
         if self._reading.fault:
             return BenchError(
                 f"no whole HTTP answer to {self.name}: {self._reading.fault}; "
-                "wrk cannot read it either: mend the server"
+                "wrk cannot read it either: fix the server"
             )
         complaint = (
             f"no whole HTTP answer to {self.name} before the connection was closed "
@@ -254,7 +254,7 @@ class Probe:
         except TimeoutError:
             raise TimeoutError(
                 f"timed out: no connection to {self._place} within {timeout_s:.0f} s: "
-                "mend the address, or see whether a firewall is in the way"
+                "fix the address, or see whether a firewall is in the way"
             ) from None
         stack.enter_context(connection)
         if self._scheme == "http":
@@ -293,7 +293,7 @@ class Probe:
         text = start.decode("latin-1")
         raise BenchError(
             f"no whole HTTP answer to {self.name}: it begins with {text!r}: "
-            f"have an HTTP server listen on {self._place}, or mend the address"
+            f"have an HTTP server listen on {self._place}, or fix the address"
         )
 
     def _receive(self, connection: socket.socket) -> bytes:

@@ -1,4 +1,4 @@
-"""What all servers have in common, here and elsewhere."""
+"""The interface of a server that trials are made on, and of one on this machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class RunningServer(abc.ABC):
     """A server that trials are made on; as a context manager it ends what was launched.
 
     `settings` is how it is served, if this tool decides that. `remarks` are what is odd about
-    it, and does not void. `child` is what runs it, if that is of this process.
+    it, and does not invalidate. `child` is what runs it, if that is of this process.
     """
 
     target: Target
@@ -65,6 +65,10 @@ class RunningServer(abc.ABC):
     @abc.abstractmethod
     def complaint(self) -> str:
         """Return the line of its log that tells best what went wrong."""
+
+    @abc.abstractmethod
+    def log_excerpt(self) -> list[str]:
+        """Return the end of its log, and the exceptions before that."""
 
 
 class LocalServer(RunningServer):

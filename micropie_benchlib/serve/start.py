@@ -1,4 +1,4 @@
-"""The target's server, whatever kind it is, and what is done before."""
+"""Starts a target of any kind, and runs its `prepare` first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.targets import ServerSettings, Target, UrlTarget
 from micropie_benchlib.serve.commands import server_environment
 from micropie_benchlib.serve.launched import LaunchedServer
-from micropie_benchlib.serve.log_lines import last_words
+from micropie_benchlib.serve.log_lines import last_error
 from micropie_benchlib.serve.servers import LocalServer
 from micropie_benchlib.serve.urls import UrlServer
 from micropie_benchlib.system.children import run_guarded
@@ -30,7 +30,7 @@ def run_prepare(target: Target, *, timeout_s: float) -> None:
     except BenchError as error:
         raise BenchError(f"{target.name}: its prepare: {error} (start_timeout)") from None
     if done.status:
-        words = last_words(done.errors or done.output)
+        words = last_error(done.errors or done.output)
         raise BenchError(f"{target.name}: its prepare ended with status {done.status}: {words}")
 
 

@@ -101,3 +101,7 @@ class UrlServer(LocalServer):
     def complaint(self) -> str:
         """Return that no reason is known."""
         return NO_REASON
+
+    def log_excerpt(self) -> list[str]:
+        """Return nothing: its log is somebody else's."""
+        return []

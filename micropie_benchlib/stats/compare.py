@@ -11,7 +11,6 @@ from micropie_benchlib.core.choices import Method, Verdict
 from micropie_benchlib.core.estimates import Comparison
 from micropie_benchlib.core.measurements import Measurement, WrkResult
 from micropie_benchlib.core.metrics import Metric
-from micropie_benchlib.core.text import pluralize
 from micropie_benchlib.stats.deciding import SATURATED
 from micropie_benchlib.stats.estimate import estimate_ratio
 from micropie_benchlib.stats.pairs import ONE_ROUND, Pair, pair_by_round, ratios_by_round
@@ -56,7 +55,7 @@ def compare_metric(
         target=target,
         rounds=len(ratios),
         estimate=None,
-        verdict=Verdict.UNDECIDED,
+        verdict=Verdict.INCONCLUSIVE,
         reason=reason_for_no_estimate(pairs, metric, values=len(ratios)),
     )
     if comparison.reason:
@@ -69,8 +68,8 @@ def compare_metric(
     )
 
 
-LEAST_ANSWERS = 20  # of each connection in a trial: the one that is cut off is 5% of them
-LEAST_MIXED_ANSWERS = 10  # where all phases are cut off alike: half of one on average
+MIN_ANSWERS = 20  # of each connection in a trial: the one that is cut off is 5% of them
+MIN_MIXED_ANSWERS = 10  # where all phases are cut off alike: half of one on average
 
 
 def has_few_answers(wrk: WrkResult, open_connections: int) -> bool:
@@ -85,7 +84,7 @@ def has_few_answers(wrk: WrkResult, open_connections: int) -> bool:
     spread = 0.0
     if latency and latency.mean_s and count:
         spread = latency.stdev_s / latency.mean_s * math.sqrt(count)
-    return count < (LEAST_ANSWERS if spread < 0.5 else LEAST_MIXED_ANSWERS)
+    return count < (MIN_ANSWERS if spread < 0.5 else MIN_MIXED_ANSWERS)
 
 
 def few_answers_reason(pairs: Iterable[Pair]) -> str | None:
@@ -102,12 +101,12 @@ def few_answers_reason(pairs: Iterable[Pair]) -> str | None:
             are_few = are_few or has_few_answers(trial.wrk, trial.open_connections)
             if count < fewest:
                 fewest = count
-                enough_s = math.ceil(LEAST_ANSWERS * trial.wrk.duration_s / count)
+                enough_s = math.ceil(MIN_ANSWERS * trial.wrk.duration_s / count)
     if not are_few:
         return None
     return (
-        f"each connection had only {pluralize(round(fewest), 'answer')} in a trial, and the one "
-        f"that was cut off does not count: -d {enough_s}s would do, or --metric p99"
+        f"too few responses per connection ({fewest:.0f}) for a result: use -d {enough_s}s, "
+        "or --metric p99"
     )
 
 
@@ -121,15 +120,15 @@ def reason_for_no_estimate(pairs: Sequence[Pair], metric: Metric, *, values: int
         return "no round is valid for both"
     if not values:
         return "this metric is not known of both"
-    # The CPU time of answers that were cut off counts as well, but a duet's wrks wait for
+    # The CPU time of answers that were cut off counts as well, but a paired trial's wrks wait for
     # them, and at a rate all do.
-    waits_for_all = pairs[0].target.method is Method.DUET or pairs[0].target.load.rate_per_s
+    waits_for_all = pairs[0].target.method is Method.PAIRED or pairs[0].target.load.rate_per_s
     if metric is Metric.REQUESTS or (metric is Metric.CPU and not waits_for_all):
         reason = few_answers_reason(valid_pairs)
         if reason:
             return reason
-    # With unequal shares a duet's throughputs show who got more of the cores.
-    if (pairs[0].target.method, metric) == (Method.DUET, Metric.REQUESTS):
+    # With unequal shares a paired trial's throughputs show who got more of the cores.
+    if (pairs[0].target.method, metric) == (Method.PAIRED, Metric.REQUESTS):
         shares_are_fair = all(pair.has_fair_shares for pair in valid_pairs)
         return None if shares_are_fair else "the servers' shares of the cores were unequal"
     return None

@@ -80,7 +80,7 @@ def compare_capacities(
         reason = ONE_ROUND
     return Comparison(
         load=load,
-        method=Method.SOLO,
+        method=Method.SINGLE,
         metric=Metric.CAPACITY,
         reference=reference,
         target=target,

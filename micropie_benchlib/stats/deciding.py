@@ -14,21 +14,21 @@ from micropie_benchlib.core.results import Results
 # The verdict goes by the first of these that has an estimate.
 CHOSEN_METRICS: Mapping[Decisive | None, Sequence[tuple[Method, Metric]]] = {
     None: (
-        (Method.SOLO, Metric.CAPACITY),
-        (Method.DUET, Metric.CPU),
-        (Method.SOLO, Metric.REQUESTS),
+        (Method.SINGLE, Metric.CAPACITY),
+        (Method.PAIRED, Metric.CPU),
+        (Method.SINGLE, Metric.REQUESTS),
     ),
-    Decisive.CPU: ((Method.DUET, Metric.CPU), (Method.SOLO, Metric.CPU)),
-    Decisive.THROUGHPUT: ((Method.SOLO, Metric.REQUESTS),),
-    Decisive.P99: ((Method.SOLO, Metric.P99),),
+    Decisive.CPU: ((Method.PAIRED, Metric.CPU), (Method.SINGLE, Metric.CPU)),
+    Decisive.THROUGHPUT: ((Method.SINGLE, Metric.REQUESTS),),
+    Decisive.P99: ((Method.SINGLE, Metric.P99),),
 }
-P99_AT_A_RATE = ((Method.DUET, Metric.P99), (Method.SOLO, Metric.P99))
+P99_AT_A_RATE = ((Method.PAIRED, Metric.P99), (Method.SINGLE, Metric.P99))
 METRICS_AT_A_RATE: Mapping[Decisive | None, Sequence[tuple[Method, Metric]]] = {
     None: (*CHOSEN_METRICS[Decisive.CPU], *P99_AT_A_RATE),
     Decisive.CPU: CHOSEN_METRICS[Decisive.CPU],
     Decisive.P99: P99_AT_A_RATE,
 }  # likewise; throughput is given
-FAIR_SHARE = 0.05  # of the servers' CPU times in a duet
+FAIR_SHARE = 0.05  # of the servers' CPU times in a paired trial
 SATURATED = "load generator saturated"
 
 
@@ -42,12 +42,12 @@ def deciding_metrics(load: LoadId, chosen: Decisive | None) -> Sequence[tuple[Me
 def waits(results: Results, name: str, load: LoadId) -> bool:
     """Return whether a target mostly waited for something other than the CPU.
 
-    That is, nothing was busy in most of its valid trials; alone, for in a duet two share
+    That is, nothing was busy in most of its valid trials; alone, for in a paired trial two share
     the cores. At a rate nothing need be busy: there a request must have taken several times
     as long as its CPU time, too.
     """
     waiting = []
-    for measurement in results.solo_trials(name, load):
+    for measurement in results.single_trials(name, load):
         if measurement.valid and measurement.limited_by:
             was_busy = measurement.limited_by is not Limit.NEITHER
             waiting.append(not was_busy and (not load.rate_per_s or took_long(measurement)))
@@ -67,22 +67,21 @@ def took_long(measurement: Measurement) -> bool:
 
 
 def fails_alone(results: Results, name: str, load: LoadId) -> bool:
-    """Return whether most of a target's solo trials are void, and not for wrk's limits.
+    """Return whether most of a target's single trials are invalid, and not for wrk's limits.
 
-    Its duets then mean nothing: not all that is checked alone can be checked there.
+    Its paired trials then mean nothing: not all that is checked alone can be checked there.
     """
-    trials = results.solo_trials(name, load)
-    void = [m for m in trials if not m.valid and m.limited_by is not Limit.LOAD_GENERATOR]
-    return 2 * len(void) > len(trials)
+    trials = results.single_trials(name, load)
+    invalid = [m for m in trials if not m.valid and m.limited_by is not Limit.LOAD_GENERATOR]
+    return 2 * len(invalid) > len(trials)
 
 
 def worker_counts(results: Results, names: Sequence[str]) -> set[int]:
     """Return the numbers of workers that the targets of those names have, if they are known."""
     counts = set()
     for facts in results.targets:
-        server = results.server_of(facts)
-        if facts.name in names and server:
-            counts.add(server.workers)
+        if facts.name in names and facts.server:
+            counts.add(facts.server.workers)
     return counts
 
 
@@ -110,8 +109,8 @@ def may_decide(results: Results, comparison: Comparison, chosen: Decisive | None
         return False
     if any(waits(results, name, comparison.load) for name in names):
         return False
-    is_duet = comparison.method is Method.DUET
-    return not (is_duet and any(fails_alone(results, name, comparison.load) for name in names))
+    is_paired = comparison.method is Method.PAIRED
+    return not (is_paired and any(fails_alone(results, name, comparison.load) for name in names))
 
 
 def may_decide_all(results: Results, chosen: Decisive | None) -> list[Comparison]:

@@ -20,7 +20,7 @@ def distribute(results: Results) -> tuple[Distribution, ...]:
     """Return the distribution of each target under each load that has histograms."""
     distributions = []
     for load, name in itertools.product(results.reported_loads, results.names):
-        runs = valid_runs(results.solo_trials(name, load))
+        runs = valid_runs(results.single_trials(name, load))
         pooled = pool(run.latency.histogram for run in runs if run.latency)
         if not pooled:
             continue

@@ -41,7 +41,7 @@ class Pair(NamedTuple):
 def pair_by_round(
     measurements: Iterable[Measurement], *, reference: str, target: str
 ) -> list[Pair]:
-    """Return the pairs of a round's measurements; a duet's with its own partner alone."""
+    """Return the pairs of a round's measurements; a paired trial's with its own partner alone."""
     references: dict[int, Measurement] = {}
     targets: dict[int, Measurement] = {}
     for measurement in measurements:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from micropie_benchlib.core.choices import Method
-from micropie_benchlib.core.estimates import Comparison, Estimate, Place, Ranking
+from micropie_benchlib.core.estimates import Comparison, Estimate, Rank, Ranking
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.results import Results
@@ -59,7 +59,7 @@ class Contest:
         speed = self.compare(target, other)
         return bool(speed and speed.interval and speed.interval.low > 1)
 
-    def place(self, target: str) -> Place:
+    def rank(self, target: str) -> Rank:
         """Return which place a target surely has.
 
         It comes behind all that are surely faster, and before all that are surely slower
@@ -69,7 +69,7 @@ class Contest:
         others = [name for name in self.speeds if name != target]
         faster = sum(self.is_faster(other, target) for other in others)
         slower = sum(self.is_faster(target, other) for other in others)
-        return Place(target=target, first=1 + faster, last=len(self.speeds) - slower)
+        return Rank(target=target, first=1 + faster, last=len(self.speeds) - slower)
 
     def ranking(self) -> Ranking:
         """Return the order of the targets."""
@@ -83,7 +83,7 @@ class Contest:
             metric=self.metric,
             reference=self.reference,
             confidence=0.95,
-            places=tuple(map(self.place, in_order)),
+            ranks=tuple(map(self.rank, in_order)),
         )
 
 
@@ -97,7 +97,7 @@ def contest_of(results: Results, comparisons: Sequence[Comparison]) -> Contest |
     first = comparisons[0]
     kinds = {(comparison.method, comparison.metric) for comparison in comparisons}
     plain = Metric.CPU if first.load.rate_per_s else Metric.REQUESTS
-    method, metric = kinds.pop() if len(kinds) == 1 else (Method.SOLO, plain)
+    method, metric = kinds.pop() if len(kinds) == 1 else (Method.SINGLE, plain)
     trials = [m for m in results.measurements if (m.load, m.method) == (first.load, method)]
     own_speed = {trial.round: 1.0 for trial in trials}  # in their order: the first stage's first
     speeds: dict[str, Mapping[int, float]] = {first.reference: own_speed}

@@ -27,7 +27,7 @@ class AnswerSizes:
     def of(cls, responses: Sequence[Response]) -> AnswerSizes:
         """Return the sizes of these answers; there must be one or more."""
         sizes = [response.bytes for response in responses]
-        bodies = [response.body_bytes or 0 for response in responses]
+        bodies = [response.body_bytes for response in responses]
         return cls(least=min(sizes), most=max(sizes), body=min(bodies))
 
     @property
@@ -45,7 +45,7 @@ class AnswerSizes:
         under_way = load.open_connections / wrk.requests
         return Interval(self.possible.low, self.possible.high * (1 + under_way))
 
-    def void_reason(self, wrk: WrkResult, load: Load) -> str | None:
+    def invalid_reason(self, wrk: WrkResult, load: Load) -> str | None:
         """Return that the answers under load were others than the checked ones, if so.
 
         Their mean size is off by 10%, or half of the bodies are missing.
@@ -62,8 +62,8 @@ class AnswerSizes:
         )
 
     def note(self, wrk: WrkResult, load: Load) -> str | None:
-        """Return that the mean size was off by 1% or more, if that alone does not void."""
-        if not wrk.requests or self.void_reason(wrk, load):
+        """Return that the mean size was off by 1% or more, if that alone does not invalidate."""
+        if not wrk.requests or self.invalid_reason(wrk, load):
             return None
         mean = wrk.bytes / wrk.requests
         low, high = self.expected(wrk, load)

@@ -8,7 +8,7 @@ from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import WrkResult
 from micropie_benchlib.core.text import format_latency
 from micropie_benchlib.stats.compare import has_few_answers
-from micropie_benchlib.wrk.report_notes import LEAST_BUSY, MOST_BUSY
+from micropie_benchlib.wrk.report_notes import MAX_BUSY, MIN_BUSY
 
 
 def little_reason(wrk: WrkResult, load: Load) -> str | None:
@@ -17,7 +17,7 @@ def little_reason(wrk: WrkResult, load: Load) -> str | None:
     By Little's law the busy ones are throughput x mean latency as measured.
     """
     busy = busy_connections(wrk)
-    if busy is None or busy <= MOST_BUSY * load.open_connections:
+    if busy is None or busy <= MAX_BUSY * load.open_connections:
         return None
     return (
         f"by Little's law {busy:.0f} connections were busy, and only {load.open_connections} open: "
@@ -29,7 +29,7 @@ def little_reason(wrk: WrkResult, load: Load) -> str | None:
 def little_note(wrk: WrkResult, load: Load) -> str | None:
     """Return a note if fewer connections were busy than open, by 15%."""
     busy = busy_connections(wrk)
-    if busy is None or busy >= LEAST_BUSY * load.open_connections:
+    if busy is None or busy >= MIN_BUSY * load.open_connections:
         return None
     if has_few_answers(wrk, load.open_connections):
         count = wrk.requests / load.open_connections

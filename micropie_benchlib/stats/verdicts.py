@@ -20,17 +20,17 @@ def judge(speed: Estimate | None) -> Verdict:
     """Return the verdict on a speed."""
     interval = speed.interval if speed else None
     if interval is None:
-        return Verdict.UNDECIDED
+        return Verdict.INCONCLUSIVE
     if not interval.contains(1):
         return Verdict.FASTER if interval.low > 1 else Verdict.SLOWER
     near_1 = Interval(1 - SAME_WITHIN, 1 + SAME_WITHIN)
     if near_1.contains(interval.low) and near_1.contains(interval.high):
         return Verdict.SAME
-    return Verdict.UNDECIDED
+    return Verdict.INCONCLUSIVE
 
 
 def degrees_of(comparison: Comparison) -> int:
-    """Return the degrees of freedom of its interval; files of older versions have none."""
+    """Return the degrees of freedom of its interval."""
     return comparison.degrees or comparison.rounds - 1
 
 
@@ -54,7 +54,7 @@ def log_stdev(comparison: Comparison) -> float | None:
 def in_all_rounds(results: Results, comparison: Comparison, rounds: int) -> int:
     """Return how many rounds there must be in all for so many of the comparison's.
 
-    Not each round has solo trials, and some are void.
+    Not each round has single trials, and some are invalid.
     """
     numbers = [measurement.round for measurement in results.measurements]
     made = max([comparison.rounds, *numbers])
@@ -62,7 +62,7 @@ def in_all_rounds(results: Results, comparison: Comparison, rounds: int) -> int:
 
 
 def rounds_to_decide(results: Results, comparison: Comparison) -> int | None:
-    """Return how many rounds should decide an undecided comparison; None above 1,000.
+    """Return how many rounds should decide an inconclusive comparison; None above 1,000.
 
     Either the interval then leaves 1 out, or all of it lies near 1: whichever takes fewer,
     if the ratio and its spread stay as they are.
@@ -106,11 +106,11 @@ def decisive_comparisons(results: Results) -> list[Comparison]:
 def compared_metrics(method: Method, load: LoadId) -> Sequence[Metric]:
     """Return the metrics that single trials of that method and load show.
 
-    Latencies of a duet are no figure for anyone while its servers are busy, since each has
+    Latencies of a paired trial are no figure for anyone while its servers are busy, since each has
     half the cores; at a rate they are.
     """
     if load.rate_per_s:
         return (Metric.P50, Metric.P99, Metric.P99_9, Metric.CPU)
-    if method is Method.DUET:
+    if method is Method.PAIRED:
         return (Metric.REQUESTS, Metric.CPU)
     return (Metric.REQUESTS, Metric.P99, Metric.CPU)

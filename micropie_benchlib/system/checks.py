@@ -16,12 +16,12 @@ import psutil
 
 from micropie_benchlib.core.text import pluralize
 from micropie_benchlib.system.control_groups import own_cpu_groups
-from micropie_benchlib.system.machine import MOST_STOLEN, machine_times
+from micropie_benchlib.system.machine import MAX_STOLEN, machine_times
 from micropie_benchlib.system.processes import core_count, cpu_time_s, search_file
 
 CPU_FILES = "/sys/devices/system/cpu"
 POWER_SUPPLIES = Path("/sys/class/power_supply")
-NOT_TOLD = "not told by this machine"
+UNAVAILABLE = "unavailable"
 
 
 class State(StrEnum):
@@ -82,7 +82,7 @@ def check_governor(_: Circumstances) -> Finding:
     return Finding(
         check="CPU governor",
         state=state_of(governor != "performance" if governor else None),
-        found=governor or NOT_TOLD,
+        found=governor or UNAVAILABLE,
         why="the clock follows the load, and the order of trials shows in the figures",
         remedy="cpupower frequency-set -g performance",
     )
@@ -98,7 +98,7 @@ def check_turbo(_: Circumstances) -> Finding:
     return Finding(
         check="turbo",
         state=state_of(is_on),
-        found={None: NOT_TOLD, True: "on", False: "off"}[is_on],
+        found={None: UNAVAILABLE, True: "on", False: "off"}[is_on],
         why="the clock falls as the chip warms",
         remedy=f"echo 0 >{CPU_FILES}/cpufreq/boost, or 1 >{CPU_FILES}/intel_pstate/no_turbo",
     )
@@ -115,7 +115,7 @@ def check_load_average(circumstances: Circumstances) -> Finding:
     return Finding(
         check="load average",
         state=state_of(is_high),
-        found=NOT_TOLD if load_average is None else f"{load_average:.2f}",
+        found=UNAVAILABLE if load_average is None else f"{load_average:.2f}",
         why="others use the cores",
         remedy="wait until it is idle",
     )
@@ -144,7 +144,7 @@ def check_quota(_: Circumstances) -> Finding:
     elif groups.directories:
         is_limited, found = None, "none here; a container does not show those around it"
     else:
-        is_limited, found = None, NOT_TOLD
+        is_limited, found = None, UNAVAILABLE
     return Finding(
         check="CPU quota",
         state=state_of(is_limited),
@@ -167,7 +167,7 @@ def check_cores(circumstances: Circumstances) -> Finding:
         state=state_of(circumstances.cores < wanted),
         found=f"{circumstances.cores} for {' and '.join(users)}",
         why="they wait for each other",
-        remedy="believe the speed per CPU second rather than requests/s, or use -w and -t that fit",
+        remedy="prefer the speed per CPU second to requests/s, or use -w and -t that fit",
     )
 
 
@@ -195,7 +195,7 @@ def check_ephemeral_ports(circumstances: Circumstances) -> Finding:
     return Finding(
         check="ephemeral ports",
         state=state_of(None if count is None else count <= 2 * circumstances.connections),
-        found=NOT_TOLD if count is None else str(count),
+        found=UNAVAILABLE if count is None else str(count),
         why="each connection takes one, for a minute after its end too",
         remedy="sysctl net.ipv4.ip_local_port_range='30000 65535'",  # above OWN_PORTS
     )
@@ -221,7 +221,7 @@ def check_power(_: Circumstances) -> Finding:
     return Finding(
         check="power",
         state=state_of(on_battery),
-        found={None: NOT_TOLD, True: "on battery", False: "mains, or no battery"}[on_battery],
+        found={None: UNAVAILABLE, True: "on battery", False: "mains, or no battery"}[on_battery],
         why="the machine slows down to save it",
         remedy="plug it in",
     )
@@ -237,15 +237,15 @@ def check_virtual_machine(circumstances: Circumstances) -> Finding:
     """Return whether a hypervisor takes time."""
     is_virtual = is_virtual_machine()
     stolen = circumstances.stolen_share
-    if stolen > MOST_STOLEN:
+    if stolen > MAX_STOLEN:
         is_virtual = True  # who else would take it?
     share = f"yes, {stolen:.0%} of its time stolen"
     return Finding(
         check="virtual machine",
-        state=state_of(None if is_virtual is None else stolen > MOST_STOLEN),
-        found={None: NOT_TOLD, True: share, False: "no"}[is_virtual],
+        state=state_of(None if is_virtual is None else stolen > MAX_STOLEN),
+        found={None: UNAVAILABLE, True: share, False: "no"}[is_virtual],
         why="its neighbours take CPU time unseen",
-        remedy="believe the duets; they share what is stolen",
+        remedy="prefer the paired result",
     )
 
 

@@ -12,7 +12,7 @@ import psutil
 
 from micropie_benchlib.system.control_groups import own_cpu_groups
 
-MOST_STOLEN = 0.05  # of the machine's time, by the hypervisor
+MAX_STOLEN = 0.05  # of the machine's time, by the hypervisor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class MachineTimes:
         others_s = self.busy_s - before.busy_s - own_cpu_s
         elsewhere = others_s / self._passed_s(before)
         notes = []
-        if stolen > MOST_STOLEN:
+        if stolen > MAX_STOLEN:
             notes.append(f"the hypervisor took {stolen:.0%} of the machine (steal)")
         if elsewhere > 0.1:
             notes.append(f"other processes took {elsewhere:.0%} of the machine")

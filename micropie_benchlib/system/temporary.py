@@ -19,10 +19,10 @@ CLEANUP = str(Path(__file__).parent.parent / "programs" / "cleanup.py")
 
 
 def remove_at_end(directory: str, program: str = CLEANUP) -> Callable[[], None]:
-    """Return what removes the directory; the end of this process does so in any case.
+    """Have the directory removed when this process ends, however it ends.
 
-    `program` is where cleanup.py lies: a child that runs it waits for that end, out of reach
-    of Ctrl-C.
+    Return a function that removes it at once. `program` is where cleanup.py lies, which a
+    child runs, out of reach of Ctrl-C.
     """
     child = subprocess.Popen(
         [sys.executable, "-I", "-S", program, directory],

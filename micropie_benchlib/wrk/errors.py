@@ -32,7 +32,7 @@ def with_unexpected_statuses(wrk: WrkResult, expected: int | None) -> WrkResult:
     return dataclasses.replace(wrk, errors=errors)
 
 
-def void_reason(
+def invalid_reason(
     wrk: WrkResult, *, connections: int, expect_status: int | None = None
 ) -> str | None:
     """Return why these figures may not count; None if they may."""

@@ -43,7 +43,7 @@ def parse_exact(
     report, mark, line = output.partition(f"\n{EXACT_MARK}")
     if not mark:
         last_lines = output.strip().splitlines()[-1:] or ["nothing"]
-        raise BenchError(f"wrk gave no result; its last words: {last_lines[0]}")
+        raise BenchError(f"wrk gave no result; its last line: {last_lines[0]}")
     try:
         figures = read_exact(line)
         return exact_result(figures, connections, span_s), report.rstrip() + "\n"

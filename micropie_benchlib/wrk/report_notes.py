@@ -6,7 +6,7 @@ from micropie_benchlib.core.measurements import WrkResult
 from micropie_benchlib.core.text import pluralize
 from micropie_benchlib.core.units import parse_duration
 
-LEAST_BUSY, MOST_BUSY = 0.85, 1.15  # connections for each open one; beyond it something is odd
+MIN_BUSY, MAX_BUSY = 0.85, 1.15  # connections for each open one; beyond it something is odd
 
 
 # What the errors of somebody else's report mean for its figures.
@@ -21,7 +21,7 @@ ERROR_MEANINGS = {
 def report_notes(wrk: WrkResult, *, connections: int, asked: str) -> tuple[str, ...]:
     """Return what should be known before the figures of a text report are quoted.
 
-    They do not void it: how it was measured, and what was expected there, is not known. It
+    They do not invalidate it: how it was measured, and what was expected there, is not known. It
     was `asked` to run for so long, as 30s.
     """
     notes = []
@@ -45,12 +45,12 @@ def report_notes(wrk: WrkResult, *, connections: int, asked: str) -> tuple[str, 
     if notes or wrk.latency is None:
         return tuple(notes)
     busy = wrk.requests_per_s * wrk.latency.mean_s
-    if busy > MOST_BUSY * connections:
+    if busy > MAX_BUSY * connections:
         notes.append(
             f"by Little's law {busy:.0f} of {connections} connections were busy: the mean latency "
             "is too high for that many requests, as wrk's correction of latencies can make it"
         )
-    if busy < LEAST_BUSY * connections:
+    if busy < MIN_BUSY * connections:
         notes.append(
             f"by Little's law {busy:.0f} of {connections} connections were busy: wrk was kept "
             "waiting for the CPU or for new connections, or answers were cut off at the end"

@@ -12,7 +12,7 @@ from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
 from micropie_benchlib.wrk.documents import FoundReport, TextLine, find_reports, text_lines
-from micropie_benchlib.wrk.errors import void_reason
+from micropie_benchlib.wrk.errors import invalid_reason
 from micropie_benchlib.wrk.report_notes import report_notes
 from micropie_benchlib.wrk.titles import Namer
 
@@ -44,7 +44,7 @@ def report_rows(lines: Sequence[TextLine], reports: Sequence[FoundReport]) -> li
     """Return the rows of a text, in its order.
 
     Reports are pooled that have one name, URL and load, where nothing but blank lines, fences
-    and rules stands between them.
+    and rules stands between them; a rule ends a label, and leaves the name of the heading.
     """
     namer = Namer()
     rows: list[ReportRow] = []
@@ -59,6 +59,13 @@ def report_rows(lines: Sequence[TextLine], reports: Sequence[FoundReport]) -> li
     return rows
 
 
+def are_loads_of_one(rows: Sequence[ReportRow]) -> bool:
+    """Return whether the rows can be one target under several loads."""
+    urls = {row.first.url for row in rows}
+    loads = {row.first.connections for row in rows}
+    return len(urls) == 1 and len(loads) == len(rows)
+
+
 def row_names(rows: Sequence[ReportRow]) -> list[str]:
     """Return a name for each row. Rows share one only as one target under several loads."""
     rows_by_name: dict[str, list[ReportRow]] = {}
@@ -66,15 +73,13 @@ def row_names(rows: Sequence[ReportRow]) -> list[str]:
         rows_by_name.setdefault(row.name, []).append(row)
     names = []
     for number, row in enumerate(rows, start=1):
-        alike = [each.first for each in rows_by_name[row.name]]
-        are_loads_of_one = len({report.url for report in alike}) == 1
-        are_loads_of_one &= len({report.connections for report in alike}) == len(alike)
+        place = f"(line {row.first.first.number})"
         if not row.name:
-            names.append(f"report {number} (line {row.first.first.number})")
-        elif are_loads_of_one:
+            names.append(f"report {number} {place}")
+        elif are_loads_of_one(rows_by_name[row.name]):
             names.append(row.name)
         else:
-            names.append(f"{row.name} (line {row.first.first.number})")
+            names.append(f"{row.name} {place}")
     return names
 
 
@@ -86,10 +91,10 @@ def parsed_measurement(report: FoundReport, *, name: str, number: int) -> Measur
     if wrk.requests:
         notes = report_notes(wrk, connections=connections, asked=report.duration)
     else:
-        reason = void_reason(wrk, connections=connections)
+        reason = invalid_reason(wrk, connections=connections)
     return Measurement(
         round=number,
-        method=Method.SOLO,
+        method=Method.SINGLE,
         target=name,
         load=LoadId(workload=DEFAULT_WORKLOAD, connections=connections),
         threads=report.threads,

@@ -110,7 +110,7 @@ def is_one_line(text: str, pattern: str) -> bool:
 def test_a_tool_that_is_killed_while_it_measures_leaves_no_process_and_no_file(
     number: signal.Signals, tool: Tool, scratch: Path
 ) -> None:
-    process = tool.start("compare", "asgi", *LONG, "--no-duet", TMPDIR=str(scratch))
+    process = tool.start("compare", "asgi", *LONG, "--no-paired", TMPDIR=str(scratch))
     forbid_core(process)
     tool.await_running(lambda running: any(map(WRK.match, running)), seconds=60)
     assert list(scratch.glob("micropie_bench-*/server-0.log"))
@@ -236,7 +236,7 @@ def test_a_guard_that_was_stopped_does_not_keep_its_command_alive(
 
 
 def test_ctrl_c_ends_a_run_whose_guards_were_stopped(tool: Tool, scratch: Path) -> None:
-    process = tool.start("compare", "asgi", *LONG, "--no-duet", TMPDIR=str(scratch))
+    process = tool.start("compare", "asgi", *LONG, "--no-paired", TMPDIR=str(scratch))
     tool.await_running(lambda running: any(map(WRK.match, running)), seconds=60)
     for child in psutil.Process(process.pid).children():
         if "micropie_bench-guard-" in " ".join(child.cmdline()):
@@ -439,12 +439,12 @@ def test_what_a_server_is_read_from_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of other processes are Linux's")
-def test_a_log_that_cannot_be_written_voids(tool: Tool) -> None:
+def test_a_log_that_cannot_be_written_invalidates(tool: Tool) -> None:
     process = tool.start("compare", "asgi", *FAST, "-r", "1")
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (50_000, 50_000))
     out, _ = process.communicate(timeout=100)
     assert process.returncode == 1
-    assert re.search(r"void, its log cannot be written \(File too large\): make room", out)
+    assert re.search(r"invalid, its log cannot be written \(File too large\): make room", out)
 
 
 # --- the .pyz -------------------------------------------------------------------------
@@ -521,7 +521,7 @@ def test_a_run_from_a_private_directory_that_is_killed_leaves_nothing(
     packed: Tool, scratch: Path
 ) -> None:
     process = packed.start(
-        *("compare", "asgi", *LONG, "--no-duet"), TMPDIR=str(scratch), XDG_CACHE_HOME="/proc/none"
+        *("compare", "asgi", *LONG, "--no-paired"), TMPDIR=str(scratch), XDG_CACHE_HOME="/proc/none"
     )
     packed.await_running(lambda running: any(map(WRK.match, running)), seconds=100)
     assert list(scratch.glob("micropie_bench-*/bundle/uvicorn"))

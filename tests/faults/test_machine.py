@@ -12,7 +12,7 @@ import pytest
 
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.system.checks import (
-    NOT_TOLD,
+    UNAVAILABLE,
     Circumstances,
     State,
     check_load_average,
@@ -136,7 +136,7 @@ GROUPS_AND_FINDINGS: dict[str, tuple[Callable[[Path], CpuGroups], State, str]] =
         State.UNKNOWN,
         "none here; a container does not show those around it",
     ),
-    "nothing": (lambda _: NO_GROUPS, State.UNKNOWN, NOT_TOLD),
+    "nothing": (lambda _: NO_GROUPS, State.UNKNOWN, UNAVAILABLE),
 }
 
 

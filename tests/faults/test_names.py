@@ -83,7 +83,7 @@ def planned(url: str, *, allow_remote: bool = False) -> UrlTarget:
         rounds=1,
         seed=1,
         server=ServerSettings(),
-        duet=False,
+        paired=False,
     )
     (target,) = resolve_hosts(plan, allow_remote=allow_remote).targets
     assert isinstance(target, UrlTarget)

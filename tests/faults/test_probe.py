@@ -143,14 +143,14 @@ def test_what_wrk_cannot_read_either_is_told_with_its_fault(data: bytes, fault: 
     with server(saying(data)) as port:
         said = complaint(port)
     assert said.startswith(f"no whole HTTP answer to GET /: {fault}")
-    assert said.endswith("; wrk cannot read it either: mend the server")
+    assert said.endswith("; wrk cannot read it either: fix the server")
 
 
 def test_another_protocol_is_told_at_once() -> None:
     with server(saying(b"-ERR unknown command 'GET'\r\n")) as port:
         assert complaint(port) == (
             "no whole HTTP answer to GET /: it begins with '-ERR ': "
-            f"have an HTTP server listen on 127.0.0.1:{port}, or mend the address"
+            f"have an HTTP server listen on 127.0.0.1:{port}, or fix the address"
         )
 
 
@@ -170,7 +170,7 @@ def test_an_address_where_nothing_listens_is_named() -> None:
     port = free_port("127.0.0.1", None)
     assert complaint(port) == (
         f"no whole answer to GET /: nothing listens on 127.0.0.1:{port}: "
-        "start the server there, or mend the address"
+        "start the server or fix the address"
     )
 
 
@@ -236,7 +236,7 @@ def test_plain_http_on_a_url_of_tls_is_told() -> None:
 
 
 def test_an_unknown_host_is_told() -> None:
-    assert "the host nowhere.invalid is not known: mend its name" in complaint(
+    assert "the host nowhere.invalid is not known: check its name" in complaint(
         80, host="nowhere.invalid"
     )
 
@@ -259,8 +259,8 @@ def test_a_command_that_listens_on_another_address_is_told(
     monkeypatch.chdir(tmp_path)
     with start("l=cmd:{python} listener.py ::1 {port}") as running:
         expected = (
-            rf"^l listens on \[::1\]:{running.port}, which is not asked: "
-            r"have it listen on 127\.0\.0\.1, which is its \{host\}$"
+            rf"^l listens on \[::1\]:{running.port}: "
+            r"it must listen on 127\.0\.0\.1, which is its \{host\}$"
         )
         with pytest.raises(BenchError, match=expected):
             running.ask(Workload())

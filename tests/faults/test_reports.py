@@ -126,10 +126,10 @@ def test_rounds_that_tell_their_latency_give_that_of_the_row() -> None:
     assert (mean, longest) == ("721.00us", "667.25ms")
 
 
-def test_a_report_without_any_request_is_void() -> None:
+def test_a_report_without_any_request_is_invalid() -> None:
     silent = Printed(latency=NO_LATENCY, requests="0", data="0.00B", rate="0.00")
     assert not one(silent).valid
-    assert rows(silent.text)[0][1:] == ("void",) * 5
+    assert rows(silent.text)[0][1:] == ("invalid",) * 5
 
 
 def test_a_run_of_our_own_that_timed_nothing_has_no_latency() -> None:
@@ -137,7 +137,7 @@ def test_a_run_of_our_own_that_timed_nothing_has_no_latency() -> None:
     assert latency_with_percentiles((), mean_s=0.0, stdev_s=0.0, max_s=0.0) is None
 
 
-# Somebody else's errors are told, and void nothing.
+# Somebody else's errors are told, and invalid nothing.
 
 
 def test_errors_of_a_report_mark_its_figures_and_are_noted() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import RATES, SECONDS, measured, results_of, solo_results
+from conftest import RATES, SECONDS, measured, results_of, single_results
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
@@ -63,11 +63,11 @@ SETTINGS = Settings(
     threads=4,
     duration_s=SECONDS,
     rounds=4,
-    duet=True,
+    paired=True,
     warm_up_s=0.3,
 )
-DUET = [measured("base", 1, 100, partner="more"), measured("more", 1, 90, partner="base")]
-RUN = results_of([*solo_results().measurements, *DUET], settings=SETTINGS)
+PAIRED = [measured("base", 1, 100, partner="more"), measured("more", 1, 90, partner="base")]
+RUN = results_of([*single_results().measurements, *PAIRED], settings=SETTINGS)
 SAVED = to_json(RUN)
 RENDERERS = (to_markdown, to_csv, to_html, to_github_benchmark)
 Place = tuple[str | int, ...]
@@ -139,18 +139,18 @@ OTHER = {"workload": "hello", "connections": 7}
         ),
         pytest.param(
             {(*MEASUREMENT, "partner"): "more"},
-            "measurements.0 contains .*: .*a duet has a partner, and a solo trial none",
-            id="a solo trial of two",
+            "measurements.0 contains .*: .*a paired trial has a partner, and a single trial none",
+            id="a single trial of two",
         ),
         pytest.param(
-            {(*MEASUREMENT, "method"): "duet"},
-            "measurements.0 contains .*: .*a duet has a partner, and a solo trial none",
-            id="a duet of one",
+            {(*MEASUREMENT, "method"): "paired"},
+            "measurements.0 contains .*: .*a paired trial has a partner, and a single trial none",
+            id="a paired trial of one",
         ),
         pytest.param(
             {("measurements", 8, "partner"): "base"},
             "measurements.8 contains .*: .*a target cannot be its own partner",
-            id="a duet with itself",
+            id="a paired trial with itself",
         ),
     ],
 )
@@ -207,7 +207,7 @@ def test_nesting_is_told_in_one_line(depth: int, brackets: str) -> None:
 TEXTS = st.sampled_from(
     [
         *("", "a", "base", "\x1b]52;c;aGk=\x07", "\u202egnp", "|", "```", "<script>", "=1+1"),
-        *("a\nb", "solo", "duet", "slower", "hello", "9" * 400, "\ud800"),
+        *("a\nb", "single", "paired", "slower", "hello", "9" * 400, "\ud800"),
     ]
 )
 NUMBERS = st.one_of(
@@ -355,7 +355,7 @@ NASTY = (
 
 def nasty_results() -> Results:
     """Return results with such a text wherever a file may have one."""
-    void = dataclasses.replace(
+    invalid = dataclasses.replace(
         measured("base", 1, 100), invalid_reason=NASTY, notes=(NASTY,), report=NASTY
     )
     targets = []
@@ -370,7 +370,7 @@ def nasty_results() -> Results:
             responses={"hello": response},
         )
         targets.append(changed)
-    measurements = (void, *RUN.measurements[1:])
+    measurements = (invalid, *RUN.measurements[1:])
     results = results_of(measurements, command=NASTY, created=NASTY, warnings=(NASTY,))
     comparisons = tuple(
         dataclasses.replace(comparison, reason=NASTY) for comparison in results.comparisons
@@ -396,7 +396,7 @@ def test_no_text_steers_the_terminal(width: int) -> None:
 
 
 def test_no_text_of_an_error_steers_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    mb.explain(BenchError(f"its last words: {NASTY}"))
+    mb.print_error(BenchError(f"its last error line: {NASTY}"))
     (line,) = capsys.readouterr().err.splitlines()
     assert line.isprintable()
 
@@ -440,7 +440,7 @@ def test_no_text_is_markdown_but_in_code() -> None:
 
 def test_pipes_shift_no_column_of_markdown() -> None:
     labels = {"base": "a|b\\|c", "more": "`|`"}
-    results = results_of(solo_results().measurements, labels=labels, command="a | b `c`")
+    results = results_of(single_results().measurements, labels=labels, command="a | b `c`")
     lines = to_markdown(report_of(results)).split("\n")
     rows = [line for line in lines if line.startswith("|")]
     columns = {len(re.findall(r"(?<!\\)(?:\\\\)*\|", row)) for row in rows}
@@ -481,8 +481,10 @@ def test_a_text_in_markdown_is_what_it_was(text: str, shown: str) -> None:
 @pytest.mark.parametrize("first", ["=", "+", "-", "@"])
 def test_no_text_is_a_formula_of_a_spreadsheet(first: str) -> None:
     name = f"{first}HYPERLINK(1)"
-    void = dataclasses.replace(measured(name, 1, 100), invalid_reason=f"{first}1", notes=("\t=1",))
-    results = results_of([void], labels={name: name})
+    invalid = dataclasses.replace(
+        measured(name, 1, 100), invalid_reason=f"{first}1", notes=("\t=1",)
+    )
+    results = results_of([invalid], labels={name: name})
     (row,) = csv.DictReader(io.StringIO(to_csv(report_of(results))))
     assert row["target"] == f"'{name}"
     assert row["invalid_reason"] == f"'{first}1"
@@ -566,7 +568,7 @@ def test_a_bad_baseline_is_told_before_anything_is_started(
     assert complaint in line
 
 
-def test_a_baseline_of_duets_alone_is_no_baseline_of_a_run_without(
+def test_a_baseline_of_paired_trials_alone_is_no_baseline_of_a_run_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     measurements = []
@@ -577,7 +579,7 @@ def test_a_baseline_of_duets_alone_is_no_baseline_of_a_run_without(
     file.write_text(to_json(results_of(measurements)))
     monkeypatch.setattr("micropie_bench.handle_signals", lambda: None)
     gate = ("--fail-if-slower", "5%", "--baseline", str(file))
-    assert compare("--no-duet", *gate) == 2
+    assert compare("--no-paired", *gate) == 2
     assert "has no interval for more against base" in capsys.readouterr().err
 
 
@@ -657,4 +659,4 @@ def test_a_run_on_a_full_disk_says_that_it_is_full(tool: Tool, small_disk: Path)
         "compare", "asgi", "-r", "1", "-d", "1s", "-c", "8", "-w", "1", TMPDIR=str(small_disk)
     )
     assert done.returncode == 1
-    assert f"void, No space left on device in {small_disk}: make room there" in done.stdout
+    assert f"invalid, No space left on device in {small_disk}: make room there" in done.stdout

@@ -152,7 +152,7 @@ def test_no_secret_is_in_what_a_run_writes_or_prints(tool: Tool, tmp_path: Path)
     files = {kind: tmp_path / f"out.{kind}" for kind in KINDS}
     summary = tmp_path / "summary.md"
     words = ["compare", "one=echo:app", "two=echo:app", "-v", "-r", "1", "-d", "1s", "-c", "8"]
-    words += ["-t", "2", "-w", "1", "--no-duet", "--path", f"/x?api_key={KEY}&page=1"]
+    words += ["-t", "2", "-w", "1", "--no-paired", "--path", f"/x?api_key={KEY}&page=1"]
     words += ["--header", f"Authorization: Bearer {TOKEN}", f"--header=Cookie: a={TOKEN}"]
     for kind, file in files.items():
         words += [f"--export-{kind}", str(file)]
@@ -180,7 +180,7 @@ def test_no_secret_is_in_the_reason_of_a_failure(tool: Tool, tmp_path: Path) -> 
     words += ["--path", f"/broken?token={KEY}", "--header", f"Authorization: Bearer {TOKEN}"]
     done = tool.run(*words, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
-    reason = "echo:app answers 500 to GET /broken?token=***: ok; its last words: ERROR ***"
+    reason = "echo:app answers 500 to GET /broken?token=***: ok; its last error line: ERROR ***"
     assert done.stderr.splitlines()[-1] == f"micropie_bench: {reason}"
     assert TOKEN not in done.stderr
     assert KEY not in done.stderr

@@ -94,7 +94,7 @@ def test_answers_that_are_what_was_asked_for_count(runs: dict[str, Any], mode: s
         ("ignores_some", "of 100 connections had no answer for the last"),
     ],
 )
-def test_answers_that_are_not_what_was_asked_for_are_void(
+def test_answers_that_are_not_what_was_asked_for_are_invalid(
     runs: dict[str, Any], mode: str, reason: str
 ) -> None:
     assert reason in (runs[mode]["invalid_reason"] or "valid")
@@ -103,7 +103,9 @@ def test_answers_that_are_not_what_was_asked_for_are_void(
 
 @pytest.mark.nightly
 @pytest.mark.slow
-def test_more_answers_that_are_not_what_was_asked_for_are_void(more_runs: dict[str, Any]) -> None:
+def test_more_answers_that_are_not_what_was_asked_for_are_invalid(
+    more_runs: dict[str, Any],
+) -> None:
     assert more_runs["counts"]["invalid_reason"] is None
     assert "it was not the same answer" in more_runs["doubles"]["invalid_reason"]
     reason = "100 of 100 connections had no answer for the last"
@@ -142,13 +144,14 @@ TWO_ROUNDS = ("-r", "2", "-d", "1s", "-t", "2", "--warm-up", "0s", "--export-jso
 
 
 @pytest.mark.slow
-def test_no_verdict_goes_by_duets_of_a_server_whose_solo_trials_are_void(
+def test_no_verdict_goes_by_paired_trials_of_a_server_whose_single_trials_are_invalid(
     in_process: InProcess,
 ) -> None:
     done = in_process.run("compare", odd("plain"), odd("twice"), "-c", "20", *TWO_ROUNDS)
     assert done.returncode == 1
     assert (
-        "undecided  20 connections: twice against plain: no round is valid for both" in done.stderr
+        "inconclusive  20 connections: twice against plain: no round is valid for both"
+        in done.stderr
     )
 
 
@@ -173,8 +176,8 @@ def load_of(duration_s: int = 2) -> Load:
     return Load(connections=20, threads=2, duration_s=duration_s)
 
 
-def reasons_of_duet(start: Start, tmp_path: Path, *modes: str) -> list[str | None]:
-    """Return why each server's part in a duet of 2 s is void."""
+def reasons_of_paired(start: Start, tmp_path: Path, *modes: str) -> list[str | None]:
+    """Return why each server's part in a paired trial of 2 s is invalid."""
     servers = [start(odd(mode)) for mode in modes]
     try:
         seen = run_load(servers, load_of(), work_dir=tmp_path)
@@ -184,15 +187,17 @@ def reasons_of_duet(start: Start, tmp_path: Path, *modes: str) -> list[str | Non
     return [silence_reason(each.ending.silences_s, each.wrk, load_of()) for each in seen]
 
 
-def test_a_duet_in_which_a_server_stops_answering_is_void(start: Start, tmp_path: Path) -> None:
-    plain, silent = reasons_of_duet(start, tmp_path, "plain", "falls_silent")
+def test_a_paired_in_which_a_server_stops_answering_is_invalid(
+    start: Start, tmp_path: Path
+) -> None:
+    plain, silent = reasons_of_paired(start, tmp_path, "plain", "falls_silent")
     assert plain is None
     assert silent is not None
     assert silent.startswith("20 of 20 connections had no answer for the last 1.")
 
 
 @pytest.mark.parametrize("victim", ["wrk", "server"])
-def test_a_duet_of_which_somebody_stopped_a_process_is_void(
+def test_a_paired_of_which_somebody_stopped_a_process_is_invalid(
     start: Start, tmp_path: Path, short_grace: None, victim: str
 ) -> None:
     servers = [start(odd("plain").replace("plain=", f"{name}=")) for name in ("a", "b")]
@@ -254,7 +259,7 @@ def test_servers_that_wait_for_delayed_acks_are_not_judged_by_their_cpu(
 ) -> None:
     done = in_process.run("compare", "asgi", "b=asgi", "-c", "8", *TWO_ROUNDS, *ACK_OPTIONS)
     data = json.loads(done.stdout)
-    limits = {m["limited_by"] for m in data["measurements"] if m["method"] == "solo"}
+    limits = {m["limited_by"] for m in data["measurements"] if m["method"] == "single"}
     assert limits == {"neither"}
     assert "per CPU second (" not in done.stderr
     assert "as with delayed ACKs: is TCP_NODELAY set?" in done.stderr

@@ -7,8 +7,8 @@ loops and without: all of it, also what the loops do to the rest (colder caches,
 generator that has fallen asleep and must be woken). A clock around the loop alone missed
 20 to 25% of that (3 runs of 2,500 loops).
 
-At shutdown each worker appends two lines to BURN_LOG, for solo trials and for duets, which
-it tells by the cores that it may use: app, solo or duet, requests and CPU seconds of
+At shutdown each worker appends two lines to BURN_LOG, for single and for paired trials, which it
+tells by the cores that it may use: app, single or paired trial, requests and CPU seconds of
 blocks without the loops, the same of blocks with them.
 """
 
@@ -28,7 +28,7 @@ BLOCK = 256
 
 def burner(name: str, loops: int) -> ASGIApp:
     cores = len(os.sched_getaffinity(0))
-    spent = {method: [[0, 0.0], [0, 0.0]] for method in ("solo", "duet")}
+    spent = {method: [[0, 0.0], [0, 0.0]] for method in ("single", "paired")}
     block = requests = 0
     start: tuple[str, float, float] | None = None
 
@@ -39,7 +39,7 @@ def burner(name: str, loops: int) -> ASGIApp:
     def next_block() -> None:
         nonlocal block, start
         now = (
-            "duet" if len(os.sched_getaffinity(0)) < cores else "solo",
+            "paired" if len(os.sched_getaffinity(0)) < cores else "single",
             time.process_time(),
             time.monotonic(),
         )
