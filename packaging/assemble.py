@@ -46,6 +46,8 @@ SHEBANG = b"#!/usr/bin/env python3\n"
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # of the times that a zip can hold
 # What rich needs for what this tool does not do: code in colours, and Markdown.
 UNUSED = re.compile(r"(pygments|markdown_it(_py)?|mdurl)(-[\d.]+\.dist-info)?$")
+# For type checkers, Cython and Windows: what no Python here opens.
+UNUSED_SUFFIXES = {".exe", ".pxd", ".pxi", ".pyi", ".pyx"}
 WRITTEN_BY_INSTALLER = {"RECORD", "INSTALLER", "REQUESTED", ".lock"}
 
 
@@ -115,13 +117,14 @@ def assembled(trees: Path, checkout: Path) -> Files:
 def installed_files(directory: Path) -> Files:
     """Return the directory's files that are used.
 
-    That is without commands, bytecode, the installer's records and UNUSED packages.
+    That is without commands, bytecode, the installer's records, and UNUSED packages and
+    suffixes.
     """
     files = {}
     for path in sorted(directory.rglob("*")):
         name = path.relative_to(directory)
         unneeded = name.parts[0] == "bin" or "__pycache__" in name.parts
-        unneeded = unneeded or bool(UNUSED.match(name.parts[0]))
+        unneeded = unneeded or bool(UNUSED.match(name.parts[0])) or path.suffix in UNUSED_SUFFIXES
         if unneeded or path.name in WRITTEN_BY_INSTALLER or not path.is_file():
             continue
         mode = 0o755 if os.access(path, os.X_OK) else 0o644

@@ -290,15 +290,15 @@ def fill(part, wanted, directory):
         json.dump(files, listing)
 
 
-UNCOMPILED = ("pip",)  # no server imports it, and only a fetch of a release does
+UNCOMPILED = ("pip/", "idna/")  # no server that is measured imports these
 
 
 def sources(part):
     """Return the paths of what is compiled, the largest first."""
     paths = []
     for path in files_below(part):
-        package = os.path.relpath(path, part).partition(os.sep)[0]
-        if path.endswith(".py") and package not in UNCOMPILED:
+        name = os.path.relpath(path, part)
+        if name.endswith(".py") and not name.startswith(UNCOMPILED):
             paths.append(path)
     return sorted(paths, key=os.path.getsize, reverse=True)
 
