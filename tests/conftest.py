@@ -140,6 +140,31 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return directory
 
 
+# The modules that hold what the tests set, each by its own import.
+WITH_BUNDLED = (
+    "cli.target_specs",
+    "core.paths",
+    "load.machine",
+    "load.wrk_program",
+    "remote.machines",
+    "serve.apps",
+    "serve.packages",
+)
+WITH_CORES = ("cli.plans", "load.cores", "load.servers", "serve.launched", "system.processes")
+
+
+def set_bundled(monkeypatch: pytest.MonkeyPatch, bundled: bool) -> None:
+    """Let the tool be started from the .pyz, or from a checkout."""
+    for module in WITH_BUNDLED:
+        monkeypatch.setattr(f"micropie_benchlib.{module}.BUNDLED", bundled)
+
+
+def set_cores(monkeypatch: pytest.MonkeyPatch, cores: list[int]) -> None:
+    """Let the machine have these cores."""
+    for module in WITH_CORES:
+        monkeypatch.setattr(f"micropie_benchlib.{module}.all_cores", lambda: cores)
+
+
 @dataclass
 class Asked:
     """What a command would have run."""
@@ -158,11 +183,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
         return 0
 
     monkeypatch.setattr("micropie_benchlib.cli.session.run_and_report", note)
-    monkeypatch.setattr("micropie_benchlib.cli.plans.all_cores", lambda: [0, 1])
-    monkeypatch.setattr("micropie_benchlib.load.cores.all_cores", lambda: [0, 1])
-    monkeypatch.setattr("micropie_benchlib.load.servers.all_cores", lambda: [0, 1])
-    monkeypatch.setattr("micropie_benchlib.serve.launched.all_cores", lambda: [0, 1])
-    monkeypatch.setattr("micropie_benchlib.system.processes.all_cores", lambda: [0, 1])
+    set_cores(monkeypatch, [0, 1])
     monkeypatch.delenv("MICROPIE_BENCH_WRK", raising=False)
     return asked
 

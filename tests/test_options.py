@@ -14,7 +14,16 @@ from typing import Annotated, Any, ClassVar
 
 import pytest
 import typer
-from conftest import HUNDRED, NAMES, RATES, Asked, run_command, single_results
+from conftest import (
+    HUNDRED,
+    NAMES,
+    RATES,
+    Asked,
+    run_command,
+    set_bundled,
+    set_cores,
+    single_results,
+)
 
 import micropie_bench as mb
 from micropie_benchlib.cli.bench_file import read_bench_file
@@ -242,13 +251,7 @@ def test_a_server_that_is_not_installed_says_what_to_do(monkeypatch: pytest.Monk
 def test_a_bundle_serves_the_built_ins_with_its_own_packages(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("micropie_benchlib.cli.target_specs.BUNDLED", True)
-    monkeypatch.setattr("micropie_benchlib.core.paths.BUNDLED", True)
-    monkeypatch.setattr("micropie_benchlib.load.machine.BUNDLED", True)
-    monkeypatch.setattr("micropie_benchlib.load.wrk_program.BUNDLED", True)
-    monkeypatch.setattr("micropie_benchlib.remote.machines.BUNDLED", True)
-    monkeypatch.setattr("micropie_benchlib.serve.apps.BUNDLED", True)
-    monkeypatch.setattr("micropie_benchlib.serve.packages.BUNDLED", True)
+    set_bundled(monkeypatch, True)
     built_in, release = parse_target("fastapi"), parse_target("fastapi@0.115.7")
     own = parse_target("app:app")
     package_dirs = [
@@ -601,11 +604,7 @@ def plan_of(
 
 @pytest.fixture
 def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("micropie_benchlib.cli.plans.all_cores", lambda: [0, 1])
-    monkeypatch.setattr("micropie_benchlib.load.cores.all_cores", lambda: [0, 1])
-    monkeypatch.setattr("micropie_benchlib.load.servers.all_cores", lambda: [0, 1])
-    monkeypatch.setattr("micropie_benchlib.serve.launched.all_cores", lambda: [0, 1])
-    monkeypatch.setattr("micropie_benchlib.system.processes.all_cores", lambda: [0, 1])
+    set_cores(monkeypatch, [0, 1])
 
 
 def test_a_plan_is_made_of_what_was_asked_for() -> None:
@@ -660,11 +659,7 @@ def test_a_paired_that_cannot_be_had_is_refused(
 def test_a_paired_needs_a_core_for_each_side(
     cores: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("micropie_benchlib.cli.plans.all_cores", lambda: cores)
-    monkeypatch.setattr("micropie_benchlib.load.cores.all_cores", lambda: cores)
-    monkeypatch.setattr("micropie_benchlib.load.servers.all_cores", lambda: cores)
-    monkeypatch.setattr("micropie_benchlib.serve.launched.all_cores", lambda: cores)
-    monkeypatch.setattr("micropie_benchlib.system.processes.all_cores", lambda: cores)
+    set_cores(monkeypatch, cores)
     assert not plan_of().paired
     with pytest.raises(UsageError, match="at least 2 cores, and a system with CPU affinity"):
         plan_of(paired=True)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
-from conftest import ROOT, TARGETS
+from conftest import ROOT, TARGETS, set_bundled
 from results_schema import loaded
 
 import apps
@@ -232,13 +232,7 @@ KEPT = {"HOME": "/home/ann", "MY_UVICORN_WORKERS": "kept", "WEB_CONCURRENCY_NOTE
 def test_no_setting_reaches_a_server_unseen(
     target: AsgiTarget, bundled: bool, python_path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("micropie_benchlib.cli.target_specs.BUNDLED", bundled)
-    monkeypatch.setattr("micropie_benchlib.core.paths.BUNDLED", bundled)
-    monkeypatch.setattr("micropie_benchlib.load.machine.BUNDLED", bundled)
-    monkeypatch.setattr("micropie_benchlib.load.wrk_program.BUNDLED", bundled)
-    monkeypatch.setattr("micropie_benchlib.remote.machines.BUNDLED", bundled)
-    monkeypatch.setattr("micropie_benchlib.serve.apps.BUNDLED", bundled)
-    monkeypatch.setattr("micropie_benchlib.serve.packages.BUNDLED", bundled)
+    set_bundled(monkeypatch, bundled)
     inherited = dict(SHELL_ENVIRONMENT)
     kept = dict(KEPT)
     if target.python:
@@ -250,13 +244,7 @@ def test_no_setting_reaches_a_server_unseen(
 def test_bundled_packages_are_found_where_the_user_has_no_path(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("micropie_benchlib.cli.target_specs.BUNDLED", True)
-    monkeypatch.setattr("micropie_benchlib.core.paths.BUNDLED", True)
-    monkeypatch.setattr("micropie_benchlib.load.machine.BUNDLED", True)
-    monkeypatch.setattr("micropie_benchlib.load.wrk_program.BUNDLED", True)
-    monkeypatch.setattr("micropie_benchlib.remote.machines.BUNDLED", True)
-    monkeypatch.setattr("micropie_benchlib.serve.apps.BUNDLED", True)
-    monkeypatch.setattr("micropie_benchlib.serve.packages.BUNDLED", True)
+    set_bundled(monkeypatch, True)
     assert app_environment(OWN, {}) == {"PYTHONPATH": str(core_paths.ROOT)}
 
 
