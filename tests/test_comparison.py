@@ -125,7 +125,9 @@ def test_the_two_of_a_paired_run_at_one_moment_on_their_own_cores(
         took_s = time.monotonic() - begun
         assert seen
         assert all(pinned == tuple(map(set, paired_cores())) for pinned in seen)
-        assert load.duration_s <= paired[0].wrk.duration_s == paired[1].wrk.duration_s < took_s
+        # wrk stops itself by its own clock, some tenths of a millisecond early at times.
+        assert paired[0].wrk.duration_s == paired[1].wrk.duration_s
+        assert 0.9 * load.duration_s < paired[0].wrk.duration_s < took_s
         assert all(x.wrk.requests > 100 and x.wrk.errors == Errors() for x in paired)
         (single,) = run_load([a], load, work_dir=tmp_path)
         assert set(next(iter(a.workers)).cpu_affinity()) == set(cores)
