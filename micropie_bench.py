@@ -318,11 +318,11 @@ def calibrate(
 
 @command("reproduce", examples=REPRODUCE_EXAMPLES)
 def reproduce(
-    edition: Annotated[
-        str, typer.Argument(metavar="EDITION", help="The day of a published table; see --list.")
+    day: Annotated[
+        str, typer.Argument(metavar="TABLE", help="The day of a published table; see --list.")
     ] = GIST_DAY,
     *,
-    list_editions: Annotated[
+    list_tables: Annotated[
         bool, typer.Option("--list", help="List the published tables, and measure nothing.")
     ] = False,
     timing: TimingOptions,
@@ -332,26 +332,26 @@ def reproduce(
     verbose: VerboseOption = False,
 ) -> int:
     """Measure a published table with its day's packages, next to its figures."""
-    from micropie_benchlib.cli.published import edition_loads, edition_targets, find_edition
+    from micropie_benchlib.cli.published import find_published, published_loads, published_targets
     from micropie_benchlib.cli.session import run_and_report
-    from micropie_benchlib.report.editions import editions_table, reproduction_conclusion
+    from micropie_benchlib.report.published import list_of_published_tables, reproduction_conclusion
 
-    if list_editions:
-        show_table(editions_table(), console_on(sys.stdout))
+    if list_tables:
+        show_table(list_of_published_tables(), console_on(sys.stdout))
         return 0
-    chosen = find_edition(edition)
+    chosen = find_published(day)
     preset = choose_preset(quick=quick)
     if preset is DEFAULTS and len(chosen.names) > 2:
         preset = dataclasses.replace(preset, rounds=USEFUL_ROUNDS)
     server = timing.serving(chosen.server)
     plan = make_plan(
-        edition_targets(chosen, server),
-        loads=edition_loads(chosen, timing.duration_s(preset)),
+        published_targets(chosen, server),
+        loads=published_loads(chosen, timing.duration_s(preset)),
         server=server,
         timing=timing,
         preset=preset,
     )
-    concluding = functools.partial(reproduction_conclusion, edition=chosen)
+    concluding = functools.partial(reproduction_conclusion, published=chosen)
     return run_and_report(plan, Exports(export), wrk=wrk, concluding=concluding, verbose=verbose)
 
 

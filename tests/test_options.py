@@ -59,7 +59,7 @@ from micropie_benchlib.core.errors import BenchError, UsageError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.paths import APPS, ROOT
 from micropie_benchlib.core.plan import Plan
-from micropie_benchlib.core.published import editions
+from micropie_benchlib.core.published import published_tables
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD, WORKLOADS, WRK_TIMEOUT_S, Workload
 from micropie_benchlib.core.targets import (
     AsgiTarget,
@@ -1074,7 +1074,7 @@ def test_reproduce_asks_for_the_published_load(asked: Asked) -> None:
         assert {framework, "uvicorn", "uvloop", "httptools"} <= set(target.requirements)
 
 
-def test_each_edition_is_asked_for_as_it_was_published(asked: Asked) -> None:
+def test_each_published_table_is_asked_for_as_it_was_published(asked: Asked) -> None:
     run_command("reproduce", "2026-05-11", "-d", "2s")
     plan = asked.plan
     assert plan
@@ -1099,16 +1099,16 @@ def test_each_edition_is_asked_for_as_it_was_published(asked: Asked) -> None:
     assert [load.workload.path for load in asked.plan.loads] == ["/json", "/compute", "/delayed"]
 
 
-def test_an_unknown_edition_is_told_with_those_there_are(asked: Asked) -> None:
+def test_an_unknown_published_table_is_told_with_those_there_are(asked: Asked) -> None:
     with pytest.raises(UsageError, match=r"'2025-06-04' \(did you mean 2025-06-03\?\): use"):
         run_command("reproduce", "2025-06-04")
 
 
-def test_editions_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_published_tables_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     run_command("reproduce", "--list")
     out = capsys.readouterr().out
-    for edition in editions().values():
-        assert edition.day in out
+    for published in published_tables().values():
+        assert published.day in out
     assert "granian, 8 workers" in out
 
 

@@ -769,8 +769,8 @@ def test_reproduce_measures_the_stack_that_was_published(tool: Tool) -> None:
     data = loaded(done.stderr[done.stderr.rindex("\n{") :])
     assert data["settings"]["server"]["workers"] == 4
     for line in (
-        "FastAPI answers 144 bytes, published 144.2: as published.",
-        "MicroPie answers 265 bytes, published 265.2: as published.",
+        "FastAPI sends 144 bytes, published 144.2: as published.",
+        "MicroPie sends 265 bytes, published 265.2: as published.",
     ):
         assert line in done.stdout
     versions = {target["name"]: target["versions"] for target in data["targets"]}

@@ -79,12 +79,12 @@ def published_rows(text: str) -> tuple[PublishedRow, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Edition:
+class PublishedTable:
     """One published table: its source, how it was served and loaded, and its rows by load.
 
     `apps` has what of apps.py was served, where that is not the built-in's own, and
     `requirements` what pip installs of a framework, likewise. The packages are those that
-    were there at `as_of`, in ISO 8601; on the `day` if it is empty. `remarks` are what a
+    were there at `as_of`, in ISO 8601; on the `day` if it is empty. `warnings` are what a
     reader should know of how it was made.
     """
 
@@ -97,7 +97,7 @@ class Edition:
     apps: Mapping[str, str] = dataclasses.field(default_factory=dict)
     requirements: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     as_of: str = ""
-    remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -128,21 +128,20 @@ def by_throughput(rows: Iterable[PublishedRow]) -> list[PublishedRow]:
 
 
 @functools.cache
-def editions() -> dict[str, Edition]:
+def published_tables() -> dict[str, PublishedTable]:
     """Return the published tables by their days, the gist's first."""
     tables = tomllib.loads(packaged_text(__package__, "published_tables.toml"))["tables"]
-    return {table["day"]: edition_of(table) for table in tables}
+    return {table["day"]: published_of(table) for table in tables}
 
 
-def edition_of(table: dict[str, Any]) -> Edition:
-    """Return the edition that a table of the file has."""
+def published_of(table: dict[str, Any]) -> PublishedTable:
     rows = {}
     for load in table["loads"]:
         workload = load.get("workload", DEFAULT_WORKLOAD)
         load_id = LoadId(workload=workload, connections=load["connections"])
         rows[load_id] = published_rows(load["rows"])
     requirements = table.get("requirements", {})
-    return Edition(
+    return PublishedTable(
         day=table["day"],
         source=table["source"],
         server=ServerSettings(
@@ -154,5 +153,5 @@ def edition_of(table: dict[str, Any]) -> Edition:
         apps=table.get("apps", {}),
         requirements={name: tuple(texts) for name, texts in requirements.items()},
         as_of=table.get("as_of", ""),
-        remarks=tuple(table.get("remarks", ())),
+        warnings=tuple(table.get("warnings", ())),
     )

@@ -1,0 +1,146 @@
+"""Published tables next to what is measured here."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+from micropie_benchlib.core.estimates import Estimate
+from micropie_benchlib.core.loads import LoadId
+from micropie_benchlib.core.published import (
+    PublishedTable,
+    by_throughput,
+    label_of,
+    published_tables,
+)
+from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
+from micropie_benchlib.core.results import Results
+from micropie_benchlib.report.conclusions import conclude
+from micropie_benchlib.report.equal_work import equal_answers_sentences
+from micropie_benchlib.report.figures import format_speed, interval_cell
+from micropie_benchlib.report.layout import Conclusion, Table, columns_from
+from micropie_benchlib.report.tables import GIST_COLUMNS, gist_row
+from micropie_benchlib.stats.ranking import Contest, contests
+
+SAME_BYTES = 1.0  # what was read is printed with two decimals
+MAX_IN_FLIGHT = 1.05  # requests for each connection: latencies are rounded
+ORDER_COLUMNS = columns_from(
+    ("Published Order", "Published", "Here", "Interval", "Finding"),
+    left=["Published Order", "Finding"],
+)
+
+
+def reproduction_conclusion(results: Results, published: PublishedTable) -> Conclusion:
+    """Return the published figures beside those of the results, and what they say."""
+    measured = [load for load in published.rows if load in results.loads]
+    contest_by_load = {contest.load: contest for contest in contests(results)}
+    tables = [side_by_side_table(results, published, load) for load in measured]
+    for load in measured:
+        tables.append(order_table(published, load, contest_by_load.get(load)))
+    conclusion = conclude(results)
+    advice = equal_answers_sentences(results)  # of apps that are not those of a published table
+    caveats = [caveat for caveat in conclusion.caveats if caveat not in advice]
+    return dataclasses.replace(
+        conclusion,
+        sentences=tuple(stack_sentences(results, published)),
+        tables=tuple(tables),
+        caveats=(*published_warnings(published), *caveats),
+    )
+
+
+def side_by_side_table(results: Results, published: PublishedTable, load: LoadId) -> Table:
+    """Return the published figures of a load, each above what was measured here."""
+    rows = []
+    for row in published.rows[load]:
+        label = label_of(row.name)
+        measured = gist_row(results.single_trials(label, load))
+        rows.append((f"{label}, published", *row.cells))
+        rows.append((f"{label}, measured", *measured))
+    return Table(
+        title=f"{load.title}, published and measured here", columns=GIST_COLUMNS, rows=tuple(rows)
+    )
+
+
+def order_table(published: PublishedTable, load: LoadId, contest: Contest | None) -> Table:
+    """Return of each two neighbours in the published order which is ahead here, if known."""
+    rows = []
+    for ahead, behind in itertools.pairwise(by_throughput(published.rows[load])):
+        margin = ahead.requests_per_s / behind.requests_per_s
+        names = label_of(ahead.name), label_of(behind.name)
+        speed = None
+        if contest and all(name in contest.speeds for name in names):
+            speed = contest.compare(*names)
+        here = format_speed(speed) if speed else "none"
+        pair = f"{names[0]} over {names[1]}"
+        rows.append((pair, f"{margin:.3f}x", here, interval_cell(speed), finding_on(speed)))
+    measure = f" {contest.metric.facts.measure}" if contest else ""
+    title = f"{load.title}, the published order, and speed{measure} here"
+    return Table(title=title, columns=ORDER_COLUMNS, rows=tuple(rows))
+
+
+def finding_on(speed: Estimate | None) -> str:
+    """Return what a speed says of a published order, by which it should lie above 1."""
+    if speed is None:
+        return "not measured"
+    if speed.interval is None or speed.interval.contains(1):
+        return "no significant difference here"
+    return "confirmed" if speed.interval.low > 1 else "reversed"
+
+
+def stack_sentences(results: Results, published: PublishedTable) -> list[str]:
+    """Return whether each target's bytes of a response are those of the published stack."""
+    responses = {facts.name: facts.responses for facts in results.targets}
+    sentences = []
+    for load, rows in published.rows.items():
+        for row in rows:
+            label = label_of(row.name)
+            response = responses.get(label, {}).get(load.workload)
+            if not response or not row.response_bytes:
+                continue
+            finding = "not as published"
+            if abs(response.bytes - row.response_bytes) <= SAME_BYTES:
+                finding = "as published"
+            to = "" if load.workload == DEFAULT_WORKLOAD else f" to {load.workload}"
+            sentences.append(
+                f"{label} sends{to} {response.bytes} bytes, "
+                f"published {row.response_bytes:.1f}: {finding}."
+            )
+    return list(dict.fromkeys(sentences))
+
+
+def published_warnings(published: PublishedTable) -> list[str]:
+    """Return what a reader of the published table should know."""
+    warnings = list(published.warnings)
+    for load, rows in published.rows.items():
+        first, second, *_ = by_throughput(rows)
+        margin = first.requests_per_s / second.requests_per_s - 1
+        warnings.append(
+            f"The published margin of {label_of(first.name)} over {label_of(second.name)} at "
+            f"{load.sentence} is {margin:.1%}, without error bars."
+        )
+        for row in rows:
+            if row.in_flight > MAX_IN_FLIGHT * load.connections:
+                warnings.append(
+                    f"The published row of {label_of(row.name)} breaks Little's law: "
+                    f"{row.requests_per_s:.0f} requests/s of {row.mean} need {row.in_flight:.0f} "
+                    f"requests in flight, on {load.connections} connections. "
+                    "wrk's correction raises its mean like this when responses stall."
+                )
+        timeouts = [row.timeouts for row in rows if row.timeouts]
+        if timeouts:
+            warnings.append(
+                f"The published rows have {min(timeouts)} to {max(timeouts)} timeouts each: "
+                "wrk's limit of 2 s caps their longest latencies, and their means leave out "
+                "slower responses."
+            )
+    return warnings
+
+
+def list_of_published_tables() -> Table:
+    rows = []
+    for published in published_tables().values():
+        in_order = by_throughput(next(iter(published.rows.values())))
+        labels = ", ".join(label_of(row.name) for row in in_order)
+        rows.append((published.day, published.source, published.served_by, published.load, labels))
+    titles = ("Table", "Source", "Served by", "wrk", "Frameworks, as published")
+    return Table(title="", columns=columns_from(titles, left=titles), rows=tuple(rows))
