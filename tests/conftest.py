@@ -147,7 +147,7 @@ WITH_BUNDLED = (
     "load.machine",
     "load.wrk_program",
     "remote.machines",
-    "serve.apps",
+    "serve.kinds",
     "serve.packages",
 )
 WITH_CORES = ("cli.plans", "load.cores", "load.servers", "serve.launched", "system.processes")

@@ -247,7 +247,7 @@ class FakeServer(UrlServer):
         return "ValueError: the database is on fire"
 
 
-class FakeLaunchedServer(FakeServer, LaunchedServer):  # type: ignore[misc]  # of both kinds
+class FakeLaunchedServer(FakeServer, LaunchedServer):
     """A server that is no process either, of which the tool decides the workers."""
 
     def __init__(self, target: Target, world: World, *, workers: int) -> None:

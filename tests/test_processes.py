@@ -166,11 +166,7 @@ def test_ready_by_uvicorns_log_where_proc_does_not_tell(
 
 
 def test_a_server_that_never_serves_is_given_up(start: Start, tmp_path: Path) -> None:
-    with pytest.raises(
-        BenchError,
-        match=r"0 of 1 workers serve after \d+ s \(--start-timeout\); "
-        "its last error line: it gave no reason",
-    ):
+    with pytest.raises(BenchError, match=r"0 of 1 workers serve after \d+ s \(--start-timeout\)$"):
         start("faulty:never_starts", workers=1, start_timeout_s=1)
     assert not psutil.Process().children()
 

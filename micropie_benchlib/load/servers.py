@@ -14,6 +14,7 @@ from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.measurements import ServerUse
 from micropie_benchlib.load.links import NO_LINK, Link, LinkMeter
 from micropie_benchlib.load.readings import Ending, ServerReading
+from micropie_benchlib.serve.logs import NO_REASON
 from micropie_benchlib.serve.servers import LocalServer
 from micropie_benchlib.system.children import await_any
 from micropie_benchlib.system.machine import MachineMeter, core_times
@@ -121,7 +122,8 @@ class ServerGroup:
         for server in self._servers:
             if server.child and server.child.exit:
                 end = server.child.exit.sentence
-                raise BenchError(f"{server.target.name} died{end}: {server.complaint()}")
+                reason = server.complaint() or NO_REASON
+                raise BenchError(f"{server.target.name} died{end}: {reason}")
 
     def look(self) -> None:
         """Take in what shows only under load. Raises BenchError for a stopped server."""

@@ -59,7 +59,6 @@ def copy(content: bytes, path: str, digest: str) -> None:
 
 
 def is_whole(path: str, digest: str) -> bool:
-    """Return whether the file is there, as the digest has it."""
     with contextlib.suppress(OSError), open(path, "rb") as file:
         return hashlib.sha256(file.read()).hexdigest() == digest
     return False

@@ -16,7 +16,6 @@ import time
 
 
 def main() -> None:
-    """Wait for the owner's end, and remove the directory unless the owner did."""
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     if os.read(sys.stdin.fileno(), 1):

@@ -19,7 +19,6 @@ import time
 
 
 def descendants() -> list[int]:
-    """Return the pids of all processes below the guard; none but on Linux."""
     if sys.platform != "linux":
         return []
     children: dict[int, list[int]] = {}
@@ -37,7 +36,6 @@ def descendants() -> list[int]:
 
 
 def signal_all(pids: list[int], number: int) -> None:
-    """Send the signal to all of the processes that still live."""
     for pid in pids:
         with contextlib.suppress(OSError):
             os.kill(pid, number)
@@ -107,7 +105,6 @@ def watch(pid: int, wake_reader: int, grace_s: float) -> dict[str, float] | None
 
 
 def end_all(pid: int) -> None:
-    """Kill all that is left of the command's tree, and wait for it."""
     with contextlib.suppress(OSError):
         os.killpg(pid, signal.SIGKILL)
     with contextlib.suppress(ChildProcessError):

@@ -27,7 +27,6 @@ from micropie_benchlib.run.capacity import Bisection, too_late_reason
 from micropie_benchlib.run.cores import core_use, limit_reason
 from micropie_benchlib.run.estimates import start_estimate_s
 from micropie_benchlib.run.facts import facts_of
-from micropie_benchlib.serve.logs import NO_REASON
 from micropie_benchlib.serve.servers import RunningServer
 from micropie_benchlib.stats.search import Outcome, outcome_of, pace_reason
 from micropie_benchlib.stats.sizes import AnswerSizes
@@ -203,7 +202,7 @@ class LaunchRun:
             complaint += f", not {workload.expect_status} as expected"
         if response.excerpt:
             complaint += f": {response.excerpt}"
-        if response.status >= 500 and server.complaint() != NO_REASON:
+        if response.status >= 500 and server.complaint():
             complaint += f"; its last error line: {server.complaint()}"
         raise BenchError(complaint)
 

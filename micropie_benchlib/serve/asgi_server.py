@@ -34,7 +34,6 @@ class AsgiServerFacts:
     has_uvicorn_options: bool = False
 
     def check_options(self, settings: ServerSettings) -> None:
-        """Raise UsageError for a choice that this server does not leave."""
         if self.has_uvicorn_options:
             return
         if settings.http is not Http.AUTO:
@@ -49,7 +48,6 @@ def with_version(name: str, versions: Versions) -> str:
 
 
 def uvloop_if_installed(settings: ServerSettings, versions: Versions) -> str:
-    """Return the event loop of a server that takes uvloop where it can."""
     if settings.loop is not Loop.AUTO:
         return with_version(settings.loop, versions)
     return with_version("uvloop", versions) if "uvloop" in versions else Loop.ASYNCIO

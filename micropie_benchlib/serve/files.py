@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,31 +12,28 @@ from micropie_benchlib.serve.kinds import TARGET_KINDS
 from micropie_benchlib.system.children import GUARD
 
 
+def stamp(path: Path) -> tuple[int, ...]:
+    """Return inode, size and time of a file; nothing of a directory, which may change."""
+    status = path.stat()
+    if path.is_dir():
+        return ()
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
 class NeededFiles:
-    """What each launch needs on the disk, as it was when the run began."""
+    """What must be there, and files unchanged, for each launch."""
 
     def __init__(self, paths: Iterable[Path]) -> None:
-        self._before = {path: self._stamp(path) for path in paths}
-
-    @staticmethod
-    def _stamp(path: Path) -> tuple[int, ...]:
-        """Return what differs once the file was written to, or replaced; raises OSError.
-
-        A directory may change, but not go.
-        """
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            return ()
-        return status.st_ino, status.st_size, status.st_mtime_ns
+        self._stamps = {path: stamp(path) for path in paths}
 
     def check(self) -> None:
         """Raise CannotGoOnError if something is not as it was."""
-        for path, before in self._before.items():
+        for path, before in self._stamps.items():
             try:
-                stamp = self._stamp(path)
+                is_same = stamp(path) == before
             except OSError as error:
                 raise CannotGoOnError(f"{path} cannot be read: {error.strerror}") from None
-            if stamp != before:
+            if not is_same:
                 raise CannotGoOnError(f"{path} was changed")
 
 

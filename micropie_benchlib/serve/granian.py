@@ -7,7 +7,6 @@ from micropie_benchlib.serve.asgi_server import AsgiServerFacts, Versions, uvloo
 
 
 def options(target: AsgiTarget, settings: ServerSettings, port: int) -> list[str]:
-    """Return what follows `python -m granian`."""
     words = ["--interface", "asgi", "--host", settings.host, "--port", str(port)]
     words += ["--workers", str(settings.workers), "--loop", settings.loop]
     words.append("--access-log" if settings.access_log else "--no-access-log")
@@ -15,7 +14,6 @@ def options(target: AsgiTarget, settings: ServerSettings, port: int) -> list[str
 
 
 def http_parser(_settings: ServerSettings, _versions: Versions) -> str:
-    """Return that it has one of its own."""
     return "granian's own"
 
 

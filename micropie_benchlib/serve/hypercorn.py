@@ -32,12 +32,10 @@ def chosen_loop(settings: ServerSettings) -> Loop:
 
 
 def event_loop(settings: ServerSettings, versions: Versions) -> str:
-    """Return the event loop with its version."""
     return with_version(chosen_loop(settings), versions)
 
 
 def http_parser(_settings: ServerSettings, versions: Versions) -> str:
-    """Return that it is h11."""
     return with_version("h11", versions)
 
 

@@ -1,13 +1,18 @@
-"""How each kind of target is launched."""
+"""How each kind of target is launched: its command, environment, readiness and files."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
+import re
+import shlex
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from micropie_benchlib.core.paths import BUNDLED, ROOT
 from micropie_benchlib.core.targets import (
     AsgiTarget,
     CommandTarget,
@@ -16,53 +21,141 @@ from micropie_benchlib.core.targets import (
     Target,
     UrlTarget,
 )
-from micropie_benchlib.serve.apps import app_argv, app_environment, app_files, app_readiness
-from micropie_benchlib.serve.commands import (
-    Readiness,
-    command_argv,
-    command_files,
-    command_readiness,
-    no_advice,
-    server_environment,
-)
-from micropie_benchlib.serve.hints import advice_on
+from micropie_benchlib.serve.asgi import ASGI_SERVERS, SILENT_SETTINGS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """When a launched server counts as ready.
+
+    `processes` must accept connections on its port. With `has_fixed_workers` there are
+    always just so many, and one that goes missing has died. Otherwise processes may come
+    and go, and the server is ready once they have come to rest. `log_line` is what its log
+    says for each process that serves, for systems that do not tell who accepts; empty if it
+    does not say so.
+    """
+
+    processes: int
+    has_fixed_workers: bool
+    log_line: str = ""
+
+
+def server_environment(target: LaunchedTarget, inherited: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of the target's server, and of what prepares it.
+
+    The programs of its Python's virtual environment come first.
+    """
+    environment = dict(inherited)
+    if target.python:
+        paths = [str(Path(target.python).parent), environment.get("PATH", os.defpath)]
+        environment["PATH"] = os.pathsep.join(paths)
+    return environment | dict(target.env)
+
+
+def filled(text: str, target: LaunchedTarget, settings: ServerSettings, port: int) -> str:
+    """Return the text with {port}, {host}, {workers} and {python} filled in."""
+    values = {
+        "{port}": str(port),
+        "{host}": settings.host,
+        "{workers}": str(settings.workers),
+        "{python}": target.python or sys.executable,
+    }
+    return re.sub(r"\{(port|host|workers|python)\}", lambda match: values[match[0]], text)
+
+
+# Commands.
+
+
+def command_argv(target: CommandTarget, settings: ServerSettings, port: int) -> list[str]:
+    return [filled(word, target, settings, port) for word in shlex.split(target.command)]
+
+
+def command_readiness(_settings: ServerSettings) -> Readiness:
+    return Readiness(processes=1, has_fixed_workers=False)
+
+
+PROGRAM_SUFFIXES = (".py", ".js", ".mjs", ".cjs", ".ts", ".rb", ".php", ".pl", ".jar")
+
+
+def command_files(target: CommandTarget) -> set[Path]:
+    """Return the programs in its directory that the command names: its data may change."""
+    files = [target.directory / word for word in shlex.split(target.command)]
+    return {file for file in files if file.suffix in PROGRAM_SUFFIXES and file.is_file()}
+
+
+# ASGI apps.
+
+
+def app_argv(target: AsgiTarget, settings: ServerSettings, port: int) -> list[str]:
+    """Return the command that serves the app on the port.
+
+    A target with a directory of packages runs without the interpreter's own
+    site-packages (-S), so that all of it comes from there.
+    """
+    python = [target.python or sys.executable]
+    if target.package_dir:
+        python.append("-S")
+    options = ASGI_SERVERS[settings.asgi].options(target, settings, port)
+    return [*python, "-m", settings.asgi, *options, *target.arguments]
+
+
+def app_environment(target: AsgiTarget, inherited: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of the app's server.
+
+    Inherited variables that would silently change its settings are left out. In a
+    .pyz the bundled packages come first on PYTHONPATH, before the user's.
+    """
+    kept = {name: value for name, value in inherited.items() if not SILENT_SETTINGS.match(name)}
+    environment = server_environment(target, kept)
+    if target.package_dir:
+        environment["PYTHONPATH"] = str(target.package_dir)
+    elif BUNDLED and not target.python:
+        paths = [str(ROOT), environment.get("PYTHONPATH", "")]
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    return environment
+
+
+def app_readiness(settings: ServerSettings) -> Readiness:
+    return Readiness(
+        processes=settings.workers,
+        has_fixed_workers=True,
+        log_line=ASGI_SERVERS[settings.asgi].ready_line,
+    )
+
+
+def app_files(target: AsgiTarget) -> set[Path]:
+    """Return the files of the app's module, or of the whole package that it is in."""
+    first, *rest = target.app.partition(":")[0].split(".")
+    package = target.directory / first
+    module = package.joinpath(*rest)
+    files = [module.with_suffix(".py"), *package.rglob("*.py")]
+    return {file for file in files if file.is_file()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetKind:
-    """How targets of one kind are launched.
-
-    `argv` and `environment` are those of the server on a port. `files` are what it reads its
-    program from, `advice` what to do about its last words.
-    """
+    """How targets of one kind are launched; `files` are what a server's program is read from."""
 
     argv: Callable[[Any, ServerSettings, int], list[str]]
     environment: Callable[[Any, Mapping[str, str]], dict[str, str]]
     readiness: Callable[[ServerSettings], Readiness]
     files: Callable[[Any], set[Path]]
-    advice: Callable[[str, Any], str]
 
 
 TARGET_KINDS: Mapping[type[LaunchedTarget], TargetKind] = {
     AsgiTarget: TargetKind(
-        argv=app_argv,
-        environment=app_environment,
-        readiness=app_readiness,
-        files=app_files,
-        advice=advice_on,
+        argv=app_argv, environment=app_environment, readiness=app_readiness, files=app_files
     ),
     CommandTarget: TargetKind(
         argv=command_argv,
         environment=server_environment,
         readiness=command_readiness,
         files=command_files,
-        advice=no_advice,
     ),
 }
 
 
 def launched_targets(targets: Iterable[Target]) -> list[LaunchedTarget]:
-    """Return those of the targets whose servers are started for them."""
     return [target for target in targets if not isinstance(target, UrlTarget)]
 
 

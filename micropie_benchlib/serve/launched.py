@@ -17,14 +17,19 @@ from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.measurements import ServerUse
 from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.responses import Response
-from micropie_benchlib.core.targets import LaunchedTarget, ServerSettings, name_place
+from micropie_benchlib.core.targets import AsgiTarget, LaunchedTarget, ServerSettings, name_place
 from micropie_benchlib.core.text import pluralize
 from micropie_benchlib.serve.addresses import addresses_of, free_port
 from micropie_benchlib.serve.asgi import ASGI_SERVERS
-from micropie_benchlib.serve.commands import filled
-from micropie_benchlib.serve.kinds import TARGET_KINDS
-from micropie_benchlib.serve.log_lines import excerpt, last_error
-from micropie_benchlib.serve.logs import LOG_TAIL_BYTES, NO_REASON, new_log
+from micropie_benchlib.serve.kinds import TARGET_KINDS, filled
+from micropie_benchlib.serve.logs import (
+    NO_REASON,
+    advice_on,
+    excerpt,
+    last_error,
+    new_log,
+    read_tail,
+)
 from micropie_benchlib.serve.probe import (
     NotReachedError,
     Probe,
@@ -92,7 +97,6 @@ class LaunchedServer(LocalServer):
             )
 
     def __exit__(self, *_: object) -> None:
-        """End its whole process tree."""
         self.child.stop()
 
     @property
@@ -101,34 +105,33 @@ class LaunchedServer(LocalServer):
         return 0 if self.target.is_built_in and self.log else STOP_GRACE_S
 
     def url(self, path: str) -> str:
-        """Return the whole URL of the path."""
         return f"{self.target.scheme}://{name_place(self.settings.host, self.port)}{path}"
 
     def processes(self) -> list[psutil.Process]:
-        """Return the live processes of the server's tree."""
         return self.child.processes()
 
     def log_text(self) -> str:
-        """Return the end of what the server wrote."""
-        if not self.log:
-            return "see its log above"
-        with self.log.open("rb") as log:
-            size = log.seek(0, os.SEEK_END)
-            if size <= LOG_TAIL_BYTES:
-                log.seek(0)
-            else:
-                log.seek(size - LOG_TAIL_BYTES)
-                log.readline()  # the rest of a line that is cut
-            return log.read().decode(errors="replace")
+        return read_tail(self.log) if self.log else ""
 
     def log_excerpt(self) -> list[str]:
-        """Return the end of its log, and the exceptions before that."""
-        return excerpt(self.log_text()) if self.log else []
+        return excerpt(self.log_text())
 
     def complaint(self) -> str:
-        """Return the line of its log that tells best what went wrong, and what to do."""
-        words = last_error(self.log_text())
-        return words + self._kind.advice(words, self.target)
+        """Return the line of its log that says best what went wrong, and what to do."""
+        if not self.log:
+            return "see its log above"
+        error = last_error(self.log_text())
+        if isinstance(self.target, AsgiTarget):
+            error += advice_on(error, self.target)
+        return error
+
+    def _reason(self) -> str:
+        return self.complaint() or NO_REASON
+
+    def _with_last_error(self, text: str) -> str:
+        """Return the text with the last error line of the log, if there is one."""
+        error = self.complaint()
+        return f"{text}; its last error line: {error}" if error else text
 
     def cpu_s(self) -> dict[psutil.Process, float]:
         """Return the CPU time of each process of the tree so far, in seconds.
@@ -164,7 +167,6 @@ class LaunchedServer(LocalServer):
         )
 
     def pin(self, cores: Sequence[int]) -> None:
-        """Keep all threads of the server on these cores (Linux)."""
         if not cores or cores == self._cores:
             return
         self._cores = list(cores)
@@ -190,18 +192,18 @@ class LaunchedServer(LocalServer):
                     self._settle(tick)
                 if not self.child.exit:
                     self.check_port()
-                    self._remark_lifespan()
+                    self._warn_of_lifespan()
                     return
             self._check_deadline(time.monotonic() - start, limit_s)
         raise BenchError(self._start_failure())
 
     def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> Response:
-        """Return its answer to one request.
+        """Return its response to one request, of any status.
 
-        It may listen long before it can answer, as gunicorn does while its workers load
-        the app. So the first answer has until `start_timeout_s` after the start, and is
-        asked for again where a connection is refused or closed; any status is an answer.
-        Raises BenchError if there is none in time, or the server dies.
+        It may listen long before it can respond, as gunicorn does while its workers load
+        the app. So the first response has until `start_timeout_s` after the start, and is
+        asked for again where a connection is refused or closed. Raises BenchError if there
+        is none in time, or the server dies.
         """
         limit_s = probe_limit_s(workload)
         if self._has_answered:
@@ -228,7 +230,7 @@ class LaunchedServer(LocalServer):
         return response
 
     def _ask_again(self, workload: Workload, deadline_s: float, tick: Tick) -> Response:
-        """Return its answer. Raises BenchError, and says so if the server has died of it."""
+        """Return its response. Raises BenchError, and says so if the server has died of it."""
         try:
             return self._ask(workload, deadline_s, tick)
         except BenchError:
@@ -237,13 +239,13 @@ class LaunchedServer(LocalServer):
                 raise
             end = self.child.exit.sentence
             raise BenchError(
-                f"{self.target.name} died{end} when it was asked: {self.complaint()}"
+                f"{self.target.name} died{end} when it was asked: {self._reason()}"
             ) from None
 
     def _ask(
         self, workload: Workload, deadline_s: float, tick: Tick, *, tries_tls: bool = True
     ) -> Response:
-        """Return its answer. Raises BenchError, with its last words if it has any."""
+        """Return its response. Raises BenchError, with the log's last error if there is one."""
         asking = Probe(
             self.url(workload.path),
             workload,
@@ -259,27 +261,22 @@ class LaunchedServer(LocalServer):
                 f"have it serve plain HTTP, or --set {self.target.name}.scheme=https"
             ) from None
         except BenchError as error:
-            words = self.complaint()
-            if self.child.exit or words == NO_REASON:
+            if self.child.exit:
                 raise
-            raise type(error)(f"{error}; its last error line: {words}") from None
+            raise type(error)(self._with_last_error(str(error))) from None
 
     def _watch(self, tick: Tick) -> None:
-        """Raise BenchError if the server has ended."""
         await_any([self.child], 0)
         tick()
         if self.child.exit:
             raise BenchError(self._start_failure())
 
-    def _remark_lifespan(self) -> None:
-        """Remark that the app raised an exception at its start, if its server went on."""
+    def _warn_of_lifespan(self) -> None:
+        """Warn if the app raised an exception at its start, and its server went on."""
         is_users = self.target.is_app and not self.target.is_built_in
         line = ASGI_SERVERS[self.settings.asgi].no_lifespan_line
         if is_users and line and line in self.log_text():
-            self.remarks = (
-                "the app raised an exception at its lifespan startup, which uvicorn takes for an "
-                "app without one: what it does at its start, if anything, was not done",
-            )
+            self.remarks = ("Lifespan startup failed; the app's startup code did not run.",)
 
     def _has_lost_a_child(self) -> bool:
         """Return whether a worker died, which uvicorn would replace for ever."""
@@ -305,16 +302,14 @@ class LaunchedServer(LocalServer):
                 self.workers.add(process)
 
     def _is_ready(self) -> bool:
-        """Return whether enough processes accept, or say so where that cannot be seen."""
-        if len(self.workers) >= self.readiness.processes:
+        """Return whether enough processes accept, by the log where the system does not tell."""
+        wanted = self.readiness.processes
+        if len(self.workers) >= wanted:
             return True
-        return sys.platform != "linux" and self._says_ready()
-
-    def _says_ready(self) -> bool:
-        """Return whether its log says so for all workers, or the port can be reached."""
+        if sys.platform == "linux":
+            return False
         if self.readiness.log_line:
-            count = self.log_text().count(self.readiness.log_line)
-            return count >= self.readiness.processes
+            return self.log_text().count(self.readiness.log_line) >= wanted
         return can_connect(self.settings.host, self.port)
 
     def _settle(self, tick: Tick) -> None:
@@ -336,7 +331,6 @@ class LaunchedServer(LocalServer):
         self.workers = {each for each in processes if listens(each, self.port)}
 
     def _check_deadline(self, waited_s: float, limit_s: float) -> None:
-        """Raise BenchError if it should have been ready by now."""
         elsewhere: list[int] = []
         if not self.readiness.has_fixed_workers and waited_s > ELSEWHERE_S:
             self._check_outsider()
@@ -344,17 +338,14 @@ class LaunchedServer(LocalServer):
         if not elsewhere and waited_s <= limit_s:
             return
         if self.readiness.has_fixed_workers:
-            wanted = self.readiness.processes
-            state = f"{len(self.workers)} of {wanted} workers serve"
+            state = f"{len(self.workers)} of {self.readiness.processes} workers serve"
         else:
             state = f"nothing serves on port {self.port}, which is its {{port}},"
         hint = "--start-timeout"
         if elsewhere:
             hint = f"it listens on port {', '.join(map(str, elsewhere))}"
-        raise BenchError(
-            f"{self.target.name}: {state} after {waited_s:.0f} s ({hint}); "
-            f"its last error line: {self.complaint()}"
-        )
+        failure = f"{self.target.name}: {state} after {waited_s:.0f} s ({hint})"
+        raise BenchError(self._with_last_error(failure))
 
     def _check_outsider(self) -> None:
         """Raise BenchError if something that the command does not own serves on its port.
@@ -368,7 +359,6 @@ class LaunchedServer(LocalServer):
             )
 
     def _ports_elsewhere(self) -> list[int]:
-        """Return on which other ports the server's processes listen."""
         ports: set[int] = set()
         for process in self.processes():
             ports.update(listening_descriptors(process).values())
@@ -397,7 +387,6 @@ class LaunchedServer(LocalServer):
             )
 
     def _start_failure(self) -> str:
-        """Return why it did not become ready."""
         end = self.child.exit
         if end and end.survivors and not end.code and not self.readiness.has_fixed_workers:
             return (
@@ -405,31 +394,24 @@ class LaunchedServer(LocalServer):
                 "behind, a daemon: have it stay in the foreground"
             )
         status = end.sentence if end else ""
-        return f"{self.target.name} died while starting{status}: {self.complaint()}"
+        return f"{self.target.name} died while starting{status}: {self._reason()}"
 
     def lost_workers(self) -> str | None:
-        """Return what is amiss since it was ready; None if the same processes serve."""
+        """Return what is wrong since it was ready; None if the same processes serve."""
         if self.child.exit:
-            return f"{self.target.name} died{self.child.exit.sentence}: {self.complaint()}"
+            return f"{self.target.name} died{self.child.exit.sentence}: {self._reason()}"
         lost = [process.pid for process in self.workers if not is_alive(process)]
-        more = self._more_workers()
-        if more and not lost:
-            return f"{pluralize(more, 'worker')} more than it should have began to serve"
         if lost:
-            words = self.complaint()
-            told = f"; its last error line: {words}" if words != NO_REASON else ""
-            return f"worker {', '.join(map(str, lost))} died{told}"
+            return self._with_last_error(f"worker {', '.join(map(str, lost))} died")
+        if sys.platform == "linux" and self.readiness.has_fixed_workers:
+            others = set(self.processes()) - self.workers
+            more = sum(accepts(process, self.port) for process in others)
+            if more:
+                return f"{pluralize(more, 'worker')} more than it should have began to serve"
         return self._log_fault()
 
-    def _more_workers(self) -> int:
-        """Return how many processes accept connections that did not when it was ready (Linux)."""
-        if sys.platform != "linux" or not self.readiness.has_fixed_workers:
-            return 0
-        others = set(self.processes()) - self.workers
-        return sum(accepts(process, self.port) for process in others)
-
     def _log_fault(self) -> str | None:
-        """Return why its log cannot be written to, which takes time and loses its words."""
+        """Return why its log cannot be written to, which takes time and loses its errors."""
         if not self.log:
             return None
         try:

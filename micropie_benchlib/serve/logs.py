@@ -1,14 +1,23 @@
-"""Log files of servers."""
+"""Servers' logs: the files, why a server ended by what it wrote, and what to do about that."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from enum import IntEnum
 from pathlib import Path
 from typing import IO
 
+from micropie_benchlib.core.choices import AsgiServer
+from micropie_benchlib.core.targets import AsgiTarget
+
 LOG_TAIL_BYTES = 2**20  # a second of an access log, and what came before it
 LOG_LIMIT_BYTES = 16 * 2**20  # beyond it only the tail is kept
+EXCERPT_LINES = 15
+MAX_LINE = 300  # characters of a line that are shown
 NO_REASON = "it gave no reason"
 
 
@@ -31,3 +40,137 @@ def trim(log: Path) -> None:
             tail = file.read(LOG_TAIL_BYTES)
             file.truncate(0)
             file.write(tail)
+
+
+def read_tail(log: Path) -> str:
+    """Return the end of a log, from the beginning of a line on."""
+    with log.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - LOG_TAIL_BYTES))
+        if size > LOG_TAIL_BYTES:
+            file.readline()  # the rest of a line that is cut
+        return file.read().decode(errors="replace")
+
+
+class Severity(IntEnum):
+    """How much a line of a log says about the end of its server."""
+
+    ROUTINE = 0
+    SUPERVISION = 1  # of the server's own processes: the effect of another fault
+    PLAIN = 2
+    ERROR = 3
+
+
+# The first that is found in a line counts; one without any is plain.
+SEVERITIES = (
+    (
+        Severity.ROUTINE,
+        re.compile(
+            r"\b(?:INFO|DEBUG)\b|\b(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) +\"?/"
+            r"|\bexception occurred|\babove exception was\b"
+        ),
+    ),
+    (
+        Severity.SUPERVISION,
+        re.compile(
+            r"\b(?:[Cc]hild|[Pp]arent) process\b|\b[Ww]orker\b|\bstartup failed\b"
+            r"|\bShutting down\b|\bfailed to load\b"
+        ),
+    ),
+    (
+        Severity.ERROR,
+        re.compile(
+            r"\b(?:ERROR|CRITICAL|FATAL)\b|\[(?:error|crit|emerg)\]"
+            r"|^[\w.]*(?:Error|Exception)\b|^panic: |\[Errno "
+        ),
+    ),
+)
+TERMINAL_STYLE = re.compile(r"\x1b\[[\d;]*m")
+TRACEBACK = "Traceback (most recent call last)"
+EXCEPTION = re.compile(r"(?!(?:ERROR|CRITICAL|WARNING|INFO|DEBUG)\b)[^\W\d][\w.<>]*(?:: |$)")
+# Exceptions that only say that another one ended the server.
+EFFECTS = re.compile(
+    r"(?:[\w.]+\.)?(?:KeyboardInterrupt|CancelledError|SystemExit|BrokenPipeError|HaltServer)\b"
+)
+
+
+def log_lines(log: str) -> list[str]:
+    """Return the lines of a log that are not blank, without styles."""
+    lines = [line.rstrip() for line in TERMINAL_STYLE.sub("", log).splitlines()]
+    return [line for line in lines if line]
+
+
+def exceptions_in(lines: Sequence[str]) -> Iterator[str]:
+    """Yield the exceptions that tracebacks end with, each with its message's first line."""
+    prefix: str | None = None  # of the traceback's lines; None outside of one
+    for line in lines:
+        before, found, _ = line.partition(TRACEBACK)
+        if found:
+            prefix = before
+        elif prefix is not None:
+            text = line.removeprefix(prefix)
+            if EXCEPTION.match(text):
+                prefix = None
+                yield text
+
+
+def severity_of(line: str) -> Severity:
+    for severity, pattern in SEVERITIES:
+        if pattern.search(line):
+            return severity
+    return Severity.PLAIN
+
+
+def last_error(log: str) -> str:
+    """Return the last of the most severe lines of a log; empty if all are routine.
+
+    An exception that is the effect of another one is not among them.
+    """
+    worst, found = Severity.SUPERVISION, ""
+    lines = log_lines(log)
+    for line in lines:
+        text = line.strip()
+        severity = severity_of(text)
+        if severity >= worst:
+            worst, found = severity, text
+    for text in exceptions_in(lines):
+        if not EFFECTS.match(text):
+            found = text
+    return found[:MAX_LINE]
+
+
+def excerpt(log: str) -> list[str]:
+    """Return the last lines of a log, below each different exception before them, in order."""
+    lines = log_lines(log)
+    end = lines[-EXCERPT_LINES:]
+    before = dict.fromkeys(text for text in exceptions_in(lines) if text not in end)
+    return [line[:MAX_LINE] for line in [*before, *end]]
+
+
+# What to do where an ASGI server's last error matches; {0} is the pattern's first group.
+HINTS = (
+    (
+        r"TypeError: .*(required positional argument: 'start_response'"
+        r"|takes 2 positional arguments but 3 were given|takes 3 .* but 4 were given)",
+        "it seems to be a WSGI app: serve it as 'cmd:gunicorn -w {{workers}} -b {{host}}:{{port}} "
+        "{app}', or wrap it with a2wsgi",
+    ),
+    (
+        r".*(Could not import|module not found|ModuleNotFoundError: No module named)",
+        "modules are looked for in {directory} and in the packages of {python}",
+    ),
+    (rf".*No module named ({'|'.join(AsgiServer)})$", "install it: {python} -m pip install {0}"),
+)
+
+
+def advice_on(error: str, target: AsgiTarget) -> str:
+    """Return what to do about a server's last error, in brackets; empty if that is not known."""
+    for pattern, advice in HINTS:
+        match = re.match(pattern, error)
+        if match:
+            python = target.python or sys.executable
+            filled = advice.format(
+                *match.groups(), app=target.app, directory=target.directory, python=python
+            )
+            return f" ({filled})"
+    return ""

@@ -19,8 +19,8 @@ from micropie_benchlib.system.children import Child, Tick
 class RunningServer(abc.ABC):
     """A server that trials are made on; as a context manager it ends what was launched.
 
-    `settings` is how it is served, if this tool decides that. `remarks` are what is odd about
-    it, and does not invalidate. `child` is what runs it, if that is of this process.
+    `settings` is how it is served, if this tool decides that. `remarks` are warnings about it.
+    `child` is what runs it, if that is of this process.
     """
 
     target: Target
@@ -39,16 +39,14 @@ class RunningServer(abc.ABC):
         """End it, if it was launched."""
 
     @abc.abstractmethod
-    def url(self, path: str) -> str:
-        """Return the whole URL of the path."""
+    def url(self, path: str) -> str: ...
 
     def load_url(self, path: str) -> str:
         """Return the URL that wrk is given. Raises BenchError if load must not go there."""
         return self.url(path)
 
     @abc.abstractmethod
-    def versions(self) -> PackageVersions:
-        """Return the versions of what decides its speed, where it runs."""
+    def versions(self) -> PackageVersions: ...
 
     @abc.abstractmethod
     def await_workers(self, *, tick: Tick = lambda: None, deadline_s: float | None = None) -> None:
@@ -56,40 +54,36 @@ class RunningServer(abc.ABC):
 
     @abc.abstractmethod
     def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> Response:
-        """Return its answer to one request. Raises BenchError if there is none in time."""
+        """Return its response to one request. Raises BenchError if there is none in time."""
 
-    @abc.abstractmethod
     def lost_workers(self) -> str | None:
-        """Return what is amiss since it was ready; None if nothing is."""
+        """Return what is wrong since it was ready; None if nothing is, or that is not known."""
+        return None
 
-    @abc.abstractmethod
     def complaint(self) -> str:
-        """Return the line of its log that tells best what went wrong."""
+        """Return the line of its log that says best what went wrong; empty if none does."""
+        return ""
 
-    @abc.abstractmethod
     def log_excerpt(self) -> list[str]:
-        """Return the end of its log, and the exceptions before that."""
+        return []
 
 
 class LocalServer(RunningServer):
-    """A server that can be looked into from here, if anybody can."""
+    """A server that may be looked into from here: not one that somebody else runs."""
 
     def versions(self) -> PackageVersions:
-        """Return the versions of what decides its speed."""
         return versions_of(self.target)
 
-    @abc.abstractmethod
     def processes(self) -> list[psutil.Process]:
-        """Return the live processes of its tree, as far as they are known."""
+        return []
 
-    @abc.abstractmethod
     def cpu_s(self) -> dict[psutil.Process, float]:
         """Return the CPU time of each of its processes so far, in seconds."""
+        return {}
 
-    @abc.abstractmethod
-    def use_since(self, before: Mapping[psutil.Process, float]) -> ServerUse | None:
+    def use_since(self, _before: Mapping[psutil.Process, float]) -> ServerUse | None:
         """Return what it used since that cpu_s(); None if that is not known."""
+        return None
 
     @abc.abstractmethod
-    def pin(self, cores: Sequence[int]) -> None:
-        """Keep all its threads on these cores."""
+    def pin(self, cores: Sequence[int]) -> None: ...

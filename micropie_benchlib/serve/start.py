@@ -7,9 +7,9 @@ from pathlib import Path
 
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.targets import ServerSettings, Target, UrlTarget
-from micropie_benchlib.serve.commands import server_environment
+from micropie_benchlib.serve.kinds import server_environment
 from micropie_benchlib.serve.launched import LaunchedServer
-from micropie_benchlib.serve.log_lines import last_error
+from micropie_benchlib.serve.logs import NO_REASON, last_error
 from micropie_benchlib.serve.servers import LocalServer
 from micropie_benchlib.serve.urls import UrlServer
 from micropie_benchlib.system.children import run_guarded
@@ -30,8 +30,8 @@ def run_prepare(target: Target, *, timeout_s: float) -> None:
     except BenchError as error:
         raise BenchError(f"{target.name}: its prepare: {error} (start_timeout)") from None
     if done.status:
-        words = last_error(done.errors or done.output)
-        raise BenchError(f"{target.name}: its prepare ended with status {done.status}: {words}")
+        reason = last_error(done.errors or done.output) or NO_REASON
+        raise BenchError(f"{target.name}: its prepare ended with status {done.status}: {reason}")
 
 
 def start_server(target: Target, settings: ServerSettings, *, log: Path | None) -> LocalServer:

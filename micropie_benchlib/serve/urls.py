@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-import psutil
+from collections.abc import Sequence
 
 from micropie_benchlib.core.errors import BenchError
-from micropie_benchlib.core.measurements import ServerUse
 from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.responses import Response
 from micropie_benchlib.core.targets import UrlTarget, name_place
 from micropie_benchlib.serve.addresses import addresses_of, split_url
-from micropie_benchlib.serve.logs import NO_REASON
 from micropie_benchlib.serve.probe import Probe, can_connect
 from micropie_benchlib.serve.servers import LocalServer
 from micropie_benchlib.system.children import Tick
@@ -35,14 +31,14 @@ class UrlServer(LocalServer):
             self.host_header = target.url.split("/")[2]
 
     def _first_reachable(self) -> str:
-        """Return the first address that accepts a connection, else the first of all."""
-        for address in self.addresses[:-1]:
+        """Return the first address that accepts a connection, else the last of all."""
+        *others, last = self.addresses or [self._host]
+        for address in others:
             if can_connect(address, self._port):
                 return address
-        return self.addresses[-1] if self.addresses else self._host
+        return last
 
-    def __exit__(self, *_: object) -> None:
-        """Leave it alone."""
+    def __exit__(self, *_: object) -> None: ...
 
     def url(self, path: str) -> str:
         """Return the target's own URL for `/`; for any other path, that on its host."""
@@ -71,37 +67,13 @@ class UrlServer(LocalServer):
             )
         return url
 
-    def await_workers(self, *, tick: Tick = lambda: None, deadline_s: float | None = None) -> None:
-        """Return at once: it runs already."""
+    def await_workers(
+        self, *, tick: Tick = lambda: None, deadline_s: float | None = None
+    ) -> None: ...
 
     def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> Response:
-        """Return its answer; it is not asked twice, for it should run already."""
+        """Return its response; it is not asked twice, for it should run already."""
         url = self.url(workload.path)
         return Probe(url, workload, watch=tick, address=self.address).ask()
 
-    def processes(self) -> list[psutil.Process]:
-        """Return nothing: it may be on another machine."""
-        return []
-
-    def cpu_s(self) -> dict[psutil.Process, float]:
-        """Return nothing, likewise."""
-        return {}
-
-    def use_since(self, _before: Mapping[psutil.Process, float]) -> ServerUse | None:
-        """Return None, likewise."""
-        return None
-
-    def pin(self, cores: Sequence[int]) -> None:
-        """Leave it where it is."""
-
-    def lost_workers(self) -> str | None:
-        """Return None: that is not known."""
-        return None
-
-    def complaint(self) -> str:
-        """Return that no reason is known."""
-        return NO_REASON
-
-    def log_excerpt(self) -> list[str]:
-        """Return nothing: its log is somebody else's."""
-        return []
+    def pin(self, cores: Sequence[int]) -> None: ...

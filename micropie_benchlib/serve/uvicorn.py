@@ -13,7 +13,6 @@ from micropie_benchlib.serve.asgi_server import (
 
 
 def options(target: AsgiTarget, settings: ServerSettings, port: int) -> list[str]:
-    """Return what follows `python -m uvicorn`, as in the gist."""
     words = ["--host", settings.host, "--port", str(port)]
     words += ["--workers", str(settings.workers)]
     words += ["--loop", settings.loop, "--http", settings.http]
@@ -26,7 +25,6 @@ def options(target: AsgiTarget, settings: ServerSettings, port: int) -> list[str
 
 
 def http_parser(settings: ServerSettings, versions: Versions) -> str:
-    """Return the parser that was chosen, else httptools where that is installed."""
     if settings.http is not Http.AUTO:
         return with_version(settings.http, versions)
     return with_version("httptools" if "httptools" in versions else "h11", versions)

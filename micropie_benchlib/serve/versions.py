@@ -38,7 +38,6 @@ class PythonFacts(NamedTuple):
 
 @functools.cache  # else another Python would start at each launch of its server
 def examine_python(python: str) -> PythonFacts:
-    """Return the versions in another Python; nothing if it does not tell."""
     with contextlib.suppress(BenchError, ValueError):
         command = [python, "-c", LIST_DISTRIBUTIONS]
         done = run_guarded(command, timeout_s=20, cwd=Path("/"))  # away from modules here
@@ -68,7 +67,6 @@ def package_versions(
 
 
 def all_versions(directory: Path) -> dict[str, str]:
-    """Return the version of each distribution in the directory."""
     import importlib.metadata
 
     found = importlib.metadata.distributions(path=[str(directory)])
@@ -76,14 +74,11 @@ def all_versions(directory: Path) -> dict[str, str]:
 
 
 class PackageVersions(NamedTuple):
-    """Versions of the packages that decide a target's speed, and of the Python it names."""
-
     packages: dict[str, str]
     python: str | None
 
 
 def package_versions_of(target: Target) -> dict[str, str]:
-    """Return the versions of the packages that decide the target's speed, if it has any."""
     if not target.is_app and not target.python:
         return {}
     packages = [*target.packages, *SERVER_PACKAGES]
@@ -97,7 +92,6 @@ def package_versions_of(target: Target) -> dict[str, str]:
 
 
 def versions_of(target: Target) -> PackageVersions:
-    """Return the versions that decide the target's speed on this machine."""
     return PackageVersions(
         packages=package_versions_of(target),
         python=examine_python(target.python).version if target.python else None,

@@ -25,8 +25,6 @@ UNAVAILABLE = "unavailable"
 
 
 class State(StrEnum):
-    """What a check found."""
-
     OK = "ok"
     WARNING = "warning"
     UNKNOWN = "unknown"
@@ -34,8 +32,6 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What a check of this machine found, why it matters, and what to do about it."""
-
     check: str
     state: State
     found: str
@@ -44,12 +40,10 @@ class Finding:
 
     @property
     def warns(self) -> bool:
-        """Whether it would spoil a measurement."""
         return self.state is State.WARNING
 
 
 def state_of(bad: bool | None) -> State:
-    """Return the state for what is bad, good, or not known (None)."""
     if bad is None:
         return State.UNKNOWN
     return State.WARNING if bad else State.OK
@@ -72,12 +66,10 @@ class Circumstances:
 
 
 def cpu_governor() -> str | None:
-    """Return what sets the clock of the cores, such as `performance`; None if not told."""
     return search_file(f"{CPU_FILES}/cpu0/cpufreq/scaling_governor", "(.+)")
 
 
 def check_governor(_: Circumstances) -> Finding:
-    """Return whether the clock follows the load."""
     governor = cpu_governor()
     return Finding(
         check="CPU governor",
@@ -89,7 +81,6 @@ def check_governor(_: Circumstances) -> Finding:
 
 
 def check_turbo(_: Circumstances) -> Finding:
-    """Return whether the clock may rise for a while."""
     no_turbo = search_file(f"{CPU_FILES}/intel_pstate/no_turbo", "(.)")
     boost = search_file(f"{CPU_FILES}/cpufreq/boost", "(.)")
     is_on = None
@@ -105,7 +96,6 @@ def check_turbo(_: Circumstances) -> Finding:
 
 
 def check_load_average(circumstances: Circumstances) -> Finding:
-    """Return whether others used the cores of late."""
     load_average = None
     with contextlib.suppress(OSError):
         load_average = os.getloadavg()[0]
@@ -122,7 +112,6 @@ def check_load_average(circumstances: Circumstances) -> Finding:
 
 
 def check_other_processes(circumstances: Circumstances) -> Finding:
-    """Return whether others use the cores now."""
     busy = circumstances.busy_processes
     return Finding(
         check="other processes",
@@ -134,7 +123,6 @@ def check_other_processes(circumstances: Circumstances) -> Finding:
 
 
 def check_quota(_: Circumstances) -> Finding:
-    """Return whether a control group limits the CPU time."""
     groups = own_cpu_groups()
     quotas = groups.quotas()
     if quotas:
@@ -155,7 +143,6 @@ def check_quota(_: Circumstances) -> Finding:
 
 
 def check_cores(circumstances: Circumstances) -> Finding:
-    """Return whether there is a core for each worker and each thread of wrk."""
     wanted = circumstances.workers + circumstances.threads
     users = []
     if circumstances.workers:
@@ -172,7 +159,6 @@ def check_cores(circumstances: Circumstances) -> Finding:
 
 
 def check_open_files(circumstances: Circumstances) -> Finding:
-    """Return whether all connections may be opened."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     is_unlimited = limit == resource.RLIM_INFINITY
     is_enough = is_unlimited or limit >= circumstances.connections + 64
@@ -186,7 +172,6 @@ def check_open_files(circumstances: Circumstances) -> Finding:
 
 
 def check_ephemeral_ports(circumstances: Circumstances) -> Finding:
-    """Return whether there are ports for all connections."""
     ports = search_file("/proc/sys/net/ipv4/ip_local_port_range", "(.+)")
     count = None
     if ports:
@@ -202,7 +187,6 @@ def check_ephemeral_ports(circumstances: Circumstances) -> Finding:
 
 
 def is_on_battery() -> bool | None:
-    """Return whether the machine runs on battery; None where that is not known."""
     if not hasattr(psutil, "sensors_battery"):
         return None
     try:
@@ -216,7 +200,6 @@ def is_on_battery() -> bool | None:
 
 
 def check_power(_: Circumstances) -> Finding:
-    """Return whether the machine saves power."""
     on_battery = is_on_battery()
     return Finding(
         check="power",
@@ -228,13 +211,11 @@ def check_power(_: Circumstances) -> Finding:
 
 
 def is_virtual_machine() -> bool | None:
-    """Return whether a hypervisor runs this machine; None where the CPU does not tell."""
     flags = search_file("/proc/cpuinfo", r"^flags\s*:(.*)$")  # of x86 alone
     return "hypervisor" in flags.split() if flags else None
 
 
 def check_virtual_machine(circumstances: Circumstances) -> Finding:
-    """Return whether a hypervisor takes time."""
     is_virtual = is_virtual_machine()
     stolen = circumstances.stolen_share
     if stolen > MAX_STOLEN:
@@ -283,7 +264,6 @@ def examine(workers: int, threads: int, connections: int) -> list[Finding]:
 
 
 def sample_busy_processes(seconds: float) -> list[str]:
-    """Return which other processes use over 10% of a core within that time."""
     before = {}
     for process in psutil.process_iter():
         if process.pid != os.getpid():

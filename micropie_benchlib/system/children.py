@@ -30,7 +30,6 @@ GUARD = ROOT / "micropie_benchlib" / "programs" / "guard.py"
 
 
 def no_room(error: OSError) -> str:
-    """Return that a temporary file cannot be written, and what to do."""
     directory = tempfile.gettempdir()
     return f"{error.strerror} in {directory}: make room there, or set TMPDIR to another directory"
 
@@ -117,15 +116,12 @@ class Child:
 
     @property
     def guard_pid(self) -> int:
-        """The guard's own process."""
         return self._guard.pid
 
     def fileno(self) -> int:
-        """Return the descriptor that can be read when there is news: for select()."""
         return self._status.fileno()
 
     def _hear_first(self) -> None:
-        """Take in the guard's first line. Raises BenchError if none comes."""
         if not select.select([self], [], [], GUARD_DEADLINE_S)[0]:
             raise BenchError(
                 f"{self.command} was not started within {GUARD_DEADLINE_S:.0f} s: "
@@ -153,18 +149,15 @@ class Child:
             )
 
     def open_gate(self) -> None:
-        """Let a gated command run."""
         assert self._guard.stdin is not None  # noqa: S101  # it is a pipe
         os.write(self._guard.stdin.fileno(), b"g")
 
     def processes(self) -> list[psutil.Process]:
-        """Return the live processes of the command's tree."""
         with contextlib.suppress(psutil.NoSuchProcess):
             return psutil.Process(self._guard.pid).children(recursive=True)
         return []
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send the signal to the command itself, if it still runs."""
         if self.pid and not self.exit:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
@@ -198,7 +191,6 @@ class Child:
                 return True
 
     def _kill_all(self) -> None:
-        """Kill the command's tree in the guard's stead, and then the guard."""
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
                 process.kill()

@@ -20,14 +20,12 @@ class CpuGroups:
 
     @property
     def throttled(self) -> int:
-        """How often the quotas of these groups stopped it."""
         counts = [
             search_file(f"{each}/cpu.stat", r"^nr_throttled (\d+)") for each in self.directories
         ]
         return sum(int(count or 0) for count in counts)
 
     def quotas(self) -> list[float]:
-        """Return the quotas of these groups, each as a number of cores."""
         found = [cpu_quota(directory) for directory in self.directories]
         return [quota for quota in found if quota is not None]
 
@@ -87,7 +85,6 @@ def groups_in(mount_point: Path, root: str, group: str) -> CpuGroups:
 
 
 def own_cpu_groups() -> CpuGroups:
-    """Return the control groups of this process; none where the system has or shows none."""
     try:
         memberships = Path("/proc/self/cgroup").read_text()
         mounts = Path("/proc/self/mountinfo").read_text(errors="replace")

@@ -29,7 +29,6 @@ class MachineTimes:
     throttled: int = 0
 
     def stolen_share(self, before: MachineTimes) -> float:
-        """Return the share of the machine that the hypervisor took since then."""
         return (self.steal_s - before.steal_s) / self._passed_s(before)
 
     def _passed_s(self, before: MachineTimes) -> float:
@@ -54,7 +53,6 @@ TIME_KINDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "ste
 
 
 def machine_times() -> MachineTimes:
-    """Return the machine's times now."""
     times = psutil.cpu_times()
     return MachineTimes(
         total_s=sum(getattr(times, kind, 0.0) for kind in TIME_KINDS),
@@ -99,8 +97,6 @@ def wall_clock_lead_s() -> float:
 
 
 class MachineMeter:
-    """Tells what disturbed this machine since it was made."""
-
     def __init__(self) -> None:
         self._before = machine_times()
         self._own_before_s = time.process_time()

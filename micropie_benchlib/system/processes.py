@@ -17,7 +17,6 @@ from micropie_benchlib.core.errors import BenchError
 
 
 def require_proc() -> None:
-    """Raise BenchError on a Linux that does not tell of its processes."""
     if sys.platform == "linux" and not Path("/proc/self/stat").exists():
         raise BenchError(
             "/proc is empty, but what the servers do is read there: mount -t proc proc /proc"
@@ -32,14 +31,12 @@ def boot_id() -> str | None:
 
 
 def all_cores() -> list[int]:
-    """Return the cores that this process may use; none where the system does not tell."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return []
 
 
 def core_count() -> int:
-    """Return how many cores this process may use."""
     return len(all_cores()) or os.cpu_count() or 1
 
 
@@ -69,7 +66,6 @@ def ended_children_cpu_s(process: psutil.Process) -> float:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Return whether the process runs and is not a zombie."""
     with contextlib.suppress(psutil.NoSuchProcess):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
@@ -99,7 +95,6 @@ def search_file(path: str, pattern: str) -> str | None:
 
 
 def listening_sockets(process: psutil.Process) -> list[Any]:
-    """Return the TCP sockets of the process that listen, as psutil tells of them."""
     try:
         sockets = process.net_connections("tcp")
     except (OSError, RuntimeError, psutil.Error):  # RuntimeError: a cut line of /proc
@@ -108,7 +103,6 @@ def listening_sockets(process: psutil.Process) -> list[Any]:
 
 
 def listening_addresses(process: psutil.Process, port: int) -> set[str]:
-    """Return the addresses on which the process listens on the port."""
     sockets = listening_sockets(process)
     return {str(each.laddr.ip) for each in sockets if each.laddr.port == port}
 
@@ -187,7 +181,6 @@ def thread_cpu_s(process: psutil.Process) -> dict[int, float]:
 
 
 def is_stopped(process: psutil.Process) -> bool:
-    """Return whether the process was stopped by a signal."""
     with contextlib.suppress(psutil.Error):
         return bool(process.status() == psutil.STATUS_STOPPED)
     return False

@@ -28,7 +28,6 @@ LAST_RECEIVED_OFFSET = 52  # of tcpi_last_data_recv in struct tcp_info, in milli
 
 
 def netlink_messages(request: bytes) -> Iterator[bytes]:
-    """Yield what the kernel says of each socket. Raises OSError where it does not tell."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4) as kernel:  # NETLINK_SOCK_DIAG
         kernel.settimeout(1)
         kernel.send(request)
@@ -43,7 +42,6 @@ def netlink_messages(request: bytes) -> Iterator[bytes]:
 
 
 def aligned(length: int) -> int:
-    """Return the length, rounded up to whole words of 4 bytes."""
     return (length + 3) & ~3
 
 

@@ -46,7 +46,6 @@ def remove_at_end(directory: str, program: str = CLEANUP) -> Callable[[], None]:
 
 @contextlib.contextmanager
 def temporary_directory() -> Iterator[Path]:
-    """Make a directory for temporary files, which does not outlive this process."""
     directory = tempfile.mkdtemp(prefix="micropie_bench-")
     remove = remove_at_end(directory)
     try:

@@ -23,7 +23,7 @@ from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.plan import Launch, Plan
 from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.run.schedule import schedule
-from micropie_benchlib.serve.commands import Readiness
+from micropie_benchlib.serve.kinds import Readiness
 from micropie_benchlib.serve.launched import LaunchedServer
 from micropie_benchlib.stats.validity import clock_reason, silence_reason
 
