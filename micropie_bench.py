@@ -411,7 +411,7 @@ def parse(
     from micropie_benchlib.cli.screen import finish
     from micropie_benchlib.report.conclusions import conclude
     from micropie_benchlib.report.layout import Report
-    from micropie_benchlib.wrk.documents import decode_text
+    from micropie_benchlib.wrk.reports import decode_text
     from micropie_benchlib.wrk.rows import parse_reports
 
     exports = Exports(export, inputs=[file])
@@ -419,13 +419,18 @@ def parse(
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
         raise BenchError(f"cannot read {file!r}: {error.strerror}") from None
-    results = new_results(measurements=tuple(parse_reports(decode_text(data))))
-    report = Report(results=results, conclusion=conclude(results))
-    failure = finish(report, exports, verbose=verbose)
+    parsed = parse_reports(decode_text(data))
+    failure = None
+    if parsed.measurements:
+        results = new_results(measurements=parsed.measurements)
+        report = Report(results=results, conclusion=conclude(results))
+        failure = finish(report, exports, verbose=verbose)
+    for unread in parsed.unread:
+        say(f"micropie_bench: report at line {unread.first} not read: {unread.reason}")
     if failure:
         raise failure
-    has_figures = any(measurement.valid for measurement in results.measurements)
-    return 0 if has_figures else 1
+    has_figures = any(measurement.valid for measurement in parsed.measurements)
+    return 0 if has_figures and not parsed.unread else 1
 
 
 @command("report", examples=REPORT_EXAMPLES)

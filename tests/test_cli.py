@@ -262,7 +262,7 @@ def test_quick_compare_measures_the_gists_apps(tool: Tool, tmp_path: Path) -> No
     ):
         assert re.search(rf"\| {fact}", done.stdout)
     assert re.search(r"(?m)^FastAPI\n\nRunning 1s test @ ", done.stdout)
-    assert [m.target for m in parse_reports(done.stdout)] == ["FastAPI", "MicroPie"]
+    assert [m.target for m in parse_reports(done.stdout).measurements] == ["FastAPI", "MicroPie"]
     *steps, progress = [x for x in done.stderr.splitlines() if not x.startswith("warning: ")]
     assert steps == [
         "MicroPie: starting (round 1)",
@@ -320,7 +320,7 @@ def test_ci_runs_what_the_readme_says() -> None:
 def test_no_figure_is_cut_off_on_any_terminal(width: int) -> None:
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=True, color_system=None)
-    measurements = tuple(parse_reports(GIST.read_text()))
+    measurements = parse_reports(GIST.read_text()).measurements
     for table in result_tables(new_results(measurements=measurements)):
         show_table(table, console)
     text = re.sub(r"\x1b\[[\d;]*m", "", out.getvalue())

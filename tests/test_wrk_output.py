@@ -32,7 +32,7 @@ GIST_LINES = GIST.splitlines()
 
 
 def parse_one(text: str) -> WrkResult:
-    (measurement,) = parse_reports(text)
+    (measurement,) = parse_reports(text).measurements
     assert measurement.wrk
     return measurement.wrk
 
@@ -43,7 +43,9 @@ def latency_of(wrk: WrkResult) -> Latency:
 
 
 def test_gist_reports_keep_every_published_figure() -> None:
-    rows = [(m.target, m.load.connections, *gist_row([m])) for m in parse_reports(GIST)]
+    rows = [
+        (m.target, m.load.connections, *gist_row([m])) for m in parse_reports(GIST).measurements
+    ]
     assert rows == [
         ("FastAPI", 100, "49.15ms", "102.39ms", "2031.28", "8.39", "285.95"),
         ("FastAPI", 200, "91.97ms", "365.85ms", "2195.34", "9.06", "309.07"),
@@ -62,7 +64,7 @@ def test_gist_reports_keep_every_published_figure() -> None:
 )
 def test_heading_names_the_framework(text: str, name: str) -> None:
     report = "\n".join(GIST_LINES[2:10])
-    assert [m.target for m in parse_reports(text + report)] == [name]
+    assert [m.target for m in parse_reports(text + report).measurements] == [name]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +78,8 @@ def test_heading_names_the_framework(text: str, name: str) -> None:
 )
 def test_a_run_that_ended_early_is_noted(asked: str, seconds: int, note: str | None) -> None:
     report = "\n".join(GIST_LINES[2:10]).replace("Running 30s", f"Running {asked}")
-    (measurement,) = parse_reports(re.sub(r"in [\d.]+m?s,", f"in {seconds}.00s,", report))
+    report = re.sub(r"in [\d.]+m?s,", f"in {seconds}.00s,", report)
+    (measurement,) = parse_reports(report).measurements
     assert measurement.wrk
     assert measurement.wrk.duration_s == pytest.approx(seconds)
     told = [each for each in measurement.notes if "it ran for" in each]
@@ -117,7 +120,7 @@ def test_errors_invalid_a_trial_of_our_own(wrk: WrkResult, reason: str) -> None:
 
 
 def test_no_request_at_all_is_invalid_not_zero_per_second() -> None:
-    (measurement,) = parse_reports((DATA / "wrk_silent.txt").read_text())
+    (measurement,) = parse_reports((DATA / "wrk_silent.txt").read_text()).measurements
     assert measurement.wrk
     assert measurement.wrk.requests == 0
     assert measurement.invalid_reason == "0 requests are fewer than the 10 connections"
@@ -131,40 +134,11 @@ def test_cut_off_1000_ms_is_no_thousand_minutes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        pytest.param("", "the text is empty", id="nothing"),
-        pytest.param("hello\nworld\n", "line 1: 'hello'", id="another text"),
-        pytest.param(
-            "unable to connect to 127.0.0.1:8199 Connection refused",
-            "line 1: 'unable to connect",
-            id="wrk failed",
-        ),
-        pytest.param(
-            GIST.replace("Max   +/- Stdev", "Most", 1),
-            "line 5: 'Thread Stats   Avg      Stdev     Most'",
-            id="a line that wrk does not print",
-        ),
-        pytest.param(
-            GIST.replace("Requests/sec:   2031.28\n", "", 1),
-            "no line for: throughput",
-            id="a line is missing",
-        ),
-        pytest.param("\n".join(GIST_LINES[:8]), "no Transfer/sec line", id="cut at the end"),
-        pytest.param(
-            "\n".join(GIST_LINES[:5] + GIST_LINES[10:]), "ends before", id="cut in the middle"
-        ),
-        pytest.param(
-            GIST.replace("Running 30s test", "Ran 30s test", 1),
-            "line 4: '4 threads and 100 connections'",
-            id="another beginning",
-        ),
-    ],
+    ("text", "complaint"), [("", "the text is empty"), ("hello\nworld\n", "line 1: 'hello'")]
 )
-def test_text_that_is_no_report_names_the_line(text: str, complaint: str) -> None:
-    with pytest.raises(BenchError) as error:
+def test_text_without_a_report_is_refused_with_its_first_line(text: str, complaint: str) -> None:
+    with pytest.raises(BenchError, match=complaint):
         parse_reports(text)
-    assert complaint in str(error.value)
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("5", 5), ("5s", 5), ("1m", 60), ("2h", 7200)])

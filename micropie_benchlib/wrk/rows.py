@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,22 +10,35 @@ from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
-from micropie_benchlib.wrk.documents import FoundReport, TextLine, find_reports, text_lines
 from micropie_benchlib.wrk.errors import invalid_reason
 from micropie_benchlib.wrk.report_notes import report_notes
+from micropie_benchlib.wrk.reports import (
+    FoundReport,
+    TextLine,
+    UnreadReport,
+    find_reports,
+    text_lines,
+)
 from micropie_benchlib.wrk.titles import Namer
+
+# What only the JSON of other tools has in it.
+FOREIGN_MARKS = {
+    '"successRate"': "oha",
+    '"http_reqs"': "k6",
+    '"pipelining"': "autocannon",
+    '"numberOfConnections"': "bombardier",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportRow:
-    """Reports that are the rounds of one target under one load."""
+    """Reports that are the rounds of one target under one load, in the order of the text."""
 
     name: str
-    reports: tuple[FoundReport, ...]
+    reports: list[FoundReport]
 
     @property
     def first(self) -> FoundReport:
-        """The first of the reports."""
         return self.reports[0]
 
     def takes(self, report: FoundReport, *, name: str) -> bool:
@@ -50,36 +62,29 @@ def report_rows(lines: Sequence[TextLine], reports: Sequence[FoundReport]) -> li
     rows: list[ReportRow] = []
     end, prefix_above = 0, None  # of the report before
     for report in reports:
-        gap = namer.read_gap(lines[end : report.first.number - 1], (report.prefix, prefix_above))
-        end, prefix_above = report.last.number, report.prefix
+        gap = namer.read_gap(lines[end : report.first - 1], (report.prefix, prefix_above))
+        end, prefix_above = report.last, report.prefix
         if gap.is_silent and rows and rows[-1].takes(report, name=gap.name):
-            rows[-1] = dataclasses.replace(rows[-1], reports=(*rows[-1].reports, report))
+            rows[-1].reports.append(report)
         else:
-            rows.append(ReportRow(name=gap.name, reports=(report,)))
+            rows.append(ReportRow(name=gap.name, reports=[report]))
     return rows
-
-
-def are_loads_of_one(rows: Sequence[ReportRow]) -> bool:
-    """Return whether the rows can be one target under several loads."""
-    urls = {row.first.url for row in rows}
-    loads = {row.first.connections for row in rows}
-    return len(urls) == 1 and len(loads) == len(rows)
 
 
 def row_names(rows: Sequence[ReportRow]) -> list[str]:
     """Return a name for each row. Rows share one only as one target under several loads."""
-    rows_by_name: dict[str, list[ReportRow]] = {}
-    for row in rows:
-        rows_by_name.setdefault(row.name, []).append(row)
     names = []
     for number, row in enumerate(rows, start=1):
-        place = f"(line {row.first.first.number})"
+        alike = [other.first for other in rows if other.name == row.name]
+        urls = {report.url for report in alike}
+        connections = {report.connections for report in alike}
+        location = f"(line {row.first.first})"
         if not row.name:
-            names.append(f"report {number} {place}")
-        elif are_loads_of_one(rows_by_name[row.name]):
+            names.append(f"report {number} {location}")
+        elif len(urls) == 1 and len(connections) == len(alike):
             names.append(row.name)
         else:
-            names.append(f"{row.name} {place}")
+            names.append(f"{row.name} {location}")
     return names
 
 
@@ -104,20 +109,35 @@ def parsed_measurement(report: FoundReport, *, name: str, number: int) -> Measur
     )
 
 
-def parse_reports(text: str) -> list[Measurement]:
-    """Return the figures of every wrk report in the text, in order.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedText:
+    """The figures of every wrk report in a text, in order, and what cannot be read of it."""
 
-    Raises BenchError, with the line, for a report that is cut short or has a line that
-    wrk does not print, and for a line of wrk's outside of reports.
-    """
+    measurements: tuple[Measurement, ...]
+    unread: tuple[UnreadReport, ...]
+
+
+def parse_reports(text: str) -> ParsedText:
+    """Return the figures of the reports in a text. Raises BenchError if it has none at all."""
     lines = text_lines(text)
-    reports = find_reports(lines)
-    if not reports:
-        places = [line.place for line in lines if line.text]
-        raise BenchError(f"no wrk report found; {places[0] if places else 'the text is empty'}")
+    reports, unread = find_reports(lines)
+    if not reports and not unread:
+        raise BenchError(why_nothing_is_found(text, lines))
     rows = report_rows(lines, reports)
     measurements = []
     for row, name in zip(rows, row_names(rows), strict=True):
         for number, report in enumerate(row.reports, start=1):
             measurements.append(parsed_measurement(report, name=name, number=number))
-    return measurements
+    return ParsedText(measurements=tuple(measurements), unread=tuple(unread))
+
+
+def why_nothing_is_found(text: str, lines: Sequence[TextLine]) -> str:
+    """Return what the text is, where it has no report."""
+    if text.lstrip("\ufeff \r\n\t").startswith(("{", "[")):
+        if '"micropie-bench/' in text:
+            return "this is a results file, not wrk's text: use report"
+        for mark, tool in FOREIGN_MARKS.items():
+            if mark in text:
+                return f"this is JSON of {tool}; parse reads the text that wrk prints"
+    locations = [line.location for line in lines if line.text]
+    return f"no wrk report found; {locations[0] if locations else 'the text is empty'}"

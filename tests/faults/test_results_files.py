@@ -178,7 +178,7 @@ def test_what_a_file_says_of_its_figures_is_worked_out_again() -> None:
 def test_the_figures_of_wrks_text_agree_as_it_rounds_them() -> None:
     for file in (Path(__file__).parent.parent / "data").glob("*.txt"):
         with contextlib.suppress(BenchError):
-            results = new_results(measurements=tuple(parse_reports(file.read_text())))
+            results = new_results(measurements=parse_reports(file.read_text()).measurements)
             assert to_json(from_json(to_json(results))) == to_json(results)
 
 
@@ -186,7 +186,7 @@ def test_a_report_of_somebody_elses_that_contradicts_itself_is_shown_with_a_note
     text = (Path(__file__).parent.parent / "data/gist.txt").read_text()
     wrong = text.replace("Requests/sec:   2031.28", "Requests/sec:   9031.28")
     assert wrong != text
-    notes = [measurement.notes for measurement in parse_reports(wrong)]
+    notes = [measurement.notes for measurement in parse_reports(wrong).measurements]
     said = "its figures contradict one another: requests per second are not the requests over"
     assert [len(each) for each in notes] == [1, *[0] * (len(notes) - 1)]
     assert notes[0][0].startswith(said)
