@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from conftest import ENVIRONMENT, Asked, run_command
@@ -28,13 +29,13 @@ from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.responses import Response
 from micropie_benchlib.core.results import Machine, Role
 from micropie_benchlib.core.targets import AsgiTarget, CommandTarget, ServerSettings, UrlTarget
-from micropie_benchlib.load.generators import Goal
-from micropie_benchlib.load.hosts import share_out
+from micropie_benchlib.load.generators import Goal, WrkGroup
+from micropie_benchlib.load.hosts import ThisHost, share_out
 from micropie_benchlib.load.links import NO_LINK, Link, link_complaint, link_of
 from micropie_benchlib.load.merging import merge_runs
 from micropie_benchlib.load.readings import Ending, LoadReading, ServerReading
-from micropie_benchlib.remote import messages
-from micropie_benchlib.remote.agent import Outcome, reply_to
+from micropie_benchlib.load.servers import ServerGroup
+from micropie_benchlib.remote.agent import Agent, AgentFacts, StartedServer, placed_here, reply_to
 from micropie_benchlib.remote.machines import (
     Ssh,
     find_remote_python,
@@ -42,9 +43,11 @@ from micropie_benchlib.remote.machines import (
     remote_program,
     ssh_reason,
 )
-from micropie_benchlib.remote.messages import from_text, placed_here, to_text
+from micropie_benchlib.remote.messages import Outcome, from_text, to_text
 from micropie_benchlib.report.headings import machine_tables, machines_sentence
 from micropie_benchlib.report.results_file import from_json, to_json
+from micropie_benchlib.serve.launched import LaunchedServer
+from micropie_benchlib.serve.servers import LocalServer
 from micropie_benchlib.serve.versions import PackageVersions
 from micropie_benchlib.system.checks import Finding, State
 from micropie_benchlib.wrk.histogram import latency_from_histogram, sample_count
@@ -283,94 +286,87 @@ LOAD_READING = LoadReading(
     disturbances=(),
     full_link="full",
 )
-FACTS = messages.AgentFacts(environment=ENVIRONMENT, boot_id=None, address="::1", controller="")
+FACTS = AgentFacts(environment=ENVIRONMENT, boot_id=None, address="::1", controller="")
+STARTED = StartedServer(part="server 0", argv=("a", "b"), env=(("a", "b"),), port=1)
+TARGETS = (ASGI_TARGET, COMMAND_TARGET, URL_TARGET)
 FINDING = Finding(check="a", state=State.UNKNOWN, found="b", why="c", remedy="d")
-EXCHANGES: list[tuple[messages.Request[Any], object]] = [
-    (messages.Describe(wrk=None, makes_load=True), FACTS),
-    (messages.Ping(), None),
-    (messages.Examine(workers=1, threads=2, connections=3), [FINDING]),
-    (messages.Fetch(target=ASGI_TARGET), Path("/cache")),
-    (messages.Need(targets=(ASGI_TARGET, COMMAND_TARGET, URL_TARGET)), None),
-    (messages.Prepare(target=COMMAND_TARGET, timeout_s=math.inf), None),
-    (
-        messages.Start(target=ASGI_TARGET, settings=ServerSettings()),
-        messages.StartedServer(number=0, argv=("a", "b"), env=(("a", "b"),), port=1),
-    ),
-    (messages.Versions(number=1), PackageVersions(packages={"a": "1"}, python=None)),
-    (messages.AwaitWorkers(number=1), ("odd",)),
-    (messages.Ask(number=1, workload=POST), messages.Answered(response=RESPONSE, remarks=())),
-    (messages.Reach(url="http://u/", workload=POST, address=""), RESPONSE),
-    (messages.LostWorkers(number=1), "one"),
-    (messages.Complaint(number=1), "why"),
-    (messages.LogExcerpt(number=1), ["one", "  two"]),
-    (messages.Stop(number=1), None),
-    (messages.EnterServers(numbers=(0, 1), halves=True), None),
-    (messages.ReadServers(load_cpu_s=math.inf), SERVER_READING),
-    (messages.EnterLoad(goals=(Goal(url="http://u/"),), load=POSTS, halves=False), None),
-    (messages.Wait(seconds=0.5), True),
-    (messages.ReadLoad(), LOAD_READING),
-    (messages.Take(step=messages.Step.OPEN_GATES), None),
+VERSIONS = PackageVersions(packages={"a": "1"}, python=None)
+CALLS: list[tuple[Callable[..., object], dict[str, object], object]] = [
+    (Agent.ping, {}, None),
+    (Agent.describe, {"wrk": None, "makes_load": True}, FACTS),
+    (Agent.fetch, {"target": ASGI_TARGET}, Path("/cache")),
+    (Agent.need, {"targets": TARGETS}, None),
+    (Agent.prepare, {"target": COMMAND_TARGET, "timeout_s": math.inf}, None),
+    (Agent.start, {"target": ASGI_TARGET, "settings": ServerSettings()}, STARTED),
+    (Agent.stop, {"part": "server 0"}, None),
+    (Agent.await_workers, {"part": "server 0"}, ("odd",)),
+    (Agent.ask, {"part": "server 0", "workload": POST}, (RESPONSE, ("odd",))),
+    (Agent.reach, {"url": "http://u/", "workload": POST, "address": ""}, RESPONSE),
+    (Agent.enter_servers, {"parts": ("server 0", "server 1"), "halves": True}, None),
+    (Agent.require_alive, {}, None),
+    (Agent.enter_load, {"goals": (Goal(url="http://u/"),), "load": POSTS, "halves": False}, None),
+    (ThisHost.examine, {"workers": 1, "threads": 2, "connections": 3}, [FINDING]),
+    (LocalServer.versions, {}, VERSIONS),
+    (LaunchedServer.lost_workers, {}, "one"),
+    (LaunchedServer.complaint, {}, "why"),
+    (LaunchedServer.log_excerpt, {}, ["one", "  two"]),
+    (ServerGroup.reading, {"load_cpu_s": math.inf}, SERVER_READING),
+    (ServerGroup.__exit__, {}, None),
+    (WrkGroup.wait, {"seconds": 0.5}, True),
+    (WrkGroup.reading, {}, LOAD_READING),
 ]
 
 
 @pytest.mark.parametrize(
-    ("request_", "response"), EXCHANGES, ids=[type(each).__name__ for each, _ in EXCHANGES]
+    ("method", "arguments", "returned"), CALLS, ids=[call[0].__qualname__ for call in CALLS]
 )
-def test_a_request_and_its_response_arrive_as_they_were_sent(
-    request_: messages.Request[Any], response: object
+def test_arguments_and_what_is_returned_arrive_as_they_were_sent(
+    method: Callable[..., object], arguments: dict[str, object], returned: object
 ) -> None:
-    kind = messages.Request.kinds[type(request_).__name__]
-    assert from_text(kind, to_text(request_), whole="it") == request_
-    assert from_text(kind.response, to_text(response), whole="it") == response
+    kinds = get_type_hints(method)
+    for name, value in {**arguments, "return": returned}.items():
+        assert from_text(kinds[name], to_text(value)) == value
 
 
-def test_each_kind_of_request_is_tried() -> None:
-    assert {type(each) for each, _ in EXCHANGES} == set(messages.Request.kinds.values())
+def test_each_call_of_an_agent_is_tried() -> None:
+    own = {name for name in vars(Agent) if not name.startswith("_")}
+    assert own <= {method.__name__ for method, _, _ in CALLS}
 
 
 @given(st.binary(), st.floats(allow_nan=False), st.text(st.characters(codec="utf-8")))
 def test_any_body_figure_and_text_arrive(body: bytes, seconds: float, text: str) -> None:
     workload = Workload(body=body, headers=((text, text),))
-    for sent in (
-        messages.Wait(seconds=seconds),
-        messages.Reach(url=text, workload=workload, address=text),
-    ):
-        assert from_text(type(sent), to_text(sent), whole="it") == sent
+    assert from_text(Workload, to_text(workload)) == workload
+    assert from_text(float, to_text(seconds)) == seconds
 
 
 @pytest.mark.parametrize(
     ("kind", "text", "complaint"),
     [
-        (messages.Stop, "{}", "number contains an impossible value"),
-        (messages.Stop, '{"number": "1"}', "number contains an impossible value, '1'"),
-        (messages.Ping, '{"command": "rm"}', "command contains an impossible value, 'rm'"),
-        (messages.Ping, "none", "not a request"),
-        (messages.StartedServer, '{"number": 1}', "argv contains an impossible value"),
+        pytest.param(int, '["1"]', "impossible value, '1'", id="text for a number"),
+        pytest.param(Goal, '[{"url": "u", "command": "rm"}]', "command", id="a field too many"),
+        pytest.param(StartedServer, '[{"part": "server 0"}]', "argv", id="a field too few"),
+        pytest.param(int, "none", "not a message", id="not JSON"),
     ],
 )
 def test_what_is_not_as_agreed_is_not_taken(kind: Any, text: str, complaint: str) -> None:
     with pytest.raises(CannotGoOnError, match=complaint):
-        from_text(kind, text, whole="a request")
+        from_text(kind, text)
 
 
-def test_what_a_request_raises_is_a_reply(tmp_path: Path) -> None:
-    agent = messages.Agent(tmp_path)
-
-    def reply(request: messages.Request[Any]) -> tuple[Outcome, str]:
-        return reply_to(agent, type(request).__name__, to_text(request))
-
-    assert reply(messages.Ping()) == (Outcome.DONE, "null")
-    outcome, text = reply(
-        messages.Reach(url="http://127.0.0.1:9/", workload=Workload(), address="")
-    )
-    assert outcome is Outcome.NOT_REACHED
+def test_what_a_call_raises_is_a_reply(tmp_path: Path) -> None:
+    agent = Agent(tmp_path)
+    assert reply_to(agent, "agent", "ping", {}) == (Outcome.DONE, "[null]")
+    arguments = {"url": "http://127.0.0.1:9/", "workload": Workload(), "address": ""}
+    texts = {name: to_text(value) for name, value in arguments.items()}
+    outcome, text = reply_to(agent, "agent", "reach", texts)
+    assert outcome is Outcome.FAILED
     assert "127.0.0.1" in text
-    fault = "a fault of this tool: KeyError: "
-    assert reply(messages.Complaint(number=7)) == (Outcome.CANNOT_GO_ON, f"{fault}7")
-    assert reply_to(agent, "Shell", "{}") == (Outcome.CANNOT_GO_ON, f"{fault}'Shell'")
-    outcome, text = reply_to(agent, "Stop", "{}")
+    fault = "a fault of this tool: KeyError: 'server 7'"
+    assert reply_to(agent, "server 7", "complaint", {}) == (Outcome.CANNOT_GO_ON, fault)
+    outcome, text = reply_to(agent, "agent", "stop", {"part": "[7]"})
     assert outcome is Outcome.CANNOT_GO_ON
-    assert text.startswith("number contains an impossible value")
+    assert "impossible value" in text
 
 
 @pytest.mark.slow

@@ -22,9 +22,9 @@ from micropie_benchlib.load.links import link_of
 from micropie_benchlib.load.machine import describe_machine
 from micropie_benchlib.load.trial import at_once
 from micropie_benchlib.load.wrk_program import examine_wrk, find_wrk
+from micropie_benchlib.remote.agent import Agent, AgentFacts
 from micropie_benchlib.remote.hosts import RemoteHost
 from micropie_benchlib.remote.machines import OtherMachine, Ssh
-from micropie_benchlib.remote.messages import AgentFacts, Describe
 from micropie_benchlib.serve.addresses import addresses_of, are_loopback, free_port
 from micropie_benchlib.system.checks import Finding, State, state_of
 from micropie_benchlib.system.processes import boot_id
@@ -61,10 +61,11 @@ def connect_hosts(
             free_port(plan.server.host, plan.server.port)
         return Connected(plan=plan, hosts=all_here(wrk_path, work_dir), environment=here)
     connected = connect_all(places, work_dir, stack)
-    facts = {
-        host: machine.ask_by_name(Describe(wrk=wrk, makes_load=host in places.loads))
-        for host, machine in connected.items()
-    }
+    facts = {}
+    for host, machine in connected.items():
+        with machine.named():
+            describe = machine.there("agent", Agent.describe)
+            facts[host] = describe(wrk, makes_load=host in places.loads)
     (first_facts, *_) = facts.values()
     this_host = ThisHost(wrk_path, work_dir, link=link_of(first_facts.controller))
     by_name: dict[str, Host] = {host: RemoteHost(machine) for host, machine in connected.items()}

@@ -1,44 +1,60 @@
-"""The agent's end: hears requests, has them done on this machine, and ends with the controller."""
+"""The agent's end: has what the controller calls done on this machine, and ends with it."""
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
+import fcntl
+import itertools
 import os
 import time
-from enum import StrEnum
-from typing import Any, NoReturn
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, NoReturn, get_type_hints
 
-from micropie_benchlib.core.errors import CannotGoOnError
+from micropie_benchlib.core.errors import BenchError, CannotGoOnError
+from micropie_benchlib.core.loads import Load
+from micropie_benchlib.core.paths import APPS, ROOT
+from micropie_benchlib.core.requests import Workload
+from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.results import Environment
+from micropie_benchlib.core.targets import ServerSettings, Target
+from micropie_benchlib.core.values import Pairs, Port
 from micropie_benchlib.load.failures import TRIAL_ERRORS, reason_of
-from micropie_benchlib.remote.messages import Agent, Request, from_text, to_text
-from micropie_benchlib.serve.probe import NotReachedError
+from micropie_benchlib.load.generators import Goal
+from micropie_benchlib.load.hosts import ThisHost
+from micropie_benchlib.load.links import link_of
+from micropie_benchlib.load.machine import describe_machine
+from micropie_benchlib.load.wrk_program import find_wrk
+from micropie_benchlib.remote.messages import (
+    BEAT,
+    FAREWELL,
+    HEARTBEAT_S,
+    Outcome,
+    from_text,
+    send_beats,
+    to_text,
+)
+from micropie_benchlib.serve.addresses import split_url
+from micropie_benchlib.serve.packages import with_packages
+from micropie_benchlib.serve.probe import Probe
+from micropie_benchlib.serve.servers import LocalServer
+from micropie_benchlib.system.cache import trusted_cache
+from micropie_benchlib.system.processes import boot_id, require_proc
 from micropie_benchlib.system.temporary import remove_at_end, temporary_directory
 
-HEARTBEAT_S = 0.5
 AGENT_SILENCE_S = 2.5  # an agent that has not heard from its controller for so long ends
-CONTROLLER_SILENCE_S = 10.0  # a controller gives up an agent that was silent for so long
-BEAT = "beat"
-FAREWELL = "farewell"  # instead of a request
-
-
-class Outcome(StrEnum):
-    """What became of a request. All but the first come with a reason."""
-
-    DONE = "done"
-    FAILED = "failed"
-    NOT_REACHED = "not reached"
-    CANNOT_GO_ON = "cannot go on"
 
 
 def serve_controller(channel: Any, private: str) -> None:
-    """Do what the controller asks for, and end this process as soon as it cannot be heard.
+    """Do what the controller calls, and end this process as soon as it cannot be heard.
 
     The directory `private`, if there is one, goes with this process.
     """
     import queue
     import threading
 
-    requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    calls: queue.SimpleQueue[Any] = queue.SimpleQueue()
     heard_at = time.monotonic()
 
     def hear(message: Any) -> None:
@@ -47,7 +63,7 @@ def serve_controller(channel: Any, private: str) -> None:
         if message is None:  # the connection has ended
             end_process()
         if message != BEAT:
-            requests.put(message)
+            calls.put(message)
 
     def watch() -> None:
         while time.monotonic() - heard_at < AGENT_SILENCE_S:
@@ -61,19 +77,11 @@ def serve_controller(channel: Any, private: str) -> None:
     threading.Thread(target=send_beats, args=[channel], daemon=True).start()
     with temporary_directory() as work_dir:
         agent = Agent(work_dir)
-        while (message := requests.get()) != FAREWELL:
-            number, kind, text = message
-            outcome, reply = reply_to(agent, kind, text)
+        while (message := calls.get()) != FAREWELL:
+            number, part, method, arguments = message
+            outcome, reply = reply_to(agent, part, method, arguments)
             channel.send((number, outcome.value, reply))
     end_process()
-
-
-def send_beats(channel: Any) -> None:
-    """Let the other end know that somebody is here, until the connection ends."""
-    with contextlib.suppress(OSError):
-        while True:
-            channel.send(BEAT)
-            time.sleep(HEARTBEAT_S)
 
 
 def end_process() -> NoReturn:
@@ -81,16 +89,150 @@ def end_process() -> NoReturn:
     os._exit(1)
 
 
-def reply_to(agent: Agent, kind: str, text: str) -> tuple[Outcome, str]:
-    """Return what became of the request of that kind, and its response as JSON, or why."""
+def reply_to(agent: Agent, part: str, name: str, texts: Mapping[str, str]) -> tuple[Outcome, str]:
+    """Return what became of a call of that part's method, and what it returned, or why."""
     try:
-        request = from_text(Request.kinds[kind], text, whole="a request of a controller")
-        return Outcome.DONE, to_text(request.do(agent))
-    except NotReachedError as error:
-        return Outcome.NOT_REACHED, str(error)
+        method = getattr(agent.parts[part], name)
+        kinds = get_type_hints(method)
+        arguments = {}
+        for argument, text in texts.items():
+            arguments[argument] = from_text(kinds[argument], text)
+        return Outcome.DONE, to_text(method(**arguments))
     except CannotGoOnError as error:
         return Outcome.CANNOT_GO_ON, str(error)
     except TRIAL_ERRORS as error:
         return Outcome.FAILED, reason_of(error)
     except Exception as error:  # the controller is to hear of it, whatever it is
         return Outcome.CANNOT_GO_ON, f"a fault of this tool: {type(error).__name__}: {error}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentFacts:
+    """What an agent tells of its machine.
+
+    `boot_id` is the same only on the same machine (Linux); `address` is the one by which
+    the controller reached it, and `controller` the one that the controller came from.
+    """
+
+    environment: Environment
+    boot_id: str | None
+    address: str
+    controller: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartedServer:
+    """What a controller knows of a server that an agent started: `part` is its name here."""
+
+    part: str
+    argv: tuple[str, ...]
+    env: Pairs
+    port: Port
+
+
+class Agent:
+    """What a controller can call: an agent's own methods, and those of its other parts.
+
+    The parts are this machine (a ThisHost), each server, and what a trial has: at most one
+    runs at a time, so there is one side of servers, and one of wrks.
+    """
+
+    def __init__(self, work_dir: Path) -> None:
+        self._work_dir = work_dir
+        self._host = ThisHost("", work_dir)
+        self._servers: dict[str, LocalServer] = {}
+        self._server_names = (f"server {number}" for number in itertools.count())
+        self._lock: IO[str] | None = None  # held until this process ends
+        self.parts: dict[str, object] = {"agent": self, "host": self._host}
+
+    def ping(self) -> None:
+        """Return."""
+
+    def describe(self, wrk: str | None, *, makes_load: bool) -> AgentFacts:
+        """Raises BenchError if there is no wrk, and load is to be made."""
+        require_proc()
+        self._lock_machine()
+        wrk_path = find_wrk(wrk) if makes_load else ""
+        words = os.environ.get("SSH_CONNECTION", "").split()
+        controller, _, address, _ = words if len(words) == 4 else [""] * 4
+        self._host = ThisHost(wrk_path, self._work_dir, link=link_of(address))
+        self.parts["host"] = self._host
+        return AgentFacts(
+            environment=describe_machine(wrk_path),
+            boot_id=boot_id(),
+            address=address,
+            controller=controller,
+        )
+
+    def _lock_machine(self) -> None:
+        """Raise BenchError if another controller has an agent of this user here."""
+        cache = trusted_cache()
+        if not cache:
+            return
+        self._lock = (Path(cache) / "agent.lock").open("a")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise BenchError("another run of this tool measures there: wait for its end") from None
+
+    def fetch(self, target: Target) -> Path | None:
+        """Return the directory of the target's packages, if it has one."""
+        return self._host.fetch(target, lambda _: None).package_dir
+
+    def need(self, targets: tuple[Target, ...]) -> None:
+        self._host.need([placed_here(target) for target in targets])
+
+    def prepare(self, target: Target, *, timeout_s: float) -> None:
+        self._host.prepare(placed_here(target), timeout_s=timeout_s)
+
+    def start(self, target: Target, settings: ServerSettings) -> StartedServer:
+        self._host.check_needed()
+        server = self._host.start(placed_here(target), settings)
+        part = next(self._server_names)
+        self._servers[part] = server
+        self.parts[part] = server
+        _, _, port = split_url(server.url("/"))
+        return StartedServer(part=part, argv=tuple(server.argv), env=server.target.env, port=port)
+
+    def stop(self, part: str) -> None:
+        del self.parts[part]
+        self._servers.pop(part).__exit__()
+
+    def await_workers(self, part: str) -> tuple[str, ...]:
+        """Return what is odd about the server, once it is ready."""
+        server = self._servers[part]
+        server.await_workers()
+        return server.remarks
+
+    def ask(self, part: str, workload: Workload) -> tuple[Response, tuple[str, ...]]:
+        """Return the server's response to its own machine, and what is odd about the server."""
+        server = self._servers[part]
+        return server.ask(workload), server.remarks
+
+    def reach(self, url: str, workload: Workload, address: str) -> Response:
+        """Return the response to a request from this machine to a server anywhere."""
+        return Probe(url, workload, address=address).ask()
+
+    def enter_servers(self, parts: tuple[str, ...], *, halves: bool) -> None:
+        servers = [self._servers[part] for part in parts]
+        self._server_side = self._host.server_side(servers, halves=halves)
+        self.parts["servers"] = self._server_side.__enter__()
+
+    def require_alive(self) -> None:
+        """Raises BenchError if a server has ended. It comes often while a trial runs."""
+        self._host.trim_logs()
+        self._server_side.require_alive()
+
+    def enter_load(self, goals: tuple[Goal, ...], load: Load, *, halves: bool) -> None:
+        self.parts["load"] = self._host.wrks(goals, load, halves=halves).__enter__()
+
+
+def placed_here(target: Target) -> Target:
+    """Return the target with the apps and packages of this machine, if it is a built-in.
+
+    Those of a fetched one lie here already.
+    """
+    if not target.is_built_in or target.requirements:
+        return target
+    package_dir = ROOT if target.package_dir else None
+    return dataclasses.replace(with_packages(target, APPS), package_dir=package_dir)

@@ -1,7 +1,8 @@
-"""Another machine as a Host: what ThisHost does here, its agent is asked to do there."""
+"""Another machine as a Host: what ThisHost does here, its agent does there."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Self
@@ -11,14 +12,13 @@ from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.responses import Response
 from micropie_benchlib.core.targets import ServerSettings, Target, name_place
-from micropie_benchlib.load.generators import Goal, goals_of
-from micropie_benchlib.load.hosts import Servers
-from micropie_benchlib.load.readings import LoadReading, ServerReading
-from micropie_benchlib.remote import messages
-from micropie_benchlib.remote.machines import OtherMachine
-from micropie_benchlib.remote.messages import Step, Take
+from micropie_benchlib.load.generators import Goal, WrkGroup, goals_of
+from micropie_benchlib.load.hosts import Servers, ThisHost
+from micropie_benchlib.load.servers import ServerGroup
+from micropie_benchlib.remote.agent import Agent
+from micropie_benchlib.remote.machines import ENDED, OtherMachine
 from micropie_benchlib.serve.packages import with_packages
-from micropie_benchlib.serve.servers import RunningServer
+from micropie_benchlib.serve.servers import LocalServer, RunningServer
 from micropie_benchlib.serve.versions import PackageVersions
 from micropie_benchlib.system.checks import Finding
 from micropie_benchlib.system.children import Tick
@@ -30,43 +30,42 @@ class RemoteServer(RunningServer):
     settings: ServerSettings
 
     def __init__(self, machine: OtherMachine, target: Target, settings: ServerSettings) -> None:
-        self.machine = machine
         self.settings = settings
-        started = machine.ask(messages.Start(target=target, settings=settings))
-        self.number = started.number
+        self._there = machine.there
+        started = machine.there("agent", Agent.start)(target, settings)
+        self.part = started.part
         self.argv = started.argv
         self.target = dataclasses.replace(target, env=started.env)
         self._port = started.port
 
     def __exit__(self, *_: object) -> None:
-        self.machine.ask_quietly(messages.Stop(number=self.number))
+        with contextlib.suppress(*ENDED):
+            self._there("agent", Agent.stop)(self.part)
 
     def url(self, path: str) -> str:
         return f"{self.target.scheme}://{name_place(self.settings.host, self._port)}{path}"
 
     def versions(self) -> PackageVersions:
-        return self.machine.ask(messages.Versions(number=self.number))
+        return self._there(self.part, LocalServer.versions)()
 
     def await_workers(self, *, tick: Tick = lambda: None, deadline_s: float | None = None) -> None:
         assert deadline_s is None  # noqa: S101  # only `serve` has one, which is here
-        self.remarks = self.machine.ask(messages.AwaitWorkers(number=self.number), tick=tick)
+        self.remarks = self._there("agent", Agent.await_workers, tick=tick)(self.part)
 
     def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> Response:
-        """Return its answer to a request from its own machine. Raises BenchError."""
-        request = messages.Ask(number=self.number, workload=workload)
-        answered = self.machine.ask(request, tick=tick)
-        self.remarks = answered.remarks
-        return answered.response
+        """Return its response to a request from its own machine. Raises BenchError."""
+        ask = self._there("agent", Agent.ask, tick=tick)
+        response, self.remarks = ask(self.part, workload)
+        return response
 
     def lost_workers(self) -> str | None:
-        return self.machine.ask(messages.LostWorkers(number=self.number))
+        return self._there(self.part, LocalServer.lost_workers)()
 
     def complaint(self) -> str:
-        return self.machine.ask(messages.Complaint(number=self.number))
+        return self._there(self.part, LocalServer.complaint)()
 
     def log_excerpt(self) -> list[str]:
-        """Return the end of its log, and the exceptions before that."""
-        return self.machine.ask(messages.LogExcerpt(number=self.number))
+        return self._there(self.part, LocalServer.log_excerpt)()
 
 
 class RemoteServerGroup:
@@ -75,32 +74,22 @@ class RemoteServerGroup:
     def __init__(
         self, machine: OtherMachine, servers: Sequence[RemoteServer], *, halves: bool
     ) -> None:
-        self._ask = machine.ask
-        self._ask_quietly = machine.ask_quietly
-        self._numbers = tuple(server.number for server in servers)
+        self._there = machine.there
+        self._parts = tuple(server.part for server in servers)
         self._halves = halves
+        self.begin = machine.there("servers", ServerGroup.begin)
+        self.require_alive = machine.there("agent", Agent.require_alive)
+        self.look = machine.there("servers", ServerGroup.look)
+        self.settle = machine.there("servers", ServerGroup.settle)
+        self.reading = machine.there("servers", ServerGroup.reading)
 
     def __enter__(self) -> Self:
-        self._ask(messages.EnterServers(numbers=self._numbers, halves=self._halves))
+        self._there("agent", Agent.enter_servers)(self._parts, halves=self._halves)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ask_quietly(Take(step=Step.LEAVE_SERVERS))
-
-    def begin(self) -> None:
-        self._ask(Take(step=Step.BEGIN))
-
-    def require_alive(self) -> None:
-        self._ask(Take(step=Step.REQUIRE_ALIVE))
-
-    def look(self) -> None:
-        self._ask(Take(step=Step.LOOK_AT_SERVERS))
-
-    def settle(self) -> None:
-        self._ask(Take(step=Step.SETTLE))
-
-    def reading(self, *, load_cpu_s: float) -> ServerReading:
-        return self._ask(messages.ReadServers(load_cpu_s=load_cpu_s))
+        with contextlib.suppress(*ENDED):
+            self._there("servers", ServerGroup.__exit__)()
 
 
 class RemoteWrkGroup:
@@ -109,34 +98,23 @@ class RemoteWrkGroup:
     def __init__(
         self, machine: OtherMachine, goals: Sequence[Goal], load: Load, *, halves: bool
     ) -> None:
-        self._ask = machine.ask
-        self._ask_quietly = machine.ask_quietly
-        self._enter = messages.EnterLoad(goals=tuple(goals), load=load, halves=halves)
+        self._there = machine.there
+        self._goals, self._load, self._halves = tuple(goals), load, halves
+        self.open_gates = machine.there("load", WrkGroup.open_gates)
+        self.wait = machine.there("load", WrkGroup.wait)
+        self.suspend = machine.there("load", WrkGroup.suspend)
+        self.look = machine.there("load", WrkGroup.look)
+        self.interrupt = machine.there("load", WrkGroup.interrupt)
+        self.reading = machine.there("load", WrkGroup.reading)
 
     def __enter__(self) -> Self:
-        self._ask(self._enter)
+        enter = self._there("agent", Agent.enter_load)
+        enter(self._goals, self._load, halves=self._halves)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ask_quietly(Take(step=Step.LEAVE_LOAD))
-
-    def open_gates(self) -> None:
-        self._ask(Take(step=Step.OPEN_GATES))
-
-    def wait(self, seconds: float) -> bool:
-        return self._ask(messages.Wait(seconds=seconds))
-
-    def suspend(self) -> None:
-        self._ask(Take(step=Step.SUSPEND))
-
-    def look(self) -> None:
-        self._ask(Take(step=Step.LOOK_AT_LOAD))
-
-    def interrupt(self) -> None:
-        self._ask(Take(step=Step.INTERRUPT))
-
-    def reading(self) -> LoadReading:
-        return self._ask(messages.ReadLoad())
+        with contextlib.suppress(*ENDED):
+            self._there("load", WrkGroup.__exit__)()
 
 
 class RemoteHost:
@@ -147,9 +125,9 @@ class RemoteHost:
 
     def examine(self, *, workers: int, threads: int, connections: int) -> list[Finding]:
         """Return what ThisHost does, with the machine's name in each."""
-        request = messages.Examine(workers=workers, threads=threads, connections=connections)
+        examine = self._machine.there("host", ThisHost.examine)
         findings = []
-        for finding in self._machine.ask(request):
+        for finding in examine(workers=workers, threads=threads, connections=connections):
             check = f"{self._machine.host}: {finding.check}"
             findings.append(dataclasses.replace(finding, check=check))
         return findings
@@ -158,26 +136,27 @@ class RemoteHost:
         if not target.requirements:
             return target
         announce(f"{target.spec}: having its packages on {self._machine.host}")
-        directory = self._machine.ask_by_name(messages.Fetch(target=target))
+        with self._machine.named():
+            directory = self._machine.there("agent", Agent.fetch)(target)
         return with_packages(target, directory) if directory else target
 
     def need(self, targets: Sequence[Target]) -> None:
-        self._machine.ask_by_name(messages.Need(targets=tuple(targets)))
+        with self._machine.named():
+            self._machine.there("agent", Agent.need)(tuple(targets))
 
     def prepare(self, target: Target, *, timeout_s: float) -> None:
-        self._machine.ask(messages.Prepare(target=target, timeout_s=timeout_s))
+        self._machine.there("agent", Agent.prepare)(target, timeout_s=timeout_s)
 
     def start(self, target: Target, settings: ServerSettings) -> RemoteServer:
         return RemoteServer(self._machine, target, settings)
 
     def reach(self, server: RunningServer, workload: Workload) -> Response:
-        """Return the answer. Raises BenchError, with the machine's name."""
+        """Return the response. Raises BenchError, with the machine's name."""
         url = server.url(workload.path)
-        request = messages.Reach(url=url, workload=workload, address=server.address)
         try:
-            return self._machine.ask(request)
+            return self._machine.there("agent", Agent.reach)(url, workload, server.address)
         except BenchError as error:
-            raise type(error)(f"from {self._machine.host}: {error}") from None
+            raise BenchError(f"from {self._machine.host}: {error}") from None
 
     def server_side(self, servers: Servers, *, halves: bool) -> RemoteServerGroup:
         own = [server for server in servers if isinstance(server, RemoteServer)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import inspect
 import itertools
 import re
 import shlex
@@ -12,16 +13,22 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, get_type_hints
 
 from micropie_benchlib.core.errors import BenchError, CannotGoOnError
 from micropie_benchlib.core.paths import BUNDLED, ROOT, packaged_text
-from micropie_benchlib.remote.agent import BEAT, CONTROLLER_SILENCE_S, FAREWELL, Outcome, send_beats
-from micropie_benchlib.remote.messages import Ping, R, Request, from_text, to_text
-from micropie_benchlib.serve.probe import NotReachedError
+from micropie_benchlib.remote.agent import Agent
+from micropie_benchlib.remote.messages import (
+    BEAT,
+    FAREWELL,
+    Outcome,
+    from_text,
+    send_beats,
+    to_text,
+)
 from micropie_benchlib.system.children import POLL_S, TICK_S, Tick, run_guarded
 
 SSH_OPTIONS = (
@@ -30,6 +37,8 @@ SSH_OPTIONS = (
 )
 SSH_DEADLINE_S = 30.0
 COPY_DEADLINE_S = 600.0
+CONTROLLER_SILENCE_S = 10.0  # a controller gives up an agent that was silent for so long
+ENDED = (BenchError, CannotGoOnError)  # what a lost connection has ended already raises these
 PYTHON_TOO_OLD, NO_PYTHON = 3, 4  # exit statuses of find_python.sh
 SSH_ADVICE = {
     "Host key verification failed": "connect once by hand, and check the key that it shows",
@@ -38,6 +47,8 @@ SSH_ADVICE = {
     "timed out": "is it up, and does its firewall let ssh in?",
     "Connection refused": "is sshd running there?",
 }
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def remote_program() -> str:
@@ -205,14 +216,33 @@ class OtherMachine:
         if message != BEAT:
             self._replies.put(message)
 
-    def ask(self, request: Request[R], *, tick: Tick = lambda: None) -> R:
-        """Return the agent's response.
+    def there(
+        self, part: str, method: Callable[Concatenate[Any, P], R], *, tick: Tick = lambda: None
+    ) -> Callable[P, R]:
+        """Return what calls the method of that part of the agent, with arguments from here.
 
-        Raises BenchError as the request does, and CannotGoOnError if the connection is lost.
+        It raises BenchError as the method does, and CannotGoOnError if the connection is lost.
         """
+
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            arguments = inspect.signature(method).bind(None, *args, **kwargs).arguments
+            texts = {name: to_text(value) for name, value in arguments.items() if name != "self"}
+            text = self._done_there((part, method.__name__, texts), tick)
+            try:
+                returned: R = from_text(get_type_hints(method)["return"], text)
+            except CannotGoOnError as error:
+                raise CannotGoOnError(f"{self.host}: {error}") from None
+            return returned
+
+        return call
+
+    def _done_there(self, call: tuple[str, str, dict[str, str]], tick: Tick) -> str:
+        """Return what the agent replies to the call, if it could do it."""
+        if self._is_abandoned:
+            raise CannotGoOnError(f"{self.host} is not asked any more")
         number = next(self._numbers)
         try:
-            self._channel.send((number, type(request).__name__, to_text(request)))
+            self._channel.send((number, *call))
             outcome, text = self._reply_to(number, tick)
         except OSError:
             raise self._lost() from None
@@ -221,18 +251,20 @@ class OtherMachine:
             raise
         if outcome is Outcome.FAILED:
             raise BenchError(text)
-        if outcome is Outcome.NOT_REACHED:
-            raise NotReachedError(text)
         if outcome is Outcome.CANNOT_GO_ON:
             raise CannotGoOnError(f"{self.host}: {text}")
+        return text
+
+    @contextlib.contextmanager
+    def named(self) -> Iterator[None]:
+        """Have the machine's name in each BenchError."""
         try:
-            response: R = from_text(request.response, text, whole="an answer of an agent")
-        except CannotGoOnError as error:
-            raise CannotGoOnError(f"{self.host}: {error}") from None
-        return response
+            yield
+        except BenchError as error:
+            raise BenchError(f"{self.host}: {error}") from None
 
     def _reply_to(self, number: int, tick: Tick) -> tuple[Outcome, str]:
-        """Return what became of the request of that number. Raises CannotGoOnError."""
+        """Return what became of the call of that number. Raises CannotGoOnError."""
         import queue
 
         while True:
@@ -244,7 +276,7 @@ class OtherMachine:
                     raise self._lost() from None
                 continue
             if reply is None:
-                self._replies.put(None)  # for the next request
+                self._replies.put(None)  # for the next call
                 raise self._lost()
             answered, outcome, text = reply
             if answered == number:  # an earlier one was not waited for
@@ -259,24 +291,11 @@ class OtherMachine:
         )
 
     def round_trip_s(self) -> float:
-        """Return how long a request and its response take, in seconds: the median of five."""
+        """Return how long a call and its reply take, in seconds: the median of five."""
+        ping = self.there("agent", Agent.ping)
         times_s = []
         for _ in range(5):
             start = time.monotonic()
-            self.ask(Ping())
+            ping()
             times_s.append(time.monotonic() - start)
         return statistics.median(times_s)
-
-    def ask_by_name(self, request: Request[R]) -> R:
-        """Return what ask() does. Raises BenchError with the machine's name."""
-        try:
-            return self.ask(request)
-        except BenchError as error:
-            raise BenchError(f"{self.host}: {error}") from None
-
-    def ask_quietly(self, request: Request[None]) -> None:
-        """Ask for the end of something, which a lost connection has ended already."""
-        if self._is_abandoned:
-            return
-        with contextlib.suppress(BenchError, CannotGoOnError):
-            self.ask(request)
