@@ -150,7 +150,7 @@ WITH_BUNDLED = (
     "serve.kinds",
     "serve.packages",
 )
-WITH_CORES = ("cli.plans", "load.cores", "load.servers", "serve.launched", "system.processes")
+WITH_CORES = ("cli.plans", "load.hosts", "load.servers", "serve.launched", "system.processes")
 
 
 def set_bundled(monkeypatch: pytest.MonkeyPatch, bundled: bool) -> None:

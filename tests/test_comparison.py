@@ -26,7 +26,7 @@ from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import Errors
 from micropie_benchlib.core.paths import packaged_text
 from micropie_benchlib.load import servers as load_servers
-from micropie_benchlib.load.cores import paired_cores
+from micropie_benchlib.load.hosts import core_halves
 from micropie_benchlib.serve.launched import LaunchedServer
 from micropie_benchlib.system.checks import examine
 from micropie_benchlib.system.processes import all_cores
@@ -124,7 +124,7 @@ def test_the_two_of_a_paired_run_at_one_moment_on_their_own_cores(
         paired = run_load([a, b], load, work_dir=tmp_path, tick=look)
         took_s = time.monotonic() - begun
         assert seen
-        assert all(pinned == tuple(map(set, paired_cores())) for pinned in seen)
+        assert all(pinned == tuple(map(set, core_halves())) for pinned in seen)
         # wrk stops itself by its own clock, some tenths of a millisecond early at times.
         assert paired[0].wrk.duration_s == paired[1].wrk.duration_s
         assert 0.9 * load.duration_s < paired[0].wrk.duration_s < took_s

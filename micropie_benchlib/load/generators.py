@@ -35,11 +35,6 @@ from micropie_benchlib.wrk.exact import parse_exact
 READ_S = 0.05  # for a wrk to read the answers that wait for it: some 10 us each
 OVERRUN_S = 15.0  # a wrk that has not ended this long after its time hangs
 ROOM_BYTES = 2**20  # more than wrk writes
-WRK_METHOD_VARIABLE = "MICROPIE_BENCH_METHOD"  # as done.lua reads it
-WRK_BODY_VARIABLE = "MICROPIE_BENCH_BODY"  # likewise
-WRK_WINDOW_VARIABLE = "MICROPIE_BENCH_WINDOW"  # as rate.lua reads it
-WRK_MOMENTS_VARIABLE = "MICROPIE_BENCH_MOMENTS"  # likewise
-WRK_CONNECTIONS_VARIABLE = "MICROPIE_BENCH_CONNECTIONS"  # likewise
 
 
 def live_process(child: Child) -> psutil.Process | None:
@@ -47,13 +42,6 @@ def live_process(child: Child) -> psutil.Process | None:
     with contextlib.suppress(psutil.NoSuchProcess):
         return None if child.exit else psutil.Process(child.pid)
     return None
-
-
-def with_header(load: Load, name: str, value: str) -> Load:
-    """Return the load with one more header in its requests."""
-    headers = (*load.workload.headers, (name, value))
-    workload = dataclasses.replace(load.workload, headers=headers)
-    return dataclasses.replace(load, workload=workload)
 
 
 def check_room(file: IO[bytes]) -> None:
@@ -73,12 +61,14 @@ class Goal:
 
 def goals_of(servers: Sequence[RunningServer], load: Load) -> list[Goal]:
     """Return where the load goes. Raises BenchError if it must not go there."""
-    path = load.workload.path
-    return [Goal(url=each.load_url(path), host_header=each.host_header) for each in servers]
+    goals = []
+    for server in servers:
+        url = server.load_url(load.workload.path)
+        goals.append(Goal(url=url, host_header=server.host_header))
+    return goals
 
 
 def overrun() -> BenchError:
-    """Return that a wrk hangs."""
     return BenchError(f"wrk did not end within {OVERRUN_S:.0f} s of its time")
 
 
@@ -125,7 +115,6 @@ class WrkGroup:
         self._stack.close()
 
     def _start_children(self) -> None:
-        """Start a gated wrk for each goal."""
         environment = self._environment()
         for goal in self._goals:
             output = tempfile.TemporaryFile(dir=self._work_dir)  # noqa: SIM115
@@ -137,28 +126,30 @@ class WrkGroup:
             self._stack.callback(child.stop)
 
     def _argv(self, goal: Goal) -> list[str]:
-        """Return the wrk command against that goal."""
         load = self._load
         timeout_s = load.workload.timeout_s
         if len(self._goals) > 1 and not load.rate_per_s:
             timeout_s = max(PAIRED_TIMEOUT_S, timeout_s)
-        if goal.host_header and header_value(load.workload.headers, "Host") is None:
-            load = with_header(load, "Host", goal.host_header)
+        headers = load.workload.headers
+        if goal.host_header and header_value(headers, "Host") is None:
+            headers = (*headers, ("Host", goal.host_header))
+            workload = dataclasses.replace(load.workload, headers=headers)
+            load = dataclasses.replace(load, workload=workload)
         return wrk_argv(self._wrk, load, goal.url, str(self._script), timeout_s=timeout_s)
 
     def _environment(self) -> dict[str, str]:
-        """Return wrk's environment, in which done.lua finds the request."""
-        workload = self._load.workload
+        """Return wrk's environment, in which done.lua and rate.lua find the request."""
+        load, workload = self._load, self._load.workload
         environment = dict(os.environ)
-        environment.pop(WRK_METHOD_VARIABLE, None)
-        environment.pop(WRK_BODY_VARIABLE, None)
+        for name in ("METHOD", "BODY"):
+            environment.pop(f"MICROPIE_BENCH_{name}", None)
         if workload.method != "GET" or workload.body:
-            environment[WRK_METHOD_VARIABLE] = workload.method
-            environment[WRK_BODY_VARIABLE] = str(self._body)
-        if self._load.rate_per_s:
-            environment[WRK_WINDOW_VARIABLE] = str(self._load.duration_s)
-            environment[WRK_MOMENTS_VARIABLE] = str(self._moments)
-            environment[WRK_CONNECTIONS_VARIABLE] = str(self._load.connections)
+            environment["MICROPIE_BENCH_METHOD"] = workload.method
+            environment["MICROPIE_BENCH_BODY"] = str(self._body)
+        if load.rate_per_s:
+            environment["MICROPIE_BENCH_WINDOW"] = str(load.duration_s)
+            environment["MICROPIE_BENCH_MOMENTS"] = str(self._moments)
+            environment["MICROPIE_BENCH_CONNECTIONS"] = str(load.connections)
         return environment
 
     def open_gates(self) -> None:
@@ -199,8 +190,9 @@ class WrkGroup:
 
     def _require_unstopped(self) -> None:
         """Raise BenchError if somebody stopped a wrk where it is."""
-        for process in filter(None, map(live_process, self._children)):
-            if is_stopped(process):
+        for child in self._children:
+            process = live_process(child)
+            if process and is_stopped(process):
                 raise BenchError("somebody stopped wrk (SIGSTOP)")
 
     def look(self) -> None:

@@ -8,13 +8,12 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.responses import Response
 from micropie_benchlib.core.targets import ServerSettings, Target
-from micropie_benchlib.load.cores import CoreHalves, paired_cores
 from micropie_benchlib.load.generators import Goal, WrkGroup, goals_of
 from micropie_benchlib.load.links import NO_LINK, Link
 from micropie_benchlib.load.servers import ServerGroup
@@ -29,6 +28,7 @@ from micropie_benchlib.serve.servers import LocalServer, RunningServer
 from micropie_benchlib.serve.start import run_prepare, start_server
 from micropie_benchlib.system.checks import Finding, examine
 from micropie_benchlib.system.children import Child, Tick
+from micropie_benchlib.system.processes import all_cores, search_file
 
 SCHEDULES_APART = 1_000_003  # between the seeds of two machines
 Servers = Sequence[RunningServer]
@@ -66,7 +66,8 @@ class ThisHost:
 
     def need(self, targets: Sequence[Target]) -> None:
         """Take in what each launch of these targets needs on the disk, as it is now."""
-        self._needed = needed_files(launched_targets(targets), self._wrk, self._work_dir)
+        launched = launched_targets(targets)
+        self._needed = needed_files(launched, self._wrk, self._work_dir)
 
     def check_needed(self) -> None:
         """Raise CannotGoOnError if something of that was changed."""
@@ -77,7 +78,6 @@ class ThisHost:
         run_prepare(target, timeout_s=timeout_s)
 
     def start(self, target: Target, settings: ServerSettings) -> LocalServer:
-        """Return the target's server, started if it is not somebody else's."""
         return start_server(target, settings, log=next(self._next_log))
 
     def trim_logs(self) -> None:
@@ -86,13 +86,15 @@ class ThisHost:
             trim(log)
 
     def reach(self, server: RunningServer, workload: Workload) -> Response:
-        """Return the answer to a request from this machine to a server anywhere."""
-        return Probe(server.url(workload.path), workload, address=server.address).ask()
+        """Return the response to a request from this machine to a server anywhere."""
+        url = server.url(workload.path)
+        return Probe(url, workload, address=server.address).ask()
 
     def server_side(self, servers: Servers, *, halves: bool) -> ServerGroup:
         """Return a trial's side of servers of this machine, on a half of its cores or on all."""
         local = [server for server in servers if isinstance(server, LocalServer)]
-        return ServerGroup(local, cores=core_halves(halves).servers, link=self._link)
+        cores = core_halves().servers if halves else []
+        return ServerGroup(local, cores=cores, link=self._link)
 
     def load_side(self, servers: Servers, load: Load, *, halves: bool) -> WrkGroup:
         """Return a trial's side of wrks for servers anywhere, likewise on the other half."""
@@ -102,21 +104,41 @@ class ThisHost:
     def wrks(
         self, goals: Sequence[Goal], load: Load, *, halves: bool, watches: Sequence[Child] = ()
     ) -> WrkGroup:
-        """Return a wrk for each goal."""
         return WrkGroup(
             self._wrk,
             goals,
             load,
             work_dir=self._work_dir,
-            cores=core_halves(halves).loads,
+            cores=core_halves().loads if halves else [],
             link=self._link,
             watches=watches,
         )
 
 
-def core_halves(are_wanted: bool) -> CoreHalves:
-    """Return the cores of each side of a trial; none, which means all, if both share them."""
-    return paired_cores() if are_wanted else CoreHalves([], [])
+class CoreHalves(NamedTuple):
+    """The cores of both servers in a paired trial, and those of both load generators."""
+
+    servers: list[int]
+    loads: list[int]
+
+
+def core_halves() -> CoreHalves:
+    """Return the two halves of this machine's cores.
+
+    No physical core is in both, unless there is just one: its threads are shared out.
+    """
+    by_physical_core: dict[str, list[int]] = {}
+    for core in all_cores():
+        topology = f"/sys/devices/system/cpu/cpu{core}/topology"
+        siblings = search_file(f"{topology}/thread_siblings_list", r"^(.+)$")
+        by_physical_core.setdefault(siblings or str(core), []).append(core)
+    groups = list(by_physical_core.values())
+    if len(groups) == 1:
+        groups = [[core] for core in groups[0]]
+    half = len(groups) // 2
+    return CoreHalves(
+        servers=list(itertools.chain(*groups[:half])), loads=list(itertools.chain(*groups[half:]))
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +176,8 @@ class Hosts:
         response = server.ask(workload, tick=tick)
         if self.are_one:
             return response
-        return at_once([functools.partial(load.reach, server, workload) for load in self.loads])[0]
+        calls = [functools.partial(load.reach, server, workload) for load in self.loads]
+        return at_once(calls)[0]
 
     def sides(self, servers: Servers, load: Load) -> Sides:
         """Return both sides of a trial.
@@ -164,16 +187,12 @@ class Hosts:
         """
         halves = self.are_one and len(servers) > 1
         server_host = self.host_of(servers[0].target)
+        server_side = server_host.server_side(servers, halves=halves)
+        load_sides = []
         shares = share_out(load, len(self.loads))
-        loads = [
-            host.load_side(servers, share, halves=halves)
-            for host, share in zip(self.loads, shares, strict=True)
-        ]
-        return Sides(
-            servers=server_host.server_side(servers, halves=halves),
-            loads=loads,
-            are_one_machine=self.are_one,
-        )
+        for host, share in zip(self.loads, shares, strict=True):
+            load_sides.append(host.load_side(servers, share, halves=halves))
+        return Sides(servers=server_side, loads=load_sides, are_one_machine=self.are_one)
 
 
 def all_here(wrk: str, work_dir: Path) -> Hosts:
@@ -193,13 +212,14 @@ def share_out(load: Load, machines: int) -> list[Load]:
     per_thread = load.connections // threads
     shares = []
     for machine in range(machines):
-        own = (per_thread // machines + (machine < per_thread % machines)) * threads
-        share = dataclasses.replace(load, connections=own)
+        own_per_thread = per_thread // machines
+        if machine < per_thread % machines:
+            own_per_thread += 1
+        connections = own_per_thread * threads
+        share = dataclasses.replace(load, connections=connections)
         if load.rate_per_s:
-            share = dataclasses.replace(
-                share,
-                rate_per_s=load.rate_per_s * own / load.connections,
-                schedule_seed=load.schedule_seed + machine * SCHEDULES_APART,
-            )
+            rate_per_s = load.rate_per_s * connections / load.connections
+            seed = load.schedule_seed + machine * SCHEDULES_APART
+            share = dataclasses.replace(share, rate_per_s=rate_per_s, schedule_seed=seed)
         shares.append(share)
     return shares

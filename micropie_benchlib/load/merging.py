@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 
 from micropie_benchlib.core.measurements import Errors, Pace, WrkResult
 from micropie_benchlib.load.readings import LoadReading
 from micropie_benchlib.wrk.histogram import latency_from_histogram, pool
+
+Record = TypeVar("Record", Errors, Pace)
 
 
 def merge_runs(runs: Sequence[WrkResult]) -> WrkResult:
@@ -22,7 +25,6 @@ def merge_runs(runs: Sequence[WrkResult]) -> WrkResult:
     requests_per_s = sum(run.requests_per_s for run in runs)
     duration_s = requests / requests_per_s if requests else max(run.duration_s for run in runs)
     size = sum(run.bytes for run in runs)
-    errors = [dataclasses.asdict(run.errors) for run in runs]
     latencies = [run.latency.histogram for run in runs if run.latency]
     uncorrected = [run.latency_uncorrected.histogram for run in runs if run.latency_uncorrected]
     return WrkResult(
@@ -32,24 +34,28 @@ def merge_runs(runs: Sequence[WrkResult]) -> WrkResult:
         requests_per_s=requests_per_s,
         bytes_per_s=size / duration_s,
         latency=latency_from_histogram(pool(latencies)),
-        errors=Errors(**{kind: sum(each[kind] for each in errors) for kind in errors[0]}),
+        errors=sum_of([run.errors for run in runs]),
         latency_uncorrected=latency_from_histogram(pool(uncorrected)),
         load_cpu_s=sum(run.load_cpu_s or 0 for run in runs),
         pace=merge_paces([run.pace for run in runs if run.pace]),
     )
 
 
+def sum_of(records: Sequence[Record]) -> Record:
+    """Return a record each of whose fields is the sum of theirs."""
+    sums: dict[str, Any] = {}
+    for field in dataclasses.fields(records[0]):
+        sums[field.name] = sum(getattr(record, field.name) for record in records)
+    return dataclasses.replace(records[0], **sums)
+
+
 def merge_paces(paces: Sequence[Pace]) -> Pace | None:
     """Return what several wrks offered together; it was as late as the latest of them."""
     if not paces:
         return None
-    return Pace(
-        offered=sum(pace.offered for pace in paces),
-        offered_per_s=sum(pace.offered_per_s for pace in paces),
-        answered_per_s=sum(pace.answered_per_s for pace in paces),
-        late_p50_s=max(pace.late_p50_s for pace in paces),
-        late_p99_s=max(pace.late_p99_s for pace in paces),
-    )
+    late_p50_s = max(pace.late_p50_s for pace in paces)
+    late_p99_s = max(pace.late_p99_s for pace in paces)
+    return dataclasses.replace(sum_of(paces), late_p50_s=late_p50_s, late_p99_s=late_p99_s)
 
 
 def total_opened(readings: Iterable[LoadReading]) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Self
 
 import psutil
@@ -37,16 +37,10 @@ def count_busy(before: Mapping[int, float], after: Mapping[int, float]) -> int |
 
 
 def threads_cpu_s(processes: Iterable[psutil.Process]) -> dict[int, float]:
-    """Return the CPU time of all threads of the processes so far."""
     times: dict[int, float] = {}
     for process in processes:
         times |= thread_cpu_s(process)
     return times
-
-
-def total_cpu_s(servers: Iterable[LocalServer]) -> float:
-    """Return the CPU time of all servers' processes so far, in seconds."""
-    return sum(sum(server.cpu_s().values()) for server in servers)
 
 
 def drain(servers: Sequence[LocalServer]) -> None:
@@ -55,36 +49,22 @@ def drain(servers: Sequence[LocalServer]) -> None:
     Then their CPU time stands still; servers that never rest are given DRAIN_DEADLINE_S.
     """
     deadline = time.monotonic() + DRAIN_DEADLINE_S
-    last_s = total_cpu_s(servers)
+    last_s = math.inf
     while time.monotonic() < deadline:
-        time.sleep(DRAIN_STEP_S)
-        spent_s = total_cpu_s(servers)
+        spent_s = 0.0
+        for server in servers:
+            spent_s += sum(server.cpu_s().values())
         if 0 <= spent_s - last_s < 0.001:
             return
         last_s = spent_s
-
-
-def freeze(servers: Iterable[LocalServer]) -> None:
-    """Stop all processes of the servers where they are."""
-    for server in servers:
-        for process in server.processes():
-            with contextlib.suppress(psutil.Error):
-                process.suspend()
-
-
-def thaw(servers: Iterable[LocalServer]) -> None:
-    """Let all processes of the servers go on."""
-    for server in servers:
-        for process in server.processes():
-            with contextlib.suppress(psutil.Error):
-                process.resume()
+        time.sleep(DRAIN_STEP_S)
 
 
 class ServerGroup:
     """The servers of one trial, where they run: what is read of them, and done to them.
 
     A context manager: on entering they are kept on their cores, all of them if none are
-    given; on leaving, what was frozen goes on.
+    given; on leaving, what was suspended resumes.
     """
 
     def __init__(
@@ -93,9 +73,9 @@ class ServerGroup:
         self._servers = servers
         self._link = link
         self._cores = list(cores) or all_cores()
-        self._uses: list[ServerUse | None] | None = None
+        self._uses: list[ServerUse | None] = []
         self._endings: list[Ending] = [Ending()] * len(servers)
-        self._are_frozen = False
+        self._are_suspended = False
 
     def __enter__(self) -> Self:
         for server in self._servers:
@@ -103,9 +83,15 @@ class ServerGroup:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._are_frozen:
-            thaw(self._servers)
+        if self._are_suspended:
+            self._on_each_process(psutil.Process.resume)
             drain(self._servers)
+
+    def _on_each_process(self, action: Callable[[psutil.Process], None]) -> None:
+        for server in self._servers:
+            for process in server.processes():
+                with contextlib.suppress(psutil.Error):
+                    action(process)
 
     def begin(self) -> None:
         """Take the readings from which on everything counts."""
@@ -129,37 +115,36 @@ class ServerGroup:
         """Take in what shows only under load. Raises BenchError for a stopped server."""
         busy_share = core_times(self._cores).busy_share(self._core_times_before)
         self._endings = []
-        for spent, threads, server in zip(
-            self._cpu_before_s, self._threads_before, self._servers, strict=True
+        for server, cpu_before_s, threads_before in zip(
+            self._servers, self._cpu_before_s, self._threads_before, strict=True
         ):
-            if any(map(is_stopped, spent)):
+            if any(map(is_stopped, cpu_before_s)):
                 raise BenchError(f"somebody stopped {server.target.name} (SIGSTOP)")
-            busy_threads = count_busy(threads, threads_cpu_s(spent))
+            busy_threads = count_busy(threads_before, threads_cpu_s(cpu_before_s))
             self._endings.append(Ending(busy_threads=busy_threads, busy_share=busy_share))
 
     def settle(self) -> None:
-        """Let the servers answer what they were sent, read their use, and freeze them."""
+        """Let the servers answer what they were sent, read their use, and suspend them."""
         drain(self._servers)
-        self._uses = self._uses_so_far()
-        self._are_frozen = True
-        freeze(self._servers)
+        self._read_uses()
+        self._are_suspended = True
+        self._on_each_process(psutil.Process.suspend)
 
-    def _uses_so_far(self) -> list[ServerUse | None]:
-        return [
-            server.use_since(before)
-            for server, before in zip(self._servers, self._cpu_before_s, strict=True)
-        ]
+    def _read_uses(self) -> None:
+        for server, cpu_before_s in zip(self._servers, self._cpu_before_s, strict=True):
+            self._uses.append(server.use_since(cpu_before_s))
 
     def reading(self, *, load_cpu_s: float) -> ServerReading:
         """Return what was seen. `load_cpu_s` is what load generators used of these cores."""
         self.require_alive()
-        uses = self._uses or self._uses_so_far()
+        if not self._uses:
+            self._read_uses()
         own_cpu_s = load_cpu_s
-        for use in uses:
+        for use in self._uses:
             # Of a foreign server it is not known: then nobody else is blamed.
             own_cpu_s += use.server_cpu_s if use else math.inf
         return ServerReading(
-            uses=tuple(uses),
+            uses=tuple(self._uses),
             endings=tuple(self._endings),
             disturbances=self._meter.disturbances(own_cpu_s),
             cores=len(self._cores) or core_count(),

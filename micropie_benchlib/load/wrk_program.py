@@ -20,31 +20,36 @@ WRK_USAGE = "Usage: wrk "
 MIN_WRK = (4, 1)  # what this tool undoes in latencies was read from 4.1 and 4.2
 
 
-def find_wrk(wanted: str | None) -> str:
-    """Return the path of wrk.
+class UnusableWrkError(BenchError):
+    """A wrk that is missing, or that this tool cannot use: what is wrong, and how to get one."""
 
-    The one asked for; else the one on PATH; else the one that is bundled, or beside the
-    interpreter. Raises BenchError with how to get it.
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{problem}. {WRK_HELP}")
+        self.problem = problem
+
+
+def find_wrk(wanted: str | None) -> str:
+    """Return the path of the wrk asked for, the one on PATH, or the one that comes with this.
+
+    Raises UnusableWrkError if there is none.
     """
     if wanted:
         path = shutil.which(wanted)
     else:
         own = str(ROOT / "wrk") if BUNDLED else sysconfig.get_path("scripts")
         path = shutil.which("wrk") or shutil.which("wrk", path=own)
-    if not path and wanted and Path(wanted).exists():
-        raise BenchError(f"{wanted} is not a program that can be executed: chmod +x, or {WRK_HELP}")
-    if not path:
-        where = f"at {wanted}" if wanted else "on PATH"
-        raise BenchError(f"wrk not found {where}. {WRK_HELP}")
-    return str(Path(path).absolute())
+    if path:
+        return str(Path(path).absolute())
+    if wanted and Path(wanted).exists():
+        raise UnusableWrkError(f"{wanted} is not executable: use chmod +x")
+    raise UnusableWrkError(f"wrk not found at {wanted}" if wanted else "wrk not found on PATH")
 
 
 def wrk_output(wrk: str, *options: str) -> str:
-    """Return what wrk prints with these options. Raises BenchError if it does not run."""
     try:
         done = run_guarded([wrk, *options], timeout_s=10)
     except BenchError as error:
-        raise BenchError(f"{wrk} does not run: {error}. {WRK_HELP}") from None
+        raise UnusableWrkError(f"{wrk} does not run: {error}") from None
     return done.output + done.errors
 
 
@@ -52,26 +57,23 @@ def wrk_version(wrk: str) -> str:
     """Return the version that wrk prints of itself, such as `debian/4.1.0-3+b2`.
 
     It is `unknown` where wrk was built without, as from a release archive. Raises
-    BenchError if it is not wrk, or one that this tool cannot use: wrk2, whose program and
-    version (4.0.0) are wrk's too, has --rate in its usage.
+    UnusableWrkError if it is not wrk, or one that this tool cannot use: wrk2, whose program
+    and version (4.0.0) are wrk's too, has --rate in its usage.
     """
     usage = wrk_output(wrk, "-v")
     match = re.match(r"wrk (\S*) ?\[", usage)
     if match and WRK_USAGE not in usage:
         usage = wrk_output(wrk)
     if not match or WRK_USAGE not in usage:
-        raise BenchError(
-            f"{wrk} is not wrk: `wrk -v` should begin with its name and version, "
-            f"and `wrk` should print its usage. {WRK_HELP}"
-        )
+        raise UnusableWrkError(f"{wrk} is not wrk")
     if "--rate" in usage:
-        raise BenchError(
-            f"{wrk} is wrk2, which sends requests at a fixed rate: use wrk 4.1 or later. {WRK_HELP}"
+        raise UnusableWrkError(
+            f"{wrk} is wrk2, which sends requests at a fixed rate: use wrk 4.1 or later"
         )
     version = match[1]
     number = re.search(r"(\d+)\.(\d+)", version)
     if number and (int(number[1]), int(number[2])) < MIN_WRK:
-        raise BenchError(f"{wrk} is wrk {version}: use wrk 4.1 or later. {WRK_HELP}")
+        raise UnusableWrkError(f"{wrk} is wrk {version}: use wrk 4.1 or later")
     return version or "unknown"
 
 
@@ -84,10 +86,9 @@ def wrk_complaint(text: str) -> str:
 
 
 def examine_wrk(wanted: str | None) -> Finding:
-    """Return which wrk would be used, or that there is none."""
     try:
         path = find_wrk(wanted)
         found, state = f"{wrk_version(path)}, {path}", State.OK
-    except BenchError as error:
-        found, state = str(error).partition(". ")[0], State.WARNING
+    except UnusableWrkError as error:
+        found, state = error.problem, State.WARNING
     return Finding(check="wrk", state=state, found=found, why="it makes the load", remedy=WRK_HELP)

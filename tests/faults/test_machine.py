@@ -204,7 +204,7 @@ def test_power_is_unknown_where_it_cannot_be_asked(monkeypatch: pytest.MonkeyPat
 def test_a_virtual_machine_is_unknown_where_the_cpu_does_not_tell(
     flags: str | None, state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("micropie_benchlib.load.cores.search_file", lambda *_: flags)
+    monkeypatch.setattr("micropie_benchlib.load.hosts.search_file", lambda *_: flags)
     monkeypatch.setattr("micropie_benchlib.load.machine.search_file", lambda *_: flags)
     monkeypatch.setattr("micropie_benchlib.system.checks.search_file", lambda *_: flags)
     monkeypatch.setattr("micropie_benchlib.system.control_groups.search_file", lambda *_: flags)
@@ -232,7 +232,7 @@ def test_a_machine_without_sys_does_not_tell_of_its_battery(
 
 
 def test_without_the_machines_times_nothing_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("micropie_benchlib.load.cores.search_file", lambda *_: None)
+    monkeypatch.setattr("micropie_benchlib.load.hosts.search_file", lambda *_: None)
     monkeypatch.setattr("micropie_benchlib.load.machine.search_file", lambda *_: None)
     monkeypatch.setattr("micropie_benchlib.system.checks.search_file", lambda *_: None)
     monkeypatch.setattr("micropie_benchlib.system.control_groups.search_file", lambda *_: None)

@@ -621,9 +621,9 @@ def test_ctrl_c_soon_after_the_start_keeps_an_earlier_file(tool: Tool, tmp_path:
 def test_a_wrk_that_cannot_be_executed_is_told_as_such(tmp_path: Path) -> None:
     wrk = tmp_path / "wrk"
     wrk.write_text("#!/bin/sh\n")
-    with pytest.raises(BenchError, match=f"^{wrk} is not a program that can be executed"):
+    with pytest.raises(BenchError, match=f"^{wrk} is not executable"):
         find_wrk(str(wrk))
-    with pytest.raises(BenchError, match=f"^{tmp_path} is not a program that can be executed"):
+    with pytest.raises(BenchError, match=f"^{tmp_path} is not executable"):
         find_wrk(str(tmp_path))
     with pytest.raises(BenchError, match=f"^wrk not found at {tmp_path}/no"):
         find_wrk(str(tmp_path / "no"))
