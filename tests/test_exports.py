@@ -60,6 +60,7 @@ from micropie_benchlib.stats.comparisons import with_comparisons
 from micropie_benchlib.stats.equal_work import work_facts
 from micropie_benchlib.stats.gate import Gate
 from micropie_benchlib.stats.knee import knee
+from micropie_benchlib.stats.verdicts import decisive_comparisons
 from micropie_benchlib.wrk.rows import parse_reports
 
 if TYPE_CHECKING:
@@ -590,7 +591,7 @@ def test_whatever_is_read_can_be_reported(where: Place, value: object) -> None:
     report = report_of(from_json(json.dumps(edited(where, value))))
     for render in (to_markdown, to_csv, to_html, to_github_benchmark):
         assert render(report)
-    draw_speeds(report.results, report.conclusion.answers, width=60)
+    draw_speeds(report.results, report.results.comparisons, width=60)
 
 
 def test_values_that_nobody_measured_are_told_in_one_line(typed: Typed, tmp_path: Path) -> None:
@@ -689,17 +690,17 @@ def test_github_benchmark_is_bigger_is_better() -> None:
 
 def test_the_drawing_shows_the_answers_with_their_intervals_against_1() -> None:
     answer, *_ = answers_of(RUN)
-    assert answer.speed
-    assert answer.speed.interval
-    labels, line = draw_speeds(RUN, [answer], width=80)
+    assert answer.comparison.speed
+    assert answer.comparison.speed.interval
+    labels, line = draw_speeds(RUN, [answer.comparison], width=80)
     axis = line.removeprefix("  More, 100 connections  ")
     assert line.startswith("  More, 100 connections  ")
     assert len(line) <= 80
-    at = {"|": 1.0, "◆": answer.speed.ratio}
+    at = {"|": 1.0, "◆": answer.comparison.speed.ratio}
     ends = (axis.index("─"), axis.rindex("─"))
     known = sorted([(axis.index("|"), 1.0), (axis.index("◆"), at["◆"])])
     scale = (known[1][0] - known[0][0]) / math.log(known[1][1] / known[0][1])
-    for position, ratio in zip(ends, answer.speed.interval, strict=True):
+    for position, ratio in zip(ends, answer.comparison.speed.interval, strict=True):
         expected = axis.index("|") + scale * math.log(ratio)
         assert position == pytest.approx(expected, abs=1.5)
     assert labels.index("1") in (line.index("|"), line.index("|") - 1)
@@ -711,7 +712,7 @@ def test_the_drawing_is_no_wider_than_the_terminal(width: int) -> None:
     results = dataclasses.replace(
         RUN, targets=tuple(dataclasses.replace(each, label="M" * 30) for each in RUN.targets)
     )
-    lines = draw_speeds(results, answers_of(results), width=width)
+    lines = draw_speeds(results, decisive_comparisons(results), width=width)
     assert all(len(line) <= max(width, 50) for line in lines)
     assert any("◆" in line for line in lines)
 
@@ -1095,9 +1096,9 @@ def test_all_exports_of_one_run_and_github(
     assert gate_line in done.stdout
     annotation = gate_line.replace("%", "%25")
     assert f"::notice title=micropie_bench::{annotation}" in done.stderr
-    assert files["html"].read_text().count("<figure>") == 5
+    assert files["html"].read_text().count("<figure>") == 3
     again = typed("report", str(files["json"]), "--export-html", str(tmp_path / "again.html"))
-    assert (tmp_path / "again.html").read_text().count("<figure>") == 5
+    assert (tmp_path / "again.html").read_text().count("<figure>") == 3
     shown = [line for line in done.stdout.splitlines() if not line.startswith("gate ")]
     said = {f"  - {warning}" for warning in data["warnings"]}  # before the run, on stderr
     assert shown == [line for line in again.stdout.splitlines() if line not in said]

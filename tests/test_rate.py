@@ -373,7 +373,7 @@ def test_a_capacity_is_not_known_where_wrk_is_the_limit() -> None:
     assert "load generator saturated" in (by_name["more"].reason or "")
     assert status_of(results) == 1
     (answer,) = conclude(results).answers  # not by requests/s of the first trials
-    assert answer.verdict is Verdict.INCONCLUSIVE
+    assert answer.comparison.verdict is Verdict.INCONCLUSIVE
     assert "load generator saturated" in answer.sentence
 
 

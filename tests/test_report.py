@@ -48,7 +48,7 @@ from micropie_benchlib.report.waiting import waiting_sentences
 from micropie_benchlib.stats.deciding import SATURATED
 from micropie_benchlib.stats.equal_work import work_of
 from micropie_benchlib.stats.gate import Gate
-from micropie_benchlib.stats.verdicts import judge
+from micropie_benchlib.stats.verdicts import decisive_comparisons, judge
 
 REQUESTS, P99, CPU = Metric.REQUESTS, Metric.P99, Metric.CPU
 SINGLE, PAIRED = Method.SINGLE, Method.PAIRED
@@ -276,12 +276,16 @@ SLOWER = [(more, base) for base, more in FASTER]
 def test_the_speed_is_the_geometric_mean_of_the_rounds(rates: list[tuple[float, float]]) -> None:
     (answer,) = answers_of(results_of(run_of(rates)))
     speed = statistics.geometric_mean([more / base for base, more in rates])
-    assert answer.speed
-    assert answer.speed.interval
-    assert answer.speed.ratio == pytest.approx(speed)
-    assert answer.speed.interval.low < speed < answer.speed.interval.high
-    assert answer.verdict is (Verdict.FASTER if speed > 1 else Verdict.SLOWER)
-    assert (answer.target, answer.load, answer.speed.confidence) == ("more", HUNDRED, 0.95)
+    assert answer.comparison.speed
+    assert answer.comparison.speed.interval
+    assert answer.comparison.speed.ratio == pytest.approx(speed)
+    assert answer.comparison.speed.interval.low < speed < answer.comparison.speed.interval.high
+    assert answer.comparison.verdict is (Verdict.FASTER if speed > 1 else Verdict.SLOWER)
+    assert (
+        answer.comparison.target,
+        answer.comparison.load,
+        answer.comparison.speed.confidence,
+    ) == ("more", HUNDRED, 0.95)
 
 
 def test_paired_trials_decide_by_cpu_time_even_against_the_throughput() -> None:
@@ -289,9 +293,9 @@ def test_paired_trials_decide_by_cpu_time_even_against_the_throughput() -> None:
     alone = run_of(SLOWER)
     together = run_of([(1000, 1000 + number) for number in range(4)], partners=True, cpu_s=(1, 0.8))
     (answer,) = answers_of(results_of([*alone, *together]))
-    assert answer.speed
-    assert answer.verdict is Verdict.FASTER
-    assert answer.speed.ratio == pytest.approx(1 / 0.8, rel=0.01)
+    assert answer.comparison.speed
+    assert answer.comparison.verdict is Verdict.FASTER
+    assert answer.comparison.speed.ratio == pytest.approx(1 / 0.8, rel=0.01)
     assert re.fullmatch(
         r"More is 1\.25\dx as fast as Base per CPU second \(1\.\d{3} to 1\.\d{3}\); "
         r"requests/s here 0\.83x \(0\.8\d to 0\.8\d\)",
@@ -302,7 +306,7 @@ def test_paired_trials_decide_by_cpu_time_even_against_the_throughput() -> None:
 def test_throughput_decides_where_the_paired_trials_are_invalid() -> None:
     together = run_of(FASTER, partners=True, invalid="somebody stopped it")
     (answer,) = answers_of(results_of([*run_of(SLOWER), *together]))
-    assert answer.verdict is Verdict.SLOWER
+    assert answer.comparison.verdict is Verdict.SLOWER
     assert " as fast as Base in requests/s (" in answer.sentence
     assert "here" not in answer.sentence
 
@@ -336,7 +340,7 @@ def test_cpu_decides_only_between_servers_that_it_limits(
     (answer,) = answers_of(results)
     assert f" as fast as Base {measure} (" in answer.sentence
     assert answer.sentence.endswith(remark or ")")
-    assert answer.verdict is (Verdict.SLOWER if who else Verdict.FASTER)
+    assert answer.comparison.verdict is (Verdict.SLOWER if who else Verdict.FASTER)
     decision = Gate(margin=0.05, baseline=None).decide(results)
     assert [change.comparison.metric.facts.measure for change in decision.changes] == [measure]
 
@@ -470,7 +474,7 @@ def test_a_run_that_decides_nothing_says_why(
     measurements: list[Measurement], sentence: str
 ) -> None:
     (answer,) = answers_of(results_of(measurements))
-    assert (answer.verdict, answer.sentence) == (Verdict.INCONCLUSIVE, sentence)
+    assert (answer.comparison.verdict, answer.sentence) == (Verdict.INCONCLUSIVE, sentence)
 
 
 def test_each_target_and_load_has_its_answer_with_wider_intervals() -> None:
@@ -484,13 +488,18 @@ def test_each_target_and_load_has_its_answer_with_wider_intervals() -> None:
             ]
     labels = {**LABELS, "less": "Less"}
     answers = answers_of(results_of(measurements, labels=labels))
-    assert [(answer.target, answer.load, answer.verdict) for answer in answers] == [
+    assert [
+        (answer.comparison.target, answer.comparison.load, answer.comparison.verdict)
+        for answer in answers
+    ] == [
         ("more", HUNDRED, Verdict.FASTER),
         ("less", HUNDRED, Verdict.SLOWER),
         ("more", two_hundred, Verdict.FASTER),
         ("less", two_hundred, Verdict.SLOWER),
     ]
-    assert {answer.speed.confidence for answer in answers if answer.speed} == {0.975}
+    assert {
+        answer.comparison.speed.confidence for answer in answers if answer.comparison.speed
+    } == {0.975}
 
 
 def test_one_target_has_no_answer() -> None:
@@ -710,5 +719,5 @@ def test_a_run_that_was_cut_short_is_not_shown_as_whole(
 @pytest.mark.parametrize("width", range(1, 30))
 def test_a_terminal_too_narrow_for_a_drawing_has_none(width: int) -> None:
     results = single_results()
-    lines = draw_speeds(results, answers_of(results), width=width)
+    lines = draw_speeds(results, decisive_comparisons(results), width=width)
     assert bool(lines) == (width >= MIN_DRAWING)

@@ -40,15 +40,16 @@ def show_answers(conclusion: Conclusion, console: Console) -> None:
         console.print()
     room = max(len(verdict) for verdict in Verdict)
     for answer in conclusion.answers:
+        load, verdict = answer.comparison.load, answer.comparison.verdict
         lines = wrapped(
-            f"{answer.load.sentence}: {answer.sentence}",
+            f"{load.sentence}: {answer.sentence}",
             console,
-            first=f"{INDENT}{answer.verdict:<{room}}  ",
+            first=f"{INDENT}{verdict:<{room}}  ",
             indent=f"{INDENT}{'':<{room}}  ",
         )
         text = Text(printable_lines("\n".join(lines)))
         start = len(INDENT)
-        text.stylize(VERDICT_STYLES[answer.verdict], start, start + len(answer.verdict))
+        text.stylize(VERDICT_STYLES[verdict], start, start + len(verdict))
         console.print(text)
 
 
@@ -64,7 +65,8 @@ def show_report(
     for sentence in conclusion.sentences:
         show_text(console, sentence)
     if console.is_terminal and not console.is_dumb_terminal:
-        drawing = draw_speeds(results, conclusion.answers, width=min(100, console.width))
+        compared = [answer.comparison for answer in conclusion.answers]
+        drawing = draw_speeds(results, compared, width=min(100, console.width))
         show_lines(["", *drawing] if drawing else [], console)
     tables = [*result_tables(results, details=verbose), *conclusion.tables]
     tables += work_tables(results, details=verbose)

@@ -128,13 +128,8 @@ def waiting_remark(results: Results, comparison: Comparison) -> str:
 
 def answers_of(results: Results) -> list[Answer]:
     """Return the verdict for each load and target."""
-    return [
-        Answer(
-            load=comparison.load,
-            target=comparison.target,
-            verdict=comparison.verdict,
-            sentence=answer_sentence(results, comparison),
-            speed=comparison.speed,
-        )
-        for comparison in decisive_comparisons(results)
-    ]
+    answers = []
+    for comparison in decisive_comparisons(results):
+        sentence = answer_sentence(results, comparison)
+        answers.append(Answer(comparison=comparison, sentence=sentence))
+    return answers

@@ -6,11 +6,14 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from micropie_benchlib.core.estimates import Estimate, Interval
+from micropie_benchlib.core.estimates import Comparison, Estimate, Interval
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.report.figures import format_speed
-from micropie_benchlib.report.layout import Answer, cell_width
+from micropie_benchlib.report.layout import cell_width
 from micropie_benchlib.report.svg import ratio_labels
+
+MIN_DRAWING = 20  # columns
+MIN_CELLS = 34  # of an axis beside the names; with less room it stands below each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,33 +51,34 @@ class SpeedAxis:
         return "".join(characters).rstrip()
 
 
-MIN_DRAWING = 20  # columns
+def speed_reach(speeds: Iterable[Estimate]) -> Interval:
+    """Return from where to where an axis of these speeds goes: intervals end at 4 or 1/4."""
+    ends = [0.95, 1.05]
+    lowest, highest = 0.25, 4.0
+    for speed in speeds:
+        ends += speed.interval or [speed.ratio]
+        lowest, highest = min(lowest, speed.ratio), max(highest, speed.ratio)
+    low, high = max(min(ends), lowest), min(max(ends), highest)
+    room_beyond = (high / low) ** 0.05  # for the last labels
+    return Interval(low / room_beyond, high * room_beyond)
 
 
-def draw_speeds(results: Results, answers: Iterable[Answer], *, width: int) -> list[str]:
+def draw_speeds(results: Results, comparisons: Iterable[Comparison], *, width: int) -> list[str]:
     """Return lines that draw speeds and their intervals, no wider than that."""
     speeds: dict[str, Estimate] = {}
-    ends = [0.95, 1.05]
-    for answer in answers:
-        if answer.speed is None:
-            continue
-        name = f"{results.label(answer.target)}, {answer.load.sentence}"
-        speeds[name] = answer.speed
-        ends += answer.speed.interval or [answer.speed.ratio]
+    for comparison in comparisons:
+        name = f"{results.label(comparison.target)}, {comparison.load.sentence}"
+        if comparison.speed:
+            speeds[name] = comparison.speed
     if not speeds or width < MIN_DRAWING:
         return []
     room = max(map(cell_width, speeds))
     value_room = 2 + max(len(format_speed(speed)) for speed in speeds.values())
-    is_narrow = width - room - value_room < 34
-    cells = min(72, width - value_room - (2 if is_narrow else room + 4))
-    ratios = [speed.ratio for speed in speeds.values()]
-    lowest, highest = min(0.25, *ratios), max(4.0, *ratios)  # intervals beyond these are cut
-    low, high = max(min(ends), lowest), min(max(ends), highest)
-    room_beyond = (high / low) ** 0.05  # for the last labels
-    reach = Interval(low / room_beyond, high * room_beyond)
-    axis = SpeedAxis(reach=reach, cells=cells)
-    margin = "  " if is_narrow else " " * (room + 4)
-    lines = [margin + axis.labels()]
+    is_narrow = width - room - value_room < MIN_CELLS
+    margin = 2 if is_narrow else room + 4
+    cells = min(72, width - value_room - margin)
+    axis = SpeedAxis(reach=speed_reach(speeds.values()), cells=cells)
+    lines = [" " * margin + axis.labels()]
     for name, speed in speeds.items():
         drawing = f"{axis.draw(speed):<{cells}}  {format_speed(speed)}"
         if is_narrow:

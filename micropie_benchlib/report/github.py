@@ -38,13 +38,14 @@ def to_github_benchmark(report: Report) -> str:
         entry["extra"] = f"{pluralize(len(rates_per_s), 'round')}; {results.command}"
         entries.append(entry)
     for answer in report.conclusion.answers:
-        if answer.speed:
-            entries.append(
-                {
-                    "name": f"Speed of {results.label(answer.target)}, {answer.load.sentence}",
-                    "unit": "times the reference's",
-                    "value": round(answer.speed.ratio, 4),
-                    "extra": f"{answer.verdict}: {answer.sentence}; {results.command}",
-                }
-            )
+        comparison = answer.comparison
+        if comparison.speed:
+            label = results.label(comparison.target)
+            entry = {
+                "name": f"Speed of {label}, {comparison.load.sentence}",
+                "unit": "times the reference's",
+                "value": round(comparison.speed.ratio, 4),
+                "extra": f"{comparison.verdict}: {answer.sentence}; {results.command}",
+            }
+            entries.append(entry)
     return json_text(entries)

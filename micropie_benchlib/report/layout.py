@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from micropie_benchlib.core.choices import Verdict
-from micropie_benchlib.core.estimates import Estimate
-from micropie_benchlib.core.loads import LoadId
+from micropie_benchlib.core.estimates import Comparison
 from micropie_benchlib.core.results import Results
 
 
@@ -40,11 +38,8 @@ class Table:
 class Answer:
     """The verdict on one target under one load; the sentence leaves the load out."""
 
-    load: LoadId
-    target: str
-    verdict: Verdict
+    comparison: Comparison
     sentence: str
-    speed: Estimate | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,8 +41,9 @@ def to_markdown(report: Report) -> str:
         parts.append(markdown_text(f"{conclusion.heading}."))
     answers = []
     for answer in conclusion.answers:
-        load, sentence = markdown_text(answer.load.sentence), markdown_text(answer.sentence)
-        answers.append(f"- **{load}: {answer.verdict}.** {sentence}.")
+        load, verdict = answer.comparison.load, answer.comparison.verdict
+        sentence = markdown_text(answer.sentence)
+        answers.append(f"- **{markdown_text(load.sentence)}: {verdict}.** {sentence}.")
     if answers:
         parts.append("\n".join(answers))
     parts += map(markdown_text, [*conclusion.gate, *conclusion.sentences])

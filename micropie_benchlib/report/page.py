@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import html
 import string
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
-from micropie_benchlib.core.estimates import Interval
-from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.paths import packaged_text
-from micropie_benchlib.core.results import Results
 from micropie_benchlib.report.about import about_table, report_title, server_commands
 from micropie_benchlib.report.charts import (
     capacity_charts,
-    interval_figure,
-    load_charts,
-    ratio_reach,
+    latency_charts,
+    speed_charts,
     sweep_charts,
 )
 from micropie_benchlib.report.equal_work import work_tables
 from micropie_benchlib.report.headings import machine_tables
 from micropie_benchlib.report.layout import Align, Answer, Column, Report, Table
 from micropie_benchlib.report.printing import printable_lines
-from micropie_benchlib.report.svg import IntervalRow, ratio_axis, shortened
 from micropie_benchlib.report.tables import load_tables
+from micropie_benchlib.stats.verdicts import decisive_comparisons
 
 
 def html_table(table: Table, *, sortable: bool = True) -> str:
@@ -83,44 +79,13 @@ def html_charts(figures: Sequence[str]) -> list[str]:
     return ['<div class="charts">', *figures, "</div>"] if figures else []
 
 
-def answer_chart(results: Results, answers: Iterable[Answer]) -> str | None:
-    """Return the figure of the answers' speeds; None if there are none."""
-    rows = []
-    looks = {name: look for look, name in enumerate(results.names)}
-    for answer in answers:
-        speed = answer.speed
-        if speed is None:
-            continue
-        low, high = speed.interval or Interval(speed.ratio, speed.ratio)
-        rows.append(
-            IntervalRow(
-                name=f"{shortened(results.label(answer.target))}, {answer.load.sentence}",
-                look=looks.get(answer.target, 0),
-                low=low,
-                value=speed.ratio,
-                high=high,
-                text=f"{answer.verdict}: {answer.sentence}",
-            )
-        )
-    if not rows:
-        return None
-    return interval_figure(
-        "Speed",
-        "How many times as fast as the reference, the line at 1: to the right is faster. "
-        "A dot, with its interval.",
-        rows,
-        axis=ratio_axis(ratio_reach(rows)),
-        reference=1,
-    )
-
-
 def html_answers(answers: Iterable[Answer]) -> list[str]:
     """Return the list of answers, each with its verdict in its colour."""
     items = []
     for answer in answers:
-        load, sentence = html.escape(answer.load.sentence), html.escape(answer.sentence)
-        verdict = f'<strong class="{answer.verdict}">{answer.verdict}</strong>'
-        items.append(f"<li>{load}: {verdict}. {sentence}.</li>")
+        load, verdict = html.escape(answer.comparison.load.sentence), answer.comparison.verdict
+        shown_verdict = f'<strong class="{verdict}">{verdict}</strong>'
+        items.append(f"<li>{load}: {shown_verdict}. {html.escape(answer.sentence)}.</li>")
     return ['<ul class="answers">', *items, "</ul>"] if items else []
 
 
@@ -160,14 +125,6 @@ def html_command(command_line: str) -> list[str]:
     ]
 
 
-def html_load(results: Results, load: LoadId, labels: Mapping[str, str]) -> list[str]:
-    """Return a load's part of the page: charts, then tables."""
-    heading = f"<h2>{html.escape(load.title)}</h2>"
-    figures = load_charts(results, load, labels)
-    tables = map(html_table, load_tables(results, load))
-    return [heading, *html_charts(figures), *tables]
-
-
 def to_html(report: Report) -> str:
     """Return one page that needs nothing else.
 
@@ -175,21 +132,21 @@ def to_html(report: Report) -> str:
     repeat it, settings and environment.
     """
     results, conclusion = report.results, report.conclusion
-    labels = {name: shortened(results.label(name)) for name in results.names}
     body = []
     if conclusion.heading:
         body.append(f'<p class="heading">{html.escape(conclusion.heading)}</p>')
     body += html_answers(conclusion.answers)
     for sentence in [*conclusion.gate, *conclusion.sentences]:
         body.append(f"<p>{html.escape(sentence)}</p>")
-    answer = answer_chart(results, conclusion.answers)
-    figures = [*([answer] if answer else []), *sweep_charts(results, labels)]
-    figures += capacity_charts(results, labels)
-    body += html_charts(figures)
+    compared = [answer.comparison for answer in conclusion.answers]
+    figures = speed_charts(results, compared or decisive_comparisons(results))
+    body += html_charts([*figures, *sweep_charts(results), *capacity_charts(results)])
     body += html_list("Warnings", conclusion.caveats)
     body += html_glossary()
     for load in results.reported_loads:
-        body += html_load(results, load, labels)
+        body.append(f"<h2>{html.escape(load.title)}</h2>")
+        body += html_charts(latency_charts(results, load))
+        body += map(html_table, load_tables(results, load))
     body += map(html_table, [*conclusion.tables, *work_tables(results)])
     body += html_command(results.command)
     commands = [f"{label}: {command}" for label, command in server_commands(results).items()]

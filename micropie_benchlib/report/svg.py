@@ -1,4 +1,4 @@
-"""Charts as SVG: axes, series, intervals."""
+"""Figures for the page: axes, series of points and rows of intervals, drawn as SVG."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-# The page's charts. Their units are those of an SVG: text is 14 units high, so that it
-# is still readable where a phone shows 400 units on 300 pixels.
+# The units are those of an SVG: text is 14 units high, so that it is still readable where a
+# phone shows 400 units on 300 pixels.
 CHART_WIDTH = 400
 PLOT_HEIGHT = 240
-ROW_HEIGHT = 44  # of an interval chart: a name above its interval
+ROW_HEIGHT = 52  # of an interval: its name above it, its rounds below
 TOP_MARGIN = 10
 RIGHT_MARGIN = 32  # half of the last label
 BOTTOM_MARGIN = 26  # the labels of the x axis
 LEFT_MARGIN = 14
 DIGIT_WIDTH = 9
+END_MARK = 5  # of an interval, up and down
 LOOKS = 6  # of series: in colour, dot and dashes; beyond them, lines get bolder
 
 
@@ -29,12 +30,10 @@ class TickMark(NamedTuple):
 
 
 def ticks_at(values: Iterable[float], *, unit: str = "") -> tuple[TickMark, ...]:
-    """Return ticks at the values, labelled with them and the unit."""
     return tuple(TickMark(value, f"{value:.12g}{unit}") for value in values)
 
 
 def linear(value: float) -> float:
-    """Return the value itself: the scale of most axes."""
     return value
 
 
@@ -53,7 +52,6 @@ class Axis:
     scale: Callable[[float], float] = linear
 
     def contains(self, value: float) -> bool:
-        """Return whether the value lies on the axis."""
         return self.low <= value <= self.high
 
     def position(self, value: float, length: float) -> float:
@@ -67,36 +65,28 @@ class Axis:
         return length * (self.scale(nearest) - start) / span
 
 
-def round_numbers(low: float, high: float) -> list[float]:
-    """Return evenly spaced round numbers that enclose low and high.
+def round_axis(highest: float, *, unit: str = "", unit_size: float = 1.0) -> Axis:
+    """Return an axis from 0 to a round number of the unit, which is `highest` or above.
 
-    Their step is 1, 2 or 5 times a power of ten, and a sixth of the span or more.
+    Its step is 1, 2 or 5 times a power of ten, and a sixth of the length or more.
     """
-    least_step = max(high - low, 1e-9) / 6
-    power = 10.0 ** math.floor(math.log10(least_step))
-    candidates = (power, 2 * power, 5 * power, 10 * power)
-    step = next(size for size in candidates if size >= least_step)
-    first = math.floor(low / step)
-    last = max(math.ceil(high / step), first + 1)
-    return [index * step for index in range(first, last + 1)]
-
-
-def round_axis(low: float, high: float, *, unit: str = "", unit_size: float = 1.0) -> Axis:
-    """Return an axis that ends at round numbers of the unit, around low and high."""
+    units = max(highest / unit_size, 1e-9)
+    power = 10.0 ** math.floor(math.log10(units / 6))
+    step = next(size * power for size in (1, 2, 5, 10) if size * power >= units / 6)
     ticks = []
-    for number in round_numbers(low / unit_size, high / unit_size):
-        label = f"{number:.12g}{unit}"
-        ticks.append(TickMark(number * unit_size, label))
-    return Axis(low=ticks[0].value, high=ticks[-1].value, ticks=tuple(ticks))
+    for number in range(math.ceil(units / step) + 1):
+        label = f"{number * step:.12g}{unit}"
+        ticks.append(TickMark(number * step * unit_size, label))
+    return Axis(low=0, high=ticks[-1].value, ticks=tuple(ticks))
 
 
 def latency_axis(longest_s: float) -> Axis:
     """Return an axis from 0 s to the longest latency, labelled in a unit that suits."""
     if longest_s >= 1:
-        return round_axis(0, longest_s, unit="s")
+        return round_axis(longest_s, unit="s")
     if longest_s >= 1e-3:
-        return round_axis(0, longest_s, unit="ms", unit_size=1e-3)
-    return round_axis(0, longest_s, unit="us", unit_size=1e-6)
+        return round_axis(longest_s, unit="ms", unit_size=1e-3)
+    return round_axis(longest_s, unit="us", unit_size=1e-6)
 
 
 def percentile_axis(highest: float) -> Axis:
@@ -163,7 +153,10 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntervalRow:
-    """A value between the ends of its interval; without one, all three are the same."""
+    """A value between the ends of its interval; without one, all three are the same.
+
+    `values` are those of each round that it was estimated from.
+    """
 
     name: str
     look: int
@@ -171,34 +164,12 @@ class IntervalRow:
     value: float
     high: float
     text: str
+    values: tuple[TickMark, ...] = ()
 
     @property
     def sentence(self) -> str:
         """The row in words, for a screen reader."""
         return f"{self.name}: {self.text}"
-
-
-def css_classes(look: int) -> str:
-    """Return the classes that give a series its look: colour, dots and dashes."""
-    return f"mark-{look % LOOKS} turn-{look // LOOKS}"
-
-
-def svg_path(points: Iterable[tuple[float, float]]) -> str:
-    """Return the `d` of an SVG path, a line through the points."""
-    return "M" + "L".join(f"{x:.6g} {y:.6g}" for x, y in points)
-
-
-def svg_text(x: float, y: float, text: str) -> str:
-    """Return a text of an SVG; its style says which end of it is at x."""
-    return f'<text x="{x:.6g}" y="{y:.6g}">{html.escape(text)}</text>'
-
-
-def svg_dot(x: float, y: float, text: str, *, radius: int = 4) -> str:
-    """Return a dot of an SVG that shows the text when pointed at."""
-    return (
-        f'<circle class="dot" cx="{x:.6g}" cy="{y:.6g}" r="{radius}">'
-        f"<title>{html.escape(text)}</title></circle>"
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +181,6 @@ class Plot:
 
     @property
     def width(self) -> float:
-        """What the chart's margins leave."""
         return CHART_WIDTH - self.left - RIGHT_MARGIN
 
     def svg(self, parts: Iterable[str]) -> str:
@@ -232,6 +202,31 @@ class Plot:
     def horizontal(self, y: float) -> str:
         """Return the path of a line from left to right."""
         return svg_path([(0, y), (self.width, y)])
+
+
+def svg_path(points: Iterable[tuple[float, float]]) -> str:
+    """Return the `d` of an SVG path, a line through the points."""
+    return "M" + "L".join(f"{x:.6g} {y:.6g}" for x, y in points)
+
+
+def svg_text(x: float, y: float, text: str) -> str:
+    """Return a text of an SVG; its style says which end of it is at x."""
+    return f'<text x="{x:.6g}" y="{y:.6g}">{html.escape(text)}</text>'
+
+
+def svg_dot(x: float, y: float, text: str, *, radius: int = 4) -> str:
+    """Return a dot of an SVG that shows the text when pointed at."""
+    return (
+        f'<circle class="dot" cx="{x:.6g}" cy="{y:.6g}" r="{radius}">'
+        f"<title>{html.escape(text)}</title></circle>"
+    )
+
+
+def svg_group(look: int, path: str, dots: Iterable[str]) -> str:
+    """Return a line and its dots in the look of a target: colour, dots and dashes."""
+    line = f'<path class="line" d="{path}"/>' if path else ""
+    classes = f"mark-{look % LOOKS} turn-{look // LOOKS}"
+    return f'<g class="{classes}">{line}<g class="dots">{"".join(dots)}</g></g>'
 
 
 def svg_x_axis(axis: Axis, plot: Plot) -> str:
@@ -258,52 +253,62 @@ def svg_y_axis(axis: Axis, plot: Plot) -> str:
     return "".join([*parts, "</g>"])
 
 
-def svg_series(series: Series, *, x: Axis, y: Axis, plot: Plot, joined: bool) -> str:
-    """Return the dots of a series; where they are joined, small ones on a line."""
-    radius = 2 if joined else 4
-    path = []
-    dots = []
-    for point in series.points:
-        dot_x = x.position(point.x, plot.width)
-        dot_y = plot.height - y.position(point.y, plot.height)
-        path.append((dot_x, dot_y))
-        dots.append(svg_dot(dot_x, dot_y, point.text, radius=radius))
-    line = f'<path class="line" d="{svg_path(path)}"/>' if joined else ""
-    drawn_dots = f'<g class="dots">{"".join(dots)}</g>'
-    return f'<g class="{css_classes(series.look)}">{line}{drawn_dots}</g>'
+def series_figure(
+    title: str, about: str, series: Sequence[Series], *, x: Axis, y: Axis, joined: bool = True
+) -> str:
+    """Return a figure of the series, as lines with small dots or as dots alone."""
+    longest_label = max(len(tick.label) for tick in y.ticks)
+    plot = Plot(left=LEFT_MARGIN + DIGIT_WIDTH * longest_label, height=PLOT_HEIGHT)
+    parts = [svg_x_axis(x, plot), svg_y_axis(y, plot)]
+    for one in series:
+        path = []
+        dots = []
+        for point in one.points:
+            dot_x = x.position(point.x, plot.width)
+            dot_y = plot.height - y.position(point.y, plot.height)
+            path.append((dot_x, dot_y))
+            dots.append(svg_dot(dot_x, dot_y, point.text, radius=2 if joined else 4))
+        parts.append(svg_group(one.look, svg_path(path) if joined else "", dots))
+    return html_figure(title, about, plot.svg(parts), shown=series, keys=html_keys(series))
 
 
-def svg_row_names(rows: Sequence[IntervalRow], plot: Plot) -> str:
-    """Return the names of an interval chart's rows, each above its own line."""
-    parts = ['<g class="axis y rows">']
+def interval_figure(
+    title: str, about: str, rows: Sequence[IntervalRow], *, axis: Axis, reference: float
+) -> str:
+    """Return a figure with a row for each interval, and a line at the reference."""
+    plot = Plot(left=LEFT_MARGIN, height=ROW_HEIGHT * len(rows))
+    line = plot.vertical(axis.position(reference, plot.width))
+    names = []
+    intervals = []
     for number, row in enumerate(rows):
-        y = row_middle(number)
-        parts.append(f'<path d="{plot.horizontal(y)}"/>')
-        parts.append(svg_text(0, y - 12, row.name))
-    return "".join([*parts, "</g>"])
-
-
-def row_middle(number: int) -> float:
-    """Return the height at which a row's interval is drawn; rows count from 0."""
-    return (number + 0.7) * ROW_HEIGHT
+        y = (number + 0.6) * ROW_HEIGHT
+        names.append(f'<path d="{plot.horizontal(y)}"/>')
+        names.append(svg_text(0, y - 14, row.name))
+        intervals.append(svg_interval(row, y, axis=axis, plot=plot))
+    parts = [
+        svg_x_axis(axis, plot),
+        f'<g class="reference"><path class="line" d="{line}"/></g>',
+        f'<g class="axis y rows">{"".join(names)}</g>',
+        *intervals,
+    ]
+    return html_figure(title, about, plot.svg(parts), shown=rows)
 
 
 def svg_interval(row: IntervalRow, y: float, *, axis: Axis, plot: Plot) -> str:
-    """Return a row's interval; an end that lies beyond the axis has no dot."""
-    line = ""
-    dots = []
+    """Return a row's bar with a mark at each end on the axis, its value, and its rounds below."""
+    path = ""
     if row.low < row.high:
-        low_x = axis.position(row.low, plot.width)
-        high_x = axis.position(row.high, plot.width)
-        line = f'<path class="line" d="{svg_path([(low_x, y), (high_x, y)])}"/>'
-        if axis.contains(row.low):
-            dots.append(svg_dot(low_x, y, row.text, radius=2))
-        if axis.contains(row.high):
-            dots.append(svg_dot(high_x, y, row.text, radius=2))
-    value_x = axis.position(row.value, plot.width)
-    dots.append(svg_dot(value_x, y, row.text))  # last, so that it lies on top
-    drawn_dots = f'<g class="dots">{"".join(dots)}</g>'
-    return f'<g class="{css_classes(row.look)}">{line}{drawn_dots}</g>'
+        ends = [(axis.position(end, plot.width), y) for end in (row.low, row.high)]
+        path = svg_path(ends)
+        for end, (x, _) in zip((row.low, row.high), ends, strict=True):
+            if axis.contains(end):
+                path += svg_path([(x, y - END_MARK), (x, y + END_MARK)])
+    dots = []
+    for value, text in row.values:
+        if axis.contains(value):
+            dots.append(svg_dot(axis.position(value, plot.width), y + 12, text, radius=2))
+    dots.append(svg_dot(axis.position(row.value, plot.width), y, row.text))
+    return svg_group(row.look, path, dots)
 
 
 def html_figure(
@@ -334,12 +339,9 @@ def html_keys(series: Iterable[Series]) -> str:
     """Return the list of what each series looks like."""
     items = []
     for one in series:
-        sample = (
-            '<svg viewBox="0 0 32 12" aria-hidden="true">'
-            f'<g class="{css_classes(one.look)}"><path class="line" d="M0 6H32"/>'
-            '<circle class="dot" cx="16" cy="6" r="4"/></g></svg>'
-        )
-        items.append(f"<li>{sample} {html.escape(one.name)}</li>")
+        sample = svg_group(one.look, "M0 6H32", ['<circle class="dot" cx="16" cy="6" r="4"/>'])
+        drawing = f'<svg viewBox="0 0 32 12" aria-hidden="true">{sample}</svg>'
+        items.append(f"<li>{drawing} {html.escape(one.name)}</li>")
     return f'<ul class="keys">{"".join(items)}</ul>'
 
 
