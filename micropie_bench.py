@@ -55,7 +55,6 @@ from micropie_benchlib.cli.examples import (
     TARGET_SYNTAX,
 )
 from micropie_benchlib.cli.exports import Exports
-from micropie_benchlib.cli.hosts import resolve_hosts
 from micropie_benchlib.cli.load_options import (
     DEFAULTS,
     QUICK,
@@ -66,8 +65,9 @@ from micropie_benchlib.cli.load_options import (
     SearchOptions,
     TimingOptions,
     TrialOptions,
+    choose_preset,
 )
-from micropie_benchlib.cli.loads import choose_preset, planned_loads
+from micropie_benchlib.cli.loads import planned_loads
 from micropie_benchlib.cli.options import (
     ExportOptions,
     GateOptions,
@@ -197,8 +197,8 @@ def compare(
         strict=strict,
         places=machines.places(parsed, loads),
         rate_share=rate.share,
+        allow_remote=allow_remote,
     )
-    plan = resolve_hosts(plan, allow_remote=allow_remote)
     baseline = gate_options.baseline
     exports = Exports(export, inputs=[baseline] if baseline else [])
     return run_and_report(
@@ -239,8 +239,8 @@ def capacity(
         variables=file.variables,
         places=machines.places(parsed, loads),
         p99_limit_s=search.limit_s(loads[0].duration_s),
+        allow_remote=allow_remote,
     )
-    plan = resolve_hosts(plan, allow_remote=allow_remote)
     exports = Exports(export)
     say(search_sentence(plan))
     return run_and_report(plan, exports, wrk=wrk, verbose=verbose)
@@ -290,7 +290,7 @@ def calibrate(
     from micropie_benchlib.report.calibration import calibration_conclusion
 
     if timing.rounds == 1:
-        raise UsageError("--rounds 1 gives no interval: calibrate needs at least 2")
+        raise UsageError("1 gives no interval: calibrate needs at least 2", option="--rounds")
     file = config.read()
     server = timing.serving(serving.settings())
     texts = [target] if target else [*file.targets][:1] or ["fastapi"]
@@ -309,8 +309,8 @@ def calibrate(
         variables=file.variables,
         places=machines.places(twins, loads),
         rate_share=rate.share,
+        allow_remote=allow_remote,
     )
-    plan = resolve_hosts(plan, allow_remote=allow_remote)
     return run_and_report(
         plan, Exports(export), wrk=wrk, concluding=calibration_conclusion, verbose=verbose
     )

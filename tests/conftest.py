@@ -142,7 +142,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 # The modules that hold what the tests set, each by its own import.
 WITH_BUNDLED = (
-    "cli.target_specs",
+    "cli.targets",
     "core.paths",
     "load.machine",
     "load.wrk_program",

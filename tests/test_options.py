@@ -38,8 +38,14 @@ from micropie_benchlib.cli.load_options import (
     Preset,
     RequestOptions,
     TimingOptions,
+    choose_preset,
 )
-from micropie_benchlib.cli.loads import choose_preset, make_loads, parse_connections, planned_loads
+from micropie_benchlib.cli.loads import (
+    make_loads,
+    parse_connections,
+    parse_workloads,
+    planned_loads,
+)
 from micropie_benchlib.cli.options import GateOptions, ServingOptions
 from micropie_benchlib.cli.plans import make_plan
 from micropie_benchlib.cli.progress import ProgressReport
@@ -53,7 +59,6 @@ from micropie_benchlib.cli.requests import (
 )
 from micropie_benchlib.cli.targets import parse_target, parse_targets
 from micropie_benchlib.cli.text import parse_seconds
-from micropie_benchlib.cli.workloads import parse_workloads
 from micropie_benchlib.core.choices import AsgiServer, Decisive, Http, Loop
 from micropie_benchlib.core.errors import BenchError, UsageError
 from micropie_benchlib.core.loads import Load
@@ -223,7 +228,7 @@ def test_a_built_in_that_is_not_installed_says_what_to_do(monkeypatch: pytest.Mo
     def nothing(*_: object, **__: object) -> dict[str, str]:
         return {}
 
-    monkeypatch.setattr("micropie_benchlib.cli.target_specs.package_versions", nothing)
+    monkeypatch.setattr("micropie_benchlib.cli.targets.package_versions", nothing)
     monkeypatch.setattr("micropie_benchlib.load.machine.package_versions", nothing)
     monkeypatch.setattr("micropie_benchlib.serve.versions.package_versions", nothing)
     with pytest.raises(
@@ -237,7 +242,7 @@ def test_a_server_that_is_not_installed_says_what_to_do(monkeypatch: pytest.Monk
     def all_but_granian(names: Sequence[str], **_: object) -> dict[str, str]:
         return {name: "1" for name in names if name != "granian"}
 
-    monkeypatch.setattr("micropie_benchlib.cli.target_specs.package_versions", all_but_granian)
+    monkeypatch.setattr("micropie_benchlib.cli.targets.package_versions", all_but_granian)
     monkeypatch.setattr("micropie_benchlib.load.machine.package_versions", all_but_granian)
     monkeypatch.setattr("micropie_benchlib.serve.versions.package_versions", all_but_granian)
     parse_target("fastapi", ServingOptions(server=AsgiServer.HYPERCORN))
@@ -326,7 +331,7 @@ def test_a_method_is_sent_in_capitals(text: str | None, method: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "HEAD", "head", "Connect", "G T", "GET\n", "GÊT", "A" * 21])
 def test_a_method_that_wrk_cannot_use_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="wrk cannot read the answers to HEAD, CONNECT"):
+    with pytest.raises(UsageError, match="wrk cannot read responses to HEAD, CONNECT"):
         parse_method(text, default="GET")
 
 
@@ -495,8 +500,8 @@ def test_named_workloads_come_once_each_in_the_order_of_the_tables() -> None:
         ({"body": __file__}, f"--body {__file__!r} is a file: to send its content, use @"),
         ({"method": ""}, "--method ''"),
         ({"header": [""]}, "--header ''"),
-        ({"body": "@/nowhere"}, "--body '@/nowhere': No such file or directory"),
-        ({"body": "@/"}, "--body '@/': Is a directory"),
+        ({"body": "@/nowhere"}, "--body '/nowhere': No such file or directory"),
+        ({"body": "@/"}, "--body '/': Is a directory"),
     ],
 )
 def test_a_request_that_cannot_be_sent_is_refused(options: dict[str, Any], complaint: str) -> None:

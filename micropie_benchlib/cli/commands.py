@@ -59,17 +59,9 @@ def renamed(word: str) -> str:
 
 
 def came_from(context: Any, name: str) -> str:
-    """Return where the value of an option came from: COMMANDLINE, DEFAULT_MAP or another."""
+    """Return COMMANDLINE, DEFAULT_MAP or another, for the value of an option."""
     source = context.get_parameter_source(name)
     return source.name if source else ""
-
-
-def file_at_fault(context: Any, message: str) -> str:
-    """Return bench.toml and a colon, if the message begins with an option that it sets."""
-    option = re.match(r"--(?:no-)?([a-z0-9-]+)", message)
-    if option and came_from(context, option[1].replace("-", "_")) == "DEFAULT_MAP":
-        return f"{context.params['config']}: "
-    return ""
 
 
 class GroupedCommand(TyperCommand):
@@ -91,10 +83,13 @@ class GroupedCommand(TyperCommand):
         try:
             return super().invoke(ctx)
         except UsageError as error:
-            raise UsageError(file_at_fault(ctx, str(error)) + str(error)) from None
+            for parameter in self.params:
+                flags = (*parameter.opts, *parameter.secondary_opts)
+                if error.option in flags and came_from(ctx, parameter.name) == "DEFAULT_MAP":
+                    error.args = (f"{ctx.params['config']}: {error}",)
+            raise
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the options in groups."""
         write_options(self, ctx, formatter)
 
 
@@ -102,7 +97,6 @@ class GroupedTop(TyperGroup):
     """The top command: its help has each command's line whole."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the commands, then the options."""
         rows = []
         for name in self.list_commands(ctx):
             subcommand = self.get_command(ctx, name)
@@ -120,12 +114,11 @@ Command = Callable[..., int]
 class CommandEntry:
     """A command, and what stands below its help."""
 
-    name: str
     function: Command
     examples: str
 
 
-COMMANDS: list[CommandEntry] = []
+COMMANDS: dict[str, CommandEntry] = {}
 
 
 def command(name: str, *, examples: str = "") -> Callable[[Command], Command]:
@@ -136,7 +129,7 @@ def command(name: str, *, examples: str = "") -> Callable[[Command], Command]:
     """
 
     def decorate(function: Command) -> Command:
-        COMMANDS.append(CommandEntry(name=name, function=function, examples=examples))
+        COMMANDS[name] = CommandEntry(function=function, examples=examples)
         return function
 
     return decorate
@@ -154,8 +147,8 @@ def command_line(top: Callable[..., None]) -> TyperGroup:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(invoke_without_command=True)(top)
-    for entry in COMMANDS:
-        register = app.command(name=entry.name, cls=GroupedCommand, epilog=entry.examples)
+    for name, entry in COMMANDS.items():
+        register = app.command(name=name, cls=GroupedCommand, epilog=entry.examples)
         register(with_groups_as_options(entry.function))
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)  # noqa: S101  # as of all apps with a callback

@@ -89,7 +89,7 @@ class Exporter:
                 self.path.open("a").close()
         except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
             reason = getattr(error, "strerror", None) or error
-            raise UsageError(f"{option} {destination!r}: {reason}") from None
+            raise UsageError(f"{destination!r}: {reason}", option=option) from None
 
     def write(self, text: str) -> None:
         """Write the file in one step, in UTF-8. Raises BenchError."""

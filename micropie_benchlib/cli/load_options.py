@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 
 import typer
 
+from micropie_benchlib.cli.reading import Reads, comma_separated, one_or_more, request_body
 from micropie_benchlib.cli.text import parse_rate, parse_seconds, parse_share
 from micropie_benchlib.core.choices import Decisive
 from micropie_benchlib.core.errors import UsageError
@@ -40,6 +41,17 @@ SEARCH = Preset(connections="100", duration="2s", rounds=USEFUL_ROUNDS)
 MAX_TIME_S = 3600  # for a --precision
 
 
+def choose_preset(*, quick: bool = False, short: bool = False, gist: bool = False) -> Preset:
+    """Return the values of what no other option sets. Raises UsageError for two presets."""
+    if quick + short + gist > 1:
+        raise UsageError("--quick, --short and --gist exclude each other")
+    if quick:
+        return QUICK
+    if short:
+        return SHORT
+    return GIST if gist else DEFAULTS
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadOptions:
     """How many connections wrk opens, by how many threads."""
@@ -55,6 +67,7 @@ class LoadOptions:
             help="Numbers of connections, separated by commas.",
             show_default=f"{DEFAULTS.connections}; {SEARCH.connections} for a capacity",
         ),
+        Reads(comma_separated),
     ] = None
     threads: Annotated[
         int, typer.Option("-t", "--threads", min=1, metavar="N", help="wrk's threads.")
@@ -94,7 +107,9 @@ class RateOptions:
             return None
         share = parse_share("--rate", self.rate)
         if not 0 < share <= 1:
-            raise UsageError(f"--rate {self.rate!r}: use a share from 1% to 100%, or requests/s")
+            raise UsageError(
+                f"{self.rate!r}: use a share from 1% to 100%, or requests/s", option="--rate"
+            )
         return share
 
 
@@ -206,11 +221,11 @@ class TimingOptions(TrialOptions):
         """Half the width that intervals should have, as a share. Raises UsageError."""
         if self.precision is None:
             if self.max_time is not None:
-                raise UsageError("--max-time needs --precision, such as 1%")
+                raise UsageError("needs --precision, such as 1%", option="--max-time")
             return None
         share = parse_share("--precision", self.precision)
         if not 0 < share <= 1:
-            raise UsageError(f"--precision {self.precision!r}: use a share such as 1%")
+            raise UsageError(f"{self.precision!r}: use a share such as 1%", option="--precision")
         return share
 
     @property
@@ -232,10 +247,12 @@ class RequestOptions:
             help=f"{', '.join(WORKLOADS)}; repeatable.",
             autocompletion=workload_names,
         ),
+        Reads(one_or_more),
     ] = None
     path: Annotated[
         list[str] | None,
         typer.Option(metavar="PATH", help="A path to request; repeatable.", show_default="/"),
+        Reads(one_or_more),
     ] = None
     method: Annotated[
         str | None,
@@ -252,6 +269,7 @@ class RequestOptions:
         typer.Option(
             "-H", "--header", metavar="'NAME: VALUE'", help="A header to send; repeatable."
         ),
+        Reads(one_or_more),
     ] = None
     body: Annotated[
         str | None,
@@ -259,6 +277,7 @@ class RequestOptions:
             metavar="TEXT",
             help="The request's body; @FILE is a file's content, '-' standard input.",
         ),
+        Reads(request_body),
     ] = None
     expect_status: Annotated[
         int | None,
@@ -301,13 +320,14 @@ class SearchOptions:
         limit_s = parse_seconds("--p99-limit", self.p99_limit)
         if not limit_s or self.p99_limit.strip()[-1].isdigit():
             raise UsageError(
-                f"--p99-limit {self.p99_limit!r}: use a time with its unit, such as 50ms"
+                f"{self.p99_limit!r}: use a time with its unit, such as 50ms", option="--p99-limit"
             )
         if limit_s > MAX_LIMIT_SHARE * duration_s:
             needed_s = math.ceil(limit_s / MAX_LIMIT_SHARE)
             raise UsageError(
-                f"--p99-limit {self.p99_limit}: the limit must be 5% of a trial's time or less, "
+                f"{self.p99_limit}: the limit must be 5% of a trial's time or less, "
                 f"since a growing queue would not reach it in {duration_s} s: "
-                f"use -d {needed_s}s or longer"
+                f"use -d {needed_s}s or longer",
+                option="--p99-limit",
             )
         return limit_s

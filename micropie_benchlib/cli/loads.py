@@ -9,116 +9,37 @@ import sys
 from collections.abc import Sequence
 
 from micropie_benchlib.cli.load_options import (
-    DEFAULTS,
-    GIST,
-    QUICK,
-    SHORT,
     LoadOptions,
     Preset,
     RateOptions,
     RequestOptions,
     TrialOptions,
 )
+from micropie_benchlib.cli.requests import (
+    parse_headers,
+    parse_method,
+    parse_path,
+    read_body,
+    with_content_type,
+)
 from micropie_benchlib.cli.tables import NO_FILE, BenchFile
-from micropie_benchlib.cli.workloads import parse_workloads
+from micropie_benchlib.cli.terminal import say
+from micropie_benchlib.cli.text import did_you_mean
 from micropie_benchlib.core.arrivals import rate_complaint
 from micropie_benchlib.core.errors import UsageError
 from micropie_benchlib.core.loads import Load
-from micropie_benchlib.core.plan import Plan
-from micropie_benchlib.core.requests import BUILT_IN_PATHS, DEFAULT_WORKLOAD, WORKLOADS, Workload
+from micropie_benchlib.core.requests import (
+    DEFAULT_WORKLOAD,
+    NAMED_WORKLOADS,
+    WORKLOADS,
+    WRK_TIMEOUT_S,
+    Workload,
+)
+from micropie_benchlib.core.secrets import without_url_secrets
+from micropie_benchlib.core.units import parse_duration
 
 MAX_RATE_CONNECTIONS = 1000  # each has a thread of wrk
-
-
-def checked_at_rates(loads: Sequence[Load]) -> tuple[Load, ...]:
-    """Return the loads, with as many connections at a rate as without.
-
-    Raises UsageError where wrk cannot make such a load at a rate, or it would tell nothing.
-    """
-    if sys.platform != "linux":
-        raise UsageError("requests at a rate need Linux: its clock_nanosleep")
-    for load in loads:
-        if load.connections > MAX_RATE_CONNECTIONS:
-            raise UsageError(
-                f"--connections {load.connections}: at a rate each is a thread of wrk; "
-                f"use {MAX_RATE_CONNECTIONS} or fewer"
-            )
-        if not load.workload.keep_alive:
-            raise UsageError(
-                "--no-keep-alive: at a rate the time of a new connection would count as latency"
-            )
-        reason = rate_complaint(load)
-        if reason:
-            raise UsageError(f"--rate: {reason}")
-    checked = []
-    for load in loads:
-        threads = fitting_threads(load.connections, threads=load.threads)
-        checked.append(dataclasses.replace(load, threads=threads))
-    return tuple(checked)
-
-
-def parse_connections(text: str, *, threads: int) -> list[int]:
-    """Return the comma-separated counts. Raises UsageError for what wrk does not take."""
-    words = [word.strip() for word in text.split(",")]
-    are_counts = all(re.fullmatch(r"[1-9]\d{0,5}", word) for word in words)
-    if not are_counts or len(set(words)) < len(words):
-        raise UsageError(
-            f"--connections {text!r}: use different whole numbers from 1 to 999999, such as 100,200"
-        )
-    counts = [int(word) for word in words]
-    if min(counts) < threads:
-        raise UsageError(
-            f"--connections {min(counts)} is below --threads {threads}: "
-            "wrk needs one for each thread"
-        )
-    return counts
-
-
-def fitting_threads(connections: int, *, threads: int) -> int:
-    """Return the most threads up to these with which wrk opens all of the connections."""
-    return max(count for count in range(1, threads + 1) if connections % count == 0)
-
-
-def make_loads(
-    connections: Sequence[int],
-    *,
-    threads: int,
-    duration_s: int,
-    workloads: Sequence[Workload] = (WORKLOADS[DEFAULT_WORKLOAD],),
-) -> tuple[Load, ...]:
-    """Return each workload at each of the connection counts."""
-    loads = []
-    for workload, count in itertools.product(workloads, connections):
-        loads.append(
-            Load(connections=count, threads=threads, duration_s=duration_s, workload=workload)
-        )
-    return tuple(loads)
-
-
-def choose_preset(*, quick: bool = False, short: bool = False, gist: bool = False) -> Preset:
-    """Return the values of what no other option sets. Raises UsageError for two presets."""
-    if quick + short + gist > 1:
-        raise UsageError("--quick, --short and --gist exclude each other")
-    if quick:
-        return QUICK
-    if short:
-        return SHORT
-    return GIST if gist else DEFAULTS
-
-
-def check_paths(plan: Plan) -> None:
-    """Raise UsageError for a path that a built-in does not have.
-
-    Some frameworks would answer it with a page of their own, and be measured on that.
-    """
-    built_ins = [target for target in plan.targets if target.is_built_in]
-    for load in plan.loads:
-        path = load.workload.path.partition("?")[0]
-        if built_ins and path not in BUILT_IN_PATHS:
-            raise UsageError(
-                f"--path {path!r}: {built_ins[0].name} is built in, and has no such path; "
-                f"it has {', '.join(BUILT_IN_PATHS)}"
-            )
+LONGEST_TIMEOUT_S = 120  # wrk takes 8 MB of memory for each second of it
 
 
 def planned_loads(
@@ -142,4 +63,139 @@ def planned_loads(
     )
     if not is_at_rates:
         return loads
-    return checked_at_rates([dataclasses.replace(each, rate_per_s=rate.per_s) for each in loads])
+    return tuple(
+        checked_at_a_rate(dataclasses.replace(each, rate_per_s=rate.per_s)) for each in loads
+    )
+
+
+def parse_connections(text: str, *, threads: int) -> list[int]:
+    """Return the comma-separated counts. Raises UsageError for what wrk does not take."""
+    words = [word.strip() for word in text.split(",")]
+    are_counts = all(re.fullmatch(r"[1-9]\d{0,5}", word) for word in words)
+    if not are_counts or len(set(words)) < len(words):
+        raise UsageError(
+            f"{text!r}: use different whole numbers from 1 to 999999, such as 100,200",
+            option="--connections",
+        )
+    counts = [int(word) for word in words]
+    if min(counts) < threads:
+        raise UsageError(
+            f"{min(counts)} is below --threads {threads}: wrk needs one for each thread",
+            option="--connections",
+        )
+    return counts
+
+
+def make_loads(
+    connections: Sequence[int],
+    *,
+    threads: int,
+    duration_s: int,
+    workloads: Sequence[Workload] = (WORKLOADS[DEFAULT_WORKLOAD],),
+) -> tuple[Load, ...]:
+    """Return each workload at each of the connection counts."""
+    loads = []
+    for workload, count in itertools.product(workloads, connections):
+        loads.append(
+            Load(connections=count, threads=threads, duration_s=duration_s, workload=workload)
+        )
+    return tuple(loads)
+
+
+def checked_at_a_rate(load: Load) -> Load:
+    """Return the load, with the most threads that its connections can be shared by.
+
+    Raises UsageError where wrk cannot make it at a rate, or it would tell nothing.
+    """
+    if sys.platform != "linux":
+        raise UsageError("requests at a rate need Linux: its clock_nanosleep")
+    if load.connections > MAX_RATE_CONNECTIONS:
+        raise UsageError(
+            f"{load.connections}: at a rate each is a thread of wrk; "
+            f"use {MAX_RATE_CONNECTIONS} or fewer",
+            option="--connections",
+        )
+    if not load.workload.keep_alive:
+        raise UsageError(
+            "cannot be had at a rate: the time of a new connection would count as latency",
+            option="--no-keep-alive",
+        )
+    reason = rate_complaint(load)
+    if reason:
+        raise UsageError(reason, option="--rate")
+    threads = load.threads
+    while load.connections % threads:
+        threads -= 1
+    return dataclasses.replace(load, threads=threads)
+
+
+# The workloads of the options, or of bench.toml.
+
+
+def parse_workloads(request: RequestOptions, file: BenchFile = NO_FILE) -> tuple[Workload, ...]:
+    """Return the workloads by name, or those that the other options describe.
+
+    Without either they are those of the file. Raises UsageError for a name or a value that
+    wrk cannot send.
+    """
+    described = (request.path, request.method, request.header, request.body)
+    is_described = any(option is not None for option in described)
+    if request.workload and is_described:
+        raise UsageError(
+            "names a whole request: leave out --path, --method, --header and --body",
+            option="--workload",
+        )
+    if request.workload:
+        workloads = named_workloads(request.workload, file)
+    elif is_described or not file.workloads:
+        workloads = described_workloads(request, file)
+    else:
+        workloads = list(file.workloads)
+    timeout_s = WRK_TIMEOUT_S
+    if request.timeout is not None:
+        timeout_s = parse_duration(request.timeout, option="--timeout")
+        if timeout_s > LONGEST_TIMEOUT_S:
+            raise UsageError(
+                f"{request.timeout!r}: at most {LONGEST_TIMEOUT_S}s", option="--timeout"
+            )
+    finished = []
+    for workload in workloads:
+        finished.append(
+            dataclasses.replace(
+                workload,
+                expect_status=request.expect_status or workload.expect_status,
+                keep_alive=request.keep_alive,
+                timeout_s=timeout_s,
+            )
+        )
+    return tuple(finished)
+
+
+def named_workloads(wanted: Sequence[str], file: BenchFile) -> list[Workload]:
+    known = {workload.name: workload for workload in (*NAMED_WORKLOADS, *file.workloads)}
+    for name in wanted:
+        if name not in known:
+            raise UsageError(
+                f"{name!r}{did_you_mean(name, known)}: use {', '.join(known)}", option="--workload"
+            )
+    return [workload for workload in known.values() if workload.name in wanted]
+
+
+def described_workloads(request: RequestOptions, file: BenchFile) -> list[Workload]:
+    """Return a workload for each --path; all have the other options. Raises UsageError."""
+    body = read_body(request.body)
+    method = parse_method(request.method, default="POST" if body else "GET")
+    given = parse_headers(request.header or ())
+    headers = with_content_type(given, body)
+    if headers != given:
+        say("the body is JSON: Content-Type: application/json is sent with it")
+    workloads: dict[str, Workload] = {}
+    for text in request.path or ("/",):
+        path = parse_path(text)
+        name = f"{method} {file.hide(without_url_secrets(path))}"
+        if (method, path, headers, body) == ("GET", "/", (), b""):
+            name = DEFAULT_WORKLOAD
+        if name in workloads:
+            raise UsageError(f"{without_url_secrets(path)!r} is given twice", option="--path")
+        workloads[name] = Workload(name=name, method=method, path=path, headers=headers, body=body)
+    return list(workloads.values())

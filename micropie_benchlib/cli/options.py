@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar
 
 import typer
 
+from micropie_benchlib.cli.reading import Reads, beside_file, program
 from micropie_benchlib.core.built_ins import BUILT_INS
 from micropie_benchlib.core.choices import AsgiServer, Http, Loop
 from micropie_benchlib.core.errors import UsageError
@@ -52,6 +53,7 @@ WrkOption = Annotated[
     typer.Option(
         envvar="MICROPIE_BENCH_WRK", metavar="PATH", help="The wrk to use.", rich_help_panel="Load"
     ),
+    Reads(program),
 ]
 RemoteOption = Annotated[
     bool,
@@ -118,28 +120,30 @@ class PlaceOptions:
         typer.Option(metavar="HOST,HOST...", help="Load from that machine, or from several."),
     ] = None
     ssh_config: Annotated[
-        str | None, typer.Option(metavar="FILE", help="What ssh reads instead of ~/.ssh/config.")
+        str | None,
+        typer.Option(metavar="FILE", help="What ssh reads instead of ~/.ssh/config."),
+        Reads(beside_file),
     ] = None
 
     def places(self, targets: Sequence[Target], loads: Sequence[Load]) -> Places:
         """Return the machines. Raises UsageError for those that cannot be."""
         hosts = tuple(filter(None, (self.load_on or "").split(",")))
         if self.load_on is not None and not hosts:
-            raise UsageError("--load-on names no machine")
+            raise UsageError("names no machine", option="--load-on")
         for host in [*([] if self.server_on is None else [self.server_on]), *hosts]:
             if not re.fullmatch(r"[^-\s/][^\s/]*", host):
                 raise UsageError(f"{host!r} is no machine that ssh could reach: give its name")
         if len(set(hosts)) < len(hosts):
-            raise UsageError("--load-on names a machine twice")
+            raise UsageError("names a machine twice", option="--load-on")
         places = Places(
             server=self.server_on or "",
             loads=hosts,
             ssh_config=str(Path(self.ssh_config).absolute()) if self.ssh_config else None,
         )
         if self.ssh_config and places.are_here:
-            raise UsageError("--ssh-config is for other machines: --server-on, --load-on")
+            raise UsageError("is for other machines: --server-on, --load-on", option="--ssh-config")
         if self.ssh_config and not Path(self.ssh_config).is_file():
-            raise UsageError(f"--ssh-config {self.ssh_config}: there is no such file")
+            raise UsageError(f"{self.ssh_config}: there is no such file", option="--ssh-config")
         if self.server_on in hosts and len(hosts) > 1:
             raise UsageError(f"{self.server_on} cannot serve and make load beside other machines")
         for load in loads:
@@ -178,9 +182,10 @@ class ServingOptions:
         AsgiServer.UVICORN
     )
     python: Annotated[
-        str | None, typer.Option(metavar="PATH", help="The Python that runs apps of your own.")
+        str | None,
+        typer.Option(metavar="PATH", help="The Python that runs apps of your own."),
+        Reads(program),
     ] = None
-
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen on.")] = (
         "127.0.0.1"
     )
@@ -208,19 +213,29 @@ class ExportOptions:
     PANEL: ClassVar = "Exports"
 
     export_json: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write the results as JSON ('-': stdout).")
+        str | None,
+        typer.Option(metavar="FILE", help="Write the results as JSON ('-': stdout)."),
+        Reads(beside_file),
     ] = None
     export_markdown: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write the whole report in Markdown.")
+        str | None,
+        typer.Option(metavar="FILE", help="Write the whole report in Markdown."),
+        Reads(beside_file),
     ] = None
     export_csv: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write a row for each measurement.")
+        str | None,
+        typer.Option(metavar="FILE", help="Write a row for each measurement."),
+        Reads(beside_file),
     ] = None
     export_html: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write a page with charts.")
+        str | None,
+        typer.Option(metavar="FILE", help="Write a page with charts."),
+        Reads(beside_file),
     ] = None
     export_github_benchmark: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write JSON for github-action-benchmark.")
+        str | None,
+        typer.Option(metavar="FILE", help="Write JSON for github-action-benchmark."),
+        Reads(beside_file),
     ] = None
 
     def destinations(self) -> dict[str, str]:
@@ -240,7 +255,9 @@ class GateOptions:
     PANEL: ClassVar = "Gate"
 
     baseline: Annotated[
-        str | None, typer.Option(metavar="RESULTS.json", help="What the gate compares with.")
+        str | None,
+        typer.Option(metavar="RESULTS.json", help="What the gate compares with."),
+        Reads(beside_file),
     ] = None
     fail_if_slower: Annotated[
         str | None,

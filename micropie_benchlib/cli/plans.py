@@ -1,17 +1,23 @@
-"""From options to a plan: rounds, paired or not, seed."""
+"""From options to a plan: rounds, paired or not, seed, and what may be sent to other machines."""
 
 from __future__ import annotations
 
+import dataclasses
 import random
+from collections.abc import Sequence
 
 from micropie_benchlib.cli.load_options import Preset, TimingOptions
-from micropie_benchlib.cli.loads import check_paths
 from micropie_benchlib.cli.terminal import say
 from micropie_benchlib.core.choices import Decisive
 from micropie_benchlib.core.errors import UsageError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.plan import Places, Plan
+from micropie_benchlib.core.requests import BUILT_IN_PATHS
 from micropie_benchlib.core.targets import ServerSettings, Target
+from micropie_benchlib.core.text import format_rate
+from micropie_benchlib.run.estimates import SEARCH_TRIALS, rehearsal_s
+from micropie_benchlib.serve.addresses import addresses_of, are_loopback, split_url
+from micropie_benchlib.serve.kinds import with_addresses
 from micropie_benchlib.system.processes import all_cores
 
 
@@ -27,26 +33,32 @@ def make_plan(
     places: Places = Places(),
     rate_share: float | None = None,
     p99_limit_s: float | None = None,
+    allow_remote: bool = False,
 ) -> Plan:
-    """Return the plan. Raises UsageError for paired trials that cannot be had, and unknown paths.
+    """Return the plan. Raises UsageError for one that cannot be carried out, or must not.
 
     Paired trials are the default where they are possible, with two rounds or more and no port.
     """
     rounds = timing.rounds or preset.rounds
     precision = timing.wished_precision
     if precision and rounds < 2:
-        raise UsageError("--precision needs a first stage of at least 2 rounds (--rounds)")
+        raise UsageError(
+            "needs a first stage of at least 2 rounds (--rounds)", option="--precision"
+        )
     are_ours = all(target.is_launched for target in targets)
     has_cores = len(all_cores()) > 1 or not places.are_here
     pairing_is_possible = len(targets) > 1 and has_cores and are_ours
     paired = timing.paired
     if paired and not pairing_is_possible:
         raise UsageError(
-            "--paired needs two targets that it starts, at least 2 cores, "
-            "and a system with CPU affinity (Linux)"
+            "needs two targets that it starts, at least 2 cores, "
+            "and a system with CPU affinity (Linux)",
+            option="--paired",
         )
     if paired and server.port:
-        raise UsageError("--paired runs two servers at once: leave out --port, or use --no-paired")
+        raise UsageError(
+            "runs two servers at once: leave out --port, or use --no-paired", option="--paired"
+        )
     if paired is None:
         paired = pairing_is_possible and rounds > 1 and not server.port
         if pairing_is_possible and rounds > 1 and server.port:
@@ -72,6 +84,65 @@ def make_plan(
         p99_limit_s=p99_limit_s,
     )
     if plan.is_at_a_rate and plan.metric is Decisive.THROUGHPUT:
-        raise UsageError("--metric throughput: at a --rate it is given; use cpu or p99")
+        raise UsageError("throughput: at a --rate it is given; use cpu or p99", option="--metric")
     check_paths(plan)
-    return plan
+    return resolve_hosts(plan, allow_remote=allow_remote)
+
+
+def check_paths(plan: Plan) -> None:
+    """Raise UsageError for a path that a built-in does not have.
+
+    Some frameworks would answer it with a page of their own, and be measured on that.
+    """
+    built_ins = [target for target in plan.targets if target.is_built_in]
+    for load in plan.loads:
+        path = load.workload.path.partition("?")[0]
+        if built_ins and path not in BUILT_IN_PATHS:
+            raise UsageError(
+                f"{path!r}: {built_ins[0].name} is built in, and has no such path; "
+                f"it has {', '.join(BUILT_IN_PATHS)}",
+                option="--path",
+            )
+
+
+def resolve_hosts(plan: Plan, *, allow_remote: bool) -> Plan:
+    """Return the plan with the addresses of its URLs, and say what goes to other machines.
+
+    Each name is looked up here and not again, so that what is allowed is what is asked.
+    Raises UsageError for another machine where that is not allowed.
+    """
+    targets: list[Target] = []
+    for target in plan.targets:
+        addresses: Sequence[str] = ()
+        for url in target.urls:
+            host = split_url(url)[1]
+            addresses = addresses_of(host)
+            if are_loopback(addresses):
+                continue
+            amount = described_amount(plan)
+            if not allow_remote:
+                raise UsageError(
+                    f"{url}: not this machine. This sends it {amount}: "
+                    "only do that to a server of your own, with --allow-remote"
+                )
+            if not addresses:
+                raise UsageError(f"{url}: the host {host} is not known: check its name")
+            say(f"warning: sending {host} {amount}")
+        targets.append(with_addresses(target, addresses))
+    return dataclasses.replace(plan, targets=tuple(targets))
+
+
+def described_amount(plan: Plan) -> str:
+    """Return how much load a plan sends each target."""
+    seconds: float = plan.rounds * sum(load.duration_s for load in plan.loads)
+    if plan.precision:
+        seconds = max(seconds, plan.most_s)
+    connections = max(load.connections for load in plan.loads)
+    pace = "without pause"
+    if plan.p99_limit_s:
+        seconds *= SEARCH_TRIALS
+    if plan.is_at_a_rate:
+        rates = [load.rate_per_s for load in plan.loads if load.rate_per_s]
+        pace = f"at {format_rate(max(rates))}" if rates else "at a rate that is yet to be found"
+        seconds += rehearsal_s(plan)
+    return f"requests {pace} on up to {connections} connections, for {seconds:.0f} s in all"

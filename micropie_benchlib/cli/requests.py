@@ -28,7 +28,8 @@ def parse_path(text: str) -> str:
     """Return the path. Raises UsageError if a request cannot have it."""
     if not re.fullmatch(r"/[!\"$-~]*", text):
         raise UsageError(
-            f"--path {text!r}: a path begins with / and has no space, # or letter beyond ASCII"
+            f"{text!r}: a path begins with / and has no space, # or letter beyond ASCII",
+            option="--path",
         )
     return text
 
@@ -38,8 +39,8 @@ def parse_method(text: str | None, *, default: str) -> str:
     method = default if text is None else text.upper()
     if not re.fullmatch(r"(?!HEAD$|CONNECT$)[A-Z]{1,20}", method):
         raise UsageError(
-            f"--method {text!r}: use one such as GET or POST; "
-            "wrk cannot read the answers to HEAD, CONNECT"
+            f"{text!r}: use one such as GET or POST; wrk cannot read responses to HEAD, CONNECT",
+            option="--method",
         )
     return method
 
@@ -52,8 +53,9 @@ def parse_headers(texts: Iterable[str]) -> Headers:
         name = match[1].lower() if match else ""
         if not match or name in headers or name in RESERVED_HEADERS:
             raise UsageError(
-                f"--header {header_name(text)!r}: use 'Name: value', each name once, "
-                f"and none of {', '.join(RESERVED_HEADERS)}"
+                f"{header_name(text)!r}: use 'Name: value', each name once, "
+                f"and none of {', '.join(RESERVED_HEADERS)}",
+                option="--header",
             )
         headers[name] = (match[1], match[2].strip())
     return tuple(headers.values())
@@ -79,25 +81,26 @@ def read_body(text: str | None) -> bytes:
         return sys.stdin.buffer.read()
     if not text.startswith("@"):
         if is_file(text):
-            raise UsageError(f"--body {text!r} is a file: to send its content, use @{text}")
+            raise UsageError(
+                f"{text!r} is a file: to send its content, use @{text}", option="--body"
+            )
         return text.encode("utf-8", errors="surrogateescape")
-    return read_whole(text[1:], f"--body {text!r}", most_bytes=MAX_BODY_BYTES)
+    return read_whole(text[1:], option="--body", most_bytes=MAX_BODY_BYTES)
 
 
-def read_whole(file: str, place: str, *, most_bytes: int) -> bytes:
-    """Return the file's content. Raises UsageError, with the place, and for more than that."""
+def read_whole(file: str, *, option: str, most_bytes: int) -> bytes:
+    """Return the content of the file that the option names. Raises UsageError."""
     try:
         with Path(file).open("rb") as opened:
             content = opened.read(most_bytes + 1)
     except OSError as error:
-        raise UsageError(f"{place}: {error.strerror}") from None
+        raise UsageError(f"{file!r}: {error.strerror}", option=option) from None
     if len(content) > most_bytes:
-        raise UsageError(f"{place}: it has more than {most_bytes >> 20} MiB")
+        raise UsageError(f"{file!r}: it has more than {most_bytes >> 20} MiB", option=option)
     return content
 
 
 def is_file(text: str) -> bool:
-    """Return whether there is a file of that name."""
     with contextlib.suppress(OSError, ValueError):  # no name of a file at all
         return Path(text).is_file()
     return False

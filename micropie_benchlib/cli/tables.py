@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
+from micropie_benchlib.cli.reading import Reads, beside_file, program, words
 from micropie_benchlib.cli.requests import (
     parse_headers,
     parse_method,
@@ -16,18 +18,26 @@ from micropie_benchlib.cli.requests import (
     with_content_type,
 )
 from micropie_benchlib.cli.text import parse_seconds
-from micropie_benchlib.cli.variables import Variables
 from micropie_benchlib.core.choices import AsgiServer, Http, Loop
 from micropie_benchlib.core.errors import UsageError
 from micropie_benchlib.core.requests import WORKLOADS, Workload
+from micropie_benchlib.core.secrets import Secrets
 from micropie_benchlib.core.targets import ServerSettings
 from micropie_benchlib.core.values import FinalStatus, Positive, Scheme
 from micropie_benchlib.serve.asgi import ASGI_SERVERS
 
 TABLE_CONFIG: Mapping[str, Any] = {"extra": "forbid", "coerce_numbers_to_str": True}
-MAX_SHOWN = 60  # characters of a wrong value
 SPEC_KEYS = ("app", "command", "url")
-TARGET_NAME = r"[\w.@-]+"
+
+
+def variable_name(value: Any, _: Path) -> Any:
+    if not re.fullmatch(r"[A-Za-z_]\w*", value):
+        raise ValueError("a variable's name has letters, digits and _")
+    return value
+
+
+def seconds(value: Any, _: Path) -> Any:
+    return parse_seconds("", value) if isinstance(value, str) else value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +49,11 @@ class TargetTable:
     app: str | None = None
     command: str | None = None
     url: str | None = None
-    directory: str | None = None
-    python: str | None = None
-    env: Mapping[str, str] | None = None
+    directory: Annotated[str | None, Reads(beside_file)] = None
+    python: Annotated[str | None, Reads(program)] = None
+    env: Mapping[Annotated[str, Reads(variable_name)], str] | None = None
     prepare: str | None = None
-    arguments: tuple[str, ...] | None = None
+    arguments: Annotated[tuple[str, ...] | None, Reads(words)] = None
     scheme: Scheme | None = None
     server: AsgiServer | None = None
     workers: Positive | None = None
@@ -52,13 +62,22 @@ class TargetTable:
     http: Http | None = None
     proxy_headers: bool | None = None
     host: str | None = None
-    start_timeout: str | None = None
+    start_timeout: Annotated[float | None, Reads(seconds)] = None
 
     @property
     def given(self) -> dict[str, Any]:
         """What it sets, by key."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {key: value for key, value in values.items() if value is not None}
+
+    def changed_by(self, other: TargetTable) -> TargetTable:
+        """Return this table with what the other sets, which may make it another target."""
+        changes = other.given
+        if any(key in changes for key in SPEC_KEYS):
+            changes = {**dict.fromkeys(SPEC_KEYS), **changes}
+        if self.env and other.env:
+            changes["env"] = {**self.env, **other.env}
+        return dataclasses.replace(self, **changes)
 
     @property
     def spec(self) -> str:
@@ -67,15 +86,13 @@ class TargetTable:
 
     def server_settings(self, common: ServerSettings) -> ServerSettings | None:
         """Return how it is served; None if that is as all are. Raises UsageError."""
-        given = self.given
-        changes = {key: given[key] for key in SERVER_KEYS if key in given}
+        changes = {
+            SERVER_SETTINGS[key]: value
+            for key, value in self.given.items()
+            if key in SERVER_SETTINGS
+        }
         if not changes:
             return None
-        if "server" in changes:
-            changes["asgi"] = changes.pop("server")
-        if "start_timeout" in changes:
-            text = changes.pop("start_timeout")
-            changes["start_timeout_s"] = parse_seconds("start_timeout", text)
         settings = dataclasses.replace(common, **changes)
         if not ASGI_SERVERS[settings.asgi].has_uvicorn_options:  # what all have is not for it
             settings = dataclasses.replace(
@@ -85,10 +102,16 @@ class TargetTable:
         return settings
 
 
-SERVER_KEYS = (
-    *("server", "workers", "access_log", "loop", "http", "proxy_headers", "host"),
-    "start_timeout",
-)
+SERVER_SETTINGS = {
+    "server": "asgi",
+    "workers": "workers",
+    "access_log": "access_log",
+    "loop": "loop",
+    "http": "http",
+    "proxy_headers": "proxy_headers",
+    "host": "host",
+    "start_timeout": "start_timeout_s",
+}  # the fields of ServerSettings by the keys of a table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,10 +124,10 @@ class WorkloadTable:
     path: str = "/"
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     body: str | None = None
-    body_file: str | None = None
+    body_file: Annotated[str | None, Reads(beside_file)] = None
     expect_status: FinalStatus | None = None
 
-    def workload(self, name: str, *, directory: Path) -> Workload:
+    def workload(self, name: str) -> Workload:
         """Return the workload of that name. Raises UsageError."""
         if name in WORKLOADS:
             raise UsageError("choose another name: a built-in workload has it")
@@ -112,7 +135,7 @@ class WorkloadTable:
             raise UsageError("use either body or body_file")
         body = (self.body or "").encode()
         if self.body_file is not None:
-            body = read_body(f"@{directory / self.body_file}")
+            body = read_body(f"@{self.body_file}")
         headers = parse_headers(f"{key}: {value}" for key, value in self.headers.items())
         return Workload(
             name=name,
@@ -126,29 +149,26 @@ class WorkloadTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchFile:
-    """What bench.toml says. Its paths are as seen from where this tool was started.
+    """What bench.toml says, with its paths as seen from where this tool was started.
 
-    `targets` has what each sets, by name, and `settings` what --set does. `options` are
-    defaults of the command line's options; `variables` are the values that were taken from
-    the environment.
+    `settings` has what --set says of targets. `options` are defaults of the command line's.
+    `variables` are the values that were taken from the environment.
     """
 
     directory: Path = Path()
-    targets: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
-    settings: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    targets: Mapping[str, TargetTable] = dataclasses.field(default_factory=dict)
+    settings: Mapping[str, TargetTable] = dataclasses.field(default_factory=dict)
     workloads: tuple[Workload, ...] = ()
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     variables: tuple[str, ...] = ()
 
     def hide(self, text: str) -> str:
-        """Return the text without the values that were taken from the environment."""
-        return Variables(self.variables).hide(text)
+        return without_variables(text, self.variables)
+
+
+def without_variables(text: str, values: Iterable[str]) -> str:
+    """Return the text without values that were taken from the environment."""
+    return Secrets.of((), (), values).hide_whole_words(text)
 
 
 NO_FILE = BenchFile()
-
-
-def check_spec(table: Mapping[str, Any], place: str) -> None:
-    """Raise UsageError unless the table says in one way what the target is."""
-    if sum(key in table for key in SPEC_KEYS) != 1:
-        raise UsageError(f"{place}: a target needs one of app, command and url")

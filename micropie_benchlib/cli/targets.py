@@ -1,19 +1,314 @@
-"""All targets of a command, with the settings that each has of its own."""
+"""The syntax of targets as typed, and the targets that it means."""
 
 from __future__ import annotations
 
 import dataclasses
+import datetime
+import re
+import shlex
+import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from micropie_benchlib.cli.options import ServingOptions
-from micropie_benchlib.cli.tables import NO_FILE, SPEC_KEYS, BenchFile, TargetTable, check_spec
-from micropie_benchlib.cli.target_specs import TargetSpec
-from micropie_benchlib.cli.target_syntax import default_name, spec_table, split_target
+from micropie_benchlib.cli.tables import NO_FILE, SERVER_SETTINGS, SPEC_KEYS, BenchFile, TargetTable
 from micropie_benchlib.cli.text import did_you_mean
+from micropie_benchlib.core.built_ins import BUILT_INS, BuiltIn
+from micropie_benchlib.core.choices import AsgiServer
 from micropie_benchlib.core.errors import UsageError
-from micropie_benchlib.core.targets import ServerSettings, Target
+from micropie_benchlib.core.paths import APPS, BUNDLED, ROOT
+from micropie_benchlib.core.secrets import without_url_secrets
+from micropie_benchlib.core.targets import (
+    AsgiTarget,
+    CommandTarget,
+    ServerSettings,
+    Target,
+    UrlTarget,
+)
+from micropie_benchlib.serve.addresses import split_url
+from micropie_benchlib.serve.asgi import ASGI_SERVERS
+from micropie_benchlib.serve.versions import package_versions
+
+# The syntax of `[NAME=]SPEC`.
+
+
+def split_target(text: str) -> tuple[str | None, str]:
+    """Return the name, if there is one, and the spec."""
+    match = re.fullmatch(r"(?:([\w.@-]+)=)?(.+)", text, re.DOTALL)
+    return (match[1], match[2]) if match else (None, text)
+
+
+def spec_table(spec: str) -> TargetTable:
+    if spec.startswith("cmd:"):
+        return TargetTable(command=spec.removeprefix("cmd:"))
+    return TargetTable(url=spec) if is_url(spec) else TargetTable(app=spec)
+
+
+def is_url(spec: str) -> bool:
+    return re.match(r"https?://", spec) is not None
+
+
+def default_name(spec: str) -> str:
+    """Return the name of a target that is given none. Raises UsageError."""
+    kind, _, rest = spec.partition(":")
+    if kind != "cmd":
+        return without_url_secrets(spec)
+    return Path(command_words(rest)[0]).name.replace("{python}", "python")
+
+
+def command_words(command_line: str) -> list[str]:
+    """Return the words of a command. Raises UsageError for one that would need a shell."""
+    shown = f"'cmd:{command_line}'"
+    try:
+        words = shlex.split(command_line)
+    except ValueError as error:
+        raise UsageError(f"{shown}: {error}") from None
+    if not words:
+        raise UsageError("cmd: needs a command, as in 'cmd:server --port {port}'")
+    remedy = ""
+    if match := re.match(r"([A-Za-z_]\w*)=", words[0]):
+        remedy = f"--set NAME.env.{match[1]}=VALUE, or env in bench.toml"
+    elif words[0] == "cd":
+        remedy = "--set NAME.directory=DIRECTORY, or directory in bench.toml"
+    if remedy:
+        raise UsageError(f"{shown}: no shell reads this: leave {words[0]} out, and use {remedy}")
+    for word in words:
+        if re.fullmatch(r"&&?|\|\|?|[<>]{1,2}|\S*;", word):
+            raise UsageError(f"{shown}: no shell reads {word!r}: use 'cmd:sh -c \"...\"'")
+    return words
+
+
+def is_day(text: str) -> bool:
+    """Return whether the text is a day, as 2025-06-03. Raises UsageError for one that is not."""
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+        return False
+    try:
+        day = datetime.date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"{text}: {error}") from None
+    if day > datetime.datetime.now(datetime.UTC).date():
+        raise UsageError(f"{text} is in the future: use a day up to today")
+    return True
+
+
+def unknown_target(spec: str) -> UsageError:
+    """Return that the spec is no target, and what was probably meant."""
+    shown = f"unknown target {without_url_secrets(spec)!r}"
+    if re.fullmatch(r"[\w.-]+:\d+(/\S*)?|\[[\da-f:]+\](:\d+)?(/\S*)?", spec):
+        return UsageError(f"{shown}: a URL begins with http://, as in http://{spec}")
+    path, _, attribute = spec.partition(":")
+    if path.endswith(".py"):
+        module = ".".join(Path(path).with_suffix("").parts)
+        if path.startswith(("/", "..")):
+            module = Path(path).stem
+        meant = f"{module}:{attribute or 'app'}"
+        return UsageError(f"{shown}: name the module, not its file, as in {meant}")
+    return UsageError(
+        f"{shown}{did_you_mean(spec, BUILT_INS)}: use {', '.join(BUILT_INS)}, "
+        "one of these @VERSION or @DAY, module:attribute for an ASGI app in this directory, "
+        "cmd:COMMAND, or http://HOST:PORT/"
+    )
+
+
+def find_python(wanted: str | None) -> str:
+    """Return the path of the Python asked for, empty if none is. Raises UsageError."""
+    if not wanted:
+        return ""
+    path = shutil.which(wanted)
+    if path:
+        return str(Path(path).absolute())
+    hint = ": there is no such program"
+    if Path(wanted, "bin", "python").exists():
+        hint = f" is a directory: use {Path(wanted, 'bin', 'python')}"
+    raise UsageError(f"python {wanted!r}{hint}")
+
+
+# Targets with the settings that each has of its own.
+
+DECIDED_ARGUMENT = re.compile(
+    r"--(host|port|bind|uds|fd|workers|reload|app-dir|interface|loop|worker-class"
+    r"|(no-)?access-log(file)?|(no-)?proxy-headers)(=|$)|-[bwk]"
+)
+KEYS_WITHOUT_MEANING: Mapping[str, Sequence[str]] = {
+    "an ASGI app": (),
+    "a built-in": ("scheme", "directory"),
+    "a command": ("server", "arguments", "access_log", "loop", "http", "proxy_headers"),
+    "a URL": [field.name for field in dataclasses.fields(TargetTable) if field.name != "url"],
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetSpec:
+    """A target as asked for, and what decides how it is served.
+
+    `table` has what it sets itself, `server` what all do. Without a directory of its own it
+    runs in `directory`, and without a Python apps of the user's by `python`.
+    """
+
+    name: str
+    table: TargetTable
+    directory: Path
+    server: ServerSettings
+    python: str | None
+
+    def target(self) -> Target:
+        """Return the target that is meant. Raises UsageError if there is none."""
+        table = self.table
+        if sum(key in table.given for key in SPEC_KEYS) != 1:
+            raise UsageError(f"targets.{self.name}: a target needs one of app, command and url")
+        if table.command is not None:
+            return self._command_target(table.command)
+        if table.url is not None:
+            return self._url_target(table.url)
+        built_in = table.spec.partition("@")[0]
+        if built_in in BUILT_INS:
+            return self._built_in_target(built_in)
+        if not re.fullmatch(r"[^\W\d][\w.]*:[^\W\d][\w.]*", table.spec) or ".py:" in table.spec:
+            raise unknown_target(table.spec)
+        return AsgiTarget(
+            app=table.spec,
+            label=self.name,
+            arguments=self._arguments(),
+            **self._own_place(),
+            **self._common("an ASGI app"),
+        )
+
+    def _common(self, kind: str) -> dict[str, Any]:
+        """Return what all targets that are started have.
+
+        Raises UsageError for what has no meaning for a target of that kind.
+        """
+        for key in KEYS_WITHOUT_MEANING[kind]:
+            if key in self.table.given:
+                raise UsageError(f"{self.name}.{key} has no meaning for {kind}: leave it out")
+        return {
+            "name": self.name,
+            "spec": self.table.spec,
+            "env": tuple((self.table.env or {}).items()),
+            "prepare": self.table.prepare or "",
+            "server": self.table.server_settings(self.server),
+        }
+
+    def _own_place(self) -> dict[str, Any]:
+        """Return where and how what is the user's own runs. Raises UsageError."""
+        directory = Path(self.table.directory or self.directory).absolute()
+        if not directory.is_dir():
+            raise UsageError(f"{self.name}.directory: there is no directory {str(directory)!r}")
+        return {
+            "directory": directory,
+            "python": find_python(self.table.python or self.python),
+            "scheme": self.table.scheme or "http",
+        }
+
+    def _arguments(self) -> tuple[str, ...]:
+        """Return what its server gets besides. Raises UsageError for what the tool decides."""
+        arguments = self.table.arguments or ()
+        for argument in arguments:
+            if DECIDED_ARGUMENT.match(argument):
+                raise UsageError(
+                    f"{self.name}.arguments: leave out {argument}, which this tool decides; "
+                    f"{', '.join(SERVER_SETTINGS)} are keys of their own"
+                )
+        return arguments
+
+    def _url_target(self, url: str) -> UrlTarget:
+        if not is_url(url):
+            raise UsageError(f"{url!r}: a URL begins with http:// or https://")
+        self._common("a URL")
+        split_url(url)
+        return UrlTarget(name=self.name, label=self.name, spec=without_url_secrets(url), url=url)
+
+    def _command_target(self, command_line: str) -> CommandTarget:
+        texts = [*command_words(command_line), *(self.table.env or {}).values()]
+        if not any("{port}" in text for text in texts):
+            raise UsageError(
+                f"{self.table.spec!r}: a command needs {{port}} where its port goes, "
+                "as in 'cmd:server --port {port}'"
+            )
+        if self.table.workers and not any("{workers}" in text for text in texts):
+            raise UsageError(f"{self.name}.workers: the command has no {{workers}} to say it by")
+        return CommandTarget(
+            label=self.name, command=command_line, **self._own_place(), **self._common("a command")
+        )
+
+    def _built_in_target(self, key: str) -> AsgiTarget:
+        """Return a built-in; raise UsageError if it is neither here nor to be fetched."""
+        built_in = BUILT_INS[key]
+        version = self._release(key)
+        if "PYTHONPATH" in (self.table.env or {}):
+            raise UsageError(
+                f"{self.name}.env.PYTHONPATH has no meaning for a built-in, which runs with "
+                "what was installed for it: leave it out"
+            )
+        label = f"{built_in.label} {version}" if version else built_in.label
+        python = find_python(self.table.python)
+        target = AsgiTarget(
+            label=label if self.name == self.table.spec else self.name,
+            app=f"apps:{key}",
+            directory=APPS,
+            python=python,
+            arguments=self._arguments(),
+            packages=built_in.packages,
+            package_dir=ROOT if BUNDLED and not version and not python else None,
+            is_built_in=True,
+            **self._common("a built-in"),
+        )
+        asgi = (target.server or self.server).asgi
+        if is_day(version):
+            requirements = (*built_in.packages[:1], *ASGI_SERVERS[asgi].packages)
+            return dataclasses.replace(target, requirements=requirements, as_of=version)
+        if version:
+            requirements = self._requirements(built_in, version, asgi)
+            return dataclasses.replace(target, requirements=requirements)
+        self._require_installed(target, asgi)
+        return target
+
+    def _release(self, key: str) -> str:
+        """Return the version of a built-in that is asked for, or the day; empty if none is.
+
+        Raises UsageError for what is neither.
+        """
+        spec = self.table.spec
+        if spec == key:
+            return ""
+        release = spec.removeprefix(f"{key}@")
+        if not is_day(release) and not re.fullmatch(r"\d[\w.!+]*", release):
+            raise UsageError(
+                f"unknown target {spec!r}: a version is like {key}@0.32, a day like "
+                f"{key}@2025-06-03"
+            )
+        if self.table.python:
+            raise UsageError(f"{self.name}.python: a fetched version runs on this tool's Python")
+        return release
+
+    def _require_installed(self, target: AsgiTarget, asgi: AsgiServer) -> None:
+        for package in [*target.packages[:1], asgi]:
+            if package_versions([package], python=target.python):
+                continue
+            if target.python:
+                raise UsageError(
+                    f"{self.name}: no {package} there: {target.python} -m pip install {package}"
+                )
+            release = f"{target.spec if package == asgi else package}@VERSION"
+            raise UsageError(
+                f"{package} is not installed here: install it, or use {release}, which fetches it"
+            )
+
+    def _requirements(self, built_in: BuiltIn, version: str, asgi: AsgiServer) -> tuple[str, ...]:
+        """Return what pip fetches: the release, and the servers of the others."""
+        spec = self.table.spec
+        if not built_in.packages:
+            key = spec.partition("@")[0]
+            raise UsageError(f"{spec!r}: {key} is part of this tool, and has no versions")
+        uvicorn, chosen = ASGI_SERVERS[AsgiServer.UVICORN], ASGI_SERVERS[asgi]
+        versions = package_versions([*uvicorn.packages, *chosen.packages])
+        requirements = [f"{built_in.packages[0]}=={version}"]
+        requirements += [f"{name}=={pinned}" for name, pinned in versions.items()]
+        if asgi not in versions:
+            requirements.append(asgi)
+        return tuple(requirements)
 
 
 def parse_target(text: str, serving: ServingOptions | None = None) -> Target:
@@ -37,11 +332,7 @@ def parse_targets(
     server = server or serving.settings()
     targets: dict[str, Target] = {}
     for text in texts:
-        try:
-            spec = target_spec(text, serving, server=server, file=file)
-            target = spec.target()
-        except UsageError as error:
-            raise UsageError(file.hide(str(error))) from None
+        target = target_spec(text, serving, server=server, file=file).target()
         labels = [each.label for each in targets.values()]
         if target.name in targets or target.label in labels:
             raise UsageError(
@@ -52,8 +343,9 @@ def parse_targets(
     for name in file.settings:
         if name not in targets:
             raise UsageError(
-                f"--set {name}: no target has that name{did_you_mean(name, targets)}: "
-                f"there are {', '.join(targets)}"
+                f"{name}: no target has that name{did_you_mean(name, targets)}: "
+                f"there are {', '.join(targets)}",
+                option="--set",
             )
     return tuple(targets.values())
 
@@ -70,29 +362,15 @@ def target_spec(
     else:
         given_name, spec = split_target(text)
         name = given_name or file.hide(default_name(spec))
-        table = merged(file.targets.get(name, {}), spec_table(spec))
+        table = file.targets.get(name, TargetTable()).changed_by(spec_table(spec))
         directory = Path()
-    table = merged(table, file.settings.get(name, {}))
-    check_spec(table, f"--set {name}")
     return TargetSpec(
         name=name,
-        table=TargetTable(**table),
+        table=table.changed_by(file.settings.get(name, TargetTable())),
         directory=directory,
         server=server,
         python=serving.python,
     )
-
-
-def merged(table: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the table of a target with the changes, which may make it another target."""
-    result = dict(table)
-    if any(key in changes for key in SPEC_KEYS):
-        for key in SPEC_KEYS:
-            result.pop(key, None)
-    result.update(changes)
-    if "env" in table and "env" in changes:
-        result["env"] = {**table["env"], **changes["env"]}
-    return result
 
 
 def compared_targets(

@@ -21,7 +21,7 @@ def parse_seconds(option: str, text: str) -> float:
     """Return the seconds of a time such as 0.3s, 500ms or 2m. Raises UsageError."""
     match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)(ms|s|m|h)?", text.strip())
     if not match:
-        raise UsageError(f"{option} {text!r}: use a time such as 0.3s, 500ms or 2m")
+        raise UsageError(f"{text!r}: use a time such as 0.3s, 500ms or 2m", option=option)
     return float(match[1]) * SECONDS_IN[match[2] or "s"]
 
 
@@ -29,7 +29,9 @@ def parse_rate(text: str) -> float:
     """Return the requests/s that a text such as 5000 means. Raises UsageError."""
     match = re.fullmatch(r"\d{1,7}(\.\d{1,3})?", text.strip())
     if not match or not float(text):
-        raise UsageError(f"--rate {text!r}: use requests/s such as 5000, or a share such as 70%")
+        raise UsageError(
+            f"{text!r}: use requests/s such as 5000, or a share such as 70%", option="--rate"
+        )
     return float(text)
 
 
@@ -37,5 +39,5 @@ def parse_share(option: str, text: str) -> float:
     """Return the share that a text such as 5% means. Raises UsageError."""
     match = re.fullmatch(r"(\d{1,3}(?:\.\d+)?)%", text.strip())
     if not match:
-        raise UsageError(f"{option} {text!r}: use a share such as 5%")
+        raise UsageError(f"{text!r}: use a share such as 5%", option=option)
     return float(match[1]) / 100

@@ -37,9 +37,14 @@ class HopelessError(BenchError):
 
 
 class UsageError(BenchError):
-    """A wrong argument or option."""
+    """A wrong argument, or a wrong value of an option such as `--rounds`."""
 
     exit_code = 2
+
+    def __init__(self, problem: str, *, option: str = "") -> None:
+        super().__init__(f"{option} {problem}" if option else problem)
+        self.problem = problem
+        self.option = option
 
 
 def short_repr(value: object) -> str:

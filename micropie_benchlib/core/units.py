@@ -19,8 +19,8 @@ def parse_duration(text: str, *, option: str = "--duration") -> int:
     match = re.fullmatch(r"(\d{1,6})([smh]?)", text.strip())
     if not match or int(match[1]) == 0:
         raise UsageError(
-            f"{option} {text!r}: wrk takes whole seconds, minutes or hours above 0, "
-            "such as 5s or 1m"
+            f"{text!r}: wrk takes whole seconds, minutes or hours above 0, such as 5s or 1m",
+            option=option,
         )
     unit = match[2] or "s"
     return int(match[1]) * int(SECONDS_IN[unit])

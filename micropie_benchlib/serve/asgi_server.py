@@ -37,9 +37,11 @@ class AsgiServerFacts:
         if self.has_uvicorn_options:
             return
         if settings.http is not Http.AUTO:
-            raise UsageError(f"--http is uvicorn's: {settings.asgi} has its own")
+            raise UsageError(f"is uvicorn's: {settings.asgi} has its own", option="--http")
         if not settings.proxy_headers:
-            raise UsageError(f"--no-proxy-headers is uvicorn's: {settings.asgi} has no such thing")
+            raise UsageError(
+                f"is uvicorn's: {settings.asgi} has no such thing", option="--no-proxy-headers"
+            )
 
 
 def with_version(name: str, versions: Versions) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from conftest import run_load
 
-from micropie_benchlib.cli.hosts import resolve_hosts
+from micropie_benchlib.cli.plans import resolve_hosts
 from micropie_benchlib.core.errors import BenchError, UsageError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.plan import Plan
