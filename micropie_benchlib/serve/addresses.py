@@ -47,8 +47,9 @@ OWN_PORTS = range(20_000, 30_000)  # below Kubernetes', and those that Linux giv
 def free_port(host: str, wanted: int | None) -> int:
     """Return the wanted port, or one of OWN_PORTS, after a bind proves it free.
 
-    One of the system's choice could go to a client before the server has it. Raises
-    BenchError where something listens already: a server found there must never be measured.
+    One of the system's choice, which is tried last, could go to a client before the server
+    has it. Raises BenchError where something listens already: a server found there must
+    never be measured.
     """
     try:
         addresses = socket.getaddrinfo(host, wanted or 0, type=socket.SOCK_STREAM)
@@ -56,14 +57,14 @@ def free_port(host: str, wanted: int | None) -> int:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"host {host!r}: {reason}") from None
     family, _, _, _, (address, _, *rest) = addresses[0]
-    tried = [] if wanted else random.SystemRandom().sample(OWN_PORTS, 20)
+    tried = [wanted] if wanted else [*random.SystemRandom().sample(OWN_PORTS, 20), 0]
+    failure = OSError()
     for port in tried:
-        with contextlib.suppress(OSError):
+        try:
             return _bound_port(family, (address, port, *rest))
-    try:
-        return _bound_port(family, (address, wanted or 0, *rest))
-    except OSError as error:
-        raise BenchError(_port_complaint(host, wanted, error)) from None
+        except OSError as error:
+            failure = error
+    raise BenchError(_port_failure(host, wanted, failure))
 
 
 def _bound_port(family: int, address: tuple[Any, ...]) -> int:
@@ -77,13 +78,13 @@ def _bound_port(family: int, address: tuple[Any, ...]) -> int:
     return port
 
 
-def _port_complaint(host: str, port: int | None, error: OSError) -> str:
+def _port_failure(host: str, port: int | None, error: OSError) -> str:
     """Return why the port cannot be used, and what to do."""
     if not port:
-        return f"{host} cannot be listened on: {error.strerror}; --host names another address"
-    complaint = f"port {port} on {host} cannot be used: {error.strerror}"
+        return f"cannot listen on {host}: {error.strerror}; --host names another address"
+    failure = f"port {port} on {host} cannot be used: {error.strerror}"
     if error.errno != errno.EADDRINUSE:
-        return complaint
+        return failure
     pids = [pid for pid in listener_pids(port) if pid]
     owner = f"process {pids[0]} listens there" if pids else "another process has it"
-    return f"{complaint} ({owner}); stop what holds it, or choose another --port"
+    return f"{failure} ({owner}); stop it, or choose another --port"

@@ -116,8 +116,6 @@ def install(target: AsgiTarget, directory: Path) -> None:
 
 
 PIP_SECTIONS = ("global", "install", ":env:")  # of its settings; the last one holds
-
-
 # Of pip's options, those that say how an index is reached.
 INDEX_OPTIONS = (
     *("index-url", "proxy", "cert", "client-cert", "trusted-host", "keyring-provider"),
@@ -128,8 +126,8 @@ INDEX_OPTIONS = (
 def with_one_index(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the environment so that pip takes packages from its one index alone.
 
-    The day of an upload is told by an index. What lies in other places that were set for
-    pip, such as a directory of wheels, would be taken whatever its age. Raises BenchError
+    Only an index says when a package was uploaded. What lies in other places that were set
+    for pip, such as a directory of wheels, would be taken whatever its age. Raises BenchError
     for an index of files.
     """
     listed = run_guarded(
@@ -138,12 +136,12 @@ def with_one_index(environment: Mapping[str, str]) -> dict[str, str]:
     one_index = {name: value for name, value in environment.items() if name[:4] != "PIP_"}
     settings = [line.partition("=") for line in listed.output.splitlines()]
     for section, (key, _, value) in itertools.product(PIP_SECTIONS, settings):
-        place, _, option = key.rpartition(".")
-        if place == section and option in INDEX_OPTIONS:
+        prefix, _, option = key.rpartition(".")
+        if prefix == section and option in INDEX_OPTIONS:
             one_index[f"PIP_{option.replace('-', '_').upper()}"] = ast.literal_eval(value)
     if one_index.get("PIP_INDEX_URL", "https:").partition(":")[0] not in ("https", "http"):
         raise BenchError(
             f"pip's index is {without_url_secrets(one_index['PIP_INDEX_URL'])!r}, and files do "
-            "not tell when they were uploaded: a day needs an index that does, as PyPI"
+            "not tell when they were uploaded: a day needs an index that does, such as PyPI"
         )
     return one_index | {"PIP_CONFIG_FILE": os.devnull}

@@ -12,21 +12,12 @@ from typing import NamedTuple
 
 from micropie_benchlib.core.built_ins import FRAMEWORK_PACKAGES, OTHER_PACKAGES
 from micropie_benchlib.core.errors import BenchError
+from micropie_benchlib.core.paths import ROOT
 from micropie_benchlib.core.targets import Target
 from micropie_benchlib.serve.asgi import SERVER_PACKAGES
 from micropie_benchlib.system.children import run_guarded
 
-LIST_DISTRIBUTIONS = """
-import contextlib, importlib.metadata, json, platform
-versions = {}
-for distribution in importlib.metadata.distributions():
-    with contextlib.suppress(OSError):  # newer Pythons raise it where there is no METADATA
-        fields = distribution.metadata or {}
-        name, version = fields.get("Name"), fields.get("Version")
-        if name and version:
-            versions.setdefault(name.lower(), version)  # the first is imported
-print(json.dumps([platform.python_version(), versions]))
-"""
+LISTER = ROOT / "micropie_benchlib" / "programs" / "distributions.py"
 
 
 class PythonFacts(NamedTuple):
@@ -38,9 +29,9 @@ class PythonFacts(NamedTuple):
 
 @functools.cache  # else another Python would start at each launch of its server
 def examine_python(python: str) -> PythonFacts:
+    """Return the versions in another Python; nothing if it does not tell."""
     with contextlib.suppress(BenchError, ValueError):
-        command = [python, "-c", LIST_DISTRIBUTIONS]
-        done = run_guarded(command, timeout_s=20, cwd=Path("/"))  # away from modules here
+        done = run_guarded([python, str(LISTER)], timeout_s=20)
         return PythonFacts(*json.loads(done.output))
     return PythonFacts(version=None, distributions={})
 
@@ -74,25 +65,24 @@ def all_versions(directory: Path) -> dict[str, str]:
 
 
 class PackageVersions(NamedTuple):
+    """Versions of the packages that decide a target's speed, and of the Python it names."""
+
     packages: dict[str, str]
     python: str | None
 
 
-def package_versions_of(target: Target) -> dict[str, str]:
-    if not target.is_app and not target.python:
-        return {}
+def versions_of(target: Target) -> PackageVersions:
+    """Return the versions that decide the target's speed on this machine."""
     packages = [*target.packages, *SERVER_PACKAGES]
+    python = None
     if target.python:
         packages += [*FRAMEWORK_PACKAGES, *OTHER_PACKAGES]
+        python = examine_python(target.python).version
+    elif not target.is_app:
+        return PackageVersions(packages={}, python=None)
     if target.package_dir and target.requirements:
-        return all_versions(target.package_dir)
-    return package_versions(
-        dict.fromkeys(packages), directory=target.package_dir, python=target.python
-    )
-
-
-def versions_of(target: Target) -> PackageVersions:
-    return PackageVersions(
-        packages=package_versions_of(target),
-        python=examine_python(target.python).version if target.python else None,
-    )
+        versions = all_versions(target.package_dir)
+    else:
+        names = dict.fromkeys(packages)
+        versions = package_versions(names, directory=target.package_dir, python=target.python)
+    return PackageVersions(packages=versions, python=python)

@@ -198,7 +198,7 @@ def test_a_python_that_hangs_when_asked_for_its_packages_dies_with_the_tool(
 ) -> None:
     text = f"""\
         case "$*" in
-            *importlib.metadata*) sleep 600 & sleep 600 ;;
+            *distributions.py*) sleep 600 & sleep 600 ;;
             *) exec {sys.executable} "$@" ;;
         esac
     """

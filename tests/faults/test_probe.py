@@ -122,7 +122,7 @@ def test_a_body_that_ends_with_its_connection_is_whole() -> None:
 @pytest.mark.parametrize("status", [b"100 Continue", b"103 Early Hints"])
 def test_an_interim_response_is_told(status: bytes) -> None:
     with server(saying(b"HTTP/1.1 " + status + b"\r\n\r\n" + HEAD + HELLO)) as port:
-        assert f"is answered with {status[:3].decode()} before the answer" in complaint(port)
+        assert f"the server sends {status[:3].decode()} responses" in complaint(port)
 
 
 @pytest.mark.parametrize(
@@ -142,15 +142,14 @@ def test_an_interim_response_is_told(status: bytes) -> None:
 def test_what_wrk_cannot_read_either_is_told_with_its_fault(data: bytes, fault: str) -> None:
     with server(saying(data)) as port:
         said = complaint(port)
-    assert said.startswith(f"no whole HTTP answer to GET /: {fault}")
-    assert said.endswith("; wrk cannot read it either: fix the server")
+    assert said.startswith(f"no whole HTTP response to GET / from 127.0.0.1:{port}: {fault}")
+    assert said.endswith("; wrk cannot read it either: fix the server or the address")
 
 
 def test_another_protocol_is_told_at_once() -> None:
     with server(saying(b"-ERR unknown command 'GET'\r\n")) as port:
-        assert complaint(port) == (
-            "no whole HTTP answer to GET /: it begins with '-ERR ': "
-            f"have an HTTP server listen on 127.0.0.1:{port}, or fix the address"
+        assert complaint(port).startswith(
+            f"no whole HTTP response to GET / from 127.0.0.1:{port}: Expected HTTP/"
         )
 
 
@@ -160,7 +159,7 @@ def test_an_answer_that_is_cut_is_told() -> None:
         connection.sendall(HEAD + b"Content-Length: 5\r\n\r\nhel")
 
     with server(cut) as port:
-        assert "before the connection was closed" in complaint(port)
+        assert f"before 127.0.0.1:{port} closed the connection" in complaint(port)
 
 
 # What is wrong with the address.
@@ -169,7 +168,7 @@ def test_an_answer_that_is_cut_is_told() -> None:
 def test_an_address_where_nothing_listens_is_named() -> None:
     port = free_port("127.0.0.1", None)
     assert complaint(port) == (
-        f"no whole answer to GET /: nothing listens on 127.0.0.1:{port}: "
+        f"no whole response to GET /: nothing listens on 127.0.0.1:{port}: "
         "start the server or fix the address"
     )
 
@@ -186,8 +185,8 @@ def test_a_server_on_the_other_loopback_address_is_found(host: str, other: str) 
 def test_a_connection_that_is_closed_is_told_with_its_address(answer: Answer) -> None:
     with server(answer) as port:
         assert complaint(port) == (
-            "no whole HTTP answer to GET / before the connection was closed "
-            f"by 127.0.0.1:{port}: see its log"
+            f"no whole HTTP response to GET / before 127.0.0.1:{port} closed the connection: "
+            "see its log"
         )
 
 
