@@ -248,8 +248,7 @@ def capacity(
 
 def search_sentence(plan: Plan) -> str:
     """Return how a capacity is sought, and what that costs."""
-    from micropie_benchlib.run.estimates import SEARCH_STEPS, planned_s
-    from micropie_benchlib.run.schedule import schedule
+    from micropie_benchlib.run.schedule import SEARCH_STEPS, planned_s, schedule
 
     takes = datetime.timedelta(seconds=round(planned_s(plan)))
     count = len(schedule(plan))

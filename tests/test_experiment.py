@@ -30,10 +30,9 @@ from micropie_benchlib.load.readings import Observation
 from micropie_benchlib.report.remarks import caveats_of
 from micropie_benchlib.report.results_file import from_json, to_json
 from micropie_benchlib.run.actions import Actions
-from micropie_benchlib.run.estimates import planned_s
 from micropie_benchlib.run.experiment import EarlyEnd, measure_launch, run_experiment
 from micropie_benchlib.run.launch import LaunchRun
-from micropie_benchlib.run.schedule import schedule
+from micropie_benchlib.run.schedule import planned_s, schedule
 from micropie_benchlib.serve.launched import LaunchedServer
 from micropie_benchlib.serve.servers import RunningServer
 from micropie_benchlib.serve.urls import UrlServer

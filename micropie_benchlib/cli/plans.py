@@ -15,7 +15,7 @@ from micropie_benchlib.core.plan import Places, Plan
 from micropie_benchlib.core.requests import BUILT_IN_PATHS
 from micropie_benchlib.core.targets import ServerSettings, Target
 from micropie_benchlib.core.text import format_rate
-from micropie_benchlib.run.estimates import SEARCH_TRIALS, rehearsal_s
+from micropie_benchlib.run.schedule import SEARCH_TRIALS, preflight_s
 from micropie_benchlib.serve.addresses import addresses_of, are_loopback, split_url
 from micropie_benchlib.serve.kinds import with_addresses
 from micropie_benchlib.system.processes import all_cores
@@ -144,5 +144,5 @@ def described_amount(plan: Plan) -> str:
     if plan.is_at_a_rate:
         rates = [load.rate_per_s for load in plan.loads if load.rate_per_s]
         pace = f"at {format_rate(max(rates))}" if rates else "at a rate that is yet to be found"
-        seconds += rehearsal_s(plan)
+        seconds += preflight_s(plan)
     return f"requests {pace} on up to {connections} connections, for {seconds:.0f} s in all"

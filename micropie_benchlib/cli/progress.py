@@ -12,8 +12,7 @@ from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.report.figures import format_speed, useful_interval
 from micropie_benchlib.report.printing import printable
-from micropie_benchlib.run.estimates import planned_s
-from micropie_benchlib.run.schedule import launch_groups
+from micropie_benchlib.run.schedule import launch_groups, planned_s
 from micropie_benchlib.stats.verdicts import decisive_comparisons
 from micropie_benchlib.system.children import TICK_S
 

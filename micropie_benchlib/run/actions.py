@@ -19,9 +19,7 @@ from micropie_benchlib.system.children import Tick
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actions:
-    """What an experiment does to the world, injected so that tests can provoke faults.
-
-    `announce` is called with what runs now, and the seconds that it should take; `extend`
+    """`announce` is called with what runs now, and the seconds that it should take; `extend`
     with a plan of more rounds than before, and why. What is recorded is without the
     `secrets`.
     """

@@ -46,16 +46,19 @@ def facts_of(
 def server_command(server: RunningServer, secrets: Secrets) -> str:
     """Return the server's command as a shell would take it, after its own variables.
 
-    It is without the secrets, and so the words are before a shell's quotes change them.
+    Secrets are hidden before a shell's quotes change the words.
     """
     words = []
     for name, value in server.target.env:
         shown = HIDDEN if has_secret_name(name) else secrets.hide_whole_words(value)
-        words.append(f"{name}={shown if shown == HIDDEN else shlex.quote(shown)}")
+        words.append(f"{name}={quoted(shown)}")
     for word in server.argv:
-        shown = secrets.hide_whole_words(word)
-        words.append(shown if shown == HIDDEN else shlex.quote(shown))
+        words.append(quoted(secrets.hide_whole_words(word)))
     return " ".join(words)
+
+
+def quoted(word: str) -> str:
+    return word if word == HIDDEN else shlex.quote(word)
 
 
 def with_facts(results: Results, facts: TargetFacts, names: Sequence[str]) -> Results:

@@ -25,8 +25,8 @@ from micropie_benchlib.load.readings import Observation
 from micropie_benchlib.run.actions import Actions
 from micropie_benchlib.run.capacity import Bisection, too_late_reason
 from micropie_benchlib.run.cores import core_use, limit_reason
-from micropie_benchlib.run.estimates import start_estimate_s
 from micropie_benchlib.run.facts import facts_of
+from micropie_benchlib.run.schedule import start_estimate_s
 from micropie_benchlib.serve.servers import RunningServer
 from micropie_benchlib.stats.search import Outcome, outcome_of, pace_reason
 from micropie_benchlib.stats.sizes import AnswerSizes

@@ -1,21 +1,24 @@
-"""Which launches and trials a plan consists of, in random order."""
+"""Which launches and trials a plan consists of, in random order, and how long they take."""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import random
 from collections.abc import Sequence
 
 from micropie_benchlib.core.plan import Launch, Plan, Trial
 from micropie_benchlib.core.targets import Target
 
+LAUNCH_ESTIMATE_S = 3.0  # for one server
+PREFLIGHT_TRIAL_S = 2  # of a load at a rate, at most
+SEARCH_STEPS = 7  # that a search for a capacity usually takes
+SEARCH_TRIALS = 1 + 1.5 * SEARCH_STEPS  # if half of them are tried twice
+
 
 def schedule(plan: Plan) -> list[Launch]:
     """Return the launches of all rounds, in random order within each round (seeded).
 
-    So drift hits all targets alike. A single round keeps the order given, as the gist
-    did.
+    So drift hits all targets alike. A single round keeps the order given.
     """
     order = random.Random(plan.seed)  # noqa: S311  # nothing secret
     randomized = plan.rounds > 1
@@ -25,26 +28,14 @@ def schedule(plan: Plan) -> list[Launch]:
         if randomized:
             order.shuffle(groups)
         for position, group in enumerate(groups):
-            targets = tuple(order.sample(group, len(group))) if randomized else group
-            alone = targets if plan.measures_alone(number) else ()
-            if plan.paired and position > 0:  # the reference was, in the round's first launch
-                alone = tuple(target for target in alone if target is not plan.targets[0])
-            trials = launch_trials(plan, targets, alone=alone)
+            targets = group
+            if randomized:
+                targets = tuple(order.sample(group, len(group)))
+            trials = launch_trials(plan, number, targets, is_first=position == 0)
             if randomized:
                 order.shuffle(trials)
-            trials = [at_moments_of(trial, plan.seed + number) for trial in trials]
             launches.append(Launch(round=number, targets=targets, trials=tuple(trials)))
     return launches
-
-
-def at_moments_of(trial: Trial, seed: int) -> Trial:
-    """Return the trial with the seed of its requests' moments, should it get a rate.
-
-    That is of the round, so that all targets get the same ones.
-    """
-    return dataclasses.replace(
-        trial, load=dataclasses.replace(trial.load, schedule_seed=seed % 2**31)
-    )
 
 
 def launch_groups(plan: Plan) -> list[tuple[Target, ...]]:
@@ -59,14 +50,28 @@ def launch_groups(plan: Plan) -> list[tuple[Target, ...]]:
 
 
 def launch_trials(
-    plan: Plan, targets: tuple[Target, ...], *, alone: Sequence[Target]
+    plan: Plan, number: int, targets: tuple[Target, ...], *, is_first: bool
 ) -> list[Trial]:
-    """Return the trials of one launch: of some targets alone, then of both at once."""
-    groups = [(target,) for target in plan.targets if target in alone]
-    paired_trials = [targets] if plan.paired else []
+    """Return the trials of a launch in that round: of some targets alone, then of both at once.
+
+    Of several pairs only the round's first measures the reference alone. The seed of the
+    arrival times is the round's, so that all targets get the same ones.
+    """
+    groups: list[tuple[Target, ...]] = []
+    if plan.measures_alone(number):
+        reference = plan.targets[0]
+        for target in plan.targets:
+            is_repeated = plan.paired and target is reference and not is_first
+            if target in targets and not is_repeated:
+                groups.append((target,))
+    if plan.paired:
+        groups.append(targets)
+    seed = (plan.seed + number) % 2**31
     trials = []
-    for group, load in itertools.product([*groups, *paired_trials], plan.loads):
-        trials.append(Trial(targets=group, load=load))
+    for group in groups:
+        for load in plan.loads:
+            seeded = dataclasses.replace(load, schedule_seed=seed)
+            trials.append(Trial(targets=group, load=seeded))
     return trials
 
 
@@ -76,4 +81,33 @@ def launches_to_check(launches: Sequence[Launch], *, strict: bool) -> list[Launc
     What cannot be measured is to be found before anything is. The first launch shows that
     by itself, but not whether its targets do the same work as the others.
     """
-    return [launch for launch in launches[0 if strict else 1 :] if launch.round == 1]
+    first_round = [launch for launch in launches if launch.round == 1]
+    return first_round if strict else first_round[1:]
+
+
+def planned_s(plan: Plan) -> float:
+    """Return about how long the whole plan takes, in seconds."""
+    launches = schedule(plan)
+    seconds = preflight_s(plan)
+    before = launches_to_check(launches, strict=plan.strict or plan.is_at_a_rate)
+    for launch in [*before, *launches]:
+        seconds += start_estimate_s(launch)
+    trials = SEARCH_TRIALS if plan.p99_limit_s else 1
+    for launch in launches:
+        for trial in launch.trials:
+            seconds += trials * trial.load.duration_s
+    return seconds
+
+
+def start_estimate_s(launch: Launch) -> float:
+    """Return about how long it takes until the launch's servers are ready, in seconds."""
+    return LAUNCH_ESTIMATE_S * len(launch.targets)
+
+
+def preflight_s(plan: Plan) -> float:
+    """Return how long loads at a rate are tried before the first round, in seconds."""
+    if not plan.is_at_a_rate:
+        return 0.0
+    trial_s = sum(min(load.duration_s, PREFLIGHT_TRIAL_S) for load in plan.loads)
+    trials = 3 if plan.rate_share else 1  # as fast as it goes, at that rate, and at the share
+    return float(trials * trial_s * len(launch_groups(plan)))
