@@ -8,7 +8,8 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-VALIDATOR = Draft202012Validator(json.loads(Path(__file__).with_suffix(".json").read_text()))
+SCHEMA_FILE = Path(__file__).parents[1] / "docs/results.schema.json"
+VALIDATOR = Draft202012Validator(json.loads(SCHEMA_FILE.read_text()))
 
 
 def loaded(text: str) -> dict[str, Any]:

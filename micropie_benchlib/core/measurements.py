@@ -110,7 +110,7 @@ class WrkResult:
     bytes: Count
     requests_per_s: Rate
     bytes_per_s: Rate
-    latency: Latency | None
+    latency: Latency | None = None
     errors: Errors
     latency_uncorrected: Latency | None = None
     load_cpu_s: Seconds | None = None
@@ -142,7 +142,7 @@ class ServerUse:
 
     server_cpu_s: Seconds
     server_rss_bytes: Count
-    worker_balance: Share | None
+    worker_balance: Share | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,5 +235,5 @@ class Capacity:
     target: Name
     load: LoadId
     p99_limit_s: Seconds
-    rate_per_s: PositiveRate | None
+    rate_per_s: PositiveRate | None = None
     reason: str | None = None

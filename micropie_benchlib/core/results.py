@@ -118,13 +118,13 @@ class Environment:
 
     python: str
     executable: str
-    bundle: str | None
+    bundle: str | None = None
     implementation: str
     platform: str
     kernel: str
-    cpu_model: str | None
+    cpu_model: str | None = None
     cpu_count: Positive
-    governor: str | None
+    governor: str | None = None
     wrk: str
     wrk_version: str
     packages: Mapping[str, str]
@@ -161,7 +161,7 @@ class Results:
     machine with the servers; `machines` are all that took part, where those were several.
     """
 
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = {"allow_inf_nan": False}
 
     schema: Literal["micropie-bench/3"] = SCHEMA
     version: str = __version__

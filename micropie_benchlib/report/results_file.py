@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from typing import Any, NoReturn
+from typing import Any
 
 from micropie_benchlib.core.errors import BenchError, first_complaint, short_repr
 from micropie_benchlib.core.estimates import Ranking
@@ -12,7 +12,9 @@ from micropie_benchlib.core.results import SCHEMA, Results
 from micropie_benchlib.stats.comparisons import derived
 from micropie_benchlib.stats.ranking import rankings_of
 
-DERIVED = ("comparisons", "rankings")  # from the measurements; written for others to read
+# By the names of their types.
+FIELDS_NOT_SAVED = {"Latency": {"histogram"}, "Response": {"excerpt"}}
+FIELDS_DERIVED = {"Measurement": {"valid": {"type": "boolean"}}}
 EXCLUDE_HISTOGRAM = {"histogram": True}
 NOT_SAVED = {
     "measurements": {
@@ -23,11 +25,11 @@ NOT_SAVED = {
 
 
 @functools.cache
-def results_adapter() -> Any:
-    """Return what reads and writes Results; pydantic is slow to import."""
+def adapter(of: Any) -> Any:
+    """Return what reads and writes such values; pydantic is slow to import."""
     from pydantic import TypeAdapter
 
-    return TypeAdapter(Results)
+    return TypeAdapter(of)
 
 
 def results_data(results: Results) -> dict[str, Any]:
@@ -35,12 +37,10 @@ def results_data(results: Results) -> dict[str, Any]:
 
     Each measurement also says whether it is valid, and there are the rankings.
     """
-    from pydantic import TypeAdapter
-
-    data: dict[str, Any] = results_adapter().dump_python(results, mode="json", exclude=NOT_SAVED)
+    data: dict[str, Any] = adapter(Results).dump_python(results, mode="json", exclude=NOT_SAVED)
     for measurement in data["measurements"]:
         measurement["valid"] = measurement["invalid_reason"] is None
-    data["rankings"] = TypeAdapter(list[Ranking]).dump_python(rankings_of(results), mode="json")
+    data["rankings"] = adapter(list[Ranking]).dump_python(rankings_of(results), mode="json")
     return data
 
 
@@ -70,51 +70,57 @@ def json_character(character: str) -> str:
 def from_json(text: str) -> Results:
     """Return the results in such a text, without histograms.
 
-    What follows from the measurements is worked out again, whatever the file says of it.
-    Raises BenchError, with the place, if it has another schema, or a value that cannot have
-    been measured.
+    What follows from the measurements is worked out again, whatever the file says of it. What
+    it has beyond the known fields is left out: a later version may have written it. Raises
+    BenchError, with the place, if it has another schema, or a value that cannot have been
+    measured.
     """
     from pydantic import ValidationError
 
-    data = _json_object(text)
-    schema = data.get("schema")
-    if schema != SCHEMA:
-        raise BenchError(
-            f"not a results file of this version: its schema is {short_repr(schema)}, "
-            f"not {SCHEMA!r}; measure again, or use the version that wrote it"
-        )
-    for name in DERIVED:
-        data.pop(name, None)
-    for measurement in _dicts_in(data.get("measurements")):
-        measurement.pop("valid", None)  # it follows from invalid_reason
     try:
-        # As JSON again: strict validation takes tuples and enums from JSON alone.
-        results: Results = results_adapter().validate_json(json.dumps(data), strict=True)
-    except ValidationError as error:
-        complaint = first_complaint(error.errors(), whole="a results file, or not a whole one")
-        raise BenchError(complaint) from None
-    return derived(results)
-
-
-def _json_object(text: str) -> dict[str, Any]:
-    """Return the JSON object in the text. Raises BenchError if there is none."""
-
-    def refuse(constant: str) -> NoReturn:
-        raise ValueError(f"{constant} is not a number")
-
-    try:
-        data = json.loads(text, parse_constant=refuse)
+        data = json.loads(text)
     except RecursionError:
         raise BenchError("not a results file: it is nested too deeply") from None
     except ValueError as error:
         raise BenchError(f"not a results file, or not a whole one: {error}") from None
     if not isinstance(data, dict):
         raise BenchError("not a results file: it does not hold an object")
-    return data
+    schema = data.get("schema")
+    if schema != SCHEMA:
+        raise BenchError(
+            f"not a results file of this version: its schema is {short_repr(schema)}, "
+            f"not {SCHEMA!r}; measure again, or use the version that wrote it"
+        )
+    data.pop("comparisons", None)
+    try:
+        # As JSON again: strict validation takes tuples and enums from JSON alone.
+        results: Results = adapter(Results).validate_json(json.dumps(data), strict=True)
+    except ValidationError as error:
+        complaint = first_complaint(error.errors(), whole="a results file, or not a whole one")
+        raise BenchError(complaint) from None
+    return derived(results)
 
 
-def _dicts_in(items: object) -> list[dict[str, Any]]:
-    """Return those of the items that are dicts."""
-    if not isinstance(items, list):
-        return []
-    return [item for item in items if isinstance(item, dict)]
+def schema_text() -> str:
+    """Return docs/results.schema.json: the JSON Schema of a results file, from its types.
+
+    What is not required may be absent in an older file: it is then not known.
+    """
+    from pydantic.json_schema import GenerateJsonSchema
+
+    class Untitled(GenerateJsonSchema):
+        def field_title_should_be_set(self, _schema: object) -> bool:
+            return False
+
+    schema = adapter(Results).json_schema(schema_generator=Untitled)
+    rankings = adapter(list[Ranking]).json_schema(schema_generator=Untitled)
+    schema["$defs"] |= rankings.pop("$defs")
+    schema["properties"]["rankings"] = rankings
+    schema["required"].append("schema")
+    del schema["properties"]["version"]["default"]  # it changes with each release
+    for name, fields in FIELDS_NOT_SAVED.items():
+        for field in fields:
+            del schema["$defs"][name]["properties"][field]
+    for name, derived_fields in FIELDS_DERIVED.items():
+        schema["$defs"][name]["properties"] |= derived_fields
+    return json.dumps(schema, indent=2, sort_keys=True) + "\n"
