@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from micropie_benchlib.core.requests import Workload
@@ -19,11 +19,9 @@ PRIVATE_NAME = (
     r"(?:auth(?!ors?\b)|cookie|credential|csrf|jwt|key(?!board|word)|passphrase|passw|secret"
     r"|session|signature|token|xsrf|(?<![a-z])(?:otp|pass|pat|pin|pwd|sid|sig)(?![a-z]))"
 )
-SECRET_PARAMETER = re.compile(
-    # The punctuation of a sentence behind the URL is not of the value.
-    rf"([?&][^=&#\s]*{PRIVATE_NAME}[^=&#\s]*=)([^&#\s]*[^&#\s;,.:'\")])",
-    re.IGNORECASE,
-)
+PARAMETER = re.compile(r"[?&]([^=&#\s]*)(=?)")  # it ends where no other can begin: linear
+# The punctuation of a sentence behind the URL is not of the value.
+PARAMETER_VALUE = re.compile(r"[^&#\s]*[^&#\s;,.:'\")]")
 USER_IN_URL = re.compile(r"(?<=//)[^/@\s]*@")
 MIN_SECRET = 6  # characters: a shorter text stands in many places that are not secret
 SECRET_PART = re.compile(r"[^\s;,=]{12,}")  # a token within a header's value, or a cookie's
@@ -34,18 +32,27 @@ def has_secret_name(name: str) -> bool:
     return re.search(PRIVATE_NAME, name, re.IGNORECASE) is not None
 
 
+def secret_parameters(text: str) -> Iterator[re.Match[str]]:
+    """Yield the values of parameters in a URL's query that are secret by name."""
+    end = 0
+    for parameter in PARAMETER.finditer(text):
+        name, equals = parameter.groups()
+        if parameter.start() < end or not equals or not has_secret_name(name):
+            continue
+        value = PARAMETER_VALUE.match(text, parameter.end())
+        if value:
+            end = value.end()
+            yield value
+
+
 def without_url_secrets(text: str) -> str:
     """Return the text with the secrets hidden that a URL in it, or a path, shows."""
     text = USER_IN_URL.sub(f"{HIDDEN}@", text)
-    return SECRET_PARAMETER.sub(rf"\1{HIDDEN}", text)
-
-
-def without_secret_headers(headers: Headers) -> Headers:
-    """Return the headers with the values hidden that are secrets."""
-    shown = []
-    for name, value in headers:
-        shown.append((name, HIDDEN if has_secret_name(name) else value))
-    return tuple(shown)
+    shown, end = "", 0
+    for value in secret_parameters(text):
+        shown += text[end : value.start()] + HIDDEN
+        end = value.end()
+    return shown + text[end:]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +81,7 @@ class Secrets:
                 if has_secret_name(name):
                     values |= {value, *SECRET_PART.findall(value)}
         for url in urls:
-            values.update(match[2] for match in SECRET_PARAMETER.finditer(url))
+            values.update(value[0] for value in secret_parameters(url))
         longest_first = sorted(values - {""}, key=lambda value: (-len(value), value))
         return cls(values=tuple(longest_first), variables=tuple(variables))
 
@@ -96,8 +103,9 @@ class Secrets:
     def hide_in_headers(self, headers: Headers) -> Headers:
         """Return the headers without them, and without values that are secret by name."""
         shown = []
-        for name, value in without_secret_headers(headers):
-            shown.append((name, self.hide_whole_words(value)))
+        for name, value in headers:
+            is_secret = has_secret_name(name)
+            shown.append((name, HIDDEN if is_secret else self.hide_whole_words(value)))
         return tuple(shown)
 
     def hide_in_word(self, word: str) -> str:
