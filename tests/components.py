@@ -33,7 +33,7 @@ from micropie_benchlib.core.targets import ServerSettings, Target  # found by th
 from micropie_benchlib.load.hosts import all_here  # found by the line above
 from micropie_benchlib.load.wrk_program import find_wrk  # found by the line above
 from micropie_benchlib.run.experiment import measure_launch  # found by the line above
-from micropie_benchlib.stats.student import student_t  # found by the line above
+from micropie_benchlib.stats.intervals import student_t  # found by the line above
 from micropie_benchlib.system.temporary import temporary_directory
 
 DURATIONS_S = (1, 1, 2, 2, 3, 5)

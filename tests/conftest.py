@@ -42,8 +42,7 @@ from micropie_benchlib.load.readings import Observation, TrialCores
 from micropie_benchlib.load.trial import apply_load, load_of_wrk
 from micropie_benchlib.serve.launched import LaunchedServer
 from micropie_benchlib.serve.servers import LocalServer
-from micropie_benchlib.stats.comparisons import with_comparisons
-from micropie_benchlib.stats.distributions import distribute
+from micropie_benchlib.stats.comparisons import with_derived
 from micropie_benchlib.system.children import Child
 
 ROOT = Path(__file__).parent.parent
@@ -436,8 +435,7 @@ def results_of(
         targets=targets,
         measurements=tuple(measurements),
     )
-    results = dataclasses.replace(results, distributions=distribute(results))
-    results = with_comparisons(results, list(labels))
+    results = with_derived(results)
     return dataclasses.replace(results, **changes)
 
 

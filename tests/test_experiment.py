@@ -36,7 +36,7 @@ from micropie_benchlib.run.schedule import planned_s, schedule
 from micropie_benchlib.serve.launched import LaunchedServer
 from micropie_benchlib.serve.servers import RunningServer
 from micropie_benchlib.serve.urls import UrlServer
-from micropie_benchlib.stats.precision import widest_interval
+from micropie_benchlib.stats.verdicts import widest_interval
 from micropie_benchlib.system.children import Tick
 
 BASE = UrlTarget(name="base", label="Base", spec="http://b/", url="http://b/")

@@ -56,7 +56,7 @@ from micropie_benchlib.report.page import to_html
 from micropie_benchlib.report.results_file import from_json, schema_text, to_json
 from micropie_benchlib.report.tables import result_tables
 from micropie_benchlib.stats.changes import changes_between
-from micropie_benchlib.stats.comparisons import with_comparisons
+from micropie_benchlib.stats.comparisons import with_derived
 from micropie_benchlib.stats.equal_work import work_facts
 from micropie_benchlib.stats.gate import Gate
 from micropie_benchlib.stats.knee import knee
@@ -598,7 +598,7 @@ def test_the_widest_intervals_decide_nothing() -> None:
     (comparison, *_) = RUN.comparisons
     widest = Estimate(ratio=1.0, low=1e-100, high=1e100, confidence=0.5)
     baseline = dataclasses.replace(
-        RUN, comparisons=(dataclasses.replace(comparison, rounds=2, estimate=widest),)
+        RUN, comparisons=(dataclasses.replace(comparison, rounds=2, degrees=1, estimate=widest),)
     )
     fails, (line,) = decision_on(RUN, margin=0.05, baseline=baseline)
     assert not fails
@@ -882,7 +882,7 @@ def sped_up(results: Results, name: str) -> Results:
             measurement = dataclasses.replace(measurement, wrk=faster)
         measurements.append(measurement)
     changed = dataclasses.replace(results, measurements=tuple(measurements))
-    return with_comparisons(changed, results.names)
+    return with_derived(changed)
 
 
 def test_all_exports_of_one_run_and_github(

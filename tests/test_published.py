@@ -13,7 +13,7 @@ from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.published import published_tables
 from micropie_benchlib.core.requests import WORKLOADS
 from micropie_benchlib.report.published import order_table, published_warnings
-from micropie_benchlib.stats.ranking import Contest
+from micropie_benchlib.stats.ranking import PairwiseComparisons
 
 THOUSAND = LoadId(workload="hello", connections=1000)
 
@@ -94,10 +94,10 @@ def test_the_leaders_margin_and_timeouts_are_told() -> None:
     assert "452 to 662 timeouts each" in line
 
 
-def contest(speeds: dict[str, list[float]]) -> Contest:
+def pairwise(speeds: dict[str, list[float]]) -> PairwiseComparisons:
     """Return what these did against MicroPie, by round."""
     by_round = {name: dict(enumerate(values, 1)) for name, values in speeds.items()}
-    return Contest(
+    return PairwiseComparisons(
         load=THOUSAND,
         method=Method.PAIRED,
         metric=Metric.CPU,
@@ -111,7 +111,7 @@ def test_each_two_neighbours_are_confirmed_reversed_or_not_told_apart() -> None:
     noisy, quick = [0.8, 1.3, 0.9, 1.2, 1.1, 0.9], [2.0, 2.01, 1.99, 2.0, 2.0, 2.02]
     slow = [each / 3 for each in quick]
     speeds = {"BlackSheep": noisy, "Starlette": quick, "FastAPI": slow}
-    table = order_table(find_published("2026-05-11"), THOUSAND, contest(speeds))
+    table = order_table(find_published("2026-05-11"), THOUSAND, pairwise(speeds))
     assert [(cells[0], cells[1], cells[4]) for cells in table.rows] == [
         ("MicroPie over BlackSheep", "1.011x", "no significant difference here"),
         ("BlackSheep over Starlette", "1.035x", "reversed"),

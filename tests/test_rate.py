@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Asked, InProcess, Tool, measured, run_command
+from conftest import Asked, InProcess, Tool, measured, results_of, run_command
 from results_schema import loaded
 from test_experiment import HELLO, NOTHING_YET, World, observation_of, plan_of
 
@@ -42,8 +42,6 @@ from micropie_benchlib.report.results_file import from_json, to_json
 from micropie_benchlib.report.tables import load_tables
 from micropie_benchlib.run.experiment import run_experiment
 from micropie_benchlib.run.schedule import schedule
-from micropie_benchlib.stats.comparisons import with_comparisons
-from micropie_benchlib.stats.distributions import distribute
 from micropie_benchlib.stats.search import pace_reason
 from micropie_benchlib.stats.verdicts import decisive_comparisons
 from micropie_benchlib.wrk.exact import EXACT_MARK, parse_exact
@@ -334,7 +332,6 @@ def test_a_capacity_is_the_highest_rate_that_keeps_the_limit() -> None:
 
 def test_a_capacity_is_written_and_read_again() -> None:
     results = run(Queues(most_per_s={"base": 1000.0, "more": 2000.0}), capacity_plan())
-    results = dataclasses.replace(results, distributions=distribute(results))
     again = from_json(to_json(results))
     loaded(to_json(results))
     assert again.capacities == results.capacities
@@ -443,13 +440,12 @@ def test_at_a_rate_cpu_decides_though_nothing_was_busy_and_p99_stands_beside() -
         for partner in (None, other):
             made = measured(name, number, 1000, cpu_s=cpu_s, load=load, partner=partner)
             measurements.append(dataclasses.replace(made, limited_by=Limit.NEITHER))
-    results = dataclasses.replace(NOTHING_YET, measurements=tuple(measurements))
-    results = with_comparisons(results, ["base", "more"])
+    results = results_of(measurements)
     (decisive,) = decisive_comparisons(results)
     assert (decisive.method, decisive.metric) == (Method.PAIRED, Metric.CPU)
     sentence = answer_sentence(results, decisive)
     assert sentence == (
-        "more is 2.000x as fast as base per CPU second (2.000 to 2.000); "
+        "More is 2.000x as fast as Base per CPU second (2.000 to 2.000); "
         "p99 here 1.00ms against 1.00ms, 1.000x (1.000 to 1.000)"
     )
 
@@ -466,8 +462,7 @@ def test_at_a_rate_p99_decides_between_servers_that_wait() -> None:
             wrk = dataclasses.replace(made.wrk, latency=latency, latency_uncorrected=latency)
             limit = Limit.NEITHER
             measurements.append(dataclasses.replace(made, wrk=wrk, limited_by=limit))
-    results = dataclasses.replace(NOTHING_YET, measurements=tuple(measurements))
-    results = with_comparisons(results, ["base", "more"])
+    results = results_of(measurements)
     (decisive,) = decisive_comparisons(results)
     assert (decisive.method, decisive.metric) == (Method.PAIRED, Metric.P99)
     assert "both mostly waited, not for CPU" in answer_sentence(results, decisive)

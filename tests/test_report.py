@@ -75,6 +75,7 @@ def comparison_of(
         reference="base",
         target="more",
         rounds=6 if interval else 1,
+        degrees=5 if interval else None,
         estimate=Estimate(ratio=ratio, low=low, high=high, confidence=confidence),
         verdict=Verdict.INCONCLUSIVE,
         reason=None if interval else "one round gives no interval",

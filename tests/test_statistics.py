@@ -40,10 +40,9 @@ from micropie_benchlib.stats import ranking as stats_ranking
 from micropie_benchlib.stats.compare import compare_metric, has_few_answers
 from micropie_benchlib.stats.cores import CoreUse
 from micropie_benchlib.stats.deciding import SATURATED
-from micropie_benchlib.stats.estimate import estimate_ratio
-from micropie_benchlib.stats.ranking import Contest
+from micropie_benchlib.stats.intervals import estimate_ratio, rounds_needed, stein_rounds, student_t
+from micropie_benchlib.stats.ranking import PairwiseComparisons
 from micropie_benchlib.stats.sizes import AnswerSizes
-from micropie_benchlib.stats.student import rounds_needed, stein_rounds, student_t
 from micropie_benchlib.stats.validity import (
     clock_reason,
     little_note,
@@ -147,11 +146,11 @@ def test_two_stages_keep_the_confidence_and_reach_the_precision(
 ) -> None:
     """The truth is a ratio of 1, and the wish 1%."""
     rng, first = random.Random(7), 6
-    covered, wished = 0, math.log1p(0.01)
+    covered, target = 0, math.log1p(0.01)
     for _ in range(runs):
         logs = [draw(rng) for _ in range(first)]
         stdev = statistics.stdev(logs)
-        rounds = stein_rounds(stdev, first - 1, wished=wished, confidence=0.95)
+        rounds = stein_rounds(stdev, first - 1, target=target, confidence=0.95)
         logs += [draw(rng) for _ in range(rounds - first)]
         estimate = estimate_ratio(map(math.exp, logs), confidence=0.95, degrees=first - 1)
         assert estimate.half_width
@@ -819,10 +818,10 @@ def test_cores_are_known_by_their_numbers_where_some_are_offline(
     assert core_times([]) == CoreTimes(total_s=10.0, idle_s=4.0)
 
 
-def contest_of(speeds: dict[str, list[float]]) -> Contest:
-    """Return the contest in which each had these speeds, beside the reference `base`."""
+def pairwise_of(speeds: dict[str, list[float]]) -> PairwiseComparisons:
+    """Return the comparisons of targets that had these speeds beside the reference `base`."""
     by_round = {name: dict(enumerate(values, 1)) for name, values in speeds.items()}
-    return Contest(
+    return PairwiseComparisons(
         load=LoadId(workload="hello", connections=100),
         method=Method.PAIRED,
         metric=Metric.CPU,
@@ -832,11 +831,11 @@ def contest_of(speeds: dict[str, list[float]]) -> Contest:
     )
 
 
-def ranks_of(contest: Contest) -> dict[str, str]:
-    return {rank.target: rank.title for rank in contest.ranking().ranks}
+def ranks_of(pairwise: PairwiseComparisons) -> dict[str, str]:
+    return {rank.target: rank.title for rank in pairwise.ranking().ranks}
 
 
-def test_the_rounds_of_a_contest_are_in_their_order() -> None:
+def test_the_rounds_of_pairwise_comparisons_are_in_their_order() -> None:
     """The first ones decide on the spread, where there are two stages."""
     rounds = range(1, 36, 2)
     measurements = []
@@ -844,50 +843,50 @@ def test_the_rounds_of_a_contest_are_in_their_order() -> None:
         for name in NAMES:
             measurements.append(measured(name, number, 100.0))
     results = results_of(measurements)
-    contest = stats_ranking.contest_of(results, decisive_comparisons(results))
-    assert contest
-    assert [list(speeds) for speeds in contest.speeds.values()] == [list(rounds)] * 2
+    pairwise = stats_ranking.compare_pairwise(results, decisive_comparisons(results))
+    assert pairwise
+    assert [list(speeds) for speeds in pairwise.speeds.values()] == [list(rounds)] * 2
 
 
 def test_targets_share_places_unless_all_pairs_at_once_tell_them_apart() -> None:
-    contest = contest_of(
+    pairwise = pairwise_of(
         {
             "fast": [2.0, 2.1, 1.9, 2.0, 2.05, 1.95],
             "fast too": [2.1, 2.0, 2.0, 1.95, 1.9, 2.1],
             "slow": [0.5, 0.51, 0.49, 0.5, 0.5, 0.52],
         }
     )
-    assert ranks_of(contest) == {"fast too": "1 to 2", "fast": "1 to 2", "base": "3", "slow": "4"}
+    assert ranks_of(pairwise) == {"fast too": "1 to 2", "fast": "1 to 2", "base": "3", "slow": "4"}
 
 
 def test_places_go_by_rounds_in_which_both_met_the_reference() -> None:
     """What both have of a round's luck does not hide that one is faster."""
     luck = [1.0, 2.0, 0.5, 1.5, 0.7, 1.2]
-    contest = contest_of(
+    pairwise = pairwise_of(
         {"a": luck, "b": [1.1 * each * (1 + 0.001 * k) for k, each in enumerate(luck)]}
     )
-    speed = contest.compare("b", "a")
+    speed = pairwise.compare("b", "a")
     assert speed
     assert speed.ratio == pytest.approx(1.1, rel=0.01)
     assert speed.confidence == pytest.approx(1 - 0.05 / 3)
-    assert contest.is_faster("b", "a")
-    assert ranks_of(contest) == {"b": "1 to 2", "a": "2 to 3", "base": "1 to 3"}
+    assert pairwise.is_faster("b", "a")
+    assert ranks_of(pairwise) == {"b": "1 to 2", "a": "2 to 3", "base": "1 to 3"}
 
 
 def test_one_round_tells_no_places_apart() -> None:
-    assert ranks_of(contest_of({"a": [3.0], "b": [9.0]})) == dict.fromkeys(
+    assert ranks_of(pairwise_of({"a": [3.0], "b": [9.0]})) == dict.fromkeys(
         ("b", "a", "base"), "1 to 3"
     )
 
 
-@pytest.mark.parametrize(("contests", "most"), [(100, 0.1), pytest.param(500, 0.07, marks=NIGHTLY)])
-def test_equal_targets_are_told_apart_in_some_1_of_20_at_most(contests: int, most: float) -> None:
+@pytest.mark.parametrize(("runs", "most"), [(100, 0.1), pytest.param(500, 0.07, marks=NIGHTLY)])
+def test_equal_targets_are_told_apart_in_some_1_of_20_at_most(runs: int, most: float) -> None:
     rng = random.Random(3)
     apart = 0
-    for _ in range(contests):
+    for _ in range(runs):
         speeds = {name: [math.exp(normal(rng)) for _ in range(6)] for name in ("a", "b", "c")}
-        apart += set(ranks_of(contest_of(speeds)).values()) != {"1 to 4"}
-    assert apart / contests < most
+        apart += set(ranks_of(pairwise_of(speeds)).values()) != {"1 to 4"}
+    assert apart / runs < most
 
 
 # Few answers on each connection.

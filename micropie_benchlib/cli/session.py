@@ -20,7 +20,6 @@ from micropie_benchlib.report.conclusions import conclude
 from micropie_benchlib.report.gate import gate_sentences
 from micropie_benchlib.report.layout import Conclusion, Report
 from micropie_benchlib.run.experiment import EarlyEnd, run_experiment
-from micropie_benchlib.stats.distributions import distribute
 from micropie_benchlib.stats.gate import Gate
 from micropie_benchlib.system.processes import require_proc
 from micropie_benchlib.system.temporary import temporary_directory
@@ -54,7 +53,6 @@ def run_plan(
         with contextlib.closing(ProgressReport(plan, verbose=verbose)) as progress:
             actions = actions_for(plan, hosts, progress, save)
             results, early_end = run_experiment(plan, results, actions)
-    results = dataclasses.replace(results, distributions=distribute(results))
     return results, early_end
 
 

@@ -9,7 +9,7 @@ from micropie_benchlib.core.results import Results
 from micropie_benchlib.report.headings import heading_of
 from micropie_benchlib.report.layout import Conclusion
 from micropie_benchlib.report.remarks import caveats_of
-from micropie_benchlib.stats.student import rounds_needed
+from micropie_benchlib.stats.intervals import rounds_needed
 from micropie_benchlib.stats.verdicts import in_all_rounds, log_stdev
 
 RESOLUTION_STEPS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)

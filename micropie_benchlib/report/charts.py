@@ -29,8 +29,8 @@ from micropie_benchlib.report.svg import (
     ticks_at,
 )
 from micropie_benchlib.report.tables import comparison_cells
+from micropie_benchlib.stats.compare import pair_by_round, ratios_by_round
 from micropie_benchlib.stats.comparisons import capacity_ratios
-from micropie_benchlib.stats.pairs import pair_by_round, ratios_by_round
 
 
 def speed_charts(results: Results, comparisons: Iterable[Comparison]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from micropie_benchlib.core.text import pluralize
 from micropie_benchlib.report.layout import Report
 from micropie_benchlib.report.results_file import json_text
-from micropie_benchlib.stats.student import mean_and_half_width
+from micropie_benchlib.stats.intervals import mean_and_half_width
 
 
 def to_github_benchmark(report: Report) -> str:

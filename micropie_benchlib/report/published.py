@@ -20,7 +20,7 @@ from micropie_benchlib.report.equal_work import equal_answers_sentences
 from micropie_benchlib.report.figures import format_speed, interval_cell
 from micropie_benchlib.report.layout import Conclusion, Table, columns_from
 from micropie_benchlib.report.tables import GIST_COLUMNS, gist_row
-from micropie_benchlib.stats.ranking import Contest, contests
+from micropie_benchlib.stats.ranking import PairwiseComparisons, all_pairwise
 
 SAME_BYTES = 1.0  # what was read is printed with two decimals
 MAX_IN_FLIGHT = 1.05  # requests for each connection: latencies are rounded
@@ -33,10 +33,10 @@ ORDER_COLUMNS = columns_from(
 def reproduction_conclusion(results: Results, published: PublishedTable) -> Conclusion:
     """Return the published figures beside those of the results, and what they say."""
     measured = [load for load in published.rows if load in results.loads]
-    contest_by_load = {contest.load: contest for contest in contests(results)}
+    pairwise_by_load = {pairwise.load: pairwise for pairwise in all_pairwise(results)}
     tables = [side_by_side_table(results, published, load) for load in measured]
     for load in measured:
-        tables.append(order_table(published, load, contest_by_load.get(load)))
+        tables.append(order_table(published, load, pairwise_by_load.get(load)))
     conclusion = conclude(results)
     advice = equal_answers_sentences(results)  # of apps that are not those of a published table
     caveats = [caveat for caveat in conclusion.caveats if caveat not in advice]
@@ -61,19 +61,21 @@ def side_by_side_table(results: Results, published: PublishedTable, load: LoadId
     )
 
 
-def order_table(published: PublishedTable, load: LoadId, contest: Contest | None) -> Table:
+def order_table(
+    published: PublishedTable, load: LoadId, pairwise: PairwiseComparisons | None
+) -> Table:
     """Return of each two neighbours in the published order which is ahead here, if known."""
     rows = []
     for ahead, behind in itertools.pairwise(by_throughput(published.rows[load])):
         margin = ahead.requests_per_s / behind.requests_per_s
         names = label_of(ahead.name), label_of(behind.name)
         speed = None
-        if contest and all(name in contest.speeds for name in names):
-            speed = contest.compare(*names)
+        if pairwise and all(name in pairwise.speeds for name in names):
+            speed = pairwise.compare(*names)
         here = format_speed(speed) if speed else "none"
         pair = f"{names[0]} over {names[1]}"
         rows.append((pair, f"{margin:.3f}x", here, interval_cell(speed), finding_on(speed)))
-    measure = f" {contest.metric.facts.measure}" if contest else ""
+    measure = f" {pairwise.metric.facts.measure}" if pairwise else ""
     title = f"{load.title}, the published order, and speed{measure} here"
     return Table(title=title, columns=ORDER_COLUMNS, rows=tuple(rows))
 

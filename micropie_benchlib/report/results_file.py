@@ -9,7 +9,7 @@ from typing import Any
 from micropie_benchlib.core.errors import BenchError, first_complaint, short_repr
 from micropie_benchlib.core.estimates import Ranking
 from micropie_benchlib.core.results import SCHEMA, Results
-from micropie_benchlib.stats.comparisons import derived
+from micropie_benchlib.stats.comparisons import with_derived
 from micropie_benchlib.stats.ranking import rankings_of
 
 # By the names of their types.
@@ -98,7 +98,7 @@ def from_json(text: str) -> Results:
     except ValidationError as error:
         complaint = first_complaint(error.errors(), whole="a results file, or not a whole one")
         raise BenchError(complaint) from None
-    return derived(results)
+    return with_derived(results)
 
 
 def schema_text() -> str:

@@ -14,9 +14,9 @@ from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.text import UNKNOWN, format_latency, pluralize
 from micropie_benchlib.report.figures import format_speed, interval_cell
 from micropie_benchlib.report.layout import Table, columns_from
+from micropie_benchlib.stats.intervals import mean_and_half_width
 from micropie_benchlib.stats.ranking import rankings_of
 from micropie_benchlib.stats.search import outcome_of
-from micropie_benchlib.stats.student import mean_and_half_width
 
 GIST_TITLES = (
     "Framework",

@@ -21,8 +21,8 @@ from micropie_benchlib.run.launch import LaunchRun
 from micropie_benchlib.run.preflight import check_launch, require_equal_work
 from micropie_benchlib.run.rates import prepare_rates
 from micropie_benchlib.run.schedule import launches_to_check, schedule
-from micropie_benchlib.stats.comparisons import with_comparisons
-from micropie_benchlib.stats.precision import rounds_for_precision, widest_interval
+from micropie_benchlib.stats.comparisons import with_derived
+from micropie_benchlib.stats.verdicts import rounds_for_precision, widest_interval
 
 
 def measure_launch(
@@ -151,7 +151,7 @@ def run_experiment(
                 launch, actions, hopeless=found, p99_limit_s=plan.p99_limit_s
             ):
                 results = with_outcome(results, outcome, plan.names)
-            results = with_comparisons(results, plan.names)
+            results = with_derived(results)
             with contextlib.suppress(BenchError):  # the last save says so if it fails
                 actions.save(results)
             if not launches and plan.precision and plan.rounds == first_rounds:
@@ -169,4 +169,4 @@ def run_experiment(
     results = dataclasses.replace(
         of_whole_rounds(results, current_round), warnings=(*results.warnings, warning)
     )
-    return with_comparisons(results, plan.names), EarlyEnd(round=current_round, status=status)
+    return with_derived(results), EarlyEnd(round=current_round, status=status)

@@ -1,31 +1,108 @@
-"""One metric of one target under one load, compared with the reference's."""
+"""One metric of one target under one load, compared with the reference's round by round."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
-from micropie_benchlib.core.choices import Method, Verdict
+from micropie_benchlib.core.choices import Limit, Method, Verdict
 from micropie_benchlib.core.estimates import Comparison
+from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.measurements import Measurement, WrkResult
 from micropie_benchlib.core.metrics import Metric
-from micropie_benchlib.stats.deciding import SATURATED
-from micropie_benchlib.stats.estimate import estimate_ratio
-from micropie_benchlib.stats.pairs import ONE_ROUND, Pair, pair_by_round, ratios_by_round
+from micropie_benchlib.stats.deciding import FAIR_SHARE, SATURATED
+from micropie_benchlib.stats.intervals import degrees_of_freedom, estimate_ratio
 from micropie_benchlib.stats.verdicts import judge
 
 
-def degrees_of_freedom(rounds: Iterable[int], first_rounds: int | None) -> int | None:
-    """Return one less than how many of the rounds decide on the spread; None without two.
+class Pair(NamedTuple):
+    """The measurements of one round that are compared."""
 
-    These are all, or those of the first stage if the number of rounds was chosen after it.
-    """
-    every = list(rounds)
-    first = [number for number in every if first_rounds is None or number <= first_rounds]
-    deciding = first if len(first) > 1 else every
-    return len(deciding) - 1 if len(deciding) > 1 else None
+    reference: Measurement
+    target: Measurement
+
+    @property
+    def is_valid(self) -> bool:
+        return self.reference.valid and self.target.valid
+
+    @property
+    def is_saturated(self) -> bool:
+        """Whether the load generator was the limit of either."""
+        limits = (self.reference.limited_by, self.target.limited_by)
+        return Limit.LOAD_GENERATOR in limits
+
+    @property
+    def has_fair_shares(self) -> bool:
+        """Whether both servers got the same CPU time, as far as it is known."""
+        if not self.reference.use or not self.target.use:
+            return True
+        reference_s = self.reference.use.server_cpu_s
+        target_s = self.target.use.server_cpu_s or 1
+        return abs(reference_s / target_s - 1) < FAIR_SHARE
+
+
+def pair_by_round(
+    measurements: Iterable[Measurement], *, reference: str, target: str
+) -> list[Pair]:
+    """Return the pairs of a round's measurements; a paired trial's with its own partner alone."""
+    references: dict[int, Measurement] = {}
+    targets: dict[int, Measurement] = {}
+    for measurement in measurements:
+        own = (measurement.target, measurement.partner)
+        if own in ((reference, None), (reference, target)):
+            references[measurement.round] = measurement
+        elif own in ((target, None), (target, reference)):
+            targets[measurement.round] = measurement
+    return [Pair(references[number], targets[number]) for number in targets if number in references]
+
+
+def ratios_by_round(pairs: Iterable[Pair], metric: Metric) -> dict[int, float]:
+    """Return the target's value over the reference's, of each round where both are known."""
+    ratios = {}
+    for pair in pairs:
+        reference_value, target_value = metric.read(pair.reference), metric.read(pair.target)
+        if pair.is_valid and reference_value and target_value:
+            ratios[pair.target.round] = target_value / reference_value
+    return ratios
+
+
+ONE_ROUND = "one round gives no interval"
+
+
+def comparison_of(
+    ratios: Mapping[int, float],
+    *,
+    load: LoadId,
+    method: Method,
+    metric: Metric,
+    reference: str,
+    target: str,
+    confidence: float,
+    first_rounds: int | None = None,
+    reason: str | None = None,
+) -> Comparison:
+    """Return what the ratios of the rounds say; with a `reason` they say nothing."""
+    estimate = degrees = None
+    if not reason:
+        degrees = degrees_of_freedom(ratios, first_rounds)
+        estimate = estimate_ratio(ratios.values(), confidence=confidence, degrees=degrees)
+        reason = None if estimate.interval else ONE_ROUND
+    comparison = Comparison(
+        load=load,
+        method=method,
+        metric=metric,
+        reference=reference,
+        target=target,
+        rounds=len(ratios),
+        estimate=estimate,
+        verdict=Verdict.INCONCLUSIVE,
+        reason=reason,
+        degrees=degrees,
+    )
+    return dataclasses.replace(comparison, verdict=judge(comparison.speed))
 
 
 def compare_metric(
@@ -46,25 +123,16 @@ def compare_metric(
     if not pairs:
         return None
     ratios = ratios_by_round(pairs, metric)
-    first = pairs[0].target
-    comparison = Comparison(
-        load=first.load,
-        method=first.method,
+    return comparison_of(
+        ratios,
+        load=pairs[0].target.load,
+        method=pairs[0].target.method,
         metric=metric,
         reference=reference,
         target=target,
-        rounds=len(ratios),
-        estimate=None,
-        verdict=Verdict.INCONCLUSIVE,
+        confidence=confidence,
+        first_rounds=first_rounds,
         reason=reason_for_no_estimate(pairs, metric, values=len(ratios)),
-    )
-    if comparison.reason:
-        return comparison
-    degrees = degrees_of_freedom(ratios, first_rounds)
-    estimate = estimate_ratio(ratios.values(), confidence=confidence, degrees=degrees)
-    comparison = dataclasses.replace(comparison, estimate=estimate, degrees=degrees)
-    return dataclasses.replace(
-        comparison, verdict=judge(comparison.speed), reason=None if estimate.interval else ONE_ROUND
     )
 
 

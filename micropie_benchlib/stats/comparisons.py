@@ -1,35 +1,58 @@
-"""All comparisons of a run, capacities among them."""
+"""All that follows from a run's measurements: comparisons, capacities', and distributions."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from micropie_benchlib.core.choices import Method
-from micropie_benchlib.core.estimates import Comparison
+from micropie_benchlib.core.estimates import Comparison, Distribution
 from micropie_benchlib.core.loads import LoadId
-from micropie_benchlib.core.metrics import Metric
+from micropie_benchlib.core.metrics import Metric, valid_runs
 from micropie_benchlib.core.results import Results
-from micropie_benchlib.stats.compare import compare_metric, degrees_of_freedom
-from micropie_benchlib.stats.estimate import estimate_ratio
-from micropie_benchlib.stats.pairs import ONE_ROUND
-from micropie_benchlib.stats.verdicts import compared_metrics, judge
+from micropie_benchlib.stats.compare import compare_metric, comparison_of
+from micropie_benchlib.stats.verdicts import compared_metrics
+from micropie_benchlib.wrk.histogram import histogram_percentile, pool
+
+# Of the charts and the results file; tables show 50, 90, 99 and 99.9.
+PERCENTS = (
+    *(0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 75.0, 80.0, 90.0, 95.0, 98.0, 99.0),
+    *(99.5, 99.8, 99.9, 99.95, 99.99, 100.0),
+)
 
 
-def compare_all(results: Results, names: Sequence[str]) -> tuple[Comparison, ...]:
-    """Return all comparisons against the first name: by load, target, method, metric.
+def with_derived(results: Results) -> Results:
+    """Return the results with what follows from their facts.
 
-    With k targets beside the reference the intervals are widened to 1 - 0.05 / k, so
-    that all of them hold together with 95% confidence (Bonferroni).
+    Each target is compared with its reference, beside the others that have the same one. Of
+    a parsed text, whose targets nobody launched, nothing is compared. Distributions follow
+    from histograms, which a file does not have: there they are as recorded.
     """
-    reference, *others = names
+    targets_by_reference: dict[str, list[str]] = {}
+    for facts in results.targets:
+        reference = facts.reference or results.names[0]
+        targets = targets_by_reference.setdefault(reference, [])
+        if facts.name != reference:
+            targets.append(facts.name)
+    comparisons: list[Comparison] = []
+    for reference, targets in targets_by_reference.items():
+        comparisons += compare_all(results, reference, targets)
+    distributions = tuple(distribute(results)) or results.distributions
+    return dataclasses.replace(results, comparisons=tuple(comparisons), distributions=distributions)
+
+
+def compare_all(results: Results, reference: str, targets: Sequence[str]) -> Iterator[Comparison]:
+    """Yield all comparisons with the reference: by load, target, method, metric.
+
+    With k targets the intervals are widened to 1 - 0.05 / k, so that all of them hold
+    together with 95% confidence (Bonferroni).
+    """
     first_rounds = results.settings.first_rounds if results.settings else None
-    confidence = 1 - 0.05 / max(1, len(others))
-    comparisons = []
-    for load, target, method in itertools.product(results.reported_loads, others, Method):
-        wanted = (load, method)
-        measurements = [m for m in results.measurements if (m.load, m.method) == wanted]
+    confidence = 1 - 0.05 / max(1, len(targets))
+    for load, target, method in itertools.product(results.reported_loads, targets, Method):
+        kind = (load, method)
+        measurements = [m for m in results.measurements if (m.load, m.method) == kind]
         for metric in compared_metrics(method, load):
             comparison = compare_metric(
                 measurements,
@@ -40,14 +63,13 @@ def compare_all(results: Results, names: Sequence[str]) -> tuple[Comparison, ...
                 first_rounds=first_rounds,
             )
             if comparison:
-                comparisons.append(comparison)
-    for load, target in itertools.product(results.reported_loads, others):
-        capacity_comparison = compare_capacities(
+                yield comparison
+    for load, target in itertools.product(results.reported_loads, targets):
+        comparison = compare_capacities(
             results, load, reference=reference, target=target, confidence=confidence
         )
-        if capacity_comparison:
-            comparisons.append(capacity_comparison)
-    return tuple(comparisons)
+        if comparison:
+            yield comparison
 
 
 def capacity_ratios(
@@ -65,51 +87,33 @@ def capacity_ratios(
 def compare_capacities(
     results: Results, load: LoadId, *, reference: str, target: str, confidence: float
 ) -> Comparison | None:
-    """Return the comparison of two targets' capacities; None where one was not sought."""
+    """Return the comparison of two targets' capacities; None where one was not searched."""
     names = (target, reference)
-    sought = [each for each in results.capacities if each.load == load and each.target in names]
-    if len({each.target for each in sought}) < 2:
+    searched = [each for each in results.capacities if each.load == load and each.target in names]
+    if len({each.target for each in searched}) < 2:
         return None
     ratios = capacity_ratios(results, load, reference=reference, target=target)
-    estimate = estimate_ratio(ratios.values(), confidence=confidence) if ratios else None
     reason = None
-    if estimate is None:
-        reasons = [each.reason for each in sought if each.reason]
+    if not ratios:
+        reasons = [each.reason for each in searched if each.reason]
         reason = (reasons or ["no round has a capacity of both"])[0]
-    elif estimate.interval is None:
-        reason = ONE_ROUND
-    return Comparison(
+    return comparison_of(
+        ratios,
         load=load,
         method=Method.SINGLE,
         metric=Metric.CAPACITY,
         reference=reference,
         target=target,
-        rounds=len(ratios),
-        estimate=estimate,
-        verdict=judge(estimate),
+        confidence=confidence,
         reason=reason,
-        degrees=degrees_of_freedom(ratios, None),
     )
 
 
-def derived(results: Results) -> Results:
-    """Return the results with what follows from their facts.
-
-    Each target is compared with its reference, beside the others that have the same one. Of
-    a parsed text, whose targets nobody launched, nothing is compared.
-    """
-    compared: dict[str, list[str]] = {}
-    for facts in results.targets:
-        reference = facts.reference or results.names[0]
-        targets = compared.setdefault(reference, [])
-        if facts.name != reference:
-            targets.append(facts.name)
-    comparisons: list[Comparison] = []
-    for reference, targets in compared.items():
-        comparisons += compare_all(results, [reference, *targets])
-    return dataclasses.replace(results, comparisons=tuple(comparisons))
-
-
-def with_comparisons(results: Results, names: Sequence[str]) -> Results:
-    """Return the results with the comparisons that their measurements give."""
-    return dataclasses.replace(results, comparisons=compare_all(results, names))
+def distribute(results: Results) -> Iterator[Distribution]:
+    """Yield the distribution of each target under each load that has histograms."""
+    for load, name in itertools.product(results.reported_loads, results.names):
+        runs = valid_runs(results.single_trials(name, load))
+        pooled = pool(run.latency.histogram for run in runs if run.latency)
+        if pooled:
+            percentiles = [(percent, histogram_percentile(pooled, percent)) for percent in PERCENTS]
+            yield Distribution(target=name, load=load, percentiles=tuple(percentiles))

@@ -1,4 +1,4 @@
-"""What an interval says, and which comparisons decide."""
+"""What an interval says, which comparisons decide, and how many rounds that takes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.stats.deciding import chosen_metric, deciding_metrics, may_decide_all
-from micropie_benchlib.stats.student import rounds_needed, student_t
+from micropie_benchlib.stats.intervals import rounds_needed, stein_rounds, student_t
 
 SAME_WITHIN = 0.05  # either way, as a share
 
@@ -29,20 +29,15 @@ def judge(speed: Estimate | None) -> Verdict:
     return Verdict.INCONCLUSIVE
 
 
-def degrees_of(comparison: Comparison) -> int:
-    """Return the degrees of freedom of its interval."""
-    return comparison.degrees or comparison.rounds - 1
-
-
 def log_standard_error(comparison: Comparison) -> float | None:
     """Return the standard error of the ratio's log; None without an interval.
 
     The interval is Student's t over the rounds, so it is half the interval over t.
     """
     estimate, interval = comparison.estimate, comparison.interval
-    if not estimate or not interval:
+    if not estimate or not interval or not comparison.degrees:
         return None
-    return interval.log_half_width / student_t(estimate.confidence, degrees_of(comparison))
+    return interval.log_half_width / student_t(estimate.confidence, comparison.degrees)
 
 
 def log_stdev(comparison: Comparison) -> float | None:
@@ -81,21 +76,21 @@ def rounds_to_decide(results: Results, comparison: Comparison) -> int | None:
 def verdict_comparison(
     comparisons: Sequence[Comparison], chosen: Decisive | None = None
 ) -> Comparison:
-    """Return the comparison that the verdict goes by, of one target under one load.
+    """Return the comparison that the verdict is based on, of one target under one load.
 
     If there is none with an estimate, it is the first that says why.
     """
     for method, metric in deciding_metrics(comparisons[0].load, chosen):
         for comparison in comparisons:
-            is_wanted = (comparison.method, comparison.metric) == (method, metric)
-            if is_wanted and comparison.estimate:
+            kind = (comparison.method, comparison.metric)
+            if kind == (method, metric) and comparison.estimate:
                 return comparison
     with_reason = [comparison for comparison in comparisons if comparison.reason]
     return (with_reason or comparisons)[0]
 
 
 def decisive_comparisons(results: Results) -> list[Comparison]:
-    """Return for each load and target the comparison that the verdict goes by."""
+    """Return for each load and target the comparison that the verdict is based on."""
     groups: dict[tuple[LoadId, str], list[Comparison]] = {}
     chosen = chosen_metric(results)
     for comparison in may_decide_all(results, chosen):
@@ -103,11 +98,37 @@ def decisive_comparisons(results: Results) -> list[Comparison]:
     return [verdict_comparison(comparisons, chosen) for comparisons in groups.values()]
 
 
-def compared_metrics(method: Method, load: LoadId) -> Sequence[Metric]:
-    """Return the metrics that single trials of that method and load show.
+def rounds_for_precision(results: Results, precision: float) -> int | None:
+    """Return how many rounds give all verdicts an interval of that half-width, as a share.
 
-    Latencies of a paired trial are no figure for anyone while its servers are busy, since each has
-    half the cores; at a rate they are.
+    None if no verdict has an interval.
+    """
+    needed = []
+    for comparison in decisive_comparisons(results):
+        stdev, estimate = log_stdev(comparison), comparison.estimate
+        if estimate and comparison.degrees and stdev is not None:
+            rounds = stein_rounds(
+                stdev,
+                comparison.degrees,
+                target=math.log1p(precision),
+                confidence=estimate.confidence,
+            )
+            needed.append(in_all_rounds(results, comparison, rounds))
+    return max(needed, default=None)
+
+
+def widest_interval(results: Results) -> float | None:
+    """Return the largest half-width of the verdicts' intervals, as a share; None without one."""
+    estimates = [comparison.estimate for comparison in decisive_comparisons(results)]
+    halves = [estimate.half_width for estimate in estimates if estimate]
+    return max(filter(None, halves), default=None)
+
+
+def compared_metrics(method: Method, load: LoadId) -> Sequence[Metric]:
+    """Return the metrics that trials of that method and load show.
+
+    Latencies of a paired trial are no figure for anyone while its servers are busy, since each
+    has half the cores; at a rate they are.
     """
     if load.rate_per_s:
         return (Metric.P50, Metric.P99, Metric.P99_9, Metric.CPU)

@@ -1,4 +1,4 @@
-"""Student's t distribution, and mean and interval by it."""
+"""Student's t distribution, and the mean, ratio and number of rounds by it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import bisect
 import functools
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from micropie_benchlib.core.estimates import Estimate
+
+WIDEST_LOG = 100.0  # half an interval; a wider one says no more, and overflows
 
 
 @functools.cache  # a report asks for few, often
@@ -50,22 +54,54 @@ def mean_and_half_width(samples: Sequence[float]) -> tuple[float, float]:
     return mean, student_t(0.95, count - 1) * error
 
 
-def rounds_needed(stdev: float, wished: float, confidence: float = 0.95) -> int | None:
-    """Return the rounds for a half-width no more than wished; None above 1,000.
+def degrees_of_freedom(rounds: Iterable[int], first_rounds: int | None) -> int | None:
+    """Return one less than how many of the rounds decide on the spread; None without two.
+
+    These are all, or those of the first stage if the number of rounds was chosen after it.
+    """
+    every = list(rounds)
+    first = [number for number in every if first_rounds is None or number <= first_rounds]
+    deciding = first if len(first) > 1 else every
+    return len(deciding) - 1 if len(deciding) > 1 else None
+
+
+def estimate_ratio(
+    ratios: Iterable[float], *, confidence: float, degrees: int | None = None
+) -> Estimate:
+    """Return the mean of the rounds' ratios; its interval needs two of them or more.
+
+    The sample is the log of a round's ratio, and the interval is Student's t. The launch is
+    the unit of replication: the requests of one run are not independent samples. The spread
+    is that of the first ratios, one more than the `degrees` of freedom, if these are given
+    (stein_rounds()).
+    """
+    logs = [math.log(ratio) for ratio in ratios]
+    mean = statistics.fmean(logs)
+    low = high = None
+    if len(logs) > 1:
+        degrees = degrees or len(logs) - 1
+        error = statistics.stdev(logs[: degrees + 1]) / math.sqrt(len(logs))
+        half = min(WIDEST_LOG, student_t(confidence, degrees) * error)
+        low, high = math.exp(mean - half), math.exp(mean + half)
+    return Estimate(ratio=math.exp(mean), low=low, high=high, confidence=confidence)
+
+
+def rounds_needed(stdev: float, target: float, confidence: float = 0.95) -> int | None:
+    """Return the rounds for a half-width no more than the target; None above 1,000.
 
     Both are on the log scale.
     """
 
     def is_narrow_enough(rounds: int) -> bool:
-        return student_t(confidence, rounds - 1) * stdev / math.sqrt(rounds) <= wished
+        return student_t(confidence, rounds - 1) * stdev / math.sqrt(rounds) <= target
 
     candidates = range(2, 1001)
     index = bisect.bisect_left(candidates, True, key=is_narrow_enough)
     return candidates[index] if index < len(candidates) else None
 
 
-def stein_rounds(stdev: float, degrees: int, *, wished: float, confidence: float) -> int:
-    """Return how many rounds there must be in all for a half-width no more than wished.
+def stein_rounds(stdev: float, degrees: int, *, target: float, confidence: float) -> int:
+    """Return how many rounds there must be in all for a half-width no more than the target.
 
     Both are on the log scale; the `stdev` has these degrees of freedom. These are Stein's
     two stages (C. Stein, "A two-sample test for a linear hypothesis whose power is
@@ -73,4 +109,4 @@ def stein_rounds(stdev: float, degrees: int, *, wished: float, confidence: float
     N >= (t s / d)^2, and the interval is mean +- t s / sqrt(N), with t of the first stage.
     Given N, the mean of the N does not depend on s, so that the interval keeps its confidence.
     """
-    return math.ceil((student_t(confidence, degrees) * stdev / wished) ** 2)
+    return math.ceil((student_t(confidence, degrees) * stdev / target) ** 2)
