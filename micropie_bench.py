@@ -55,34 +55,28 @@ from micropie_benchlib.cli.examples import (
     TARGET_SYNTAX,
 )
 from micropie_benchlib.cli.exports import Exports
-from micropie_benchlib.cli.load_options import (
+from micropie_benchlib.cli.loads import planned_loads
+from micropie_benchlib.cli.options import (
     DEFAULTS,
     QUICK,
     SEARCH,
-    LoadOptions,
-    RateOptions,
-    RequestOptions,
-    SearchOptions,
-    TimingOptions,
-    TrialOptions,
-    choose_preset,
-)
-from micropie_benchlib.cli.loads import planned_loads
-from micropie_benchlib.cli.options import (
     ExportOptions,
     GateOptions,
-    GistOption,
+    LoadOptions,
     PlaceOptions,
-    PortOption,
     QuickOption,
+    RateOptions,
     RemoteOption,
+    RequestOptions,
+    SearchOptions,
     ServingOptions,
-    ShortOption,
-    StrictOption,
     TargetsArgument,
+    TimingOptions,
+    TrialOptions,
     VerboseOption,
-    WorkersOption,
+    WorkersOptions,
     WrkOption,
+    choose_preset,
     target_names,
 )
 from micropie_benchlib.cli.plans import make_plan
@@ -165,12 +159,41 @@ def compare(
     rate: RateOptions,
     timing: TimingOptions,
     quick: QuickOption = False,
-    short: ShortOption = False,
-    gist: GistOption = False,
+    short: Annotated[
+        bool,
+        typer.Option(
+            "--short",
+            help="A minute: 10 rounds of 1 s at 100 connections.",
+            rich_help_panel="Rounds and trials",
+        ),
+    ] = False,
+    gist: Annotated[
+        bool,
+        typer.Option(
+            "--gist", help="As in the gist: 1 round of 30 s.", rich_help_panel="Rounds and trials"
+        ),
+    ] = False,
     request: RequestOptions,
     serving: ServingOptions,
-    port: PortOption = None,
-    strict: StrictOption = False,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=65535,
+            metavar="N",
+            rich_help_panel="Server",
+            help="The servers' port.",
+            show_default="free ones",
+        ),
+    ] = None,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="Refuse to compare targets that do not do equal work.",
+            rich_help_panel="Targets",
+        ),
+    ] = False,
     machines: PlaceOptions,
     wrk: WrkOption = None,
     allow_remote: RemoteOption = False,
@@ -356,8 +379,8 @@ def reproduce(
 
 @command("doctor")
 def doctor(
-    workers: WorkersOption = 4,
     *,
+    workers: WorkersOptions,
     load: LoadOptions,
     machines: PlaceOptions,
     wrk: WrkOption = None,
@@ -374,7 +397,7 @@ def doctor(
     plan = make_plan(
         (target,),
         loads=loads,
-        server=ServerSettings(workers=workers),
+        server=ServerSettings(workers=workers.workers),
         timing=TimingOptions(),
         preset=QUICK,
         places=machines.places([target], loads),

@@ -27,26 +27,27 @@ from conftest import (
 
 import micropie_bench as mb
 from micropie_benchlib.cli.bench_file import read_bench_file
-from micropie_benchlib.cli.commands import command_line, with_groups_as_options
+from micropie_benchlib.cli.commands import command_line, option, with_groups_as_options
 from micropie_benchlib.cli.gate import check_baseline, make_gate
-from micropie_benchlib.cli.load_options import (
-    DEFAULTS,
-    GIST,
-    QUICK,
-    SHORT,
-    LoadOptions,
-    Preset,
-    RequestOptions,
-    TimingOptions,
-    choose_preset,
-)
 from micropie_benchlib.cli.loads import (
     make_loads,
     parse_connections,
     parse_workloads,
     planned_loads,
 )
-from micropie_benchlib.cli.options import GateOptions, ServingOptions
+from micropie_benchlib.cli.options import (
+    DEFAULTS,
+    GIST,
+    QUICK,
+    SHORT,
+    GateOptions,
+    LoadOptions,
+    Preset,
+    RequestOptions,
+    ServingOptions,
+    TimingOptions,
+    choose_preset,
+)
 from micropie_benchlib.cli.plans import make_plan
 from micropie_benchlib.cli.progress import ProgressReport
 from micropie_benchlib.cli.records import settings_of
@@ -874,8 +875,8 @@ class Paint:
 
     PANEL: ClassVar = "Paint"
 
-    colour: Annotated[str, typer.Option("-c", "--colour", help="Its colour.")] = "blue"
-    coats: Annotated[int | None, typer.Option(help="How many.", show_default="2")] = None
+    colour: str = option("-c", "--colour", default="blue", help="Its colour.")
+    coats: int | None = option(help="How many.", show_default="2")
 
 
 painted: list[tuple[str, Paint, bool]] = []
@@ -922,19 +923,19 @@ def options_of(command: str) -> list[Any]:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_no_command_has_an_option_twice(command: str) -> None:
     names: list[str] = []
-    for option in options_of(command):
-        names += [*option.opts, *option.secondary_opts]
+    for each in options_of(command):
+        names += [*each.opts, *each.secondary_opts]
     assert len(names) == len(set(names))
 
 
 def test_an_option_means_the_same_in_every_command() -> None:
     meanings: dict[str, set[tuple[object, ...]]] = {}
     for command in COMMANDS:
-        for option in options_of(command):
-            aliases = (*option.opts, *option.secondary_opts)
-            values = (option.default, option.show_default, option.min, option.max, option.multiple)
+        for each in options_of(command):
+            aliases = (*each.opts, *each.secondary_opts)
+            values = (each.default, each.show_default, each.min, each.max, each.multiple)
             for alias in aliases:
-                meaning = (aliases, option.help, option.metavar, option.envvar, values)
+                meaning = (aliases, each.help, each.metavar, each.envvar, values)
                 meanings.setdefault(alias, set()).add(meaning)
     differing = [name for name, each in meanings.items() if len(each) > 1]
     assert differing == ["--port"], "`serve` listens where it always does, `compare` anywhere"
@@ -1000,9 +1001,9 @@ def test_help_tells_each_default_that_is_a_value(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shown = shown_defaults(command, capsys)
-    for option in options_of(command):
-        if isinstance(option.default, int | str) and not option.is_flag:
-            assert shown[option.opts[-1]] == str(option.default)
+    for each in options_of(command):
+        if isinstance(each.default, int | str) and not each.is_flag:
+            assert shown[each.opts[-1]] == str(each.default)
 
 
 @pytest.mark.parametrize(

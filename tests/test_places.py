@@ -14,8 +14,8 @@ from conftest import ENVIRONMENT, Asked, run_command
 from hypothesis import given
 from hypothesis import strategies as st
 
-from micropie_benchlib.cli.load_options import QUICK, TimingOptions
 from micropie_benchlib.cli.machines import with_address
+from micropie_benchlib.cli.options import QUICK, TimingOptions
 from micropie_benchlib.cli.plans import make_plan
 from micropie_benchlib.cli.records import new_results
 from micropie_benchlib.cli.targets import parse_target
@@ -155,8 +155,8 @@ def test_machines_are_part_of_the_plan(asked: Asked, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--load-on", "-oProxyCommand=touch /tmp/x"], "is no machine that ssh could reach"),
-        (["--server-on", ""], "is no machine"),
+        (["--load-on", "-oProxyCommand=touch /tmp/x"], "is not a machine that ssh could reach"),
+        (["--server-on", ""], "is not a machine"),
         (["--load-on", ","], "names no machine"),
         (["--load-on", "a,a"], "names a machine twice"),
         (

@@ -19,6 +19,7 @@ from micropie_benchlib.cli.commands import (
     OLD_NAMES,
     REQUEST_NAMES,
     Command,
+    option,
     with_groups_as_options,
 )
 from micropie_benchlib.cli.reading import Reads
@@ -98,8 +99,8 @@ def content_type() -> Any:
 
     compare = with_groups_as_options(COMMANDS["compare"].function)
     fields: dict[str, Any] = {}
-    for option in inspect.signature(compare).parameters.values():
-        fields[option.name] = option.annotation, None
+    for parameter in inspect.signature(compare).parameters.values():
+        fields[parameter.name] = parameter.annotation, None
     for name in ("config", "settings"):
         del fields[name]
     fields["targets"] = Annotated[dict[Name, TargetTable], Reads(named_targets)], {}
@@ -247,23 +248,17 @@ class ConfigOptions:
 
     PANEL: ClassVar = "Targets"
 
-    config: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Targets, workloads and options in TOML, such as bench.toml.",
-            callback=take_defaults,
-            is_eager=True,
-        ),
-    ] = None
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="NAME.KEY=VALUE",
-            help="A setting of one target, such as mine.workers=1; repeatable.",
-        ),
-    ] = None
+    config: str | None = option(
+        metavar="FILE",
+        help="Targets, workloads and options in TOML, such as bench.toml.",
+        callback=take_defaults,
+        is_eager=True,
+    )
+    settings: list[str] | None = option(
+        "--set",
+        metavar="NAME.KEY=VALUE",
+        help="A setting of one target, such as mine.workers=1; repeatable.",
+    )
 
     def read(self) -> BenchFile:
         """Return what the file and --set say; nothing if there is none. Raises UsageError."""

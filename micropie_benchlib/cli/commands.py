@@ -6,14 +6,15 @@ import dataclasses
 import functools
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from micropie_benchlib.cli.examples import ABOUT, TOP_EXAMPLES
+from micropie_benchlib.cli.reading import Reader, Reads
 from micropie_benchlib.core.errors import UsageError
 
 OTHER_OPTIONS = "Other options"
@@ -155,11 +156,22 @@ def command_line(top: Callable[..., None]) -> TyperGroup:
     return group
 
 
+def option(
+    *names: str, default: Any = None, reads: Reader | None = None, **declaration: Any
+) -> Any:
+    """Return the field of a group that is an option, as Typer declares it.
+
+    `reads` says how bench.toml writes it, where that is not as on the command line.
+    """
+    metadata = {"option": (typer.Option(*names, **declaration), Reads(reads) if reads else None)}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
 def with_groups_as_options(function: Command) -> Command:
     """Return the function with the fields of its dataclass parameters in their place."""
     hints = get_type_hints(function, include_extras=True)
     groups: dict[str, Any] = {}
-    parameters = []
+    parameters: list[inspect.Parameter] = []
     for name, parameter in inspect.signature(function).parameters.items():
         if dataclasses.is_dataclass(hints[name]):
             groups[name] = hints[name]
@@ -181,22 +193,15 @@ def with_groups_as_options(function: Command) -> Command:
     return call
 
 
-def group_parameters(group: Any) -> list[inspect.Parameter]:
-    """Return a parameter for each field of a dataclass, with its default.
-
-    In the help they stand under the group's PANEL.
-    """
-    hints = get_type_hints(group, include_extras=True)
-    del hints["PANEL"]  # no option
-    for hint in hints.values():
-        for option in get_args(hint)[1:]:
-            option.rich_help_panel = group.PANEL
-    return [
-        inspect.Parameter(
+def group_parameters(group: Any) -> Iterator[inspect.Parameter]:
+    """Yield a parameter for each field; in the help they stand under the group's PANEL."""
+    hints = get_type_hints(group)
+    for field in dataclasses.fields(group):
+        declaration, reads = field.metadata["option"]
+        declaration.rich_help_panel = group.PANEL
+        yield inspect.Parameter(
             field.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=field.default,
-            annotation=hints[field.name],
+            annotation=Annotated[hints[field.name], declaration, reads],
         )
-        for field in dataclasses.fields(group)
-    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 import tempfile
@@ -123,9 +124,11 @@ class Exports:
 
     def __init__(self, options: ExportOptions, *, inputs: Sequence[str] = ()) -> None:
         """Raise UsageError if one cannot be written, or is one of the inputs."""
-        self._files = {
-            option: Exporter(option, file) for option, file in options.destinations().items()
-        }
+        self._files = {}
+        for field, file in dataclasses.asdict(options).items():
+            if file is not None:
+                option = f"--{field.replace('_', '-')}"
+                self._files[option] = Exporter(option, file)
         to_stdout = [option for option, file in self._files.items() if file.to_stdout]
         if len(to_stdout) > 1:
             raise UsageError(f"{' and '.join(to_stdout)} cannot share standard output")

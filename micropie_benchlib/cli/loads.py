@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Sequence
 
-from micropie_benchlib.cli.load_options import (
+from micropie_benchlib.cli.options import (
     LoadOptions,
     Preset,
     RateOptions,

@@ -1,9 +1,9 @@
-"""Options of targets, servers, machines, exports and the gate."""
+"""The options in their groups, each a type that says what its options mean together; presets."""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,19 +12,57 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from micropie_benchlib.cli.reading import Reads, beside_file, program
+from micropie_benchlib.cli.commands import option
+from micropie_benchlib.cli.reading import (
+    Reads,
+    beside_file,
+    comma_separated,
+    one_or_more,
+    program,
+    request_body,
+)
+from micropie_benchlib.cli.text import parse_rate, parse_seconds, parse_share
 from micropie_benchlib.core.built_ins import BUILT_INS
-from micropie_benchlib.core.choices import AsgiServer, Http, Loop
+from micropie_benchlib.core.choices import AsgiServer, Decisive, Http, Loop
 from micropie_benchlib.core.errors import UsageError
 from micropie_benchlib.core.loads import Load
-from micropie_benchlib.core.plan import Places
+from micropie_benchlib.core.plan import DEFAULT_ROUNDS, USEFUL_ROUNDS, WARM_UP_S, Places
+from micropie_benchlib.core.requests import PAIRED_TIMEOUT_S, WORKLOADS, WRK_TIMEOUT_S
 from micropie_benchlib.core.targets import ServerSettings, Target
+from micropie_benchlib.core.units import parse_duration
 from micropie_benchlib.serve.addresses import addresses_of, are_loopback, split_url
 from micropie_benchlib.serve.asgi import ASGI_SERVERS
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """What --quick, --short and --gist set, unless another option sets it."""
+
+    connections: str
+    duration: str
+    rounds: int
+
+
+DEFAULTS = Preset(connections="100,200", duration="2s", rounds=DEFAULT_ROUNDS)
+QUICK = Preset(connections="100", duration="1s", rounds=1)
+SHORT = Preset(connections="100", duration="1s", rounds=10)
+GIST = Preset(connections="100,200", duration="30s", rounds=1)
+SEARCH = Preset(connections="100", duration="2s", rounds=USEFUL_ROUNDS)
+MAX_TIME_S = 3600  # for a --precision
+
+
+def choose_preset(*, quick: bool = False, short: bool = False, gist: bool = False) -> Preset:
+    """Return the values of what no other option sets. Raises UsageError for two presets."""
+    if quick + short + gist > 1:
+        raise UsageError("--quick, --short and --gist exclude each other")
+    if quick:
+        return QUICK
+    if short:
+        return SHORT
+    return GIST if gist else DEFAULTS
+
+
 def target_names() -> list[str]:
-    """Return what a shell completes a target with."""
     return list(BUILT_INS)
 
 
@@ -35,17 +73,6 @@ TargetsArgument = Annotated[
         help="What is compared; the first is the reference.  [default: fastapi micropie]",
         show_default=False,
         autocompletion=target_names,
-    ),
-]
-WorkersOption = Annotated[
-    int,
-    typer.Option(
-        "-w",
-        "--workers",
-        min=1,
-        metavar="N",
-        help="Worker processes of the server.",
-        rich_help_panel="Server",
     ),
 ]
 WrkOption = Annotated[
@@ -70,125 +97,262 @@ QuickOption = Annotated[
         "--quick", help="A quick try: 1 round of 1 s.", rich_help_panel="Rounds and trials"
     ),
 ]
-ShortOption = Annotated[
-    bool,
-    typer.Option(
-        "--short",
-        help="A minute: 10 rounds of 1 s at 100 connections.",
-        rich_help_panel="Rounds and trials",
-    ),
-]
-GistOption = Annotated[
-    bool,
-    typer.Option(
-        "--gist", help="As in the gist: 1 round of 30 s.", rich_help_panel="Rounds and trials"
-    ),
-]
-PortOption = Annotated[
-    int | None,
-    typer.Option(
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadOptions:
+    """How many connections wrk opens, by how many threads."""
+
+    PANEL: ClassVar = "Load"
+
+    connections: str | None = option(
+        *("-c", "--connections"),
+        metavar="N,N...",
+        help="Numbers of connections, separated by commas.",
+        show_default=f"{DEFAULTS.connections}; {SEARCH.connections} for a capacity",
+        reads=comma_separated,
+    )
+    threads: int = option("-t", "--threads", default=4, min=1, metavar="N", help="wrk's threads.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateOptions:
+    """Whether requests are made at a rate."""
+
+    PANEL: ClassVar = "Load"
+
+    rate: str | None = option(
+        metavar="RATE",
+        help="Requests/s in all, such as 5000, or a share of what the slowest target answers, "
+        "such as 70%; latency counts from when a request was due.",
+        show_default="as fast as they are answered",
+    )
+
+    @property
+    def is_share(self) -> bool:
+        return self.rate is not None and self.rate.strip().endswith("%")
+
+    @property
+    def per_s(self) -> float | None:
+        """The rate, where it is no share. Raises UsageError."""
+        return None if self.rate is None or self.is_share else parse_rate(self.rate)
+
+    @property
+    def share(self) -> float | None:
+        """The rate, where it is a share. Raises UsageError."""
+        if self.rate is None or not self.is_share:
+            return None
+        share = parse_share("--rate", self.rate)
+        if not 0 < share <= 1:
+            raise UsageError(
+                f"{self.rate!r}: use a share from 1% to 100%, or requests/s", option="--rate"
+            )
+        return share
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialOptions:
+    """How long and how often is measured."""
+
+    PANEL: ClassVar = "Rounds and trials"
+
+    duration: str | None = option(
+        *("-d", "--duration"),
+        metavar="TIME",
+        help="Duration of each trial, such as 5s or 1m.",
+        show_default=DEFAULTS.duration,
+    )
+    rounds: int | None = option(
+        *("-r", "--rounds"),
         min=1,
-        max=65535,
         metavar="N",
-        rich_help_panel="Server",
-        help="The servers' port.",
-        show_default="free ones",
-    ),
-]
-StrictOption = Annotated[
-    bool,
-    typer.Option(
-        "--strict",
-        help="Refuse to compare targets that do not do equal work.",
-        rich_help_panel="Targets",
-    ),
-]
+        help="Rounds: each starts every server afresh.",
+        show_default=f"{DEFAULTS.rounds}; {SEARCH.rounds} for a capacity",
+    )
+    warm_up: str | None = option(
+        metavar="TIME",
+        help="Load on each server before its first trial.",
+        show_default=f"{WARM_UP_S}s",
+    )
+    start_timeout: str | None = option(
+        metavar="TIME",
+        help="How long a server may take to start.",
+        show_default=f"{ServerSettings().start_timeout_s:.0f}s",
+    )
+    seed: int | None = option(
+        metavar="N", help="Seed of the random order; chosen and recorded if not given."
+    )
+
+    def duration_s(self, preset: Preset) -> int:
+        """Return each trial's duration in whole seconds. Raises UsageError."""
+        return parse_duration(preset.duration if self.duration is None else self.duration)
+
+    @property
+    def warm_up_s(self) -> float:
+        return WARM_UP_S if self.warm_up is None else parse_seconds("--warm-up", self.warm_up)
+
+    def serving(self, settings: ServerSettings) -> ServerSettings:
+        """Return the settings with the time that a server may take. Raises UsageError."""
+        if self.start_timeout is None:
+            return settings
+        start_timeout_s = parse_seconds("--start-timeout", self.start_timeout)
+        return dataclasses.replace(settings, start_timeout_s=start_timeout_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlaceOptions:
-    """Which machines serve and make load; without them it is this one."""
+class TimingOptions(TrialOptions):
+    """The same, and what a verdict goes by."""
 
-    PANEL: ClassVar = "Machines"
+    precision: str | None = option(
+        metavar="SHARE",
+        help="Half-width that the intervals should have, such as 1%: the rounds after --rounds "
+        "are as many as that needs.",
+    )
+    max_time: str | None = option(
+        metavar="TIME", help="How long --precision may take.", show_default=f"{MAX_TIME_S // 3600}h"
+    )
+    paired: bool | None = option(
+        "--paired/--no-paired",
+        help="Measure two targets at the same time, too: what disturbs one disturbs both.",
+        show_default="where possible",
+    )
+    metric: Decisive | None = option(
+        help="What verdicts and gate go by.",
+        show_default="cpu where CPU limits the servers, else throughput; at a rate p99",
+    )
 
-    server_on: Annotated[
-        str | None,
-        typer.Option(metavar="HOST", help="Serve on that machine, as `ssh HOST` reaches it."),
-    ] = None
-    load_on: Annotated[
-        str | None,
-        typer.Option(metavar="HOST,HOST...", help="Load from that machine, or from several."),
-    ] = None
-    ssh_config: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="What ssh reads instead of ~/.ssh/config."),
-        Reads(beside_file),
-    ] = None
+    @property
+    def wished_precision(self) -> float | None:
+        """Half the width that intervals should have, as a share. Raises UsageError."""
+        if self.precision is None:
+            if self.max_time is not None:
+                raise UsageError("needs --precision, such as 1%", option="--max-time")
+            return None
+        share = parse_share("--precision", self.precision)
+        if not 0 < share <= 1:
+            raise UsageError(f"{self.precision!r}: use a share such as 1%", option="--precision")
+        return share
 
-    def places(self, targets: Sequence[Target], loads: Sequence[Load]) -> Places:
-        """Return the machines. Raises UsageError for those that cannot be."""
-        hosts = tuple(filter(None, (self.load_on or "").split(",")))
-        if self.load_on is not None and not hosts:
-            raise UsageError("names no machine", option="--load-on")
-        for host in [*([] if self.server_on is None else [self.server_on]), *hosts]:
-            if not re.fullmatch(r"[^-\s/][^\s/]*", host):
-                raise UsageError(f"{host!r} is no machine that ssh could reach: give its name")
-        if len(set(hosts)) < len(hosts):
-            raise UsageError("names a machine twice", option="--load-on")
-        places = Places(
-            server=self.server_on or "",
-            loads=hosts,
-            ssh_config=str(Path(self.ssh_config).absolute()) if self.ssh_config else None,
-        )
-        if self.ssh_config and places.are_here:
-            raise UsageError("is for other machines: --server-on, --load-on", option="--ssh-config")
-        if self.ssh_config and not Path(self.ssh_config).is_file():
-            raise UsageError(f"{self.ssh_config}: there is no such file", option="--ssh-config")
-        if self.server_on in hosts and len(hosts) > 1:
-            raise UsageError(f"{self.server_on} cannot serve and make load beside other machines")
-        for load in loads:
-            threads = 1 if load.rate_per_s else load.wrk_threads
-            if len(hosts) > load.connections // threads:
-                raise UsageError(
-                    f"{load.connections} connections of {threads} threads cannot be shared "
-                    f"by {len(hosts)} machines: use a smaller -t, or a larger -c"
-                )
-        for url in itertools.chain(*(target.urls for target in targets if hosts)):
-            if are_loopback(addresses_of(split_url(url)[1])):
-                raise UsageError(f"{url} is another server on each machine")
-        return places
+    @property
+    def most_s(self) -> float:
+        """How long a --precision may take. Raises UsageError."""
+        return MAX_TIME_S if self.max_time is None else parse_seconds("--max-time", self.max_time)
+
+
+MAX_LIMIT_SHARE = 0.05  # of a trial's time: a rate that is 5% too high makes such a queue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServingOptions:
-    """How every target is served."""
+class SearchOptions:
+    """What capacity is searched for."""
+
+    PANEL: ClassVar = "Load"
+
+    p99_limit: str = option(
+        default="50ms", metavar="TIME", help="The limit of the p99 latency, such as 50ms."
+    )
+
+    def limit_s(self, duration_s: int) -> float:
+        """Return the limit of the p99 latency, for trials of that time. Raises UsageError."""
+        limit_s = parse_seconds("--p99-limit", self.p99_limit)
+        if not limit_s or self.p99_limit.strip()[-1].isdigit():
+            raise UsageError(
+                f"{self.p99_limit!r}: use a time with its unit, such as 50ms", option="--p99-limit"
+            )
+        if limit_s > MAX_LIMIT_SHARE * duration_s:
+            needed_s = math.ceil(limit_s / MAX_LIMIT_SHARE)
+            raise UsageError(
+                f"{self.p99_limit}: the limit must be 5% of a trial's time or less, "
+                f"since a growing queue would not reach it in {duration_s} s: "
+                f"use -d {needed_s}s or longer",
+                option="--p99-limit",
+            )
+        return limit_s
+
+
+def workload_names() -> list[str]:
+    return list(WORKLOADS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestOptions:
+    """The request that is repeated."""
+
+    PANEL: ClassVar = "Request"
+
+    workload: list[str] | None = option(
+        metavar="NAME",
+        help=f"{', '.join(WORKLOADS)}; repeatable.",
+        autocompletion=workload_names,
+        reads=one_or_more,
+    )
+    path: list[str] | None = option(
+        metavar="PATH", help="A path to request; repeatable.", show_default="/", reads=one_or_more
+    )
+    method: str | None = option(
+        *("-X", "--method"),
+        metavar="NAME",
+        help="The request's method.",
+        show_default="GET; POST with --body",
+    )
+    header: list[str] | None = option(
+        *("-H", "--header"),
+        metavar="'NAME: VALUE'",
+        help="A header to send; repeatable.",
+        reads=one_or_more,
+    )
+    body: str | None = option(
+        metavar="TEXT",
+        help="The request's body; @FILE is a file's content, '-' standard input.",
+        reads=request_body,
+    )
+    expect_status: int | None = option(
+        min=200,
+        max=599,
+        metavar="N",
+        help="The status that responses must have.",
+        show_default="any 2xx",
+    )
+    keep_alive: bool = option(
+        default=True, help="Keep connections open; without, each request has one of its own."
+    )
+    timeout: str | None = option(
+        metavar="TIME",
+        help="Count slower responses as errors.",
+        show_default=f"{WRK_TIMEOUT_S}s; {PAIRED_TIMEOUT_S}s in paired trials",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkersOptions:
+    """How many processes serve."""
 
     PANEL: ClassVar = "Server"
 
-    workers: WorkersOption = 4
-    access_log: Annotated[
-        bool, typer.Option(help="The server's access log; the gist had it on.")
-    ] = True
-    loop: Annotated[
-        Loop, typer.Option(help="uvicorn's event loop; auto is uvloop if installed.")
-    ] = Loop.AUTO
-    http: Annotated[
-        Http, typer.Option(help="uvicorn's HTTP parser; auto is httptools if installed.")
-    ] = Http.AUTO
-    proxy_headers: Annotated[
-        bool, typer.Option(help="Let uvicorn read a proxy's headers, its own default.")
-    ] = True
-    server: Annotated[AsgiServer, typer.Option(help="The server of ASGI apps.")] = (
-        AsgiServer.UVICORN
+    workers: int = option(
+        *("-w", "--workers"), default=4, min=1, metavar="N", help="Worker processes of the server."
     )
-    python: Annotated[
-        str | None,
-        typer.Option(metavar="PATH", help="The Python that runs apps of your own."),
-        Reads(program),
-    ] = None
-    host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen on.")] = (
-        "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServingOptions(WorkersOptions):
+    """How every target is served."""
+
+    access_log: bool = option(default=True, help="The server's access log; the gist had it on.")
+    loop: Loop = option(
+        default=Loop.AUTO, help="uvicorn's event loop; auto is uvloop if installed."
     )
+    http: Http = option(
+        default=Http.AUTO, help="uvicorn's HTTP parser; auto is httptools if installed."
+    )
+    proxy_headers: bool = option(
+        default=True, help="Let uvicorn read a proxy's headers, its own default."
+    )
+    server: AsgiServer = option(default=AsgiServer.UVICORN, help="The server of ASGI apps.")
+    python: str | None = option(
+        metavar="PATH", help="The Python that runs apps of your own.", reads=program
+    )
+    host: str = option(default="127.0.0.1", metavar="ADDRESS", help="The address to listen on.")
 
     def settings(self, *, port: int | None = None) -> ServerSettings:
         """Return the settings of every server. Raises UsageError if they exclude each other."""
@@ -207,45 +371,78 @@ class ServingOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceOptions:
+    """Which machines serve and make load; without them it is this one."""
+
+    PANEL: ClassVar = "Machines"
+
+    server_on: str | None = option(
+        metavar="HOST", help="Serve on that machine, as `ssh HOST` reaches it."
+    )
+    load_on: str | None = option(
+        metavar="HOST,HOST...", help="Load from that machine, or from several."
+    )
+    ssh_config: str | None = option(
+        metavar="FILE", help="What ssh reads instead of ~/.ssh/config.", reads=beside_file
+    )
+
+    def places(self, targets: Sequence[Target], loads: Sequence[Load]) -> Places:
+        """Return the machines. Raises UsageError for those that cannot be."""
+        hosts = tuple(filter(None, (self.load_on or "").split(",")))
+        if self.load_on is not None and not hosts:
+            raise UsageError("names no machine", option="--load-on")
+        for host in hosts if self.server_on is None else (self.server_on, *hosts):
+            if not re.fullmatch(r"[^-\s/][^\s/]*", host):
+                raise UsageError(f"{host!r} is not a machine that ssh could reach: give its name")
+        if len(set(hosts)) < len(hosts):
+            raise UsageError("names a machine twice", option="--load-on")
+        if self.server_on in hosts and len(hosts) > 1:
+            raise UsageError(f"{self.server_on} cannot serve and make load beside other machines")
+        for load in loads:
+            threads = 1 if load.rate_per_s else load.wrk_threads
+            if len(hosts) > load.connections // threads:
+                raise UsageError(
+                    f"{load.connections} connections of {threads} threads cannot be shared "
+                    f"by {len(hosts)} machines: use a smaller -t, or a larger -c"
+                )
+        for target in targets if hosts else ():
+            for url in target.urls:
+                if are_loopback(addresses_of(split_url(url)[1])):
+                    raise UsageError(f"{url} is another server on each machine")
+        return Places(server=self.server_on or "", loads=hosts, ssh_config=self._config(hosts))
+
+    def _config(self, hosts: Sequence[str]) -> str | None:
+        if not self.ssh_config:
+            return None
+        path = Path(self.ssh_config).absolute()
+        if not self.server_on and not hosts:
+            raise UsageError("is for other machines: --server-on, --load-on", option="--ssh-config")
+        if not path.is_file():
+            raise UsageError(f"{self.ssh_config}: there is no such file", option="--ssh-config")
+        return str(path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExportOptions:
     """The files that results are written to."""
 
     PANEL: ClassVar = "Exports"
 
-    export_json: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Write the results as JSON ('-': stdout)."),
-        Reads(beside_file),
-    ] = None
-    export_markdown: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Write the whole report in Markdown."),
-        Reads(beside_file),
-    ] = None
-    export_csv: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Write a row for each measurement."),
-        Reads(beside_file),
-    ] = None
-    export_html: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Write a page with charts."),
-        Reads(beside_file),
-    ] = None
-    export_github_benchmark: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Write JSON for github-action-benchmark."),
-        Reads(beside_file),
-    ] = None
-
-    def destinations(self) -> dict[str, str]:
-        """Return the files asked for, by option."""
-        destinations = {}
-        for field in dataclasses.fields(self):
-            file = getattr(self, field.name)
-            if file is not None:
-                destinations[f"--{field.name.replace('_', '-')}"] = file
-        return destinations
+    export_json: str | None = option(
+        metavar="FILE", help="Write the results as JSON ('-': stdout).", reads=beside_file
+    )
+    export_markdown: str | None = option(
+        metavar="FILE", help="Write the whole report in Markdown.", reads=beside_file
+    )
+    export_csv: str | None = option(
+        metavar="FILE", help="Write a row for each measurement.", reads=beside_file
+    )
+    export_html: str | None = option(
+        metavar="FILE", help="Write a page with charts.", reads=beside_file
+    )
+    export_github_benchmark: str | None = option(
+        metavar="FILE", help="Write JSON for github-action-benchmark.", reads=beside_file
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,15 +451,10 @@ class GateOptions:
 
     PANEL: ClassVar = "Gate"
 
-    baseline: Annotated[
-        str | None,
-        typer.Option(metavar="RESULTS.json", help="What the gate compares with."),
-        Reads(beside_file),
-    ] = None
-    fail_if_slower: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SHARE",
-            help="Exit with 1 if a target is significantly slower by more than that, such as 5%.",
-        ),
-    ] = None
+    baseline: str | None = option(
+        metavar="RESULTS.json", help="What the gate compares with.", reads=beside_file
+    )
+    fail_if_slower: str | None = option(
+        metavar="SHARE",
+        help="Exit with 1 if a target is significantly slower by more than that, such as 5%.",
+    )

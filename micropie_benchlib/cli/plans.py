@@ -6,7 +6,7 @@ import dataclasses
 import random
 from collections.abc import Sequence
 
-from micropie_benchlib.cli.load_options import Preset, TimingOptions
+from micropie_benchlib.cli.options import Preset, TimingOptions
 from micropie_benchlib.cli.terminal import say
 from micropie_benchlib.core.choices import Decisive
 from micropie_benchlib.core.errors import UsageError
