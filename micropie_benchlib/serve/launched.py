@@ -46,8 +46,7 @@ from micropie_benchlib.system.processes import (
     ended_children_cpu_s,
     is_alive,
     listener_pids,
-    listening_addresses,
-    listening_descriptors,
+    listeners,
     listens,
     peak_memory_bytes,
 )
@@ -118,15 +117,13 @@ class LaunchedServer(LocalServer):
 
     def complaint(self) -> str:
         """Return the line of its log that says best what went wrong, and what to do."""
-        if not self.log:
-            return "see its log above"
         error = last_error(self.log_text())
         if isinstance(self.target, AsgiTarget):
             error += advice_on(error, self.target)
         return error
 
     def _reason(self) -> str:
-        return self.complaint() or NO_REASON
+        return self.complaint() or (NO_REASON if self.log else "see its log above")
 
     def _with_last_error(self, text: str) -> str:
         """Return the text with the last error line of the log, if there is one."""
@@ -150,9 +147,9 @@ class LaunchedServer(LocalServer):
         A process that has ended since has left all of its CPU time to its parent, what it had
         used before as well.
         """
-        spent = {
-            process: cpu_s - before.get(process, 0.0) for process, cpu_s in self.cpu_s().items()
-        }
+        spent = {}
+        for process, cpu_s in self.cpu_s().items():
+            spent[process] = cpu_s - before.get(process, 0.0)
         used_s = sum(spent.values())
         if not self.readiness.has_fixed_workers:
             used_s -= sum(cpu_s for process, cpu_s in before.items() if process not in spent)
@@ -207,7 +204,7 @@ class LaunchedServer(LocalServer):
         """
         limit_s = probe_limit_s(workload)
         if self._has_answered:
-            return self._ask_again(workload, limit_s, tick)
+            return self._ask(workload, limit_s, tick)
         begun = time.monotonic()
         deadline = max(self._start + self.settings.start_timeout_s, begun + limit_s)
         is_first = True
@@ -229,24 +226,11 @@ class LaunchedServer(LocalServer):
             self._settle(tick)  # others of its workers may still be loading
         return response
 
-    def _ask_again(self, workload: Workload, deadline_s: float, tick: Tick) -> Response:
-        """Return its response. Raises BenchError, and says so if the server has died of it."""
-        try:
-            return self._ask(workload, deadline_s, tick)
-        except BenchError:
-            await_any([self.child], DYING_S)
-            if not self.child.exit:
-                raise
-            end = self.child.exit.sentence
-            raise BenchError(
-                f"{self.target.name} died{end} when it was asked: {self._reason()}"
-            ) from None
-
     def _ask(
         self, workload: Workload, deadline_s: float, tick: Tick, *, tries_tls: bool = True
     ) -> Response:
         """Return its response. Raises BenchError, with the log's last error if there is one."""
-        asking = Probe(
+        probe = Probe(
             self.url(workload.path),
             workload,
             deadline_s=deadline_s,
@@ -254,16 +238,22 @@ class LaunchedServer(LocalServer):
             tries_tls=tries_tls,
         )
         try:
-            return asking.ask()
+            return probe.ask()
         except SpeaksTlsError:
             raise BenchError(
                 f"{self.target.name} speaks TLS on port {self.port}, where plain HTTP is sent: "
                 f"have it serve plain HTTP, or --set {self.target.name}.scheme=https"
             ) from None
         except BenchError as error:
-            if self.child.exit:
+            if self._has_answered:
+                await_any([self.child], DYING_S)
+            end = self.child.exit
+            if not end:
+                raise type(error)(self._with_last_error(str(error))) from None
+            if not self._has_answered:
                 raise
-            raise type(error)(self._with_last_error(str(error))) from None
+            death = f"{self.target.name} died{end.sentence} when it was asked"
+            raise BenchError(f"{death}: {self._reason()}") from None
 
     def _watch(self, tick: Tick) -> None:
         await_any([self.child], 0)
@@ -331,50 +321,48 @@ class LaunchedServer(LocalServer):
         self.workers = {each for each in processes if listens(each, self.port)}
 
     def _check_deadline(self, waited_s: float, limit_s: float) -> None:
-        elsewhere: list[int] = []
-        if not self.readiness.has_fixed_workers and waited_s > ELSEWHERE_S:
-            self._check_outsider()
-            elsewhere = self._ports_elsewhere()
-        if not elsewhere and waited_s <= limit_s:
-            return
+        elsewhere = ""
         if self.readiness.has_fixed_workers:
             state = f"{len(self.workers)} of {self.readiness.processes} workers serve"
         else:
             state = f"nothing serves on port {self.port}, which is its {{port}},"
-        hint = "--start-timeout"
-        if elsewhere:
-            hint = f"it listens on port {', '.join(map(str, elsewhere))}"
+            if waited_s > ELSEWHERE_S:
+                elsewhere = self._elsewhere()
+        if not elsewhere and waited_s <= limit_s:
+            return
+        hint = elsewhere or "--start-timeout"
         failure = f"{self.target.name}: {state} after {waited_s:.0f} s ({hint})"
         raise BenchError(self._with_last_error(failure))
 
-    def _check_outsider(self) -> None:
-        """Raise BenchError if something that the command does not own serves on its port.
+    def _elsewhere(self) -> str:
+        """Return on which other ports it listens, in words; empty if on none.
 
-        Such as a container, whose processes are Docker's.
+        Raises BenchError if something that the command does not own serves on its port, such
+        as a container, whose processes are Docker's.
         """
         if not self.workers and can_connect(self.settings.host, self.port):
             raise BenchError(
                 f"{self.target.name}: something outside the command's processes answers on "
                 f"port {self.port} (in a container?): start it yourself and give its http:// URL"
             )
-
-    def _ports_elsewhere(self) -> list[int]:
         ports: set[int] = set()
         for process in self.processes():
-            ports.update(listening_descriptors(process).values())
-        return sorted(ports - {self.port})
+            ports.update(each.port for each in listeners(process))
+        others = sorted(ports - {self.port})
+        return f"it listens on port {', '.join(map(str, others))}" if others else ""
 
     def _check_address(self) -> None:
         """Raise BenchError if it listens on its port on other addresses alone."""
         addresses: set[str] = set()
         for process in self.processes():
-            addresses |= listening_addresses(process, self.port)
+            on_port = [each for each in listeners(process) if each.port == self.port]
+            addresses.update(each.address for each in on_port)
         hosts = addresses_of(self.settings.host)
         if not addresses or addresses & {*hosts, "0.0.0.0", "::"}:  # noqa: S104  # they are all
             return
-        places = [name_place(address, self.port) for address in sorted(addresses)]
+        names = [name_place(address, self.port) for address in sorted(addresses)]
         raise BenchError(
-            f"{self.target.name} listens on {', '.join(places)}: "
+            f"{self.target.name} listens on {', '.join(names)}: "
             f"it must listen on {self.settings.host}, which is its {{host}}"
         )
 

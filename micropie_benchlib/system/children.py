@@ -36,14 +36,11 @@ def no_room(error: OSError) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exit:
-    """How a command ended.
+    """How a command ended."""
 
-    Its code (negative for a signal), its CPU time, and how many of its descendants live on.
-    """
-
-    code: int
+    code: int  # negative for a signal
     cpu_s: float
-    survivors: int
+    survivors: int  # of its descendants
 
     @property
     def sentence(self) -> str:
@@ -109,7 +106,12 @@ class Child:
         finally:
             os.close(status_writer)
         try:
-            self._hear_first()
+            if not select.select([self], [], [], GUARD_DEADLINE_S)[0]:
+                raise BenchError(
+                    f"{self.command} was not started within {GUARD_DEADLINE_S:.0f} s: "
+                    "its guard does not respond"
+                )
+            self.hear()
         except BaseException:
             self.stop()
             raise
@@ -120,14 +122,6 @@ class Child:
 
     def fileno(self) -> int:
         return self._status.fileno()
-
-    def _hear_first(self) -> None:
-        if not select.select([self], [], [], GUARD_DEADLINE_S)[0]:
-            raise BenchError(
-                f"{self.command} was not started within {GUARD_DEADLINE_S:.0f} s: "
-                "its guard does not answer"
-            )
-        self.hear()
 
     def hear(self) -> None:
         """Take in one line from the guard: its readiness, the command's pid or end.
@@ -173,7 +167,10 @@ class Child:
         self._guard.stdin.close()
         self._guard.send_signal(signal.SIGCONT)  # somebody may have stopped the guard
         if not self._has_guard_ended():
-            self._kill_all()
+            for process in self.processes():
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
+            self._guard.kill()
         guard_status = self._guard.wait()
         if guard_status and self.pid:  # somebody killed the guard, or it failed
             with contextlib.suppress(OSError):
@@ -189,12 +186,6 @@ class Child:
                 return False
             if not os.read(self.fileno(), 4096):
                 return True
-
-    def _kill_all(self) -> None:
-        for process in self.processes():
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-        self._guard.kill()
 
 
 def await_any(children: Iterable[Child], timeout_s: float) -> None:

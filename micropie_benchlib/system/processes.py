@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import psutil
 
@@ -17,11 +17,13 @@ from micropie_benchlib.core.errors import BenchError
 
 
 def require_proc() -> None:
-    if sys.platform == "linux" and not Path("/proc/self/stat").exists():
+    if sys.platform != "linux":
+        return
+    if not Path("/proc/self/stat").exists():
         raise BenchError(
             "/proc is empty, but what the servers do is read there: mount -t proc proc /proc"
         )
-    if sys.platform == "linux" and not search_file("/proc/stat", r"^cpu +(\d+)"):
+    if not search_file("/proc/stat", r"^cpu +(\d+)"):
         raise BenchError("/proc/stat cannot be read, and the machine's CPU times are there")
 
 
@@ -94,22 +96,29 @@ def search_file(path: str, pattern: str) -> str | None:
     return match[1].strip() if match else None
 
 
-def listening_sockets(process: psutil.Process) -> list[Any]:
+class Listener(NamedTuple):
+    """A TCP socket of a process that listens."""
+
+    descriptor: int
+    address: str
+    port: int
+
+
+def listeners(process: psutil.Process) -> list[Listener]:
     try:
         sockets = process.net_connections("tcp")
     except (OSError, RuntimeError, psutil.Error):  # RuntimeError: a cut line of /proc
         return []
-    return [each for each in sockets if each.status == psutil.CONN_LISTEN]
+    found = []
+    for each in sockets:
+        if each.status == psutil.CONN_LISTEN:
+            found.append(Listener(each.fd, str(each.laddr.ip), each.laddr.port))
+    return found
 
 
-def listening_addresses(process: psutil.Process, port: int) -> set[str]:
-    sockets = listening_sockets(process)
-    return {str(each.laddr.ip) for each in sockets if each.laddr.port == port}
-
-
-def listening_descriptors(process: psutil.Process) -> dict[int, int]:
-    """Return the port of each descriptor of the process that listens."""
-    return {each.fd: each.laddr.port for each in listening_sockets(process)}
+def listens(process: psutil.Process, port: int) -> bool:
+    """Return whether the process holds a socket that listens on the port."""
+    return any(each.port == port for each in listeners(process))
 
 
 def descriptor_links(process: psutil.Process) -> dict[int, str]:
@@ -135,24 +144,18 @@ def epoll_descriptors(process: psutil.Process, links: Mapping[int, str]) -> set[
     return awaited
 
 
-def listens(process: psutil.Process, port: int) -> bool:
-    """Return whether the process holds a socket that listens on the port."""
-    return port in listening_descriptors(process).values()
-
-
 def accepts(process: psutil.Process, port: int) -> bool:
     """Return whether an epoll of the process waits for connections on the port.
 
     Only that accepts: uvicorn's parent holds its socket too, and a worker does before it
     imports the app.
     """
-    listening = listening_descriptors(process)
-    on_port = [fd for fd, bound_port in listening.items() if bound_port == port]
+    on_port = [each.descriptor for each in listeners(process) if each.port == port]
     if not on_port:
         return False
     links = descriptor_links(process)
-    awaited = {links.get(fd) for fd in epoll_descriptors(process, links)}
-    return any(links.get(fd) in awaited for fd in on_port)
+    awaited = {links.get(descriptor) for descriptor in epoll_descriptors(process, links)}
+    return any(links.get(descriptor) in awaited for descriptor in on_port)
 
 
 def listener_pids(port: int) -> list[int | None]:
