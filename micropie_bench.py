@@ -124,8 +124,8 @@ def serve(
     serving: ServingOptions,
 ) -> int:
     """Run one target in the foreground, as the gist did; Ctrl-C ends it."""
+    from micropie_benchlib.serve.launched import run_prepare, start_server
     from micropie_benchlib.serve.packages import fetch
-    from micropie_benchlib.serve.start import run_prepare, start_server
     from micropie_benchlib.system.children import await_any
     from micropie_benchlib.system.processes import require_proc
 

@@ -261,7 +261,7 @@ def test_calibrate_and_serve_read_the_file_too(
         started.append((target.name, settings.workers))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("micropie_benchlib.serve.start.start_server", start)
+    monkeypatch.setattr("micropie_benchlib.serve.launched.start_server", start)
     monkeypatch.setattr("micropie_benchlib.load.hosts.start_server", start)
     run_command("serve", "before", "--config", file)
     assert started == [("before", 1)]

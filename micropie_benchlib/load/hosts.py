@@ -19,13 +19,12 @@ from micropie_benchlib.load.links import NO_LINK, Link
 from micropie_benchlib.load.servers import ServerGroup
 from micropie_benchlib.load.sides import LoadSide, ServerSide, Sides
 from micropie_benchlib.load.trial import at_once
-from micropie_benchlib.serve.files import NeededFiles, needed_files
-from micropie_benchlib.serve.kinds import launched_targets
+from micropie_benchlib.serve.kinds import NeededFiles, launched_targets, needed_files
+from micropie_benchlib.serve.launched import run_prepare, start_server
 from micropie_benchlib.serve.logs import trim
 from micropie_benchlib.serve.packages import fetch
 from micropie_benchlib.serve.probe import Probe
 from micropie_benchlib.serve.servers import LocalServer, RunningServer
-from micropie_benchlib.serve.start import run_prepare, start_server
 from micropie_benchlib.system.checks import Finding, examine
 from micropie_benchlib.system.children import Child, Tick
 from micropie_benchlib.system.processes import all_cores, search_file

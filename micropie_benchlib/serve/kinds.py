@@ -10,8 +10,9 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from micropie_benchlib.core.errors import CannotGoOnError
 from micropie_benchlib.core.paths import BUNDLED, ROOT
 from micropie_benchlib.core.targets import (
     AsgiTarget,
@@ -22,6 +23,7 @@ from micropie_benchlib.core.targets import (
     UrlTarget,
 )
 from micropie_benchlib.serve.asgi import ASGI_SERVERS, SILENT_SETTINGS
+from micropie_benchlib.system.children import GUARD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +134,7 @@ def app_files(target: AsgiTarget) -> set[Path]:
     return {file for file in files if file.is_file()}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetKind:
+class TargetKind(NamedTuple):
     """How targets of one kind are launched; `files` are what a server's program is read from."""
 
     argv: Callable[[Any, ServerSettings, int], list[str]]
@@ -143,15 +144,8 @@ class TargetKind:
 
 
 TARGET_KINDS: Mapping[type[LaunchedTarget], TargetKind] = {
-    AsgiTarget: TargetKind(
-        argv=app_argv, environment=app_environment, readiness=app_readiness, files=app_files
-    ),
-    CommandTarget: TargetKind(
-        argv=command_argv,
-        environment=server_environment,
-        readiness=command_readiness,
-        files=command_files,
-    ),
+    AsgiTarget: TargetKind(app_argv, app_environment, app_readiness, app_files),
+    CommandTarget: TargetKind(command_argv, server_environment, command_readiness, command_files),
 }
 
 
@@ -164,3 +158,43 @@ def with_addresses(target: Target, addresses: Sequence[str]) -> Target:
     if isinstance(target, UrlTarget):
         return dataclasses.replace(target, addresses=tuple(addresses))
     return target
+
+
+# The files that each launch needs, as they were when the run began.
+
+
+def stamp(path: Path) -> tuple[int, ...]:
+    """Return inode, size and time of a file; nothing of a directory, which may change."""
+    status = path.stat()
+    if path.is_dir():
+        return ()
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+class NeededFiles:
+    """What must be there, and files unchanged, for each launch."""
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._stamps = {path: stamp(path) for path in paths}
+
+    def check(self) -> None:
+        """Raise CannotGoOnError if something is not as it was."""
+        for path, before in self._stamps.items():
+            try:
+                is_same = stamp(path) == before
+            except OSError as error:
+                raise CannotGoOnError(f"{path} cannot be read: {error.strerror}") from None
+            if not is_same:
+                raise CannotGoOnError(f"{path} was changed")
+
+
+def needed_files(targets: Iterable[LaunchedTarget], wrk: str, work_dir: Path) -> NeededFiles:
+    """Return what each launch of the targets needs on the disk; `wrk` is empty without load."""
+    paths = {work_dir, Path(sys.executable), GUARD}
+    if wrk:
+        paths.add(Path(wrk))
+    for target in targets:
+        paths |= {target.directory, *TARGET_KINDS[type(target)].files(target)}
+        if target.package_dir:
+            paths.add(target.package_dir)
+    return NeededFiles(sorted(paths))

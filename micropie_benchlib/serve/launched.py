@@ -17,11 +17,18 @@ from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.measurements import ServerUse
 from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.responses import Response
-from micropie_benchlib.core.targets import AsgiTarget, LaunchedTarget, ServerSettings, name_place
+from micropie_benchlib.core.targets import (
+    AsgiTarget,
+    LaunchedTarget,
+    ServerSettings,
+    Target,
+    UrlTarget,
+    name_place,
+)
 from micropie_benchlib.core.text import pluralize
 from micropie_benchlib.serve.addresses import addresses_of, free_port
 from micropie_benchlib.serve.asgi import ASGI_SERVERS
-from micropie_benchlib.serve.kinds import TARGET_KINDS, filled
+from micropie_benchlib.serve.kinds import TARGET_KINDS, filled, server_environment
 from micropie_benchlib.serve.logs import (
     NO_REASON,
     advice_on,
@@ -38,7 +45,15 @@ from micropie_benchlib.serve.probe import (
     probe_limit_s,
 )
 from micropie_benchlib.serve.servers import LocalServer
-from micropie_benchlib.system.children import POLL_S, STOP_GRACE_S, Child, Tick, await_any
+from micropie_benchlib.serve.urls import UrlServer
+from micropie_benchlib.system.children import (
+    POLL_S,
+    STOP_GRACE_S,
+    Child,
+    Tick,
+    await_any,
+    run_guarded,
+)
 from micropie_benchlib.system.processes import (
     accepts,
     all_cores,
@@ -411,3 +426,32 @@ class LaunchedServer(LocalServer):
                 f"{self.log.parent.parent}, raise ulimit -f, or use --no-access-log"
             )
         return None
+
+
+def run_prepare(target: Target, *, timeout_s: float) -> None:
+    """Let a shell do what comes before each launch of the target. Raises BenchError."""
+    if isinstance(target, UrlTarget) or not target.prepare:
+        return
+    environment = server_environment(target, os.environ)
+    try:
+        done = run_guarded(
+            ["/bin/sh", "-c", target.prepare],
+            timeout_s=timeout_s,
+            env=environment,
+            cwd=target.directory,
+        )
+    except BenchError as error:
+        raise BenchError(f"{target.name}: its prepare: {error} (start_timeout)") from None
+    if done.status:
+        reason = last_error(done.errors or done.output) or NO_REASON
+        raise BenchError(f"{target.name}: its prepare ended with status {done.status}: {reason}")
+
+
+def start_server(target: Target, settings: ServerSettings, *, log: Path | None) -> LocalServer:
+    """Return the target's server, started if it is not somebody else's.
+
+    Raises BenchError if it cannot be started.
+    """
+    if isinstance(target, UrlTarget):
+        return UrlServer(target)
+    return LaunchedServer(target, settings, log=log)

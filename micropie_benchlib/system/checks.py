@@ -7,7 +7,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -44,6 +44,7 @@ class Finding:
 
 
 def state_of(bad: bool | None) -> State:
+    """Return the state for what is bad, good, or not known (None)."""
     if bad is None:
         return State.UNKNOWN
     return State.WARNING if bad else State.OK
@@ -51,142 +52,140 @@ def state_of(bad: bool | None) -> State:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
-    """What the checks go by: what is to run here, and a short sample of the machine.
-
-    `busy_processes` has the other processes that are busy, in words. `stolen_share` is
-    the share of the machine that the hypervisor took.
-    """
+    """What the checks are based on: what is to run here, and a short sample of the machine."""
 
     cores: int
     workers: int
     threads: int
     connections: int
-    busy_processes: tuple[str, ...]
-    stolen_share: float
+    busy_processes: tuple[str, ...]  # others, in words
+    stolen_share: float  # of the machine, by the hypervisor
+
+
+Look = Callable[[Circumstances], tuple[bool | None, str]]  # whether it is bad; what was found
+Check = Callable[[Circumstances], Finding]
+CHECKS: list[Check] = []  # what warns here is also said by `compare`, and recorded
+
+
+def check(name: str, *, why: str, remedy: str) -> Callable[[Look], Check]:
+    """Add a check that a function makes; its remedy may have the {limit} of open files in it."""
+
+    def add(look: Look) -> Check:
+        def examined(circumstances: Circumstances) -> Finding:
+            bad, found = look(circumstances)
+            return Finding(
+                check=name,
+                state=state_of(bad),
+                found=found,
+                why=why,
+                remedy=remedy.format(connections=circumstances.connections + 1024),
+            )
+
+        CHECKS.append(examined)
+        return examined
+
+    return add
 
 
 def cpu_governor() -> str | None:
+    """Return what sets the clock of the cores, such as `performance`; None if not known."""
     return search_file(f"{CPU_FILES}/cpu0/cpufreq/scaling_governor", "(.+)")
 
 
-def check_governor(_: Circumstances) -> Finding:
+@check(
+    "CPU governor",
+    why="the clock follows the load, and the order of trials shows in the figures",
+    remedy="cpupower frequency-set -g performance",
+)
+def check_governor(_: Circumstances) -> tuple[bool | None, str]:
     governor = cpu_governor()
-    return Finding(
-        check="CPU governor",
-        state=state_of(governor != "performance" if governor else None),
-        found=governor or UNAVAILABLE,
-        why="the clock follows the load, and the order of trials shows in the figures",
-        remedy="cpupower frequency-set -g performance",
-    )
+    if not governor:
+        return None, UNAVAILABLE
+    return governor != "performance", governor
 
 
-def check_turbo(_: Circumstances) -> Finding:
+@check(
+    "turbo",
+    why="the clock falls as the chip warms",
+    remedy=f"echo 0 >{CPU_FILES}/cpufreq/boost, or 1 >{CPU_FILES}/intel_pstate/no_turbo",
+)
+def check_turbo(_: Circumstances) -> tuple[bool | None, str]:
     no_turbo = search_file(f"{CPU_FILES}/intel_pstate/no_turbo", "(.)")
     boost = search_file(f"{CPU_FILES}/cpufreq/boost", "(.)")
-    is_on = None
-    if no_turbo or boost:
-        is_on = no_turbo == "0" or boost == "1"
-    return Finding(
-        check="turbo",
-        state=state_of(is_on),
-        found={None: UNAVAILABLE, True: "on", False: "off"}[is_on],
-        why="the clock falls as the chip warms",
-        remedy=f"echo 0 >{CPU_FILES}/cpufreq/boost, or 1 >{CPU_FILES}/intel_pstate/no_turbo",
-    )
+    if not no_turbo and not boost:
+        return None, UNAVAILABLE
+    is_on = no_turbo == "0" or boost == "1"
+    return is_on, "on" if is_on else "off"
 
 
-def check_load_average(circumstances: Circumstances) -> Finding:
-    load_average = None
-    with contextlib.suppress(OSError):
+@check("load average", why="others use the cores", remedy="wait until it is idle")
+def check_load_average(circumstances: Circumstances) -> tuple[bool | None, str]:
+    try:
         load_average = os.getloadavg()[0]
-    is_high = None
-    if load_average is not None:
-        is_high = load_average > 0.25 * circumstances.cores
-    return Finding(
-        check="load average",
-        state=state_of(is_high),
-        found=UNAVAILABLE if load_average is None else f"{load_average:.2f}",
-        why="others use the cores",
-        remedy="wait until it is idle",
-    )
+    except OSError:
+        return None, UNAVAILABLE
+    return load_average > 0.25 * circumstances.cores, f"{load_average:.2f}"
 
 
-def check_other_processes(circumstances: Circumstances) -> Finding:
+@check("other processes", why="they take CPU time", remedy="stop them")
+def check_other_processes(circumstances: Circumstances) -> tuple[bool | None, str]:
     busy = circumstances.busy_processes
-    return Finding(
-        check="other processes",
-        state=state_of(bool(busy)),
-        found=", ".join(busy[:3]) or "none busy",
-        why="they take CPU time",
-        remedy="stop them",
-    )
+    return bool(busy), ", ".join(busy[:3]) or "none busy"
 
 
-def check_quota(_: Circumstances) -> Finding:
+@check("CPU quota", why="the kernel stops the group when it is used up", remedy="lift it")
+def check_quota(_: Circumstances) -> tuple[bool | None, str]:
     groups = own_cpu_groups()
     quotas = groups.quotas()
     if quotas:
-        is_limited, found = True, f"{min(quotas):.3g} cores"
-    elif groups.are_all:
-        is_limited, found = False, "none"
-    elif groups.directories:
-        is_limited, found = None, "none here; a container does not show those around it"
-    else:
-        is_limited, found = None, UNAVAILABLE
-    return Finding(
-        check="CPU quota",
-        state=state_of(is_limited),
-        found=found,
-        why="the kernel stops the group when it is used up",
-        remedy="lift it",
-    )
+        return True, f"{min(quotas):.3g} cores"
+    if groups.are_all:
+        return False, "none"
+    if groups.directories:
+        return None, "none here; a container does not show those around it"
+    return None, UNAVAILABLE
 
 
-def check_cores(circumstances: Circumstances) -> Finding:
-    wanted = circumstances.workers + circumstances.threads
+@check(
+    "cores",
+    why="they wait for each other",
+    remedy="prefer the speed per CPU second to requests/s, or use -w and -t that fit",
+)
+def check_cores(circumstances: Circumstances) -> tuple[bool | None, str]:
+    workers, threads = circumstances.workers, circumstances.threads
     users = []
-    if circumstances.workers:
-        users.append(pluralize(circumstances.workers, "worker"))
-    if circumstances.threads:
-        users.append(pluralize(circumstances.threads, "wrk thread"))
-    return Finding(
-        check="cores",
-        state=state_of(circumstances.cores < wanted),
-        found=f"{circumstances.cores} for {' and '.join(users)}",
-        why="they wait for each other",
-        remedy="prefer the speed per CPU second to requests/s, or use -w and -t that fit",
-    )
+    if workers:
+        users.append(pluralize(workers, "worker"))
+    if threads:
+        users.append(pluralize(threads, "wrk thread"))
+    cores = circumstances.cores
+    return cores < workers + threads, f"{cores} for {' and '.join(users)}"
 
 
-def check_open_files(circumstances: Circumstances) -> Finding:
+@check("open files", why="each connection takes one", remedy="ulimit -n {limit}")
+def check_open_files(circumstances: Circumstances) -> tuple[bool | None, str]:
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    is_unlimited = limit == resource.RLIM_INFINITY
-    is_enough = is_unlimited or limit >= circumstances.connections + 64
-    return Finding(
-        check="open files",
-        state=state_of(not is_enough),
-        found="unlimited" if is_unlimited else str(limit),
-        why="each connection takes one",
-        remedy=f"ulimit -n {circumstances.connections + 1024}",
-    )
+    if limit == resource.RLIM_INFINITY:
+        return False, "unlimited"
+    return limit < circumstances.connections + 64, str(limit)
 
 
-def check_ephemeral_ports(circumstances: Circumstances) -> Finding:
+@check(
+    "ephemeral ports",
+    why="each connection takes one, for a minute after its end too",
+    remedy="sysctl net.ipv4.ip_local_port_range='30000 65535'",  # above OWN_PORTS
+)
+def check_ephemeral_ports(circumstances: Circumstances) -> tuple[bool | None, str]:
     ports = search_file("/proc/sys/net/ipv4/ip_local_port_range", "(.+)")
-    count = None
-    if ports:
-        first, last = map(int, ports.split())
-        count = last - first + 1
-    return Finding(
-        check="ephemeral ports",
-        state=state_of(None if count is None else count <= 2 * circumstances.connections),
-        found=UNAVAILABLE if count is None else str(count),
-        why="each connection takes one, for a minute after its end too",
-        remedy="sysctl net.ipv4.ip_local_port_range='30000 65535'",  # above OWN_PORTS
-    )
+    if not ports:
+        return None, UNAVAILABLE
+    first, last = map(int, ports.split())
+    count = last - first + 1
+    return count <= 2 * circumstances.connections, str(count)
 
 
 def is_on_battery() -> bool | None:
+    """Return whether the machine runs on battery; None where that is not known."""
     if not hasattr(psutil, "sensors_battery"):
         return None
     try:
@@ -199,50 +198,23 @@ def is_on_battery() -> bool | None:
     return None if battery.power_plugged is None else not battery.power_plugged
 
 
-def check_power(_: Circumstances) -> Finding:
+@check("power", why="the machine slows down to save it", remedy="plug it in")
+def check_power(_: Circumstances) -> tuple[bool | None, str]:
     on_battery = is_on_battery()
-    return Finding(
-        check="power",
-        state=state_of(on_battery),
-        found={None: UNAVAILABLE, True: "on battery", False: "mains, or no battery"}[on_battery],
-        why="the machine slows down to save it",
-        remedy="plug it in",
-    )
+    described = {None: UNAVAILABLE, True: "on battery", False: "mains, or no battery"}
+    return on_battery, described[on_battery]
 
 
-def is_virtual_machine() -> bool | None:
-    flags = search_file("/proc/cpuinfo", r"^flags\s*:(.*)$")  # of x86 alone
-    return "hypervisor" in flags.split() if flags else None
-
-
-def check_virtual_machine(circumstances: Circumstances) -> Finding:
-    is_virtual = is_virtual_machine()
-    stolen = circumstances.stolen_share
-    if stolen > MAX_STOLEN:
-        is_virtual = True  # who else would take it?
-    share = f"yes, {stolen:.0%} of its time stolen"
-    return Finding(
-        check="virtual machine",
-        state=state_of(None if is_virtual is None else stolen > MAX_STOLEN),
-        found={None: UNAVAILABLE, True: share, False: "no"}[is_virtual],
-        why="its neighbours take CPU time unseen",
-        remedy="prefer the paired result",
-    )
-
-
-# What warns here is also said by `compare`, and recorded.
-CHECKS: Sequence[Callable[[Circumstances], Finding]] = (
-    check_governor,
-    check_turbo,
-    check_load_average,
-    check_other_processes,
-    check_quota,
-    check_cores,
-    check_open_files,
-    check_ephemeral_ports,
-    check_power,
-    check_virtual_machine,
+@check(
+    "virtual machine", why="its neighbours take CPU time unseen", remedy="prefer the paired result"
 )
+def check_virtual_machine(circumstances: Circumstances) -> tuple[bool | None, str]:
+    stolen = circumstances.stolen_share
+    is_disturbed = stolen > MAX_STOLEN
+    flags = search_file("/proc/cpuinfo", r"^flags\s*:(.*)$")  # of x86 alone
+    if is_disturbed or (flags and "hypervisor" in flags.split()):
+        return is_disturbed, f"yes, {stolen:.0%} of its time stolen"
+    return (False, "no") if flags else (None, UNAVAILABLE)
 
 
 def examine(workers: int, threads: int, connections: int) -> list[Finding]:
@@ -260,10 +232,11 @@ def examine(workers: int, threads: int, connections: int) -> list[Finding]:
         busy_processes=tuple(busy_processes),
         stolen_share=machine_times().stolen_share(start),
     )
-    return [check(circumstances) for check in CHECKS]
+    return [check_machine(circumstances) for check_machine in CHECKS]
 
 
 def sample_busy_processes(seconds: float) -> list[str]:
+    """Return which other processes use over 10% of a core within that time, busiest first."""
     before = {}
     for process in psutil.process_iter():
         if process.pid != os.getpid():
@@ -276,6 +249,5 @@ def sample_busy_processes(seconds: float) -> list[str]:
     for process in sorted(shares, key=lambda each: -shares[each]):
         if shares[process] > 0.1:
             with contextlib.suppress(psutil.Error):
-                name = f"{process.name()} (pid {process.pid})"
-                busy.append(f"{name} {shares[process]:.0%}")
+                busy.append(f"{process.name()} (pid {process.pid}) {shares[process]:.0%}")
     return busy
