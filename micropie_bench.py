@@ -132,7 +132,7 @@ def serve(
     settings = serving.settings(port=port)
     (served,) = parse_targets([target], serving, server=settings, file=config.read())
     if not served.is_launched:
-        raise UsageError(f"{target}: somebody else serves that")
+        raise UsageError(f"{target}: this server is already running")
     require_proc()
     settings = served.server or settings
     run_prepare(served, timeout_s=settings.start_timeout_s)
@@ -277,8 +277,8 @@ def search_sentence(plan: Plan) -> str:
     count = len(schedule(plan))
     launches = f"{count} launch" if count == 1 else f"{count} launches"
     return (
-        f"each launch: a trial as fast as it goes, then some {SEARCH_STEPS} rates by bisection, a "
-        f"missed one twice; {launches}, some {takes} in all"
+        f"per launch: one trial without a rate, then about {SEARCH_STEPS} rates by bisection "
+        f"(a missed rate twice); {launches}, about {takes} in all"
     )
 
 
@@ -386,7 +386,7 @@ def doctor(
     wrk: WrkOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> int:
-    """Say what on this machine would spoil a measurement, each with its remedy."""
+    """Show what would spoil a measurement on this machine, with remedies."""
     from micropie_benchlib.cli.machines import examine_machines
     from micropie_benchlib.report.layout import Table, columns_from
     from micropie_benchlib.system.processes import require_proc
@@ -504,14 +504,14 @@ def list_targets(wrk: WrkOption = None) -> int:
         versions = package_versions(built_in.packages)
         described = describe_versions(versions)
         if len(versions) < len(built_in.packages):
-            described = f"not here; {name}@VERSION is fetched"
+            described = f"not installed; {name}@VERSION is fetched"
         rows.append((name, built_in.about, described))
     rows += [
         ("NAME@VERSION", "one of these at a version, fetched from the Python index", ""),
         ("NAME@DAY", "one of these and its server as of a day, such as 2025-06-03", ""),
         ("module:attribute", "an ASGI app found from this directory", ""),
         ("cmd:COMMAND", "any server, with {port}, {host}, {workers} and {python} filled in", ""),
-        ("http://HOST:PORT/", "a server that runs already", ""),
+        ("http://HOST:PORT/", "a server that is already running", ""),
     ]
     titles = ("Target", "What it is", "Versions")
     columns = columns_from(titles, left=titles)

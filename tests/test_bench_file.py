@@ -318,7 +318,7 @@ def test_calibrate_and_serve_read_the_file_too(
         ("[targets.a]\napp = 'a:b'\npython = 'bench/old'", "python 'bench/bench/old': there is no"),
         ("[targets.a]\napp = 'asgi'\nscheme = 'https'", "a.scheme has no meaning for a built-in"),
         ("[targets.a]\napp = 'a:b'\narguments = '--no-access-log'", "leave out --no-access-log"),
-        ("[targets.a]\napp = 'a:b'\narguments = '-w2'", "leave out -w2, which this tool decides"),
+        ("[targets.a]\napp = 'a:b'\narguments = '-w2'", "leave out -w2, which this tool sets"),
         (
             "[targets.a]\ncommand = 's {port}'\nworkers = 2",
             "a.workers: the command has no {workers}",

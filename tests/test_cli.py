@@ -104,7 +104,7 @@ def test_help_has_each_command_with_its_whole_line(tool: Tool, typed: Typed) -> 
     assert "..." not in words.replace("[ARGS]...", "")
     for line in (
         "compare Measure targets under the same load, and print the gist's tables and a verdict.",
-        "doctor Say what on this machine would spoil a measurement, each with its remedy.",
+        "doctor Show what would spoil a measurement on this machine, with remedies.",
         "Examples: micropie_bench compare ",
     ):
         assert line in words

@@ -259,7 +259,7 @@ def test_what_is_no_results_file_is_told_in_one_line(text: str, complaint: str) 
 
 def test_what_is_not_a_text_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "r.json").write_text(SAVED, encoding="utf-16")
-    with pytest.raises(BenchError, match=r"^cannot read '.*/r.json': it is not a text$"):
+    with pytest.raises(BenchError, match=r"^cannot read '.*/r.json': it is not text$"):
         read_results(str(tmp_path / "r.json"))
 
 

@@ -171,8 +171,8 @@ NOT_A_URL = "is not an HTTP URL: use http://HOST:PORT/PATH"
         ("main.py", "as in main:app"),
         ("cmd:X=1 s {port}", "leave X=1 out, and use --set NAME.env.X=VALUE"),
         ("cmd:cd shop && s {port}", "leave cd out, and use --set NAME.directory=DIRECTORY"),
-        ("cmd:a; s {port}", "no shell reads 'a;': use 'cmd:sh -c \"...\"'"),
-        ("cmd:s {port} > log", "no shell reads '>'"),
+        ("cmd:a; s {port}", "'a;' needs a shell: use 'cmd:sh -c \"...\"'"),
+        ("cmd:s {port} > log", "'>' needs a shell"),
         ("cmd:'", "No closing quotation"),
         ("http://", NOT_A_URL),
         ("http://h:0/", NOT_A_URL),
@@ -795,7 +795,7 @@ def test_a_baseline_of_another_request_of_that_name_is_refused() -> None:
     (load,) = plan.loads
     workload = dataclasses.replace(load.workload, body=b"other")
     changed = dataclasses.replace(plan, loads=(dataclasses.replace(load, workload=workload),))
-    with pytest.raises(UsageError, match="hello was another request there"):
+    with pytest.raises(UsageError, match="hello was a different request there"):
         check_baseline("old.json", baseline, changed)
 
 
@@ -968,13 +968,13 @@ def test_without_options_a_comparison_is_what_its_help_says(
     assert shown_defaults("compare", capsys) == {
         "--connections": ",".join(str(load.connections) for load in plan.loads),
         "--threads": str(threads),
-        "--rate": "as fast as they are answered",
+        "--rate": "as fast as possible",
         "--duration": f"{duration_s}s",
         "--rounds": str(plan.rounds),
         "--warm-up": f"{plan.warm_up_s}s",
         "--start-timeout": f"{plan.server.start_timeout_s:.0f}s",
         "--paired": "where possible",
-        "--metric": "cpu where CPU limits the servers, else throughput",
+        "--metric": "cpu if CPU limits the servers, else throughput",
         "--max-time": f"{plan.most_s / 3600:.0f}h",
         "--path": path,
         "--method": method,

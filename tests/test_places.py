@@ -161,12 +161,12 @@ def test_machines_are_part_of_the_plan(asked: Asked, tmp_path: Path) -> None:
         (["--load-on", "a,a"], "names a machine twice"),
         (
             ["--server-on", "a", "--load-on", "a,b"],
-            "cannot serve and make load beside other machines",
+            "cannot be both the server and one of several load machines",
         ),
         (["--load-on", "a,b,c", "-c", "8", "-t", "4"], "use a smaller -t, or a larger -c"),
         (["--ssh-config", "/dev/null"], "--ssh-config is for other machines"),
         (["--load-on", "a", "--ssh-config", "/nowhere"], "there is no such file"),
-        (["--load-on", "a", "http://127.0.0.1:9000/"], "is another server on each machine"),
+        (["--load-on", "a", "http://127.0.0.1:9000/"], "means a different server on each machine"),
     ],
 )
 def test_machines_that_cannot_be_are_refused(

@@ -535,7 +535,7 @@ def test_a_server_that_is_not_python(tool: Tool, tmp_path: Path) -> None:
 
 @contextlib.contextmanager
 def somebodys_server(tool: Tool) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Yield the URL of a server that runs already, and the tool that serves it."""
+    """Yield the URL of a server that is already running, and the tool that serves it."""
     port = free_port("127.0.0.1", None)
     serving = tool.start("serve", "asgi", "--port", str(port), "-w", "2", "--no-access-log")
     deadline = time.monotonic() + 60

@@ -5,10 +5,10 @@ from __future__ import annotations
 TOP_EXAMPLES = """
 \b
 Examples:
-  micropie_bench compare              MicroPie against FastAPI, some 4 minutes
+  micropie_bench compare              MicroPie against FastAPI, about 4 minutes
   micropie_bench compare --quick      a try in 10 s: one round, so no result
   micropie_bench compare a=old:app b=new:app
-  micropie_bench COMMAND --help       more of each command
+  micropie_bench COMMAND --help       all options of a command
 """
 TARGET_SYNTAX = """
 \b
@@ -18,7 +18,7 @@ A target is one of
   fastapi@2025-06-03                  with its server, as of that day
   module:attribute                    your ASGI app, found from this directory
   'cmd:COMMAND'                       any server, with {port} for its port
-  http://HOST:PORT/                   a server that runs already
+  http://HOST:PORT/                   a server that is already running
 NAME=TARGET sets the name that tables show.
 """
 CAPACITY_EXAMPLES = """
@@ -57,7 +57,7 @@ PARSE_EXAMPLES = """
 Examples:
   wrk -t4 -c100 -d30s --latency http://127.0.0.1:8000/ | micropie_bench parse
   micropie_bench parse reports.txt --export-markdown tables.md
-A line before a report names its framework.
+The heading above a report names its target.
 """
 REPORT_EXAMPLES = """
 \b

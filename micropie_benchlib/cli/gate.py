@@ -32,7 +32,7 @@ def make_gate(options: GateOptions, plan: Plan) -> Gate | None:
         return Gate(margin=margin, baseline=None)
     if plan.rate_share:
         raise UsageError(
-            "--baseline needs a --rate in requests/s: a share is another rate each time"
+            "--baseline needs a --rate in requests/s: a share gives a different rate each time"
         )
     try:
         baseline = read_results(options.baseline)
@@ -67,8 +67,8 @@ def baseline_differences(baseline: Results, plan: Plan) -> list[str]:
     for request in baseline.settings.workloads if baseline.settings else ():
         if request != requests.get(request.name, request):
             differences.append(
-                f"{request.name} was another request there (method, path, headers, body, expected "
-                "status, --keep-alive or --timeout)"
+                f"{request.name} was a different request there (method, path, headers, body, "
+                "expected status, --keep-alive or --timeout)"
             )
     return differences
 
@@ -77,7 +77,7 @@ def check_baseline(file: str, baseline: Results, plan: Plan) -> None:
     """Raise UsageError if the baseline lacks an interval for what the plan compares."""
     differing = baseline_differences(baseline, plan)
     if differing:
-        raise UsageError(f"--baseline {file!r} is of something else: {'; '.join(differing)}")
+        raise UsageError(f"--baseline {file!r} does not match: {'; '.join(differing)}")
     reference, *others = plan.names
     available = []
     for comparison in baseline.comparisons:
@@ -106,6 +106,6 @@ def read_results(file: str) -> Results:
     except OSError as error:
         raise BenchError(f"cannot read {file!r}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise BenchError(f"cannot read {file!r}: it is not a text") from None
+        raise BenchError(f"cannot read {file!r}: it is not text") from None
     except BenchError as error:
         raise BenchError(f"{file!r}: {error}") from None

@@ -111,13 +111,13 @@ def checked_at_a_rate(load: Load) -> Load:
         raise UsageError("requests at a rate need Linux: its clock_nanosleep")
     if load.connections > MAX_RATE_CONNECTIONS:
         raise UsageError(
-            f"{load.connections}: at a rate each is a thread of wrk; "
+            f"{load.connections}: each is a wrk thread at a rate; "
             f"use {MAX_RATE_CONNECTIONS} or fewer",
             option="--connections",
         )
     if not load.workload.keep_alive:
         raise UsageError(
-            "cannot be had at a rate: the time of a new connection would count as latency",
+            "does not work at a rate: the time of a new connection would count as latency",
             option="--no-keep-alive",
         )
     reason = rate_complaint(load)

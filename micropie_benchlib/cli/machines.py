@@ -136,7 +136,7 @@ def with_address(plan: Plan, address: str) -> Plan:
         if plan.places.are_one or not are_loopback(addresses_of(settings.host)):
             return settings
         if not address:
-            raise BenchError("ssh does not tell the address of the servers: name it by --host")
+            raise BenchError("ssh does not report the servers' address: give it with --host")
         return dataclasses.replace(settings, host=address)
 
     targets: list[Target] = []
@@ -223,7 +223,7 @@ def examine_connection(machine: Machine) -> Iterator[Finding]:
             check=f"{name}: round trip",
             state=state_of(machine.round_trip_s > LONG_ROUND_TRIP_S),
             found=format_latency(machine.round_trip_s),
-            why="readings of CPU time take in so much more than a trial",
+            why="each reading of CPU time includes that much more than the trial",
             remedy="use a longer --duration, or a nearer machine",
         )
 
@@ -247,5 +247,5 @@ def examine_reach(connected: Connected) -> Finding:
         state=state,
         found=found,
         why="load connects directly to a free port",
-        remedy="let the firewall pass it, name the address by --host, or the port by --port",
+        remedy="open the firewall, or set the address with --host or the port with --port",
     )

@@ -89,7 +89,8 @@ RemoteOption = Annotated[
     ),
 ]
 VerboseOption = Annotated[
-    bool, typer.Option("-v", "--verbose", help="Print all tables and notes, and wrk's own reports.")
+    bool,
+    typer.Option("-v", "--verbose", help="Print all tables and warnings, and wrk's own reports."),
 ]
 QuickOption = Annotated[
     bool,
@@ -123,9 +124,9 @@ class RateOptions:
 
     rate: str | None = option(
         metavar="RATE",
-        help="Requests/s in all, such as 5000, or a share of what the slowest target answers, "
-        "such as 70%; latency counts from when a request was due.",
-        show_default="as fast as they are answered",
+        help="Requests/s in total, such as 5000, or a share of what the slowest target can "
+        "handle, such as 70%; latency counts from each request's scheduled time.",
+        show_default="as fast as possible",
     )
 
     @property
@@ -205,20 +206,19 @@ class TimingOptions(TrialOptions):
 
     precision: str | None = option(
         metavar="SHARE",
-        help="Half-width that the intervals should have, such as 1%: the rounds after --rounds "
-        "are as many as that needs.",
+        help="Half-width that intervals should have, such as 1%: adds the rounds needed.",
     )
     max_time: str | None = option(
         metavar="TIME", help="How long --precision may take.", show_default=f"{MAX_TIME_S // 3600}h"
     )
     paired: bool | None = option(
         "--paired/--no-paired",
-        help="Measure two targets at the same time, too: what disturbs one disturbs both.",
+        help="Also measure two targets at the same moment: what disturbs one disturbs both.",
         show_default="where possible",
     )
     metric: Decisive | None = option(
-        help="What verdicts and gate go by.",
-        show_default="cpu where CPU limits the servers, else throughput; at a rate p99",
+        help="What verdicts and the gate are based on.",
+        show_default="cpu if CPU limits the servers, else throughput; at a rate p99",
     )
 
     @property
@@ -314,7 +314,7 @@ class RequestOptions:
         show_default="any 2xx",
     )
     keep_alive: bool = option(
-        default=True, help="Keep connections open; without, each request has one of its own."
+        default=True, help="Keep connections open; otherwise each request opens its own."
     )
     timeout: str | None = option(
         metavar="TIME",
@@ -345,12 +345,10 @@ class ServingOptions(WorkersOptions):
     http: Http = option(
         default=Http.AUTO, help="uvicorn's HTTP parser; auto is httptools if installed."
     )
-    proxy_headers: bool = option(
-        default=True, help="Let uvicorn read a proxy's headers, its own default."
-    )
+    proxy_headers: bool = option(default=True, help="Let uvicorn read proxy headers (its default).")
     server: AsgiServer = option(default=AsgiServer.UVICORN, help="The server of ASGI apps.")
     python: str | None = option(
-        metavar="PATH", help="The Python that runs apps of your own.", reads=program
+        metavar="PATH", help="The Python that runs your own apps.", reads=program
     )
     host: str = option(default="127.0.0.1", metavar="ADDRESS", help="The address to listen on.")
 
@@ -397,7 +395,9 @@ class PlaceOptions:
         if len(set(hosts)) < len(hosts):
             raise UsageError("names a machine twice", option="--load-on")
         if self.server_on in hosts and len(hosts) > 1:
-            raise UsageError(f"{self.server_on} cannot serve and make load beside other machines")
+            raise UsageError(
+                f"{self.server_on} cannot be both the server and one of several load machines"
+            )
         for load in loads:
             threads = 1 if load.rate_per_s else load.wrk_threads
             if len(hosts) > load.connections // threads:
@@ -408,7 +408,7 @@ class PlaceOptions:
         for target in targets if hosts else ():
             for url in target.urls:
                 if are_loopback(addresses_of(split_url(url)[1])):
-                    raise UsageError(f"{url} is another server on each machine")
+                    raise UsageError(f"{url} means a different server on each machine")
         return Places(server=self.server_on or "", loads=hosts, ssh_config=self._config(hosts))
 
     def _config(self, hosts: Sequence[str]) -> str | None:
@@ -456,5 +456,5 @@ class GateOptions:
     )
     fail_if_slower: str | None = option(
         metavar="SHARE",
-        help="Exit with 1 if a target is significantly slower by more than that, such as 5%.",
+        help="Exit with 1 if a target is significantly slower by more than this, such as 5%.",
     )

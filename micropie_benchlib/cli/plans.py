@@ -84,7 +84,7 @@ def make_plan(
         p99_limit_s=p99_limit_s,
     )
     if plan.is_at_a_rate and plan.metric is Decisive.THROUGHPUT:
-        raise UsageError("throughput: at a --rate it is given; use cpu or p99", option="--metric")
+        raise UsageError("throughput: a --rate fixes it; use cpu or p99", option="--metric")
     check_paths(plan)
     return resolve_hosts(plan, allow_remote=allow_remote)
 
@@ -99,7 +99,7 @@ def check_paths(plan: Plan) -> None:
         path = load.workload.path.partition("?")[0]
         if built_ins and path not in BUILT_IN_PATHS:
             raise UsageError(
-                f"{path!r}: {built_ins[0].name} is built in, and has no such path; "
+                f"{path!r}: {built_ins[0].name} is a built-in without this path; "
                 f"it has {', '.join(BUILT_IN_PATHS)}",
                 option="--path",
             )
@@ -143,6 +143,6 @@ def described_amount(plan: Plan) -> str:
         seconds *= SEARCH_TRIALS
     if plan.is_at_a_rate:
         rates = [load.rate_per_s for load in plan.loads if load.rate_per_s]
-        pace = f"at {format_rate(max(rates))}" if rates else "at a rate that is yet to be found"
+        pace = f"at {format_rate(max(rates))}" if rates else "at a rate that is not yet known"
         seconds += preflight_s(plan)
     return f"requests {pace} on up to {connections} connections, for {seconds:.0f} s in all"

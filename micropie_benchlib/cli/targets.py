@@ -73,10 +73,12 @@ def command_words(command_line: str) -> list[str]:
     elif words[0] == "cd":
         remedy = "--set NAME.directory=DIRECTORY, or directory in bench.toml"
     if remedy:
-        raise UsageError(f"{shown}: no shell reads this: leave {words[0]} out, and use {remedy}")
+        raise UsageError(
+            f"{shown}: this is not run by a shell: leave {words[0]} out, and use {remedy}"
+        )
     for word in words:
         if re.fullmatch(r"&&?|\|\|?|[<>]{1,2}|\S*;", word):
-            raise UsageError(f"{shown}: no shell reads {word!r}: use 'cmd:sh -c \"...\"'")
+            raise UsageError(f"{shown}: {word!r} needs a shell: use 'cmd:sh -c \"...\"'")
     return words
 
 
@@ -208,7 +210,7 @@ class TargetSpec:
         for argument in arguments:
             if DECIDED_ARGUMENT.match(argument):
                 raise UsageError(
-                    f"{self.name}.arguments: leave out {argument}, which this tool decides; "
+                    f"{self.name}.arguments: leave out {argument}, which this tool sets; "
                     f"{', '.join(SERVER_SETTINGS)} are keys of their own"
                 )
         return arguments
@@ -228,7 +230,7 @@ class TargetSpec:
                 "as in 'cmd:server --port {port}'"
             )
         if self.table.workers and not any("{workers}" in text for text in texts):
-            raise UsageError(f"{self.name}.workers: the command has no {{workers}} to say it by")
+            raise UsageError(f"{self.name}.workers: the command has no {{workers}} placeholder")
         return CommandTarget(
             label=self.name, command=command_line, **self._own_place(), **self._common("a command")
         )
