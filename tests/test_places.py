@@ -36,14 +36,9 @@ from micropie_benchlib.load.merging import merge_runs
 from micropie_benchlib.load.readings import Ending, LoadReading, ServerReading
 from micropie_benchlib.load.servers import ServerGroup
 from micropie_benchlib.remote.agent import Agent, AgentFacts, StartedServer, placed_here, reply_to
-from micropie_benchlib.remote.machines import (
-    Ssh,
-    find_remote_python,
-    own_pyz,
-    remote_program,
-    ssh_reason,
-)
+from micropie_benchlib.remote.machines import own_pyz, remote_program
 from micropie_benchlib.remote.messages import Outcome, from_text, to_text
+from micropie_benchlib.remote.ssh import Ssh, find_remote_python, ssh_reason
 from micropie_benchlib.report.headings import machine_tables, machines_sentence
 from micropie_benchlib.report.results_file import from_json, to_json
 from micropie_benchlib.serve.launched import LaunchedServer

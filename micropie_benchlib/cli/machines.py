@@ -17,14 +17,15 @@ from micropie_benchlib.core.results import Environment, Machine, Role
 from micropie_benchlib.core.targets import ServerSettings, Target
 from micropie_benchlib.core.text import format_latency
 from micropie_benchlib.load.failures import TRIAL_ERRORS
-from micropie_benchlib.load.hosts import Host, Hosts, ThisHost, all_here
+from micropie_benchlib.load.hosts import Hosts, ThisHost, all_here
 from micropie_benchlib.load.links import link_of
 from micropie_benchlib.load.machine import describe_machine
+from micropie_benchlib.load.sides import Host
 from micropie_benchlib.load.trial import at_once
 from micropie_benchlib.load.wrk_program import examine_wrk, find_wrk
 from micropie_benchlib.remote.agent import Agent, AgentFacts
-from micropie_benchlib.remote.hosts import RemoteHost
-from micropie_benchlib.remote.machines import OtherMachine, Ssh
+from micropie_benchlib.remote.machines import OtherMachine, RemoteHost
+from micropie_benchlib.remote.ssh import Ssh
 from micropie_benchlib.serve.addresses import addresses_of, are_loopback, free_port
 from micropie_benchlib.system.checks import Finding, State, state_of
 from micropie_benchlib.system.processes import boot_id

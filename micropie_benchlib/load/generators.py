@@ -76,7 +76,6 @@ class WrkGroup:
     """One wrk for each goal, all on this machine and started at the same moment.
 
     A context manager: on entering, the wrks wait at their gates; on leaving they end.
-    While it waits it also `watches` other children.
     """
 
     def __init__(
@@ -88,10 +87,9 @@ class WrkGroup:
         work_dir: Path,
         cores: Sequence[int] = (),
         link: Link = NO_LINK,
-        watches: Sequence[Child] = (),
     ) -> None:
         self._wrk, self._goals, self._load, self._link = wrk, goals, load, link
-        self._work_dir, self._cores, self._watches = work_dir, cores, watches
+        self._work_dir, self._cores = work_dir, cores
         self._stack = contextlib.ExitStack()
         self._children: list[Child] = []
         self._outputs: list[IO[bytes]] = []
@@ -119,9 +117,8 @@ class WrkGroup:
         for goal in self._goals:
             output = tempfile.TemporaryFile(dir=self._work_dir)  # noqa: SIM115
             self._outputs.append(self._stack.enter_context(output))
-            child = Child(
-                self._argv(goal), output=output, env=environment, cores=self._cores, gated=True
-            )
+            argv = self._argv(goal)
+            child = Child(argv, output=output, env=environment, cores=self._cores, gated=True)
             self._children.append(child)
             self._stack.callback(child.stop)
 
@@ -153,7 +150,6 @@ class WrkGroup:
         return environment
 
     def open_gates(self) -> None:
-        """Let the wrks begin."""
         self._meter = MachineMeter()
         self._link_meter = LinkMeter(self._link)
         self._clock_lead_before_s = wall_clock_lead_s()
@@ -166,9 +162,9 @@ class WrkGroup:
         return all(child.exit for child in self._children)
 
     def wait(self, seconds: float) -> bool:
-        """Return whether all have ended, after that time, or at the news of a child."""
+        """Return whether all have ended, after that time or at the news of one."""
         if not self._have_all_ended():
-            await_any([*self._children, *self._watches], seconds)
+            await_any(self._children, seconds)
         return self._have_all_ended()
 
     def _signal(self, number: signal.Signals) -> None:

@@ -1,4 +1,4 @@
-"""Which machines take part in a comparison, and what this one does where it is one of them."""
+"""The machines of a comparison, and what this one does where it is one of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.requests import Workload
@@ -17,7 +17,7 @@ from micropie_benchlib.core.targets import ServerSettings, Target
 from micropie_benchlib.load.generators import Goal, WrkGroup, goals_of
 from micropie_benchlib.load.links import NO_LINK, Link
 from micropie_benchlib.load.servers import ServerGroup
-from micropie_benchlib.load.sides import LoadSide, ServerSide, Sides
+from micropie_benchlib.load.sides import Host, Servers, Sides
 from micropie_benchlib.load.trial import at_once
 from micropie_benchlib.serve.kinds import NeededFiles, launched_targets, needed_files
 from micropie_benchlib.serve.launched import run_prepare, start_server
@@ -26,24 +26,10 @@ from micropie_benchlib.serve.packages import fetch
 from micropie_benchlib.serve.probe import Probe
 from micropie_benchlib.serve.servers import LocalServer, RunningServer
 from micropie_benchlib.system.checks import Finding, examine
-from micropie_benchlib.system.children import Child, Tick
+from micropie_benchlib.system.children import Tick
 from micropie_benchlib.system.processes import all_cores, search_file
 
 SCHEDULES_APART = 1_000_003  # between the seeds of two machines
-Servers = Sequence[RunningServer]
-
-
-class Host(Protocol):
-    """A machine that launches servers, makes load, or both: see ThisHost."""
-
-    def examine(self, *, workers: int, threads: int, connections: int) -> list[Finding]: ...
-    def fetch(self, target: Target, announce: Callable[[str], None]) -> Target: ...
-    def need(self, targets: Sequence[Target]) -> None: ...
-    def prepare(self, target: Target, *, timeout_s: float) -> None: ...
-    def start(self, target: Target, settings: ServerSettings) -> RunningServer: ...
-    def reach(self, server: RunningServer, workload: Workload) -> Response: ...
-    def server_side(self, servers: Servers, *, halves: bool) -> ServerSide: ...
-    def load_side(self, servers: Servers, load: Load, *, halves: bool) -> LoadSide: ...
 
 
 class ThisHost:
@@ -60,11 +46,10 @@ class ThisHost:
         return examine(workers=workers, threads=threads, connections=connections)
 
     def fetch(self, target: Target, announce: Callable[[str], None]) -> Target:
-        """Return the target with its packages."""
         return fetch(target, announce)
 
     def need(self, targets: Sequence[Target]) -> None:
-        """Take in what each launch of these targets needs on the disk, as it is now."""
+        """Take in what each launch of these targets needs, as it is now."""
         launched = launched_targets(targets)
         self._needed = needed_files(launched, self._wrk, self._work_dir)
 
@@ -73,7 +58,6 @@ class ThisHost:
         self._needed.check()
 
     def prepare(self, target: Target, *, timeout_s: float) -> None:
-        """Let a shell do what comes before each launch of the target."""
         run_prepare(target, timeout_s=timeout_s)
 
     def start(self, target: Target, settings: ServerSettings) -> LocalServer:
@@ -85,24 +69,19 @@ class ThisHost:
             trim(log)
 
     def reach(self, server: RunningServer, workload: Workload) -> Response:
-        """Return the response to a request from this machine to a server anywhere."""
+        """Return the response of a server anywhere. Raises BenchError."""
         url = server.url(workload.path)
         return Probe(url, workload, address=server.address).ask()
 
     def server_side(self, servers: Servers, *, halves: bool) -> ServerGroup:
-        """Return a trial's side of servers of this machine, on a half of its cores or on all."""
         local = [server for server in servers if isinstance(server, LocalServer)]
         cores = core_halves().servers if halves else []
         return ServerGroup(local, cores=cores, link=self._link)
 
     def load_side(self, servers: Servers, load: Load, *, halves: bool) -> WrkGroup:
-        """Return a trial's side of wrks for servers anywhere, likewise on the other half."""
-        watches = [server.child for server in servers if server.child]
-        return self.wrks(goals_of(servers, load), load, halves=halves, watches=watches)
+        return self.wrks(goals_of(servers, load), load, halves=halves)
 
-    def wrks(
-        self, goals: Sequence[Goal], load: Load, *, halves: bool, watches: Sequence[Child] = ()
-    ) -> WrkGroup:
+    def wrks(self, goals: Sequence[Goal], load: Load, *, halves: bool) -> WrkGroup:
         return WrkGroup(
             self._wrk,
             goals,
@@ -110,7 +89,6 @@ class ThisHost:
             work_dir=self._work_dir,
             cores=core_halves().loads if halves else [],
             link=self._link,
-            watches=watches,
         )
 
 
@@ -134,10 +112,13 @@ def core_halves() -> CoreHalves:
     groups = list(by_physical_core.values())
     if len(groups) == 1:
         groups = [[core] for core in groups[0]]
+    halves = CoreHalves([], [])
     half = len(groups) // 2
-    return CoreHalves(
-        servers=list(itertools.chain(*groups[:half])), loads=list(itertools.chain(*groups[half:]))
-    )
+    for group in groups[:half]:
+        halves.servers.extend(group)
+    for group in groups[half:]:
+        halves.loads.extend(group)
+    return halves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,25 +131,22 @@ class Hosts:
 
     @property
     def are_one(self) -> bool:
-        """Whether servers and load are on one machine."""
         return self.loads == (self.server,)
 
     def host_of(self, target: Target) -> Host:
-        """Return what starts the target's server, or looks for somebody else's."""
         return self.server if target.is_launched else self.here
 
     def need(self, targets: Sequence[Target]) -> None:
-        """Take in what each launch of these targets needs, on this machine and the servers'."""
         self.here.need([])
         self.server.need(launched_targets(targets))
 
     def start(self, target: Target, settings: ServerSettings) -> RunningServer:
-        """Return the target's server. Raises BenchError or CannotGoOnError."""
+        """Raises BenchError or CannotGoOnError."""
         self.here.check_needed()
         return self.host_of(target).start(target, settings)
 
     def ask(self, server: RunningServer, workload: Workload, *, tick: Tick) -> Response:
-        """Return the answer to a request from where the load comes from. Raises BenchError.
+        """Return the response to where the load comes from. Raises BenchError.
 
         The server's own machine asks first, which proves that it is the right one.
         """
@@ -179,11 +157,7 @@ class Hosts:
         return at_once(calls)[0]
 
     def sides(self, servers: Servers, load: Load) -> Sides:
-        """Return both sides of a trial.
-
-        Two servers on the machine that makes the load have one half of its cores, and the
-        wrks the other.
-        """
+        """Of two servers on the machine that makes the load, each side has half the cores."""
         halves = self.are_one and len(servers) > 1
         server_host = self.host_of(servers[0].target)
         server_side = server_host.server_side(servers, halves=halves)

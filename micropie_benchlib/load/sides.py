@@ -1,16 +1,24 @@
-"""What a trial does with its servers and its wrks, wherever they are."""
+"""The interfaces of machines, and of a trial's two sides, wherever they are."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
+from micropie_benchlib.core.loads import Load
+from micropie_benchlib.core.requests import Workload
+from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.targets import ServerSettings, Target
 from micropie_benchlib.load.readings import LoadReading, ServerReading
+from micropie_benchlib.serve.servers import RunningServer
+from micropie_benchlib.system.checks import Finding
+
+Servers = Sequence[RunningServer]
 
 
 class ServerSide(Protocol):
-    """What a trial does with its servers, wherever they run: see ServerGroup."""
+    """What a trial does with its servers: see ServerGroup."""
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *_: object) -> None: ...
@@ -22,7 +30,7 @@ class ServerSide(Protocol):
 
 
 class LoadSide(Protocol):
-    """What a trial does with the wrks of one machine, wherever that is: see WrkGroup."""
+    """What a trial does with the wrks of one machine: see WrkGroup."""
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *_: object) -> None: ...
@@ -32,6 +40,19 @@ class LoadSide(Protocol):
     def look(self) -> None: ...
     def interrupt(self) -> None: ...
     def reading(self) -> LoadReading: ...
+
+
+class Host(Protocol):
+    """A machine that launches servers, makes load, or both: see ThisHost."""
+
+    def examine(self, *, workers: int, threads: int, connections: int) -> list[Finding]: ...
+    def fetch(self, target: Target, announce: Callable[[str], None]) -> Target: ...
+    def need(self, targets: Sequence[Target]) -> None: ...
+    def prepare(self, target: Target, *, timeout_s: float) -> None: ...
+    def start(self, target: Target, settings: ServerSettings) -> RunningServer: ...
+    def reach(self, server: RunningServer, workload: Workload) -> Response: ...
+    def server_side(self, servers: Servers, *, halves: bool) -> ServerSide: ...
+    def load_side(self, servers: Servers, load: Load, *, halves: bool) -> LoadSide: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

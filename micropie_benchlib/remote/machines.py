@@ -1,12 +1,12 @@
-"""The controller's end: another machine, its connection and its agent."""
+"""The controller's end: another machine, its connection, its agent, and what it does as a Host."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import inspect
 import itertools
-import re
 import shlex
 import signal
 import statistics
@@ -14,12 +14,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, get_type_hints
 
 from micropie_benchlib.core.errors import BenchError, CannotGoOnError
-from micropie_benchlib.core.paths import BUNDLED, ROOT, packaged_text
+from micropie_benchlib.core.loads import Load
+from micropie_benchlib.core.paths import BUNDLED, ROOT
+from micropie_benchlib.core.requests import Workload
+from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.targets import ServerSettings, Target, name_place
+from micropie_benchlib.load.generators import Goal, WrkGroup, goals_of
+from micropie_benchlib.load.hosts import ThisHost
+from micropie_benchlib.load.servers import ServerGroup
+from micropie_benchlib.load.sides import Servers
 from micropie_benchlib.remote.agent import Agent
 from micropie_benchlib.remote.messages import (
     BEAT,
@@ -29,24 +36,16 @@ from micropie_benchlib.remote.messages import (
     send_beats,
     to_text,
 )
-from micropie_benchlib.system.children import POLL_S, TICK_S, Tick, run_guarded
+from micropie_benchlib.remote.ssh import SSH_OPTIONS, Ssh, find_remote_python, ssh_reason
+from micropie_benchlib.serve.packages import with_packages
+from micropie_benchlib.serve.servers import LocalServer, RunningServer
+from micropie_benchlib.serve.versions import PackageVersions
+from micropie_benchlib.system.checks import Finding
+from micropie_benchlib.system.children import POLL_S, TICK_S, Tick
 
-SSH_OPTIONS = (
-    *("-T", "-x", "-oBatchMode=yes", "-oConnectTimeout=10", "-oClearAllForwardings=yes"),
-    *("-oControlPath=none", "-oServerAliveInterval=1", "-oServerAliveCountMax=2"),
-)
-SSH_DEADLINE_S = 30.0
 COPY_DEADLINE_S = 600.0
 CONTROLLER_SILENCE_S = 10.0  # a controller gives up an agent that was silent for so long
 ENDED = (BenchError, CannotGoOnError)  # what a lost connection has ended already raises these
-PYTHON_TOO_OLD, NO_PYTHON = 3, 4  # exit statuses of find_python.sh
-SSH_ADVICE = {
-    "Host key verification failed": "connect once by hand, and check the key that it shows",
-    "Permission denied": "have it accept a key of yours (ssh-copy-id): no password is asked for",
-    "Could not resolve hostname": "check the name, or give it a HostName in ~/.ssh/config",
-    "timed out": "is it up, and does its firewall let ssh in?",
-    "Connection refused": "is sshd running there?",
-}
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -56,52 +55,6 @@ def remote_program() -> str:
     package = ROOT / "micropie_benchlib"
     files = (package / "system" / "cache.py", package / "programs" / "bootstrap.py")
     return "\n".join(file.read_text(encoding="utf-8") for file in files)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ssh:
-    """How other machines are reached: by the user's own configuration, or that of a file.
-
-    What ssh has to say is kept in `directory`.
-    """
-
-    directory: Path
-    config: str | None = None
-
-    @property
-    def argv(self) -> list[str]:
-        """The command, up to the host."""
-        return ["ssh", *(["-F", self.config] if self.config else []), *SSH_OPTIONS]
-
-
-def ssh_reason(lines: Sequence[str]) -> str:
-    """Return why ssh failed, by what it wrote, and what to do; nothing if it did not say."""
-    told = [line.strip() for line in lines if line.strip()]
-    for line in told:
-        for words, advice in SSH_ADVICE.items():
-            if words in line:
-                return f"{line.rstrip('.')} ({advice})"
-    return told[-1] if told else ""
-
-
-def find_remote_python(host: str, ssh: Ssh) -> str:
-    """Return the path of a Python on the host that can run this tool. Raises BenchError."""
-    script = packaged_text(__package__, "find_python.sh")
-    command = [*ssh.argv, host, f"sh -c {shlex.quote(script)}"]
-    try:
-        done = run_guarded(command, timeout_s=SSH_DEADLINE_S)
-    except BenchError as error:
-        raise BenchError(f"{host}: {error}") from None
-    last_line = (done.output.strip().splitlines() or [""])[-1]
-    wanted = "it needs 3.11 or newer"
-    if done.status == PYTHON_TOO_OLD:
-        raise BenchError(f"{host}: {last_line} is too old: {wanted}")
-    if done.status == NO_PYTHON:
-        raise BenchError(f"{host}: there is no python3 on the PATH of its ssh: {wanted}")
-    if done.status or not last_line.startswith("/"):
-        reason = ssh_reason(done.errors.splitlines()) or f"ssh ended with status {done.status}"
-        raise BenchError(f"{host}: {reason}")
-    return re.sub("/+", "/", last_line)  # of a PATH with / at an end; // has a meaning to execnet
 
 
 def own_pyz() -> Path:
@@ -299,3 +252,145 @@ class OtherMachine:
             ping()
             times_s.append(time.monotonic() - start)
         return statistics.median(times_s)
+
+
+class RemoteServer(RunningServer):
+    """A server that an agent starts on its machine."""
+
+    settings: ServerSettings
+
+    def __init__(self, machine: OtherMachine, target: Target, settings: ServerSettings) -> None:
+        self.settings = settings
+        self._there = machine.there
+        started = machine.there("agent", Agent.start)(target, settings)
+        self.part = started.part
+        self.argv = started.argv
+        self.target = dataclasses.replace(target, env=started.env)
+        self._port = started.port
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(*ENDED):
+            self._there("agent", Agent.stop)(self.part)
+
+    def url(self, path: str) -> str:
+        return f"{self.target.scheme}://{name_place(self.settings.host, self._port)}{path}"
+
+    def versions(self) -> PackageVersions:
+        return self._there(self.part, LocalServer.versions)()
+
+    def await_workers(self, *, tick: Tick = lambda: None, deadline_s: float | None = None) -> None:
+        assert deadline_s is None  # noqa: S101  # only `serve` has one, which is here
+        self.remarks = self._there("agent", Agent.await_workers, tick=tick)(self.part)
+
+    def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> Response:
+        """Return its response to a request from its own machine. Raises BenchError."""
+        ask = self._there("agent", Agent.ask, tick=tick)
+        response, self.remarks = ask(self.part, workload)
+        return response
+
+    def lost_workers(self) -> str | None:
+        return self._there(self.part, LocalServer.lost_workers)()
+
+    def complaint(self) -> str:
+        return self._there(self.part, LocalServer.complaint)()
+
+    def log_excerpt(self) -> list[str]:
+        return self._there(self.part, LocalServer.log_excerpt)()
+
+
+class RemoteServerGroup:
+    """A ServerSide on another machine, which does there what ServerGroup does here."""
+
+    def __init__(
+        self, machine: OtherMachine, servers: Sequence[RemoteServer], *, halves: bool
+    ) -> None:
+        self._there = machine.there
+        self._parts = tuple(server.part for server in servers)
+        self._halves = halves
+        self.begin = machine.there("servers", ServerGroup.begin)
+        self.require_alive = machine.there("agent", Agent.require_alive)
+        self.look = machine.there("servers", ServerGroup.look)
+        self.settle = machine.there("servers", ServerGroup.settle)
+        self.reading = machine.there("servers", ServerGroup.reading)
+
+    def __enter__(self) -> Self:
+        self._there("agent", Agent.enter_servers)(self._parts, halves=self._halves)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(*ENDED):
+            self._there("servers", ServerGroup.__exit__)()
+
+
+class RemoteWrkGroup:
+    """A LoadSide on another machine, which does there what WrkGroup does here."""
+
+    def __init__(
+        self, machine: OtherMachine, goals: Sequence[Goal], load: Load, *, halves: bool
+    ) -> None:
+        self._there = machine.there
+        self._goals, self._load, self._halves = tuple(goals), load, halves
+        self.open_gates = machine.there("load", WrkGroup.open_gates)
+        self.wait = machine.there("load", WrkGroup.wait)
+        self.suspend = machine.there("load", WrkGroup.suspend)
+        self.look = machine.there("load", WrkGroup.look)
+        self.interrupt = machine.there("load", WrkGroup.interrupt)
+        self.reading = machine.there("load", WrkGroup.reading)
+
+    def __enter__(self) -> Self:
+        enter = self._there("agent", Agent.enter_load)
+        enter(self._goals, self._load, halves=self._halves)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(*ENDED):
+            self._there("load", WrkGroup.__exit__)()
+
+
+class RemoteHost:
+    """Another machine, as a Host: see there."""
+
+    def __init__(self, machine: OtherMachine) -> None:
+        self._machine = machine
+
+    def examine(self, *, workers: int, threads: int, connections: int) -> list[Finding]:
+        """Return what ThisHost does, with the machine's name in each."""
+        examine = self._machine.there("host", ThisHost.examine)
+        findings = []
+        for finding in examine(workers=workers, threads=threads, connections=connections):
+            check = f"{self._machine.host}: {finding.check}"
+            findings.append(dataclasses.replace(finding, check=check))
+        return findings
+
+    def fetch(self, target: Target, announce: Callable[[str], None]) -> Target:
+        if not target.requirements:
+            return target
+        announce(f"{target.spec}: having its packages on {self._machine.host}")
+        with self._machine.named():
+            directory = self._machine.there("agent", Agent.fetch)(target)
+        return with_packages(target, directory) if directory else target
+
+    def need(self, targets: Sequence[Target]) -> None:
+        with self._machine.named():
+            self._machine.there("agent", Agent.need)(tuple(targets))
+
+    def prepare(self, target: Target, *, timeout_s: float) -> None:
+        self._machine.there("agent", Agent.prepare)(target, timeout_s=timeout_s)
+
+    def start(self, target: Target, settings: ServerSettings) -> RemoteServer:
+        return RemoteServer(self._machine, target, settings)
+
+    def reach(self, server: RunningServer, workload: Workload) -> Response:
+        """Return the response. Raises BenchError, with the machine's name."""
+        url = server.url(workload.path)
+        try:
+            return self._machine.there("agent", Agent.reach)(url, workload, server.address)
+        except BenchError as error:
+            raise BenchError(f"from {self._machine.host}: {error}") from None
+
+    def server_side(self, servers: Servers, *, halves: bool) -> RemoteServerGroup:
+        own = [server for server in servers if isinstance(server, RemoteServer)]
+        return RemoteServerGroup(self._machine, own, halves=halves)
+
+    def load_side(self, servers: Servers, load: Load, *, halves: bool) -> RemoteWrkGroup:
+        return RemoteWrkGroup(self._machine, goals_of(servers, load), load, halves=halves)
