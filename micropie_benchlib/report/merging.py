@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,47 +10,31 @@ from typing import Any
 from micropie_benchlib.core.errors import UsageError
 from micropie_benchlib.core.results import Results
 
+BY_TARGET = ("targets", "measurements", "capacities", "comparisons", "distributions")
+NAMES = ("name", "label", "target", "partner", "reference")  # that records may have of targets
+
 
 def suffixed(results: Results, suffix: str) -> Results:
     """Return the results with that suffix after each target's name and label."""
+    changes: dict[str, Any] = {}
+    for field in BY_TARGET:
+        changes[field] = tuple(with_suffix(record, suffix) for record in getattr(results, field))
     targets = []
-    for facts in results.targets:
-        targets.append(
-            dataclasses.replace(
-                facts,
-                name=facts.name + suffix,
-                label=facts.label + suffix,
-                reference=(facts.reference or results.names[0]) + suffix,
-            )
-        )
-    measurements = []
-    for measurement in results.measurements:
-        partner = measurement.partner + suffix if measurement.partner else None
-        measurements.append(
-            dataclasses.replace(measurement, target=measurement.target + suffix, partner=partner)
-        )
-    comparisons = [
-        dataclasses.replace(
-            comparison, target=comparison.target + suffix, reference=comparison.reference + suffix
-        )
-        for comparison in results.comparisons
-    ]
-    distributions = [
-        dataclasses.replace(distribution, target=distribution.target + suffix)
-        for distribution in results.distributions
-    ]
-    capacities = [
-        dataclasses.replace(capacity, target=capacity.target + suffix)
-        for capacity in results.capacities
-    ]
-    return dataclasses.replace(
-        results,
-        targets=tuple(targets),
-        measurements=tuple(measurements),
-        capacities=tuple(capacities),
-        comparisons=tuple(comparisons),
-        distributions=tuple(distributions),
-    )
+    for facts in changes["targets"]:
+        reference = facts.reference or results.names[0] + suffix
+        targets.append(dataclasses.replace(facts, reference=reference))
+    changes["targets"] = tuple(targets)
+    return dataclasses.replace(results, **changes)
+
+
+def with_suffix(record: Any, suffix: str) -> Any:
+    """Return the record with that suffix after each of NAMES that it has."""
+    changes = {}
+    for field in NAMES:
+        name = getattr(record, field, None)
+        if name:
+            changes[field] = name + suffix
+    return dataclasses.replace(record, **changes)
 
 
 def short_names(files: Iterable[str]) -> dict[str, str]:
@@ -72,10 +55,11 @@ def check_same_load(files: Mapping[str, Results]) -> None:
     """Raise UsageError if the results were not made under the same load."""
     (first_file, first), *others = files.items()
     for file, results in others:
+        differing: list[str] = []
         if first.settings and results.settings:
             differing = results.settings.load_differences(first.settings)
-        else:
-            differing = [] if first.settings == results.settings else ["settings"]
+        elif first.settings != results.settings:
+            differing = ["settings"]
         if differing:
             raise UsageError(
                 f"{file!r} and {first_file!r} differ in {', '.join(differing)}: "
@@ -89,26 +73,19 @@ def merge(parts: Sequence[Results]) -> Results:
     Seed, settings, environment and machines are each file's own, and left out where they
     differ.
     """
-
-    def all_of(field: str) -> tuple[Any, ...]:
-        return tuple(itertools.chain(*(getattr(part, field) for part in parts)))
-
-    def shared(field: str) -> Any:
+    changes: dict[str, Any] = {}
+    for field in (*BY_TARGET, "warnings"):
+        changes[field] = ()
+        for part in parts:
+            changes[field] += getattr(part, field)
+    for field, unknown in (
+        ("seed", None),
+        ("settings", None),
+        ("environment", None),
+        ("machines", ()),
+    ):
         values = [getattr(part, field) for part in parts]
-        return values[0] if all(value == values[0] for value in values) else None
-
+        is_shared = all(value == values[0] for value in values)
+        changes[field] = values[0] if is_shared else unknown
     commands = dict.fromkeys(part.command for part in parts)
-    return dataclasses.replace(
-        parts[0],
-        command="; ".join(commands),
-        seed=shared("seed"),
-        settings=shared("settings"),
-        environment=shared("environment"),
-        targets=all_of("targets"),
-        measurements=all_of("measurements"),
-        capacities=all_of("capacities"),
-        comparisons=all_of("comparisons"),
-        distributions=all_of("distributions"),
-        warnings=all_of("warnings"),
-        machines=shared("machines") or (),
-    )
+    return dataclasses.replace(parts[0], command="; ".join(commands), **changes)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from micropie_benchlib.core.estimates import Comparison, Distribution, Ranking
 from micropie_benchlib.core.loads import LoadId
-from micropie_benchlib.core.measurements import Measurement, WrkResult
+from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.metrics import valid_runs
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.text import UNKNOWN, format_latency, pluralize
@@ -36,7 +36,7 @@ STEP_COLUMNS = columns_from(
     ("Framework", "Round", "Offered/Sec", "p99", "Outcome", "Why"),
     left=["Framework", "Outcome", "Why"],
 )
-PACE_COLUMNS = columns_from(
+RATE_COLUMNS = columns_from(
     ("Framework", "Offered/Sec", "Answered/Sec", "wrk late, p50", "wrk late, p99"),
     left=["Framework"],
 )
@@ -49,19 +49,6 @@ COMPARISON_COLUMNS = columns_from(
 )
 
 
-def latency_cells(runs: Iterable[WrkResult]) -> tuple[str, str]:
-    """Return the mean latency over all requests, and the maximum, of runs that tell them."""
-    requests, latency_sum_s, longest_s = 0, 0.0, 0.0
-    for run in runs:
-        if run.latency:
-            requests += run.requests
-            latency_sum_s += run.latency.mean_s * run.requests
-            longest_s = max(longest_s, run.latency.max_s)
-    if not requests:
-        return UNKNOWN, UNKNOWN
-    return format_latency(latency_sum_s / requests), format_latency(longest_s)
-
-
 def format_mean(values: Sequence[float]) -> str:
     """Return the mean, with half its 95% interval if there are several values."""
     mean, half = mean_and_half_width(values)
@@ -71,94 +58,79 @@ def format_mean(values: Sequence[float]) -> str:
 def gist_row(measurements: Iterable[Measurement]) -> list[str]:
     """Return the gist's columns after the name, over the valid measurements.
 
-    They are those of a target under one load. The mean latency is over all requests, the
-    maximum the largest, data the sum; throughput and transfer rate are means over
+    They are those of a target under one load. The mean latency is over all requests that were
+    timed, the maximum the largest, data the sum; throughput and transfer rate are means over
     rounds, throughput with half its 95% interval.
     """
     runs = valid_runs(measurements)
     if not runs:
         return ["invalid"] * (len(GIST_COLUMNS) - 1)
+    timed, latency_sum_s, longest_s = 0, 0.0, 0.0
+    rates_per_s = []
+    total_bytes, bytes_per_s = 0, 0.0
+    for run in runs:
+        rates_per_s.append(run.requests_per_s)
+        total_bytes += run.bytes
+        bytes_per_s += run.bytes_per_s
+        if run.latency:
+            timed += run.requests
+            latency_sum_s += run.latency.mean_s * run.requests
+            longest_s = max(longest_s, run.latency.max_s)
     return [
-        *latency_cells(runs),
-        format_mean([run.requests_per_s for run in runs]),
-        f"{sum(run.bytes for run in runs) / 1024**2:.2f}",
-        f"{statistics.fmean(run.bytes_per_s for run in runs) / 1024:.2f}",
+        format_latency(latency_sum_s / timed) if timed else UNKNOWN,
+        format_latency(longest_s) if timed else UNKNOWN,
+        format_mean(rates_per_s),
+        f"{total_bytes / 1024**2:.2f}",
+        f"{bytes_per_s / len(runs) / 1024:.2f}",
     ]
-
-
-def detail_row(measurements: Sequence[Measurement], distribution: Distribution | None) -> list[str]:
-    """Return the columns of details after the name, over a target under one load.
-
-    Percentiles of all valid rounds' samples together, their mean CPU time and highest
-    memory, and the errors of all rounds, invalid ones too.
-    """
-    valid = [m for m in measurements if m.valid and m.wrk]
-    cpu_s = [m.cpu_per_request_s for m in valid if m.cpu_per_request_s]
-    memory = [m.use.server_rss_bytes for m in valid if m.use]
-    errors = sum(m.wrk.errors.total for m in measurements if m.wrk)
-    by_percent = dict(distribution.percentiles) if distribution else {}
-    latencies = []
-    for percent in (50, 90, 99, 99.9):
-        seconds = by_percent.get(percent)
-        latencies.append("" if seconds is None else format_latency(seconds))
-    return [
-        *latencies,
-        f"{statistics.fmean(cpu_s) * 1e6:.1f}" if cpu_s else "",
-        f"{max(memory) / 1024**2:.1f}" if memory else "",
-        str(errors),
-    ]
-
-
-class ComparisonCells(NamedTuple):
-    """A comparison in words and figures."""
-
-    rounds: str
-    method: str
-    speed: str
-    interval: str
-    verdict: str
-
-
-def comparison_cells(comparison: Comparison) -> ComparisonCells:
-    """Return rounds, method, speed, its interval, and the verdict with its reason."""
-    ratio = interval = ""
-    speed = comparison.speed
-    if speed:
-        ratio = f"{speed.ratio:.3f}x"
-    if speed and speed.interval:
-        interval = f"{speed.interval.low:.3f} to {speed.interval.high:.3f}"
-    verdict: str = comparison.verdict
-    if comparison.reason:
-        verdict += f": {comparison.reason}"
-    return ComparisonCells(str(comparison.rounds), comparison.method, ratio, interval, verdict)
-
-
-def error_mark(measurements: Iterable[Measurement]) -> str:
-    """Return the mark of figures that count in spite of errors, as those of a parsed text."""
-    errors = sum(run.errors.total for run in valid_runs(measurements))
-    return f" ({pluralize(errors, 'error')})" if errors else ""
 
 
 def gist_table(results: Results, load: LoadId) -> Table:
     """Return the gist's table of one load. Absolute figures come from single trials."""
+    measured = {trial.target for trial in results.measurements if trial.load == load}
     rows = []
     for name in results.names:
-        if any((m.target, m.load) == (name, load) for m in results.measurements):
-            trials = results.single_trials(name, load)
-            rows.append((results.label(name) + error_mark(trials), *gist_row(trials)))
+        if name not in measured:
+            continue
+        trials = results.single_trials(name, load)
+        # Errors of valid trials, as those of a parsed text.
+        errors = sum(run.errors.total for run in valid_runs(trials))
+        mark = f" ({pluralize(errors, 'error')})" if errors else ""
+        rows.append((results.label(name) + mark, *gist_row(trials)))
     return Table(title=load.title, columns=GIST_COLUMNS, rows=tuple(rows))
 
 
 def detail_table(results: Results, load: LoadId) -> Table:
-    """Return percentiles, CPU, memory and errors of those targets that show any."""
+    """Return percentiles, CPU, memory and errors of those targets that show any.
+
+    Percentiles of all valid rounds' samples together, their mean CPU time and highest
+    memory, and the errors of all rounds, invalid ones too.
+    """
     rows = []
     for name in results.names:
-        *figures, errors = detail_row(
-            results.single_trials(name, load), results.distribution(name, load)
-        )
+        cpu_s, memory = [], []
+        errors = 0
+        for trial in results.single_trials(name, load):
+            errors += trial.wrk.errors.total if trial.wrk else 0
+            if trial.valid and trial.use:
+                memory.append(trial.use.server_rss_bytes)
+            if trial.valid and trial.cpu_per_request_s:
+                cpu_s.append(trial.cpu_per_request_s)
+        figures = percentile_cells(results.distribution(name, load))
+        figures.append(f"{statistics.fmean(cpu_s) * 1e6:.1f}" if cpu_s else "")
+        figures.append(f"{max(memory) / 1024**2:.1f}" if memory else "")
         if any(figures):
-            rows.append((results.label(name), *figures, errors))
+            rows.append((results.label(name), *figures, str(errors)))
     return Table(title=f"{load.title}, details", columns=DETAIL_COLUMNS, rows=tuple(rows))
+
+
+def percentile_cells(distribution: Distribution | None) -> list[str]:
+    latency_by_percent = dict(distribution.percentiles) if distribution else {}
+    cells = []
+    for percent in (50, 90, 99, 99.9):
+        seconds = latency_by_percent.get(percent)
+        cells.append("" if seconds is None else format_latency(seconds))
+    return cells
 
 
 def capacity_table(results: Results, load: LoadId) -> Table:
@@ -191,57 +163,82 @@ def step_table(results: Results, load: LoadId) -> Table:
     return Table(title=title, columns=STEP_COLUMNS, rows=tuple(rows))
 
 
-def pace_table(results: Results, load: LoadId) -> Table:
+def rate_table(results: Results, load: LoadId) -> Table:
     """Return how a rate was kept by each target alone, and by wrk: means of its valid trials."""
     rows = []
     for name in results.names:
-        runs = valid_runs(results.single_trials(name, load))
-        paces = [run.pace for run in runs if run.pace]
+        paces = []
+        for run in valid_runs(results.single_trials(name, load)):
+            if run.pace:
+                paces.append(run.pace)
         if not paces:
             continue
-        offered = statistics.fmean(pace.offered_per_s for pace in paces)
-        row = [results.label(name), f"{offered:.2f}"]
+        row = [results.label(name)]
+        row.append(f"{statistics.fmean(pace.offered_per_s for pace in paces):.2f}")
         row.append(f"{statistics.fmean(pace.answered_per_s for pace in paces):.2f}")
         row.append(format_latency(statistics.fmean(pace.late_p50_s for pace in paces)))
         row.append(format_latency(statistics.fmean(pace.late_p99_s for pace in paces)))
         rows.append(tuple(row))
-    return Table(title=f"{load.title}, kept", columns=PACE_COLUMNS, rows=tuple(rows))
+    return Table(title=f"{load.title}, kept", columns=RATE_COLUMNS, rows=tuple(rows))
+
+
+class ComparisonCells(NamedTuple):
+    """A comparison in words and figures; the verdict with its reason."""
+
+    rounds: str
+    method: str
+    speed: str
+    interval: str
+    verdict: str
+
+
+def comparison_cells(comparison: Comparison) -> ComparisonCells:
+    ratio = interval = ""
+    speed = comparison.speed
+    if speed:
+        ratio = f"{speed.ratio:.3f}x"
+    if speed and speed.interval:
+        interval = f"{speed.interval.low:.3f} to {speed.interval.high:.3f}"
+    verdict: str = comparison.verdict
+    if comparison.reason:
+        verdict += f": {comparison.reason}"
+    return ComparisonCells(str(comparison.rounds), comparison.method, ratio, interval, verdict)
 
 
 def comparison_tables(results: Results, load: LoadId) -> list[Table]:
     """Return a table of speeds for each reference that rounds were compared with."""
-    comparisons = [c for c in results.comparisons if c.load == load]
-    references = dict.fromkeys(c.reference for c in comparisons if c.rounds > 1)
+    rows_by_reference: dict[str, list[tuple[str, ...]]] = {}
+    references_with_rounds = set()
+    for comparison in results.comparisons:
+        if comparison.load != load:
+            continue
+        rows = rows_by_reference.setdefault(comparison.reference, [])
+        label = results.label(comparison.target)
+        rows.append((label, comparison.metric.full_name, *comparison_cells(comparison)))
+        if comparison.rounds > 1:
+            references_with_rounds.add(comparison.reference)
     tables = []
-    for reference in references:
-        rows = []
-        for comparison in comparisons:
-            if comparison.reference == reference:
-                label = results.label(comparison.target)
-                cells = comparison_cells(comparison)
-                rows.append((label, comparison.metric.full_name, *cells))
-        title = f"{load.title}, against {results.label(reference)}"
-        tables.append(Table(title=title, columns=COMPARISON_COLUMNS, rows=tuple(rows)))
+    for reference, rows in rows_by_reference.items():
+        if reference in references_with_rounds:
+            title = f"{load.title}, against {results.label(reference)}"
+            tables.append(Table(title=title, columns=COMPARISON_COLUMNS, rows=tuple(rows)))
     return tables
 
 
 def ranking_table(results: Results, ranking: Ranking) -> Table:
     """Return the order of more than two targets."""
+    kind = (ranking.load, ranking.method, ranking.metric, ranking.reference)
     speeds = {}
-    for comparison in results.comparisons:
-        kind = (comparison.load, comparison.method, comparison.metric, comparison.reference)
-        if kind == (ranking.load, ranking.method, ranking.metric, ranking.reference):
-            speeds[comparison.target] = comparison.speed
+    for each in results.comparisons:
+        if (each.load, each.method, each.metric, each.reference) == kind:
+            speeds[each.target] = each.speed
     rows = []
     for rank in ranking.ranks:
         speed = speeds.get(rank.target)
         shown = format_speed(speed) if speed else "1"
         rows.append((rank.title, results.label(rank.target), shown, interval_cell(speed)))
-    return Table(
-        title=f"{ranking.load.title}, ranks by speed {ranking.metric.facts.measure}",
-        columns=RANKING_COLUMNS,
-        rows=tuple(rows),
-    )
+    title = f"{ranking.load.title}, ranks by speed {ranking.metric.facts.measure}"
+    return Table(title=title, columns=RANKING_COLUMNS, rows=tuple(rows))
 
 
 def load_tables(results: Results, load: LoadId, *, details: bool = True) -> list[Table]:
@@ -249,16 +246,21 @@ def load_tables(results: Results, load: LoadId, *, details: bool = True) -> list
 
     More than two targets have an order, too, and a load at a rate its percentiles.
     """
-    rankings = [ranking for ranking in rankings_of(results) if ranking.load == load]
-    tables = [ranking_table(results, ranking) for ranking in rankings]
-    tables += [capacity_table(results, load)] if results.capacities else []
+    tables = []
+    for ranking in rankings_of(results):
+        if ranking.load == load:
+            tables.append(ranking_table(results, ranking))
+    if results.capacities:
+        tables.append(capacity_table(results, load))
     tables.append(gist_table(results, load))
     if details or load.rate_per_s:
         detailed = detail_table(results, load)
         tables += [detailed] if detailed.rows else []
+    if details and load.rate_per_s:
+        tables.append(rate_table(results, load))
+    if details and results.capacities:
+        tables.append(step_table(results, load))
     if details:
-        tables += [pace_table(results, load)] if load.rate_per_s else []
-        tables += [step_table(results, load)] if results.capacities else []
         tables += comparison_tables(results, load)
     return tables
 
