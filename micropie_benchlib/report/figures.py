@@ -21,12 +21,10 @@ def speed_decimals(speed: Estimate) -> int:
 
 
 def format_speed(speed: Estimate) -> str:
-    """Return how many times as fast."""
     return f"{format_ratio(speed.ratio, speed_decimals(speed))}x"
 
 
 def format_range(speed: Estimate) -> str:
-    """Return the interval's ends; nothing if there is none."""
     if speed.interval is None:
         return ""
     decimals = speed_decimals(speed)
@@ -35,7 +33,6 @@ def format_range(speed: Estimate) -> str:
 
 
 def format_interval(speed: Estimate) -> str:
-    """Return the interval in parentheses, after a space; nothing if there is none."""
     return f" ({format_range(speed)})" if speed.interval else ""
 
 
@@ -45,12 +42,10 @@ def says_little(speed: Estimate) -> bool:
 
 
 def useful_interval(speed: Estimate) -> str:
-    """Return the interval in parentheses; nothing if it says little."""
     return "" if says_little(speed) else format_interval(speed)
 
 
 def interval_cell(speed: Estimate | None) -> str:
-    """Return the interval for a cell of a table; nothing if there is none."""
     if speed is None or speed.half_width is None:
         return ""
     return "no useful one" if speed.half_width >= USELESS_NOISE else format_range(speed)

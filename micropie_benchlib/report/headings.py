@@ -20,15 +20,15 @@ def heading_of(results: Results) -> str:
     servers = [facts.server for facts in results.targets if facts.server]
     if servers:
         parts.append(" or ".join(dict.fromkeys(server.asgi for server in servers)))
-        counts = sorted({server.workers for server in servers})
-        parts.append(pluralize(counts[-1], "worker"))
-        if len(counts) > 1:
-            parts[-1] = f"{' or '.join(map(str, counts))} workers"
+        fewest, *more = sorted({server.workers for server in servers})
+        workers = " or ".join(map(str, [fewest, *more]))
+        parts.append(f"{workers} workers" if more else pluralize(fewest, "worker"))
     rounds = max((measurement.round for measurement in results.measurements), default=0)
-    parts.append(f"{pluralize(rounds, 'round')} of {settings.duration_s} s")
+    trials = f"{settings.duration_s} s"
     if settings.p99_limit_s:
-        parts[-1] = f"{pluralize(rounds, 'round')} of trials of {settings.duration_s} s"
+        trials = f"trials of {trials}"
         heading += f", capacity at a p99 up to {format_latency(settings.p99_limit_s)}"
+    parts.append(f"{pluralize(rounds, 'round')} of {trials}")
     if results.machines:
         parts.append(machines_sentence(results.machines))
     return f"{heading}: {', '.join(parts)}"
@@ -36,14 +36,14 @@ def heading_of(results: Results) -> str:
 
 def machines_sentence(machines: Sequence[Machine]) -> str:
     """Return where the servers ran, and where the load came from."""
-    names: dict[Role, list[str]] = {}
+    hosts: dict[Role, list[str]] = {}
     for machine in machines:
-        names.setdefault(machine.role, []).append(machine.host or "here")
-    if Role.BOTH in names:
-        return f"all on {names[Role.BOTH][0]}"
-    (server,) = names[Role.SERVER]
+        hosts.setdefault(machine.role, []).append(machine.host or "here")
+    if Role.BOTH in hosts:
+        return f"all on {hosts[Role.BOTH][0]}"
+    (server,) = hosts[Role.SERVER]
     served = "served here" if server == "here" else f"served on {server}"
-    return f"{served}, load from {' and '.join(names[Role.LOAD])}"
+    return f"{served}, load from {' and '.join(hosts[Role.LOAD])}"
 
 
 def machine_tables(results: Results) -> list[Table]:
@@ -54,18 +54,18 @@ def machine_tables(results: Results) -> list[Table]:
     rows = []
     for machine in results.machines:
         environment = machine.environment
-        rows.append(
-            (
-                machine.host or "here",
-                machine.role.value,
-                machine.address or UNKNOWN,
-                environment.cpu_model or UNKNOWN,
-                str(environment.cpu_count),
-                environment.kernel,
-                environment.python,
-                environment.wrk_version or "none",
-                "none" if machine.round_trip_s is None else format_latency(machine.round_trip_s),
-            )
+        trip_s = machine.round_trip_s
+        row = (
+            machine.host or "here",
+            machine.role.value,
+            machine.address or UNKNOWN,
+            environment.cpu_model or UNKNOWN,
+            str(environment.cpu_count),
+            environment.kernel,
+            environment.python,
+            environment.wrk_version or "none",
+            "none" if trip_s is None else format_latency(trip_s),
         )
+        rows.append(row)
     columns = columns_from(titles, left=titles)
     return [Table(title="Machines", columns=columns, rows=tuple(rows))]

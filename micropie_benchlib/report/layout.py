@@ -11,16 +11,12 @@ from micropie_benchlib.core.results import Results
 
 
 class Align(StrEnum):
-    """On which side the cells of a column stand."""
-
     LEFT = "left"
     RIGHT = "right"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A column of a table."""
-
     title: str
     align: Align = Align.RIGHT
 

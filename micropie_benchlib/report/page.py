@@ -23,51 +23,37 @@ from micropie_benchlib.stats.verdicts import decisive_comparisons
 
 
 def html_table(table: Table, *, sortable: bool = True) -> str:
-    """Return a table of HTML, in a box that scrolls where the screen is narrow."""
+    """Return a table of HTML, in a box that scrolls where the screen is narrow.
+
+    The titles of a sortable table are buttons; the first cell of a row is its head.
+    """
     title = html.escape(table.title)
     css_class = "sortable" if sortable else "facts"
-    rows = [html_row(table.columns, cells) for cells in table.rows]
+    head = ""
+    for column in table.columns:
+        shown = html.escape(column.title)
+        if sortable:
+            shown = f'<button type="button">{shown}</button>'
+        head += f'<th scope="col"{html_alignment(column)}>{shown}</th>'
     lines = [
         f'<div class="scroll" tabindex="0" role="region" aria-label="{title}">',
         f'<table class="{css_class}"><caption>{title}</caption>',
-        f"<thead>{html_head_row(table.columns, sortable=sortable)}</thead>",
+        f"<thead><tr>{head}</tr></thead>",
         "<tbody>",
-        *rows,
-        "</tbody></table></div>",
     ]
-    return "\n".join(lines)
-
-
-def html_head_row(columns: Iterable[Column], *, sortable: bool) -> str:
-    """Return the row of column titles; in a sortable table they are buttons."""
-    parts = []
-    for column in columns:
-        title = html.escape(column.title)
-        if sortable:
-            title = f'<button type="button">{title}</button>'
-        parts.append(f'<th scope="col"{html_alignment(column)}>{title}</th>')
-    return f"<tr>{''.join(parts)}</tr>"
-
-
-def html_row(columns: Iterable[Column], cells: Iterable[str]) -> str:
-    """Return a table's row; its first cell is its head."""
-    parts: list[str] = []
-    for column, cell in zip(columns, cells, strict=True):
-        text = html.escape(cell)
-        if not parts:
-            parts.append(f'<th scope="row">{text}</th>')
-        else:
-            parts.append(f"<td{html_alignment(column)}>{text}</td>")
-    return f"<tr>{''.join(parts)}</tr>"
+    for first, *cells in table.rows:
+        row = f'<th scope="row">{html.escape(first)}</th>'
+        for column, cell in zip(table.columns[1:], cells, strict=True):
+            row += f"<td{html_alignment(column)}>{html.escape(cell)}</td>"
+        lines.append(f"<tr>{row}</tr>")
+    return "\n".join([*lines, "</tbody></table></div>"])
 
 
 def html_alignment(column: Column) -> str:
-    """Return the attribute of a column's cells that aligns them; none to the left."""
     return ' class="number"' if column.align is Align.RIGHT else ""
 
 
 def html_list(heading: str, items: Iterable[str]) -> list[str]:
-    """Return a heading with a list below; nothing if there are no items."""
     lines = [f"<li>{html.escape(item)}</li>" for item in items]
     if not lines:
         return []
@@ -75,12 +61,10 @@ def html_list(heading: str, items: Iterable[str]) -> list[str]:
 
 
 def html_charts(figures: Sequence[str]) -> list[str]:
-    """Return figures side by side, if there are any."""
     return ['<div class="charts">', *figures, "</div>"] if figures else []
 
 
 def html_answers(answers: Iterable[Answer]) -> list[str]:
-    """Return the list of answers, each with its verdict in its colour."""
     items = []
     for answer in answers:
         load, verdict = html.escape(answer.comparison.load.sentence), answer.comparison.verdict
@@ -108,7 +92,6 @@ GLOSSARY = {
 
 
 def html_glossary() -> list[str]:
-    """Return what the page's terms mean."""
     lines = ['<details class="glossary"><summary>What the words mean</summary>', "<dl>"]
     for term, meaning in GLOSSARY.items():
         lines.append(f"<dt>{html.escape(term)}</dt><dd>{html.escape(meaning)}</dd>")
@@ -116,7 +99,6 @@ def html_glossary() -> list[str]:
 
 
 def html_command(command_line: str) -> list[str]:
-    """Return the command to repeat the run, with a button that copies it."""
     shown = html.escape(command_line)
     return [
         "<h2>To repeat it</h2>",
@@ -153,13 +135,8 @@ def to_html(report: Report) -> str:
     body += html_list("Server commands", commands)
     for table in (*machine_tables(results), about_table(results)):
         body.append(html_table(table, sortable=False))
-    return html_page(report_title(results), body)
-
-
-def html_page(title: str, body: Iterable[str]) -> str:
-    """Return the page with that title, as heading too, and that body."""
     page = string.Template(packaged_text(__package__, "page.html")).substitute(
-        title=html.escape(title),
+        title=html.escape(report_title(results)),
         style=packaged_text(__package__, "page.css"),
         body="\n".join(body),
         script=packaged_text(__package__, "page.js"),

@@ -50,21 +50,11 @@ def to_json(results: Results) -> str:
 
 
 def json_text(data: object) -> str:
-    """Return the data as JSON that a terminal can show."""
-    lines = json.dumps(data, indent=2, ensure_ascii=False).split("\n")
-    return "\n".join(map(json_line, lines)) + "\n"
-
-
-def json_line(line: str) -> str:
-    """Return the line of JSON; what cannot be shown is escaped."""
-    return line if line.isprintable() else "".join(map(json_character, line))
-
-
-def json_character(character: str) -> str:
-    """Return the character as it stands within a string of JSON."""
-    if character.isprintable():
-        return character
-    return json.dumps(character).strip('"')
+    """Return the data as JSON that a terminal can show: ASCII alone if it holds what steers one."""
+    text = json.dumps(data, indent=2, ensure_ascii=False)
+    if not text.replace("\n", "").isprintable():
+        text = json.dumps(data, indent=2)
+    return text + "\n"
 
 
 def from_json(text: str) -> Results:
