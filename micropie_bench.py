@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Compare MicroPie with FastAPI, or any two HTTP servers, under identical load.
 
-Each command is told here, in terms of the rooms of micropie_benchlib/ below. A room uses only
-those above it in its own column:
+Each command is told here, in terms of the rooms of micropie_benchlib/. A room uses only those
+above it in its own column:
 
 core      targets, loads, plans, measurements, results: what everything else speaks of
   wrk     its command line, its exact figures, its text reports
@@ -54,7 +54,6 @@ from micropie_benchlib.cli.examples import (
     SERVE_EXAMPLES,
     TARGET_SYNTAX,
 )
-from micropie_benchlib.cli.exports import Exports
 from micropie_benchlib.cli.loads import planned_loads
 from micropie_benchlib.cli.options import (
     DEFAULTS,
@@ -90,7 +89,7 @@ from micropie_benchlib.core.errors import (
     Reason,
     UsageError,
 )
-from micropie_benchlib.core.plan import USEFUL_ROUNDS, Plan
+from micropie_benchlib.core.plan import USEFUL_ROUNDS
 from micropie_benchlib.core.published import GIST_DAY
 from micropie_benchlib.core.secrets import without_url_secrets
 from micropie_benchlib.core.targets import ServerSettings
@@ -223,7 +222,7 @@ def compare(
         allow_remote=allow_remote,
     )
     baseline = gate_options.baseline
-    exports = Exports(export, inputs=[baseline] if baseline else [])
+    exports = export.opened(inputs=[baseline] if baseline else [])
     return run_and_report(
         plan, exports, wrk=wrk, verbose=verbose, gate=make_gate(gate_options, plan)
     )
@@ -248,6 +247,7 @@ def capacity(
 ) -> int:
     """Find the highest rate at which targets keep their p99 latency below a limit."""
     from micropie_benchlib.cli.session import run_and_report
+    from micropie_benchlib.run.schedule import SEARCH_STEPS, planned_s, schedule
 
     file = config.read()
     server = trials.serving(serving.settings())
@@ -264,22 +264,13 @@ def capacity(
         p99_limit_s=search.limit_s(loads[0].duration_s),
         allow_remote=allow_remote,
     )
-    exports = Exports(export)
-    say(search_sentence(plan))
-    return run_and_report(plan, exports, wrk=wrk, verbose=verbose)
-
-
-def search_sentence(plan: Plan) -> str:
-    """Return how a capacity is sought, and what that costs."""
-    from micropie_benchlib.run.schedule import SEARCH_STEPS, planned_s, schedule
-
+    exports = export.opened()
     takes = datetime.timedelta(seconds=round(planned_s(plan)))
-    count = len(schedule(plan))
-    launches = f"{count} launch" if count == 1 else f"{count} launches"
-    return (
+    say(
         f"per launch: one trial without a rate, then about {SEARCH_STEPS} rates by bisection "
-        f"(a missed rate twice); {launches}, about {takes} in all"
+        f"(a missed rate twice); launches: {len(schedule(plan))}, about {takes} in all"
     )
+    return run_and_report(plan, exports, wrk=wrk, verbose=verbose)
 
 
 @command("calibrate", examples=TARGET_SYNTAX)
@@ -334,7 +325,7 @@ def calibrate(
         allow_remote=allow_remote,
     )
     return run_and_report(
-        plan, Exports(export), wrk=wrk, concluding=calibration_conclusion, verbose=verbose
+        plan, export.opened(), wrk=wrk, concluding=calibration_conclusion, verbose=verbose
     )
 
 
@@ -374,7 +365,7 @@ def reproduce(
         preset=preset,
     )
     concluding = functools.partial(reproduction_conclusion, published=chosen)
-    return run_and_report(plan, Exports(export), wrk=wrk, concluding=concluding, verbose=verbose)
+    return run_and_report(plan, export.opened(), wrk=wrk, concluding=concluding, verbose=verbose)
 
 
 @command("doctor")
@@ -436,7 +427,7 @@ def parse(
     from micropie_benchlib.wrk.reports import decode_text
     from micropie_benchlib.wrk.rows import parse_reports
 
-    exports = Exports(export, inputs=[file])
+    exports = export.opened(inputs=[file])
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
@@ -471,7 +462,7 @@ def report_again(
     from micropie_benchlib.report.layout import Report
     from micropie_benchlib.report.merging import check_same_load, merge, suffixed_by_file
 
-    exports = Exports(export, inputs=files)
+    exports = export.opened(inputs=files)
     results_by_file = {file: read_results(file) for file in dict.fromkeys(files)}
     if len(results_by_file) == 1:
         (results,) = results_by_file.values()
@@ -487,7 +478,6 @@ def report_again(
 
 
 def describe_versions(versions: Mapping[str, str]) -> str:
-    """Return the packages with their versions, separated by commas."""
     return ", ".join(f"{package} {version}" for package, version in versions.items())
 
 
@@ -569,7 +559,6 @@ def print_error(
 
 
 def program_name() -> str:
-    """Return the name by which a shell completes this command."""
     name = Path(sys.argv[0]).name
     return "micropie_bench" if name.endswith(".py") else name
 
@@ -595,7 +584,6 @@ def main(argv: Sequence[str]) -> int:
 
 
 def entry_point() -> NoReturn:
-    """Run the command of this process, and end it."""
     sys.exit(main(sys.argv[1:]))
 
 

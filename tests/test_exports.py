@@ -32,7 +32,6 @@ import micropie_bench as mb
 from micropie_benchlib.cli.exports import Exports
 from micropie_benchlib.cli.gate import read_results
 from micropie_benchlib.cli.github import tell_github
-from micropie_benchlib.cli.options import ExportOptions
 from micropie_benchlib.cli.records import new_results
 from micropie_benchlib.core.choices import Decisive, Method
 from micropie_benchlib.core.errors import BenchError
@@ -796,7 +795,7 @@ def test_a_reader_that_is_gone_loses_no_other_export(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = tmp_path / "page.html"
-    exports = Exports(ExportOptions(export_json="-", export_html=str(page)))
+    exports = Exports({"--export-json": "-", "--export-html": str(page)})
     monkeypatch.setattr(sys, "stdout", GoneReader(io.BytesIO()))
     with pytest.raises(BrokenPipeError):
         exports.write(report_of(RUN))

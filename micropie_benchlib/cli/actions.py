@@ -26,10 +26,9 @@ from micropie_benchlib.serve.servers import RunningServer
 def actions_for(
     plan: Plan, hosts: Hosts, progress: ProgressReport, save: Callable[[Results], None]
 ) -> Actions:
-    """Return the real actions: servers, wrk, the export file and the progress report."""
     hosts.need(plan.targets)
 
-    def prepare_target(target: Target) -> None:
+    def prepare(target: Target) -> None:
         timeout_s = plan.server_of(target).start_timeout_s
         hosts.host_of(target).prepare(target, timeout_s=timeout_s)
 
@@ -59,7 +58,7 @@ def actions_for(
         return apply_load(sides, load, is_paired=is_paired, tick=tick)
 
     return Actions(
-        prepare=prepare_target,
+        prepare=prepare,
         start=start,
         ask=ask,
         warm_up=warm_up,
@@ -72,11 +71,9 @@ def actions_for(
     )
 
 
-LATE_IMPORTS = (
+LATE_MODULES = (
     *("encodings.idna", "encodings.unicode_escape", "httptools"),
     *("rich.live", "rich.progress_bar", "ssl"),
-    *("micropie_benchlib.report.csv_rows", "micropie_benchlib.report.github"),
-    *("micropie_benchlib.report.page", "micropie_benchlib.report.results_file"),
 )
 LATE_TEXTS = {
     "micropie_benchlib.wrk": ("done.lua", "rate.lua"),
@@ -90,7 +87,7 @@ def import_all() -> None:
     So a run does not depend on the files that it was started from: a cache may be emptied
     meanwhile, or a checkout updated.
     """
-    for module in LATE_IMPORTS:
+    for module in LATE_MODULES:
         with contextlib.suppress(ImportError):  # such as ssl, which few runs need
             importlib.import_module(module)
     for package, names in LATE_TEXTS.items():

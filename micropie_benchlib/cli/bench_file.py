@@ -42,8 +42,6 @@ MAX_SHOWN = 60  # characters of a wrong value
 
 
 class Variables:
-    """Fills in what texts take from the environment, and knows the values that it took."""
-
     def __init__(self, values: Sequence[str] = ()) -> None:
         self.values = list(values)
 
@@ -158,7 +156,6 @@ def plain_line(error: Mapping[str, Any]) -> str:
 
 
 def known_keys(*location: str) -> str:
-    """Return what may have been meant by the last key of a location."""
     key = location[-1]
     options = content_type().model_fields
     tables = {"targets": TargetTable, "workloads": WorkloadTable}

@@ -21,7 +21,6 @@ OTHER_OPTIONS = "Other options"
 
 
 def write_options(subject: Any, context: typer.Context, formatter: Any) -> None:
-    """Write the help of arguments and options under the names of their groups."""
     records: dict[str, list[tuple[str, str]]] = {}
     for parameter in subject.get_params(context):
         record = parameter.get_help_record(context)
@@ -113,8 +112,6 @@ Command = Callable[..., int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandEntry:
-    """A command, and what stands below its help."""
-
     function: Command
     examples: str
 

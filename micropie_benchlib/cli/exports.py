@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
 import tempfile
@@ -10,60 +9,25 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from micropie_benchlib.cli.options import ExportOptions
 from micropie_benchlib.cli.terminal import console_on
 from micropie_benchlib.core.errors import BenchError, UsageError
 from micropie_benchlib.core.results import Results
+from micropie_benchlib.report.csv_rows import to_csv
+from micropie_benchlib.report.github import to_github_benchmark
 from micropie_benchlib.report.layout import Report
+from micropie_benchlib.report.markdown import to_markdown
+from micropie_benchlib.report.page import to_html
+from micropie_benchlib.report.results_file import to_json
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-
-# What renders an export is imported once it is asked for.
-
-
-def as_json(results: Results) -> str:
-    """Return the results file."""
-    from micropie_benchlib.report.results_file import to_json
-
-    return to_json(results)
-
-
-def as_markdown(report: Report) -> str:
-    """Return the report in Markdown."""
-    from micropie_benchlib.report.markdown import to_markdown
-
-    return to_markdown(report)
-
-
-def as_csv(report: Report) -> str:
-    """Return a row for each measurement."""
-    from micropie_benchlib.report.csv_rows import to_csv
-
-    return to_csv(report)
-
-
-def as_html(report: Report) -> str:
-    """Return the page."""
-    from micropie_benchlib.report.page import to_html
-
-    return to_html(report)
-
-
-def as_github_benchmark(report: Report) -> str:
-    """Return what github-action-benchmark reads."""
-    from micropie_benchlib.report.github import to_github_benchmark
-
-    return to_github_benchmark(report)
-
-
 RENDERERS: Mapping[str, Callable[[Report], str]] = {
-    "--export-json": lambda report: as_json(report.results),
-    "--export-markdown": as_markdown,
-    "--export-csv": as_csv,
-    "--export-html": as_html,
-    "--export-github-benchmark": as_github_benchmark,
+    "--export-json": lambda report: to_json(report.results),
+    "--export-markdown": to_markdown,
+    "--export-csv": to_csv,
+    "--export-html": to_html,
+    "--export-github-benchmark": to_github_benchmark,
 }
 
 
@@ -71,10 +35,7 @@ class Exporter:
     """Writes a text to a file whole or not at all; '-' is standard output."""
 
     def __init__(self, option: str, destination: str) -> None:
-        """Raise UsageError at once if the file cannot be written.
-
-        No result may be lost to a typing error.
-        """
+        """Raise UsageError at once if the file cannot be written: no result may be lost to that."""
         self.to_stdout = destination in ("-", "/dev/stdout")
         self.path = Path(destination)
         self.replaces = False
@@ -100,35 +61,25 @@ class Exporter:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
             return
+        part = self.path.with_name(f".{self.path.name}-{os.getpid()}.part")
         try:
-            if self.replaces:
-                self._replace(data)
-            else:
+            if not self.replaces:
                 self.path.write_bytes(data)
+                return
+            try:
+                part.write_bytes(data)
+                part.replace(self.path)
+            finally:
+                part.unlink(missing_ok=True)
         except OSError as error:
             older = "; the file that is there is older" if self.path.is_file() else ""
             raise BenchError(f"not written: {self.path}: {error.strerror}{older}") from None
 
-    def _replace(self, data: bytes) -> None:
-        """Put a new file in the place of the old one."""
-        part = self.path.with_name(f".{self.path.name}-{os.getpid()}.part")
-        try:
-            part.write_bytes(data)
-            part.replace(self.path)
-        finally:
-            part.unlink(missing_ok=True)
-
 
 class Exports:
-    """The files that results are written to, by option."""
-
-    def __init__(self, options: ExportOptions, *, inputs: Sequence[str] = ()) -> None:
-        """Raise UsageError if one cannot be written, or is one of the inputs."""
-        self._files = {}
-        for field, file in dataclasses.asdict(options).items():
-            if file is not None:
-                option = f"--{field.replace('_', '-')}"
-                self._files[option] = Exporter(option, file)
+    def __init__(self, files: Mapping[str, str], *, inputs: Sequence[str] = ()) -> None:
+        """Raise UsageError if one of the files cannot be written, or is one of the inputs."""
+        self._files = {option: Exporter(option, file) for option, file in files.items()}
         to_stdout = [option for option, file in self._files.items() if file.to_stdout]
         if len(to_stdout) > 1:
             raise UsageError(f"{' and '.join(to_stdout)} cannot share standard output")
@@ -150,7 +101,7 @@ class Exports:
         """Write what was measured so far as JSON, where that can be written anew."""
         file = self._files.get("--export-json")
         if file and file.replaces:
-            file.write(as_json(results))
+            file.write(to_json(results))
 
     def write(self, report: Report) -> None:
         """Write all of them. Raises BenchError for those that were not, at the end."""

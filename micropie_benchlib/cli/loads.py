@@ -93,7 +93,6 @@ def make_loads(
     duration_s: int,
     workloads: Sequence[Workload] = (WORKLOADS[DEFAULT_WORKLOAD],),
 ) -> tuple[Load, ...]:
-    """Return each workload at each of the connection counts."""
     loads = []
     for workload, count in itertools.product(workloads, connections):
         loads.append(

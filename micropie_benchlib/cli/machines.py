@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,19 +76,32 @@ def connect_hosts(
         loads=tuple(by_name[host] for host in places.loads) or (this_host,),
     )
     plan = with_address(plan, first_facts.address if places.server else first_facts.controller)
-    say(places_sentence(places, plan.server.host))
-    machines = [
-        record_of(host, places, machine, facts[host]) for host, machine in connected.items()
-    ]
+    server_name = places.server or "this machine"
+    load_names = " and ".join(places.loads) or "this machine"
+    say(f"servers listen on {plan.server.host} of {server_name}; load comes from {load_names}")
+    machines = []
+    for host, machine in connected.items():
+        role = Role.SERVER if host == places.server else Role.LOAD
+        machines.append(
+            Machine(
+                role=Role.BOTH if places.are_one else role,
+                host=host,
+                environment=facts[host].environment,
+                address=facts[host].address,
+                round_trip_s=machine.round_trip_s(),
+            )
+        )
     if not places.server:
         server = Machine(role=Role.SERVER, host="", environment=here, address=plan.server.host)
         machines.insert(0, server)
     if not places.loads:
         machines.append(Machine(role=Role.LOAD, host="", environment=here))
+    served = next(each.environment for each in machines if each.role is not Role.LOAD)
+    loaded = next(each.environment for each in machines if each.role is not Role.SERVER)
     return Connected(
         plan=plan,
         hosts=hosts,
-        environment=environment_of(machines),
+        environment=dataclasses.replace(served, wrk=loaded.wrk, wrk_version=loaded.wrk_version),
         machines=tuple(machines),
         warnings=tuple(same_machine_warnings(facts, takes_part=len(machines) > len(facts))),
     )
@@ -106,25 +119,6 @@ def connect_all(
 
     machines = at_once([functools.partial(connect, host) for host in hosts])
     return dict(zip(hosts, machines, strict=True))
-
-
-def record_of(host: str, places: Places, machine: OtherMachine, facts: AgentFacts) -> Machine:
-    """Return what is recorded of a machine."""
-    role = Role.SERVER if host == places.server else Role.LOAD
-    return Machine(
-        role=Role.BOTH if places.are_one else role,
-        host=host,
-        environment=facts.environment,
-        address=facts.address,
-        round_trip_s=machine.round_trip_s(),
-    )
-
-
-def environment_of(machines: Sequence[Machine]) -> Environment:
-    """Return the environment of the machine with the servers, with the first load's wrk."""
-    (served, *_) = (each.environment for each in machines if each.role is not Role.LOAD)
-    (loaded, *_) = (each.environment for each in machines if each.role is not Role.SERVER)
-    return dataclasses.replace(served, wrk=loaded.wrk, wrk_version=loaded.wrk_version)
 
 
 def with_address(plan: Plan, address: str) -> Plan:
@@ -145,13 +139,6 @@ def with_address(plan: Plan, address: str) -> Plan:
         own = placed(target.server) if target.server else None
         targets.append(dataclasses.replace(target, server=own))
     return dataclasses.replace(plan, targets=tuple(targets), server=placed(plan.server))
-
-
-def places_sentence(places: Places, address: str) -> str:
-    """Return what listens where, and what sends load from where."""
-    server = places.server or "this machine"
-    loads = " and ".join(places.loads) or "this machine"
-    return f"servers listen on {address} of {server}; load comes from {loads}"
 
 
 def same_machine_warnings(facts: Mapping[str, AgentFacts], *, takes_part: bool) -> Iterator[str]:
@@ -188,21 +175,21 @@ def examine_hosts(plan: Plan, hosts: Hosts) -> list[Finding]:
 
 
 def examine_machines(plan: Plan, wrk: str | None) -> list[Finding]:
-    """Return what could spoil the plan on its machines, and between them."""
     with temporary_directory() as work_dir, contextlib.ExitStack() as stack:
         if plan.places.are_here:
             return [examine_wrk(wrk), *examine_hosts(plan, all_here("", work_dir))]
         connected = connect_hosts(plan, wrk, work_dir, stack)
-        findings = [
-            Finding(
-                check="one machine",
-                state=State.WARNING,
-                found=warning,
-                why="servers and load take each other's cores",
-                remedy="name machines of their own",
+        findings: list[Finding] = []
+        for warning in connected.warnings:
+            findings.append(
+                Finding(
+                    check="one machine",
+                    state=State.WARNING,
+                    found=warning,
+                    why="servers and load take each other's cores",
+                    remedy="name machines of their own",
+                )
             )
-            for warning in connected.warnings
-        ]
         for machine in connected.machines:
             findings += examine_connection(machine)
         findings += examine_hosts(connected.plan, connected.hosts)
@@ -210,7 +197,6 @@ def examine_machines(plan: Plan, wrk: str | None) -> list[Finding]:
 
 
 def examine_connection(machine: Machine) -> Iterator[Finding]:
-    """Yield which Python and wrk a machine has, and how far away it is."""
     name = machine.host or "here"
     environment = machine.environment
     found = f"Python {environment.python}, {environment.executable}"

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
@@ -32,6 +32,9 @@ from micropie_benchlib.core.targets import ServerSettings, Target
 from micropie_benchlib.core.units import parse_duration
 from micropie_benchlib.serve.addresses import addresses_of, are_loopback, split_url
 from micropie_benchlib.serve.asgi import ASGI_SERVERS
+
+if TYPE_CHECKING:
+    from micropie_benchlib.cli.exports import Exports
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +105,6 @@ QuickOption = Annotated[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadOptions:
-    """How many connections wrk opens, by how many threads."""
-
     PANEL: ClassVar = "Load"
 
     connections: str | None = option(
@@ -118,8 +119,6 @@ class LoadOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateOptions:
-    """Whether requests are made at a rate."""
-
     PANEL: ClassVar = "Load"
 
     rate: str | None = option(
@@ -153,8 +152,6 @@ class RateOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialOptions:
-    """How long and how often is measured."""
-
     PANEL: ClassVar = "Rounds and trials"
 
     duration: str | None = option(
@@ -244,8 +241,6 @@ MAX_LIMIT_SHARE = 0.05  # of a trial's time: a rate that is 5% too high makes su
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchOptions:
-    """What capacity is searched for."""
-
     PANEL: ClassVar = "Load"
 
     p99_limit: str = option(
@@ -276,8 +271,6 @@ def workload_names() -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestOptions:
-    """The request that is repeated."""
-
     PANEL: ClassVar = "Request"
 
     workload: list[str] | None = option(
@@ -325,8 +318,6 @@ class RequestOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkersOptions:
-    """How many processes serve."""
-
     PANEL: ClassVar = "Server"
 
     workers: int = option(
@@ -336,8 +327,6 @@ class WorkersOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServingOptions(WorkersOptions):
-    """How every target is served."""
-
     access_log: bool = option(default=True, help="The server's access log; the gist had it on.")
     loop: Loop = option(
         default=Loop.AUTO, help="uvicorn's event loop; auto is uvloop if installed."
@@ -424,8 +413,6 @@ class PlaceOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportOptions:
-    """The files that results are written to."""
-
     PANEL: ClassVar = "Exports"
 
     export_json: str | None = option(
@@ -444,11 +431,19 @@ class ExportOptions:
         metavar="FILE", help="Write JSON for github-action-benchmark.", reads=beside_file
     )
 
+    def opened(self, *, inputs: Sequence[str] = ()) -> Exports:
+        """Return the files to write. Raises UsageError for one that cannot be, or is an input."""
+        from micropie_benchlib.cli.exports import Exports  # with all that renders them
+
+        files = {}
+        for field, file in dataclasses.asdict(self).items():
+            if file is not None:
+                files[f"--{field.replace('_', '-')}"] = file
+        return Exports(files, inputs=inputs)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateOptions:
-    """When a slower target fails the run."""
-
     PANEL: ClassVar = "Gate"
 
     baseline: str | None = option(

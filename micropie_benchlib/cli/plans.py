@@ -133,7 +133,6 @@ def resolve_hosts(plan: Plan, *, allow_remote: bool) -> Plan:
 
 
 def described_amount(plan: Plan) -> str:
-    """Return how much load a plan sends each target."""
     seconds: float = plan.rounds * sum(load.duration_s for load in plan.loads)
     if plan.precision:
         seconds = max(seconds, plan.most_s)

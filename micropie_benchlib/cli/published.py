@@ -26,7 +26,6 @@ def find_published(day: str) -> PublishedTable:
 
 
 def published_targets(published: PublishedTable, server: ServerSettings) -> tuple[Target, ...]:
-    """Return the frameworks of a published table, with the packages of its day."""
     texts = [f"{label_of(name)}={name}@{published.day}" for name in published.names]
     targets: list[Target] = []
     for name, target in zip(
@@ -47,7 +46,6 @@ def published_targets(published: PublishedTable, server: ServerSettings) -> tupl
 
 
 def published_loads(published: PublishedTable, duration_s: int) -> tuple[Load, ...]:
-    """Return the loads of a published table, for so long."""
     loads: list[Load] = []
     for load in published.rows:
         loads += make_loads(

@@ -42,7 +42,6 @@ def new_results(
 
 
 def settings_of(plan: Plan) -> Settings:
-    """Return what is recorded of the plan."""
     secrets = plan.secrets
     workloads = {load.workload.name: load.workload for load in plan.loads}
     facts = [

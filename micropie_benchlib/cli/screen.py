@@ -32,7 +32,6 @@ MAX_CAVEATS = 8  # that are shown without -v
 
 
 def show_answers(conclusion: Conclusion, console: Console) -> None:
-    """Print the heading, and below it each answer: its verdict, in its colour, then why."""
     from rich.text import Text
 
     if conclusion.heading:
@@ -83,7 +82,6 @@ def show_report(
 
 
 def show_caveats(caveats: Sequence[str], console: Console, *, verbose: bool) -> None:
-    """Print what should be known; without verbose only so many lines of it."""
     if not caveats:
         return
     console.print("Warnings", style="bold")

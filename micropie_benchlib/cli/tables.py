@@ -116,8 +116,6 @@ SERVER_SETTINGS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadTable:
-    """A workload as a table of bench.toml has it."""
-
     __pydantic_config__: ClassVar = TABLE_CONFIG
 
     method: str | None = None
@@ -128,7 +126,6 @@ class WorkloadTable:
     expect_status: FinalStatus | None = None
 
     def workload(self, name: str) -> Workload:
-        """Return the workload of that name. Raises UsageError."""
         if name in WORKLOADS:
             raise UsageError("choose another name: a built-in workload has it")
         if self.body is not None and self.body_file is not None:

@@ -96,7 +96,6 @@ def is_day(text: str) -> bool:
 
 
 def unknown_target(spec: str) -> UsageError:
-    """Return that the spec is no target, and what was probably meant."""
     shown = f"unknown target {without_url_secrets(spec)!r}"
     if re.fullmatch(r"[\w.-]+:\d+(/\S*)?|\[[\da-f:]+\](:\d+)?(/\S*)?", spec):
         return UsageError(f"{shown}: a URL begins with http://, as in http://{spec}")
@@ -156,7 +155,6 @@ class TargetSpec:
     python: str | None
 
     def target(self) -> Target:
-        """Return the target that is meant. Raises UsageError if there is none."""
         table = self.table
         if sum(key in table.given for key in SPEC_KEYS) != 1:
             raise UsageError(f"targets.{self.name}: a target needs one of app, command and url")

@@ -18,20 +18,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def terminal_size(stream: IO[str]) -> os.terminal_size:
-    """Return the columns and lines of the stream's terminal; 80 x 24 if it does not tell.
-
-    COLUMNS comes first, as everywhere. rich takes 80 for any terminal that is dumb.
-    """
-    columns, lines = 80, 24
-    with contextlib.suppress(OSError, ValueError):
-        columns, lines = os.get_terminal_size(stream.fileno())
-    wished = os.environ.get("COLUMNS", "")
-    if wished.isdecimal():
-        columns = int(wished)
-    return os.terminal_size((columns or 80, lines or 24))
-
-
 @functools.cache
 def console_class() -> type[Console]:
     """Return rich's console, which raises when its reader is gone; rich ends the process."""
@@ -47,14 +33,20 @@ def console_class() -> type[Console]:
 def console_on(stream: IO[str]) -> Console:
     """Return a console on the stream: as wide as the terminal, where there is one.
 
+    COLUMNS comes first, as everywhere; rich takes 80 for any terminal that is dumb.
     FORCE_COLOR makes a terminal of anything; rich heeds NO_COLOR and TERM=dumb.
     """
     terminal = stream.isatty() or bool(os.environ.get("FORCE_COLOR"))
-    size = terminal_size(stream)
+    columns, lines = 80, 24
+    with contextlib.suppress(OSError, ValueError):
+        columns, lines = os.get_terminal_size(stream.fileno())
+    environment = os.environ.get("COLUMNS", "")
+    if environment.isdecimal():
+        columns = int(environment)
     return console_class()(
         file=stream,
-        width=size.columns if terminal else UNLIMITED_WIDTH,
-        height=size.lines,
+        width=(columns or 80) if terminal else UNLIMITED_WIDTH,
+        height=lines or 24,
         force_terminal=terminal,
         highlight=False,
         markup=False,
@@ -100,5 +92,4 @@ def wrapped(text: str, console: Console, *, first: str = "", indent: str = "") -
 
 
 def show_text(console: Console, text: str, *, first: str = "", indent: str = "") -> None:
-    """Print a text, broken at spaces where there is a terminal."""
     show_lines(wrapped(text, console, first=first, indent=indent), console)
