@@ -33,8 +33,7 @@ from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import Load, LoadId
 from micropie_benchlib.core.measurements import Errors, Latency, Measurement, ServerUse, WrkResult
 from micropie_benchlib.core.plan import Plan
-from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
-from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.requests import DEFAULT_WORKLOAD, Response
 from micropie_benchlib.core.results import Environment, Results, TargetFacts
 from micropie_benchlib.core.targets import ServerSettings, UrlTarget
 from micropie_benchlib.load.hosts import all_here

@@ -27,7 +27,6 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from micropie_benchlib.core.arrivals import due_moments  # found by the line above
 from micropie_benchlib.core.loads import Load  # found by the line above
 from micropie_benchlib.core.metrics import Metric  # found by the line above
 
@@ -104,7 +103,7 @@ def theory(runs: int) -> None:
             load = Load(
                 connections=CONNECTIONS, threads=4, duration_s=SECONDS, rate_per_s=rate_per_s
             )
-            moments = due_moments(dataclasses.replace(load, schedule_seed=run + 1))
+            moments = dataclasses.replace(load, schedule_seed=run + 1).arrival_times()
             exact = sojourns(moments, service_s)
             # Pollaczek and Khinchine's mean; the percentile from 3 million arrivals.
             utilisation = rate_per_s * service_s

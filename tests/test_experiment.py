@@ -22,8 +22,7 @@ from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import Errors, Measurement, WrkResult
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.plan import Plan
-from micropie_benchlib.core.requests import WORKLOADS, Workload
-from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.requests import WORKLOADS, Response, Workload
 from micropie_benchlib.core.results import Results, Settings, TargetFacts
 from micropie_benchlib.core.targets import ServerSettings, Target, UrlTarget
 from micropie_benchlib.load.readings import Observation

@@ -25,8 +25,7 @@ from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import Errors, Histogram, ServerUse, WrkResult
 from micropie_benchlib.core.paths import APPS, ROOT
 from micropie_benchlib.core.plan import Places
-from micropie_benchlib.core.requests import Workload
-from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.requests import Response, Workload
 from micropie_benchlib.core.results import Machine, Role
 from micropie_benchlib.core.targets import AsgiTarget, CommandTarget, ServerSettings, UrlTarget
 from micropie_benchlib.load.generators import Goal, WrkGroup

@@ -20,7 +20,6 @@ from test_experiment import HELLO, NOTHING_YET, World, observation_of, plan_of
 
 from micropie_benchlib.cli.records import settings_of
 from micropie_benchlib.cli.session import status_of
-from micropie_benchlib.core.arrivals import due_moments, request_count
 from micropie_benchlib.core.choices import Limit, Method, Verdict
 from micropie_benchlib.core.errors import BenchError, HopelessError, UsageError
 from micropie_benchlib.core.loads import Load
@@ -54,7 +53,7 @@ AT_1000 = dataclasses.replace(HELLO, rate_per_s=1000.0)
 
 def test_requests_are_due_at_uniform_moments_of_the_trial() -> None:
     load = dataclasses.replace(AT_1000, duration_s=10, schedule_seed=7)
-    moments = list(due_moments(load))
+    moments = list(load.arrival_times())
     assert len(moments) == 10_000
     assert moments == sorted(moments)
     assert moments[0] >= 0
@@ -69,7 +68,7 @@ def test_requests_are_due_at_uniform_moments_of_the_trial() -> None:
 def test_a_seed_gives_the_same_moments_and_another_one_others() -> None:
     again = dataclasses.replace(AT_1000)
     other = dataclasses.replace(AT_1000, schedule_seed=1)
-    assert due_moments(AT_1000) == due_moments(again) != due_moments(other)
+    assert AT_1000.arrival_times() == again.arrival_times() != other.arrival_times()
 
 
 def test_all_targets_get_the_moments_of_the_round() -> None:
@@ -287,7 +286,7 @@ class Queues(World):
             is_kept = rate_per_s < most_per_s and len(self.offered) not in self.bad_luck
             p99_s = queue_p99_s(rate_per_s, most_per_s) if is_kept else 1.0
             latency = Latency(mean_s=0.001, stdev_s=0.001, max_s=2, p99_s=p99_s)
-            requests = request_count(load)
+            requests = load.request_count
             pace = Pace(
                 offered=requests,
                 offered_per_s=rate_per_s,
@@ -554,7 +553,7 @@ def test_a_queue_shows_in_the_latency_from_when_requests_were_due(
     done = run_until_kept(in_process, *steady, "--export-json", str(out))
     assert "1 connection at 25 requests/s" in done.stdout
     ((measurement,), load) = (latency_of(out), dataclasses.replace(HELLO, rate_per_s=25.0))
-    moments = due_moments(dataclasses.replace(load, duration_s=4, schedule_seed=6))
+    moments = dataclasses.replace(load, duration_s=4, schedule_seed=6).arrival_times()
     from_due = measurement["wrk"]["latency"]
     from_sent = measurement["wrk"]["latency_uncorrected"]
     least, most = sojourns(moments, 0.02), sojourns(moments, from_sent["max_s"])

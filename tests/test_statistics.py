@@ -28,7 +28,7 @@ from micropie_benchlib.core.loads import Load, LoadId
 from micropie_benchlib.core.measurements import Histogram, Measurement, ServerUse, WrkResult
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.plan import Launch, Plan
-from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.requests import Response
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.targets import ServerSettings
 from micropie_benchlib.load.readings import Observation, TrialCores

@@ -14,8 +14,7 @@ from micropie_benchlib.core.errors import BenchError, UsageError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import Errors, Latency, WrkResult
 from micropie_benchlib.core.paths import packaged_text
-from micropie_benchlib.core.text import format_latency
-from micropie_benchlib.core.units import parse_duration
+from micropie_benchlib.core.text import format_latency, parse_duration
 from micropie_benchlib.report.tables import gist_row
 from micropie_benchlib.wrk.command import wrk_argv
 from micropie_benchlib.wrk.errors import SOCKET_ERRORS, invalid_reason

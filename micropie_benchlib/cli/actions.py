@@ -11,8 +11,7 @@ from micropie_benchlib.cli.records import new_results
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.paths import packaged_text
 from micropie_benchlib.core.plan import Plan
-from micropie_benchlib.core.requests import Workload
-from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.requests import Response, Workload
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.targets import Target
 from micropie_benchlib.load.hosts import Hosts

@@ -25,9 +25,8 @@ from micropie_benchlib.cli.requests import (
 from micropie_benchlib.cli.tables import NO_FILE, BenchFile
 from micropie_benchlib.cli.terminal import say
 from micropie_benchlib.cli.text import did_you_mean
-from micropie_benchlib.core.arrivals import rate_complaint
 from micropie_benchlib.core.errors import UsageError
-from micropie_benchlib.core.loads import Load
+from micropie_benchlib.core.loads import Load, rate_problem
 from micropie_benchlib.core.requests import (
     DEFAULT_WORKLOAD,
     NAMED_WORKLOADS,
@@ -36,7 +35,7 @@ from micropie_benchlib.core.requests import (
     Workload,
 )
 from micropie_benchlib.core.secrets import without_url_secrets
-from micropie_benchlib.core.units import parse_duration
+from micropie_benchlib.core.text import parse_duration
 
 MAX_RATE_CONNECTIONS = 1000  # each has a thread of wrk
 LONGEST_TIMEOUT_S = 120  # wrk takes 8 MB of memory for each second of it
@@ -119,7 +118,7 @@ def checked_at_a_rate(load: Load) -> Load:
             "does not work at a rate: the time of a new connection would count as latency",
             option="--no-keep-alive",
         )
-    reason = rate_complaint(load)
+    reason = rate_problem(load)
     if reason:
         raise UsageError(reason, option="--rate")
     threads = load.threads

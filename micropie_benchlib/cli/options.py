@@ -29,7 +29,7 @@ from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.plan import DEFAULT_ROUNDS, USEFUL_ROUNDS, WARM_UP_S, Places
 from micropie_benchlib.core.requests import PAIRED_TIMEOUT_S, WORKLOADS, WRK_TIMEOUT_S
 from micropie_benchlib.core.targets import ServerSettings, Target
-from micropie_benchlib.core.units import parse_duration
+from micropie_benchlib.core.text import parse_duration
 from micropie_benchlib.serve.addresses import addresses_of, are_loopback, split_url
 from micropie_benchlib.serve.asgi import ASGI_SERVERS
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from micropie_benchlib.core.errors import UsageError
-from micropie_benchlib.core.units import SECONDS_IN
+from micropie_benchlib.core.text import SECONDS_IN
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

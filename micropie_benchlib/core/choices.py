@@ -6,8 +6,6 @@ from enum import StrEnum
 
 
 class Loop(StrEnum):
-    """The event loop of uvicorn's workers."""
-
     AUTO = "auto"
     ASYNCIO = "asyncio"
     UVLOOP = "uvloop"
@@ -22,8 +20,6 @@ class Http(StrEnum):
 
 
 class AsgiServer(StrEnum):
-    """What serves ASGI apps."""
-
     UVICORN = "uvicorn"
     GRANIAN = "granian"
     HYPERCORN = "hypercorn"
@@ -45,7 +41,7 @@ class Limit(StrEnum):
 
 
 class Decisive(StrEnum):
-    """What verdicts and gate go by, where the user chooses."""
+    """What verdicts and gate are based on, where the user chooses."""
 
     CPU = "cpu"
     THROUGHPUT = "throughput"

@@ -1,8 +1,11 @@
-"""What wrk is told to do, and what tells loads apart."""
+"""What wrk is told to do, what tells loads apart, and when the requests at a rate are scheduled."""
 
 from __future__ import annotations
 
+import array
 import dataclasses
+import math
+import random
 from dataclasses import dataclass
 
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD, WORKLOADS, Workload
@@ -33,7 +36,6 @@ class LoadId:
 
     @property
     def in_full(self) -> str:
-        """All of the load in words."""
         return f"{self.pace}, {self.workload}"
 
     @property
@@ -60,7 +62,7 @@ class Load:
     """What wrk is told to do. It takes whole seconds only.
 
     Without a rate each connection asks again as soon as it has its answer. With one,
-    requests are due at moments that are drawn before, by the `schedule_seed`.
+    requests are scheduled at times that are drawn before, by the `schedule_seed`.
     """
 
     connections: int
@@ -72,7 +74,6 @@ class Load:
 
     @property
     def id(self) -> LoadId:
-        """What tells this load from others of the run."""
         return LoadId(
             workload=self.workload.name, connections=self.connections, rate_per_s=self.rate_per_s
         )
@@ -84,10 +85,52 @@ class Load:
 
     @property
     def open_connections(self) -> int:
-        """How many connections wrk opens."""
         return open_connections(self.connections, threads=self.wrk_threads)
 
     @property
     def without_rate(self) -> Load:
         """The same load, but as fast as the server answers."""
         return dataclasses.replace(self, rate_per_s=None)
+
+    @property
+    def request_count(self) -> int:
+        """How many requests are scheduled in a trial at the load's rate."""
+        return round((self.rate_per_s or 0) * self.duration_s)
+
+    def arrival_times(self) -> array.array[float]:
+        """Return when the requests at a rate are scheduled, in seconds from the start, ascending.
+
+        So many independent uniform times are a Poisson process, given its count: requests of
+        users who know nothing of one another. The seed gives the same ones again.
+        """
+        draw = random.Random(self.schedule_seed)  # noqa: S311  # nothing secret
+        times = [draw.random() * self.duration_s for _ in range(self.request_count)]
+        return array.array("d", sorted(times))
+
+
+MIN_REQUESTS = 20  # of a trial at a rate
+MAX_REQUESTS = 2_000_000  # likewise: each takes memory, here and in wrk
+LONGEST_REST_S = 2.0  # of a connection; gunicorn closes one after that, uvicorn after 5 s
+
+
+def rate_problem(load: Load) -> str | None:
+    """Return why a trial at the load's rate would tell nothing, if it would not."""
+    rate_per_s, count = load.rate_per_s, load.request_count
+    if rate_per_s is None:
+        return None
+    rate = format_rate(rate_per_s)
+    if count < MIN_REQUESTS:
+        return (
+            f"{rate} are {pluralize(count, 'request')} in a trial of {load.duration_s} s: "
+            f"use -d {math.ceil(MIN_REQUESTS / rate_per_s)}s or longer"
+        )
+    if count > MAX_REQUESTS:
+        return f"{rate} are {count:,} requests in a trial of {load.duration_s} s: use a shorter -d"
+    most_connections = math.floor(rate_per_s * LONGEST_REST_S)
+    if load.connections > most_connections:
+        return (
+            f"{rate} let each of {load.connections} connections rest for "
+            f"{load.connections / rate_per_s:.1f} s, and servers close such: "
+            f"use -c {most_connections} or fewer"
+        )
+    return None

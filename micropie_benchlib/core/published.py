@@ -15,8 +15,7 @@ from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.paths import packaged_text
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
 from micropie_benchlib.core.targets import ServerSettings
-from micropie_benchlib.core.text import pluralize
-from micropie_benchlib.core.units import parse_bytes, parse_time
+from micropie_benchlib.core.text import parse_bytes, parse_time, pluralize
 
 GIST_DAY = "2025-01-29"  # of the gist that this tool began as a rerun of
 

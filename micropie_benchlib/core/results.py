@@ -14,8 +14,7 @@ from micropie_benchlib.core.estimates import Comparison, Distribution
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.measurements import Capacity, Measurement
 from micropie_benchlib.core.metrics import valid_runs
-from micropie_benchlib.core.requests import WRK_TIMEOUT_S
-from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.requests import WRK_TIMEOUT_S, Response
 from micropie_benchlib.core.targets import ServerSettings
 from micropie_benchlib.core.values import (
     Connections,

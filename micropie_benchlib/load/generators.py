@@ -15,7 +15,6 @@ from typing import IO, Self
 
 import psutil
 
-from micropie_benchlib.core.arrivals import due_moments
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import WrkResult
@@ -103,7 +102,7 @@ class WrkGroup:
         self._script.write_text(wrk_script(self._load))
         self._body.write_bytes(self._load.workload.body)
         if self._load.rate_per_s:
-            self._moments.write_bytes(due_moments(self._load).tobytes())
+            self._moments.write_bytes(self._load.arrival_times().tobytes())
         with self._stack:  # what fails here undoes what was done
             self._start_children()
             self._stack = self._stack.pop_all()

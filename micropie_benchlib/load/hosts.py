@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from micropie_benchlib.core.loads import Load
-from micropie_benchlib.core.requests import Workload
-from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.requests import Response, Workload
 from micropie_benchlib.core.targets import ServerSettings, Target
 from micropie_benchlib.load.generators import Goal, WrkGroup, goals_of
 from micropie_benchlib.load.links import NO_LINK, Link

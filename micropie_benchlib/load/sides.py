@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 from micropie_benchlib.core.loads import Load
-from micropie_benchlib.core.requests import Workload
-from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.requests import Response, Workload
 from micropie_benchlib.core.targets import ServerSettings, Target
 from micropie_benchlib.load.readings import LoadReading, ServerReading
 from micropie_benchlib.serve.servers import RunningServer

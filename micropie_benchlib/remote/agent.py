@@ -15,8 +15,7 @@ from typing import IO, Any, NoReturn, get_type_hints
 from micropie_benchlib.core.errors import BenchError, CannotGoOnError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.paths import APPS, ROOT
-from micropie_benchlib.core.requests import Workload
-from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.requests import Response, Workload
 from micropie_benchlib.core.results import Environment
 from micropie_benchlib.core.targets import ServerSettings, Target
 from micropie_benchlib.core.values import Pairs, Port

@@ -20,8 +20,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, get_type_hints
 from micropie_benchlib.core.errors import BenchError, CannotGoOnError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.paths import BUNDLED, ROOT
-from micropie_benchlib.core.requests import Workload
-from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.requests import Response, Workload
 from micropie_benchlib.core.targets import ServerSettings, Target, name_place
 from micropie_benchlib.load.generators import Goal, WrkGroup, goals_of
 from micropie_benchlib.load.hosts import ThisHost

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.plan import Plan
-from micropie_benchlib.core.requests import Workload
-from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.requests import Response, Workload
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.secrets import NO_SECRETS, Secrets
 from micropie_benchlib.core.targets import Target

@@ -6,7 +6,7 @@ import dataclasses
 import shlex
 from collections.abc import Mapping, Sequence
 
-from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.requests import Response
 from micropie_benchlib.core.results import Results, TargetFacts
 from micropie_benchlib.core.secrets import HIDDEN, NO_SECRETS, Secrets, has_secret_name
 from micropie_benchlib.core.targets import Target

@@ -9,14 +9,12 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from micropie_benchlib.core.arrivals import rate_complaint
 from micropie_benchlib.core.choices import Limit, Method
 from micropie_benchlib.core.errors import BenchError, Reason
-from micropie_benchlib.core.loads import Load
+from micropie_benchlib.core.loads import Load, rate_problem
 from micropie_benchlib.core.measurements import Capacity, Measurement
 from micropie_benchlib.core.plan import Launch, Trial, labels_of
-from micropie_benchlib.core.requests import WORKLOADS, Workload
-from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.requests import WORKLOADS, Response, Workload
 from micropie_benchlib.core.results import TargetFacts
 from micropie_benchlib.core.targets import Target
 from micropie_benchlib.core.text import format_latency, format_rate
@@ -359,7 +357,7 @@ class LaunchRun:
             rate_per_s = bounds.next_per_s()
             seed = load.schedule_seed + round(rate_per_s)
             step = dataclasses.replace(load, rate_per_s=rate_per_s, schedule_seed=seed)
-            reason = rate_complaint(step)
+            reason = rate_problem(step)
             if reason:
                 reason = bounds.lowest_miss or reason
                 break

@@ -8,9 +8,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from micropie_benchlib.core.arrivals import rate_complaint
 from micropie_benchlib.core.choices import Limit, Method
 from micropie_benchlib.core.errors import BenchError, HopelessError, Reason
+from micropie_benchlib.core.loads import rate_problem
 from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.plan import Launch, Plan, Trial
 from micropie_benchlib.core.results import Results, TargetFacts
@@ -93,7 +93,7 @@ def with_rates(plan: Plan, share: float, measurements: Sequence[Measurement]) ->
                 throughputs.append(throughput_of(measurement, share))
         rate_per_s = max(0.001, float(f"{share * min(throughputs):.3g}"))
         rated = dataclasses.replace(load, rate_per_s=rate_per_s)
-        reason = rate_complaint(rated)
+        reason = rate_problem(rated)
         if reason:
             raise BenchError(f"--rate {share:.0%}: {reason}")
         loads.append(rated)

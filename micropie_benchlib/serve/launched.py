@@ -15,8 +15,7 @@ import psutil
 
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.measurements import ServerUse
-from micropie_benchlib.core.requests import Workload
-from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.requests import Response, Workload
 from micropie_benchlib.core.targets import (
     AsgiTarget,
     LaunchedTarget,

@@ -9,8 +9,7 @@ import time
 from collections.abc import Callable
 
 from micropie_benchlib.core.errors import BenchError
-from micropie_benchlib.core.requests import Workload, header_value
-from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.requests import Response, Workload, header_value
 from micropie_benchlib.core.targets import name_place
 from micropie_benchlib.serve.addresses import addresses_of, are_loopback, split_url
 from micropie_benchlib.system.children import POLL_S

@@ -9,8 +9,7 @@ from typing import Self
 import psutil
 
 from micropie_benchlib.core.measurements import ServerUse
-from micropie_benchlib.core.requests import Workload
-from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.requests import Response, Workload
 from micropie_benchlib.core.targets import ServerSettings, Target
 from micropie_benchlib.serve.versions import PackageVersions, versions_of
 from micropie_benchlib.system.children import Child, Tick

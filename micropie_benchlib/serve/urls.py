@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from micropie_benchlib.core.errors import BenchError
-from micropie_benchlib.core.requests import Workload
-from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.requests import Response, Workload
 from micropie_benchlib.core.targets import UrlTarget, name_place
 from micropie_benchlib.serve.addresses import addresses_of, split_url
 from micropie_benchlib.serve.probe import Probe, can_connect

@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
-from micropie_benchlib.core.requests import header_value
-from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.requests import Response, header_value
 from micropie_benchlib.core.results import Results, TargetFacts
 from micropie_benchlib.core.text import UNKNOWN, show_value
 

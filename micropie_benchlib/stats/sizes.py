@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from micropie_benchlib.core.estimates import Interval
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import WrkResult
-from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.requests import Response
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from micropie_benchlib.core.measurements import WrkResult
-from micropie_benchlib.core.text import pluralize
-from micropie_benchlib.core.units import parse_duration
+from micropie_benchlib.core.text import parse_duration, pluralize
 
 MIN_BUSY, MAX_BUSY = 0.85, 1.15  # connections for each open one; beyond it something is odd
 

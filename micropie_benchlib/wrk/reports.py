@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from micropie_benchlib.core.measurements import Errors, Latency, WrkResult
-from micropie_benchlib.core.units import parse_bytes, parse_time
+from micropie_benchlib.core.text import parse_bytes, parse_time
 
 # As many digits as wrk can print, so that each figure is one that a results file can hold.
 _DECIMALS = r"(?:\.\d{1,6})?"

@@ -17,8 +17,7 @@ import pytest
 
 from micropie_benchlib.cli.targets import parse_target
 from micropie_benchlib.core.errors import BenchError
-from micropie_benchlib.core.requests import Workload
-from micropie_benchlib.core.responses import Response
+from micropie_benchlib.core.requests import Response, Workload
 from micropie_benchlib.core.targets import CommandTarget, ServerSettings, UrlTarget, name_place
 from micropie_benchlib.serve.addresses import free_port
 from micropie_benchlib.serve.launched import LaunchedServer
