@@ -6,6 +6,8 @@ from enum import StrEnum
 
 
 class Loop(StrEnum):
+    """The event loop of uvicorn's workers."""
+
     AUTO = "auto"
     ASYNCIO = "asyncio"
     UVLOOP = "uvloop"
@@ -20,6 +22,8 @@ class Http(StrEnum):
 
 
 class AsgiServer(StrEnum):
+    """What serves ASGI apps."""
+
     UVICORN = "uvicorn"
     GRANIAN = "granian"
     HYPERCORN = "hypercorn"

@@ -48,11 +48,11 @@ def secret_parameters(text: str) -> Iterator[re.Match[str]]:
 def without_url_secrets(text: str) -> str:
     """Return the text with the secrets hidden that a URL in it, or a path, shows."""
     text = USER_IN_URL.sub(f"{HIDDEN}@", text)
-    shown, end = "", 0
+    parts, end = [], 0
     for value in secret_parameters(text):
-        shown += text[end : value.start()] + HIDDEN
+        parts += [text[end : value.start()], HIDDEN]
         end = value.end()
-    return shown + text[end:]
+    return "".join([*parts, text[end:]])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

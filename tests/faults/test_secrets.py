@@ -99,15 +99,10 @@ def test_a_user_in_a_url_is_hidden() -> None:
 
 @pytest.mark.parametrize("part", ["?", "&", "?key", "?key=", "key", "//", "?key=.", "a=b?token"])
 def test_long_texts_are_searched_in_little_time(part: str) -> None:
-    """Ten times as long takes some ten times as long, not a hundred times."""
-
-    def seconds(length: int) -> float:
-        text = part * (length // len(part))
-        start = time.perf_counter()
-        without_url_secrets(f"/?token{text}")
-        return time.perf_counter() - start
-
-    assert min(seconds(100_000) for _ in range(3)) < 40 * max(seconds(10_000) for _ in range(3))
+    """An expression that searches the rest of the text at each place takes a minute."""
+    start = time.perf_counter()
+    without_url_secrets("/?token" + part * (100_000 // len(part)))
+    assert time.perf_counter() - start < 10
 
 
 def secrets_in(*headers: tuple[str, str], path: str = "/") -> Secrets:
