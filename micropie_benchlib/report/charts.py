@@ -41,7 +41,7 @@ def speed_charts(results: Results, comparisons: Iterable[Comparison]) -> list[st
         if speed is None:
             continue
         low, high = speed.interval or Interval(speed.ratio, speed.ratio)
-        cells = comparison_cells(comparison)
+        _, _, ratio, interval, verdict = comparison_cells(comparison)
         label = shortened(results.label(comparison.target))
         rows.append(
             IntervalRow(
@@ -50,8 +50,7 @@ def speed_charts(results: Results, comparisons: Iterable[Comparison]) -> list[st
                 low=low,
                 value=speed.ratio,
                 high=high,
-                text=f"{cells.speed} ({cells.interval}), {comparison.metric.short_name}, "
-                f"{cells.verdict}",
+                text=f"{ratio} ({interval}), {comparison.metric.short_name}, {verdict}",
                 values=round_speeds(results, comparison),
             )
         )

@@ -33,10 +33,6 @@ def ticks_at(values: Iterable[float], *, unit: str = "") -> tuple[TickMark, ...]
     return tuple(TickMark(value, f"{value:.12g}{unit}") for value in values)
 
 
-def linear(value: float) -> float:
-    return value
-
-
 def percentile_scale(percent: float) -> float:
     """Return 0 for 0%, 1 for 90%, 2 for 99%, 3 for 99.9%, and so on without end."""
     return 2 - math.log10(100 - percent)
@@ -49,7 +45,7 @@ class Axis:
     low: float
     high: float
     ticks: tuple[TickMark, ...] = ()
-    scale: Callable[[float], float] = linear
+    scale: Callable[[float], float] = float
 
     def contains(self, value: float) -> bool:
         return self.low <= value <= self.high
@@ -82,10 +78,9 @@ def round_axis(highest: float, *, unit: str = "", unit_size: float = 1.0) -> Axi
 
 def latency_axis(longest_s: float) -> Axis:
     """Return an axis from 0 s to the longest latency, labelled in a unit that suits."""
-    if longest_s >= 1:
-        return round_axis(longest_s, unit="s")
-    if longest_s >= 1e-3:
-        return round_axis(longest_s, unit="ms", unit_size=1e-3)
+    for unit, size_s in (("s", 1), ("ms", 1e-3)):
+        if longest_s >= size_s:
+            return round_axis(longest_s, unit=unit, unit_size=size_s)
     return round_axis(longest_s, unit="us", unit_size=1e-6)
 
 
@@ -144,12 +139,6 @@ class Series:
     look: int
     points: tuple[Point, ...]
 
-    @property
-    def sentence(self) -> str:
-        """The series in words, for a screen reader."""
-        texts = ", ".join(point.text for point in self.points)
-        return f"{self.name}: {texts}"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntervalRow:
@@ -165,11 +154,6 @@ class IntervalRow:
     high: float
     text: str
     values: tuple[TickMark, ...] = ()
-
-    @property
-    def sentence(self) -> str:
-        """The row in words, for a screen reader."""
-        return f"{self.name}: {self.text}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,11 +180,9 @@ class Plot:
         return "\n".join(lines)
 
     def vertical(self, x: float) -> str:
-        """Return the path of a line from top to bottom."""
         return svg_path([(x, 0), (x, self.height)])
 
     def horizontal(self, y: float) -> str:
-        """Return the path of a line from left to right."""
         return svg_path([(0, y), (self.width, y)])
 
 
@@ -215,7 +197,6 @@ def svg_text(x: float, y: float, text: str) -> str:
 
 
 def svg_dot(x: float, y: float, text: str, *, radius: int = 4) -> str:
-    """Return a dot of an SVG that shows the text when pointed at."""
     return (
         f'<circle class="dot" cx="{x:.6g}" cy="{y:.6g}" r="{radius}">'
         f"<title>{html.escape(text)}</title></circle>"
@@ -244,7 +225,6 @@ def svg_x_axis(axis: Axis, plot: Plot) -> str:
 
 
 def svg_y_axis(axis: Axis, plot: Plot) -> str:
-    """Return the axis to the left of a plot."""
     parts = ['<g class="axis y">']
     for tick in axis.ticks:
         y = plot.height - axis.position(tick.value, plot.height)
@@ -260,6 +240,7 @@ def series_figure(
     longest_label = max(len(tick.label) for tick in y.ticks)
     plot = Plot(left=LEFT_MARGIN + DIGIT_WIDTH * longest_label, height=PLOT_HEIGHT)
     parts = [svg_x_axis(x, plot), svg_y_axis(y, plot)]
+    spoken = []
     for one in series:
         path = []
         dots = []
@@ -269,7 +250,8 @@ def series_figure(
             path.append((dot_x, dot_y))
             dots.append(svg_dot(dot_x, dot_y, point.text, radius=2 if joined else 4))
         parts.append(svg_group(one.look, svg_path(path) if joined else "", dots))
-    return html_figure(title, about, plot.svg(parts), shown=series, keys=html_keys(series))
+        spoken.append(f"{one.name}: {', '.join(point.text for point in one.points)}")
+    return html_figure(title, about, plot.svg(parts), spoken=spoken, keys=html_keys(series))
 
 
 def interval_figure(
@@ -291,7 +273,8 @@ def interval_figure(
         f'<g class="axis y rows">{"".join(names)}</g>',
         *intervals,
     ]
-    return html_figure(title, about, plot.svg(parts), shown=rows)
+    spoken = [f"{row.name}: {row.text}" for row in rows]
+    return html_figure(title, about, plot.svg(parts), spoken=spoken)
 
 
 def svg_interval(row: IntervalRow, y: float, *, axis: Axis, plot: Plot) -> str:
@@ -312,21 +295,19 @@ def svg_interval(row: IntervalRow, y: float, *, axis: Axis, plot: Plot) -> str:
 
 
 def html_figure(
-    title: str, about: str, drawing: str, *, shown: Iterable[Series | IntervalRow], keys: str = ""
+    title: str, about: str, drawing: str, *, spoken: Sequence[str], keys: str = ""
 ) -> str:
     """Return a figure: caption, drawing in a box that scrolls where narrow, keys.
 
     A screen reader reads in words what the drawing shows.
     """
     shown_title = html.escape(title)
-    sentences = [title]
-    sentences += [series.sentence for series in shown]
-    spoken = html.escape(". ".join(sentences))
+    in_words = html.escape(". ".join([title, *spoken]))
     lines = [
         "<figure>",
         f"<figcaption><strong>{shown_title}</strong> {html.escape(about)}</figcaption>",
         f'<div class="scroll" tabindex="0" role="region" aria-label="{shown_title}">',
-        f'<div role="img" aria-label="{spoken}">',
+        f'<div role="img" aria-label="{in_words}">',
         drawing,
         "</div></div>",
         keys,
@@ -336,7 +317,6 @@ def html_figure(
 
 
 def html_keys(series: Iterable[Series]) -> str:
-    """Return the list of what each series looks like."""
     items = []
     for one in series:
         sample = svg_group(one.look, "M0 6H32", ['<circle class="dot" cx="16" cy="6" r="4"/>'])
@@ -346,5 +326,5 @@ def html_keys(series: Iterable[Series]) -> str:
 
 
 def shortened(label: str) -> str:
-    """Return a label that fits into a chart: 28 characters at most."""
+    """Return a label that fits into a chart."""
     return label if len(label) <= 28 else f"{label[:27]}…"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from micropie_benchlib.core.estimates import Comparison, Distribution, Ranking
 from micropie_benchlib.core.loads import LoadId
@@ -18,15 +17,13 @@ from micropie_benchlib.stats.intervals import mean_and_half_width
 from micropie_benchlib.stats.ranking import rankings_of
 from micropie_benchlib.stats.search import outcome_of
 
-GIST_TITLES = (
-    "Framework",
-    "Avg Latency",
-    "Max Latency",
-    "Requests/Sec",
-    "Data Transferred (MB)",
-    "Transfer Rate (KB/s)",
+GIST_COLUMNS = columns_from(
+    (
+        *("Framework", "Avg Latency", "Max Latency", "Requests/Sec"),
+        *("Data Transferred (MB)", "Transfer Rate (KB/s)"),
+    ),
+    left=["Framework"],
 )
-GIST_COLUMNS = columns_from(GIST_TITLES, left=["Framework"])
 DETAIL_COLUMNS = columns_from(
     ("Framework", "p50", "p90", "p99", "p99.9", "CPU/Request (us)", "Peak Memory (MiB)", "Errors"),
     left=["Framework"],
@@ -182,17 +179,8 @@ def rate_table(results: Results, load: LoadId) -> Table:
     return Table(title=f"{load.title}, kept", columns=RATE_COLUMNS, rows=tuple(rows))
 
 
-class ComparisonCells(NamedTuple):
-    """A comparison in words and figures; the verdict with its reason."""
-
-    rounds: str
-    method: str
-    speed: str
-    interval: str
-    verdict: str
-
-
-def comparison_cells(comparison: Comparison) -> ComparisonCells:
+def comparison_cells(comparison: Comparison) -> list[str]:
+    """Return rounds, method, speed, its interval, and the verdict with its reason."""
     ratio = interval = ""
     speed = comparison.speed
     if speed:
@@ -202,7 +190,7 @@ def comparison_cells(comparison: Comparison) -> ComparisonCells:
     verdict: str = comparison.verdict
     if comparison.reason:
         verdict += f": {comparison.reason}"
-    return ComparisonCells(str(comparison.rounds), comparison.method, ratio, interval, verdict)
+    return [str(comparison.rounds), comparison.method, ratio, interval, verdict]
 
 
 def comparison_tables(results: Results, load: LoadId) -> list[Table]:
