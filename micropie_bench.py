@@ -82,13 +82,7 @@ from micropie_benchlib.cli.plans import make_plan
 from micropie_benchlib.cli.targets import compared_targets, parse_target, parse_targets
 from micropie_benchlib.cli.terminal import console_on, say, show_lines, show_table
 from micropie_benchlib.core.built_ins import BUILT_INS
-from micropie_benchlib.core.errors import (
-    BenchError,
-    CannotGoOnError,
-    HopelessError,
-    Reason,
-    UsageError,
-)
+from micropie_benchlib.core.errors import BenchError, CannotGoOnError, HopelessError, UsageError
 from micropie_benchlib.core.plan import USEFUL_ROUNDS
 from micropie_benchlib.core.published import GIST_DAY
 from micropie_benchlib.core.secrets import without_url_secrets
@@ -549,12 +543,16 @@ def print_error(
         say(f"micropie_bench: {error}, for standard output or in {tempfile.gettempdir()}")
     elif number != errno.EPIPE:
         message = error.format_message() if isinstance(error, TyperException) else str(error)
-        whole = (Reason(text=message),)
-        for reason in error.reasons if isinstance(error, HopelessError) else whole:
-            say(f"micropie_bench: {without_url_secrets(' '.join(reason.text.split()))}")
+        logs_by_text: dict[str, tuple[str, ...]] = {message: ()}
+        if isinstance(error, HopelessError):
+            from micropie_benchlib.report.warnings import texts_of
+
+            logs_by_text = {texts_of(reason.warnings): reason.log for reason in error.reasons}
+        for text, log in logs_by_text.items():
+            say(f"micropie_bench: {without_url_secrets(' '.join(text.split()))}")
             with contextlib.suppress(OSError):  # as say() does; but its lines stay as they are
-                log = [f"    {without_url_secrets(line)}" for line in reason.log]
-                show_lines(log, console_on(sys.stderr))
+                lines = [f"    {without_url_secrets(line)}" for line in log]
+                show_lines(lines, console_on(sys.stderr))
     return getattr(error, "exit_code", 1)
 
 

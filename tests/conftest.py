@@ -36,6 +36,7 @@ from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD, Response
 from micropie_benchlib.core.results import Environment, Results, TargetFacts
 from micropie_benchlib.core.targets import ServerSettings, UrlTarget
+from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.load.hosts import all_here
 from micropie_benchlib.load.readings import Observation, TrialCores
 from micropie_benchlib.load.trial import apply_load, load_of_wrk
@@ -343,6 +344,11 @@ LABELS = {"base": "Base", "more": "More"}
 RATES = ((100.0, 90.0), (102.0, 91.0), (99.0, 90.0), (101.0, 91.5))
 
 
+def failed(error: str) -> tuple[BenchWarning, ...]:
+    """Return what makes a trial invalid that failed with the error."""
+    return (BenchWarning.of(Kind.FAILED, error=error),)
+
+
 def measured(
     target: str,
     number: int,
@@ -381,7 +387,7 @@ def measured(
         wrk=wrk,
         use=ServerUse(server_cpu_s=seconds * cpu_s, server_rss_bytes=2**20, worker_balance=0.5),
         limited_by=limited_by,
-        invalid_reason=invalid,
+        invalid=failed(invalid) if invalid else (),
     )
 
 

@@ -302,9 +302,7 @@ def test_on_a_terminal_progress_shows_the_time_left_and_tables_fit() -> None:
 def test_an_unwritable_result_is_said_after_the_tables(
     typed: Typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "micropie_benchlib.cli.session.run_plan", lambda *_, **__: (single_results(), None)
-    )
+    monkeypatch.setattr("micropie_benchlib.cli.session.run_plan", lambda *_, **__: single_results())
     done = typed("compare", "asgi", "--export-json", "/dev/full")
     assert done.returncode == 1
     assert "| Base " in done.stdout

@@ -13,29 +13,32 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import cores_of, measured
+from conftest import cores_of, failed, measured
 
+from micropie_benchlib.cli.progress import stage_text
 from micropie_benchlib.cli.targets import parse_target
 from micropie_benchlib.core.choices import Limit
 from micropie_benchlib.core.errors import BenchError, HopelessError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import Errors, Measurement, WrkResult
 from micropie_benchlib.core.metrics import Metric
-from micropie_benchlib.core.plan import Plan
+from micropie_benchlib.core.plan import Plan, labels_of
 from micropie_benchlib.core.requests import WORKLOADS, Response, Workload
 from micropie_benchlib.core.results import Results, Settings, TargetFacts
 from micropie_benchlib.core.targets import ServerSettings, Target, UrlTarget
+from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.load.readings import Observation
-from micropie_benchlib.report.remarks import caveats_of
 from micropie_benchlib.report.results_file import from_json, to_json
-from micropie_benchlib.run.actions import Actions
-from micropie_benchlib.run.experiment import EarlyEnd, measure_launch, run_experiment
+from micropie_benchlib.report.warnings import texts_of
+from micropie_benchlib.run.actions import Actions, SecondStage, Step
+from micropie_benchlib.run.experiment import measure_launch, run_experiment
 from micropie_benchlib.run.launch import LaunchRun
 from micropie_benchlib.run.schedule import planned_s, schedule
 from micropie_benchlib.serve.launched import LaunchedServer
 from micropie_benchlib.serve.servers import RunningServer
 from micropie_benchlib.serve.urls import UrlServer
 from micropie_benchlib.stats.verdicts import widest_interval
+from micropie_benchlib.stats.warnings import imprecise
 from micropie_benchlib.system.children import Tick
 
 BASE = UrlTarget(name="base", label="Base", spec="http://b/", url="http://b/")
@@ -45,8 +48,9 @@ LAST = UrlTarget(name="last", label="Last", spec="http://l/", url="http://l/")
 HELLO = Load(connections=100, threads=4, duration_s=1)
 JSON = dataclasses.replace(HELLO, workload=WORKLOADS["json"])
 
+A_WARNING = failed("a warning")
 NOTHING_YET = Results(
-    created="2026-11-26T00:00:00+00:00", command="micropie_bench compare", warnings=("a warning",)
+    created="2026-11-26T00:00:00+00:00", command="micropie_bench compare", warnings=A_WARNING
 )
 OK = Response(
     status=200, bytes=144, headers=(), body_sha256="0" * 64, body_bytes=13, http_version="1.1"
@@ -142,7 +146,7 @@ class World:
     made: list[tuple[int, str]] = field(default_factory=list)  # rounds and targets of trials
     saved: list[Results] = field(default_factory=list)
     announced_s: list[float] = field(default_factory=list)
-    extensions: list[tuple[int, str]] = field(default_factory=list)  # rounds in all, and why
+    extensions: list[tuple[Plan, SecondStage | None]] = field(default_factory=list)
 
     @property
     def actions(self) -> Actions:
@@ -209,13 +213,14 @@ class World:
     def tick(self) -> None:
         self.happen("tick")
 
-    def extend(self, plan: Plan, why: str) -> None:
-        self.extensions.append((plan.rounds, why))
+    def extend(self, plan: Plan, stage: SecondStage | None) -> None:
+        self.extensions.append((plan, stage))
 
-    def announce(self, text: str, seconds: float) -> None:
-        self.round = int(text.rpartition("(round ")[2].rstrip(")"))
-        self.announced_s.append(seconds)
-        self.happen("announce", text)
+    def announce(self, step: Step) -> None:
+        self.round = step.round
+        self.announced_s.append(step.seconds)
+        load = step.load.sentence if step.load else "starting"
+        self.happen("announce", f"{labels_of(step.targets)}: {load}")
 
 
 class FakeServer(UrlServer):
@@ -271,8 +276,7 @@ def world() -> Iterator[World]:
 
 def run(world: World, plan: Plan) -> Results:
     """Return the results of the whole plan."""
-    results, early_end = run_experiment(plan, NOTHING_YET, world.actions)
-    assert early_end is None
+    results = run_experiment(plan, NOTHING_YET, world.actions)
     assert results.warnings == NOTHING_YET.warnings
     return results
 
@@ -280,9 +284,9 @@ def run(world: World, plan: Plan) -> Results:
 def reasons(results: Results) -> dict[tuple[int, str, str, str], str]:
     """Return why measurements are invalid, by round, method, target and workload."""
     return {
-        (m.round, m.method.value, m.target, m.load.workload): m.invalid_reason
+        (m.round, m.method.value, m.target, m.load.workload): texts_of(m.invalid)
         for m in results.measurements
-        if m.invalid_reason
+        if m.invalid
     }
 
 
@@ -336,11 +340,13 @@ def test_a_precision_is_reached_by_more_rounds(
     world.rates = {"more": itertools.cycle(rates)}
     start = dataclasses.replace(NOTHING_YET, settings=SETTINGS)
     plan = plan_of(precision=0.02, most_s=most_s)
-    results, early_end = run_experiment(plan, start, world.actions)
+    results = run_experiment(plan, start, world.actions)
     world.saved.clear()  # rates that are not those of the requests are no results file
-    assert early_end is None
-    ((rounds, why),) = world.extensions
-    assert re.search(words, why), why
+    assert results.early_end is None
+    ((longer, stage),) = world.extensions
+    assert stage
+    assert re.search(words, stage_text(longer, stage))
+    rounds = longer.rounds
     assert sorted(world.made) == [
         (number, name) for number in range(1, rounds + 1) for name in ("base", "more")
     ]
@@ -351,8 +357,7 @@ def test_a_precision_is_reached_by_more_rounds(
     widest = widest_interval(results)
     assert widest
     assert (widest <= 0.02) == (most_s > 0)
-    said = [caveat for caveat in caveats_of(results) if "--precision" in caveat]
-    assert bool(said) == (most_s == 0)
+    assert bool(list(imprecise(results))) == (most_s == 0)
 
 
 def test_a_launch_is_over_before_the_next_one_begins(world: World) -> None:
@@ -360,30 +365,30 @@ def test_a_launch_is_over_before_the_next_one_begins(world: World) -> None:
     calls = [(event.action, event.subject) for event in world.events]
     distinct = [call for call, _ in itertools.groupby(calls)]
     assert distinct == [
-        ("announce", "More: starting (round 1)"),
+        ("announce", "More: starting"),
         ("start", "more"),
         ("tick", ""),
         ("await", "more"),
         ("ask", "more hello"),
         ("exit", "more"),
-        ("announce", "Base: starting (round 1)"),
+        ("announce", "Base: starting"),
         ("start", "base"),
         ("tick", ""),
         ("await", "base"),
         ("ask", "base hello"),
         ("warm_up", "base hello"),
-        ("announce", "Base: 100 connections (round 1)"),
+        ("announce", "Base: 100 connections"),
         ("load", "base hello"),
         ("ask", "base hello"),
         ("exit", "base"),
         ("save", ""),
-        ("announce", "More: starting (round 1)"),
+        ("announce", "More: starting"),
         ("start", "more"),
         ("tick", ""),
         ("await", "more"),
         ("ask", "more hello"),
         ("warm_up", "more hello"),
-        ("announce", "More: 100 connections (round 1)"),
+        ("announce", "More: 100 connections"),
         ("load", "more hello"),
         ("ask", "more hello"),
         ("exit", "more"),
@@ -428,9 +433,9 @@ def test_the_seconds_noted_add_up_to_those_planned(
 def test_of_several_workloads_the_notes_say_which_one_runs(world: World) -> None:
     run(world, plan_of(BASE, loads=(HELLO, JSON), rounds=1))
     assert world.subjects("announce") == [
-        "Base: starting (round 1)",
-        "Base: 100 connections (round 1)",
-        "Base: 100 connections, json (round 1)",
+        "Base: starting",
+        "Base: 100 connections",
+        "Base: 100 connections, json",
     ]
 
 
@@ -448,15 +453,19 @@ def test_facts_are_in_the_order_of_the_plan(world: World, seed: int, paired: boo
 # --- interruptions ----------------------------------------------------------------------
 
 
+def interrupted(number: int) -> BenchWarning:
+    """Return that a run of three rounds was interrupted in that one."""
+    return BenchWarning.of(Kind.INTERRUPTED, round=number, rounds=3)
+
+
 @pytest.mark.parametrize("paired", [False, True])
 @pytest.mark.parametrize("action", ACTIONS)
 def test_an_interruption_keeps_whole_rounds_and_says_so(
     world: World, action: str, paired: bool
 ) -> None:
     world.faults = [Fault(KeyboardInterrupt(), action, round=2)]
-    results, early_end = run_experiment(plan_of(paired=paired), NOTHING_YET, world.actions)
-    assert early_end == EarlyEnd(round=2, status=130)
-    assert results.warnings == ("a warning", "interrupted in round 2 of 3")
+    results = run_experiment(plan_of(paired=paired), NOTHING_YET, world.actions)
+    assert results.warnings == (*A_WARNING, interrupted(2))
     assert rounds_and_targets(results) == [made for made in world.made if made[0] == 1]
     assert len(results.measurements) == (4 if paired else 2)
     assert {comparison.rounds for comparison in results.comparisons} == {1}
@@ -468,9 +477,8 @@ def test_an_interruption_in_the_last_trial_of_a_round_drops_all_of_it(
     world: World, action: str
 ) -> None:
     world.faults = [Fault(KeyboardInterrupt(), action, round=3, after=5)]
-    results, early_end = run_experiment(plan_of(), NOTHING_YET, world.actions)
-    assert early_end == EarlyEnd(round=3, status=130)
-    assert results.warnings[-1] == "interrupted in round 3 of 3"
+    results = run_experiment(plan_of(), NOTHING_YET, world.actions)
+    assert results.warnings == (*A_WARNING, interrupted(3))
     assert rounds_and_targets(results) == world.made[:4]
     assert {comparison.rounds for comparison in results.comparisons} == {2}
 
@@ -483,9 +491,8 @@ def test_an_interruption_in_the_first_round_keeps_what_there_is(
 ) -> None:
     world.faults = [Fault(KeyboardInterrupt(), action, round=1, after=after)]
     plan = plan_of(BASE, MORE, LAST, paired=paired)
-    results, early_end = run_experiment(plan, NOTHING_YET, world.actions)
-    assert early_end == EarlyEnd(round=1, status=130)
-    assert results.warnings == ("a warning", "interrupted in round 1 of 3")
+    results = run_experiment(plan, NOTHING_YET, world.actions)
+    assert results.warnings == (*A_WARNING, interrupted(1))
     assert rounds_and_targets(results) == world.made
     assert len(world.made) >= after
 
@@ -496,15 +503,15 @@ def test_a_failure_between_trials_keeps_whole_rounds_and_says_so(
     world: World, action: str, error: Exception
 ) -> None:
     world.faults = [Fault(error, action, round=3)]
-    results, early_end = run_experiment(plan_of(), NOTHING_YET, world.actions)
-    assert early_end == EarlyEnd(round=3, status=1)
-    assert results.warnings[-1] == f"ended in round 3 of 3, because {error}"
+    results = run_experiment(plan_of(), NOTHING_YET, world.actions)
+    ended = BenchWarning.of(Kind.ENDED, round=3, rounds=3, error=str(error))
+    assert results.early_end == ended
     assert rounds_and_targets(results) == world.made[:4]
 
 
 def test_an_interruption_before_a_trial_is_checked_drops_that_trial(world: World) -> None:
     world.faults = [Fault(KeyboardInterrupt(), "ask", round=1, after=2)]
-    results, _ = run_experiment(plan_of(), NOTHING_YET, world.actions)
+    results = run_experiment(plan_of(), NOTHING_YET, world.actions)
     assert rounds_and_targets(results) == world.made[:1]
     assert len(world.made) == 2
 
@@ -562,7 +569,8 @@ def test_what_cannot_be_measured_at_all_ends_the_run_before_anything_is(
     world.faults = [fault]
     with pytest.raises(HopelessError) as raised:
         run_experiment(plan_of(BASE, MORE, LAST, paired=paired), NOTHING_YET, world.actions)
-    assert [reason.text for reason in raised.value.reasons] == [f"{subject}: no such file"]
+    (reason,) = raised.value.reasons
+    assert reason.warnings == failed(f"{subject}: no such file")
     assert world.made == []
     assert world.saved == []
 
@@ -571,7 +579,7 @@ def test_each_target_that_cannot_be_measured_is_named_once(world: World) -> None
     world.responses = {"base hello": REFUSED, "last hello": REFUSED, "more hello": OK}
     with pytest.raises(HopelessError) as raised:
         run_experiment(plan_of(BASE, MORE, LAST, paired=True), NOTHING_YET, world.actions)
-    texts = [reason.text for reason in raised.value.reasons]
+    texts = [texts_of(reason.warnings) for reason in raised.value.reasons]
     assert sorted(text.split()[0] for text in texts) == ["base", "last"]
 
 
@@ -641,9 +649,8 @@ def test_of_two_that_are_warmed_up_together_the_one_that_fails_is_found(world: W
         (1, "paired", "more", "json"): "more died",
         (1, "paired", "base", "json"): "more died",
     }
-    odd = {
-        m.target for m in results.measurements if "its first warm-up failed: one died" in m.notes
-    }
+    first_failed = BenchWarning.of(Kind.WARM_UP_FAILED, error="one died")
+    odd = {m.target for m in results.measurements if first_failed in m.warnings}
     assert odd == {"base", "more"}
 
 
@@ -702,9 +709,7 @@ def test_a_wrk_that_ran_for_another_time_invalidates_its_trial(
     rates = {"requests_per_s": 100 / duration_s, "bytes_per_s": 14_400 / duration_s}
     world.seen = {"more": seen_of(duration_s=duration_s, **rates)}
     assert reasons(run(world, plan_of(rounds=1))) == {
-        (1, "single", "more", "hello"): (
-            f"wrk ran for {duration_s:.2f} s instead of 1 s: somebody stopped it"
-        )
+        (1, "single", "more", "hello"): (f"wrk ran for {duration_s} s instead of 1 s")
     }
 
 
@@ -727,7 +732,7 @@ def test_what_limited_a_trial_is_recorded(
     base, more = results.measurements
     assert base.limited_by is Limit.NEITHER
     assert more.limited_by is limit
-    is_saturated = str(more.invalid_reason).startswith("load generator saturated: wrk used ")
+    is_saturated = Kind.SATURATED in [warning.kind for warning in more.invalid]
     assert is_saturated == (limit is Limit.LOAD_GENERATOR)
 
 
@@ -762,19 +767,17 @@ def test_a_server_is_busy_when_its_workers_are_on_however_many_cores(
 
 def test_what_is_odd_in_a_trial_is_noted_and_does_not_invalid(world: World) -> None:
     slow = seen_of(requests_per_s=100.0)  # of a mean latency of 10 ms
-    disturbed = dataclasses.replace(slow, disturbances=("the CPU quota throttled it",))
+    throttled = BenchWarning.of(Kind.THROTTLED)
+    disturbed = dataclasses.replace(slow, disturbances=(throttled,))
     world.seen = {"base": slow, "more": disturbed}
     results = run(world, plan_of(paired=True, rounds=1))
-    notes = {(m.method.value, m.target): m.notes for m in results.measurements}
-    little = (
-        "by Little's law 1 of 100 connections were busy: "
-        "wrk was kept waiting for the CPU or for new connections, or the last answers were late"
-    )
-    assert notes == {
-        ("single", "base"): (little,),
-        ("single", "more"): (little, "the CPU quota throttled it"),
+    idle = BenchWarning.of(Kind.IDLE_CONNECTIONS, busy=1, open=100)
+    warnings = {(m.method.value, m.target): m.warnings for m in results.measurements}
+    assert warnings == {
+        ("single", "base"): (idle,),
+        ("single", "more"): (idle, throttled),
         ("paired", "base"): (),  # there wrk is kept waiting
-        ("paired", "more"): ("the CPU quota throttled it",),
+        ("paired", "more"): (throttled,),
     }
     assert reasons(results) == {}
 
@@ -821,8 +824,8 @@ def test_of_a_launch_only_the_server_that_runs_is_asked_and_put_under_load(world
         assert launch_run.ask_each_workload(MORE).responses == {}
         launch_run.warm_up()
         for trial in launch.trials:
-            wanted = None if trial.targets == (BASE,) else "no such file"
-            assert {m.invalid_reason for m in launch_run.measure(trial)} == {wanted}
+            wanted = () if trial.targets == (BASE,) else failed("no such file")
+            assert [m.invalid for m in launch_run.measure(trial)] == [wanted] * len(trial.targets)
     for action in ("ask", "warm_up", "load"):
         assert set(world.subjects(action)) == {"base hello", "base json"}
 
@@ -846,9 +849,7 @@ def test_an_answer_that_is_late_after_the_load_invalidates(
 
     actions = dataclasses.replace(world.actions, ask=slow_ask)
     plan = plan_of(loads=(late,), rounds=1)
-    results, _ = run_experiment(plan, NOTHING_YET, actions)
-    invalid = {m.target: m.invalid_reason for m in results.measurements if not m.valid}
-    assert invalid == {
-        "more": "after the load its answer took 1.1 s, and --timeout is 1 s: "
-        "it stopped answering in time"
-    }
+    results = run_experiment(plan, NOTHING_YET, actions)
+    ((target, (warning,)),) = ((m.target, m.invalid) for m in results.measurements if m.invalid)
+    assert (target, warning.kind) == ("more", Kind.LATE_AFTER_LOAD)
+    assert warning.figures == {"took_s": pytest.approx(1.1), "timeout_s": 1}

@@ -22,6 +22,7 @@ from conftest import (
     RATES,
     SECONDS,
     facts_of,
+    failed,
     measured,
     results_of,
     single_results,
@@ -45,8 +46,8 @@ from micropie_benchlib.report.answers import answers_of
 from micropie_benchlib.report.conclusions import conclude
 from micropie_benchlib.report.csv_rows import to_csv
 from micropie_benchlib.report.drawing import draw_speeds
-from micropie_benchlib.report.equal_work import work_sentences, work_tables
-from micropie_benchlib.report.gate import gate_sentences
+from micropie_benchlib.report.equal_work import work_tables
+from micropie_benchlib.report.gate import gate_lines
 from micropie_benchlib.report.github import to_github_benchmark
 from micropie_benchlib.report.layout import Report
 from micropie_benchlib.report.markdown import to_markdown
@@ -57,8 +58,7 @@ from micropie_benchlib.report.tables import result_tables
 from micropie_benchlib.stats.changes import changes_between
 from micropie_benchlib.stats.comparisons import with_derived
 from micropie_benchlib.stats.equal_work import work_facts
-from micropie_benchlib.stats.gate import Gate
-from micropie_benchlib.stats.knee import knee
+from micropie_benchlib.stats.gate import Gate, GateOutcome
 from micropie_benchlib.stats.verdicts import decisive_comparisons
 from micropie_benchlib.wrk.rows import parse_reports
 
@@ -96,7 +96,7 @@ def report_of(results: Results) -> Report:
 
 def invalid_of(measurement: Measurement) -> Measurement:
     """Return the measurement as it is if its server died."""
-    return dataclasses.replace(measurement, wrk=None, use=None, invalid_reason="died")
+    return dataclasses.replace(measurement, wrk=None, use=None, invalid=failed("died"))
 
 
 def edited(where: Place, value: object) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def complaint_about(text: str) -> str:
 
 
 def test_saved_results_read_again_are_the_same() -> None:
-    whole = dataclasses.replace(RUN, warnings=("w",))
+    whole = dataclasses.replace(RUN, warnings=failed("w"))
     text = to_json(whole)
     again = from_json(text)
     assert to_json(again) == text
@@ -206,6 +206,7 @@ def test_the_schema_is_that_of_the_types() -> None:
 # What is no results file.
 
 FIRST = ("measurements", 0)
+DIED = [{"kind": "failed", "figures": {}, "words": {"error": "died"}}]
 WRK = (*FIRST, "wrk")
 USE = (*FIRST, "use")
 TARGET = ("targets", 0)
@@ -407,7 +408,7 @@ def test_a_trial_that_counts_without_requests_is_refused() -> None:
     told = complaint_about(json.dumps(nothing))
     assert told.startswith("measurements.0 contains an impossible value, ")
     assert told.endswith("a trial without requests cannot be valid")
-    nothing["measurements"][0] |= {"valid": False, "invalid_reason": "0 requests"}
+    nothing["measurements"][0] |= {"valid": False, "invalid": DIED}
     assert from_json(json.dumps(nothing)).measurements[0].wrk
 
 
@@ -459,19 +460,21 @@ CSV_COLUMNS = [
     *["wrk_load_cpu_s", "wrk_pace_offered", "wrk_pace_offered_per_s", "wrk_pace_answered_per_s"],
     *["wrk_pace_late_p50_s", "wrk_pace_late_p99_s"],
     *["use_server_cpu_s", "use_server_rss_bytes", "use_worker_balance"],
-    *["limited_by", "connections_opened", "notes", "invalid_reason", "valid"],
+    *["limited_by", "connections_opened", "warnings", "invalid", "valid"],
 ]
 
 
 def test_csv_has_a_row_for_each_measurement() -> None:
-    invalid = dataclasses.replace(invalid_of(RUN.measurements[0]), notes=("a", "b"))
+    invalid = dataclasses.replace(
+        invalid_of(RUN.measurements[0]), warnings=(*failed("a"), *failed("b"))
+    )
     whole = dataclasses.replace(RUN, measurements=(invalid, *RUN.measurements))
     reader = csv.DictReader(io.StringIO(to_csv(report_of(whole))))
     rows = list(reader)
     assert reader.fieldnames == CSV_COLUMNS
     assert len(rows) == 1 + 8
     first, second, *_ = rows
-    assert (first["valid"], first["invalid_reason"], first["notes"]) == ("False", "died", "a; b")
+    assert (first["valid"], first["invalid"], first["warnings"]) == ("False", "died", "a; b")
     assert first["wrk_requests_per_s"] == ""
     assert (second["load_workload"], second["load_connections"]) == ("hello", "100")
     assert second["wrk_requests_per_s"] == "100.0"
@@ -484,7 +487,7 @@ def test_csv_has_a_row_for_each_measurement() -> None:
 
 
 def test_markdown_is_whole() -> None:
-    text = to_markdown(report_of(dataclasses.replace(RUN, warnings=("load average: 9",))))
+    text = to_markdown(report_of(dataclasses.replace(RUN, warnings=failed("load average: 9"))))
     for part in (
         "# Base and More, measured by micropie_bench",
         "- **100 connections: slower.** More is 0.90x as fast as Base in requests/s (",
@@ -542,7 +545,8 @@ def decision_on(
 ) -> tuple[bool, list[str]]:
     """Return whether the gate fails, and what it says."""
     decision = Gate(margin=margin, baseline=baseline).decide(results)
-    return decision.fails, gate_sentences(results, decision)
+    lines = [line for _, line in gate_lines(results, decision)]
+    return decision.outcome is GateOutcome.FAILED, lines
 
 
 def test_a_change_against_a_baseline_is_welchs() -> None:
@@ -581,7 +585,7 @@ def test_the_gate_goes_by_intervals_alone(
 ) -> None:
     failed, (line,) = decision_on(single_results(rates), margin=margin)
     assert failed == fails
-    assert line.startswith(f"gate {'failed' if fails else 'passed'}: More at 100 connections is ")
+    assert re.match(r"gate \w+: More at 100 connections is ", line)
 
 
 def test_the_gate_compares_with_the_baselines_ratio_not_its_speed() -> None:
@@ -661,7 +665,7 @@ def test_verdict_and_gate_go_by_the_metric_that_is_chosen(
 
 def compare_with_gate(*args: str, monkeypatch: pytest.MonkeyPatch) -> int:
     """Return the exit status of a comparison whose measurements are those of RUN."""
-    monkeypatch.setattr("micropie_benchlib.cli.session.run_plan", lambda *_, **__: (RUN, None))
+    monkeypatch.setattr("micropie_benchlib.cli.session.run_plan", lambda *_, **__: RUN)
     monkeypatch.setattr("micropie_bench.handle_signals", lambda: None)
     return mb.main(["compare", "base=asgi", "more=asgi", "-c", "100", *args])
 
@@ -679,7 +683,7 @@ def compare_with_gate(*args: str, monkeypatch: pytest.MonkeyPatch) -> int:
             "5%", 1.0, 0, "gate passed: More at 100 connections is 1.000x as fast", id="as was"
         ),
         pytest.param(
-            "0%", 1.0, 0, "gate passed: More at 100 connections is 1.000x as fast", id="strict"
+            "0%", 1.0, 0, "gate inconclusive: More at 100 connections is 1.000x", id="strict"
         ),
         pytest.param(
             "5%", 2.0, 1, "gate failed: More at 100 connections is 0.500x as fast", id="fast"
@@ -714,7 +718,11 @@ def test_the_gate_decides_the_exit_status(
     (line,) = (line for line in out.splitlines() if line.startswith("gate "))
     assert line.startswith(outcome)
     assert ("in the baseline, each against Base" in line) == (factor is not None)
-    kind = "error" if status else "notice"
+    kind = {"failed": "error", "inconclusive": "warning", "passed": "notice"}[
+        line.split()[1].rstrip(":")
+    ]
+    if "inconclusive" in outcome:
+        kind = "warning"
     annotation = line.replace("%", "%25")
     assert f"::{kind} title=micropie_bench::{annotation}" in err.splitlines()
 
@@ -726,7 +734,7 @@ def test_an_annotation_is_one_line_where_a_terminal_is_feigned(
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     monkeypatch.setenv("FORCE_COLOR", "1")
     line = f"gate failed: {'a long sentence ' * 20}"
-    tell_github(report_of(single_results()), [line])
+    tell_github(report_of(single_results()), [(GateOutcome.FAILED, line)])
     _, err = capsys.readouterr()
     assert err == f"::error title=micropie_bench::{line}\n"
 
@@ -811,11 +819,10 @@ def test_knee_is_where_throughput_stops_growing() -> None:
         for connections, rate in ((1, 30.0), (10, 80.0), (50, 99.0), (100, 100.0), (200, 90.0))
     ]
     whole = dataclasses.replace(RUN, measurements=tuple(measurements), comparisons=())
-    assert knee(whole, "base", "hello") == 50
+    (told,) = conclude(whole).sentences
+    assert told.startswith("Base, 50 connections: throughput grows up to here")
     fewer = dataclasses.replace(whole, measurements=whole.measurements[:2])
-    assert knee(fewer, "base", "hello") is None
-    first, *_ = conclude(whole).sentences
-    assert "Base: throughput grows up to 50 connections" in first
+    assert conclude(fewer).sentences == ()
 
 
 def test_what_serves_the_targets_is_told_where_it_differs() -> None:
@@ -829,8 +836,8 @@ def test_what_serves_the_targets_is_told_where_it_differs() -> None:
     rows = {name: cells for name, *cells in table.rows}
     assert rows["server"] == ["uvicorn 1", "uvicorn 1", "equal"]
     assert rows["event loop"] == ["uvloop 2", "asyncio", "differs"]
-    (sentence,) = work_sentences(results)
-    assert "The targets differ in event loop" in sentence
+    (warning,) = conclude(results).warnings
+    assert "The targets differ in event loop" in warning
 
 
 def test_saved_runs_side_by_side(
@@ -909,23 +916,21 @@ def test_all_exports_of_one_run_and_github(
     assert data["comparisons"]
     (throughput,) = (c for c in data["comparisons"] if c["metric"] == "requests_per_s")
     speed = throughput["estimate"]["ratio"]
-    gate_line = f"gate passed: MicroPie at 8 connections is {speed:.3f}x as fast as ASGI (95% "
-    assert gate_line in done.stdout
-    annotation = gate_line.replace("%", "%25")
-    assert f"::notice title=micropie_bench::{annotation}" in done.stderr
+    (gate_line,) = (line for line in done.stdout.splitlines() if line.startswith("gate "))
+    assert f": MicroPie at 8 connections is {speed:.3f}x as fast as ASGI (95% " in gate_line
+    assert not gate_line.startswith("gate failed")
+    assert f" title=micropie_bench::{gate_line.replace('%', '%25')}" in done.stderr
     assert files["html"].read_text().count("<figure>") == 3
     again = typed("report", str(files["json"]), "--export-html", str(tmp_path / "again.html"))
     assert (tmp_path / "again.html").read_text().count("<figure>") == 3
     shown = [line for line in done.stdout.splitlines() if not line.startswith("gate ")]
-    said = {f"  - {warning}" for warning in data["warnings"]}  # before the run, on stderr
+    said = {f"  - {warning['text']}" for warning in data["warnings"]}  # before the run, on stderr
     assert shown == [line for line in again.stdout.splitlines() if line not in said]
-    assert done.stdout.splitlines()[-1].startswith("gate passed: "), (
-        "where a log is looked at first"
-    )
+    assert done.stdout.splitlines()[-1] == gate_line, "where a log is looked at first"
 
     # In a baseline, MicroPie was incomparably faster: so the gate fails, whatever was measured.
     real = from_json(json.dumps(data))
-    monkeypatch.setattr("micropie_benchlib.cli.session.run_plan", lambda *_, **__: (real, None))
+    monkeypatch.setattr("micropie_benchlib.cli.session.run_plan", lambda *_, **__: real)
     files["json"].write_text(to_json(sped_up(real, "micropie")))
     gate = ("--fail-if-slower", "5%", "--baseline", str(files["json"]))
     done = typed("compare", "asgi", "micropie", *short, *gate)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
-from conftest import LABELS, NAMES, RATES, measured, results_of, single_results
+from conftest import LABELS, NAMES, RATES, failed, measured, results_of, single_results
 
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
@@ -288,7 +288,7 @@ def test_tables_sort_by_value_and_by_keyboard(browser: Browser, tmp_path: Path) 
 @needs_chromium
 def test_names_cannot_become_part_of_the_page(browser: Browser, tmp_path: Path) -> None:
     whole = sweep(1, 100, 1000, labels=LABELS | {"more": HOSTILE})
-    whole = dataclasses.replace(whole, command=HOSTILE, warnings=(HOSTILE,))
+    whole = dataclasses.replace(whole, command=HOSTILE, warnings=failed(HOSTILE))
     page, amiss = opened(browser, page_of(whole), tmp_path, until="networkidle")
     assert amiss == []
     assert page.locator("img").count() == page.locator("[onerror]").count() == 0
@@ -300,9 +300,9 @@ def test_the_page_is_made_of_whatever_there_is() -> None:
     whole = single_results(RATES[:1])
     assert "<figure" in page_of(whole)
     invalid = tuple(
-        dataclasses.replace(measurement, wrk=None, use=None, invalid_reason="died")
+        dataclasses.replace(measurement, wrk=None, use=None, invalid=failed("died"))
         for measurement in whole.measurements
     )
     text = page_of(results_of(invalid))
     assert "<figure" not in text
-    assert "invalid, died" in text
+    assert "invalid: died" in text

@@ -62,7 +62,7 @@ from micropie_benchlib.cli.targets import parse_target, parse_targets
 from micropie_benchlib.cli.text import parse_seconds
 from micropie_benchlib.core.choices import AsgiServer, Decisive, Http, Loop
 from micropie_benchlib.core.errors import BenchError, UsageError
-from micropie_benchlib.core.loads import Load
+from micropie_benchlib.core.loads import Load, LoadId
 from micropie_benchlib.core.paths import APPS, ROOT
 from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.published import published_tables
@@ -76,6 +76,7 @@ from micropie_benchlib.core.targets import (
 )
 from micropie_benchlib.load.trial import endless
 from micropie_benchlib.report.results_file import to_json
+from micropie_benchlib.run.actions import SecondStage, Step
 from micropie_benchlib.serve.asgi import SERVER_PACKAGES
 from micropie_benchlib.serve.versions import package_versions
 
@@ -799,6 +800,12 @@ def test_a_baseline_of_another_request_of_that_name_is_refused() -> None:
         check_baseline("old.json", baseline, changed)
 
 
+STEP = Step(
+    targets=plan_of().targets, load=LoadId(workload="hello", connections=100), round=1, seconds=2.0
+)
+STAGE = SecondStage(first_rounds=2, reached=0.03, wanted=0.01, needed=14, seconds=60)
+
+
 class Terminal(io.StringIO):
     """A terminal that remembers all that it was sent."""
 
@@ -813,13 +820,13 @@ def test_why_there_are_more_rounds_stays_above_what_is_live(
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
     progress = ProgressReport(plan_of(), verbose=False)
-    progress.announce("a and b: 100 connections", 2.0)
-    progress.extend(plan_of(), "2 rounds gave ±3%; ±1% needs 14")
+    progress.announce(STEP)
+    progress.extend(plan_of(), STAGE)
     progress.close()
-    before, _, after = terminal.getvalue().partition("2 rounds gave ±3%; ±1% needs 14\n")
+    before, _, after = terminal.getvalue().partition("2 rounds gave ±3%; ±1% needs 14")
     erase_line = "\x1b[2K"
     assert before.endswith(erase_line)
-    assert "a and b: 100 connections" in after
+    assert "100 connections (round 1)" in after
 
 
 class GoneTerminal(Terminal):
@@ -847,10 +854,10 @@ def test_a_terminal_that_goes_away_does_not_end_the_run(
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
     progress = ProgressReport(plan_of(), verbose=False)
-    progress.announce("a and b: 100 connections", 2.0)
+    progress.announce(STEP)
     terminal.error = error
-    progress.announce("b and a: 100 connections", 2.0)
-    progress.extend(plan_of(), "2 rounds gave ±3%; ±1% needs 14")
+    progress.announce(STEP)
+    progress.extend(plan_of(), STAGE)
     progress.close()
 
 

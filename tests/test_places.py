@@ -28,9 +28,10 @@ from micropie_benchlib.core.plan import Places
 from micropie_benchlib.core.requests import Response, Workload
 from micropie_benchlib.core.results import Machine, Role
 from micropie_benchlib.core.targets import AsgiTarget, CommandTarget, ServerSettings, UrlTarget
+from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.load.generators import Goal, WrkGroup
 from micropie_benchlib.load.hosts import ThisHost, share_out
-from micropie_benchlib.load.links import NO_LINK, Link, link_complaint, link_of
+from micropie_benchlib.load.links import NO_LINK, Link, link_full, link_of
 from micropie_benchlib.load.merging import merge_runs
 from micropie_benchlib.load.readings import Ending, LoadReading, ServerReading
 from micropie_benchlib.load.servers import ServerGroup
@@ -40,6 +41,7 @@ from micropie_benchlib.remote.messages import Outcome, from_text, to_text
 from micropie_benchlib.remote.ssh import Ssh, find_remote_python, ssh_reason
 from micropie_benchlib.report.headings import machine_tables, machines_sentence
 from micropie_benchlib.report.results_file import from_json, to_json
+from micropie_benchlib.report.warnings import text_of
 from micropie_benchlib.serve.launched import LaunchedServer
 from micropie_benchlib.serve.servers import LocalServer
 from micropie_benchlib.serve.versions import PackageVersions
@@ -126,10 +128,10 @@ def test_a_share_leaves_out_what_wrk_would_not_open() -> None:
 def test_a_link_is_the_limit_at_nine_tenths_of_its_speed(
     speed: float | None, moved: float, is_full: bool
 ) -> None:
-    complaint = link_complaint(Link(device="eth0", speed_mbit_s=speed), moved)
-    assert (complaint is not None) == is_full
-    if complaint:
-        assert "eth0 carried 901 of its 1000 Mbit/s" in complaint
+    full = link_full(Link(device="eth0", speed_mbit_s=speed), moved)
+    assert (full is not None) == is_full
+    if full:
+        assert "eth0 carried 901 Mbit/s of 1000 Mbit/s" in text_of(full)
 
 
 def test_loopback_is_no_link() -> None:
@@ -262,10 +264,11 @@ RESPONSE = Response(
     excerpt="\x00",
 )
 WRK_RESULT = run_of(((100, 3), (2000, 1)))
+THROTTLED = BenchWarning.of(Kind.THROTTLED)
 SERVER_READING = ServerReading(
     uses=(None, ServerUse(server_cpu_s=1.0, server_rss_bytes=2, worker_balance=0.5)),
     endings=(Ending(), Ending(silences_s=(1.0, math.inf), busy_threads=2, busy_share=0.5)),
-    disturbances=("others",),
+    disturbances=(THROTTLED,),
     cores=2,
     full_link=None,
 )
@@ -278,7 +281,7 @@ LOAD_READING = LoadReading(
     clock_step_s=-0.5,
     connections_opened=None,
     disturbances=(),
-    full_link="full",
+    full_link=THROTTLED,
 )
 FACTS = AgentFacts(environment=ENVIRONMENT, boot_id=None, address="::1", controller="")
 STARTED = StartedServer(part="server 0", argv=("a", "b"), env=(("a", "b"),), port=1)
@@ -293,8 +296,8 @@ CALLS: list[tuple[Callable[..., object], dict[str, object], object]] = [
     (Agent.prepare, {"target": COMMAND_TARGET, "timeout_s": math.inf}, None),
     (Agent.start, {"target": ASGI_TARGET, "settings": ServerSettings()}, STARTED),
     (Agent.stop, {"part": "server 0"}, None),
-    (Agent.await_workers, {"part": "server 0"}, ("odd",)),
-    (Agent.ask, {"part": "server 0", "workload": POST}, (RESPONSE, ("odd",))),
+    (Agent.await_workers, {"part": "server 0"}, (THROTTLED,)),
+    (Agent.ask, {"part": "server 0", "workload": POST}, (RESPONSE, (THROTTLED,))),
     (Agent.reach, {"url": "http://u/", "workload": POST, "address": ""}, RESPONSE),
     (Agent.enter_servers, {"parts": ("server 0", "server 1"), "halves": True}, None),
     (Agent.require_alive, {}, None),

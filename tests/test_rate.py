@@ -18,6 +18,7 @@ from conftest import Asked, InProcess, Tool, measured, results_of, run_command
 from results_schema import loaded
 from test_experiment import HELLO, NOTHING_YET, World, observation_of, plan_of
 
+from micropie_benchlib.cli.progress import rates_text
 from micropie_benchlib.cli.records import settings_of
 from micropie_benchlib.cli.session import status_of
 from micropie_benchlib.core.choices import Limit, Method, Verdict
@@ -27,6 +28,7 @@ from micropie_benchlib.core.measurements import Latency, Pace
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.results import Results
+from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.load.hosts import share_out
 from micropie_benchlib.load.merging import merge_runs
 from micropie_benchlib.load.readings import Observation
@@ -36,13 +38,13 @@ from micropie_benchlib.report.layout import Report
 from micropie_benchlib.report.markdown import to_markdown
 from micropie_benchlib.report.merging import merge, suffixed_by_file
 from micropie_benchlib.report.page import to_html
-from micropie_benchlib.report.remarks import few_for_p99_sentences
 from micropie_benchlib.report.results_file import from_json, to_json
 from micropie_benchlib.report.tables import load_tables
 from micropie_benchlib.run.experiment import run_experiment
 from micropie_benchlib.run.schedule import schedule
-from micropie_benchlib.stats.search import pace_reason
+from micropie_benchlib.stats.search import rate_not_kept
 from micropie_benchlib.stats.verdicts import decisive_comparisons
+from micropie_benchlib.stats.warnings import few_for_p99
 from micropie_benchlib.wrk.exact import EXACT_MARK, parse_exact
 
 AT_1000 = dataclasses.replace(HELLO, rate_per_s=1000.0)
@@ -155,7 +157,7 @@ def test_a_server_falls_behind_where_latencies_grow_steadily(
 ) -> None:
     wrk, _ = parse_exact(exact_line({**PACE, "third_p50_us": thirds_us}), connections=1)
     assert wrk.duration_s == pytest.approx(2 + behind_s)
-    reason = pace_reason(wrk, dataclasses.replace(HELLO, duration_s=2, rate_per_s=2.0))
+    reason = rate_not_kept(wrk, dataclasses.replace(HELLO, duration_s=2, rate_per_s=2.0))
     assert bool(reason) == bool(behind_s)
     assert wrk.contradiction is None
 
@@ -163,7 +165,8 @@ def test_a_server_falls_behind_where_latencies_grow_steadily(
 def test_requests_without_an_answer_invalid() -> None:
     wrk, _ = parse_exact(exact_line({**PACE, "offered": 6}), connections=1)
     load = dataclasses.replace(HELLO, duration_s=2, rate_per_s=3.0)
-    assert pace_reason(wrk, load) == "2 of 6 requests had no answer 2 s after the last was due"
+    unanswered = BenchWarning.of(Kind.UNANSWERED, count=2, offered=6, timeout_s=2)
+    assert rate_not_kept(wrk, load) == unanswered
 
 
 @pytest.mark.parametrize(
@@ -307,7 +310,7 @@ def capacity_plan(**changes: Any) -> Plan:
 def run(world: World, plan: Plan) -> Results:
     settings = settings_of(plan)
     results = dataclasses.replace(NOTHING_YET, settings=settings)
-    return run_experiment(plan, results, world.actions)[0]
+    return run_experiment(plan, results, world.actions)
 
 
 def test_a_capacity_is_the_highest_rate_that_keeps_the_limit() -> None:
@@ -366,7 +369,8 @@ def test_a_capacity_is_not_known_where_wrk_is_the_limit() -> None:
     by_name = {capacity.target: capacity for capacity in results.capacities}
     assert by_name["base"].rate_per_s
     assert by_name["more"].rate_per_s is None
-    assert "load generator saturated" in (by_name["more"].reason or "")
+    kinds = [warning.kind for warning in by_name["more"].reasons]
+    assert kinds == [Kind.SATURATED]
     assert status_of(results) == 1
     (answer,) = conclude(results).answers  # not by requests/s of the first trials
     assert answer.comparison.verdict is Verdict.INCONCLUSIVE
@@ -376,11 +380,12 @@ def test_a_capacity_is_not_known_where_wrk_is_the_limit() -> None:
 def test_a_limit_that_no_rate_keeps_is_told() -> None:
     world = Queues(most_per_s={"base": 2000.0, "more": 1000.0})
     results = run(world, capacity_plan(rounds=1, p99_limit_s=0.001))
-    reasons = {capacity.target: capacity.reason for capacity in results.capacities}
-    assert reasons == {
-        "base": "no rate keeps the limit: its p99 latency is 5.16ms even at 62.5 requests/s",
-        "more": "no rate keeps the limit: its p99 latency is 5.33ms even at 62.5 requests/s",
-    }
+    p99s_s = {"base": 0.00516, "more": 0.00533}
+    for capacity in results.capacities:
+        (missed,) = capacity.reasons
+        assert missed.kind is Kind.LIMIT_MISSED
+        assert missed.figures["rate_per_s"] == 62.5
+        assert missed.figures["p99_s"] == pytest.approx(p99s_s[capacity.target], rel=0.001)
 
 
 def test_a_rate_above_that_of_the_first_trial_is_found() -> None:
@@ -395,7 +400,8 @@ def test_a_limit_that_wrk_itself_misses_tells_nothing_of_the_server() -> None:
     results = run(world, capacity_plan(rounds=1))
     assert {capacity.rate_per_s for capacity in results.capacities} == {None}
     for capacity in results.capacities:
-        assert "wrk itself sent 20.00ms too late (p99)" in (capacity.reason or "")
+        _, late = capacity.reasons
+        assert late == BenchWarning.of(Kind.LATE_FOR_LIMIT, late_p99_s=0.02)
 
 
 def rated(share: float) -> Plan:
@@ -405,8 +411,11 @@ def rated(share: float) -> Plan:
 def test_a_share_is_that_of_the_slowest_target() -> None:
     world = Queues(most_per_s={"base": 1234.0, "more": 2000.0})
     results = run(world, rated(0.7))
-    ((_, why),) = world.extensions
-    assert why == "70% of what the slowest target answers: 100 connections at 864 requests/s"
+    ((plan, stage),) = world.extensions
+    assert stage is None
+    assert rates_text(plan) == (
+        "70% of what the slowest target answers: 100 connections at 864 requests/s"
+    )
     assert {measurement.load.rate_per_s for measurement in results.measurements} == {864.0}
     assert {comparison.metric for comparison in results.comparisons} == {
         *(Metric.CPU, Metric.P50, Metric.P99, Metric.P99_9)
@@ -416,18 +425,23 @@ def test_a_share_is_that_of_the_slowest_target() -> None:
 def test_a_rate_that_a_target_does_not_keep_ends_the_run_before_it_begins() -> None:
     world = Queues(most_per_s={"base": 500.0, "more": 2000.0})
     plan = plan_of(loads=(AT_1000,))
-    with pytest.raises(HopelessError, match=r"not sustained: 1,000 requests/s .* 500 answered"):
+    with pytest.raises(HopelessError) as raised:
         run(world, plan)
+    (reason,) = raised.value.reasons
+    not_kept, not_sustained = reason.warnings
+    assert not_kept.kind is Kind.RATE_NOT_KEPT
+    assert not_sustained.kind is Kind.NOT_SUSTAINED
+    assert not_sustained.figures["answered_per_s"] == pytest.approx(500, rel=0.01)
     assert world.saved == []
 
 
 def test_a_rate_that_wrk_cannot_make_is_told_with_the_remedy() -> None:
     world = Queues(most_per_s={"base": 5000.0, "more": 5000.0}, saturated_above_per_s=900)
     plan = plan_of(loads=(AT_1000,))
-    with pytest.raises(
-        HopelessError, match=r"wrk cannot offer 100 connections at 1,000 .*--load-on"
-    ):
+    with pytest.raises(HopelessError) as raised:
         run(world, plan)
+    kinds = {warning.kind for reason in raised.value.reasons for warning in reason.warnings}
+    assert kinds == {Kind.CANNOT_OFFER}
 
 
 def test_at_a_rate_cpu_decides_though_nothing_was_busy_and_p99_stands_beside() -> None:
@@ -473,10 +487,8 @@ def test_few_requests_make_no_p99() -> None:
     results = dataclasses.replace(
         NOTHING_YET, measurements=(measurement,), settings=settings_of(plan)
     )
-    assert few_for_p99_sentences(results) == [
-        "A trial has only 40 requests, so that its p99 is the latency of one or two of them: "
-        "-d 25s has 1,000."
-    ]
+    (sighting,) = few_for_p99(results)
+    assert sighting.warning.figures == {"count": 40, "enough": 1000, "enough_s": 25}
 
 
 @pytest.mark.parametrize(("connections", "threads"), [(100, 4), (10, 2), (7, 1), (9, 3), (1, 1)])

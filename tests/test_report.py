@@ -8,7 +8,7 @@ import re
 import statistics
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -31,24 +31,20 @@ from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.results import Results, Settings, WorkloadFacts
 from micropie_benchlib.core.targets import ServerSettings
+from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.report.answers import answer_sentence, answers_of
 from micropie_benchlib.report.drawing import MIN_DRAWING, draw_speeds
 from micropie_benchlib.report.equal_work import work_tables
 from micropie_benchlib.report.layout import Table, columns_from
 from micropie_benchlib.report.markdown_text import markdown_lines
-from micropie_benchlib.report.notes import measurement_notes
-from micropie_benchlib.report.remarks import (
-    keep_alive_sentences,
-    shared_core_sentences,
-    unfinished_sentences,
-)
 from micropie_benchlib.report.tables import gist_table, result_tables
 from micropie_benchlib.report.terminal import terminal_lines
-from micropie_benchlib.report.waiting import waiting_sentences
+from micropie_benchlib.report.warnings import lines_of, warning_lines
 from micropie_benchlib.stats.deciding import SATURATED
 from micropie_benchlib.stats.equal_work import work_of
 from micropie_benchlib.stats.gate import Gate
 from micropie_benchlib.stats.verdicts import decisive_comparisons, judge
+from micropie_benchlib.stats.warnings import reconnecting, shared_cores, unfinished, waiting
 
 REQUESTS, P99, CPU = Metric.REQUESTS, Metric.P99, Metric.CPU
 SINGLE, PAIRED = Method.SINGLE, Method.PAIRED
@@ -356,22 +352,23 @@ def acks_of(*, p50_s: float = 0.044) -> Results:
 
 
 @pytest.mark.parametrize(
-    ("changes", "cause"),
+    ("changes", "kind"),
     [
-        pytest.param({}, "is TCP_NODELAY set?", id="40 ms"),
-        pytest.param({"p50_s": 0.2}, "sleeps, locks or an upstream", id="200 ms"),
+        pytest.param({}, Kind.DELAYED_ACKS, id="40 ms"),
+        pytest.param({"p50_s": 0.2}, Kind.WAITED, id="200 ms"),
     ],
 )
 def test_what_a_server_waited_for_is_told_as_far_as_it_is_known(
-    changes: dict[str, Any], cause: str
+    changes: dict[str, Any], kind: Kind
 ) -> None:
-    (sentence,) = waiting_sentences(acks_of(**changes))
-    assert sentence.startswith("Base and More at 100 connections: neither server nor wrk was busy")
-    assert cause in sentence
+    results = acks_of(**changes)
+    assert {sighting.warning.kind for sighting in waiting(results)} == {kind}
+    (line,) = lines_of(results, waiting(results))
+    assert line.startswith("Base and More: neither server nor wrk was busy")
 
 
 def test_a_server_that_works_does_not_wait() -> None:
-    assert waiting_sentences(waiting_run()) == []
+    assert list(waiting(waiting_run())) == []
 
 
 def opened_run(
@@ -396,28 +393,32 @@ def opened_run(
     ("results", "cost"),
     [
         pytest.param(opened_run(100, 100), None, id="those of wrk's start"),
-        pytest.param(opened_run(60_100, 60_100, http_version="1.0"), "each request", id="one each"),
-        pytest.param(opened_run(12_100, http_version="1.0"), "every 5 requests", id="one for five"),
+        pytest.param(
+            opened_run(60_100, 60_100, http_version="1.0"), "every request,", id="one each"
+        ),
+        pytest.param(
+            opened_run(12_100, http_version="1.0"), "every 5 requests,", id="one for five"
+        ),
         pytest.param(
             opened_run(12_100, http_version="1.1"),
-            "every 5 requests by this machine's count (other programs' are in it)",
+            "every 5 requests (machine-wide count),",
             id="one for five, though the answers keep theirs",
         ),
         pytest.param(opened_run(60_100, 101), None, id="others opened some in one round"),
         pytest.param(opened_run(100, http_version="1.0"), None, id="1.0 that was kept open"),
-        pytest.param(opened_run(None, http_version="1.0"), "each request", id="1.0, not counted"),
+        pytest.param(opened_run(None, http_version="1.0"), "every request,", id="1.0, not counted"),
         pytest.param(
             opened_run(None, http_version="1.0", headers=(("Connection", "keep-alive"),)),
             None,
             id="1.0 that promises to keep it",
         ),
         pytest.param(
-            opened_run(None, headers=(("connection", "close"),)), "each request", id="close"
+            opened_run(None, headers=(("connection", "close"),)), "every request,", id="close"
         ),
         pytest.param(opened_run(100, headers=(("connection", "close"),)), None, id="close, kept"),
         pytest.param(
             opened_run(400, requests=300, headers=(("connection", "close"),)),
-            "each request",
+            "every request,",
             id="close, by few answers",
         ),
         pytest.param(
@@ -428,10 +429,8 @@ def opened_run(
     ],
 )
 def test_new_connections_are_told_by_what_was_opened(results: Results, cost: str | None) -> None:
-    wanted = []
-    if cost:
-        wanted = [f"Base and More: a new connection was opened for {cost}, which costs time, too."]
-    assert keep_alive_sentences(results) == wanted
+    wanted = [f"Base and More: reconnects {cost} which adds overhead"] if cost else []
+    assert lines_of(results, reconnecting(results)) == wanted
 
 
 @pytest.mark.parametrize(
@@ -511,37 +510,59 @@ def test_one_target_has_no_answer() -> None:
 def test_why_throughput_and_cpu_time_differ_is_said_only_where_they_do() -> None:
     """On shared cores a request costs the server's CPU time and wrk's."""
     twice = run_of([(1000, 1000 + n) for n in range(4)], partners=True, cpu_s=(2, 1))
-    (sentence,) = shared_core_sentences(results_of([*run_of(FASTER), *twice]))
-    assert sentence == (
-        "wrk took 33% of the CPU time that it shared with the servers, "
-        "so requests/s differ less than CPU per request does."
-    )
+    (shared,) = shared_cores(results_of([*run_of(FASTER), *twice]))
+    assert shared.warning.kind is Kind.SHARED_CORES
+    assert shared.warning.figures == {"share": pytest.approx(1 / 3)}
     equal = run_of([(1000, 1000 + n) for n in range(4)], partners=True)
-    (sentence,) = shared_core_sentences(results_of([*run_of(FASTER), *equal]))
-    assert sentence.startswith("requests/s and CPU per request disagree: ")
+    (disagreement,) = shared_cores(results_of([*run_of(FASTER), *equal]))
+    assert disagreement.warning.kind is Kind.DISAGREEMENT
     same = run_of([(1000, 1200 + n) for n in range(4)], partners=True, cpu_s=(1.2, 1.2))
-    assert shared_core_sentences(results_of([*run_of(FASTER), *same])) == []
+    assert list(shared_cores(results_of([*run_of(FASTER), *same]))) == []
 
 
 # Notes.
 
 
-def test_oddities_are_said_once_with_their_rounds_at_their_worst() -> None:
+def busy_neighbours(shares: Mapping[int, float], *, rounds: int) -> Results:
+    """Return the results of both targets in which others took these shares, by round."""
     measurements = []
-    for number, share in ((1, 12), (3, 45)):
-        note = f"other processes took {share}% of the machine"
-        measurement = dataclasses.replace(measured("base", number, 100), notes=(note,))
-        measurements.append(measurement)
-    assert measurement_notes(results_of(measurements)) == [
-        "Rounds 1, 3 (Base): other processes took 45% of the machine"
-    ]
+    for number in range(1, rounds + 1):
+        for name in NAMES:
+            warnings: list[BenchWarning] = []
+            if number in shares:
+                warnings.append(BenchWarning.of(Kind.NEIGHBOURS, share=shares[number]))
+            measurement = measured(name, number, 100)
+            measurements.append(dataclasses.replace(measurement, warnings=tuple(warnings)))
+    return results_of(measurements)
 
 
-def test_what_is_invalid_is_said_with_its_reason() -> None:
-    results = results_of(run_of(FASTER[:1], invalid="worker 7 died", partners=True))
-    assert measurement_notes(results) == [
-        "Base, 100 connections, round 1 (paired): invalid, worker 7 died",
-        "More, 100 connections, round 1 (paired): invalid, worker 7 died",
+@pytest.mark.parametrize(
+    ("shares", "line"),
+    [
+        pytest.param(
+            {1: 0.85, 2: 0.37, 3: 0.5},
+            "Base and More, 3 of 3 rounds: other processes took 37 to 85% of the machine",
+            id="a range",
+        ),
+        pytest.param(
+            {1: 0.12, 3: 0.12},
+            "Base and More, 2 of 3 rounds (1, 3): other processes took 12% of the machine",
+            id="equal ends",
+        ),
+    ],
+)
+def test_warnings_of_one_kind_are_told_once_with_their_range(
+    shares: Mapping[int, float], line: str
+) -> None:
+    assert line in warning_lines(busy_neighbours(shares, rounds=3))
+
+
+def test_what_is_invalid_is_told_for_each_target_with_its_method() -> None:
+    paired = run_of(FASTER[:1], invalid="worker 7 died", partners=True)
+    results = results_of([*paired, *run_of(FASTER[:1])])
+    assert warning_lines(results)[:2] == [
+        "Base, paired trials: invalid: worker 7 died",
+        "More, paired trials: invalid: worker 7 died",
     ]
 
 
@@ -692,15 +713,15 @@ def test_loads_keep_the_order_in_which_workloads_were_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rounds", "warnings", "sentences"),
+    ("rounds", "warnings", "is_told"),
     [
-        (4, (), []),
-        (6, (), ["These are 4 of 6 rounds: the run was cut short."]),
-        (6, ("interrupted in round 5 of 6",), []),
+        (4, (), False),
+        (6, (), True),
+        (6, (BenchWarning.of(Kind.INTERRUPTED, round=5, rounds=6),), False),
     ],
 )
 def test_a_run_that_was_cut_short_is_not_shown_as_whole(
-    rounds: int, warnings: tuple[str, ...], sentences: list[str]
+    rounds: int, warnings: tuple[BenchWarning, ...], is_told: bool
 ) -> None:
     settings = Settings(
         server=ServerSettings(),
@@ -713,8 +734,8 @@ def test_a_run_that_was_cut_short_is_not_shown_as_whole(
         warm_up_s=0,
     )
     results = single_results(settings=settings, warnings=warnings)
-    assert unfinished_sentences(results) == sentences
-    assert unfinished_sentences(single_results()) == []
+    assert bool(list(unfinished(results))) == is_told
+    assert list(unfinished(single_results())) == []
 
 
 @pytest.mark.parametrize("width", range(1, 30))

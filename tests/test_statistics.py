@@ -31,23 +31,24 @@ from micropie_benchlib.core.plan import Launch, Plan
 from micropie_benchlib.core.requests import Response
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.targets import ServerSettings
+from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.load.readings import Observation, TrialCores
 from micropie_benchlib.load.servers import count_busy
 from micropie_benchlib.report.calibration import calibration_conclusion
-from micropie_benchlib.run.cores import core_use, limit_reason
+from micropie_benchlib.report.warnings import text_of
+from micropie_benchlib.run.observed import core_use, wrong_load
 from micropie_benchlib.run.schedule import schedule
 from micropie_benchlib.stats import ranking as stats_ranking
 from micropie_benchlib.stats.compare import compare_metric, has_few_answers
 from micropie_benchlib.stats.cores import CoreUse
-from micropie_benchlib.stats.deciding import SATURATED
 from micropie_benchlib.stats.intervals import estimate_ratio, rounds_needed, stein_rounds, student_t
 from micropie_benchlib.stats.ranking import PairwiseComparisons
-from micropie_benchlib.stats.sizes import AnswerSizes
 from micropie_benchlib.stats.validity import (
-    clock_reason,
-    little_note,
-    little_reason,
-    silence_reason,
+    ResponseSizes,
+    clock_set,
+    extra_responses,
+    idle_connections,
+    silent_connections,
 )
 from micropie_benchlib.stats.verdicts import decisive_comparisons, in_all_rounds, log_stdev
 from micropie_benchlib.system.machine import CoreTimes, MachineTimes, core_times
@@ -224,7 +225,7 @@ def test_uncorrected_counts_of_a_real_run_are_its_requests(start: Start, tmp_pat
     assert sum(count for _, count in seen.wrk.latency_uncorrected.histogram) == seen.wrk.requests
     assert sum(count for _, count in seen.wrk.latency.histogram) > seen.wrk.requests
     assert seen.wrk.latency_uncorrected.mean_s < seen.wrk.latency.mean_s
-    assert little_note(seen.wrk, load) is None
+    assert idle_connections(seen.wrk, load) is None
 
 
 def test_percentiles_are_pooled_not_averaged() -> None:
@@ -491,14 +492,14 @@ def test_saturation_is_wrk_full_and_the_server_not(
 ) -> None:
     use = core_use_of(load_cpu, server_cpu, shared=shared)
     assert use.limited_by is limit
-    assert bool(use.saturation_reason) == (limit is WRK)
+    assert bool(use.saturation) == (limit is WRK)
 
 
 def test_a_saturated_trial_says_who_used_how_many_cores() -> None:
     use = CoreUse(load_cpu=1.934, load_cores=2, server_cpu=0.517, server_cores=4, shared_cores=0)
-    assert use.saturation_reason == (
-        f"{SATURATED}: wrk used 1.93 of 2 cores, the server 0.52 of 4; "
-        "more --threads or cores, or a slower target, shows the server"
+    assert use.saturation
+    assert text_of(use.saturation).startswith(
+        "load generator saturated: wrk used 1.93 of 2 cores, the server 0.52 of 4; "
     )
 
 
@@ -576,6 +577,11 @@ WITH_ROOM = core_use_of(0.1, 0.1, shared=0)
 SATURATED_USE = core_use_of(0.95, 0.5, shared=0)
 
 
+def ran_for(duration_s: float) -> BenchWarning:
+    """Return that wrk did not run for its 5 s."""
+    return BenchWarning.of(Kind.OTHER_DURATION, duration_s=duration_s, asked_s=5)
+
+
 @pytest.mark.parametrize(
     ("durations_s", "use", "reason"),
     [
@@ -583,52 +589,42 @@ SATURATED_USE = core_use_of(0.95, 0.5, shared=0)
         pytest.param([4.96], WITH_ROOM, None, id="a bit early"),
         pytest.param([5.9], WITH_ROOM, None, id="a bit late"),
         pytest.param([5.0, 5.1], WITH_ROOM, None, id="a paired trial on time"),
-        pytest.param(
-            [4.9],
-            WITH_ROOM,
-            "wrk ran for 4.90 s instead of 5 s: somebody stopped it",
-            id="stopped early",
-        ),
+        pytest.param([4.9], WITH_ROOM, ran_for(4.9), id="stopped early"),
         pytest.param(
             [5.0, 6.5],
             WITH_ROOM,
-            "wrk ran for 6.50 s instead of 5 s: somebody stopped it",
+            ran_for(6.5),
             id="one of a paired trial was suspended for a while",
         ),
-        pytest.param([5.0], SATURATED_USE, SATURATED_USE.saturation_reason, id="saturated"),
+        pytest.param([5.0], SATURATED_USE, SATURATED_USE.saturation, id="saturated"),
         pytest.param(
-            [1.0],
-            SATURATED_USE,
-            "wrk ran for 1.00 s instead of 5 s: somebody stopped it",
-            id="stopped early, which says nothing of saturation",
+            [1.0], SATURATED_USE, ran_for(1.0), id="stopped early, which says nothing of saturation"
         ),
     ],
 )
 def test_a_trial_that_did_not_measure_its_servers_says_why(
-    durations_s: list[float], use: CoreUse, reason: str | None
+    durations_s: list[float], use: CoreUse, reason: BenchWarning | None
 ) -> None:
     load = Load(connections=20, threads=2, duration_s=5)
     observations = [observed(duration_s=duration_s) for duration_s in durations_s]
-    assert limit_reason(observations, load, use) == reason
+    assert wrong_load(observations, load, use) == reason
 
 
 def test_littles_law_names_lost_connections() -> None:
     wrk = measured("a", 1, 1000).wrk  # 1000/s x 10 ms: 10 connections
     assert wrk
-    assert little_note(wrk, Load(connections=10, threads=1, duration_s=1)) is None
-    assert little_note(wrk, Load(connections=100, threads=1, duration_s=1)) == (
-        "by Little's law 10 of 100 connections were busy: "
-        "wrk was kept waiting for the CPU or for new connections, or the last answers were late"
-    )
+    assert idle_connections(wrk, Load(connections=10, threads=1, duration_s=1)) is None
+    lost = idle_connections(wrk, Load(connections=100, threads=1, duration_s=1))
+    assert lost == BenchWarning.of(Kind.IDLE_CONNECTIONS, busy=10, open=100)
 
 
 def test_disturbances_are_named() -> None:
     before = MachineTimes()
     after = MachineTimes(total_s=10, busy_s=7, steal_s=1, throttled=3)
     assert after.disturbances(before, own_cpu_s=5) == [
-        "the hypervisor took 10% of the machine (steal)",
-        "other processes took 20% of the machine",
-        "the CPU quota throttled it",
+        BenchWarning.of(Kind.STOLEN, share=0.1),
+        BenchWarning.of(Kind.NEIGHBOURS, share=0.2),
+        BenchWarning.of(Kind.THROTTLED),
     ]
     assert MachineTimes(total_s=10, busy_s=7).disturbances(before, own_cpu_s=6.5) == []
 
@@ -690,20 +686,19 @@ FIVE_SECONDS = Load(connections=100, threads=4, duration_s=5)
 @pytest.mark.parametrize(
     ("silences_s", "max_s", "count"),
     [
-        pytest.param([], 0.03, None, id="not known"),
-        pytest.param([0.01] * 100, 0.03, None, id="all busy"),
-        pytest.param([0.9] * 100, 0.03, None, id="a pause that may end"),
-        pytest.param([0.01] * 92 + [4.9] * 8, 0.03, "8 of 100", id="eight are silent"),
-        pytest.param([1.5] * 100, 0.8, None, id="answers take as long"),
-        pytest.param([1.7] * 100, 0.8, "100 of 100", id="twice the longest"),
+        pytest.param([], 0.03, 0, id="not known"),
+        pytest.param([0.01] * 100, 0.03, 0, id="all busy"),
+        pytest.param([0.9] * 100, 0.03, 0, id="a pause that may end"),
+        pytest.param([0.01] * 92 + [4.9] * 8, 0.03, 8, id="eight are silent"),
+        pytest.param([1.5] * 100, 0.8, 0, id="answers take as long"),
+        pytest.param([1.7] * 100, 0.8, 100, id="twice the longest"),
     ],
 )
 def test_silence_is_longer_than_any_answer_took(
-    silences_s: list[float], max_s: float, count: str | None
+    silences_s: list[float], max_s: float, count: int
 ) -> None:
-    reason = silence_reason(silences_s, wrk_of(1000, 144, max_s=max_s), FIVE_SECONDS)
-    assert (reason is None) == (count is None)
-    assert not reason or reason.startswith(f"{count} connections had no answer for the last ")
+    reason = silent_connections(silences_s, wrk_of(1000, 144, max_s=max_s), FIVE_SECONDS)
+    assert (reason.figures["silent"] if reason else 0) == count
 
 
 def response_of(size: int, body: int = 100) -> Response:
@@ -718,49 +713,49 @@ def response_of(size: int, body: int = 100) -> Response:
 
 
 ALIKE = [response_of(200), response_of(200)]
+SHORT = [response_of(200, 2)] * 2
 VARIED = [response_of(200), response_of(240)]
 
 
 @pytest.mark.parametrize(
-    ("responses", "requests", "size", "is_invalid", "is_noted"),
+    ("responses", "requests", "size", "kind"),
     [
-        pytest.param(ALIKE, 10_000, 200, False, False, id="as checked"),
-        pytest.param(ALIKE, 10_000, 201.9, False, False, id="answers under way at the end"),
-        pytest.param(ALIKE, 100, 390, False, False, id="one under way for each answer"),
-        pytest.param(ALIKE, 10_000, 206, False, True, id="3% more"),
-        pytest.param(ALIKE, 10_000, 196, False, True, id="2% less"),
-        pytest.param(ALIKE, 10_000, 230, True, False, id="15% more"),
-        pytest.param(ALIKE, 10_000, 100, True, False, id="half"),
-        pytest.param(ALIKE, 10_000, 400, True, False, id="double"),
-        pytest.param([response_of(200, 2)] * 2, 10_000, 198, True, False, id="a lost short body"),
-        pytest.param([response_of(200, 0)] * 2, 10_000, 200, False, False, id="no body at all"),
-        pytest.param(VARIED, 10_000, 300, False, False, id="varies by nature"),
-        pytest.param(VARIED, 10_000, 60, True, False, id="varies, but not so far"),
+        pytest.param(ALIKE, 10_000, 200, None, id="as checked"),
+        pytest.param(ALIKE, 10_000, 201.9, None, id="answers under way at the end"),
+        pytest.param(ALIKE, 100, 390, None, id="one under way for each answer"),
+        pytest.param(ALIKE, 10_000, 206, Kind.SIZE_DIFFERS, id="3% more"),
+        pytest.param(ALIKE, 10_000, 196, Kind.SIZE_DIFFERS, id="2% less"),
+        pytest.param(ALIKE, 10_000, 230, Kind.SIZE_CHANGED, id="15% more"),
+        pytest.param(ALIKE, 10_000, 100, Kind.SIZE_CHANGED, id="half"),
+        pytest.param(ALIKE, 10_000, 400, Kind.SIZE_CHANGED, id="double"),
+        pytest.param(
+            [response_of(200, 2)] * 2, 10_000, 198, Kind.SIZE_CHANGED, id="a lost short body"
+        ),
+        pytest.param([response_of(200, 0)] * 2, 10_000, 200, None, id="no body at all"),
+        pytest.param(VARIED, 10_000, 300, None, id="varies by nature"),
+        pytest.param(VARIED, 10_000, 60, Kind.SIZE_CHANGED, id="varies, but not so far"),
     ],
 )
 def test_bytes_for_each_request_are_those_of_the_checked_answer(
-    responses: list[Response], requests: int, size: float, is_invalid: bool, is_noted: bool
+    responses: list[Response], requests: int, size: float, kind: Kind | None
 ) -> None:
-    sizes = AnswerSizes.of(responses)
-    wrk = wrk_of(requests, size)
-    assert bool(sizes.invalid_reason(wrk, FIVE_SECONDS)) == is_invalid
-    assert bool(sizes.note(wrk, FIVE_SECONDS)) == is_noted
+    change = ResponseSizes.of(responses).change(wrk_of(requests, size), FIVE_SECONDS)
+    assert (change.kind if change else None) is kind
 
 
 @pytest.mark.parametrize(
     ("step_s", "is_set"), [(0.0, False), (0.014, False), (0.5, True), (-0.5, True), (0.02, True)]
 )
 def test_a_clock_that_was_set_invalidates(step_s: float, is_set: bool) -> None:
-    assert bool(clock_reason(step_s, 5)) == is_set
+    assert bool(clock_set(step_s, 5)) == is_set
 
 
 def test_more_busy_connections_than_open_ones_are_impossible() -> None:
     wrk = measured("a", 1, 1000).wrk  # 10 connections, as above
     assert wrk
-    assert little_reason(wrk, Load(connections=9, threads=1, duration_s=1)) is None
-    reason = little_reason(wrk, Load(connections=5, threads=1, duration_s=1))
-    assert reason
-    assert reason.startswith("by Little's law 10 connections were busy, and only 5 open")
+    assert extra_responses(wrk, Load(connections=9, threads=1, duration_s=1)) is None
+    reason = extra_responses(wrk, Load(connections=5, threads=1, duration_s=1))
+    assert reason == BenchWarning.of(Kind.EXTRA_RESPONSES, busy=10, open=5)
 
 
 @pytest.mark.parametrize(
@@ -798,7 +793,7 @@ def test_somebody_elses_server_is_not_taken_for_idle(load_cpu: float, limit: Lim
         busy_share=1.0,
     )
     assert use.limited_by is limit
-    assert "the server" not in (use.saturation_reason or "").split(";")[0]
+    assert use.saturation is None or use.saturation.kind is Kind.SATURATED_FOREIGN
 
 
 def test_threads_that_worked_are_counted_by_what_they_used_meanwhile() -> None:
@@ -939,7 +934,5 @@ def test_answers_that_were_cut_off_are_the_reason_of_a_low_rate() -> None:
     wrk = measured("base", 1, 50.0, seconds=2).wrk
     assert wrk
     load = Load(connections=100, threads=4, duration_s=2)
-    assert little_note(wrk, load) == (
-        "each connection had 1.0 answers in this trial, and one that was cut off does not count: "
-        "requests/s are up to 100% too low"
-    )
+    cut_off = BenchWarning.of(Kind.CUT_OFF, per_connection=1, loss=1)
+    assert idle_connections(wrk, load) == cut_off

@@ -15,11 +15,12 @@ from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import Errors, Latency, WrkResult
 from micropie_benchlib.core.paths import packaged_text
 from micropie_benchlib.core.text import format_latency, parse_duration
+from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.report.tables import gist_row
 from micropie_benchlib.wrk.command import wrk_argv
-from micropie_benchlib.wrk.errors import SOCKET_ERRORS, invalid_reason
 from micropie_benchlib.wrk.exact import parse_exact
 from micropie_benchlib.wrk.rows import parse_reports
+from micropie_benchlib.wrk.warnings import error_warnings
 
 if TYPE_CHECKING:
     from conftest import Start
@@ -67,22 +68,22 @@ def test_heading_names_the_framework(text: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "seconds", "note"),
+    ("asked", "seconds", "ended_early"),
     [
-        ("2m", 90, None),  # wrk rounds what it was asked for
-        ("1m", 55, None),
-        ("2m", 60, "it ran for 60 s of the 120 s that were asked for"),
-        ("30s", 20, "it ran for 20 s of the 30 s that were asked for"),
+        ("2m", 90, False),  # wrk rounds what it was asked for
+        ("1m", 55, False),
+        ("2m", 60, True),
+        ("30s", 20, True),
     ],
 )
-def test_a_run_that_ended_early_is_noted(asked: str, seconds: int, note: str | None) -> None:
+def test_a_run_that_ended_early_is_told(asked: str, seconds: int, ended_early: bool) -> None:
     report = "\n".join(GIST_LINES[2:10]).replace("Running 30s", f"Running {asked}")
     report = re.sub(r"in [\d.]+m?s,", f"in {seconds}.00s,", report)
     (measurement,) = parse_reports(report).measurements
     assert measurement.wrk
     assert measurement.wrk.duration_s == pytest.approx(seconds)
-    told = [each for each in measurement.notes if "it ran for" in each]
-    assert told == ([note] if note else [])
+    kinds = [warning.kind for warning in measurement.warnings]
+    assert (Kind.OTHER_DURATION in kinds) == ended_early
 
 
 def test_read_errors_and_byte_units() -> None:
@@ -102,27 +103,25 @@ def test_seconds_and_bare_bytes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrk", "reason"),
+    ("wrk", "warning"),
     [
-        (
-            parse_one((DATA / "wrk_late.txt").read_text()),
-            f"socket errors: timeout 10 ({SOCKET_ERRORS['timeout']})",
-        ),
+        (parse_one((DATA / "wrk_late.txt").read_text()), BenchWarning.of(Kind.TIMEOUTS, count=10)),
         (
             parse_one((DATA / "wrk_503.txt").read_text()),
-            "7787 of 155756 responses had a status above 399",
+            BenchWarning.of(Kind.STATUS_ERRORS, count=7787, requests=155756),
         ),
     ],
 )
-def test_errors_invalid_a_trial_of_our_own(wrk: WrkResult, reason: str) -> None:
-    assert invalid_reason(wrk, connections=10) == reason
+def test_errors_invalidate_a_trial_of_our_own(wrk: WrkResult, warning: BenchWarning) -> None:
+    assert error_warnings(wrk, connections=10) == [warning]
 
 
 def test_no_request_at_all_is_invalid_not_zero_per_second() -> None:
     (measurement,) = parse_reports((DATA / "wrk_silent.txt").read_text()).measurements
     assert measurement.wrk
     assert measurement.wrk.requests == 0
-    assert measurement.invalid_reason == "0 requests are fewer than the 10 connections"
+    few = BenchWarning.of(Kind.FEW_REQUESTS, requests=0, connections=10)
+    assert measurement.invalid == (few,)
     assert set(gist_row([measurement])) == {"invalid"}
 
 

@@ -16,6 +16,7 @@ from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.results import Environment, Machine, Role
 from micropie_benchlib.core.targets import ServerSettings, Target
 from micropie_benchlib.core.text import format_latency
+from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.load.failures import TRIAL_ERRORS
 from micropie_benchlib.load.hosts import Hosts, ThisHost, all_here
 from micropie_benchlib.load.links import link_of
@@ -26,6 +27,7 @@ from micropie_benchlib.load.wrk_program import examine_wrk, find_wrk
 from micropie_benchlib.remote.agent import Agent, AgentFacts
 from micropie_benchlib.remote.machines import OtherMachine, RemoteHost
 from micropie_benchlib.remote.ssh import Ssh
+from micropie_benchlib.report.warnings import text_of
 from micropie_benchlib.serve.addresses import addresses_of, are_loopback, free_port
 from micropie_benchlib.system.checks import Finding, State, state_of
 from micropie_benchlib.system.processes import boot_id
@@ -43,7 +45,7 @@ class Connected:
     hosts: Hosts
     environment: Environment
     machines: tuple[Machine, ...] = ()
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[BenchWarning, ...] = ()
 
 
 def connect_hosts(
@@ -141,7 +143,9 @@ def with_address(plan: Plan, address: str) -> Plan:
     return dataclasses.replace(plan, targets=tuple(targets), server=placed(plan.server))
 
 
-def same_machine_warnings(facts: Mapping[str, AgentFacts], *, takes_part: bool) -> Iterator[str]:
+def same_machine_warnings(
+    facts: Mapping[str, AgentFacts], *, takes_part: bool
+) -> Iterator[BenchWarning]:
     """Yield which hosts are one machine, so that what runs there shares its cores.
 
     This machine is one of them if it takes part itself.
@@ -155,7 +159,7 @@ def same_machine_warnings(facts: Mapping[str, AgentFacts], *, takes_part: bool) 
             by_id.setdefault(each.boot_id, []).append(host)
     for hosts in by_id.values():
         if len(hosts) > 1:
-            yield f"{' and '.join(hosts)} are one machine: what runs there shares its cores"
+            yield BenchWarning.of(Kind.ONE_MACHINE, hosts=" and ".join(hosts))
 
 
 def examine_hosts(plan: Plan, hosts: Hosts) -> list[Finding]:
@@ -185,7 +189,7 @@ def examine_machines(plan: Plan, wrk: str | None) -> list[Finding]:
                 Finding(
                     check="one machine",
                     state=State.WARNING,
-                    found=warning,
+                    found=text_of(warning),
                     why="servers and load take each other's cores",
                     remedy="name machines of their own",
                 )

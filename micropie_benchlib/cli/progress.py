@@ -8,13 +8,35 @@ import sys
 import time
 
 from micropie_benchlib.cli.terminal import console_on, say, show_text
-from micropie_benchlib.core.plan import Plan
+from micropie_benchlib.core.plan import Plan, labels_of
 from micropie_benchlib.core.results import Results
+from micropie_benchlib.core.text import format_precision
 from micropie_benchlib.report.figures import format_speed, useful_interval
 from micropie_benchlib.report.printing import printable
+from micropie_benchlib.run.actions import SecondStage, Step
 from micropie_benchlib.run.schedule import launch_groups, planned_s
 from micropie_benchlib.stats.verdicts import decisive_comparisons
 from micropie_benchlib.system.children import TICK_S
+
+
+def stage_text(plan: Plan, stage: SecondStage) -> str:
+    """Return how many rounds there are to be in all, and why."""
+    text = f"{stage.first_rounds} rounds gave {format_precision(stage.reached)}; "
+    if stage.needed <= stage.first_rounds:
+        return f"{text}that is precise enough"
+    text += f"{format_precision(stage.wanted)} needs {stage.needed}"
+    if plan.rounds < stage.needed:
+        text += f", and --max-time allows {plan.rounds}"
+    more = plan.rounds - stage.first_rounds
+    if more:
+        text += f": {more} more, some {datetime.timedelta(seconds=round(stage.seconds))}"
+    return text
+
+
+def rates_text(plan: Plan) -> str:
+    """Return the rates that are a share of what the slowest target answered."""
+    rates = "; ".join(load.id.sentence for load in plan.loads)
+    return f"{plan.rate_share or 0:.0%} of what the slowest target answers: {rates}"
 
 
 class ProgressReport:
@@ -42,22 +64,24 @@ class ProgressReport:
         if self._is_live:
             self._live.start()
 
-    def announce(self, text: str, seconds: float) -> None:
-        """Begin a step that should take this long."""
+    def announce(self, step: Step) -> None:
+        """Begin a step."""
         self._before_s += self._step_s
-        self._step_s = seconds
+        self._step_s = step.seconds
         self._step_start = time.monotonic()
         self._refreshed = 0.0  # long ago: what begins is shown at once
-        self._text = text
+        what = step.load.sentence if step.load else "starting"
+        self._text = f"{labels_of(step.targets)}: {what} (round {step.round})"
         if self._verbose and not self._is_live:
-            say(text)
+            say(self._text)
         self.tick()
 
-    def extend(self, plan: Plan, text: str) -> None:
-        """Take in that there are more rounds, and say why."""
+    def extend(self, plan: Plan, stage: SecondStage | None) -> None:
+        """Take in that there are more rounds, or that the loads have got rates, and say so."""
         self._plan = plan
         self._total_s = planned_s(plan)
         with contextlib.suppress(OSError):
+            text = stage_text(plan, stage) if stage else rates_text(plan)
             show_text(self._live.console, text)  # above what is live
 
     def update(self, results: Results) -> None:

@@ -13,6 +13,7 @@ from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.results import Environment, Machine, Results, Settings, WorkloadFacts
 from micropie_benchlib.core.secrets import NO_SECRETS, Secrets
+from micropie_benchlib.core.warnings import BenchWarning
 
 
 def new_results(
@@ -21,7 +22,7 @@ def new_results(
     settings: Settings | None = None,
     environment: Environment | None = None,
     measurements: tuple[Measurement, ...] = (),
-    warnings: tuple[str, ...] = (),
+    warnings: tuple[BenchWarning, ...] = (),
     machines: tuple[Machine, ...] = (),
     secrets: Secrets = NO_SECRETS,
 ) -> Results:

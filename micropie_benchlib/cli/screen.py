@@ -28,7 +28,7 @@ VERDICT_STYLES = {
     Verdict.SAME: "bold cyan",
     Verdict.INCONCLUSIVE: "bold yellow",
 }
-MAX_CAVEATS = 8  # that are shown without -v
+MAX_WARNINGS = 8  # that are shown without -v
 
 
 def show_answers(conclusion: Conclusion, console: Console) -> None:
@@ -52,12 +52,10 @@ def show_answers(conclusion: Conclusion, console: Console) -> None:
         console.print(text)
 
 
-def show_report(
-    report: Report, console: Console, *, verbose: bool, said: Sequence[str] = ()
-) -> None:
-    """Print the answers, the tables, and what to know; with verbose all that there is.
+def show_report(report: Report, console: Console, *, verbose: bool, was_run: bool) -> None:
+    """Print the answers, the tables, and the warnings; with verbose all that there is.
 
-    What was said before is not said again.
+    What was said before a run is not said again.
     """
     results, conclusion = report.results, report.conclusion
     show_answers(conclusion, console)
@@ -73,27 +71,27 @@ def show_report(
         tables += machine_tables(results)
     for table in tables:
         show_table(table, console)
-    caveats = [caveat for caveat in conclusion.caveats if caveat not in said]
-    show_caveats(caveats, console, verbose=verbose)
+    warnings = [*conclusion.warnings, *([] if was_run else conclusion.run_warnings)]
+    show_warnings(warnings, console, verbose=verbose)
     if verbose:
         show_lines(wrk_reports(results), console)
     for line in conclusion.gate:  # last, where a job's log is looked at first
         show_text(console, line)
 
 
-def show_caveats(caveats: Sequence[str], console: Console, *, verbose: bool) -> None:
-    if not caveats:
+def show_warnings(warnings: Sequence[str], console: Console, *, verbose: bool) -> None:
+    if not warnings:
         return
     console.print("Warnings", style="bold")
-    shown = list(caveats if verbose else caveats[:MAX_CAVEATS])
-    if len(shown) < len(caveats):
-        shown.append(f"{len(caveats) - len(shown)} more; -v prints them")
-    for caveat in shown:
-        show_text(console, caveat, first="  - ", indent="    ")
+    shown = list(warnings if verbose else warnings[:MAX_WARNINGS])
+    if len(shown) < len(warnings):
+        shown.append(f"{len(warnings) - len(shown)} more; -v prints them")
+    for line in shown:
+        show_text(console, line, first="  - ", indent="    ")
 
 
 def finish(
-    report: Report, exports: Exports, *, verbose: bool, said: Sequence[str] = ()
+    report: Report, exports: Exports, *, verbose: bool, was_run: bool = False
 ) -> BenchError | None:
     """Write the exports and print the report; return what was not written, if anything."""
     failure = None
@@ -101,5 +99,5 @@ def finish(
         exports.write(report)
     except BenchError as error:
         failure = error
-    show_report(report, exports.console, verbose=verbose, said=said)
+    show_report(report, exports.console, verbose=verbose, was_run=was_run)
     return failure

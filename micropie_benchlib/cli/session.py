@@ -16,19 +16,21 @@ from micropie_benchlib.cli.screen import finish
 from micropie_benchlib.cli.terminal import say
 from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.results import Results
+from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.report.conclusions import conclude
-from micropie_benchlib.report.gate import gate_sentences
+from micropie_benchlib.report.gate import gate_lines
 from micropie_benchlib.report.layout import Conclusion, Report
-from micropie_benchlib.run.experiment import EarlyEnd, run_experiment
-from micropie_benchlib.stats.gate import Gate
+from micropie_benchlib.report.warnings import text_of
+from micropie_benchlib.run.experiment import run_experiment
+from micropie_benchlib.stats.gate import Gate, GateOutcome
 from micropie_benchlib.system.processes import require_proc
 from micropie_benchlib.system.temporary import temporary_directory
 
 
 def run_plan(
     plan: Plan, *, wrk: str | None, save: Callable[[Results], None], verbose: bool
-) -> tuple[Results, EarlyEnd | None]:
-    """Return the results of the plan, and its early end if it had one."""
+) -> Results:
+    """Return the results of the plan."""
     require_proc()
     import_all()
     with temporary_directory() as work_dir, contextlib.ExitStack() as stack:
@@ -39,9 +41,10 @@ def run_plan(
         warnings = [*connected.warnings]
         for finding in examine_hosts(plan, hosts):
             if finding.warns:
-                warnings.append(f"{finding.check}: {finding.found}; {finding.remedy}")
+                data = {"check": finding.check, "found": finding.found, "remedy": finding.remedy}
+                warnings.append(BenchWarning.of(Kind.MACHINE, **data))
         for warning in warnings:
-            say(f"warning: {warning}")
+            say(f"warning: {text_of(warning)}")
         results = new_results(
             seed=plan.seed,
             settings=settings_of(plan),
@@ -52,12 +55,13 @@ def run_plan(
         )
         with contextlib.closing(ProgressReport(plan, verbose=verbose)) as progress:
             actions = actions_for(plan, hosts, progress, save)
-            results, early_end = run_experiment(plan, results, actions)
-    return results, early_end
+            return run_experiment(plan, results, actions)
 
 
 def status_of(results: Results) -> int:
     """Return the exit status: 1 if a measurement is invalid, or a capacity is not known."""
+    if results.early_end:
+        return 130 if results.early_end.kind is Kind.INTERRUPTED else 1
     are_valid = [m.valid or results.is_step(m.load) for m in results.measurements]
     are_known = [capacity.rate_per_s is not None for capacity in results.capacities]
     return 0 if all(are_valid + are_known) else 1
@@ -76,23 +80,22 @@ def run_and_report(
 
     Raises BenchError at the end if an export was not written.
     """
-    results, early_end = run_plan(plan, wrk=wrk, save=exports.save, verbose=verbose)
+    results = run_plan(plan, wrk=wrk, save=exports.save, verbose=verbose)
+    early_end = results.early_end
     if early_end and not results.measurements:
-        say(f"{results.warnings[-1]}: nothing was measured, and no file was written or changed")
-        return early_end.status
+        say(f"{text_of(early_end)}: nothing was measured, and no file was written or changed")
+        return status_of(results)
     conclusion = concluding(results)
     decision = gate.decide(results) if gate else None
-    gate_lines = gate_sentences(results, decision) if decision else []
-    conclusion = dataclasses.replace(conclusion, gate=tuple(gate_lines))
+    told = gate_lines(results, decision) if decision else []
+    conclusion = dataclasses.replace(conclusion, gate=tuple(line for _, line in told))
     report = Report(results=results, conclusion=conclusion)
-    failure = finish(report, exports, verbose=verbose, said=results.warnings)
-    tell_github(report, gate_lines)
+    failure = finish(report, exports, verbose=verbose, was_run=True)
+    tell_github(report, told)
     if early_end:
-        kept = "the rounds before" if early_end.round > 1 else "what was measured of it"
-        say(f"{results.warnings[-1]}: the results are those of {kept}")
+        kept = "the rounds before" if early_end.figures["round"] > 1 else "what was measured of it"
+        say(f"{text_of(early_end)}: the results are those of {kept}")
     if failure:
         raise failure
-    if early_end:
-        return early_end.status
-    has_failed = decision is not None and decision.fails
-    return 1 if has_failed else status_of(results)
+    has_failed = decision is not None and decision.outcome is GateOutcome.FAILED
+    return 1 if has_failed and not early_end else status_of(results)

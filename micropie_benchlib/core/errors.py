@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from micropie_benchlib.core.warnings import BenchWarning
+
 
 class BenchError(Exception):
     """A failure that the user can act on.
@@ -24,7 +26,7 @@ class CannotGoOnError(Exception):
 class Reason:
     """Why something cannot be measured, and what a server's log says of it."""
 
-    text: str
+    warnings: tuple[BenchWarning, ...]
     log: tuple[str, ...] = ()
 
 
@@ -32,8 +34,12 @@ class HopelessError(BenchError):
     """Targets that cannot be measured at all; each reason is a line of its own."""
 
     def __init__(self, reasons: Iterable[Reason]) -> None:
-        self.reasons = tuple(dict.fromkeys(reasons))
-        super().__init__("; ".join(reason.text for reason in self.reasons))
+        distinct: list[Reason] = []
+        for reason in reasons:
+            if reason not in distinct:
+                distinct.append(reason)
+        self.reasons = tuple(distinct)
+        super().__init__(", ".join(each.warnings[0].kind for each in distinct))
 
 
 class UsageError(BenchError):

@@ -17,6 +17,7 @@ from micropie_benchlib.core.values import (
     Seconds,
     Share,
 )
+from micropie_benchlib.core.warnings import BenchWarning
 
 ROUNDING = 0.01  # of figures that wrk prints with two decimals, as a share; 0.6% at most
 Histogram = tuple[tuple[int, int], ...]  # (latency in microseconds, count), ascending
@@ -118,7 +119,7 @@ class WrkResult:
 
     @property
     def contradiction(self) -> str | None:
-        """Which rate is not that of its count, if one is not."""
+        """The unit of which the rate is not that of the count, if there is one."""
         rates = {
             "requests": (self.requests_per_s, self.requests),
             "bytes": (self.bytes_per_s, self.bytes),
@@ -127,7 +128,7 @@ class WrkResult:
             # Both are rounded, and a rate has two decimals.
             leeway = 2 * ROUNDING * count + ROUNDING * self.duration_s
             if abs(rate * self.duration_s - count) > leeway:
-                return f"{unit} per second are not the {unit} over the duration"
+                return unit
         return None
 
 
@@ -149,11 +150,10 @@ class ServerUse:
 class Measurement:
     """What one trial yielded of one target.
 
-    With an `invalid_reason` it is invalid: shown, but left out of the statistics. Nothing
-    was observed where `wrk` is None; of somebody else's server `use` is not known.
+    With what makes it `invalid` it is shown, but left out of the statistics. Nothing was
+    observed where `wrk` is None; of somebody else's server `use` is not known.
     `partner` is the other target of a paired trial. `connections_opened` counts all that were
-    opened on this machine meanwhile, of a single trial. `notes` are oddities beside which it
-    is valid.
+    opened on this machine meanwhile, of a single trial. It may have `warnings` and be valid.
     """
 
     round: Ordinal
@@ -167,8 +167,8 @@ class Measurement:
     limited_by: Limit | None = None
     connections_opened: Count | None = None
     report: str = ""
-    notes: tuple[str, ...] = ()
-    invalid_reason: str | None = None
+    warnings: tuple[BenchWarning, ...] = ()
+    invalid: tuple[BenchWarning, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise ValueError for a trial that counts but cannot, or a partner that cannot be."""
@@ -182,7 +182,7 @@ class Measurement:
     @property
     def valid(self) -> bool:
         """Whether it counts."""
-        return self.invalid_reason is None
+        return not self.invalid
 
     @property
     def open_connections(self) -> int:
@@ -227,7 +227,7 @@ class Capacity:
     """The highest rate at which a target kept the limit of its p99 latency, in one launch.
 
     It is the (geometric) mean of the highest rate that was tried and kept, and the lowest
-    that was not. None where it is not known, for the `reason`. The load is the one without
+    that was not. None where it is not known, for the `reasons`. The load is the one without
     a rate.
     """
 
@@ -236,4 +236,4 @@ class Capacity:
     load: LoadId
     p99_limit_s: Seconds
     rate_per_s: PositiveRate | None = None
-    reason: str | None = None
+    reasons: tuple[BenchWarning, ...] = ()

@@ -27,6 +27,7 @@ from micropie_benchlib.core.values import (
     Share,
     Status,
 )
+from micropie_benchlib.core.warnings import BenchWarning, Kind
 
 SCHEMA: Final = "micropie-bench/3"
 
@@ -174,8 +175,16 @@ class Results:
     capacities: tuple[Capacity, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     distributions: tuple[Distribution, ...] = ()
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[BenchWarning, ...] = ()
     machines: tuple[Machine, ...] = ()
+
+    @property
+    def early_end(self) -> BenchWarning | None:
+        """How and in which round the run ended before its time, if it did and could say so."""
+        for warning in self.warnings:
+            if warning.kind in (Kind.INTERRUPTED, Kind.ENDED):
+                return warning
+        return None
 
     @property
     def names(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Which errors invalid a trial rather than end the run."""
+"""Which errors invalidate a trial rather than end the run."""
 
 from __future__ import annotations
 

@@ -236,7 +236,7 @@ class WrkGroup:
             clock_step_s=wall_clock_lead_s() - self._clock_lead_before_s,
             connections_opened=opened if len(self._goals) == 1 else None,
             disturbances=self._meter.disturbances(cpu_s),
-            full_link=self._link_meter.complaint(),
+            full_link=self._link_meter.full(),
         )
 
     def _report(self, child: Child, output: IO[bytes]) -> tuple[WrkResult, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import psutil
 
+from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.serve.addresses import are_loopback
 from micropie_benchlib.stats.cores import FULL_SHARE
 
@@ -48,20 +49,22 @@ class LinkMeter:
         counters = psutil.net_io_counters(pernic=True).get(self._link.device)
         return (counters.bytes_sent, counters.bytes_recv) if counters else (0, 0)
 
-    def complaint(self) -> str | None:
+    def full(self) -> BenchWarning | None:
         """Return that the link was the limit, if it was."""
         seconds = time.monotonic() - self._start
         moved = max(
             after - before for after, before in zip(self._bytes(), self._before, strict=True)
         )
-        return link_complaint(self._link, moved / seconds * 8 / 1e6)
+        return link_full(self._link, moved / seconds * 8 / 1e6)
 
 
-def link_complaint(link: Link, mbit_s: float) -> str | None:
+def link_full(link: Link, mbit_s: float) -> BenchWarning | None:
     """Return that a link that carried so much was the limit, if it was."""
     if not link.speed_mbit_s or mbit_s < FULL_SHARE * link.speed_mbit_s:
         return None
-    return (
-        f"the network was the limit: {link.device} carried {mbit_s:.0f} of its "
-        f"{link.speed_mbit_s:.0f} Mbit/s; smaller answers, or a faster link, show the server"
+    return BenchWarning.of(
+        Kind.LINK_FULL,
+        device=link.device,
+        bits_per_s=mbit_s * 1e6,
+        capacity_bits_per_s=link.speed_mbit_s * 1e6,
     )

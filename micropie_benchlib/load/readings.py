@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from micropie_benchlib.core.measurements import ServerUse, WrkResult
+from micropie_benchlib.core.warnings import BenchWarning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +32,9 @@ class ServerReading:
 
     uses: tuple[ServerUse | None, ...]
     endings: tuple[Ending, ...]
-    disturbances: tuple[str, ...]
+    disturbances: tuple[BenchWarning, ...]
     cores: int
-    full_link: str | None
+    full_link: BenchWarning | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +52,8 @@ class LoadReading:
     cores: int
     clock_step_s: float
     connections_opened: int | None
-    disturbances: tuple[str, ...]
-    full_link: str | None
+    disturbances: tuple[BenchWarning, ...]
+    full_link: BenchWarning | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +80,10 @@ class Observation:
     wrk: WrkResult
     report: str
     use: ServerUse | None
-    disturbances: tuple[str, ...]
+    disturbances: tuple[BenchWarning, ...]
     load_cpus_s: tuple[float, ...]
     cores: TrialCores
     ending: Ending = Ending()
     clock_step_s: float = 0.0
     connections_opened: int | None = None
-    full_link: str | None = None
+    full_link: BenchWarning | None = None

@@ -148,5 +148,5 @@ class ServerGroup:
             endings=tuple(self._endings),
             disturbances=self._meter.disturbances(own_cpu_s),
             cores=len(self._cores) or core_count(),
-            full_link=self._link_meter.complaint(),
+            full_link=self._link_meter.full(),
         )

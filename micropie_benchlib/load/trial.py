@@ -19,7 +19,7 @@ from micropie_benchlib.load.readings import Observation, TrialCores
 from micropie_benchlib.load.sides import LoadSide, Sides
 from micropie_benchlib.system.children import TICK_S, Tick
 from micropie_benchlib.wrk.command import READY_S
-from micropie_benchlib.wrk.errors import with_unexpected_statuses
+from micropie_benchlib.wrk.warnings import with_unexpected_statuses
 
 ENDING_S = 0.5  # for a server that no longer listens to end
 ENDLESS_S = 60  # beyond its time, for a wrk that is to be stopped
@@ -140,7 +140,7 @@ class LoadRun:
                     wrk=with_unexpected_statuses(merge_runs(runs), expected),
                     report="\n".join(reading.reports[position] for reading in readings),
                     use=use,
-                    disturbances=tuple(dict.fromkeys(disturbances)),
+                    disturbances=tuple(disturbances),
                     ending=dataclasses.replace(ending, silences_s=tuple(silences)),
                     clock_step_s=max((r.clock_step_s for r in readings), key=abs),
                     connections_opened=total_opened(readings),

@@ -19,6 +19,7 @@ from micropie_benchlib.core.requests import Response, Workload
 from micropie_benchlib.core.results import Environment
 from micropie_benchlib.core.targets import ServerSettings, Target
 from micropie_benchlib.core.values import Pairs, Port
+from micropie_benchlib.core.warnings import BenchWarning
 from micropie_benchlib.load.failures import TRIAL_ERRORS, reason_of
 from micropie_benchlib.load.generators import Goal
 from micropie_benchlib.load.hosts import ThisHost
@@ -197,16 +198,16 @@ class Agent:
         del self.parts[part]
         self._servers.pop(part).__exit__()
 
-    def await_workers(self, part: str) -> tuple[str, ...]:
+    def await_workers(self, part: str) -> tuple[BenchWarning, ...]:
         """Return what is odd about the server, once it is ready."""
         server = self._servers[part]
         server.await_workers()
-        return server.remarks
+        return server.warnings
 
-    def ask(self, part: str, workload: Workload) -> tuple[Response, tuple[str, ...]]:
+    def ask(self, part: str, workload: Workload) -> tuple[Response, tuple[BenchWarning, ...]]:
         """Return the server's response to its own machine, and what is odd about the server."""
         server = self._servers[part]
-        return server.ask(workload), server.remarks
+        return server.ask(workload), server.warnings
 
     def reach(self, url: str, workload: Workload, address: str) -> Response:
         """Return the response to a request from this machine to a server anywhere."""

@@ -279,12 +279,12 @@ class RemoteServer(RunningServer):
 
     def await_workers(self, *, tick: Tick = lambda: None, deadline_s: float | None = None) -> None:
         assert deadline_s is None  # noqa: S101  # only `serve` has one, which is here
-        self.remarks = self._there("agent", Agent.await_workers, tick=tick)(self.part)
+        self.warnings = self._there("agent", Agent.await_workers, tick=tick)(self.part)
 
     def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> Response:
         """Return its response to a request from its own machine. Raises BenchError."""
         ask = self._there("agent", Agent.ask, tick=tick)
-        response, self.remarks = ask(self.part, workload)
+        response, self.warnings = ask(self.part, workload)
         return response
 
     def lost_workers(self) -> str | None:

@@ -13,43 +13,33 @@ from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.text import UNKNOWN, format_latency, format_noise, pluralize
 from micropie_benchlib.report.figures import format_interval, format_speed, says_little
 from micropie_benchlib.report.layout import Answer
+from micropie_benchlib.report.warnings import texts_of
 from micropie_benchlib.stats.deciding import waits
-from micropie_benchlib.stats.verdicts import decisive_comparisons, rounds_to_decide
-
-
-def comparison_beside(
-    results: Results, comparison: Comparison, method: Method, metric: Metric
-) -> Comparison | None:
-    """Return another comparison of the same targets under the same load, if there is one."""
-    for other in results.comparisons:
-        pair = (other.target, other.reference, other.load)
-        if pair != (comparison.target, comparison.reference, comparison.load):
-            continue
-        if (other.method, other.metric) == (method, metric) and other is not comparison:
-            return other
-    return None
-
-
-def throughput_comparison(results: Results, comparison: Comparison) -> Comparison | None:
-    """Return how the plain requests/s of the same targets under the same load compare."""
-    return comparison_beside(results, comparison, Method.SINGLE, Metric.REQUESTS)
+from micropie_benchlib.stats.verdicts import (
+    comparison_beside,
+    decisive_comparisons,
+    rounds_to_decide,
+)
 
 
 def comparison_shown_beside(results: Results, comparison: Comparison) -> Comparison | None:
     """Return what is told beside a verdict: plain requests/s, at a rate the p99 latency."""
     if comparison.load.rate_per_s:
         return comparison_beside(results, comparison, comparison.method, Metric.P99)
-    return throughput_comparison(results, comparison)
+    return comparison_beside(results, comparison, Method.SINGLE, Metric.REQUESTS)
 
 
 def first_failure(results: Results, comparison: Comparison) -> str:
     """Return why the first invalid trial of the two targets is invalid; nothing if none is."""
-    names = (comparison.target, comparison.reference)
+    pair = [(name, comparison.load) for name in (comparison.target, comparison.reference)]
+    for capacity in results.capacities:
+        if capacity.reasons and (capacity.target, capacity.load) in pair:
+            return f" ({results.label(capacity.target)}: {texts_of(capacity.reasons)})"
     for measurement in results.measurements:
-        is_theirs = measurement.target in names and measurement.load == comparison.load
         is_saturated = measurement.limited_by is Limit.LOAD_GENERATOR  # it is the reason itself
-        if is_theirs and measurement.invalid_reason and not is_saturated:
-            return f" ({results.label(measurement.target)}: {measurement.invalid_reason})"
+        is_theirs = (measurement.target, measurement.load) in pair
+        if is_theirs and measurement.invalid and not is_saturated:
+            return f" ({results.label(measurement.target)}: {texts_of(measurement.invalid)})"
     return ""
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 from micropie_benchlib.core.estimates import Comparison
 from micropie_benchlib.core.results import Results
-from micropie_benchlib.report.headings import heading_of
+from micropie_benchlib.report.conclusions import conclude
 from micropie_benchlib.report.layout import Conclusion
-from micropie_benchlib.report.remarks import caveats_of
 from micropie_benchlib.stats.intervals import rounds_needed
 from micropie_benchlib.stats.verdicts import in_all_rounds, log_stdev
 
@@ -20,9 +20,7 @@ def calibration_conclusion(results: Results) -> Conclusion:
     sentences: list[str] = []
     for comparison in results.comparisons:
         sentences += calibration_sentences(results, comparison)
-    return Conclusion(
-        heading=heading_of(results), sentences=tuple(sentences), caveats=tuple(caveats_of(results))
-    )
+    return dataclasses.replace(conclude(results), answers=(), sentences=tuple(sentences))
 
 
 def calibration_sentences(results: Results, comparison: Comparison) -> list[str]:

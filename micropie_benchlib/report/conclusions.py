@@ -11,7 +11,7 @@ from micropie_benchlib.report.answers import answers_of
 from micropie_benchlib.report.headings import heading_of
 from micropie_benchlib.report.layout import Answer, Conclusion
 from micropie_benchlib.report.merging import short_names, suffixed_by_file
-from micropie_benchlib.report.remarks import caveats_of, knee_sentences, single_target_sentences
+from micropie_benchlib.report.warnings import finding_lines, text_of, warning_lines
 
 
 def conclude(results: Results) -> Conclusion:
@@ -19,8 +19,9 @@ def conclude(results: Results) -> Conclusion:
     return Conclusion(
         heading=heading_of(results),
         answers=tuple(answers_of(results)),
-        sentences=(*single_target_sentences(results), *knee_sentences(results)),
-        caveats=tuple(caveats_of(results)),
+        sentences=tuple(finding_lines(results)),
+        warnings=tuple(warning_lines(results)),
+        run_warnings=tuple(map(text_of, results.warnings)),
     )
 
 
@@ -28,12 +29,14 @@ def conclude_side_by_side(files: Mapping[str, Results]) -> Conclusion:
     """Return each file's conclusions, and in what the places differ."""
     answers: list[Answer] = []
     sentences: list[str] = []
-    caveats: list[str] = []
+    warnings: list[str] = []
+    run_warnings: list[str] = []
     for part in suffixed_by_file(files):
         conclusion = conclude(part)
         answers += conclusion.answers
         sentences += conclusion.sentences
-        caveats += conclusion.caveats
+        warnings += conclusion.warnings
+        run_warnings += conclusion.run_warnings
     names = short_names(files)
     described = {file: describe_environment(part) for file, part in files.items()}
     facts: set[str] = set()
@@ -43,10 +46,11 @@ def conclude_side_by_side(files: Mapping[str, Results]) -> Conclusion:
         values = {names[file]: described[file].get(fact, UNKNOWN) for file in files}
         if len(set(values.values())) > 1:
             listed = "; ".join(f"{name}: {value}" for name, value in values.items())
-            caveats.append(f"They differ in {fact}: {listed}.")
+            run_warnings.append(f"They differ in {fact}: {listed}.")
     return Conclusion(
         heading=f"{' and '.join(names.values())}, side by side",
         answers=tuple(answers),
         sentences=tuple(sentences),
-        caveats=tuple(caveats),
+        warnings=tuple(warnings),
+        run_warnings=tuple(run_warnings),
     )

@@ -6,7 +6,7 @@ import csv
 import dataclasses
 import io
 from collections.abc import Mapping
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.report.layout import Report
@@ -21,7 +21,7 @@ def csv_columns(kind: Any, prefix: str = "") -> list[str]:
     columns = []
     for name, hint in get_type_hints(kind).items():
         inner = [part for part in (hint, *get_args(hint)) if dataclasses.is_dataclass(part)]
-        if inner:
+        if inner and get_origin(hint) is not tuple:
             columns += csv_columns(inner[0], f"{prefix}{name}_")
         elif name not in NOT_IN_CSV:
             columns.append(prefix + name)
@@ -55,6 +55,7 @@ def to_csv(report: Report) -> str:
     writer.writeheader()
     for measurement in results_data(report.results)["measurements"]:
         row = flatten(measurement)
-        row["notes"] = "; ".join(measurement["notes"])
+        for name in ("warnings", "invalid"):
+            row[name] = "; ".join(warning["text"] for warning in measurement[name])
         writer.writerow({name: csv_cell(value) for name, value in row.items()})
     return text.getvalue()

@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.stats.changes import Change
-from micropie_benchlib.stats.gate import GateDecision
+from micropie_benchlib.stats.gate import GateDecision, GateOutcome
+
+FINDINGS: Mapping[GateOutcome, str] = {
+    GateOutcome.PASSED: "no significant slowdown over {margin}",
+    GateOutcome.FAILED: "significantly slower by more than {margin}",
+    GateOutcome.INCONCLUSIVE: "no significant slowdown over {margin}, but the interval allows "
+    "one: add rounds",
+}
 
 
-def gate_sentences(results: Results, decision: GateDecision) -> list[str]:
-    """Return the gate's decision on each target and load, with its reason."""
+def gate_lines(results: Results, decision: GateDecision) -> list[tuple[GateOutcome, str]]:
+    """Return the gate's outcome for each target and load, with its reason."""
     if not decision.changes:
-        return [
-            "gate failed: there is no interval to decide by "
-            "for the same targets under the same load."
-        ]
-    return [gate_sentence(results, decision, change) for change in decision.changes]
+        text = "there is no interval to decide by for the same targets under the same load."
+        return [(decision.outcome, f"gate {decision.outcome}: {text}")]
+    lines = []
+    for change in decision.changes:
+        lines.append((decision.outcome_of(change), gate_line(results, decision, change)))
+    return lines
 
 
-def gate_sentence(results: Results, decision: GateDecision, change: Change) -> str:
+def gate_line(results: Results, decision: GateDecision, change: Change) -> str:
     """Return the gate's decision on one target under one load."""
-    comparison = change.comparison
+    comparison, outcome = change.comparison, decision.outcome_of(change)
     target, reference = results.label(comparison.target), results.label(comparison.reference)
     compared_with = reference
     if decision.has_baseline:
         compared_with = f"in the baseline, each against {reference}"
-    speed = f"{1 / change.slowdown:.3f}x as fast as {compared_with}"
-    evidence = (
-        f"{100 * change.confidence:.4g}% interval {1 / change.high:.3f} to "
-        f"{1 / change.low:.3f}, {comparison.metric.facts.measure}"
-    )
-    margin = f"{100 * decision.margin:.4g}%"
-    outcome, finding = "passed", f"no significant slowdown over {margin}"
-    if decision.is_slower(change):
-        outcome, finding = "failed", f"significantly slower by more than {margin}"
-    elif decision.may_be_slower(change):
-        finding += ", but the interval allows one: add rounds"
+    finding = FINDINGS[outcome].format(margin=f"{100 * decision.margin:.4g}%")
     return (
-        f"gate {outcome}: {target} at {comparison.load.sentence} is {speed} ({evidence}): "
-        f"{finding}."
+        f"gate {outcome}: {target} at {comparison.load.sentence} is "
+        f"{1 / change.slowdown:.3f}x as fast as {compared_with} "
+        f"({100 * change.confidence:.4g}% interval {1 / change.high:.3f} to {1 / change.low:.3f}, "
+        f"{comparison.metric.facts.measure}): {finding}."
     )

@@ -43,7 +43,7 @@ class Conclusion:
     """What follows from results.
 
     The answers, the gate's decision, what else a command says, tables that only this
-    command has, and what should be known before any of it is quoted.
+    command has, and the warnings; those of the run were said before it.
     """
 
     heading: str = ""
@@ -51,7 +51,8 @@ class Conclusion:
     gate: tuple[str, ...] = ()
     sentences: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
-    caveats: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    run_warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,8 +46,8 @@ def to_markdown(report: Report) -> str:
     if answers:
         parts.append("\n".join(answers))
     parts += map(markdown_text, [*conclusion.gate, *conclusion.sentences])
-    caveats = [f"- {markdown_text(line)}" for line in conclusion.caveats]
-    parts += markdown_section("Warnings", caveats)
+    warnings = [*conclusion.warnings, *conclusion.run_warnings]
+    parts += markdown_section("Warnings", [f"- {markdown_text(line)}" for line in warnings])
     tables = [*result_tables(results), *conclusion.tables, *work_tables(results)]
     for table in (*tables, *machine_tables(results), about_table(results)):
         parts += markdown_section(markdown_text(table.title), markdown_lines(table))

@@ -123,7 +123,7 @@ def to_html(report: Report) -> str:
     compared = [answer.comparison for answer in conclusion.answers]
     figures = speed_charts(results, compared or decisive_comparisons(results))
     body += html_charts([*figures, *sweep_charts(results), *capacity_charts(results)])
-    body += html_list("Warnings", conclusion.caveats)
+    body += html_list("Warnings", [*conclusion.warnings, *conclusion.run_warnings])
     body += html_glossary()
     for load in results.reported_loads:
         body.append(f"<h2>{html.escape(load.title)}</h2>")

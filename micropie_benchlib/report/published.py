@@ -15,12 +15,14 @@ from micropie_benchlib.core.published import (
 )
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
 from micropie_benchlib.core.results import Results
+from micropie_benchlib.core.warnings import Kind
 from micropie_benchlib.report.conclusions import conclude
-from micropie_benchlib.report.equal_work import equal_answers_sentences
 from micropie_benchlib.report.figures import format_speed, interval_cell
 from micropie_benchlib.report.layout import Conclusion, Table, columns_from
 from micropie_benchlib.report.tables import GIST_COLUMNS, gist_row
+from micropie_benchlib.report.warnings import lines_of
 from micropie_benchlib.stats.ranking import PairwiseComparisons, all_pairwise
+from micropie_benchlib.stats.warnings import warnings_of
 
 SAME_BYTES = 1.0  # what was read is printed with two decimals
 MAX_IN_FLIGHT = 1.05  # requests for each connection: latencies are rounded
@@ -38,13 +40,15 @@ def reproduction_conclusion(results: Results, published: PublishedTable) -> Conc
     for load in measured:
         tables.append(order_table(published, load, pairwise_by_load.get(load)))
     conclusion = conclude(results)
-    advice = equal_answers_sentences(results)  # of apps that are not those of a published table
-    caveats = [caveat for caveat in conclusion.caveats if caveat not in advice]
+    warnings = []
+    for sighting in warnings_of(results):
+        if sighting.warning.kind is not Kind.EQUAL_RESPONSES:  # of apps that are not the table's
+            warnings.append(sighting)
     return dataclasses.replace(
         conclusion,
         sentences=tuple(stack_sentences(results, published)),
         tables=tuple(tables),
-        caveats=(*published_warnings(published), *caveats),
+        warnings=(*published_warnings(published), *lines_of(results, warnings)),
     )
 
 

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from micropie_benchlib.core.errors import BenchError, first_complaint, short_repr
 from micropie_benchlib.core.estimates import Ranking
 from micropie_benchlib.core.results import SCHEMA, Results
+from micropie_benchlib.core.warnings import BenchWarning
+from micropie_benchlib.report.warnings import text_of
 from micropie_benchlib.stats.comparisons import with_derived
 from micropie_benchlib.stats.ranking import rankings_of
 
 # By the names of their types.
 FIELDS_NOT_SAVED = {"Latency": {"histogram"}, "Response": {"excerpt"}}
-FIELDS_DERIVED = {"Measurement": {"valid": {"type": "boolean"}}}
+FIELDS_DERIVED = {
+    "BenchWarning": {"text": {"type": "string"}},
+    "Measurement": {"valid": {"type": "boolean"}},
+}
 EXCLUDE_HISTOGRAM = {"histogram": True}
 NOT_SAVED = {
     "measurements": {
@@ -35,13 +41,25 @@ def adapter(of: Any) -> Any:
 def results_data(results: Results) -> dict[str, Any]:
     """Return the results as a results file has them, in JSON's own types.
 
-    Each measurement also says whether it is valid, and there are the rankings.
+    Each measurement also says whether it is valid, each warning what it says, and there are
+    the rankings.
     """
     data: dict[str, Any] = adapter(Results).dump_python(results, mode="json", exclude=NOT_SAVED)
-    for measurement in data["measurements"]:
-        measurement["valid"] = measurement["invalid_reason"] is None
+    for measurement, dumped in zip(results.measurements, data["measurements"], strict=True):
+        dumped["valid"] = measurement.valid
+        add_texts(measurement.invalid, dumped["invalid"])
+        add_texts(measurement.warnings, dumped["warnings"])
+    for capacity, dumped in zip(results.capacities, data["capacities"], strict=True):
+        add_texts(capacity.reasons, dumped["reasons"])
+    add_texts(results.warnings, data["warnings"])
     data["rankings"] = adapter(list[Ranking]).dump_python(rankings_of(results), mode="json")
     return data
+
+
+def add_texts(warnings: Iterable[BenchWarning], dumped: Iterable[dict[str, Any]]) -> None:
+    """Add to each of the dumped warnings what it says; it is not read again."""
+    for warning, data in zip(warnings, dumped, strict=True):
+        data["text"] = text_of(warning)
 
 
 def to_json(results: Results) -> str:

@@ -13,6 +13,7 @@ from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.text import UNKNOWN, format_latency, pluralize
 from micropie_benchlib.report.figures import format_speed, interval_cell
 from micropie_benchlib.report.layout import Table, columns_from
+from micropie_benchlib.report.warnings import texts_of
 from micropie_benchlib.stats.intervals import mean_and_half_width
 from micropie_benchlib.stats.ranking import rankings_of
 from micropie_benchlib.stats.search import outcome_of
@@ -154,7 +155,7 @@ def step_table(results: Results, load: LoadId) -> Table:
         row = [results.label(measurement.target), str(measurement.round), f"{rate_per_s:.1f}"]
         row.append("" if p99_s is None else format_latency(p99_s))
         row.append(outcome_of(measurement, limit_s))
-        row.append(measurement.invalid_reason or "")
+        row.append(texts_of(measurement.invalid))
         rows.append(tuple(row))
     title = f"{load.title}, rates that were tried"
     return Table(title=title, columns=STEP_COLUMNS, rows=tuple(rows))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from micropie_benchlib.core.loads import Load
+from micropie_benchlib.core.loads import Load, LoadId
 from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.requests import Response, Workload
 from micropie_benchlib.core.results import Results
@@ -17,10 +17,35 @@ from micropie_benchlib.system.children import Tick
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What runs now, and the seconds that it should take: targets start, or are under a load."""
+
+    targets: tuple[Target, ...]
+    load: LoadId | None
+    round: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondStage:
+    """How precise the first stage was, and how many rounds that are `needed` follow from it.
+
+    Precisions are half an interval's width, as a share. The rounds to come take `seconds`.
+    """
+
+    first_rounds: int
+    reached: float
+    wanted: float
+    needed: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Actions:
-    """`announce` is called with what runs now, and the seconds that it should take; `extend`
-    with a plan of more rounds than before, and why. What is recorded is without the
-    `secrets`.
+    """What an experiment does to the world, injected so that tests can provoke faults.
+
+    `extend` is called with a plan of more rounds than before, and why; or with one whose
+    loads have got their rates. What is recorded is without the `secrets`.
     """
 
     prepare: Callable[[Target], None]
@@ -30,6 +55,6 @@ class Actions:
     load: Callable[[Sequence[RunningServer], Load], list[Observation]]
     save: Callable[[Results], None]
     tick: Tick
-    announce: Callable[[str, float], None]
-    extend: Callable[[Plan, str], None]
+    announce: Callable[[Step], None]
+    extend: Callable[[Plan, SecondStage | None], None]
     secrets: Secrets = NO_SECRETS

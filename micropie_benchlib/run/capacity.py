@@ -5,17 +5,27 @@ from __future__ import annotations
 import math
 
 from micropie_benchlib.core.measurements import Measurement
-from micropie_benchlib.core.text import format_latency, format_rate
+from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.stats.search import CLOSE_BOUNDS
 
 
-def too_late_reason(measurement: Measurement) -> str:
-    """Return why a limit that was missed tells nothing of the server."""
-    late_s = measurement.wrk.pace.late_p99_s if measurement.wrk and measurement.wrk.pace else 0.0
-    return (
-        f"wrk itself sent {format_latency(late_s)} too late (p99), too much for that limit: "
-        "a higher --p99-limit, fewer -c, or another machine's cores (--load-on) would tell"
-    )
+def no_rate_kept(measurement: Measurement, rate_per_s: float) -> tuple[BenchWarning, ...]:
+    """Return why no rate keeps the limit, by the lowest that was tried."""
+    p99_s = measurement.latency_p99_s
+    if measurement.invalid or p99_s is None:
+        unkept = BenchWarning.of(Kind.NO_RATE_KEPT, rate_per_s=rate_per_s)
+        return (unkept, *measurement.invalid)
+    return (BenchWarning.of(Kind.LIMIT_MISSED, rate_per_s=rate_per_s, p99_s=p99_s),)
+
+
+def unknown_rate(measurement: Measurement, rate_per_s: float) -> tuple[BenchWarning, ...]:
+    """Return why it is not known whether a rate was kept."""
+    reasons = measurement.invalid
+    if not reasons:
+        pace = measurement.wrk.pace if measurement.wrk else None
+        late_s = pace.late_p99_s if pace else 0.0
+        reasons = (BenchWarning.of(Kind.LATE_FOR_LIMIT, late_p99_s=late_s),)
+    return (BenchWarning.of(Kind.RATE_UNKNOWN, rate_per_s=rate_per_s), *reasons)
 
 
 class Bisection:
@@ -29,12 +39,12 @@ class Bisection:
         self._kept_per_s = 0.0
         self._upper_per_s = most_per_s
         self._was_missed = False
-        self._lowest_miss = ""
+        self._lowest_miss: tuple[BenchWarning, ...] = ()
 
     @property
-    def lowest_miss(self) -> str:
-        """What came of the lowest rate, in words, if none was kept."""
-        return "" if self._kept_per_s else self._lowest_miss
+    def lowest_miss(self) -> tuple[BenchWarning, ...]:
+        """What came of the lowest rate, if none was kept."""
+        return () if self._kept_per_s else self._lowest_miss
 
     @property
     def middle_per_s(self) -> float:
@@ -60,11 +70,7 @@ class Bisection:
         """Take in whether a rate was kept."""
         if not is_kept:
             self._upper_per_s, self._was_missed = rate_per_s, True
-            p99_s = measurement.latency_p99_s
-            seen = measurement.invalid_reason
-            if p99_s is not None and not seen:
-                seen = f"its p99 latency is {format_latency(p99_s)}"
-            self._lowest_miss = f"no rate keeps the limit: {seen} even at {format_rate(rate_per_s)}"
+            self._lowest_miss = no_rate_kept(measurement, rate_per_s)
             return
         self._kept_per_s = rate_per_s
         if rate_per_s >= self._upper_per_s:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from micropie_benchlib.core.errors import BenchError, CannotGoOnError, HopelessError, Reason
 from micropie_benchlib.core.measurements import Capacity, Measurement
 from micropie_benchlib.core.plan import Launch, Plan
 from micropie_benchlib.core.results import Results, TargetFacts
-from micropie_benchlib.core.text import format_precision
+from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.load.failures import TRIAL_ERRORS
-from micropie_benchlib.run.actions import Actions
+from micropie_benchlib.run.actions import Actions, SecondStage
 from micropie_benchlib.run.facts import with_facts
 from micropie_benchlib.run.launch import LaunchRun
 from micropie_benchlib.run.preflight import check_launch, require_equal_work
@@ -75,14 +73,6 @@ def of_whole_rounds(results: Results, current_round: int) -> Results:
     return dataclasses.replace(results, measurements=tuple(whole), capacities=tuple(capacities))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EarlyEnd:
-    """In which round a run ended before its time, and the exit status that tells so."""
-
-    round: int
-    status: int
-
-
 def with_second_stage(
     plan: Plan, results: Results, actions: Actions, elapsed_s: float
 ) -> tuple[Plan, Results]:
@@ -96,28 +86,23 @@ def with_second_stage(
         return plan, results
     round_s = elapsed_s / plan.rounds
     rounds = max(plan.rounds, min(needed, int(plan.most_s / round_s)))
-    text = f"{plan.rounds} rounds gave {format_precision(widest)}; "
-    if needed <= plan.rounds:
-        text += "that is precise enough"
-    else:
-        text += f"{format_precision(wished)} needs {needed}"
-    if rounds < needed:
-        text += f", and --max-time allows {rounds}"
-    if rounds > plan.rounds:
-        seconds = round((rounds - plan.rounds) * round_s)
-        text += f": {rounds - plan.rounds} more, some {datetime.timedelta(seconds=seconds)}"
+    stage = SecondStage(
+        first_rounds=plan.rounds,
+        reached=widest,
+        wanted=wished,
+        needed=needed,
+        seconds=(rounds - plan.rounds) * round_s,
+    )
     plan = dataclasses.replace(plan, rounds=rounds)
-    actions.extend(plan, text)
+    actions.extend(plan, stage)
     if results.settings:
         settings = dataclasses.replace(results.settings, rounds=rounds)
         results = dataclasses.replace(results, settings=settings)
     return plan, results
 
 
-def run_experiment(
-    plan: Plan, results: Results, actions: Actions
-) -> tuple[Results, EarlyEnd | None]:
-    """Return the results with the plan's measurements, and its early end if it had one.
+def run_experiment(plan: Plan, results: Results, actions: Actions) -> Results:
+    """Return the results with the plan's measurements; they tell if it ended early.
 
     They are saved after each launch where that can be done. After an interruption, or a
     failure between trials, they are those of whole rounds; in the first round what there is.
@@ -158,15 +143,15 @@ def run_experiment(
                 plan, results = with_second_stage(plan, results, actions, time.monotonic() - start)
                 launches.extend(launch for launch in schedule(plan) if launch.round > first_rounds)
     except KeyboardInterrupt:
-        end, status, cause = "interrupted", 130, ""
+        kind, words = Kind.INTERRUPTED, {}
     except (CannotGoOnError, *TRIAL_ERRORS) as error:
         if not results.measurements and not isinstance(error, CannotGoOnError):
             raise
-        end, status, cause = "ended", 1, f", because {error}"
+        kind, words = Kind.ENDED, {"error": str(error)}
     else:
-        return results, None
-    warning = f"{end} in round {current_round} of {plan.rounds}{cause}"
+        return results
+    early_end = BenchWarning.of(kind, round=current_round, rounds=plan.rounds, **words)
     results = dataclasses.replace(
-        of_whole_rounds(results, current_round), warnings=(*results.warnings, warning)
+        of_whole_rounds(results, current_round), warnings=(*results.warnings, early_end)
     )
-    return with_derived(results), EarlyEnd(round=current_round, status=status)
+    return with_derived(results)

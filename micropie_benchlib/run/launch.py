@@ -7,48 +7,35 @@ import dataclasses
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-from micropie_benchlib.core.choices import Limit, Method
+from micropie_benchlib.core.choices import Limit
 from micropie_benchlib.core.errors import BenchError, Reason
-from micropie_benchlib.core.loads import Load, rate_problem
+from micropie_benchlib.core.loads import Load, LoadId, rate_problem
 from micropie_benchlib.core.measurements import Capacity, Measurement
-from micropie_benchlib.core.plan import Launch, Trial, labels_of
+from micropie_benchlib.core.plan import Launch, Trial
 from micropie_benchlib.core.requests import WORKLOADS, Response, Workload
 from micropie_benchlib.core.results import TargetFacts
 from micropie_benchlib.core.targets import Target
-from micropie_benchlib.core.text import format_latency, format_rate
+from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.load.failures import TRIAL_ERRORS, reason_of
 from micropie_benchlib.load.readings import Observation
-from micropie_benchlib.run.actions import Actions
-from micropie_benchlib.run.capacity import Bisection, too_late_reason
-from micropie_benchlib.run.cores import core_use, limit_reason
+from micropie_benchlib.run.actions import Actions, Step
+from micropie_benchlib.run.capacity import Bisection, unknown_rate
 from micropie_benchlib.run.facts import facts_of
+from micropie_benchlib.run.observed import MAY_COUNT, core_use, warnings_in, wrong_load
 from micropie_benchlib.run.schedule import start_estimate_s
 from micropie_benchlib.serve.servers import RunningServer
-from micropie_benchlib.stats.search import Outcome, outcome_of, pace_reason
-from micropie_benchlib.stats.sizes import AnswerSizes
-from micropie_benchlib.stats.validity import (
-    clock_reason,
-    lateness_note,
-    little_note,
-    little_reason,
-    reuse_reason,
-    silence_reason,
-)
-from micropie_benchlib.wrk.errors import invalid_reason
+from micropie_benchlib.stats.search import Outcome, outcome_of
+from micropie_benchlib.stats.validity import ResponseSizes
 
 FIRST_QUESTIONS = 5  # of one kind, before any load
 MAX_QUESTIONS = 30  # where the answers' sizes vary
 QUESTIONS_S = 1.0  # for all of these, except the first two
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerChange:
-    """How an answer after the load differs from those before: what invalidates, or is odd."""
-
-    invalid_reason: str | None = None
-    note: str | None = None
+def failure(error: str) -> BenchWarning:
+    """Return that a target or a trial failed."""
+    return BenchWarning.of(Kind.FAILED, error=error)
 
 
 class LaunchRun:
@@ -61,7 +48,7 @@ class LaunchRun:
         self._broken: dict[str, str] = {}  # reasons, by target
         self._logs: dict[str, list[str]] = {}  # of servers that failed to start, likewise
         self._failed: dict[tuple[str, str], str] = {}  # by target and workload
-        self._odd_warm_ups: dict[str, str] = {}  # notes, by target
+        self._odd_warm_ups: dict[str, BenchWarning] = {}  # by target
         self._answers: dict[tuple[str, str], list[Response]] = {}  # before any load, likewise
         self._secrets = actions.secrets
 
@@ -78,10 +65,7 @@ class LaunchRun:
 
         Of two that start in turn, the second has the better luck.
         """
-        labels = labels_of(self._launch.targets)
-        self._actions.announce(
-            f"{labels}: starting (round {self._launch.round})", start_estimate_s(self._launch)
-        )
+        self._announce(self._launch.targets, None, start_estimate_s(self._launch))
         for target in self._launch.targets:
             try:
                 self._actions.prepare(target)
@@ -155,8 +139,10 @@ class LaunchRun:
                 f"{workload.path}, and a trial {duration_s} s: use a longer --duration"
             )
 
-    def _change_since(self, target: Target, load: Load, sizes: AnswerSizes) -> AnswerChange:
-        """Return how the answer to one request differs now from those before any load."""
+    def _change_since(
+        self, target: Target, load: Load, sizes: ResponseSizes
+    ) -> BenchWarning | None:
+        """Return how the response to one request differs now from those before any load."""
         server, workload = self._servers[target.name], load.workload
         before = self._answers[target.name, workload.name]
         asked = time.monotonic()
@@ -164,22 +150,23 @@ class LaunchRun:
             response = self._actions.ask(server, workload)
             self._check_status(target, workload, response)
         except TRIAL_ERRORS as error:
-            return AnswerChange(invalid_reason=f"after the load: {error}")
+            return BenchWarning.of(Kind.FAILED_AFTER_LOAD, error=str(error))
         took_s = time.monotonic() - asked
         if took_s > workload.timeout_s:
-            return AnswerChange(
-                invalid_reason=f"after the load its answer took {took_s:.1f} s, and --timeout is "
-                f"{workload.timeout_s} s: it stopped answering in time"
+            return BenchWarning.of(
+                Kind.LATE_AFTER_LOAD, took_s=took_s, timeout_s=workload.timeout_s
             )
         if not sizes.is_like(response):
-            return AnswerChange(
-                invalid_reason=f"after the load its answer has {response.bytes} bytes, "
-                f"before it had {sizes.sentence}: it is not the same answer"
+            return BenchWarning.of(
+                Kind.SIZE_AFTER_LOAD,
+                bytes=response.bytes,
+                checked_bytes_min=sizes.least,
+                checked_bytes_max=sizes.most,
             )
         bodies = {each.body_sha256 for each in before}
         if len(bodies) == 1 and response.body_sha256 not in bodies:
-            return AnswerChange(note="after the load its answer has another body than before")
-        return AnswerChange()
+            return BenchWarning.of(Kind.BODY_AFTER_LOAD)
+        return None
 
     def _check_closing(self, target: Target, workload: Workload, response: Response) -> None:
         """Raise BenchError if the connection is to end with the answer, and does not."""
@@ -226,7 +213,9 @@ class LaunchRun:
                 self._failed[names[0], load.workload.name] = reason_of(error)
                 return
             for name in names:
-                self._odd_warm_ups[name] = f"its first warm-up failed: {reason_of(error)}"
+                self._odd_warm_ups[name] = BenchWarning.of(
+                    Kind.WARM_UP_FAILED, error=reason_of(error)
+                )
                 self._warm_up([name], load)
 
     def hopeless(self) -> list[Reason]:
@@ -239,7 +228,7 @@ class LaunchRun:
             if reason and all(failures):
                 text = reason if target.name in reason else f"{target.name}: {reason}"
                 log = map(hide, self._logs.get(target.name, []))
-                reasons.append(Reason(text=hide(text), log=tuple(log)))
+                reasons.append(Reason(warnings=(failure(hide(text)),), log=tuple(log)))
         return reasons
 
     def _failure(self, name: str, workload: Workload) -> str | None:
@@ -252,7 +241,7 @@ class LaunchRun:
         If only one target of a paired trial is amiss, such as by its statuses, the other stays
         valid.
         """
-        self._announce(trial)
+        self._announce(trial.targets, trial.load.id, trial.load.duration_s)
         names = [target.name for target in trial.targets]
         observations: list[Observation] = []
         cores = None
@@ -262,9 +251,9 @@ class LaunchRun:
                 servers = [self._servers[name] for name in names]
                 observations = self._actions.load(servers, trial.load)
                 cores = core_use(observations, trial.load, self._workers(trial))
-                reason = limit_reason(observations, trial.load, cores)
+                reason = wrong_load(observations, trial.load, cores)
             except TRIAL_ERRORS as error:
-                reason = reason_of(error)
+                reason = failure(reason_of(error))
         for position, target in enumerate(trial.targets):
             yield self._measurement(
                 trial,
@@ -274,20 +263,17 @@ class LaunchRun:
                 limited_by=cores.limited_by if cores else None,
             )
 
-    def _announce(self, trial: Trial) -> None:
+    def _announce(self, targets: tuple[Target, ...], load: LoadId | None, seconds: float) -> None:
         """Tell what runs now."""
-        labels = labels_of(trial.targets)
-        load = trial.load.id
-        text = load.pace if len(self._first_loads) == 1 else load.sentence
-        number = self._launch.round
-        self._actions.announce(f"{labels}: {text} (round {number})", trial.load.duration_s)
+        step = Step(targets=targets, load=load, round=self._launch.round, seconds=seconds)
+        self._actions.announce(step)
 
-    def _trial_failure(self, trial: Trial) -> str | None:
+    def _trial_failure(self, trial: Trial) -> BenchWarning | None:
         """Return why the trial cannot be made."""
         for target in trial.targets:
             reason = self._failure(target.name, trial.load.workload)
             if reason:
-                return reason
+                return failure(reason)
         return None
 
     def _workers(self, trial: Trial) -> int | None:
@@ -306,27 +292,27 @@ class LaunchRun:
         target: Target,
         seen: Observation | None,
         *,
-        reason: str | None,
+        reason: BenchWarning | None,
         limited_by: Limit | None,
     ) -> Measurement:
         """Return what the trial yielded of the target, invalid for the reason if there is one."""
         load, name = trial.load, target.name
-        reasons = [reason]
+        invalid = [reason] if reason else []
         partners = [each.name for each in trial.targets if each.name != name]
-        notes: list[str] = []
+        warnings: list[BenchWarning] = []
         if name in self._odd_warm_ups:
-            notes.append(self._odd_warm_ups[name])
+            warnings.append(self._odd_warm_ups[name])
         if name not in self._broken:
-            reasons.append(self._servers[name].lost_workers())
-            notes += self._servers[name].remarks
+            lost = self._servers[name].lost_workers()
+            if lost and failure(lost) not in invalid:
+                invalid.append(failure(lost))
+            warnings += self._servers[name].warnings
         if seen:
-            sizes = AnswerSizes.of(self._answers[name, load.workload.name])
-            reasons += self._invalid_reasons(trial, seen, sizes)
-            notes += self._notes(trial, seen, sizes)
+            sizes = ResponseSizes.of(self._answers[name, load.workload.name])
             change = self._change_since(target, load, sizes)
-            reasons.append(change.invalid_reason)
-            notes += filter(None, [change.note])
-        distinct = dict.fromkeys(filter(None, reasons))
+            for warning in [*warnings_in(trial, seen, sizes), *([change] if change else [])]:
+                counts = warning.kind in MAY_COUNT
+                (warnings if counts else invalid).append(warning)
         return Measurement(
             round=self._launch.round,
             method=trial.method,
@@ -339,8 +325,8 @@ class LaunchRun:
             limited_by=limited_by,
             connections_opened=seen.connections_opened if seen else None,
             report=self._secrets.hide(seen.report) if seen else "",
-            notes=tuple(map(self._secrets.hide_whole_words, notes)),
-            invalid_reason=self._secrets.hide_whole_words("; ".join(distinct)) or None,
+            warnings=tuple(warning.without(self._secrets) for warning in warnings),
+            invalid=tuple(warning.without(self._secrets) for warning in invalid),
         )
 
     def search(self, trial: Trial, limit_s: float) -> Iterator[Measurement | Capacity]:
@@ -352,21 +338,20 @@ class LaunchRun:
         (fastest,) = self.measure(trial)
         yield fastest
         bounds = Bisection(fastest.requests_per_s or 0.0)
-        reason = fastest.invalid_reason
-        while not reason and not bounds.is_close:
+        reasons = fastest.invalid
+        while not reasons and not bounds.is_close:
             rate_per_s = bounds.next_per_s()
             seed = load.schedule_seed + round(rate_per_s)
             step = dataclasses.replace(load, rate_per_s=rate_per_s, schedule_seed=seed)
-            reason = rate_problem(step)
-            if reason:
-                reason = bounds.lowest_miss or reason
+            problem = rate_problem(step)
+            if problem:
+                reasons = bounds.lowest_miss or (failure(problem),)
                 break
             measurement = self._try_twice(dataclasses.replace(trial, load=step), limit_s)
             yield measurement
             outcome = outcome_of(measurement, limit_s)
             if outcome is Outcome.UNKNOWN:
-                why = measurement.invalid_reason or too_late_reason(measurement)
-                reason = f"at {format_rate(rate_per_s)}: {why}"
+                reasons = unknown_rate(measurement, rate_per_s)
             else:
                 bounds.take(measurement, rate_per_s, is_kept=outcome is Outcome.KEPT)
         yield Capacity(
@@ -374,8 +359,8 @@ class LaunchRun:
             target=target.name,
             load=load.id,
             p99_limit_s=limit_s,
-            rate_per_s=None if reason else bounds.middle_per_s,
-            reason=reason,
+            rate_per_s=None if reasons else bounds.middle_per_s,
+            reasons=reasons,
         )
 
     def _try_twice(self, trial: Trial, limit_s: float) -> Measurement:
@@ -384,34 +369,5 @@ class LaunchRun:
         if outcome_of(first, limit_s) is Outcome.KEPT:
             return first
         (second,) = self.measure(trial)
-        why = first.invalid_reason or f"its p99 was {format_latency(first.latency_p99_s or 0)}"
-        return dataclasses.replace(second, notes=(*second.notes, f"tried a second time: {why}"))
-
-    @staticmethod
-    def _invalid_reasons(trial: Trial, seen: Observation, sizes: AnswerSizes) -> list[str | None]:
-        """Return why what was seen of a target does not count, and None for each why not."""
-        wrk, load = seen.wrk, trial.load
-        least = 1 if load.rate_per_s else load.connections
-        reasons = [
-            invalid_reason(wrk, connections=least, expect_status=load.workload.expect_status),
-            clock_reason(seen.clock_step_s, load.duration_s),
-            sizes.invalid_reason(wrk, load),
-        ]
-        if load.rate_per_s:
-            reasons.append(pace_reason(wrk, load))
-        else:
-            reasons.append(silence_reason(seen.ending.silences_s, wrk, load))
-            if trial.method is Method.SINGLE:  # wrks of a paired trial are frozen
-                reasons.append(little_reason(wrk, load))
-        if not load.workload.keep_alive:
-            reasons.append(reuse_reason(wrk, seen.connections_opened))
-        return reasons
-
-    @staticmethod
-    def _notes(trial: Trial, seen: Observation, sizes: AnswerSizes) -> list[str]:
-        """Return what was odd about a target in a trial that may count all the same."""
-        wrk, load = seen.wrk, trial.load
-        notes = [sizes.note(wrk, load), lateness_note(wrk)]
-        if trial.method is Method.SINGLE and not load.rate_per_s:
-            notes.append(little_note(wrk, load))
-        return [*filter(None, notes), *seen.disturbances]
+        again = BenchWarning.of(Kind.SECOND_TRY, p99_s=first.latency_p99_s or 0)
+        return dataclasses.replace(second, warnings=(*second.warnings, again))

@@ -14,6 +14,7 @@ from micropie_benchlib.core.loads import rate_problem
 from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.plan import Launch, Plan, Trial
 from micropie_benchlib.core.results import Results, TargetFacts
+from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.run.actions import Actions
 from micropie_benchlib.run.facts import with_facts
 from micropie_benchlib.run.launch import LaunchRun
@@ -101,13 +102,16 @@ def with_rates(plan: Plan, share: float, measurements: Sequence[Measurement]) ->
 
 
 def throughput_of(measurement: Measurement, share: float) -> float:
-    """Raises BenchError if it is not known."""
+    """Raises HopelessError if it is not known."""
     is_known = outcome_of(measurement, math.inf) is not Outcome.UNKNOWN
     if not is_known or measurement.requests_per_s is None:
-        raise BenchError(
-            f"--rate {share:.0%}: the throughput of {measurement.target} at "
-            f"{measurement.load.without_rate.sentence} is unknown: {measurement.invalid_reason}"
+        unknown = BenchWarning.of(
+            Kind.THROUGHPUT_UNKNOWN,
+            share=share,
+            target=measurement.target,
+            load=measurement.load.without_rate.sentence,
         )
+        raise HopelessError([Reason(warnings=(unknown, *measurement.invalid))])
     pace = measurement.wrk.pace if measurement.wrk else None
     if pace is None:
         return measurement.requests_per_s
@@ -119,11 +123,8 @@ def generator_reasons(measurements: Sequence[Measurement]) -> list[Reason]:
     reasons = []
     for measurement in measurements:
         if measurement.limited_by is Limit.LOAD_GENERATOR:
-            text = (
-                f"wrk cannot offer {measurement.load.sentence} from these cores: "
-                "use a lower --rate, or more cores, such as another machine's (--load-on)"
-            )
-            reasons.append(Reason(text=text))
+            warning = BenchWarning.of(Kind.CANNOT_OFFER, load=measurement.load.sentence)
+            reasons.append(Reason(warnings=(warning,)))
     return reasons
 
 
@@ -133,13 +134,13 @@ def unkept_reasons(measurements: Sequence[Measurement], results: Results) -> lis
     for measurement in measurements:
         if outcome_of(measurement, math.inf) is not Outcome.MISSED:
             continue
-        text = (
-            f"{results.label(measurement.target)}, {measurement.load.sentence}: "
-            f"{measurement.invalid_reason}; use a lower --rate"
+        is_single = measurement.method is Method.SINGLE
+        warning = BenchWarning.of(
+            Kind.RATE_NOT_KEPT if is_single else Kind.PAIRED_RATE_NOT_KEPT,
+            target=results.label(measurement.target),
+            load=measurement.load.sentence,
         )
-        if measurement.method is not Method.SINGLE:
-            text += ", or --no-paired, so that each server has all cores"
-        reasons.append(Reason(text=text))
+        reasons.append(Reason(warnings=(warning, *measurement.invalid)))
     return reasons
 
 
@@ -154,8 +155,7 @@ def prepare_rates(plan: Plan, results: Results, actions: Actions) -> tuple[Plan,
         if reasons:
             raise HopelessError(reasons)
         plan = with_rates(plan, plan.rate_share, preflight.measurements)
-        rates = "; ".join(load.id.sentence for load in plan.loads)
-        actions.extend(plan, f"{plan.rate_share:.0%} of what the slowest target answers: {rates}")
+        actions.extend(plan, None)
     preflight = try_loads(plan, actions)
     for facts in preflight.facts:
         results = with_facts(results, facts, plan.names)

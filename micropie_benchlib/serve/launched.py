@@ -25,6 +25,7 @@ from micropie_benchlib.core.targets import (
     name_place,
 )
 from micropie_benchlib.core.text import pluralize
+from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.serve.addresses import addresses_of, free_port
 from micropie_benchlib.serve.asgi import ASGI_SERVERS
 from micropie_benchlib.serve.kinds import TARGET_KINDS, filled, server_environment
@@ -280,7 +281,7 @@ class LaunchedServer(LocalServer):
         is_users = self.target.is_app and not self.target.is_built_in
         line = ASGI_SERVERS[self.settings.asgi].no_lifespan_line
         if is_users and line and line in self.log_text():
-            self.remarks = ("Lifespan startup failed; the app's startup code did not run.",)
+            self.warnings = (BenchWarning.of(Kind.LIFESPAN_FAILED),)
 
     def _has_lost_a_child(self) -> bool:
         """Return whether a worker died, which uvicorn would replace for ever."""

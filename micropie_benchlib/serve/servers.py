@@ -11,6 +11,7 @@ import psutil
 from micropie_benchlib.core.measurements import ServerUse
 from micropie_benchlib.core.requests import Response, Workload
 from micropie_benchlib.core.targets import ServerSettings, Target
+from micropie_benchlib.core.warnings import BenchWarning
 from micropie_benchlib.serve.versions import PackageVersions, versions_of
 from micropie_benchlib.system.children import Child, Tick
 
@@ -18,14 +19,14 @@ from micropie_benchlib.system.children import Child, Tick
 class RunningServer(abc.ABC):
     """A server that trials are made on; as a context manager it ends what was launched.
 
-    `settings` is how it is served, if this tool decides that. `remarks` are warnings about it.
+    `settings` is how it is served, if this tool decides that. `warnings` are about it.
     `child` is what runs it, if that is of this process.
     """
 
     target: Target
     argv: Sequence[str] = ()
     settings: ServerSettings | None = None
-    remarks: tuple[str, ...] = ()
+    warnings: tuple[BenchWarning, ...] = ()
     host_header: str = ""  # what wrk must send as Host; empty where that is its URL's
     address: str = ""  # where requests go instead of the URL's host; empty if they do not
     child: Child | None = None

@@ -95,8 +95,7 @@ def compare_capacities(
     ratios = capacity_ratios(results, load, reference=reference, target=target)
     reason = None
     if not ratios:
-        reasons = [each.reason for each in searched if each.reason]
-        reason = (reasons or ["no round has a capacity of both"])[0]
+        reason = "no round has a capacity of both"
     return comparison_of(
         ratios,
         load=load,

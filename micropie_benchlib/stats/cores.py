@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from micropie_benchlib.core.choices import Limit
-from micropie_benchlib.stats.deciding import SATURATED
+from micropie_benchlib.core.warnings import BenchWarning, Kind
 
 FULL_SHARE = 0.9  # of cores that have no idle time
 BUSY_SHARE = 0.75  # of cores that have little
@@ -65,11 +65,13 @@ class CoreUse:
         return self.busy_share if used >= 0.25 * cores else 0.0
 
     @property
-    def saturation_reason(self) -> str | None:
-        """Why the trial does not show the server, if the load generator was the limit."""
+    def saturation(self) -> BenchWarning | None:
+        """That the trial does not show the server, if the load generator was the limit."""
         if self.limited_by is not Limit.LOAD_GENERATOR:
             return None
-        use = f"wrk used {self.load_cpu:.2f} of {self.load_cores} cores"
-        if self.server_cpu is not None:
-            use += f", the server {self.server_cpu:.2f} of {self.server_cores}"
-        return f"{SATURATED}: {use}; more --threads or cores, or a slower target, shows the server"
+        load = {"load_cpu": self.load_cpu, "load_cores": self.load_cores}
+        if self.server_cpu is None:
+            return BenchWarning.of(Kind.SATURATED_FOREIGN, **load)
+        return BenchWarning.of(
+            Kind.SATURATED, **load, server_cpu=self.server_cpu, server_cores=self.server_cores
+        )

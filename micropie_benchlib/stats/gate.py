@@ -3,32 +3,45 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.stats.changes import Change, changes_between
 from micropie_benchlib.stats.deciding import chosen_metric, may_decide_all
 
 
+class GateOutcome(StrEnum):
+    """Whether an interval lies below the margin of a slowdown, beyond it, or on both sides."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    INCONCLUSIVE = "inconclusive"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateDecision:
-    """Whether a slower target fails the run, and the changes by which that is decided."""
+    """The gate's outcome, and the changes by which that is decided."""
 
     margin: float
     changes: tuple[Change, ...]
     has_baseline: bool
 
-    def is_slower(self, change: Change) -> bool:
-        """Return whether the interval lies beyond the margin as a whole."""
-        return change.low > 1 + self.margin
-
-    def may_be_slower(self, change: Change) -> bool:
-        """Return whether a part of the interval lies beyond the margin."""
-        return change.high > 1 + self.margin
+    def outcome_of(self, change: Change) -> GateOutcome:
+        """Return the outcome of one target under one load."""
+        if change.low > 1 + self.margin:
+            return GateOutcome.FAILED
+        if change.high > 1 + self.margin:
+            return GateOutcome.INCONCLUSIVE
+        return GateOutcome.PASSED
 
     @property
-    def fails(self) -> bool:
-        """Whether any target is slower with confidence, or there is nothing to go by."""
-        return not self.changes or any(map(self.is_slower, self.changes))
+    def outcome(self) -> GateOutcome:
+        """The worst of all outcomes: failed if there is nothing to decide by."""
+        outcomes = [self.outcome_of(change) for change in self.changes]
+        for outcome in (GateOutcome.FAILED, GateOutcome.INCONCLUSIVE, GateOutcome.PASSED):
+            if outcome in outcomes:
+                return outcome
+        return GateOutcome.FAILED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from micropie_benchlib.core.choices import Limit
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import Measurement, Pace, WrkResult
-from micropie_benchlib.core.text import format_rate
+from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.stats.validity import generator_is_late
 from micropie_benchlib.wrk.exact import SUSTAINED_WITHIN
 
@@ -46,19 +46,20 @@ def is_sustained(wrk: WrkResult, pace: Pace) -> bool:
     return wrk.requests_per_s >= (1 - SUSTAINED_WITHIN) * pace.offered_per_s
 
 
-def pace_reason(wrk: WrkResult, load: Load) -> str | None:
-    """Return why a rate was not kept, if it was not: answers lack, or came ever later."""
+def rate_not_kept(wrk: WrkResult, load: Load) -> BenchWarning | None:
+    """Return why a rate was not kept, if it was not: responses lack, or came ever later."""
     if wrk.pace is None:
         return None
     lacking = wrk.pace.offered - wrk.requests
     if lacking > 0:
-        return (
-            f"{lacking} of {wrk.pace.offered} requests had no answer "
-            f"{load.workload.timeout_s} s after the last was due"
+        return BenchWarning.of(
+            Kind.UNANSWERED,
+            count=lacking,
+            offered=wrk.pace.offered,
+            timeout_s=load.workload.timeout_s,
         )
     if is_sustained(wrk, wrk.pace):
         return None
-    return (
-        f"not sustained: {format_rate(wrk.pace.offered_per_s)} were offered, "
-        f"and {wrk.requests_per_s:,.4g} answered"
+    return BenchWarning.of(
+        Kind.NOT_SUSTAINED, offered_per_s=wrk.pace.offered_per_s, answered_per_s=wrk.requests_per_s
     )

@@ -1,73 +1,65 @@
-"""Whether a trial measured the server: connections, lateness, clocks."""
+"""Whether a trial measured the server: connections, sizes of responses, lateness, clocks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from micropie_benchlib.core.estimates import Interval
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import WrkResult
-from micropie_benchlib.core.text import format_latency
+from micropie_benchlib.core.requests import Response
+from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.stats.compare import has_few_answers
-from micropie_benchlib.wrk.report_notes import MAX_BUSY, MIN_BUSY
-
-
-def little_reason(wrk: WrkResult, load: Load) -> str | None:
-    """Return why more connections were busy than were open, by 15%: that is impossible.
-
-    By Little's law the busy ones are throughput x mean latency as measured.
-    """
-    busy = busy_connections(wrk)
-    if busy is None or busy <= MAX_BUSY * load.open_connections:
-        return None
-    return (
-        f"by Little's law {busy:.0f} connections were busy, and only {load.open_connections} open: "
-        "answers came that nobody had asked for (an interim one, such as 103, counts as one), "
-        "or the clock was set"
-    )
-
-
-def little_note(wrk: WrkResult, load: Load) -> str | None:
-    """Return a note if fewer connections were busy than open, by 15%."""
-    busy = busy_connections(wrk)
-    if busy is None or busy >= MIN_BUSY * load.open_connections:
-        return None
-    if has_few_answers(wrk, load.open_connections):
-        count = wrk.requests / load.open_connections
-        return (
-            f"each connection had {count:.1f} answers in this trial, and one that was cut off does "
-            f"not count: requests/s are up to {1 / count:.0%} too low"
-        )
-    return (
-        f"by Little's law {busy:.0f} of {load.open_connections} connections were busy: "
-        "wrk was kept waiting for the CPU or for new connections, or the last answers were late"
-    )
+from micropie_benchlib.wrk.warnings import MAX_BUSY, MIN_BUSY
 
 
 def busy_connections(wrk: WrkResult) -> float | None:
-    """Return how many connections waited for an answer, on average; None if not known."""
+    """Return how many connections waited for a response on average, by Little's law.
+
+    That is throughput x mean latency as measured; None if it is not known.
+    """
     if wrk.latency_uncorrected is None:
         return None
     return wrk.requests_per_s * wrk.latency_uncorrected.mean_s
 
 
-def reuse_reason(wrk: WrkResult, opened: int | None) -> str | None:
-    """Return that connections were used again, if by 10% fewer were opened than requests made."""
+def extra_responses(wrk: WrkResult, load: Load) -> BenchWarning | None:
+    """Return that 15% more connections were busy than were open: that is impossible."""
+    busy = busy_connections(wrk)
+    if busy is None or busy <= MAX_BUSY * load.open_connections:
+        return None
+    return BenchWarning.of(Kind.EXTRA_RESPONSES, busy=busy, open=load.open_connections)
+
+
+def idle_connections(wrk: WrkResult, load: Load) -> BenchWarning | None:
+    """Return that 15% fewer connections were busy than were open."""
+    busy = busy_connections(wrk)
+    if busy is None or busy >= MIN_BUSY * load.open_connections:
+        return None
+    if has_few_answers(wrk, load.open_connections):
+        count = wrk.requests / load.open_connections
+        return BenchWarning.of(Kind.CUT_OFF, per_connection=count, loss=1 / count)
+    return BenchWarning.of(Kind.IDLE_CONNECTIONS, busy=busy, open=load.open_connections)
+
+
+def kept_open(wrk: WrkResult, opened: int | None) -> BenchWarning | None:
+    """Return that 10% fewer connections were opened than requests made."""
     if opened is None or opened >= 0.9 * wrk.requests:
         return None
-    return (
-        f"{wrk.requests} requests went over {opened} connections: "
-        "the server kept some open that it was asked to close (--no-keep-alive)"
-    )
+    return BenchWarning.of(Kind.KEPT_OPEN, requests=wrk.requests, opened=opened)
 
 
 LONGEST_SILENCE_S = 1.0  # of a connection whose server still answers
 CLOCK_TOLERANCE_S = 0.01  # beyond the 0.1% by which a clock may be slewed
 
 
-def silence_reason(silences_s: Sequence[float], wrk: WrkResult, load: Load) -> str | None:
-    """Return how many connections had gone without an answer when the trial ended.
+def silent_connections(
+    silences_s: Sequence[float], wrk: WrkResult, load: Load
+) -> BenchWarning | None:
+    """Return how many connections had gone without a response when the trial ended.
 
-    wrk counts no error where an answer never comes. `silences_s` has for each connection
+    wrk counts no error where a response never comes. `silences_s` has for each connection
     the time since it last received anything. Silent is one for which that is over twice
     the longest latency, and over 1 s or half the trial.
     """
@@ -77,9 +69,11 @@ def silence_reason(silences_s: Sequence[float], wrk: WrkResult, load: Load) -> s
     silent = [age for age in silences_s if age > max(least_s, 2 * longest_answer_s)]
     if not silent:
         return None
-    return (
-        f"{len(silent)} of {load.open_connections} connections had no answer "
-        f"for the last {min(silent):.1f} s or longer: the server stopped answering them"
+    return BenchWarning.of(
+        Kind.SILENT_CONNECTIONS,
+        silent=len(silent),
+        open=load.open_connections,
+        silence_s=min(silent),
     )
 
 
@@ -91,22 +85,67 @@ def generator_is_late(wrk: WrkResult, within_s: float) -> bool:
     return wrk.pace is not None and wrk.pace.late_p99_s > LATE_SHARE * within_s
 
 
-def lateness_note(wrk: WrkResult) -> str | None:
-    """Return a note if wrk itself made a good part of the p99 latency."""
+def late_generator(wrk: WrkResult) -> BenchWarning | None:
+    """Return that wrk itself made a good part of the p99 latency."""
     p99_s = wrk.latency.p99_s if wrk.latency else None
     if wrk.pace is None or p99_s is None or not generator_is_late(wrk, p99_s):
         return None
-    return (
-        f"wrk itself sent {format_latency(wrk.pace.late_p99_s)} too late (p99), which is over a "
-        f"quarter of the p99 latency of {format_latency(p99_s)}, and in it"
-    )
+    return BenchWarning.of(Kind.LATE_GENERATOR, late_p99_s=wrk.pace.late_p99_s, p99_s=p99_s)
 
 
-def clock_reason(step_s: float, duration_s: float) -> str | None:
-    """Return that the clock that wrk goes by was set in a trial, if it was.
-
-    `step_s` is how much further it went than the monotonic clock.
-    """
+def clock_set(step_s: float, duration_s: float) -> BenchWarning | None:
+    """Return that the clock that wrk goes by went `step_s` further than the monotonic one."""
     if abs(step_s) <= CLOCK_TOLERANCE_S + 0.001 * duration_s:
         return None
-    return f"the machine's clock was set by {step_s:+.2f} s meanwhile, and wrk goes by it"
+    return BenchWarning.of(Kind.CLOCK_SET, step_s=step_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseSizes:
+    """The sizes of the responses to single requests, in bytes on the wire.
+
+    Where the body varies by nature, `least` and `most` differ, and others may lie as far
+    again beyond them, twice over. `body` is the smallest body; 0 if it is not known.
+    """
+
+    least: int
+    most: int
+    body: int
+
+    @classmethod
+    def of(cls, responses: Sequence[Response]) -> ResponseSizes:
+        """Return the sizes of these responses; there must be one or more."""
+        sizes = [response.bytes for response in responses]
+        bodies = [response.body_bytes for response in responses]
+        return cls(least=min(sizes), most=max(sizes), body=min(bodies))
+
+    @property
+    def possible(self) -> Interval:
+        """The bounds of what other responses of the kind may have."""
+        spread = self.most - self.least
+        return Interval(max(1, self.least - 2 * spread), self.most + 2 * spread)
+
+    def change(self, wrk: WrkResult, load: Load) -> BenchWarning | None:
+        """Return how the mean size under load differs from the checked ones, if it does.
+
+        SIZE_CHANGED, which invalidates: it is off by 10%, or half of the bodies are missing.
+        SIZE_DIFFERS: it is off by 1%. wrk counts the bytes of responses that were under way at
+        the end: one for each connection at most.
+        """
+        if not wrk.requests:
+            return None
+        mean = wrk.bytes / wrk.requests
+        low = self.possible.low
+        high = self.possible.high * (1 + load.open_connections / wrk.requests)
+        kind = Kind.SIZE_CHANGED
+        if max(0.9 * low, low - self.body / 2) <= mean <= 1.1 * high:
+            kind = Kind.SIZE_DIFFERS
+            if 0.99 * low <= mean <= 1.01 * high:
+                return None
+        return BenchWarning.of(
+            kind, mean_bytes=mean, checked_bytes_min=self.least, checked_bytes_max=self.most
+        )
+
+    def is_like(self, response: Response) -> bool:
+        """Return whether another response may be of the same kind, by its size."""
+        return 0.9 * self.possible.low <= response.bytes <= 1.1 * self.possible.high

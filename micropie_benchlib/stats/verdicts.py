@@ -98,6 +98,19 @@ def decisive_comparisons(results: Results) -> list[Comparison]:
     return [verdict_comparison(comparisons, chosen) for comparisons in groups.values()]
 
 
+def comparison_beside(
+    results: Results, comparison: Comparison, method: Method, metric: Metric
+) -> Comparison | None:
+    """Return another comparison of the same targets under the same load, if there is one."""
+    for other in results.comparisons:
+        pair = (other.target, other.reference, other.load)
+        if pair != (comparison.target, comparison.reference, comparison.load):
+            continue
+        if (other.method, other.metric) == (method, metric) and other is not comparison:
+            return other
+    return None
+
+
 def rounds_for_precision(results: Results, precision: float) -> int | None:
     """Return how many rounds give all verdicts an interval of that half-width, as a share.
 

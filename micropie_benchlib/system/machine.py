@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.system.control_groups import own_cpu_groups
 
 MAX_STOLEN = 0.05  # of the machine's time, by the hypervisor
@@ -34,19 +35,19 @@ class MachineTimes:
     def _passed_s(self, before: MachineTimes) -> float:
         return self.total_s - before.total_s or 1.0
 
-    def disturbances(self, before: MachineTimes, *, own_cpu_s: float) -> list[str]:
+    def disturbances(self, before: MachineTimes, *, own_cpu_s: float) -> list[BenchWarning]:
         """Return what disturbed the machine since then, other than these seconds."""
         stolen = self.stolen_share(before)
         others_s = self.busy_s - before.busy_s - own_cpu_s
         elsewhere = others_s / self._passed_s(before)
-        notes = []
+        warnings = []
         if stolen > MAX_STOLEN:
-            notes.append(f"the hypervisor took {stolen:.0%} of the machine (steal)")
+            warnings.append(BenchWarning.of(Kind.STOLEN, share=stolen))
         if elsewhere > 0.1:
-            notes.append(f"other processes took {elsewhere:.0%} of the machine")
+            warnings.append(BenchWarning.of(Kind.NEIGHBOURS, share=elsewhere))
         if self.throttled > before.throttled:
-            notes.append("the CPU quota throttled it")
-        return notes
+            warnings.append(BenchWarning.of(Kind.THROTTLED))
+        return warnings
 
 
 TIME_KINDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
@@ -101,7 +102,7 @@ class MachineMeter:
         self._before = machine_times()
         self._own_before_s = time.process_time()
 
-    def disturbances(self, spent_s: float) -> tuple[str, ...]:
+    def disturbances(self, spent_s: float) -> tuple[BenchWarning, ...]:
         """Return what did, other than this process and what spent that much CPU time."""
         own_cpu_s = time.process_time() - self._own_before_s + spent_s
         return tuple(machine_times().disturbances(self._before, own_cpu_s=own_cpu_s))

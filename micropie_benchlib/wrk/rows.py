@@ -10,8 +10,7 @@ from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
-from micropie_benchlib.wrk.errors import invalid_reason
-from micropie_benchlib.wrk.report_notes import report_notes
+from micropie_benchlib.core.warnings import BenchWarning
 from micropie_benchlib.wrk.reports import (
     FoundReport,
     TextLine,
@@ -20,6 +19,7 @@ from micropie_benchlib.wrk.reports import (
     text_lines,
 )
 from micropie_benchlib.wrk.titles import Namer
+from micropie_benchlib.wrk.warnings import error_warnings, report_warnings
 
 # What only the JSON of other tools has in it.
 FOREIGN_MARKS = {
@@ -91,12 +91,12 @@ def row_names(rows: Sequence[ReportRow]) -> list[str]:
 def parsed_measurement(report: FoundReport, *, name: str, number: int) -> Measurement:
     """Return the measurement of a report, the round of that number."""
     wrk, connections = report.wrk, report.connections
-    notes: tuple[str, ...] = ()
-    reason = None
+    warnings: list[BenchWarning] = []
+    invalid: list[BenchWarning] = []
     if wrk.requests:
-        notes = report_notes(wrk, connections=connections, asked=report.duration)
+        warnings = report_warnings(wrk, connections=connections, asked=report.duration)
     else:
-        reason = invalid_reason(wrk, connections=connections)
+        invalid = error_warnings(wrk, connections=connections)
     return Measurement(
         round=number,
         method=Method.SINGLE,
@@ -104,8 +104,8 @@ def parsed_measurement(report: FoundReport, *, name: str, number: int) -> Measur
         load=LoadId(workload=DEFAULT_WORKLOAD, connections=connections),
         threads=report.threads,
         wrk=wrk,
-        notes=notes,
-        invalid_reason=reason,
+        warnings=tuple(warnings),
+        invalid=tuple(invalid),
     )
 
 

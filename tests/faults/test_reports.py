@@ -20,9 +20,9 @@ from micropie_benchlib.core.results import Results
 from micropie_benchlib.report.conclusions import conclude
 from micropie_benchlib.report.csv_rows import to_csv
 from micropie_benchlib.report.layout import Report
-from micropie_benchlib.report.remarks import caveats_of
 from micropie_benchlib.report.results_file import from_json, to_json
 from micropie_benchlib.report.tables import gist_table, result_tables
+from micropie_benchlib.report.warnings import text_of, warning_lines
 from micropie_benchlib.wrk.histogram import latency_from_histogram, latency_with_percentiles
 from micropie_benchlib.wrk.reports import decode_text
 from micropie_benchlib.wrk.rows import parse_reports
@@ -112,7 +112,7 @@ def test_a_latency_that_wrk_did_not_time_is_unknown(share: str) -> None:
     assert measurement.valid
     assert measurement.latency_p99_s is None
     assert rows(printed.text)[0][1:4] == ("unknown", "unknown", "13865.62")
-    assert any("the latency is not known" in line for line in caveats_of(results))
+    assert any("the latency is not known" in line for line in warning_lines(results))
     saved = loaded(to_json(results))
     assert saved["measurements"][0]["wrk"]["latency"] is None
     assert from_json(to_json(results)) == results
@@ -144,20 +144,20 @@ def test_errors_of_a_report_mark_its_figures_and_are_noted() -> None:
     text = f"alpha\n{late.text}\nbeta\n{BETA.text}"
     assert [row[0] for row in rows(text)] == ["alpha (2 errors)", "beta"]
     assert rows(text)[0][3] == "13865.62"
-    caveats = caveats_of(read(text))
-    assert caveats == [
-        "Round 1 (alpha, 10 connections): 2 timeouts: "
-        "answers later than wrk waited are missing from the latency"
+    lines = warning_lines(read(text))
+    assert lines == [
+        "alpha: 2 timeouts: slower responses are missing from the latency; "
+        "use fewer connections, or a longer --timeout"
     ]
 
 
 def test_each_row_has_the_note_of_its_own_errors() -> None:
     late = dataclasses.replace(ALPHA, extra=(TWO_TIMEOUTS,))
     later = dataclasses.replace(BETA, extra=(TWO_TIMEOUTS.replace("2", "30"),))
-    caveats = caveats_of(read(f"alpha\n{late.text}\nbeta\n{later.text}"))
-    assert [caveat.partition(": answers")[0] for caveat in caveats] == [
-        "Round 1 (alpha, 10 connections): 2 timeouts",
-        "Round 1 (beta, 10 connections): 30 timeouts",
+    lines = warning_lines(read(f"alpha\n{late.text}\nbeta\n{later.text}"))
+    assert [line.partition(": slower")[0] for line in lines] == [
+        "alpha: 2 timeouts",
+        "beta: 30 timeouts",
     ]
 
 
@@ -177,14 +177,14 @@ def test_each_row_has_the_note_of_its_own_errors() -> None:
             {"extra": ("  Non-2xx or 3xx responses: 9",)},
             "9 of 138656 responses had a status above 399",
         ),
-        ({"requests": "8", "rate": "0.80"}, "8 requests are fewer than the 10 connections"),
+        ({"requests": "8", "rate": "0.80"}, "8 requests: fewer than the 10 connections"),
     ],
 )
 def test_what_is_amiss_with_a_report_is_noted(changes: dict[str, object], note: str) -> None:
     measurement = one(dataclasses.replace(ALPHA, **changes))  # type: ignore[arg-type]
     assert measurement.valid
-    assert len(measurement.notes) == 1
-    assert measurement.notes[0].startswith(note)
+    (warning,) = measurement.warnings
+    assert text_of(warning).startswith(note)
 
 
 # Figures that cannot be.
@@ -631,12 +631,13 @@ def test_a_report_below_any_bytes_is_read_or_refused_in_one_line(data: bytes) ->
         ),
         pytest.param(
             {"latency": "0.36ms 0.20ms 1.00ms 98.58%"},
-            "by Little's law 5 of 10 connections were busy: wrk was kept waiting",
+            "by Little's law 5 of 10 connections were busy: wrk waited",
             id="half of them busy",
         ),
-        pytest.param({"seconds": 30}, "it ran for 10 s of the 30 s", id="stopped early"),
+        pytest.param({"seconds": 30}, "wrk ran for 10 s instead of 30 s", id="stopped early"),
     ],
 )
 def test_what_figures_say_together_is_noted(changes: dict[str, object], note: str) -> None:
     measurement = one(dataclasses.replace(ALPHA, **changes))  # type: ignore[arg-type]
-    assert any(each.startswith(note) for each in measurement.notes), measurement.notes
+    (warning,) = measurement.warnings
+    assert text_of(warning).startswith(note)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import RATES, SECONDS, measured, results_of, single_results
+from conftest import RATES, SECONDS, failed, measured, results_of, single_results
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
@@ -30,6 +30,7 @@ from micropie_benchlib.core.measurements import WrkResult
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
 from micropie_benchlib.core.results import Results, Settings, WorkloadFacts
 from micropie_benchlib.core.targets import ServerSettings
+from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.load.failures import reason_of
 from micropie_benchlib.load.generators import check_room
 from micropie_benchlib.load.wrk_program import find_wrk
@@ -41,7 +42,6 @@ from micropie_benchlib.report.markdown import to_markdown
 from micropie_benchlib.report.markdown_text import markdown_code, markdown_text
 from micropie_benchlib.report.page import to_html
 from micropie_benchlib.report.results_file import from_json, to_json
-from micropie_benchlib.run.experiment import EarlyEnd
 from micropie_benchlib.wrk.exact import EXACT_MARK, parse_exact
 from micropie_benchlib.wrk.rows import parse_reports
 
@@ -85,7 +85,7 @@ def shown(results: Results, *, width: int = 80) -> str:
     console = Console(
         file=io.StringIO(), width=width, force_terminal=True, markup=False, highlight=False
     )
-    show_report(report_of(results), console, verbose=True)
+    show_report(report_of(results), console, verbose=True, was_run=False)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -186,10 +186,9 @@ def test_a_report_of_somebody_elses_that_contradicts_itself_is_shown_with_a_note
     text = (Path(__file__).parent.parent / "data/gist.txt").read_text()
     wrong = text.replace("Requests/sec:   2031.28", "Requests/sec:   9031.28")
     assert wrong != text
-    notes = [measurement.notes for measurement in parse_reports(wrong).measurements]
-    said = "its figures contradict one another: requests per second are not the requests over"
-    assert [len(each) for each in notes] == [1, *[0] * (len(notes) - 1)]
-    assert notes[0][0].startswith(said)
+    first, *others = [measurement.warnings for measurement in parse_reports(wrong).measurements]
+    assert first == (BenchWarning.of(Kind.CONTRADICTION, unit="requests"),)
+    assert not any(others)
 
 
 @pytest.mark.parametrize("depth", [3, 100, 249, 900, 3000, 100_000])
@@ -339,7 +338,7 @@ def test_any_change_of_wrks_line_is_refused_or_gives_figures_that_can_be_saved(
     except BenchError:
         return
     measurement = dataclasses.replace(
-        measured("base", 1, 100), wrk=wrk, invalid_reason="it does not matter here"
+        measured("base", 1, 100), wrk=wrk, invalid=failed("it does not matter here")
     )
     results = results_of([measurement])
     assert from_json(to_json(results)).measurements[0].wrk
@@ -356,7 +355,7 @@ NASTY = (
 def nasty_results() -> Results:
     """Return results with such a text wherever a file may have one."""
     invalid = dataclasses.replace(
-        measured("base", 1, 100), invalid_reason=NASTY, notes=(NASTY,), report=NASTY
+        measured("base", 1, 100), invalid=failed(NASTY), warnings=failed(NASTY), report=NASTY
     )
     targets = []
     for facts in RUN.targets:
@@ -371,7 +370,7 @@ def nasty_results() -> Results:
         )
         targets.append(changed)
     measurements = (invalid, *RUN.measurements[1:])
-    results = results_of(measurements, command=NASTY, created=NASTY, warnings=(NASTY,))
+    results = results_of(measurements, command=NASTY, created=NASTY, warnings=failed(NASTY))
     comparisons = tuple(
         dataclasses.replace(comparison, reason=NASTY) for comparison in results.comparisons
     )
@@ -409,7 +408,7 @@ def test_no_text_steers_what_reads_an_export() -> None:
 def test_what_json_escapes_is_the_same_when_read() -> None:
     results = nasty_results()
     assert json.loads(to_json(results))["command"] == NASTY
-    assert from_json(to_json(results)).warnings == (NASTY,)
+    assert from_json(to_json(results)).warnings == failed(NASTY)
 
 
 def blocks_of(markdown: str) -> tuple[str, str]:
@@ -482,13 +481,13 @@ def test_a_text_in_markdown_is_what_it_was(text: str, shown: str) -> None:
 def test_no_text_is_a_formula_of_a_spreadsheet(first: str) -> None:
     name = f"{first}HYPERLINK(1)"
     invalid = dataclasses.replace(
-        measured(name, 1, 100), invalid_reason=f"{first}1", notes=("\t=1",)
+        measured(name, 1, 100), invalid=failed(f"{first}1"), warnings=failed("\t=1")
     )
     results = results_of([invalid], labels={name: name})
     (row,) = csv.DictReader(io.StringIO(to_csv(report_of(results))))
     assert row["target"] == f"'{name}"
-    assert row["invalid_reason"] == f"'{first}1"
-    assert row["notes"] == r"\t=1"
+    assert row["invalid"] == f"'{first}1"
+    assert row["warnings"] == r"\t=1"
 
 
 def test_a_number_is_no_formula() -> None:
@@ -529,6 +528,9 @@ def test_a_file_whose_replacement_fails_is_as_it_was(
 # --- what is told before, and after -----------------------------------------------------
 
 
+DIED = [{"kind": "failed", "figures": {}, "words": {"error": "died"}}]
+
+
 def compare(*args: str) -> int:
     return mb.main(["compare", "base=asgi", "more=asgi", "-c", "100", *args])
 
@@ -540,9 +542,9 @@ def compare(*args: str) -> int:
         pytest.param({("schema",): "micropie-bench/1"}, "its schema is", id="another schema"),
         pytest.param(
             {
-                (*MEASUREMENT, "invalid_reason"): "died",
-                ("measurements", 2, "invalid_reason"): "died",
-                ("measurements", 4, "invalid_reason"): "died",
+                (*MEASUREMENT, "invalid"): DIED,
+                ("measurements", 2, "invalid"): DIED,
+                ("measurements", 4, "invalid"): DIED,
             },
             "has no interval for more",
             id="one round that counts",
@@ -583,15 +585,13 @@ def test_a_baseline_of_paired_trials_alone_is_no_baseline_of_a_run_without(
     assert "has no interval for more against base" in capsys.readouterr().err
 
 
-END = EarlyEnd(round=1, status=130)
-
-
 @pytest.mark.parametrize("kind", ["json", "markdown", "csv", "html", "github-benchmark"])
 def test_an_interruption_before_the_first_measurement_leaves_all_files_as_they_are(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    nothing = results_of([], settings=SETTINGS, warnings=("interrupted in round 1 of 6",))
-    monkeypatch.setattr("micropie_benchlib.cli.session.run_plan", lambda *_, **__: (nothing, END))
+    end = BenchWarning.of(Kind.INTERRUPTED, round=1, rounds=6)
+    nothing = results_of([], settings=SETTINGS, warnings=(end,))
+    monkeypatch.setattr("micropie_benchlib.cli.session.run_plan", lambda *_, **__: nothing)
     monkeypatch.setattr("micropie_bench.handle_signals", lambda: None)
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
     (tmp_path / "old").write_text(SAVED)

@@ -22,10 +22,12 @@ from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.plan import Launch, Plan
 from micropie_benchlib.core.requests import Workload
+from micropie_benchlib.core.warnings import BenchWarning, Kind
+from micropie_benchlib.report.warnings import text_of
 from micropie_benchlib.run.schedule import schedule
 from micropie_benchlib.serve.kinds import Readiness
 from micropie_benchlib.serve.launched import LaunchedServer
-from micropie_benchlib.stats.validity import clock_reason, silence_reason
+from micropie_benchlib.stats.validity import clock_set, silent_connections
 
 MODES = (
     *("plain", "later_hints", "shrinks", "redirects", "varies"),
@@ -79,26 +81,32 @@ def runs_of(modes: Sequence[str], out: Path) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["plain", "varies", "http10", "another"])
 def test_answers_that_are_what_was_asked_for_count(runs: dict[str, Any], mode: str) -> None:
-    assert runs[mode]["invalid_reason"] is None
+    assert runs[mode]["invalid"] == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("mode", "reason"),
+    ("mode", "kind"),
     [
-        ("later_hints", "an interim one, such as 103, counts as one"),
-        ("twice", "by Little's law"),
-        ("shrinks", "for the one that was checked: it was not the same answer"),
-        ("redirects", "after the load: redirects answers 302 to GET /"),
-        ("falls_silent", "100 of 100 connections had no answer for the last 0."),
-        ("ignores_some", "of 100 connections had no answer for the last"),
+        ("later_hints", Kind.EXTRA_RESPONSES),
+        ("twice", Kind.EXTRA_RESPONSES),
+        ("shrinks", Kind.SIZE_CHANGED),
+        ("redirects", Kind.FAILED_AFTER_LOAD),
+        ("falls_silent", Kind.SILENT_CONNECTIONS),
+        ("ignores_some", Kind.SILENT_CONNECTIONS),
     ],
 )
 def test_answers_that_are_not_what_was_asked_for_are_invalid(
-    runs: dict[str, Any], mode: str, reason: str
+    runs: dict[str, Any], mode: str, kind: Kind
 ) -> None:
-    assert reason in (runs[mode]["invalid_reason"] or "valid")
+    assert kind in [warning["kind"] for warning in runs[mode]["invalid"]]
     assert runs["status"] == 1
+
+
+def silent_in(run: dict[str, Any]) -> float:
+    """Return how many connections of a measurement were silent."""
+    (count,) = (each["figures"]["silent"] for each in run["invalid"] if "silent" in each["figures"])
+    return float(count)
 
 
 @pytest.mark.nightly
@@ -106,10 +114,9 @@ def test_answers_that_are_not_what_was_asked_for_are_invalid(
 def test_more_answers_that_are_not_what_was_asked_for_are_invalid(
     more_runs: dict[str, Any],
 ) -> None:
-    assert more_runs["counts"]["invalid_reason"] is None
-    assert "it was not the same answer" in more_runs["doubles"]["invalid_reason"]
-    reason = "100 of 100 connections had no answer for the last"
-    assert reason in more_runs["dies"]["invalid_reason"]
+    assert more_runs["counts"]["invalid"] == []
+    assert Kind.SIZE_CHANGED in [warning["kind"] for warning in more_runs["doubles"]["invalid"]]
+    assert silent_in(more_runs["dies"]) == 100
     assert more_runs["status"] == 1
 
 
@@ -135,9 +142,11 @@ def test_interim_answers_are_refused(in_process: InProcess) -> None:
 
 @pytest.mark.slow
 def test_another_body_of_the_same_size_is_noted(runs: dict[str, Any]) -> None:
-    note = "after the load its answer has another body than before"
-    noting = [mode for mode in MODES if note in runs[mode]["notes"]]
-    assert noting == ["another"]
+    warned = []
+    for mode in MODES:
+        if Kind.BODY_AFTER_LOAD in [warning["kind"] for warning in runs[mode]["warnings"]]:
+            warned.append(mode)
+    assert warned == ["another"]
 
 
 TWO_ROUNDS = ("-r", "2", "-d", "1s", "-t", "2", "--warm-up", "0s", "--export-json", "-")
@@ -157,8 +166,8 @@ def test_no_verdict_goes_by_paired_trials_of_a_server_whose_single_trials_are_in
 
 @pytest.mark.slow
 def test_silent_connections_are_counted(runs: dict[str, Any]) -> None:
-    reason = runs["ignores_some"]["invalid_reason"]
-    assert 7 <= int(reason.split()[0]) <= 9  # the probes took numbers, too
+    assert 7 <= silent_in(runs["ignores_some"]) <= 9  # the probes took numbers, too
+    assert silent_in(runs["falls_silent"]) == 100
 
 
 @pytest.mark.slow
@@ -168,15 +177,15 @@ def test_a_server_that_reconnects_is_told_by_the_connections_that_were_opened(
     run = runs["http10"]
     assert run["connections_opened"] >= 0.9 * run["wrk"]["requests"]
     assert runs["plain"]["connections_opened"] < 0.1 * runs["plain"]["wrk"]["requests"]
-    assert "http10: a new connection was opened for each request" in runs["said"]
-    assert "plain: a new connection" not in runs["said"]
+    assert "http10: reconnects every request, " in runs["said"]
+    assert "plain: reconnects" not in runs["said"]
 
 
 def load_of(duration_s: int = 2) -> Load:
     return Load(connections=20, threads=2, duration_s=duration_s)
 
 
-def reasons_of_paired(start: Start, tmp_path: Path, *modes: str) -> list[str | None]:
+def reasons_of_paired(start: Start, tmp_path: Path, *modes: str) -> list[BenchWarning | None]:
     """Return why each server's part in a paired trial of 2 s is invalid."""
     servers = [start(odd(mode)) for mode in modes]
     try:
@@ -184,7 +193,7 @@ def reasons_of_paired(start: Start, tmp_path: Path, *modes: str) -> list[str | N
     finally:
         for server in servers:
             server.__exit__()
-    return [silence_reason(each.ending.silences_s, each.wrk, load_of()) for each in seen]
+    return [silent_connections(each.ending.silences_s, each.wrk, load_of()) for each in seen]
 
 
 def test_a_paired_in_which_a_server_stops_answering_is_invalid(
@@ -193,7 +202,7 @@ def test_a_paired_in_which_a_server_stops_answering_is_invalid(
     plain, silent = reasons_of_paired(start, tmp_path, "plain", "falls_silent")
     assert plain is None
     assert silent is not None
-    assert silent.startswith("20 of 20 connections had no answer for the last 1.")
+    assert (silent.figures["silent"], silent.figures["open"]) == (20, 20)
 
 
 @pytest.mark.parametrize("victim", ["wrk", "server"])
@@ -237,9 +246,9 @@ def test_a_clock_that_is_set_in_a_trial_is_seen(
     monkeypatch.setattr("micropie_benchlib.load.generators.wall_clock_lead_s", lambda: next(leads))
     with start(odd("plain")) as server:
         (seen,) = run_load([server], load_of(1), work_dir=tmp_path)
-    assert clock_reason(seen.clock_step_s, 1) == (
-        "the machine's clock was set by +0.50 s meanwhile, and wrk goes by it"
-    )
+    warning = clock_set(seen.clock_step_s, 1)
+    assert warning
+    assert text_of(warning) == "the machine's clock was set by +0.50 s meanwhile, and wrk uses it"
 
 
 def test_one_busy_thread_is_what_a_server_of_one_process_can_use(

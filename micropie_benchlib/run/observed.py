@@ -1,12 +1,26 @@
-"""How the cores were used in a trial."""
+"""What was seen in a trial: how the cores were used, and what was wrong or odd."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from micropie_benchlib.core.choices import Method
 from micropie_benchlib.core.loads import Load
+from micropie_benchlib.core.plan import Trial
+from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.load.readings import Observation
 from micropie_benchlib.stats.cores import CoreUse
+from micropie_benchlib.stats.search import rate_not_kept
+from micropie_benchlib.stats.validity import (
+    ResponseSizes,
+    clock_set,
+    extra_responses,
+    idle_connections,
+    kept_open,
+    late_generator,
+    silent_connections,
+)
+from micropie_benchlib.wrk.warnings import error_warnings
 
 
 def longest_s(observations: Iterable[Observation]) -> float:
@@ -53,9 +67,39 @@ def busy_threads(observations: Iterable[Observation]) -> int | None:
     return count
 
 
-def limit_reason(observations: Sequence[Observation], load: Load, cores: CoreUse) -> str | None:
+def wrong_load(
+    observations: Sequence[Observation], load: Load, cores: CoreUse
+) -> BenchWarning | None:
     """Return why a trial did not measure its servers: wrk was stopped, or the limit."""
     duration_s = longest_s(observations)
     if not load.rate_per_s and not -0.05 <= duration_s - load.duration_s <= 1:
-        return f"wrk ran for {duration_s:.2f} s instead of {load.duration_s} s: somebody stopped it"
-    return observations[0].full_link or cores.saturation_reason
+        return BenchWarning.of(Kind.OTHER_DURATION, duration_s=duration_s, asked_s=load.duration_s)
+    return observations[0].full_link or cores.saturation
+
+
+MAY_COUNT = (
+    *(Kind.SIZE_DIFFERS, Kind.BODY_AFTER_LOAD, Kind.IDLE_CONNECTIONS, Kind.CUT_OFF),
+    *(Kind.LATE_GENERATOR, Kind.STOLEN, Kind.NEIGHBOURS, Kind.THROTTLED),
+)  # a trial that has but these warnings
+
+
+def warnings_in(trial: Trial, seen: Observation, sizes: ResponseSizes) -> Iterator[BenchWarning]:
+    """Yield what was wrong, or odd, about a target in a trial."""
+    wrk, load = seen.wrk, trial.load
+    least = 1 if load.rate_per_s else load.connections
+    yield from error_warnings(wrk, connections=least, expect_status=load.workload.expect_status)
+    found = [
+        clock_set(seen.clock_step_s, load.duration_s),
+        sizes.change(wrk, load),
+        late_generator(wrk),
+    ]
+    if load.rate_per_s:
+        found.append(rate_not_kept(wrk, load))
+    else:
+        found.append(silent_connections(seen.ending.silences_s, wrk, load))
+        if trial.method is Method.SINGLE:  # wrks of a paired trial are frozen
+            found += [extra_responses(wrk, load), idle_connections(wrk, load)]
+    if not load.workload.keep_alive:
+        found.append(kept_open(wrk, seen.connections_opened))
+    yield from filter(None, found)
+    yield from seen.disturbances

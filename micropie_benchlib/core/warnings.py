@@ -1,0 +1,115 @@
+"""What a reader should know of a figure: kinds of warnings, and data; report/ has the words."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum, auto
+
+from micropie_benchlib.core.secrets import Secrets
+
+
+class Kind(StrEnum):
+    """What happened, in a word; report/warnings.py says it in a sentence."""
+
+    # Of the machines and the run.
+    MACHINE = auto()
+    ONE_MACHINE = auto()
+    INTERRUPTED = auto()
+    ENDED = auto()
+    UNFINISHED = auto()
+    # A target or trial failed; the error is told in words.
+    FAILED = auto()
+    FAILED_AFTER_LOAD = auto()
+    WARM_UP_FAILED = auto()
+    LIFESPAN_FAILED = auto()
+    # What wrk counted.
+    CONNECT_ERRORS = auto()
+    READ_ERRORS = auto()
+    WRITE_ERRORS = auto()
+    TIMEOUTS = auto()
+    STATUS_ERRORS = auto()
+    SUCCESSES = auto()  # where errors are expected
+    FEW_REQUESTS = auto()
+    NO_LATENCY = auto()
+    CONTRADICTION = auto()
+    CORRECTED_LATENCY = auto()
+    # The load was another than the one asked for.
+    OTHER_DURATION = auto()
+    SATURATED = auto()
+    SATURATED_FOREIGN = auto()  # of a server whose use is not known
+    LINK_FULL = auto()
+    CLOCK_SET = auto()
+    LATE_GENERATOR = auto()
+    UNANSWERED = auto()
+    NOT_SUSTAINED = auto()
+    # The responses were others than the ones asked for.
+    SIZE_CHANGED = auto()
+    SIZE_DIFFERS = auto()  # by less
+    SIZE_AFTER_LOAD = auto()
+    BODY_AFTER_LOAD = auto()
+    LATE_AFTER_LOAD = auto()
+    EXTRA_RESPONSES = auto()
+    SILENT_CONNECTIONS = auto()
+    KEPT_OPEN = auto()
+    IDLE_CONNECTIONS = auto()
+    CUT_OFF = auto()
+    # Somebody else used the machine.
+    STOLEN = auto()
+    NEIGHBOURS = auto()
+    THROTTLED = auto()
+    # A rate, or a search for one.
+    SECOND_TRY = auto()
+    RATE_UNKNOWN = auto()
+    NO_RATE_KEPT = auto()
+    LIMIT_MISSED = auto()
+    LATE_FOR_LIMIT = auto()
+    CANNOT_OFFER = auto()
+    RATE_NOT_KEPT = auto()
+    PAIRED_RATE_NOT_KEPT = auto()
+    THROUGHPUT_UNKNOWN = auto()
+    # What follows from the results as a whole.
+    ONE_TARGET = auto()
+    KNEE = auto()
+    OVERLAPPING_RANKS = auto()
+    FEW_FOR_P99 = auto()
+    WAITED = auto()
+    DELAYED_ACKS = auto()
+    UNEQUAL_WORK = auto()
+    UNEQUAL_WORKERS = auto()
+    EQUAL_RESPONSES = auto()
+    RECONNECTS = auto()
+    RECONNECTS_COUNTED = auto()
+    IMPRECISE = auto()
+    SHARED_CORES = auto()
+    DISAGREEMENT = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchWarning:
+    """A warning: figures in SI units, words as they were found, by names of its kind's own.
+
+    Where it was seen is known by what carries it.
+    """
+
+    kind: Kind
+    figures: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    words: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of(cls, kind: Kind, **data: float | str) -> BenchWarning:
+        """Return the warning with these figures and words."""
+        figures: dict[str, float] = {}
+        words: dict[str, str] = {}
+        for name, value in data.items():
+            if isinstance(value, str):
+                words[name] = value
+            else:
+                figures[name] = float(value)
+        return cls(kind=kind, figures=figures, words=words)
+
+    def without(self, secrets: Secrets) -> BenchWarning:
+        """Return the warning with the secrets in its words hidden."""
+        words = {name: secrets.hide_whole_words(text) for name, text in self.words.items()}
+        return dataclasses.replace(self, words=words)

@@ -1,0 +1,270 @@
+"""All warnings of results, and where: those that were recorded, and those that follow from them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from micropie_benchlib.core.built_ins import BUILT_INS
+from micropie_benchlib.core.choices import Method
+from micropie_benchlib.core.estimates import Interval
+from micropie_benchlib.core.loads import LoadId
+from micropie_benchlib.core.measurements import ROUNDING, Measurement
+from micropie_benchlib.core.metrics import Metric
+from micropie_benchlib.core.results import Results, Role, TargetFacts
+from micropie_benchlib.core.warnings import BenchWarning, Kind
+from micropie_benchlib.stats.compare import has_few_answers
+from micropie_benchlib.stats.deciding import chosen_metric, waits
+from micropie_benchlib.stats.equal_work import work_of
+from micropie_benchlib.stats.ranking import rankings_of
+from micropie_benchlib.stats.verdicts import comparison_beside, decisive_comparisons
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """A warning, and where it was seen, as far as it is about a part of the results."""
+
+    warning: BenchWarning
+    target: str | None = None
+    load: LoadId | None = None
+    method: Method | None = None
+    round: int | None = None
+    is_invalid: bool = False
+
+
+def seen(
+    kind: Kind, target: str | None = None, load: LoadId | None = None, /, **data: float | str
+) -> Sighting:
+    """Return that warning, of a target and load if they are given."""
+    return Sighting(warning=BenchWarning.of(kind, **data), target=target, load=load)
+
+
+def warnings_of(results: Results) -> list[Sighting]:
+    """Return what should be known before the results are quoted, but for their own warnings."""
+    return [
+        *unfinished(results),
+        *overlapping_ranks(results),
+        *few_for_p99(results),
+        *waiting(results),
+        *measured_warnings(results),
+        *unequal_work(results),
+        *reconnecting(results),
+        *imprecise(results),
+        *shared_cores(results),
+    ]
+
+
+def measured_warnings(results: Results) -> Iterator[Sighting]:
+    """Yield what made measurements invalid, then what was odd about any."""
+    for measurement in results.measurements:
+        if not results.is_step(measurement.load):
+            for warning in measurement.invalid:
+                yield sighting(measurement, warning, is_invalid=True)
+    for capacity in results.capacities:
+        for warning in capacity.reasons:
+            yield Sighting(
+                warning=warning,
+                target=capacity.target,
+                load=capacity.load,
+                round=capacity.round,
+                is_invalid=True,
+            )
+    for measurement in results.measurements:
+        if not results.is_step(measurement.load):
+            for warning in measurement.warnings:
+                yield sighting(measurement, warning, is_invalid=False)
+
+
+def sighting(measurement: Measurement, warning: BenchWarning, *, is_invalid: bool) -> Sighting:
+    """Return a measurement's warning with where it was seen."""
+    return Sighting(
+        warning=warning,
+        target=measurement.target,
+        load=measurement.load,
+        method=measurement.method,
+        round=measurement.round,
+        is_invalid=is_invalid,
+    )
+
+
+def unfinished(results: Results) -> Iterator[Sighting]:
+    """Yield that rounds are missing, where the run was cut short and could not say so."""
+    if results.settings is None or results.early_end:
+        return
+    made = max((measurement.round for measurement in results.measurements), default=0)
+    if made < results.settings.rounds:
+        yield seen(Kind.UNFINISHED, made=made, rounds=results.settings.rounds)
+
+
+def one_target(results: Results) -> Iterator[Sighting]:
+    """Yield that there is no verdict, where one target was measured alone."""
+    if results.settings and len(results.names) == 1:
+        yield seen(Kind.ONE_TARGET)
+
+
+def knees(results: Results) -> Iterator[Sighting]:
+    """Yield for each target from which load on its throughput stops growing.
+
+    That is the fewest connections with 95% of its most throughput, of three counts or more.
+    """
+    for workload, name in itertools.product(results.workloads, results.names):
+        means = {}
+        for load in results.loads:
+            throughputs = results.throughputs(name, load)
+            if load.workload == workload and throughputs and not load.rate_per_s:
+                means[load] = statistics.fmean(throughputs)
+        if len(means) >= 3:
+            enough = 0.95 * max(means.values())
+            load = next(load for load, mean in means.items() if mean >= enough)
+            yield seen(Kind.KNEE, name, load)
+
+
+def overlapping_ranks(results: Results) -> Iterator[Sighting]:
+    """Yield how ranks are to be read, where targets share some."""
+    ranks = itertools.chain(*(ranking.ranks for ranking in rankings_of(results)))
+    if any(rank.first != rank.last for rank in ranks):
+        yield seen(Kind.OVERLAPPING_RANKS)
+
+
+ENOUGH_FOR_P99 = 200  # requests of a trial: its p99 then has two above it
+
+
+def few_for_p99(results: Results) -> Iterator[Sighting]:
+    """Yield that the p99 latency is that of one or two requests, where trials have so few."""
+    rates = [load.rate_per_s for load in results.reported_loads if load.rate_per_s]
+    rates += [capacity.rate_per_s for capacity in results.capacities if capacity.rate_per_s]
+    if not rates or not results.settings:
+        return
+    count = round(min(rates) * results.settings.duration_s)
+    if count < ENOUGH_FOR_P99:
+        enough = 5 * ENOUGH_FOR_P99
+        enough_s = math.ceil(enough / min(rates))
+        yield seen(Kind.FEW_FOR_P99, count=count, enough=enough, enough_s=enough_s)
+
+
+# Delayed acknowledgements make a server without TCP_NODELAY respond after 40 ms (Linux,
+# TCP_DELACK_MIN), whatever it has to do.
+DELAYED_ACK_S = (0.038, 0.05)
+
+
+def waits_for_acks(results: Results, name: str, load: LoadId) -> bool:
+    """Return whether the latencies are those of delayed acknowledgements."""
+    distribution = results.distribution(name, load)
+    by_percent = dict(distribution.percentiles) if distribution else {}
+    least_s, most_s = DELAYED_ACK_S
+    typical = [by_percent[percent] for percent in (10, 50, 75) if percent in by_percent]
+    return bool(typical) and all(least_s <= seconds <= most_s for seconds in typical)
+
+
+def waiting(results: Results) -> Iterator[Sighting]:
+    """Yield which targets waited for something other than the CPU."""
+    if results.seeks_capacity:  # there CPU time decides nothing
+        return
+    for load, facts in itertools.product(results.reported_loads, results.targets):
+        if waits(results, facts.name, load):
+            has_acks = waits_for_acks(results, facts.name, load)
+            yield seen(Kind.DELAYED_ACKS if has_acks else Kind.WAITED, facts.name, load)
+
+
+def unequal_work(results: Results) -> Iterator[Sighting]:
+    """Yield in what the targets differ, and what follows from that."""
+    differing = [fact.name for fact in work_of(results) if fact.differs]
+    if differing:
+        yield seen(Kind.UNEQUAL_WORK, facts=", ".join(differing))
+    if "workers" in differing and chosen_metric(results) is None:
+        yield seen(Kind.UNEQUAL_WORKERS)
+    are_built_in = all(facts.spec.partition("@")[0] in BUILT_INS for facts in results.targets)
+    if "hash of body" in differing and are_built_in:
+        yield seen(Kind.EQUAL_RESPONSES)
+
+
+MAX_FOR_ONE_CONNECTION = 20  # requests; with more, new connections cost little
+
+
+def requests_per_connection(results: Results, facts: TargetFacts) -> float:
+    """Return how many requests each new connection of a target's single trials served.
+
+    Only beyond those that wrk opened at first; infinite if there were no others. Other
+    programs open connections too, so it is the most of any trial. Where it was not counted,
+    it is what the responses say.
+    """
+    served = []
+    for measurement in results.measurements:
+        wrk, opened = measurement.wrk, measurement.connections_opened
+        if measurement.target != facts.name or not measurement.valid or not wrk or opened is None:
+            continue
+        others = opened - measurement.load.connections
+        if others <= 0:
+            served.append(math.inf)
+        elif measurement.load.rate_per_s:  # a server that closes has one for each request
+            served.append(wrk.requests / others if 2 * others > wrk.requests else math.inf)
+        # With few requests the few connections that others open would be many.
+        elif not has_few_answers(wrk, measurement.open_connections):
+            served.append(wrk.requests / others)
+    if served:
+        return max(served)
+    return 1.0 if any(each.says_close for each in facts.responses.values()) else math.inf
+
+
+def reconnecting(results: Results) -> Iterator[Sighting]:
+    """Yield which targets were not measured on connections that stay open."""
+    for facts in results.targets:
+        served = requests_per_connection(results, facts)
+        if served <= MAX_FOR_ONE_CONNECTION:
+            responses = facts.responses.values()
+            keep = all(each.http_version == "1.1" and not each.says_close for each in responses)
+            kind = Kind.RECONNECTS_COUNTED if keep else Kind.RECONNECTS
+            yield seen(kind, facts.name, requests=served)
+
+
+def imprecise(results: Results) -> Iterator[Sighting]:
+    """Yield which verdicts are less precise than was asked for."""
+    wanted = results.settings.precision if results.settings else None
+    for comparison in decisive_comparisons(results):
+        half = comparison.estimate.half_width if comparison.estimate else None
+        if wanted and half and half > wanted * (1 + ROUNDING):
+            yield seen(
+                Kind.IMPRECISE, comparison.target, comparison.load, half_width=half, wanted=wanted
+            )
+
+
+def load_share(results: Results) -> float | None:
+    """Return wrk's share of the CPU time that it and the servers used in single trials."""
+    load_s = server_s = 0.0
+    for measurement in results.measurements:
+        wrk, use = measurement.wrk, measurement.use
+        if not measurement.valid or measurement.method is not Method.SINGLE:
+            continue
+        if wrk and use and wrk.load_cpu_s is not None:
+            load_s += wrk.load_cpu_s
+            server_s += use.server_cpu_s
+    return load_s / (load_s + server_s) if load_s and server_s else None
+
+
+def shared_cores(results: Results) -> Iterator[Sighting]:
+    """Yield why requests/s differ otherwise than CPU per request, where they clearly do.
+
+    On shared cores a request costs the server's CPU time and wrk's.
+    """
+    share = load_share(results)
+    if share is None:
+        return
+    are_apart = any(machine.role is Role.LOAD for machine in results.machines)
+    for comparison in decisive_comparisons(results):
+        if comparison.metric is not Metric.CPU:
+            continue
+        here = comparison_beside(results, comparison, Method.SINGLE, Metric.REQUESTS)
+        speed, plain = comparison.speed, here.speed if here else None
+        if not speed or not plain or not speed.interval or not plain.interval:
+            continue
+        if speed.interval.overlaps(plain.interval):
+            continue
+        between = Interval(min(1, speed.ratio), max(1, speed.ratio))
+        if between.contains(plain.ratio) and not are_apart:
+            yield seen(Kind.SHARED_CORES, share=share)
+        else:
+            yield seen(Kind.DISAGREEMENT)
+        return
