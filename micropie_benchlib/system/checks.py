@@ -78,7 +78,7 @@ def check(name: str, *, why: str, remedy: str) -> Callable[[Look], Check]:
                 state=state_of(bad),
                 found=found,
                 why=why,
-                remedy=remedy.format(connections=circumstances.connections + 1024),
+                remedy=remedy.format(limit=circumstances.connections + 1024),
             )
 
         CHECKS.append(examined)
