@@ -220,12 +220,6 @@ def test_what_is_no_day_is_told(spec: str, complaint: str) -> None:
         parse_target(spec)
 
 
-def test_another_server_is_fetched_with_a_release() -> None:
-    target = parse_target("fastapi@0.115.7", ServingOptions(server=AsgiServer.GRANIAN))
-    assert isinstance(target, AsgiTarget)
-    assert "granian" in target.requirements
-
-
 def test_a_built_in_that_is_not_installed_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     def nothing(*_: object, **__: object) -> dict[str, str]:
         return {}
@@ -280,16 +274,6 @@ def test_another_python_runs_what_is_the_users_own() -> None:
         "fastapi": "",
         "fastapi@0.115.7": "",
     }
-
-
-def test_a_python_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(UsageError, match="python '/nowhere': there is no such program"):
-        parse_target("app:app", ServingOptions(python="/nowhere"))
-
-
-def test_targets_keep_their_order() -> None:
-    targets = parse_targets(["b=asgi", "a=asgi", "asgi"], ServingOptions())
-    assert [target.name for target in targets] == ["b", "a", "asgi"]
 
 
 @pytest.mark.parametrize(
