@@ -290,19 +290,10 @@ BUILT_IN = "[targets.a]\napp = 'asgi'\n"
         ("[targets.a]\napp = '${MODE}'", "unknown target '***'"),
         ('[targets."\\n"]\napp = "a:b"', "targets.'\\n': it must consist of characters that can"),
         ('targets = ["asgi", "asgi"]', "targets: two are named 'asgi': name them apart"),
-        (
-            BUILT_IN + "env = {PYTHONPATH = 'mine'}",
-            "env.PYTHONPATH has no meaning for a built-in",
-        ),
+        (BUILT_IN + "env = {PYTHONPATH = 'mine'}", "env.PYTHONPATH has no meaning for a built-in"),
         (BUILT_IN + "scheme = 'https'", "a.scheme has no meaning for a built-in"),
-        (
-            "[targets.a]\ncommand = 's {port}'\nloop = 'asyncio'",
-            "a.loop has no meaning for a",
-        ),
-        (
-            "[targets.a]\ncommand = 's {port}'\nworkers = 2",
-            "workers: the command has no {w",
-        ),
+        ("[targets.a]\ncommand = 's {port}'\nloop = 'asyncio'", "a.loop has no meaning for a"),
+        ("[targets.a]\ncommand = 's {port}'\nworkers = 2", "workers: the command has no {w"),
         ("[targets.a]\nurl = 'http://h'\nworkers = 1", "a.workers has no meaning for a URL"),
         ("[targets.a]\nurl = 'localhost:1'", "'localhost:1': a URL begins with http://"),
         ("[workloads.a]\npth = '/'", "workloads.a.pth: unknown key (did you mean path?)"),

@@ -7,7 +7,7 @@ import errno
 import io
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -39,7 +39,6 @@ from micropie_benchlib.cli.options import (
     DEFAULTS,
     GIST,
     QUICK,
-    SHORT,
     GateOptions,
     LoadOptions,
     Preset,
@@ -83,65 +82,38 @@ from micropie_benchlib.serve.versions import package_versions
 # Targets.
 
 
-@dataclass(frozen=True, kw_only=True)
-class Meant:
-    """What a text on the command line should mean."""
-
-    kind: type[Target]
-    name: str
-    label: str
-    details: Mapping[str, object]
-
-
 HERE = Path.cwd()
 
 
-def meant(kind: type[Target], name: str, label: str, **details: object) -> Meant:
-    return Meant(kind=kind, name=name, label=label, details=details)
-
-
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("text", "kind", "label", "details"),
     [
-        ("fastapi", meant(AsgiTarget, "fastapi", "FastAPI", app="apps:fastapi", directory=APPS)),
-        ("micropie", meant(AsgiTarget, "micropie", "MicroPie", packages=("micropie",))),
-        ("a=asgi", meant(AsgiTarget, "a", "a", app="apps:asgi", requirements=())),
-        ("micropie@0.9", meant(AsgiTarget, "micropie@0.9", "MicroPie 0.9", app="apps:micropie")),
-        ("old=micropie@0.9", meant(AsgiTarget, "old", "old", spec="micropie@0.9")),
-        ("v0.9=micropie@0.9", meant(AsgiTarget, "v0.9", "v0.9", spec="micropie@0.9")),
-        (
-            "sanic@25.3.0rc1",
-            meant(AsgiTarget, "sanic@25.3.0rc1", "Sanic 25.3.0rc1", package_dir=None),
-        ),
-        ("app:app", meant(AsgiTarget, "app:app", "app:app", app="app:app", directory=HERE)),
-        ("mine=site.asgi:app", meant(AsgiTarget, "mine", "mine", app="site.asgi:app")),
-        ("app:make.it", meant(AsgiTarget, "app:make.it", "app:make.it", app="app:make.it")),
-        (
-            "cmd:node server.js {port}",
-            meant(CommandTarget, "node", "node", command="node server.js {port}"),
-        ),
-        ("cmd:nginx -p {port} -g 'daemon off;'", meant(CommandTarget, "nginx", "nginx")),
-        ("cmd:/opt/s/bin/server -p{port}", meant(CommandTarget, "server", "server")),
-        ("cmd:{python} -m s {port}", meant(CommandTarget, "python", "python", directory=HERE)),
-        ("g=cmd:s {port}", meant(CommandTarget, "g", "g", spec="cmd:s {port}")),
-        ("cmd:env A=1 s {port}", meant(CommandTarget, "env", "env")),
-        (
-            "http://127.0.0.1:8000/",
-            meant(UrlTarget, "http://127.0.0.1:8000/", "http://127.0.0.1:8000/"),
-        ),
-        ("http://h/?a=b", meant(UrlTarget, "http://h/?a=b", "http://h/?a=b")),
-        (
-            "there=https://[::1]:8443/x?a=b",
-            meant(UrlTarget, "there", "there", url="https://[::1]:8443/x?a=b"),
-        ),
+        ("fastapi", AsgiTarget, "FastAPI", {"app": "apps:fastapi", "directory": APPS}),
+        ("micropie", AsgiTarget, "MicroPie", {"packages": ("micropie",)}),
+        ("a=asgi", AsgiTarget, "a", {"name": "a", "app": "apps:asgi", "requirements": ()}),
+        ("micropie@0.9", AsgiTarget, "MicroPie 0.9", {"app": "apps:micropie"}),
+        ("v0.9=micropie@0.9", AsgiTarget, "v0.9", {"name": "v0.9", "spec": "micropie@0.9"}),
+        ("sanic@25.3.0rc1", AsgiTarget, "Sanic 25.3.0rc1", {"package_dir": None}),
+        ("app:app", AsgiTarget, "app:app", {"app": "app:app", "directory": HERE}),
+        ("mine=site.asgi:app", AsgiTarget, "mine", {"app": "site.asgi:app"}),
+        ("app:make.it", AsgiTarget, "app:make.it", {"app": "app:make.it"}),
+        ("cmd:node a.js {port}", CommandTarget, "node", {"command": "node a.js {port}"}),
+        ("cmd:nginx -p {port} -g 'daemon off;'", CommandTarget, "nginx", {}),
+        ("cmd:/opt/s/bin/server -p{port}", CommandTarget, "server", {"name": "server"}),
+        ("cmd:{python} -m s {port}", CommandTarget, "python", {"directory": HERE}),
+        ("g=cmd:s {port}", CommandTarget, "g", {"spec": "cmd:s {port}"}),
+        ("http://127.0.0.1:80/", UrlTarget, "http://127.0.0.1:80/", {}),
+        ("http://h/?a=b", UrlTarget, "http://h/?a=b", {"name": "http://h/?a=b"}),
+        ("there=https://[::1]:84/x?a=b", UrlTarget, "there", {"url": "https://[::1]:84/x?a=b"}),
     ],
 )
-def test_a_spec_names_a_target(text: str, expected: Meant) -> None:
+def test_a_spec_names_a_target(
+    text: str, kind: type[Target], label: str, details: dict[str, object]
+) -> None:
     target = parse_target(text)
-    assert type(target) is expected.kind
-    assert (target.name, target.label) == (expected.name, expected.label)
-    details = {name: getattr(target, name) for name in expected.details}
-    assert details == expected.details
+    assert type(target) is kind
+    assert target.label == label
+    assert {name: getattr(target, name) for name in details} == details
 
 
 NOT_A_URL = "is not an HTTP URL: use http://HOST:PORT/PATH"
@@ -152,13 +124,10 @@ NOT_A_URL = "is not an HTTP URL: use http://HOST:PORT/PATH"
     [
         ("nosuch", "unknown target 'nosuch': use micropie, fastapi, starlette, asgi, "),
         ("", "unknown target ''"),
-        ("a=", "unknown target 'a='"),
-        ("FastAPI", "unknown target 'FastAPI'"),
         ("app:", "unknown target 'app:'"),
         ("a:b:c", "unknown target 'a:b:c'"),
         ("my app:app", "unknown target 'my app:app'"),
         ("fastapi@", "unknown target 'fastapi@': a version is like fastapi@0.32"),
-        ("fastapi@latest", "a version is like fastapi@0.32"),
         ("fastapi@1 --pre", "a version is like fastapi@0.32"),
         ("asgi@1.0", "'asgi@1.0': asgi is part of this tool, and has no versions"),
         ("cmd:server", "a command needs {port} where its port goes"),
@@ -167,19 +136,19 @@ NOT_A_URL = "is not an HTTP URL: use http://HOST:PORT/PATH"
         ("127.0.0.1:8000/items", "as in http://127.0.0.1:8000/items"),
         ("[::1]:8000", "as in http://[::1]:8000"),
         ("shop/main.py:app", "name the module, not its file, as in shop.main:app"),
-        ("./shop/main.py:make", "as in shop.main:make"),
         ("/srv/shop/main.py:app", "as in main:app"),
         ("main.py", "as in main:app"),
         ("cmd:X=1 s {port}", "leave X=1 out, and use --set NAME.env.X=VALUE"),
         ("cmd:cd shop && s {port}", "leave cd out, and use --set NAME.directory=DIRECTORY"),
         ("cmd:a; s {port}", "'a;' needs a shell: use 'cmd:sh -c \"...\"'"),
-        ("cmd:s {port} > log", "'>' needs a shell"),
         ("cmd:'", "No closing quotation"),
         ("http://", NOT_A_URL),
         ("http://h:0/", NOT_A_URL),
         ("http://127.0.0.1:99999/", NOT_A_URL),
-        ("http://h/a b", NOT_A_URL),
         ("https://ann@h/", NOT_A_URL),
+        ("fastapi@2025-02-30", "2025-02-30: day is out of range"),
+        ("fastapi@2999-01-01", "2999-01-01 is in the future: use a day up to today"),
+        ("fastapi@2025-6-3", "unknown target 'fastapi@2025-6-3': a version is like fastapi@0.32"),
     ],
 )
 def test_a_spec_that_names_no_target_is_refused(text: str, complaint: str) -> None:
@@ -205,48 +174,22 @@ def test_a_day_is_fetched_with_its_server() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "complaint"),
+    ("text", "missing", "complaint"),
     [
-        ("fastapi@2025-02-30", "2025-02-30: day is out of range"),
-        ("fastapi@2999-01-01", "2999-01-01 is in the future: use a day up to today"),
-        (
-            "fastapi@2025-6-3",
-            "unknown target 'fastapi@2025-6-3': a version is like fastapi@0.32, a",
-        ),
+        ("litestar", "litestar", "litestar is not installed here: install it, or use litestar@VER"),
+        ("fastapi", "granian", "granian is not installed here: install it, or use fastapi@VERSION"),
     ],
 )
-def test_what_is_no_day_is_told(spec: str, complaint: str) -> None:
-    with pytest.raises(UsageError, match=re.escape(complaint)):
-        parse_target(spec)
+def test_what_is_not_installed_is_told_with_what_to_do(
+    text: str, missing: str, complaint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def versions(names: Sequence[str], **_: object) -> dict[str, str]:
+        return {name: "1" for name in names if name != missing}
 
-
-def test_a_built_in_that_is_not_installed_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nothing(*_: object, **__: object) -> dict[str, str]:
-        return {}
-
-    monkeypatch.setattr("micropie_benchlib.cli.targets.package_versions", nothing)
-    monkeypatch.setattr("micropie_benchlib.load.machine.package_versions", nothing)
-    monkeypatch.setattr("micropie_benchlib.serve.versions.package_versions", nothing)
-    with pytest.raises(
-        UsageError,
-        match="litestar is not installed here: install it, or use litestar@VERSION, which fetches",
-    ):
-        parse_target("litestar")
-
-
-def test_a_server_that_is_not_installed_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    def all_but_granian(names: Sequence[str], **_: object) -> dict[str, str]:
-        return {name: "1" for name in names if name != "granian"}
-
-    monkeypatch.setattr("micropie_benchlib.cli.targets.package_versions", all_but_granian)
-    monkeypatch.setattr("micropie_benchlib.load.machine.package_versions", all_but_granian)
-    monkeypatch.setattr("micropie_benchlib.serve.versions.package_versions", all_but_granian)
-    parse_target("fastapi", ServingOptions(server=AsgiServer.HYPERCORN))
-    with pytest.raises(
-        UsageError,
-        match="granian is not installed here: install it, or use fastapi@VERSION, which fetches",
-    ):
-        parse_target("fastapi", ServingOptions(server=AsgiServer.GRANIAN))
+    monkeypatch.setattr("micropie_benchlib.cli.targets.package_versions", versions)
+    parse_target("starlette", ServingOptions(server=AsgiServer.HYPERCORN))
+    with pytest.raises(UsageError, match=complaint):
+        parse_target(text, ServingOptions(server=AsgiServer.GRANIAN))
 
 
 def test_a_bundle_serves_the_built_ins_with_its_own_packages(
@@ -261,19 +204,18 @@ def test_a_bundle_serves_the_built_ins_with_its_own_packages(
     assert package_dirs == [ROOT, None, None]
 
 
-def test_another_python_runs_what_is_the_users_own() -> None:
+@pytest.mark.parametrize(
+    ("text", "python"),
+    [
+        ("app:app", sys.executable),
+        ("cmd:{python} -m s {port}", sys.executable),
+        ("fastapi", ""),
+        ("fastapi@0.115.7", ""),
+    ],
+)
+def test_another_python_runs_what_is_the_users_own(text: str, python: str) -> None:
     """The built-ins need the packages that are installed for this one."""
-    pythons = {}
-    for text in ("app:app", "cmd:{python} -m s {port}", "fastapi", "fastapi@0.115.7"):
-        target = parse_target(text, ServingOptions(python=sys.executable))
-        assert not isinstance(target, UrlTarget)
-        pythons[target.spec] = target.python
-    assert pythons == {
-        "app:app": sys.executable,
-        "cmd:{python} -m s {port}": sys.executable,
-        "fastapi": "",
-        "fastapi@0.115.7": "",
-    }
+    assert parse_target(text, ServingOptions(python=sys.executable)).python == python
 
 
 @pytest.mark.parametrize(
@@ -325,8 +267,7 @@ def test_a_method_that_wrk_cannot_use_is_refused(text: str) -> None:
     ("texts", "headers"),
     [
         ([], ()),
-        (["X-Key: a b"], (("X-Key", "a b"),)),
-        (["X-Key:a"], (("X-Key", "a"),)),
+        (["X-Key:a b"], (("X-Key", "a b"),)),
         (["X-Key: \t a  "], (("X-Key", "a"),)),
         (["X-Key:"], (("X-Key", ""),)),
         (["Cookie: a=b: c"], (("Cookie", "a=b: c"),)),
@@ -342,16 +283,15 @@ def test_headers_are_sent_as_typed_and_in_order(
 @pytest.mark.parametrize(
     "texts",
     [
-        pytest.param(["nocolon"], id="no colon"),
-        pytest.param([": a"], id="no name"),
-        pytest.param(["X Key: a"], id="a space in the name"),
-        pytest.param(["X-Key : a"], id="a space after the name"),
-        pytest.param(["X-Key: ä"], id="beyond ASCII"),
-        pytest.param(["X-Kéy: a"], id="a name beyond ASCII"),
-        pytest.param(["X-Key: a\r\nX-Other: b"], id="two in one"),
-        pytest.param(["X-Key: a\n"], id="a line's end"),
-        pytest.param(["X-Key: 1", "x-key: 2"], id="one name twice"),
-        *[pytest.param([f"{name.title()}: a"], id=name) for name in RESERVED_HEADERS],
+        ["nocolon"],
+        [": a"],
+        ["X Key: a"],
+        ["X-Key : a"],
+        ["X-Key: ä"],
+        ["X-Kéy: a"],
+        ["X-Key: a\r\nX-Other: b"],
+        ["X-Key: 1", "x-key: 2"],
+        *[[f"{name.title()}: a"] for name in RESERVED_HEADERS],
     ],
 )
 def test_a_header_that_wrk_cannot_send_once_is_refused(texts: list[str]) -> None:
@@ -538,11 +478,7 @@ def test_each_thread_of_wrk_has_a_connection() -> None:
         parse_connections("100,3", threads=4)
 
 
-def test_a_preset_is_chosen_by_its_option() -> None:
-    assert choose_preset() is DEFAULTS
-    assert choose_preset(quick=True) is QUICK
-    assert choose_preset(short=True) is SHORT
-    assert choose_preset(gist=True) is GIST
+def test_presets_exclude_each_other() -> None:
     for two in ({"quick": True, "gist": True}, {"short": True, "quick": True}):
         with pytest.raises(UsageError, match="--quick, --short and --gist exclude each other"):
             choose_preset(**two)
@@ -556,13 +492,6 @@ def test_the_gists_preset_is_what_was_published() -> None:
         Load(connections=200, threads=4, duration_s=30),
     )
     assert GIST.rounds == 1
-
-
-@pytest.mark.parametrize("preset", [DEFAULTS, QUICK, GIST], ids=["none", "quick", "gist"])
-def test_an_option_beats_the_preset(preset: Preset) -> None:
-    load, timing = LoadOptions(connections="7", threads=2), TimingOptions(duration="2m")
-    loads = planned_loads(load, timing, RequestOptions(), preset)
-    assert loads == (Load(connections=7, threads=2, duration_s=120),)
 
 
 # The plan.
@@ -598,27 +527,19 @@ def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     set_cores(monkeypatch, [0, 1])
 
 
-def test_a_plan_is_made_of_what_was_asked_for() -> None:
-    plan = plan_of(seed=7, rounds=3, port=8000, connections=50)
-    assert [target.name for target in plan.targets] == ["a", "b"]
-    assert [load.connections for load in plan.loads] == [50]
-    assert plan.server == ServerSettings(port=8000)
-
-
 @pytest.mark.parametrize(
     ("targets", "options", "paired"),
     [
-        pytest.param(TWO, {}, True, id="two targets of ours"),
-        pytest.param(("a=asgi", "b=asgi", "c=asgi"), {}, True, id="three"),
-        pytest.param(("a=asgi", "b=cmd:s {port}"), {}, True, id="a command's too"),
-        pytest.param(TWO, {"rounds": 2}, True, id="two rounds tell"),
-        pytest.param(TWO, {"rounds": 1}, False, id="one round gives no interval"),
-        pytest.param(TWO, {"preset": QUICK}, False, id="one round, by the preset"),
-        pytest.param(TWO, {"port": 8000}, False, id="one port is for one server"),
-        pytest.param(ONE, {}, False, id="one target"),
-        pytest.param(FOREIGN, {}, False, id="somebody else's server is not pinned"),
-        pytest.param(TWO, {"paired": False}, False, id="not wanted"),
-        pytest.param(TWO, {"paired": True, "rounds": 1}, True, id="wanted in one round"),
+        (TWO, {}, True),
+        (("a=asgi", "b=asgi", "c=cmd:s {port}"), {}, True),
+        (TWO, {"rounds": 2}, True),
+        (TWO, {"rounds": 1}, False),
+        (TWO, {"preset": QUICK}, False),
+        (TWO, {"port": 8000}, False),
+        (ONE, {}, False),
+        (FOREIGN, {}, False),
+        (TWO, {"paired": False}, False),
+        (TWO, {"paired": True, "rounds": 1}, True),
     ],
 )
 @pytest.mark.usefixtures("two_cores")
@@ -631,11 +552,9 @@ def test_paired_trials_are_made_where_they_tell_something(
 @pytest.mark.parametrize(
     ("targets", "options", "complaint"),
     [
-        pytest.param(ONE, {}, "--paired needs two targets that it starts", id="one target"),
-        pytest.param(
-            FOREIGN, {}, "--paired needs two targets that it starts", id="somebody else's server"
-        ),
-        pytest.param(TWO, {"port": 8000}, "leave out --port, or use --no-paired", id="one port"),
+        (ONE, {}, "--paired needs two targets that it starts"),
+        (FOREIGN, {}, "--paired needs two targets that it starts"),
+        (TWO, {"port": 8000}, "leave out --port, or use --no-paired"),
     ],
 )
 @pytest.mark.usefixtures("two_cores")
@@ -654,16 +573,6 @@ def test_a_paired_needs_a_core_for_each_side(
     assert not plan_of().paired
     with pytest.raises(UsageError, match="at least 2 cores, and a system with CPU affinity"):
         plan_of(paired=True)
-
-
-@pytest.mark.parametrize(
-    ("rounds", "preset", "expected"),
-    [(None, DEFAULTS, 18), (None, QUICK, 1), (None, GIST, 1), (9, GIST, 9)],
-)
-def test_rounds_are_the_presets_unless_given(
-    rounds: int | None, preset: Preset, expected: int
-) -> None:
-    assert plan_of(rounds=rounds, preset=preset).rounds == expected
 
 
 def test_a_seed_is_kept_and_else_chosen_anew() -> None:
@@ -911,14 +820,6 @@ def options_of(command: str) -> list[Any]:
     return [each for each in parameters if each.param_type_name == "option"]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_no_command_has_an_option_twice(command: str) -> None:
-    names: list[str] = []
-    for each in options_of(command):
-        names += [*each.opts, *each.secondary_opts]
-    assert len(names) == len(set(names))
-
-
 def test_an_option_means_the_same_in_every_command() -> None:
     meanings: dict[str, set[tuple[object, ...]]] = {}
     for command in COMMANDS:
@@ -1109,11 +1010,8 @@ def test_published_tables_are_listed(capsys: pytest.CaptureFixture[str]) -> None
     assert "granian, 8 workers" in out
 
 
-def test_a_body_without_end_is_refused() -> None:
+def test_a_file_without_end_is_refused() -> None:
     with pytest.raises(UsageError, match="it has more than 64 MiB"):
         read_body("@/dev/zero")
-
-
-def test_a_config_without_end_is_refused() -> None:
     with pytest.raises(UsageError, match="--config '/dev/zero'"):
         read_bench_file("/dev/zero")
