@@ -311,7 +311,7 @@ def test_nothing_is_left_when_an_agent_is_killed(lost: Lost) -> None:
 
 def test_a_second_run_on_the_same_machine_is_refused(lost: Lost) -> None:
     assert lost.second.returncode == 1
-    assert "b: another run of this tool measures there: wait for its end" in lost.second.stderr
+    assert "b: another run of this tool is measuring there: wait for it" in lost.second.stderr
 
 
 @pytest.mark.nightly

@@ -178,7 +178,10 @@ def test_machines_that_cannot_be_are_refused(
     ("lines", "reason"),
     [
         (["", "Host key verification failed."], "Host key verification failed (connect once"),
-        (["me@a: Permission denied (publickey)."], "me@a: Permission denied (publickey) (have it"),
+        (
+            ["me@a: Permission denied (publickey)."],
+            "me@a: Permission denied (publickey) (add your key",
+        ),
         (["ssh: connect to host a port 22: Connection refused"], "(is sshd running there?)"),
         (["Timeout, server a not responding."], "Timeout, server a not responding."),
         ([], ""),

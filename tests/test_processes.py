@@ -439,4 +439,4 @@ def test_a_worker_more_than_there_should_be_is_told(start: Start) -> None:
         while not (told := server.lost_workers()):
             assert time.monotonic() < deadline
             time.sleep(0.1)
-    assert told == "1 worker more than it should have began to serve"
+    assert told == "1 worker more than expected began to serve"

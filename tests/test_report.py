@@ -207,9 +207,9 @@ PLAIN = comparison_of(REQUESTS, 1.2, (1.1, 1.3))  # the requests/s of the gist's
             id="one paired trial",
         ),
         pytest.param(
-            without_estimate("no round is valid for both"),
+            without_estimate("no round is valid for both targets"),
             Verdict.INCONCLUSIVE,
-            "More against Base: no round is valid for both",
+            "More against Base: no round is valid for both targets",
             id="invalid",
         ),
         pytest.param(
@@ -438,7 +438,7 @@ def test_new_connections_are_told_by_what_was_opened(results: Results, cost: str
     [
         pytest.param(
             run_of(FASTER, invalid="worker 7 died"),
-            "More against Base: no round is valid for both (Base: worker 7 died)",
+            "More against Base: no round is valid for both targets (Base: worker 7 died)",
             id="all rounds are invalid",
         ),
         pytest.param(

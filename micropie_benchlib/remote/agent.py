@@ -173,7 +173,7 @@ class Agent:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise BenchError("another run of this tool measures there: wait for its end") from None
+            raise BenchError("another run of this tool is measuring there: wait for it") from None
 
     def fetch(self, target: Target) -> Path | None:
         """Return the directory of the target's packages, if it has one."""

@@ -62,8 +62,7 @@ def own_pyz() -> Path:
     pyz = Path(main_file).parent
     if not BUNDLED or not pyz.is_file():
         raise BenchError(
-            "other machines get a copy of micropie_bench.pyz, and this does not run from one: "
-            "./build_pyz.sh makes it"
+            "other machines need a copy of micropie_bench.pyz: run ./build_pyz.sh, and use that"
         )
     return pyz
 
@@ -191,7 +190,7 @@ class OtherMachine:
     def _done_there(self, call: tuple[str, str, dict[str, str]], tick: Tick) -> str:
         """Return what the agent replies to the call, if it could do it."""
         if self._is_abandoned:
-            raise CannotGoOnError(f"{self.host} is not asked any more")
+            raise CannotGoOnError(f"{self.host} gets no more calls")
         number = next(self._numbers)
         try:
             self._channel.send((number, *call))
@@ -237,7 +236,7 @@ class OtherMachine:
     def _lost(self) -> CannotGoOnError:
         """Return that the connection is lost, and why."""
         if not self._is_cut:
-            return CannotGoOnError(f"{self.host} does not answer any more")
+            return CannotGoOnError(f"{self.host} does not respond any more")
         return CannotGoOnError(
             f"the connection to {self.host} was lost: {self._log_reason('its agent ended')}"
         )
@@ -364,7 +363,7 @@ class RemoteHost:
     def fetch(self, target: Target, announce: Callable[[str], None]) -> Target:
         if not target.requirements:
             return target
-        announce(f"{target.spec}: having its packages on {self._machine.host}")
+        announce(f"{target.spec}: preparing its packages on {self._machine.host}")
         with self._machine.named():
             directory = self._machine.there("agent", Agent.fetch)(target)
         return with_packages(target, directory) if directory else target

@@ -19,8 +19,8 @@ SSH_OPTIONS = (
 SSH_DEADLINE_S = 30.0
 PYTHON_TOO_OLD, NO_PYTHON = 3, 4  # exit statuses of find_python.sh
 SSH_ADVICE = {
-    "Host key verification failed": "connect once by hand, and check the key that it shows",
-    "Permission denied": "have it accept a key of yours (ssh-copy-id): no password is asked for",
+    "Host key verification failed": "connect once by hand and check its key",
+    "Permission denied": "add your key there (ssh-copy-id): ssh runs without passwords",
     "Could not resolve hostname": "check the name, or give it a HostName in ~/.ssh/config",
     "timed out": "is it up, and does its firewall let ssh in?",
     "Connection refused": "is sshd running there?",

@@ -101,7 +101,7 @@ def html_glossary() -> list[str]:
 def html_command(command_line: str) -> list[str]:
     shown = html.escape(command_line)
     return [
-        "<h2>To repeat it</h2>",
+        "<h2>To repeat the run</h2>",
         '<div class="command"><button type="button" class="copy">Copy</button>',
         f'<pre tabindex="0"><code>{shown}</code></pre></div>',
     ]

@@ -43,6 +43,6 @@ def require_equal_work(results: Results) -> None:
             differing.append(f"{fact.name} ({', '.join(values)})")
     if differing:
         raise BenchError(
-            f"--strict: the targets do not do equal work: {'; '.join(differing)}. "
+            f"--strict: the targets' work is not equal: {'; '.join(differing)}. "
             "Nothing was measured"
         )

@@ -40,7 +40,7 @@ class AsgiServerFacts:
             raise UsageError(f"is uvicorn's: {settings.asgi} has its own", option="--http")
         if not settings.proxy_headers:
             raise UsageError(
-                f"is uvicorn's: {settings.asgi} has no such thing", option="--no-proxy-headers"
+                f"is uvicorn's: {settings.asgi} has no such option", option="--no-proxy-headers"
             )
 
 

@@ -256,8 +256,8 @@ class LaunchedServer(LocalServer):
             return probe.ask()
         except SpeaksTlsError:
             raise BenchError(
-                f"{self.target.name} speaks TLS on port {self.port}, where plain HTTP is sent: "
-                f"have it serve plain HTTP, or --set {self.target.name}.scheme=https"
+                f"{self.target.name} speaks TLS on port {self.port}: "
+                f"let it serve plain HTTP, or use --set {self.target.name}.scheme=https"
             ) from None
         except BenchError as error:
             if self._has_answered:
@@ -267,7 +267,7 @@ class LaunchedServer(LocalServer):
                 raise type(error)(self._with_last_error(str(error))) from None
             if not self._has_answered:
                 raise
-            death = f"{self.target.name} died{end.sentence} when it was asked"
+            death = f"{self.target.name} died{end.sentence} during a probe request"
             raise BenchError(f"{death}: {self._reason()}") from None
 
     def _watch(self, tick: Tick) -> None:
@@ -394,7 +394,7 @@ class LaunchedServer(LocalServer):
         if end and end.survivors and not end.code and not self.readiness.has_fixed_workers:
             return (
                 f"{self.target.name}: the command ended and left {end.survivors} processes "
-                "behind, a daemon: have it stay in the foreground"
+                "behind (a daemon): it must stay in the foreground"
             )
         status = end.sentence if end else ""
         return f"{self.target.name} died while starting{status}: {self._reason()}"
@@ -410,7 +410,7 @@ class LaunchedServer(LocalServer):
             others = set(self.processes()) - self.workers
             more = sum(accepts(process, self.port) for process in others)
             if more:
-                return f"{pluralize(more, 'worker')} more than it should have began to serve"
+                return f"{pluralize(more, 'worker')} more than expected began to serve"
         return self._log_fault()
 
     def _log_fault(self) -> str | None:

@@ -33,8 +33,8 @@ def user_cache() -> Path:
     cache = trusted_cache()
     if cache is None:
         raise BenchError(
-            "no cache directory (XDG_CACHE_HOME, else ~/.cache) that is yours alone to write: "
-            "set XDG_CACHE_HOME to a directory of yours"
+            "no cache directory (XDG_CACHE_HOME, else ~/.cache) that only you can write to: "
+            "set XDG_CACHE_HOME to your own directory"
         )
     return Path(cache)
 
@@ -108,7 +108,7 @@ def install(target: AsgiTarget, directory: Path) -> None:
         lines = done.errors.splitlines()
         errors = [line for line in lines if line.startswith(("ERROR", sys.executable))]
         reason = (errors or lines or [NO_REASON])[-1].removeprefix("ERROR: ")
-        older = ", or do its packages want an older Python?" if target.as_of else "?"
+        older = ", or do its packages need an older Python?" if target.as_of else "?"
         raise BenchError(
             f"{target.spec} is not in the cache, and pip cannot fetch it for Python "
             f"{platform.python_version()} (is the index reachable{older}): {reason}"
@@ -141,7 +141,7 @@ def with_one_index(environment: Mapping[str, str]) -> dict[str, str]:
             one_index[f"PIP_{option.replace('-', '_').upper()}"] = ast.literal_eval(value)
     if one_index.get("PIP_INDEX_URL", "https:").partition(":")[0] not in ("https", "http"):
         raise BenchError(
-            f"pip's index is {without_url_secrets(one_index['PIP_INDEX_URL'])!r}, and files do "
-            "not tell when they were uploaded: a day needs an index that does, such as PyPI"
+            f"pip's index is {without_url_secrets(one_index['PIP_INDEX_URL'])!r}, which does "
+            "not say when files were uploaded: a day needs an index that does, such as PyPI"
         )
     return one_index | {"PIP_CONFIG_FILE": os.devnull}

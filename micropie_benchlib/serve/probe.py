@@ -210,7 +210,7 @@ class Probe:
         if isinstance(error, ConnectionError):
             return self._fault()
         if isinstance(error, socket.gaierror):
-            return BenchError(f"{start}the host {self._host} is not known: check its name")
+            return BenchError(f"{start}the host {self._host} is unknown: check its name")
         if isinstance(error, TimeoutError):
             return BenchError(start + str(error))
         reason = error.strerror or str(error)

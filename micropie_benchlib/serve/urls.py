@@ -61,8 +61,8 @@ class UrlServer(LocalServer):
         current = addresses_of(self._host)
         if not current or not set(current) <= set(self.addresses):
             raise BenchError(
-                f"{self._host} means another address than before: "
-                "nothing is sent there; use the address in the URL"
+                f"{self._host} has another address than before, "
+                "which gets no requests: use the address in the URL"
             )
         return url
 

@@ -185,9 +185,9 @@ def reason_for_no_estimate(pairs: Sequence[Pair], metric: Metric, *, values: int
         return f"{SATURATED}: this would compare load generators, not servers"
     valid_pairs = [pair for pair in pairs if pair.is_valid]
     if not valid_pairs:
-        return "no round is valid for both"
+        return "no round is valid for both targets"
     if not values:
-        return "this metric is not known of both"
+        return "this metric is not known for both"
     # The CPU time of answers that were cut off counts as well, but a paired trial's wrks wait for
     # them, and at a rate all do.
     waits_for_all = pairs[0].target.method is Method.PAIRED or pairs[0].target.load.rate_per_s

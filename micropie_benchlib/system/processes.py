@@ -20,11 +20,9 @@ def require_proc() -> None:
     if sys.platform != "linux":
         return
     if not Path("/proc/self/stat").exists():
-        raise BenchError(
-            "/proc is empty, but what the servers do is read there: mount -t proc proc /proc"
-        )
+        raise BenchError("/proc is empty, and servers are observed there: mount -t proc proc /proc")
     if not search_file("/proc/stat", r"^cpu +(\d+)"):
-        raise BenchError("/proc/stat cannot be read, and the machine's CPU times are there")
+        raise BenchError("cannot read /proc/stat, which has the machine's CPU times")
 
 
 def boot_id() -> str | None:

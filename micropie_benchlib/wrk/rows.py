@@ -138,6 +138,6 @@ def why_nothing_is_found(text: str, lines: Sequence[TextLine]) -> str:
             return "this is a results file, not wrk's text: use report"
         for mark, tool in FOREIGN_MARKS.items():
             if mark in text:
-                return f"this is JSON of {tool}; parse reads the text that wrk prints"
+                return f"this is JSON of {tool}; parse reads wrk's text"
     locations = [line.location for line in lines if line.text]
     return f"no wrk report found; {locations[0] if locations else 'the text is empty'}"

@@ -139,7 +139,7 @@ def test_with_https_a_name_that_has_changed_gets_no_load(names: Names, now: list
     running = UrlServer(planned("https://app.example:1/"))
     assert running.load_url("/") == "https://app.example:1/"
     names.addresses["app.example"] = now
-    with pytest.raises(BenchError, match=r"^app\.example means another address than before"):
+    with pytest.raises(BenchError, match=r"^app\.example has another address than before"):
         running.load_url("/")
 
 

@@ -234,7 +234,7 @@ def test_plain_http_on_a_url_of_tls_is_told() -> None:
 
 
 def test_an_unknown_host_is_told() -> None:
-    assert "the host nowhere.invalid is not known: check its name" in complaint(
+    assert "the host nowhere.invalid is unknown: check its name" in complaint(
         80, host="nowhere.invalid"
     )
 

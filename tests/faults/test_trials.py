@@ -128,7 +128,9 @@ def test_a_server_that_dies_when_it_is_asked_is_told(
     )  # its news is heard before
     with start(odd("dies_at_second"), workers=1) as server:
         assert server.ask(Workload()).status == 200
-        reason = "^dies_at_second died with status 1 when it was asked: ValueError: no database$"
+        reason = (
+            "^dies_at_second died with status 1 during a probe request: ValueError: no database$"
+        )
         with pytest.raises(BenchError, match=reason):
             server.ask(Workload())
 
@@ -159,7 +161,7 @@ def test_no_verdict_goes_by_paired_trials_of_a_server_whose_single_trials_are_in
     done = in_process.run("compare", odd("plain"), odd("twice"), "-c", "20", *TWO_ROUNDS)
     assert done.returncode == 1
     assert (
-        "inconclusive  20 connections: twice against plain: no round is valid for both"
+        "inconclusive  20 connections: twice against plain: no round is valid for both targets"
         in done.stderr
     )
 
