@@ -339,7 +339,7 @@ def test_cpu_decides_only_between_servers_that_it_limits(
     assert answer.sentence.endswith(remark or ")")
     assert answer.comparison.verdict is (Verdict.SLOWER if who else Verdict.FASTER)
     decision = Gate(margin=0.05, baseline=None).decide(results)
-    assert [change.comparison.metric.facts.measure for change in decision.changes] == [measure]
+    assert [change.comparison.metric.measure for change in decision.changes] == [measure]
 
 
 def acks_of(*, p50_s: float = 0.044) -> Results:

@@ -27,16 +27,13 @@ class Interval(NamedTuple):
     high: float
 
     def contains(self, ratio: float) -> bool:
-        """Return whether the ratio lies between the ends, or at one."""
         return self.low <= ratio <= self.high
 
     def overlaps(self, other: Interval) -> bool:
-        """Return whether any ratio lies in both."""
         return self.low <= other.high and other.low <= self.high
 
     @property
     def log_half_width(self) -> float:
-        """Half its width on the log scale."""
         return math.log(self.high / self.low) / 2
 
 
@@ -51,13 +48,11 @@ class Estimate:
 
     @property
     def interval(self) -> Interval | None:
-        """The interval, if there is one."""
         if self.low is None or self.high is None:
             return None
         return Interval(self.low, self.high)
 
     def inverse(self) -> Estimate:
-        """Return the estimate of one over the ratio."""
         low = high = None
         if self.interval:
             low, high = 1 / self.interval.high, 1 / self.interval.low
@@ -93,13 +88,12 @@ class Comparison:
 
     @property
     def interval(self) -> Interval | None:
-        """The ratio's confidence interval, if there is one."""
         return self.estimate.interval if self.estimate else None
 
     @property
     def speed(self) -> Estimate | None:
         """How many times as fast as the reference the target is, if that is known."""
-        if self.estimate is None or self.metric.facts.higher_is_faster:
+        if self.estimate is None or self.metric.higher_is_faster:
             return self.estimate
         return self.estimate.inverse()
 
@@ -114,7 +108,6 @@ class Rank:
 
     @property
     def title(self) -> str:
-        """The rank, or the ranks, in words."""
         return str(self.first) if self.first == self.last else f"{self.first} to {self.last}"
 
 

@@ -17,11 +17,6 @@ MIN_ROUNDS_WITHOUT_SINGLE = 4  # of a comparison in which some have paired trial
 WARM_UP_S = 0.3
 
 
-def is_one_place(server: object, loads: tuple[object, ...]) -> bool:
-    """Return whether these serve and make load on one machine; nothing is this one."""
-    return loads == ((server,) if server else ())
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
     """The machines that serve and make load, by the names that ssh has for them.
@@ -36,13 +31,11 @@ class Places:
 
     @property
     def are_here(self) -> bool:
-        """Whether all is done on this machine."""
         return not self.server and not self.loads
 
     @property
     def are_one(self) -> bool:
-        """Whether all is done on one machine."""
-        return is_one_place(self.server, self.loads)
+        return set(self.loads) == {self.server} - {""}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +79,6 @@ class Plan:
 
     @property
     def names(self) -> list[str]:
-        """The targets' names; the reference's first."""
         return [target.name for target in self.targets]
 
     @property
@@ -99,17 +91,17 @@ class Plan:
 
         Where paired trials decide, each second round has: the time is better spent on those.
         """
-        single_decides = (
-            self.metric in (Decisive.THROUGHPUT, Decisive.P99) and not self.is_at_a_rate
-        )
+        single_decides = self.metric in (Decisive.THROUGHPUT, Decisive.P99)
         if self.metric is None:
-            single_decides = len({self.server_of(target).workers for target in self.targets}) > 1
+            workers = {self.server_of(target).workers for target in self.targets}
+            single_decides = len(workers) > 1
+        elif self.is_at_a_rate:
+            single_decides = False
         if not self.paired or single_decides or self.rounds < MIN_ROUNDS_WITHOUT_SINGLE:
             return True
         return round_number % 2 == 1
 
     def server_of(self, target: Target) -> ServerSettings:
-        """Return how the target is served."""
         return target.server or self.server
 
 
@@ -127,7 +119,6 @@ class Trial:
 
     @property
     def method(self) -> Method:
-        """Single or paired trial, by the number of targets."""
         return Method.SINGLE if len(self.targets) == 1 else Method.PAIRED
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,7 +94,7 @@ class PublishedTable:
     duration: str
     rows: Mapping[LoadId, tuple[PublishedRow, ...]]
     apps: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    requirements: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    requirements: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     as_of: str = ""
     warnings: tuple[str, ...] = ()
 
@@ -105,12 +105,10 @@ class PublishedTable:
 
     @property
     def served_by(self) -> str:
-        """How it was served, in words."""
         return f"{self.server.asgi}, {pluralize(self.server.workers, 'worker')}"
 
     @property
     def load(self) -> str:
-        """wrk's options."""
         counts = dict.fromkeys(load.connections for load in self.rows)
         connections = " and ".join(f"-c{count}" for count in counts)
         return f"-t{self.threads} {connections} -d{self.duration}"
@@ -139,7 +137,6 @@ def published_of(table: dict[str, Any]) -> PublishedTable:
         workload = load.get("workload", DEFAULT_WORKLOAD)
         load_id = LoadId(workload=workload, connections=load["connections"])
         rows[load_id] = published_rows(load["rows"])
-    requirements = table.get("requirements", {})
     return PublishedTable(
         day=table["day"],
         source=table["source"],
@@ -150,7 +147,7 @@ def published_of(table: dict[str, Any]) -> PublishedTable:
         duration=table["duration"],
         rows=rows,
         apps=table.get("apps", {}),
-        requirements={name: tuple(texts) for name, texts in requirements.items()},
+        requirements=table.get("requirements", {}),
         as_of=table.get("as_of", ""),
         warnings=tuple(table.get("warnings", ())),
     )

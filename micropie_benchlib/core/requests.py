@@ -48,7 +48,6 @@ class Workload:
         return (*self.headers, ("Connection", "close"))
 
     def expects(self, status: int) -> bool:
-        """Return whether an answer may have that status."""
         if self.expect_status is None:
             return 200 <= status <= 299
         return status == self.expect_status

@@ -46,7 +46,7 @@ def secret_parameters(text: str) -> Iterator[re.Match[str]]:
 
 
 def without_url_secrets(text: str) -> str:
-    """Return the text with the secrets hidden that a URL in it, or a path, shows."""
+    """Return the text without the secrets that a URL in it, or a path, shows."""
     text = USER_IN_URL.sub(f"{HIDDEN}@", text)
     parts, end = [], 0
     for value in secret_parameters(text):

@@ -62,7 +62,7 @@ class BaseTarget:
 
     @property
     def urls(self) -> tuple[str, ...]:
-        """The URL of a server that somebody else runs."""
+        """Where a server that somebody else runs is asked."""
         return ()
 
 
@@ -114,12 +114,10 @@ class UrlTarget(BaseTarget):
 
     @property
     def urls(self) -> tuple[str, ...]:
-        """The URL."""
         return (self.url,)
 
     @property
     def scheme(self) -> Scheme:
-        """The scheme of the URL."""
         return "https" if self.url.startswith("https:") else "http"
 
 

@@ -15,7 +15,6 @@ class Bounds(NamedTuple):
     most: float
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> dict[str, Any]:
-        """Return pydantic's schema of the annotated type, with the bounds in it."""
         return {**handler(source), "ge": self.least, "le": self.most}
 
 
@@ -23,13 +22,11 @@ class Printable:
     """A text that is not empty, and can be shown as it is; pydantic checks it likewise."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
-        """Return pydantic's schema of the annotated type, with the check behind it."""
         from pydantic_core import core_schema
 
         return core_schema.no_info_after_validator_function(self.check, handler(source))
 
     def check(self, text: str) -> str:
-        """Return the text. Raises ValueError."""
         if not text or not text.isprintable():
             raise ValueError("it must consist of characters that can be shown")
         return text

@@ -49,7 +49,7 @@ def answer_sentence(results: Results, comparison: Comparison) -> str:
     The plain ratio of the table's requests/s stands beside one by another metric.
     """
     target, reference = results.label(comparison.target), results.label(comparison.reference)
-    measure = comparison.metric.facts.measure
+    measure = comparison.metric.measure
     speed = comparison.speed
     if speed is None:
         return (

@@ -75,7 +75,7 @@ def round_speeds(results: Results, comparison: Comparison) -> tuple[TickMark, ..
         ratios = ratios_by_round(pair_by_round(trials, **names), comparison.metric)
     speeds = []
     for number, ratio in ratios.items():
-        speed = ratio if comparison.metric.facts.higher_is_faster else 1 / ratio
+        speed = ratio if comparison.metric.higher_is_faster else 1 / ratio
         speeds.append(TickMark(speed, f"round {number}: {speed:.3f}x"))
     return tuple(speeds)
 

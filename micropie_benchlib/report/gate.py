@@ -39,5 +39,5 @@ def gate_line(results: Results, decision: GateDecision, change: Change) -> str:
         f"gate {outcome}: {target} at {comparison.load.sentence} is "
         f"{1 / change.slowdown:.3f}x as fast as {compared_with} "
         f"({100 * change.confidence:.4g}% interval {1 / change.high:.3f} to {1 / change.low:.3f}, "
-        f"{comparison.metric.facts.measure}): {finding}."
+        f"{comparison.metric.measure}): {finding}."
     )

@@ -79,7 +79,7 @@ def order_table(
         here = format_speed(speed) if speed else "none"
         pair = f"{names[0]} over {names[1]}"
         rows.append((pair, f"{margin:.3f}x", here, interval_cell(speed), finding_on(speed)))
-    measure = f" {pairwise.metric.facts.measure}" if pairwise else ""
+    measure = f" {pairwise.metric.measure}" if pairwise else ""
     title = f"{load.title}, the published order, and speed{measure} here"
     return Table(title=title, columns=ORDER_COLUMNS, rows=tuple(rows))
 

@@ -226,7 +226,7 @@ def ranking_table(results: Results, ranking: Ranking) -> Table:
         speed = speeds.get(rank.target)
         shown = format_speed(speed) if speed else "1"
         rows.append((rank.title, results.label(rank.target), shown, interval_cell(speed)))
-    title = f"{ranking.load.title}, ranks by speed {ranking.metric.facts.measure}"
+    title = f"{ranking.load.title}, ranks by speed {ranking.metric.measure}"
     return Table(title=title, columns=RANKING_COLUMNS, rows=tuple(rows))
 
 

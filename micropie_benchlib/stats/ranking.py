@@ -110,7 +110,7 @@ def compare_pairwise(
             ratios = ratios_by_round(pairs, metric)
             if reason_for_no_estimate(pairs, metric, values=len(ratios)):
                 continue
-        power = 1 if metric.facts.higher_is_faster else -1
+        power = 1 if metric.higher_is_faster else -1
         speeds[comparison.target] = {number: ratios[number] ** power for number in ratios}
     if not speeds:
         return None
