@@ -418,6 +418,7 @@ def parse(
     from micropie_benchlib.cli.screen import finish
     from micropie_benchlib.report.conclusions import conclude
     from micropie_benchlib.report.layout import Report
+    from micropie_benchlib.report.warnings import text_of
     from micropie_benchlib.wrk.reports import decode_text
     from micropie_benchlib.wrk.rows import parse_reports
 
@@ -427,17 +428,17 @@ def parse(
     except OSError as error:
         raise BenchError(f"cannot read {file!r}: {error.strerror}") from None
     parsed = parse_reports(decode_text(data))
-    failure = None
-    if parsed.measurements:
-        results = new_results(measurements=parsed.measurements)
-        report = Report(results=results, conclusion=conclude(results))
-        failure = finish(report, exports, verbose=verbose)
-    for unread in parsed.unread:
-        say(f"micropie_bench: report at line {unread.first} not read: {unread.reason}")
+    if not parsed.measurements:
+        for warning in parsed.warnings:
+            say(f"micropie_bench: {text_of(warning)}")
+        return 1
+    results = new_results(measurements=parsed.measurements, warnings=parsed.warnings)
+    report = Report(results=results, conclusion=conclude(results))
+    failure = finish(report, exports, verbose=verbose)
     if failure:
         raise failure
-    has_figures = any(measurement.valid for measurement in parsed.measurements)
-    return 0 if has_figures and not parsed.unread else 1
+    has_figures = any(measurement.valid for measurement in results.measurements)
+    return 0 if has_figures and not results.warnings else 1
 
 
 @command("report", examples=REPORT_EXAMPLES)

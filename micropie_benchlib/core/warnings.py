@@ -35,6 +35,7 @@ class Kind(StrEnum):
     NO_LATENCY = auto()
     CONTRADICTION = auto()
     CORRECTED_LATENCY = auto()
+    UNREAD_REPORT = auto()
     # The load was another than the one asked for.
     OTHER_DURATION = auto()
     SATURATED = auto()

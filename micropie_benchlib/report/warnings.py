@@ -53,6 +53,7 @@ TEXTS: Mapping[Kind, str] = {
     "over the duration",
     Kind.CORRECTED_LATENCY: "by Little's law {busy:count} of {open:count} connections were busy: "
     "the mean latency is too high for that many requests, as wrk's correction can make it",
+    Kind.UNREAD_REPORT: "The wrk report at line {line} could not be read: {reason}",
     Kind.OTHER_DURATION: "wrk ran for {duration_s:seconds} instead of {asked_s:seconds}",
     Kind.SATURATED: "load generator saturated: wrk used {load_cpu:cores} of {load_cores:count} "
     "cores, the server {server_cpu:cores} of {server_cores:count}; use more --threads or cores, "

@@ -11,6 +11,7 @@ from typing import Any
 
 from micropie_benchlib.core.measurements import Errors, Latency, WrkResult
 from micropie_benchlib.core.text import parse_bytes, parse_time
+from micropie_benchlib.core.warnings import BenchWarning, Kind
 
 # As many digits as wrk can print, so that each figure is one that a results file can hold.
 _DECIMALS = r"(?:\.\d{1,6})?"
@@ -88,14 +89,6 @@ class FoundReport:
     wrk: WrkResult
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnreadReport:
-    """What looks like a report, or a part of one, from that line on, and cannot be read."""
-
-    first: int
-    reason: str
-
-
 def decode_text(data: bytes) -> str:
     """Return the text of a file: UTF-16 with its mark, as PowerShell writes it, or UTF-8."""
     is_utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
@@ -137,8 +130,8 @@ def without_prefix(text: str, *prefixes: re.Pattern[str] | None) -> str:
     return text
 
 
-def find_reports(lines: Sequence[TextLine]) -> tuple[list[FoundReport], list[UnreadReport]]:
-    """Return the reports in the lines, and those that cannot be read."""
+def find_reports(lines: Sequence[TextLine]) -> tuple[list[FoundReport], list[BenchWarning]]:
+    """Return the reports in the lines, and a warning of each that cannot be read."""
     starts = [index for index, line in enumerate(lines) if FIRST_LINE.search(line.text)]
     reports: list[FoundReport] = []
     unread = unread_lines(lines[: starts[0]] if starts else lines)
@@ -146,19 +139,22 @@ def find_reports(lines: Sequence[TextLine]) -> tuple[list[FoundReport], list[Unr
         try:
             report = read_report(lines[start:end])
         except ValueError as error:
-            unread.append(UnreadReport(first=lines[start].number, reason=str(error)))
+            unread.append(unread_report(lines[start], str(error)))
         else:
             reports.append(report)
             unread += unread_lines(lines[report.last : end])
     return reports, unread
 
 
-def unread_lines(lines: Sequence[TextLine]) -> list[UnreadReport]:
+def unread_report(first: TextLine, reason: str) -> BenchWarning:
+    return BenchWarning.of(Kind.UNREAD_REPORT, line=str(first.number), reason=reason)
+
+
+def unread_lines(lines: Sequence[TextLine]) -> list[BenchWarning]:
     """Return the first of these lines that looks like wrk's; they are in no report."""
     for line in lines:
         if WRK_PHRASES.search(line.text):
-            reason = f"not part of a whole report, {line.location}"
-            return [UnreadReport(first=line.number, reason=reason)]
+            return [unread_report(line, f"not part of a whole report, {line.location}")]
     return []
 
 

@@ -11,13 +11,7 @@ from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
 from micropie_benchlib.core.warnings import BenchWarning
-from micropie_benchlib.wrk.reports import (
-    FoundReport,
-    TextLine,
-    UnreadReport,
-    find_reports,
-    text_lines,
-)
+from micropie_benchlib.wrk.reports import FoundReport, TextLine, find_reports, text_lines
 from micropie_benchlib.wrk.titles import Namer
 from micropie_benchlib.wrk.warnings import error_warnings, report_warnings
 
@@ -111,10 +105,10 @@ def parsed_measurement(report: FoundReport, *, name: str, number: int) -> Measur
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedText:
-    """The figures of every wrk report in a text, in order, and what cannot be read of it."""
+    """The figures of every wrk report in a text, in order, and a warning of each unread one."""
 
     measurements: tuple[Measurement, ...]
-    unread: tuple[UnreadReport, ...]
+    warnings: tuple[BenchWarning, ...]
 
 
 def parse_reports(text: str) -> ParsedText:
@@ -128,7 +122,7 @@ def parse_reports(text: str) -> ParsedText:
     for row, name in zip(rows, row_names(rows), strict=True):
         for number, report in enumerate(row.reports, start=1):
             measurements.append(parsed_measurement(report, name=name, number=number))
-    return ParsedText(measurements=tuple(measurements), unread=tuple(unread))
+    return ParsedText(measurements=tuple(measurements), warnings=tuple(unread))
 
 
 def why_nothing_is_found(text: str, lines: Sequence[TextLine]) -> str:

@@ -6,8 +6,10 @@ import dataclasses
 import re
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+from conftest import Typed
 from hypothesis import given
 from hypothesis import strategies as st
 from results_schema import loaded
@@ -75,7 +77,7 @@ TWO_TIMEOUTS = "  Socket errors: connect 0, read 0, write 0, timeout 2"
 def whole(text: str) -> tuple[Measurement, ...]:
     """Return the measurements of a text of which all can be read."""
     parsed = parse_reports(text)
-    assert not parsed.unread
+    assert not parsed.warnings
     return parsed.measurements
 
 
@@ -215,8 +217,8 @@ def test_an_impossible_figure_is_refused_with_its_line(changes: dict[str, object
     printed = dataclasses.replace(ALPHA, **changes)  # type: ignore[arg-type]
     parsed = parse_reports(f"{printed.text}\n{BETA.text}")
     assert [m.requests_per_s for m in parsed.measurements] == [254749.13]
-    assert {unread.first for unread in parsed.unread} <= {1, 2, 3, 4, 6, 7, 8}
-    assert parsed.unread
+    assert {int(each.words["line"]) for each in parsed.warnings} <= {1, 2, 3, 4, 6, 7, 8}
+    assert parsed.warnings
 
 
 def test_the_greatest_figures_can_be_saved_and_read_again() -> None:
@@ -436,7 +438,7 @@ def test_a_comment_and_a_report_of_one_name_are_two_rows() -> None:
 def test_a_line_of_wrks_outside_of_reports_is_listed(line: str, after: bool) -> None:
     text = f"{ALPHA.text}\n{line}\n" if after else f"{line}\n\n{ALPHA.text}"
     parsed = parse_reports(text)
-    assert [unread.first for unread in parsed.unread] == [10 if after else 1]
+    assert [each.words["line"] for each in parsed.warnings] == ["10" if after else "1"]
     assert [m.requests_per_s for m in parsed.measurements] == [13865.62]
 
 
@@ -492,9 +494,23 @@ def changed(old: str, new: str) -> str:
 def test_a_report_that_cannot_be_read_is_listed_beside_the_others(report: str, reason: str) -> None:
     parsed = parse_reports(f"# a\n\n\n{report}\n# beta\n{BETA.text}")
     assert [(m.target, m.requests_per_s) for m in parsed.measurements] == [("beta", 254749.13)]
-    (unread,) = parsed.unread
-    assert unread.first == 4
-    assert unread.reason.startswith(reason)
+    (unread,) = parsed.warnings
+    assert unread.words["line"] == "4"
+    assert unread.words["reason"].startswith(reason)
+
+
+def test_parse_shows_what_it_can_read_and_says_what_not(typed: Typed, tmp_path: Path) -> None:
+    file = tmp_path / "reports.md"
+    thousands = changed("138656 requests", "138,656 requests")
+    file.write_text(f"# alpha\n{thousands}\n# beta\n{BETA.text}")
+    done = typed("parse", str(file))
+    assert done.returncode == 1
+    assert "254749.13" in done.stdout
+    assert "The wrk report at line 2 could not be read" in done.stdout
+    file.write_text(thousands)
+    done = typed("parse", str(file))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "The wrk report at line 1 could not be read" in done.stderr
 
 
 def test_reports_around_one_that_cannot_be_read_are_not_pooled() -> None:
@@ -578,9 +594,9 @@ def test_no_report_is_lost_or_changed_whatever_stands_around(
     measurements = parsed.measurements
     rates = [m.requests_per_s for m in measurements]
     printed = [float(report.rate) for report in reports]
-    assert rates == printed if not parsed.unread else Counter(rates) <= Counter(printed)
-    assert len(rates) + len(parsed.unread) >= len(printed)
-    if parsed.unread:
+    assert rates == printed if not parsed.warnings else Counter(rates) <= Counter(printed)
+    assert len(rates) + len(parsed.warnings) >= len(printed)
+    if parsed.warnings:
         return
     pooled: dict[tuple[str, LoadId], set[tuple[str, int]]] = {}
     for measurement, report in zip(measurements, reports, strict=True):
@@ -601,7 +617,7 @@ def test_lines_in_any_order_are_read_or_refused(lines: list[str]) -> None:
     except BenchError:
         return
     beginnings = text.count("Running 10s test @")
-    assert len(parsed.measurements) <= beginnings <= len(parsed.measurements) + len(parsed.unread)
+    assert len(parsed.measurements) <= beginnings <= len(parsed.measurements) + len(parsed.warnings)
 
 
 @given(st.integers(0, len(ALPHA.text)), st.integers(0, 40), st.text(max_size=10))
@@ -610,15 +626,15 @@ def test_a_damaged_report_is_never_passed_over(start: int, length: int, instead:
     parsed = parse_reports(f"{damaged}\n\nbeta\n{BETA.text}")
     assert parsed.measurements[-1].requests_per_s == 254749.13
     has_figure = re.search(r"Requests/sec:\s*\d", damaged)
-    assert len(parsed.measurements) == 2 or parsed.unread or not has_figure
+    assert len(parsed.measurements) == 2 or parsed.warnings or not has_figure
 
 
 @given(st.binary(max_size=200))
 def test_a_report_below_any_bytes_is_read_or_refused_in_one_line(data: bytes) -> None:
     parsed = parse_reports(decode_text(data + b"\n" + ALPHA.text.encode()))
-    assert all(unread.reason.isprintable() for unread in parsed.unread)
+    assert all(each.words["reason"].isprintable() for each in parsed.warnings)
     rates = [m.requests_per_s for m in parsed.measurements]
-    assert rates == [13865.62] or (parsed.unread and not rates)
+    assert rates == [13865.62] or (parsed.warnings and not rates)
 
 
 @pytest.mark.parametrize(
