@@ -34,7 +34,13 @@ from micropie_benchlib.core.loads import Load, LoadId
 from micropie_benchlib.core.measurements import Errors, Latency, Measurement, ServerUse, WrkResult
 from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD, Response
-from micropie_benchlib.core.results import Environment, Results, TargetFacts
+from micropie_benchlib.core.results import (
+    Environment,
+    Results,
+    Settings,
+    TargetFacts,
+    WorkloadFacts,
+)
 from micropie_benchlib.core.targets import ServerSettings, UrlTarget
 from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.load.hosts import all_here
@@ -404,6 +410,26 @@ ENVIRONMENT = Environment(
     wrk="/usr/bin/wrk",
     wrk_version="4.1.0",
     packages={"uvicorn": "0.34.0"},
+)
+
+
+SETTINGS = Settings(
+    server=ServerSettings(port=8000),
+    workloads=(
+        WorkloadFacts(
+            name=DEFAULT_WORKLOAD,
+            method="GET",
+            path="/",
+            headers=(("Accept", "*/*"),),
+            body_sha256="0" * 64,
+        ),
+    ),
+    connections=(100,),
+    threads=4,
+    duration_s=SECONDS,
+    rounds=4,
+    paired=False,
+    warm_up_s=0.3,
 )
 
 

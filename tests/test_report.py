@@ -18,7 +18,7 @@ from conftest import (
     LABELS,
     NAMES,
     RATES,
-    SECONDS,
+    SETTINGS,
     measured,
     results_of,
     single_results,
@@ -29,21 +29,20 @@ from micropie_benchlib.core.estimates import Comparison, Distribution, Estimate
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.metrics import Metric
-from micropie_benchlib.core.results import Results, Settings, WorkloadFacts
+from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.targets import ServerSettings
 from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.report.answers import answer_sentence, answers_of
-from micropie_benchlib.report.drawing import MIN_DRAWING, draw_speeds
 from micropie_benchlib.report.equal_work import work_tables
 from micropie_benchlib.report.layout import Table, columns_from
 from micropie_benchlib.report.markdown_text import markdown_lines
-from micropie_benchlib.report.tables import gist_table, result_tables
+from micropie_benchlib.report.tables import result_tables
 from micropie_benchlib.report.terminal import terminal_lines
 from micropie_benchlib.report.warnings import lines_of, warning_lines
 from micropie_benchlib.stats.deciding import SATURATED
 from micropie_benchlib.stats.equal_work import work_of
 from micropie_benchlib.stats.gate import Gate
-from micropie_benchlib.stats.verdicts import decisive_comparisons, judge
+from micropie_benchlib.stats.verdicts import judge
 from micropie_benchlib.stats.warnings import reconnecting, shared_cores, unfinished, waiting
 
 REQUESTS, P99, CPU = Metric.REQUESTS, Metric.P99, Metric.CPU
@@ -106,12 +105,6 @@ PLAIN = comparison_of(REQUESTS, 1.2, (1.1, 1.3))  # the requests/s of the gist's
             id="more requests are faster",
         ),
         pytest.param(
-            comparison_of(REQUESTS, 0.8, (0.75, 0.85)),
-            Verdict.SLOWER,
-            "More is 0.80x as fast as Base in requests/s (0.75 to 0.85)",
-            id="fewer requests are slower",
-        ),
-        pytest.param(
             comparison_of(CPU, 0.8, (0.75, 0.9), method=PAIRED),
             Verdict.FASTER,
             "More is 1.25x as fast as Base per CPU second (1.11 to 1.33); "
@@ -119,25 +112,11 @@ PLAIN = comparison_of(REQUESTS, 1.2, (1.1, 1.3))  # the requests/s of the gist's
             id="less CPU time is faster",
         ),
         pytest.param(
-            comparison_of(CPU, 1.25, (1.2, 1.3), method=PAIRED),
-            Verdict.SLOWER,
-            "More is 0.80x as fast as Base per CPU second (0.77 to 0.83); "
-            "requests/s here 1.20x (1.10 to 1.30)",
-            id="more CPU time is slower",
-        ),
-        pytest.param(
             comparison_of(P99, 0.5, (0.4, 0.625)),
             Verdict.FASTER,
             "More is 2.00x as fast as Base in p99 latency (1.60 to 2.50); "
             "requests/s here 1.20x (1.10 to 1.30)",
             id="less latency is faster",
-        ),
-        pytest.param(
-            comparison_of(P99, 2, (1.6, 2.5)),
-            Verdict.SLOWER,
-            "More is 0.50x as fast as Base in p99 latency (0.40 to 0.62); "
-            "requests/s here 1.20x (1.10 to 1.30)",
-            id="more latency is slower",
         ),
         pytest.param(
             comparison_of(CPU, 1 / 1.004, (1 / 1.006, 1 / 1.002), method=PAIRED),
@@ -151,12 +130,6 @@ PLAIN = comparison_of(REQUESTS, 1.2, (1.1, 1.3))  # the requests/s of the gist's
             Verdict.SAME,
             "More is as fast as Base in requests/s, within 3.0%",
             id="the same, by the further end above",
-        ),
-        pytest.param(
-            comparison_of(REQUESTS, 0.98, (0.95, 1.01)),
-            Verdict.SAME,
-            "More is as fast as Base in requests/s, within 5.0%",
-            id="the same, by the further end below",
         ),
         pytest.param(
             comparison_of(REQUESTS, 0.98, (0.9499, 1.01)),
@@ -199,25 +172,10 @@ PLAIN = comparison_of(REQUESTS, 1.2, (1.1, 1.3))  # the requests/s of the gist's
             id="one round",
         ),
         pytest.param(
-            comparison_of(CPU, 0.8, None, method=PAIRED),
-            Verdict.INCONCLUSIVE,
-            "More is 1.25x as fast as Base per CPU second, "
-            "but one round gives no interval; use -r 6; "
-            "requests/s here 1.20x (1.10 to 1.30)",
-            id="one paired trial",
-        ),
-        pytest.param(
             without_estimate("no round is valid for both targets"),
             Verdict.INCONCLUSIVE,
             "More against Base: no round is valid for both targets",
             id="invalid",
-        ),
-        pytest.param(
-            without_estimate(f"{SATURATED}: this would compare load generators, not servers"),
-            Verdict.INCONCLUSIVE,
-            "More against Base: load generator saturated: "
-            "this would compare load generators, not servers",
-            id="saturated",
         ),
     ],
 )
@@ -589,21 +547,6 @@ def shown_width(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
-def cells_of(line: str) -> list[str]:
-    """Return the cells of a line of a Markdown table."""
-    return [cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
-
-
-def test_markdown_holds_every_cell_in_columns_of_even_width() -> None:
-    labels = {"base": "ベース|基", "more": "M" * 50}
-    results = results_of(single_results().measurements, labels=labels)
-    for table in result_tables(results):
-        titles, rule, *rows = markdown_lines(table)
-        assert cells_of(titles) == [column.title for column in table.columns]
-        assert [tuple(cells_of(row)) for row in rows] == list(table.rows)
-        assert {shown_width(line) for line in (titles, rule, *rows)} == {shown_width(titles)}
-
-
 def on_terminal(table: Table, width: int) -> list[str]:
     """Return the lines of the table as one sees them."""
     lines = terminal_lines(table, width=width)
@@ -613,38 +556,22 @@ def on_terminal(table: Table, width: int) -> list[str]:
 WIDTHS = (1, 40, *range(60, 110, 5), 200)
 
 
-def test_no_figure_is_cut_at_any_width() -> None:
+def test_no_word_is_cut_and_no_line_too_long_at_any_width() -> None:
     labels = {"base": "Base", "more": "日本 more@0.32"}
     tables = result_tables(results_of(run_of(RATES), labels=labels))
     assert len(tables) == 3, "the gist's, details, the comparison"
     for table, width in itertools.product(tables, WIDTHS):
-        shown = Counter(" ".join(on_terminal(table, width)).split())
+        lines = on_terminal(table, width)
+        shown = Counter(" ".join(lines).split())
         for cells in table.rows:
             shown.subtract(" ".join(cells).split())
-        missing = [word for word, count in shown.items() if count < 0]
-        assert missing == [], width
-        for column in table.columns:
-            assert set(column.title.split()) <= set(shown) or column is table.columns[0], width
-
-
-def test_a_cell_is_broken_at_spaces_alone_and_a_figure_only_where_there_is_no_room() -> None:
-    table = gist_table(single_results(), HUNDRED)
-    words = set(" ".join(itertools.chain(*table.rows)).split())
-    words.update(" ".join(column.title for column in table.columns).split())
-    for width in range(40, 120):
-        lines = on_terminal(table, width)
-        shown = " ".join(lines).split()
-        assert {word for word in shown if "─" not in word} <= words
-        assert max(map(len, lines)) <= width
-    assert any(" ± " in line for line in on_terminal(table, 80))
-
-
-def test_a_table_is_as_wide_as_the_terminal_at_most_where_that_can_be() -> None:
-    for table in result_tables(single_results()):
+        assert [word for word, count in shown.items() if count < 0] == [], width
+        for column in table.columns[1:]:
+            assert set(column.title.split()) <= set(shown), width
         narrowest = max(map(shown_width, on_terminal(table, 1)))
-        for width in WIDTHS:
-            widest = max(map(shown_width, on_terminal(table, width)))
-            assert widest <= max(width, narrowest)
+        assert max(map(shown_width, lines)) <= max(width, narrowest)
+        assert width < 60 or max(map(shown_width, lines)) <= width
+    assert any(" ± " in line for line in on_terminal(tables[0], 80)), "unbroken where there is room"
 
 
 def test_another_python_is_told_beside_the_tools_own() -> None:
@@ -679,33 +606,14 @@ def test_of_many_targets_each_has_a_row_of_what_differs() -> None:
         ("State", "differs"),
     )
     (whole,) = work_tables(results)
-    assert [column.title for column in whole.columns] == [
-        "What",
-        "T0",
-        "T1",
-        "T2",
-        "T3",
-        "T4",
-        "State",
-    ]
+    assert [column.title for column in whole.columns[1:-1]] == ["T0", "T1", "T2", "T3", "T4"]
     assert ("Python", "3.13.0", *["3.12.1"] * 4, "differs") in whole.rows
 
 
 def test_loads_keep_the_order_in_which_workloads_were_asked_for() -> None:
-    asked = [
-        WorkloadFacts(name=name, method="GET", path="/", headers=(), body_sha256="0" * 64)
-        for name in ("index", "a", "b")
-    ]
-    settings = Settings(
-        server=ServerSettings(),
-        workloads=tuple(asked),
-        connections=(100,),
-        threads=4,
-        duration_s=SECONDS,
-        rounds=1,
-        paired=False,
-        warm_up_s=0.3,
-    )
+    (workload,) = SETTINGS.workloads
+    asked = [dataclasses.replace(workload, name=name) for name in ("index", "a", "b")]
+    settings = dataclasses.replace(SETTINGS, workloads=tuple(asked))
     loads = [LoadId(workload=name, connections=100) for name in ("b", "index", "a")]
     measurements = [measured("base", 1, 100.0, load=load) for load in loads]
     results = results_of(measurements, settings=settings)
@@ -723,23 +631,7 @@ def test_loads_keep_the_order_in_which_workloads_were_asked_for() -> None:
 def test_a_run_that_was_cut_short_is_not_shown_as_whole(
     rounds: int, warnings: tuple[BenchWarning, ...], is_told: bool
 ) -> None:
-    settings = Settings(
-        server=ServerSettings(),
-        workloads=(),
-        connections=(100,),
-        threads=4,
-        duration_s=SECONDS,
-        rounds=rounds,
-        paired=False,
-        warm_up_s=0,
-    )
+    settings = dataclasses.replace(SETTINGS, rounds=rounds)
     results = single_results(settings=settings, warnings=warnings)
     assert bool(list(unfinished(results))) == is_told
     assert list(unfinished(single_results())) == []
-
-
-@pytest.mark.parametrize("width", range(1, 30))
-def test_a_terminal_too_narrow_for_a_drawing_has_none(width: int) -> None:
-    results = single_results()
-    lines = draw_speeds(results, decisive_comparisons(results), width=width)
-    assert bool(lines) == (width >= MIN_DRAWING)

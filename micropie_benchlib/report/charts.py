@@ -7,7 +7,7 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 
-from micropie_benchlib.core.estimates import Comparison, Interval
+from micropie_benchlib.core.estimates import Comparison
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
@@ -15,17 +15,16 @@ from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.text import format_latency, pluralize
 from micropie_benchlib.report.svg import (
     Axis,
-    IntervalRow,
     Point,
     Series,
+    SpeedRow,
     TickMark,
-    interval_figure,
     latency_axis,
     percentile_axis,
-    ratio_axis,
     round_axis,
     series_figure,
     shortened,
+    speed_figure,
     ticks_at,
 )
 from micropie_benchlib.report.tables import comparison_cells
@@ -37,31 +36,24 @@ def speed_charts(results: Results, comparisons: Iterable[Comparison]) -> list[st
     """Return a figure of these speeds, their intervals and rounds; none if none is known."""
     rows = []
     for comparison in comparisons:
-        speed = comparison.speed
-        if speed is None:
+        if comparison.speed is None:
             continue
-        low, high = speed.interval or Interval(speed.ratio, speed.ratio)
-        _, _, ratio, interval, verdict = comparison_cells(comparison)
         label = shortened(results.label(comparison.target))
-        rows.append(
-            IntervalRow(
-                name=f"{label}, {comparison.load.sentence}",
-                look=results.names.index(comparison.target),
-                low=low,
-                value=speed.ratio,
-                high=high,
-                text=f"{ratio} ({interval}), {comparison.metric.short_name}, {verdict}",
-                values=round_speeds(results, comparison),
-            )
+        _, _, ratio, interval, verdict = comparison_cells(comparison)
+        row = SpeedRow(
+            name=f"{label}, {comparison.load.sentence}",
+            look=results.names.index(comparison.target),
+            speed=comparison.speed,
+            text=f"{ratio} ({interval}), {comparison.metric.short_name}, {verdict}",
+            rounds=round_speeds(results, comparison),
         )
-    if not rows:
-        return []
+        rows.append(row)
     about = (
         "How many times as fast as the reference, the line at 1: to the right is faster. Large "
         "dot: estimate; bar: its interval; small dots: rounds. Bars without an end mark run off "
         "the chart."
     )
-    return [interval_figure("Speed", about, rows, axis=ratio_axis(ratio_reach(rows)), reference=1)]
+    return [speed_figure("Speed", about, rows)] if rows else []
 
 
 def round_speeds(results: Results, comparison: Comparison) -> tuple[TickMark, ...]:
@@ -78,19 +70,6 @@ def round_speeds(results: Results, comparison: Comparison) -> tuple[TickMark, ..
         speed = ratio if comparison.metric.higher_is_faster else 1 / ratio
         speeds.append(TickMark(speed, f"round {number}: {speed:.3f}x"))
     return tuple(speeds)
-
-
-def ratio_reach(rows: Iterable[IntervalRow]) -> float:
-    """Return the ratio at which the axis of these rows ends.
-
-    It lies a bit beyond all estimates, and beyond the ends of intervals and the rounds up to 4.
-    """
-    furthest_value = furthest_end = 1.0
-    for row in rows:
-        furthest_value = max(furthest_value, row.value, 1 / row.value)
-        for ratio in (row.low, row.high, *(value for value, _ in row.values)):
-            furthest_end = max(furthest_end, ratio, 1 / ratio)
-    return max(1.02, 1.01 * min(furthest_end, max(4, furthest_value)))
 
 
 def series_of(

@@ -1,4 +1,4 @@
-"""Figures for the page: axes, series of points and rows of intervals, drawn as SVG."""
+"""Figures for the page: axes, series of points and rows of speeds, drawn as SVG."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from micropie_benchlib.core.estimates import Estimate
+
 # The units are those of an SVG: text is 14 units high, so that it is still readable where a
 # phone shows 400 units on 300 pixels.
 CHART_WIDTH = 400
 PLOT_HEIGHT = 240
-ROW_HEIGHT = 52  # of an interval: its name above it, its rounds below
+ROW_HEIGHT = 52  # of a speed: its name above it, its rounds below
 TOP_MARGIN = 10
 RIGHT_MARGIN = 32  # half of the last label
 BOTTOM_MARGIN = 26  # the labels of the x axis
@@ -117,10 +119,21 @@ def ratio_labels(reach: float) -> Sequence[float]:
     return [10.0 ** (decades * index) for index in range(-3, 4)]
 
 
-def ratio_axis(reach: float) -> Axis:
-    """Return a logarithmic axis from 1 / reach to reach, which is above 1."""
-    ticks = ticks_at(ratio for ratio in ratio_labels(reach) if 1 / reach <= ratio <= reach)
-    return Axis(low=1 / reach, high=reach, ticks=ticks, scale=math.log)
+def speed_axis(speeds: Iterable[Estimate], others: Iterable[float] = ()) -> Axis:
+    """Return a logarithmic axis of speeds.
+
+    It holds all estimates, and what of their intervals and of others lies from 1/4 to 4.
+    """
+    ends = [0.95, 1.05, *others]
+    lowest, highest = 0.25, 4.0
+    for speed in speeds:
+        ends += speed.interval or [speed.ratio]
+        lowest, highest = min(lowest, speed.ratio), max(highest, speed.ratio)
+    low, high = max(min(ends), lowest), min(max(ends), highest)
+    room_beyond = (high / low) ** 0.05  # for the last labels
+    low, high = low / room_beyond, high * room_beyond
+    ticks = ticks_at(ratio for ratio in ratio_labels(max(1 / low, high)) if low <= ratio <= high)
+    return Axis(low=low, high=high, ticks=ticks, scale=math.log)
 
 
 class Point(NamedTuple):
@@ -141,19 +154,14 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IntervalRow:
-    """A value between the ends of its interval; without one, all three are the same.
-
-    `values` are those of each round that it was estimated from.
-    """
+class SpeedRow:
+    """A target's speed, and that of each round which it was estimated from."""
 
     name: str
     look: int
-    low: float
-    value: float
-    high: float
+    speed: Estimate
     text: str
-    values: tuple[TickMark, ...] = ()
+    rounds: tuple[TickMark, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,43 +262,45 @@ def series_figure(
     return html_figure(title, about, plot.svg(parts), spoken=spoken, keys=html_keys(series))
 
 
-def interval_figure(
-    title: str, about: str, rows: Sequence[IntervalRow], *, axis: Axis, reference: float
-) -> str:
-    """Return a figure with a row for each interval, and a line at the reference."""
+def speed_figure(title: str, about: str, rows: Sequence[SpeedRow]) -> str:
+    """Return a figure with a row for each speed, and a line at 1."""
+    every_round = []
+    for row in rows:
+        every_round += [speed for speed, _ in row.rounds]
+    axis = speed_axis((row.speed for row in rows), every_round)
     plot = Plot(left=LEFT_MARGIN, height=ROW_HEIGHT * len(rows))
-    line = plot.vertical(axis.position(reference, plot.width))
+    line = plot.vertical(axis.position(1, plot.width))
     names = []
-    intervals = []
+    drawings = []
     for number, row in enumerate(rows):
         y = (number + 0.6) * ROW_HEIGHT
         names.append(f'<path d="{plot.horizontal(y)}"/>')
         names.append(svg_text(0, y - 14, row.name))
-        intervals.append(svg_interval(row, y, axis=axis, plot=plot))
+        drawings.append(svg_speed(row, y, axis=axis, plot=plot))
     parts = [
         svg_x_axis(axis, plot),
         f'<g class="reference"><path class="line" d="{line}"/></g>',
         f'<g class="axis y rows">{"".join(names)}</g>',
-        *intervals,
+        *drawings,
     ]
     spoken = [f"{row.name}: {row.text}" for row in rows]
     return html_figure(title, about, plot.svg(parts), spoken=spoken)
 
 
-def svg_interval(row: IntervalRow, y: float, *, axis: Axis, plot: Plot) -> str:
-    """Return a row's bar with a mark at each end on the axis, its value, and its rounds below."""
+def svg_speed(row: SpeedRow, y: float, *, axis: Axis, plot: Plot) -> str:
+    """Return a row's bar with a mark at each end on the axis, its estimate, and rounds below."""
     path = ""
-    if row.low < row.high:
-        ends = [(axis.position(end, plot.width), y) for end in (row.low, row.high)]
-        path = svg_path(ends)
-        for end, (x, _) in zip((row.low, row.high), ends, strict=True):
+    if row.speed.interval:
+        low, high = (axis.position(end, plot.width) for end in row.speed.interval)
+        path = svg_path([(low, y), (high, y)])
+        for end, x in zip(row.speed.interval, (low, high), strict=True):
             if axis.contains(end):
                 path += svg_path([(x, y - END_MARK), (x, y + END_MARK)])
     dots = []
-    for value, text in row.values:
-        if axis.contains(value):
-            dots.append(svg_dot(axis.position(value, plot.width), y + 12, text, radius=2))
-    dots.append(svg_dot(axis.position(row.value, plot.width), y, row.text))
+    for speed, text in row.rounds:
+        if axis.contains(speed):
+            dots.append(svg_dot(axis.position(speed, plot.width), y + 12, text, radius=2))
+    dots.append(svg_dot(axis.position(row.speed.ratio, plot.width), y, row.text))
     return svg_group(row.look, path, dots)
 
 
