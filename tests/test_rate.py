@@ -355,11 +355,16 @@ def test_capacities_of_two_files_stand_side_by_side() -> None:
     ]
 
 
-def test_a_rate_that_is_missed_once_by_bad_luck_is_tried_again() -> None:
-    world = Queues(most_per_s={"base": 1000.0, "more": 1000.0}, bad_luck=[2])
-    results = run(world, capacity_plan(rounds=1))
-    assert [offered for _, offered in world.offered[:3]] == [1000.0, 500.0, 500.0]
-    for capacity in results.capacities:
+@pytest.mark.parametrize(
+    "luck",
+    [
+        pytest.param({"bad_luck": [2]}, id="a rate missed once is tried again"),
+        pytest.param({"first_per_s": 500.0}, id="the first trial answers too little"),
+    ],
+)
+def test_a_capacity_is_found_in_spite_of_bad_luck(luck: dict[str, Any]) -> None:
+    world = Queues(most_per_s={"base": 1000.0, "more": 1000.0}, **luck)
+    for capacity in run(world, capacity_plan(rounds=1)).capacities:
         assert capacity.rate_per_s == pytest.approx(900, rel=0.01)
 
 
@@ -388,13 +393,6 @@ def test_a_limit_that_no_rate_keeps_is_told() -> None:
         assert missed.figures["p99_s"] == pytest.approx(p99s_s[capacity.target], rel=0.001)
 
 
-def test_a_rate_above_that_of_the_first_trial_is_found() -> None:
-    world = Queues(most_per_s={"base": 1000.0, "more": 1000.0}, first_per_s=500.0)
-    results = run(world, capacity_plan(rounds=1))
-    for capacity in results.capacities:
-        assert capacity.rate_per_s == pytest.approx(900, rel=0.01)
-
-
 def test_a_limit_that_wrk_itself_misses_tells_nothing_of_the_server() -> None:
     world = Queues(most_per_s={"base": 1000.0, "more": 1000.0}, late_s=0.02)
     results = run(world, capacity_plan(rounds=1))
@@ -404,13 +402,9 @@ def test_a_limit_that_wrk_itself_misses_tells_nothing_of_the_server() -> None:
         assert late == BenchWarning.of(Kind.LATE_FOR_LIMIT, late_p99_s=0.02)
 
 
-def rated(share: float) -> Plan:
-    return plan_of(rate_share=share)
-
-
 def test_a_share_is_that_of_the_slowest_target() -> None:
     world = Queues(most_per_s={"base": 1234.0, "more": 2000.0})
-    results = run(world, rated(0.7))
+    results = run(world, plan_of(rate_share=0.7))
     ((plan, stage),) = world.extensions
     assert stage is None
     assert rates_text(plan) == (
@@ -592,19 +586,6 @@ def test_a_stall_shows_at_a_rate_and_not_as_fast_as_it_goes(
     assert closed["wrk"]["requests"] > 1000  # so that one is less than 0.1% of them
     assert closed["wrk"]["latency_uncorrected"]["p99_9_s"] < 0.9
     assert closed["wrk"]["latency_uncorrected"]["max_s"] > 0.9
-
-
-@pytest.mark.slow
-def test_a_rate_that_cannot_be_kept_is_one_line(
-    in_process: InProcess, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SERVICE_S", "0.01")
-    words = "--rate 200 -c 5 -r 1 -d 1s -w 1 --warm-up 0s"
-    done = in_process.run("compare", STEADY, *words.split())
-    assert done.returncode == 1
-    assert done.stdout == ""
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("micropie_bench:")]
-    assert "use a lower --rate" in line
 
 
 @pytest.mark.parametrize(
