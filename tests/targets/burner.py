@@ -1,4 +1,4 @@
-"""Bare ASGI apps that differ by a known share of CPU time per request, for tests/honesty.py.
+"""Bare ASGI apps that differ by a known share of CPU time per request, for tests/evidence.py.
 
 `more` burns BURN_LOOPS (in the environment) in every second block of its requests,
 `base` nothing. Each worker reads its own CPU clock at the end of each block, so that the
