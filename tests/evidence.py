@@ -248,7 +248,6 @@ def mean_and_p99(ascending: list[float]) -> tuple[float, float]:
 
 def theory(runs: str = "5") -> None:
     sys.path.insert(0, str(ROOT))
-    from micropie_benchlib.core.arrivals import due_moments
     from micropie_benchlib.core.loads import Load
 
     command = ("steady=cmd:{python} single.py {port}", "-c", "20", "-r", "1")
@@ -261,11 +260,11 @@ def theory(runs: str = "5") -> None:
             service_s = service_s_in(log.read())
         wrk = made["measurements"][0]["wrk"]
         load = Load(connections=20, threads=4, duration_s=60, rate_per_s=rate_per_s)
-        moments = due_moments(dataclasses.replace(load, schedule_seed=run_number + 1))
+        arrival_times = dataclasses.replace(load, schedule_seed=run_number + 1).arrival_times()
         draw = random.Random(1)
         gaps = (draw.expovariate(rate_per_s) for _ in range(3_000_000))
         print(f"{run_number} at {rate_per_s * service_s:.1%}: {rate_per_s} requests/s", end="")
-        for name, arrivals in (("these", moments), ("M/D/1", itertools.accumulate(gaps))):
+        for name, arrivals in (("these", arrival_times), ("M/D/1", itertools.accumulate(gaps))):
             mean_s, p99_s = mean_and_p99(sojourns(arrivals, service_s))
             latency = wrk["latency"]
             ratios = f"mean {latency['mean_s'] / mean_s:.3f}, p99 {latency['p99_s'] / p99_s:.3f}"

@@ -42,7 +42,6 @@ from micropie_benchlib.core.targets import (
 )
 from micropie_benchlib.serve.addresses import free_port
 from micropie_benchlib.serve.kinds import TARGET_KINDS, app_environment, server_environment
-from micropie_benchlib.serve.logs import advice_on, last_error
 from micropie_benchlib.serve.packages import fetch, user_cache, with_one_index
 from micropie_benchlib.serve.probe import Probe
 from micropie_benchlib.serve.versions import examine_python, package_versions
@@ -287,63 +286,6 @@ def test_a_commands_settings_are_the_users_own() -> None:
     """What it starts may well be told by WEB_CONCURRENCY how many workers to have."""
     target = command_target("server {port}")
     assert server_environment(target, SHELL_ENVIRONMENT) == SHELL_ENVIRONMENT
-
-
-# What a server's log says.
-
-ACCESS = 'INFO:     127.0.0.1:40814 - "GET / HTTP/1.1" 200 OK'
-
-
-@pytest.mark.parametrize(
-    ("log", "expected"),
-    [
-        pytest.param("", "", id="empty"),
-        pytest.param(" \n\n\t\n", "", id="blank"),
-        pytest.param("one\ntwo\n", "two", id="the last line"),
-        pytest.param("one\n   two  \n\n", "two", id="without the space around it"),
-        pytest.param(
-            "Traceback (most recent call last):\nValueError: no database\nbye\n",
-            "ValueError: no database",
-            id="an error beats the last line",
-        ),
-        pytest.param(
-            "KeyError: 'a'\nRuntimeError: b\n", "RuntimeError: b", id="the last of two errors"
-        ),
-        pytest.param(
-            "asyncpg.exceptions.ConnectionDoesNotExistError: gone\nbye\n",
-            "asyncpg.exceptions.ConnectionDoesNotExistError: gone",
-            id="an error of a package",
-        ),
-        pytest.param(
-            'ERROR:    Error loading ASGI app. Could not import module "app".\nbye\n',
-            'ERROR:    Error loading ASGI app. Could not import module "app".',
-            id="an error in uvicorn's log",
-        ),
-        pytest.param(
-            "[Errno 98] Address already in use\nbye\n",
-            "[Errno 98] Address already in use",
-            id="an error of the system",
-        ),
-        pytest.param(
-            "no ValueError: here\nbye\n", "bye", id="an error is named where its line begins"
-        ),
-        pytest.param(f"listening\n{ACCESS}\n{ACCESS}\n", "listening", id="not the access log"),
-        pytest.param(
-            "out of memory\n"
-            "INFO:     Waiting for child process [41]\n"
-            "INFO:     Child process [41] died\n"
-            "INFO:     Stopping parent process [40]\n"
-            "2026-11-26 Stopping parent process [40]\n"
-            "ERROR:    Child process [42] failed to start, stopping the parent process.\n",
-            "out of memory",
-            id="not what uvicorn says of its processes",
-        ),
-        pytest.param(f"{ACCESS}\nINFO:     Shutting down\n", "", id="nothing else"),
-        pytest.param("x" * 1000, "x" * 300, id="no more than one can read"),
-    ],
-)
-def test_the_line_of_a_log_is_told_that_says_best_why_it_ended(log: str, expected: str) -> None:
-    assert last_error(log) == expected
 
 
 # What is fetched. The real pip comes further down.
@@ -855,23 +797,3 @@ def test_wrong_arguments_are_told_in_one_line(
     args: tuple[str, ...], complaint: str, in_process: InProcess
 ) -> None:
     assert complaint in in_process.refusal("compare", *args)
-
-
-@pytest.mark.parametrize(
-    ("words", "advice"),
-    [
-        ("TypeError: app() missing 1 required positional argument: 'start_response'", "gunicorn"),
-        ("TypeError: app() takes 2 positional arguments but 3 were given", "gunicorn"),
-        ("TypeError: Flask.__call__() takes 3 positional arguments but 4 were given", "gunicorn"),
-        ("TypeError: price() takes 1 positional argument but 2 were given", ""),
-        ('ERROR: Error loading ASGI app. Could not import module "a".', "/own/apps"),
-        ("hypercorn.utils.NoAppError: Cannot load application, module not found.", "/own/apps"),
-        ("ModuleNotFoundError: No module named 'db'", "/own/apps"),
-        ("/v/bin/python: No module named granian", "/v/bin/python -m pip install granian"),
-        ("/v/bin/python: No module named db", ""),
-    ],
-)
-def test_known_last_error_come_with_advice(words: str, advice: str) -> None:
-    target = dataclasses.replace(OWN, directory=Path("/own/apps"), python="/v/bin/python")
-    assert advice in advice_on(words, target)
-    assert bool(advice) == bool(advice_on(words, target))

@@ -10,9 +10,10 @@ import pytest
 
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.requests import Workload
+from micropie_benchlib.core.targets import AsgiTarget
 from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.serve.launched import LaunchedServer
-from micropie_benchlib.serve.logs import LOG_TAIL_BYTES, excerpt, last_error
+from micropie_benchlib.serve.logs import LOG_TAIL_BYTES, advice_on, excerpt, last_error
 
 if TYPE_CHECKING:
     from conftest import Start
@@ -86,8 +87,9 @@ def test_a_servers_closing_lines_do_not_hide_the_exception(log: str) -> None:
     assert last_error(log) == REFUSED
 
 
-def frames(*lines: str, head: str = "Traceback (most recent call last):") -> str:
+def frames(*lines: str) -> str:
     """Return a traceback that ends with these lines."""
+    head = "Traceback (most recent call last):"
     frame = '  File "/srv/app/main.py", line 5, in <module>\n    import settings'
     return "\n".join([head, frame, *lines, "ERROR:    stopping the parent process.", ""])
 
@@ -107,41 +109,55 @@ GROUP = """\
     |   File "/srv/app/main.py", line 7, in open_pool
     |     raise ValueError("pool size 0")
     | ValueError: pool size 0
-    +---------------- 2 ----------------
-    | TypeError: it was cancelled
     +------------------------------------
 bye
 """
 RICH = """\
 ╭──── Traceback (most recent call last) ────╮
-│ /srv/app/main.py:5 in <module>            │
 │ ❱ 5 raise OSError("no disk")              │
 ╰───────────────────────────────────────────╯
 OSError: no disk
 bye
 """
+CONTAINER = """\
+web-1  | Traceback (most recent call last):
+web-1  |   File "/srv/app/main.py", line 5
+web-1  | ValueError: no database
+web-1  | bye
+"""
+GUNICORN_REASON = f"{GUNICORN_TIME} [40] [ERROR] Reason: Worker failed to boot."
+NGINX = "2026/11/26 06:36:31 [emerg] 1#0: bind() to 0.0.0.0:80 failed"
+SUPERVISED = """\
+out of memory
+INFO:     Waiting for child process [41]
+2026-11-26 Stopping parent process [40]
+ERROR:    Child process [42] failed to start, stopping the parent process.
+"""
+LOADING = 'ERROR:    Error loading ASGI app. Could not import module "app".'
+ACCESS = 'INFO:     127.0.0.1:40814 - "GET / HTTP/1.1" 200 OK'
 
 
 @pytest.mark.parametrize(
     ("log", "expected"),
     [
-        pytest.param(
-            CHAINED, "app.settings.Incomplete: set DATABASE_URL", id="the last of a chain"
-        ),
+        pytest.param(" \n\n\t\n", "", id="blank"),
+        pytest.param(f"{ACCESS}\nINFO:     Shutting down\n", "", id="routine"),
+        pytest.param("one\n   two  \n\n", "two", id="the last line"),
+        pytest.param("KeyError: 'a'\nRuntimeError: b\nbye", "RuntimeError: b", id="an error"),
+        pytest.param("no ValueError: here\nbye\n", "bye", id="errors begin their lines"),
+        pytest.param(f"{LOADING}\nbye\n", LOADING, id="an error in uvicorn's log"),
+        pytest.param("[Errno 98] Address in use\nbye", "[Errno 98] Address in use", id="of Linux"),
+        pytest.param(SUPERVISED, "out of memory", id="not of the server's own processes"),
+        pytest.param("x" * 1000, "x" * 300, id="no more than one can read"),
+        pytest.param(CHAINED, "app.settings.Incomplete: set DATABASE_URL", id="a chain's last"),
         pytest.param(GROUP, "ValueError: pool size 0", id="the first of a group"),
         pytest.param(RICH, "OSError: no disk", id="as rich draws it"),
-        pytest.param(
-            frames(
-                "sqlalchemy.exc.OperationalError: (psycopg2.OperationalError) refused", "DETAIL"
-            ),
-            "sqlalchemy.exc.OperationalError: (psycopg2.OperationalError) refused",
-            id="a package's, of which the first line",
-        ),
+        pytest.param(CONTAINER, "ValueError: no database", id="after a container's name"),
         pytest.param(frames("MemoryError"), "MemoryError", id="without a message"),
         pytest.param(
-            frames("ModuleNotFoundError: No module named 'psycopg2'"),
-            "ModuleNotFoundError: No module named 'psycopg2'",
-            id="a package that is missing",
+            frames("sqlalchemy.exc.OperationalError: (psycopg2) refused", "DETAIL"),
+            "sqlalchemy.exc.OperationalError: (psycopg2) refused",
+            id="a package's, of which the first line",
         ),
         pytest.param(
             frames('  File "/srv/app/views.py", line 2', "    def f(:", "SyntaxError: invalid"),
@@ -159,46 +175,19 @@ bye
             id="in colour",
         ),
         pytest.param(
-            "web-1  | Traceback (most recent call last):\n"
-            'web-1  |   File "/srv/app/main.py", line 5\n'
-            "web-1  | ValueError: no database\nweb-1  | bye\n",
-            "ValueError: no database",
-            id="after the name of a container",
-        ),
-        pytest.param(
-            "2026-11-26 10:00:01,123 Traceback (most recent call last):\n"
-            '2026-11-26 10:00:01,124   File "/srv/app/main.py", line 5\n'
-            "2026-11-26 10:00:01,125 ValueError: no database\n",
-            "2026-11-26 10:00:01,125 ValueError: no database",
-            id="after times",
-        ),
-        pytest.param("[1, 2]\n{not JSON\n", "{not JSON", id="what only looks like JSON"),
-        pytest.param(
             GUNICORN_NO_APP, "Failed to find attribute 'app' in 'main'.", id="what has no level"
         ),
-        pytest.param(
-            "2026/11/26 06:36:31 [emerg] 1#0: bind() to 0.0.0.0:80 failed\nbye\n",
-            "2026/11/26 06:36:31 [emerg] 1#0: bind() to 0.0.0.0:80 failed",
-            id="a level in small letters",
-        ),
-        pytest.param(
-            "panic: runtime error: index out of range\n\ngoroutine 1 [running]:\n",
-            "panic: runtime error: index out of range",
-            id="of Go",
-        ),
+        pytest.param(f"{NGINX}\nbye\n", NGINX, id="a level in small letters"),
+        pytest.param("panic: no index\n\ngoroutine 1:\n", "panic: no index", id="of Go"),
         pytest.param(
             "Error: Cannot find module 'express'\n    at Module._load\n\nNode.js v22.1.0\n",
             "Error: Cannot find module 'express'",
             id="of Node.js",
         ),
-        pytest.param(
-            f"{GUNICORN_TIME} [40] [ERROR] Reason: Worker failed to boot.\n",
-            f"{GUNICORN_TIME} [40] [ERROR] Reason: Worker failed to boot.",
-            id="a closing line where there is no other",
-        ),
+        pytest.param(GUNICORN_REASON, GUNICORN_REASON, id="where there is no other line"),
     ],
 )
-def test_the_exceptions_own_line_is_told(log: str, expected: str) -> None:
+def test_the_line_of_a_log_that_says_best_why_it_ended(log: str, expected: str) -> None:
     assert last_error(log) == expected
 
 
@@ -214,16 +203,39 @@ def test_the_exceptions_before_the_end_of_a_log_stand_above_it_each_once() -> No
 @pytest.mark.parametrize(
     "line",
     [
-        'INFO:     127.0.0.1:40814 - "GET / HTTP/1.1" 200 OK',
+        ACCESS,
         '127.0.0.1 - - [26/Nov/2026:06:36:31 +0000] "GET /index HTTP/1.1" 200 5 "-" "wrk"',
-        '[2026-11-26 06:36:31 +0000] 127.0.0.1 - "GET / HTTP/1.1" 200 0.15',
         "[2026-11-26 06:36:31 +0000] [41] [INFO] 127.0.0.1:40814 GET / 1.1 200 5 123",
-        "GET / 200 1.234 ms - 5",
         '[GIN] 2026/11/26 - 06:36:31 | 200 |  12.5µs |  127.0.0.1 | GET      "/"',
     ],
 )
 def test_a_line_of_an_access_log_is_not_a_reason(line: str) -> None:
     assert last_error(f"out of memory\n{line}\n{line}\n") == "out of memory"
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        ("TypeError: app() missing 1 required positional argument: 'start_response'", "gunicorn"),
+        ("TypeError: Flask.__call__() takes 3 positional arguments but 4 were given", "gunicorn"),
+        ("TypeError: price() takes 1 positional argument but 2 were given", ""),
+        ('ERROR: Error loading ASGI app. Could not import module "a".', "/own/apps"),
+        ("ModuleNotFoundError: No module named 'db'", "/own/apps"),
+        ("/v/bin/python: No module named granian", "/v/bin/python -m pip install granian"),
+        ("/v/bin/python: No module named db", ""),
+    ],
+)
+def test_known_last_errors_come_with_advice(error: str, advice: str) -> None:
+    target = AsgiTarget(
+        name="a",
+        label="A",
+        spec="a:app",
+        app="a:app",
+        directory=Path("/own/apps"),
+        python="/v/bin/python",
+    )
+    assert advice in advice_on(error, target)
+    assert bool(advice) == bool(advice_on(error, target))
 
 
 def test_the_cut_first_line_of_a_long_log_is_not_told(tmp_path: Path, start: Start) -> None:
