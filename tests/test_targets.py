@@ -73,110 +73,59 @@ def words(target: LaunchedTarget, **settings: Any) -> str:
     return shlex.join(rest)
 
 
-UVICORN = "-m uvicorn --host 127.0.0.1 --port 8000 --workers 4"
+UVICORN = "-m uvicorn --host 127.0.0.1 --port 8000 --workers 4 --loop auto --http auto"
+GRANIAN = "-m granian --interface asgi --host 127.0.0.1 --port 8000"
+ALL_SETTINGS: dict[str, Any] = {"host": "::1", "workers": 2, "access_log": False}
+BY_GRANIAN = {"asgi": AsgiServer.GRANIAN}
+BY_HYPERCORN = {"asgi": AsgiServer.HYPERCORN}
 
 
 @pytest.mark.parametrize(
     ("target", "settings", "expected"),
     [
-        pytest.param(
-            OWN,
-            {},
-            f"{UVICORN} --loop auto --http auto --app-dir /srv/app app:app",
-            id="the gist's",
-        ),
-        pytest.param(
-            BUILT_IN,
-            {},
-            f"{UVICORN} --loop auto --http auto --app-dir {APPS} apps:asgi",
-            id="a built-in",
-        ),
+        pytest.param(OWN, {}, f"{UVICORN} --app-dir /srv/app app:app", id="the gist's"),
+        pytest.param(BUILT_IN, {}, f"{UVICORN} --app-dir {APPS} apps:asgi", id="a built-in"),
         pytest.param(
             RELEASE,
             {},
-            f"-S {UVICORN} --loop auto --http auto --app-dir /cache/s apps:asgi",
+            f"-S {UVICORN} --app-dir /cache/s apps:asgi",
             id="a release does without the packages installed here",
         ),
         pytest.param(
             OWN,
-            {
-                "host": "::1",
-                "workers": 1,
-                "access_log": False,
-                "loop": Loop.ASYNCIO,
-                "http": Http.H11,
-            },
-            "-m uvicorn --host ::1 --port 8000 --workers 1 --loop asyncio --http h11 "
+            {**ALL_SETTINGS, "loop": Loop.ASYNCIO, "http": Http.H11},
+            "-m uvicorn --host ::1 --port 8000 --workers 2 --loop asyncio --http h11 "
             "--app-dir /srv/app --no-access-log app:app",
             id="all settings",
         ),
+        pytest.param(
+            OWN, BY_GRANIAN, f"{GRANIAN} --workers 4 --loop auto --access-log app:app", id="granian"
+        ),
+        pytest.param(
+            RELEASE,
+            {**BY_GRANIAN, "workers": 2, "loop": Loop.UVLOOP, "access_log": False},
+            f"-S {GRANIAN} --workers 2 --loop uvloop --no-access-log apps:asgi",
+            id="granian, all settings",
+        ),
+        pytest.param(
+            OWN,
+            BY_HYPERCORN,
+            "-m hypercorn --bind 127.0.0.1:8000 --workers 4 --access-logfile - "
+            "--worker-class asyncio app:app",
+            id="hypercorn",
+        ),
+        pytest.param(
+            OWN,
+            {**BY_HYPERCORN, **ALL_SETTINGS, "loop": Loop.UVLOOP},
+            "-m hypercorn --bind '[::1]:8000' --workers 2 --worker-class uvloop app:app",
+            id="hypercorn, all settings",
+        ),
     ],
 )
-def test_uvicorn_is_given_each_setting(
+def test_each_asgi_server_is_given_each_setting(
     target: AsgiTarget, settings: dict[str, Any], expected: str
 ) -> None:
     assert words(target, **settings) == expected
-
-
-GRANIAN = "-m granian --interface asgi --host 127.0.0.1 --port 8000"
-
-
-@pytest.mark.parametrize(
-    ("target", "settings", "expected"),
-    [
-        pytest.param(
-            OWN, {}, f"{GRANIAN} --workers 4 --loop auto --access-log app:app", id="defaults"
-        ),
-        pytest.param(
-            RELEASE,
-            {"workers": 2, "loop": Loop.UVLOOP, "access_log": False},
-            f"-S {GRANIAN} --workers 2 --loop uvloop --no-access-log apps:asgi",
-            id="a release, all settings",
-        ),
-    ],
-)
-def test_granian_is_given_each_setting(
-    target: AsgiTarget, settings: dict[str, Any], expected: str
-) -> None:
-    assert words(target, asgi=AsgiServer.GRANIAN, **settings) == expected
-
-
-@pytest.mark.parametrize(
-    ("target", "settings", "expected"),
-    [
-        pytest.param(
-            OWN,
-            {},
-            "-m hypercorn --bind 127.0.0.1:8000 --workers 4 --access-logfile - "
-            "--worker-class asyncio app:app",
-            id="defaults",
-        ),
-        pytest.param(
-            OWN,
-            {"host": "::1", "workers": 2, "loop": Loop.UVLOOP, "access_log": False},
-            "-m hypercorn --bind '[::1]:8000' --workers 2 --worker-class uvloop app:app",
-            id="all settings",
-        ),
-        pytest.param(
-            BUILT_IN,
-            {"access_log": False},
-            "-m hypercorn --bind 127.0.0.1:8000 --workers 4 --worker-class asyncio "
-            """'apps:__getattr__("asgi")'""",
-            id="a built-in",
-        ),
-        pytest.param(
-            RELEASE,
-            {"access_log": False},
-            "-S -m hypercorn --bind 127.0.0.1:8000 --workers 4 --worker-class asyncio "
-            """'apps:__getattr__("asgi")'""",
-            id="a release",
-        ),
-    ],
-)
-def test_hypercorn_is_given_each_setting(
-    target: AsgiTarget, settings: dict[str, Any], expected: str
-) -> None:
-    assert words(target, asgi=AsgiServer.HYPERCORN, **settings) == expected
 
 
 def test_hypercorn_finds_an_app_that_is_made_when_first_asked_for() -> None:
@@ -234,13 +183,6 @@ def test_no_setting_reaches_a_server_unseen(
         kept["PATH"] = f"/opt/venv/bin:{os.defpath}"
     assert app_environment(target, inherited) == {**kept, "PYTHONPATH": python_path}
     assert inherited == SHELL_ENVIRONMENT, "the tool's own is left as it is"
-
-
-def test_bundled_packages_are_found_where_the_user_has_no_path(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    set_bundled(monkeypatch, True)
-    assert app_environment(OWN, {}) == {"PYTHONPATH": str(core_paths.ROOT)}
 
 
 def command_target(command: str, python: str = "") -> CommandTarget:
@@ -348,21 +290,6 @@ def test_other_requirements_are_fetched_into_another_directory(
     assert len(directories) == 2
 
 
-@pytest.mark.slow
-def test_a_fetch_that_failed_is_done_again(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(target: AsgiTarget, directory: Path) -> None:
-        fake_install(target, directory)
-        raise BenchError("the index is gone")
-
-    monkeypatch.setattr("micropie_benchlib.serve.packages.install", fail)
-    with pytest.raises(BenchError, match="the index is gone"):
-        fetch(WANTED, print)
-    notes: list[str] = []
-    monkeypatch.setattr("micropie_benchlib.serve.packages.install", fake_install)
-    fetch(WANTED, notes.append)
-    assert len(notes) == 1
-
-
 @pytest.mark.parametrize(
     "target",
     [OWN, BUILT_IN, command_target("server {port}"), parse_target("http://127.0.0.1:1/")],
@@ -455,13 +382,6 @@ def test_uvicorn_can_leave_a_proxys_headers_unread(three: Three) -> None:
     on, _, off = (target["server_command"].split() for target in data["targets"])
     assert "--no-proxy-headers" in off
     assert "--no-proxy-headers" not in on
-
-
-def test_more_than_two_targets_have_ranks(three: Three) -> None:
-    data, _ = three
-    (ranking,) = data["rankings"]
-    assert {place["target"] for place in ranking["ranks"]} == {"asgi", "g", "b"}
-    assert all(1 <= place["first"] <= place["last"] <= 3 for place in ranking["ranks"])
 
 
 @pytest.mark.skipif(not shutil.which("node"), reason="no Node.js here")
@@ -582,17 +502,6 @@ def test_two_that_fetch_at_once_do_it_once(tmp_path: Path) -> None:
         "lock",
         Path(directory).name,
     ]
-
-
-def test_a_cache_that_others_may_write_is_not_used(
-    in_process: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "micropie_bench").mkdir()
-    (tmp_path / "micropie_bench").chmod(0o777)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    done = in_process.run("compare", "starlette@0.45.3", *SHORT)
-    assert done.returncode == 1
-    assert ("that only you can write to: set XDG_CACHE_HOME to your own directory") in done.stderr
 
 
 def test_another_python_serves_an_app_with_packages_of_its_own(
@@ -762,35 +671,15 @@ def test_method_header_and_body_reach_the_server(tool: Tool, tmp_path: Path) -> 
     assert m["load"]["workload"] == "PUT /x"
 
 
-NOT_A_URL = "is not an HTTP URL: use http://HOST:PORT/PATH"
-
-
 @pytest.mark.parametrize(
     ("args", "complaint"),
     [
-        (("cmd:server",), "a command needs {port}"),
-        (("cmd:'",), "No closing quotation"),
-        (("fastapi@",), "a version is like fastapi@"),
-        (("asgi@1",), "has no versions"),
-        (("http://",), NOT_A_URL),
-        (("http://127.0.0.1:99999/",), NOT_A_URL),
-        (("--python", "/nowhere", "app:app"), "python '/nowhere': there is no such program"),
-        (
-            ("--workload", "nope"),
-            "--workload 'nope': use hello, greet, json, delayed, compute, upload",
-        ),
-        (("--workload", "json", "--path", "/"), "--workload names a whole request"),
-        (("--header", "Connection: x"), "none of connection, content-length, expect,"),
-        (("--header", "A: 1", "--header", "a: 2"), "each name once"),
-        (("--method", "HEAD"), "wrk cannot read responses to HEAD"),
-        (("http://h:0/",), NOT_A_URL),
+        (("http://127.0.0.1:99999/",), "is not an HTTP URL: use http://HOST:PORT/PATH"),
+        (("http://h:0/",), "is not an HTTP URL"),
         (("http://a..b/",), "not this machine"),
-        (("--server", "hypercorn", "--http", "h11", "a=app:app"), "--http is uvicorn's"),
-        (("--header", "nocolon"), "use 'Name: value'"),
+        (("--python", "/nowhere", "app:app"), "python '/nowhere': there is no such program"),
+        (("--header", "Connection: x"), "none of connection, content-length, expect,"),
         (("--method", "G T"), "use one such as GET or POST"),
-        (("--body", "@/nowhere"), "--body '/nowhere': No such file or directory"),
-        (("--server", "granian"), "granian is not installed here"),
-        (("asgi", "http://127.0.0.1:9/", "--paired"), "--paired needs two targets that it starts"),
     ],
 )
 def test_wrong_arguments_are_told_in_one_line(
