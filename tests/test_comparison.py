@@ -296,7 +296,7 @@ def test_calibrate_says_what_this_machine_can_tell_apart(in_process: InProcess) 
     assert loaded(done.stdout)["comparisons"]
     assert "| ASGI (a) " in done.stderr
     measured = r"server CPU per request \(paired trials, 20 connections\)"
-    resolution = r"differences under [\d.]+% cannot be told from noise"
+    resolution = r"differences under [\d.]+% are within noise"
     assert re.search(f"{measured}: {resolution}", done.stderr)
 
 

@@ -580,7 +580,7 @@ def test_each_target_that_cannot_be_measured_is_named_once(world: World) -> None
     with pytest.raises(HopelessError) as raised:
         run_experiment(plan_of(BASE, MORE, LAST, paired=True), NOTHING_YET, world.actions)
     texts = [texts_of(reason.warnings) for reason in raised.value.reasons]
-    assert sorted(text.split()[0] for text in texts) == ["base", "last"]
+    assert sorted(text.split()[0] for text in texts) == ["base:", "last:"]
 
 
 def test_a_target_that_answers_one_workload_is_measured_on_that(world: World) -> None:
@@ -659,12 +659,12 @@ def test_of_two_that_are_warmed_up_together_the_one_that_fails_is_found(world: W
     [
         (
             500,
-            "more answers 500 to GET /json; its last error line: "
+            "more: GET /json returned 500; its last error line: "
             "ValueError: the database is on fire",
         ),
-        (404, "more answers 404 to GET /json"),
-        (302, "more answers 302 to GET /json"),
-        (199, "more answers 199 to GET /json"),
+        (404, "more: GET /json returned 404"),
+        (302, "more: GET /json returned 302"),
+        (199, "more: GET /json returned 199"),
     ],
 )
 def test_a_workload_that_is_answered_otherwise_than_2xx_is_invalid_alone(

@@ -187,7 +187,7 @@ PERCENTILE = ("distributions", 0, "percentiles", 0)
     [
         pytest.param("", "not a results file, or not a whole one: ", id="nothing"),
         pytest.param(SAVED[:1000], "not a results file, or not a whole one: ", id="cut short"),
-        pytest.param("[]", "not a results file: it does not hold an object", id="a list"),
+        pytest.param("[]", "not a results file: it is not a JSON object", id="a list"),
         pytest.param('{"a":' * 100_000, "nested too deeply", id="nested 100,000 deep"),
         pytest.param(
             '{"schema": "micropie-bench/3", "targets": ' + "[" * 500 + "]" * 500 + "}",
@@ -585,7 +585,7 @@ def test_two_rounds_that_have_nothing_in_common_can_be_read_again() -> None:
 def test_a_gate_with_nothing_to_decide_by_fails() -> None:
     fails, lines = decision_on(RUN, margin=0.05, baseline=single_results(RATES[:1]))
     assert fails
-    assert "no interval to decide by" in lines[0]
+    assert "there is no interval for" in lines[0]
 
 
 def test_the_gate_goes_by_what_the_verdict_goes_by() -> None:

@@ -200,7 +200,7 @@ def test_targets_that_cannot_be_measured_end_the_run_with_a_line_each(
     lines = [line for line in done.stderr.splitlines() if not line.startswith("warning")]
     reasons = [line for line in lines if not line.startswith("    ")]  # else of a log
     assert sorted(line.partition(":")[2].split()[0] for line in reasons) == ["bad", "broken:app"]
-    assert "micropie_bench: bad answers 500 to GET /: hi" in lines
+    assert "micropie_bench: bad: GET / returned 500: hi" in lines
 
 
 def test_errors_and_a_worker_that_dies_invalid_their_trials(tool: Tool) -> None:

@@ -76,13 +76,13 @@ def test_an_expected_redirection_is_no_error(in_process: InProcess) -> None:
 def test_a_status_other_than_expected_is_told_with_the_answer(in_process: InProcess) -> None:
     done = compare(in_process, "shop:app", "--path", "/gone", "--expect-status", "302")
     assert done.returncode == 1
-    assert "answers 404 to GET /gone, not 302 as expected: nothing here" in done.stderr
+    assert "GET /gone returned 404, not 302 as expected: nothing here" in done.stderr
 
 
 def test_the_answer_says_what_a_refused_request_lacks(in_process: InProcess) -> None:
     done = compare(in_process, "shop:app", "--path", "/orders", "--body", '{"items": 1}')
     assert done.returncode == 1
-    assert 'answers 422 to POST /orders: {"detail": "item: field required"}' in done.stderr
+    assert 'POST /orders returned 422: {"detail": "item: field required"}' in done.stderr
     assert "excerpt" not in done.stdout
 
 
@@ -128,7 +128,7 @@ def test_slow_answers_are_measured_with_a_longer_timeout(in_process: InProcess) 
 def test_answers_that_take_longer_than_a_trial_are_refused(in_process: InProcess) -> None:
     done = compare(in_process, "--path", "/slow", "shop:app", "--timeout", "10s")
     assert done.returncode == 1
-    assert re.search(r"takes [1-9]\.\d s to answer GET /slow, and a trial 1 s: use a", done.stderr)
+    assert re.search(r"GET /slow takes [1-9]\.\d s, and a trial 1 s: use a", done.stderr)
 
 
 def server_that_keeps_open(directory: Path, *, closing: int) -> str:
@@ -159,7 +159,7 @@ def test_a_server_that_does_not_close_is_refused(in_process: InProcess, tmp_path
     target = server_that_keeps_open(tmp_path, closing=0)
     done = compare(in_process, target, "--no-keep-alive")
     assert done.returncode == 1
-    assert "keeps its connection open though asked to close it" in done.stderr
+    assert "keeps its connection open when asked to close it" in done.stderr
 
 
 WSGI = """

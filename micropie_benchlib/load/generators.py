@@ -68,7 +68,7 @@ def goals_of(servers: Sequence[RunningServer], load: Load) -> list[Goal]:
 
 
 def overrun() -> BenchError:
-    return BenchError(f"wrk did not end within {OVERRUN_S:.0f} s of its time")
+    return BenchError(f"wrk ran more than {OVERRUN_S:.0f} s too long")
 
 
 class WrkGroup:
@@ -181,14 +181,14 @@ class WrkGroup:
         for child, output in zip(self._children, self._outputs, strict=True):
             if child.exit:
                 self._report(child, output)  # says why, if it failed
-                raise BenchError("a wrk of the paired trial ended before its time")
+                raise BenchError("a wrk of the paired trial ended too early")
 
     def _require_unstopped(self) -> None:
         """Raise BenchError if somebody stopped a wrk where it is."""
         for child in self._children:
             process = live_process(child)
             if process and is_stopped(process):
-                raise BenchError("somebody stopped wrk (SIGSTOP)")
+                raise BenchError("wrk was stopped (SIGSTOP)")
 
     def look(self) -> None:
         """Take in how long the connections of each wrk have been silent."""

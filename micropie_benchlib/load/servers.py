@@ -119,7 +119,7 @@ class ServerGroup:
             self._servers, self._cpu_before_s, self._threads_before, strict=True
         ):
             if any(map(is_stopped, cpu_before_s)):
-                raise BenchError(f"somebody stopped {server.target.name} (SIGSTOP)")
+                raise BenchError(f"{server.target.name} was stopped (SIGSTOP)")
             busy_threads = count_busy(threads_before, threads_cpu_s(cpu_before_s))
             self._endings.append(Ending(busy_threads=busy_threads, busy_share=busy_share))
 

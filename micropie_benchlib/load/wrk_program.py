@@ -82,7 +82,7 @@ def wrk_complaint(text: str) -> str:
     for line in text.splitlines():
         if line.strip() and not line.startswith((" ", "Usage: ", "Running ")):
             return line.strip()
-    return "it did not say why"
+    return "it printed no error"
 
 
 def examine_wrk(wanted: str | None) -> Finding:

@@ -30,7 +30,7 @@ def describe_settings(settings: Settings | None) -> dict[str, str]:
         "threads": settings.threads,
         "duration (s)": settings.duration_s,
         "rate (requests/s)": settings.rate_per_s,
-        "rate (share of the slowest's most)": settings.rate_share,
+        "rate (share of the slowest's maximum)": settings.rate_share,
         "p99 limit (s)": settings.p99_limit_s,
         "rounds": settings.rounds,
         "paired": settings.paired,

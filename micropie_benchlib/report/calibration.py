@@ -36,9 +36,7 @@ def calibration_sentences(results: Results, comparison: Comparison) -> list[str]
         in_all = in_all_rounds(results, comparison, rounds)
         advice = f"; for {narrower[0]:.1%} use -r {in_all}"
     what = f"{comparison.metric.full_name} ({comparison.method} trials, {comparison.load.sentence})"
-    sentences = [
-        f"{what}: differences under {math.expm1(half):.1%} cannot be told from noise{advice}."
-    ]
+    sentences = [f"{what}: differences under {math.expm1(half):.1%} are within noise{advice}."]
     if not interval.contains(1):
         sentences.append(f"{what}: the A/A difference is significant, as expected in 1 of 20 runs.")
     return sentences

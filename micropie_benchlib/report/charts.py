@@ -49,7 +49,7 @@ def speed_charts(results: Results, comparisons: Iterable[Comparison]) -> list[st
         )
         rows.append(row)
     about = (
-        "How many times as fast as the reference, the line at 1: to the right is faster. Large "
+        "How many times as fast as the reference (the line at 1); right is faster. Large "
         "dot: estimate; bar: its interval; small dots: rounds. Bars without an end mark run off "
         "the chart."
     )

@@ -19,7 +19,7 @@ FINDINGS: Mapping[GateOutcome, str] = {
 def gate_lines(results: Results, decision: GateDecision) -> list[tuple[GateOutcome, str]]:
     """Return the gate's outcome for each target and load, with its reason."""
     if not decision.changes:
-        text = "there is no interval to decide by for the same targets under the same load."
+        text = "there is no interval for the same targets under the same load."
         return [(decision.outcome, f"gate {decision.outcome}: {text}")]
     lines = []
     for change in decision.changes:

@@ -76,15 +76,15 @@ def html_answers(answers: Iterable[Answer]) -> list[str]:
 GLOSSARY = {
     "Speed": "how many times as fast as the reference a target is; above 1 is faster, "
     "whatever was measured.",
-    "Per CPU second": "by the CPU time that the servers needed for a request. It decides "
-    "where paired trials were made and the servers were busy, as neighbours disturb it least.",
+    "Per CPU second": "by the servers' CPU time per request. It decides if there were paired "
+    "trials and the servers were busy, because neighbours disturb it least.",
     "Requests/s here": "the plain throughput, of each target alone.",
     "Round": "a fresh start of each server, with every trial made on it.",
     "Single and paired trial": "a trial of one target alone, or of two at the same moment, so that "
     "whatever disturbs one disturbs the other.",
-    "Interval": "where the true speed lies, in 95 of 100 such runs; with several targets, "
-    "all of them together. Faster and slower: it leaves 1 out. Same: all of it lies within 5% "
-    "of 1. Inconclusive: neither, or there was one round.",
+    "Interval": "contains the true speed in 95 of 100 such runs; with several targets, those of "
+    "all together. Faster and slower: it excludes 1. Same: it contains 1 and stays within 5% of "
+    "it. Inconclusive: neither, or only one round.",
     "p50 to p99.9": "latency that 50 to 99.9% of the requests did not exceed.",
     "Invalid": "a trial that did not measure the server. It is shown with its reason, and counts "
     "for nothing.",

@@ -92,7 +92,7 @@ def from_json(text: str) -> Results:
     except ValueError as error:
         raise BenchError(f"not a results file, or not a whole one: {error}") from None
     if not isinstance(data, dict):
-        raise BenchError("not a results file: it does not hold an object")
+        raise BenchError("not a results file: it is not a JSON object")
     schema = data.get("schema")
     if schema != SCHEMA:
         raise BenchError(

@@ -157,7 +157,7 @@ def step_table(results: Results, load: LoadId) -> Table:
         row.append(outcome_of(measurement, limit_s))
         row.append(texts_of(measurement.invalid))
         rows.append(tuple(row))
-    title = f"{load.title}, rates that were tried"
+    title = f"{load.title}, rates tried"
     return Table(title=title, columns=STEP_COLUMNS, rows=tuple(rows))
 
 

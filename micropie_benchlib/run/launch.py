@@ -135,8 +135,8 @@ class LaunchRun:
         duration_s = self._launch.trials[0].load.duration_s  # as of all
         if shortest_s > duration_s:
             raise BenchError(
-                f"{target.name} takes {shortest_s:.1f} s to answer {workload.method} "
-                f"{workload.path}, and a trial {duration_s} s: use a longer --duration"
+                f"{target.name}: {workload.method} {workload.path} takes {shortest_s:.1f} s, "
+                f"and a trial {duration_s} s: use a longer --duration"
             )
 
     def _change_since(
@@ -172,8 +172,8 @@ class LaunchRun:
         """Raise BenchError if the connection is to end with the answer, and does not."""
         if not workload.keep_alive and not response.says_close:
             raise BenchError(
-                f"{target.name} keeps its connection open though asked to close it "
-                "(--no-keep-alive): it can only be measured with --keep-alive"
+                f"{target.name} keeps its connection open when asked to close it "
+                "(--no-keep-alive): use --keep-alive"
             )
 
     def _check_status(self, target: Target, workload: Workload, response: Response) -> None:
@@ -182,7 +182,7 @@ class LaunchRun:
             return
         server = self._servers[target.name]
         path = server.url(workload.path).split("/", 3)[3]
-        complaint = f"{target.name} answers {response.status} to {workload.method} /{path}"
+        complaint = f"{target.name}: {workload.method} /{path} returned {response.status}"
         if workload.expect_status:
             complaint += f", not {workload.expect_status} as expected"
         if response.excerpt:

@@ -95,7 +95,7 @@ def compare_capacities(
     ratios = capacity_ratios(results, load, reference=reference, target=target)
     reason = None
     if not ratios:
-        reason = "no round has a capacity of both"
+        reason = "no round has a capacity for both targets"
     return comparison_of(
         ratios,
         load=load,

@@ -184,7 +184,7 @@ def test_no_secret_is_in_the_reason_of_a_failure(tool: Tool, tmp_path: Path) -> 
     words += ["--path", f"/broken?token={KEY}", "--header", f"Authorization: Bearer {TOKEN}"]
     done = tool.run(*words, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
-    reason = "echo:app answers 500 to GET /broken?token=***: ok; its last error line: ERROR ***"
+    reason = "echo:app: GET /broken?token=*** returned 500: ok; its last error line: ERROR ***"
     assert done.stderr.splitlines()[-1] == f"micropie_bench: {reason}"
     assert TOKEN not in done.stderr
     assert KEY not in done.stderr
@@ -260,7 +260,7 @@ def test_the_value_of_a_variable_is_written_nowhere(tool: Tool, tmp_path: Path) 
     ("fails", "path", "complaint"),
     [
         pytest.param("yes", "items", "its prepare ended with status 1", id="prepare"),
-        pytest.param("", "broken", "a answers 500 to POST /***", id="an answer"),
+        pytest.param("", "broken", "a: POST /*** returned 500", id="an answer"),
     ],
 )
 def test_the_value_of_a_variable_is_not_in_the_reason_of_a_failure(
