@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ from micropie_benchlib.serve.launched import LaunchedServer
 from micropie_benchlib.serve.urls import UrlServer
 
 if TYPE_CHECKING:
-    from conftest import Start
+    from conftest import InProcess, Start
 
 pytestmark = pytest.mark.slow
 
@@ -76,7 +77,7 @@ def resetting(connection: socket.socket) -> None:
 def ask(port: int, host: str = "127.0.0.1", scheme: str = "http") -> Response:
     """Return the response of a running server."""
     url = f"{scheme}://{name_place(host, port)}/"
-    return UrlServer(UrlTarget(name="u", label="U", spec=url, url=url)).ask(Workload())
+    return UrlServer(UrlTarget(name="u", label="U", spec=url, url=url)).ask(Workload(timeout_s=1))
 
 
 def complaint(port: int, host: str = "127.0.0.1", scheme: str = "http") -> str:
@@ -150,7 +151,36 @@ def test_an_answer_that_is_cut_is_told() -> None:
         assert f"before 127.0.0.1:{port} closed the connection" in complaint(port)
 
 
+@pytest.mark.parametrize("pause_s", [0.0, 0.3])
+def test_a_response_without_end_is_given_up(
+    pause_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stream(connection: socket.socket) -> None:
+        connection.sendall(HEAD + CHUNKED + b"\r\n")
+        while True:
+            connection.sendall(b"1\r\nx\r\n")
+            time.sleep(pause_s)
+
+    monkeypatch.setattr("micropie_benchlib.serve.probe.PROBE_DEADLINE_S", 0.5)
+    with server(stream) as port:
+        assert "no whole response to GET /: the response has not ended" in complaint(port)
+
+
 # What is wrong with the address.
+
+
+def test_a_server_that_has_the_port_already_is_never_measured(in_process: InProcess) -> None:
+    asked: list[bytes] = []
+
+    def answer(connection: socket.socket) -> None:
+        asked.append(connection.recv(65536))
+        connection.sendall(HEAD + HELLO)
+
+    with server(answer) as port:
+        done = in_process.run("compare", "-r", "1", "-d", "1s", "--port", str(port))
+    assert (done.returncode, done.stdout, asked) == (1, "", [])
+    assert done.stderr.count("\n") == 1
+    assert f"port {port} on 127.0.0.1 cannot be used: Address already in use" in done.stderr
 
 
 def test_an_address_where_nothing_listens_is_named() -> None:
