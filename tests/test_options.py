@@ -299,34 +299,22 @@ def test_a_header_that_wrk_cannot_send_once_is_refused(texts: list[str]) -> None
         parse_headers(texts)
 
 
-def test_no_option_is_the_gists_request() -> None:
-    assert parse_workloads(RequestOptions()) == (Workload(),)
-    gists_own = RequestOptions(path=["/"], method="get")
-    assert parse_workloads(gists_own) == (Workload(),)
-
-
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
+        ({}, Workload()),
+        ({"path": ["/"], "method": "get"}, Workload()),
         ({"path": ["/x?a=b"]}, Workload(name="GET /x?a=b", path="/x?a=b")),
         ({"method": "delete"}, Workload(name="DELETE /", method="DELETE")),
         ({"header": ["A: 1"]}, Workload(name="GET /", headers=(("A", "1"),))),
-        ({"header": ["Host: a"]}, Workload(name="GET /", headers=(("Host", "a"),))),
         ({"body": "@body"}, Workload(name="POST /", method="POST", body=b"\x00\xff\n")),
         ({"body": "@empty"}, Workload()),
         ({"body": "a=b"}, Workload(name="POST /", method="POST", body=b"a=b")),
         (
-            {"body": "@body", "method": "GET", "path": ["/json"]},
-            Workload(name="GET /json", path="/json", body=b"\x00\xff\n"),
-        ),
-        (
             {"expect_status": 404, "keep_alive": False, "timeout": "1m"},
             Workload(expect_status=404, keep_alive=False, timeout_s=60),
         ),
-        (
-            {"workload": ["json"], "timeout": "5", "keep_alive": False},
-            Workload(name="json", path="/json", keep_alive=False, timeout_s=5),
-        ),
+        ({"workload": ["json"], "timeout": "5"}, Workload(name="json", path="/json", timeout_s=5)),
     ],
 )
 def test_a_request_is_described_by_its_options(
@@ -411,21 +399,13 @@ def test_named_workloads_come_once_each_in_the_order_of_the_tables() -> None:
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (
-            {"workload": ["nope"]},
-            "--workload 'nope': use hello, greet, json, delayed, compute, upload",
-        ),
+        ({"workload": ["nope"]}, "--workload 'nope': use hello, greet, json, delayed, compute, up"),
         ({"workload": ["json"], "path": ["/"]}, "--workload names a whole request"),
-        ({"workload": ["json"], "method": "GET"}, "--workload names a whole request"),
-        ({"workload": ["json"], "header": ["A: 1"]}, "--workload names a whole request"),
         ({"workload": ["json"], "body": "b"}, "--workload names a whole request"),
-        ({"path": [""]}, "--path ''"),
         ({"path": ["/a", "/a"]}, "--path '/a' is given twice"),
         ({"timeout": "121s"}, "--timeout '121s': at most 120s"),
         ({"timeout": "0.5s"}, "--timeout '0.5s': wrk takes whole seconds"),
         ({"body": __file__}, f"--body {__file__!r} is a file: to send its content, use @"),
-        ({"method": ""}, "--method ''"),
-        ({"header": [""]}, "--header ''"),
         ({"body": "@/nowhere"}, "--body '/nowhere': No such file or directory"),
         ({"body": "@/"}, "--body '/': Is a directory"),
     ],
@@ -439,29 +419,15 @@ def test_a_request_that_cannot_be_sent_is_refused(options: dict[str, Any], compl
 
 
 @pytest.mark.parametrize(
-    ("text", "counts"),
-    [
-        ("100", [100]),
-        ("100,200", [100, 200]),
-        ("200,100", [200, 100]),
-        (" 8 , 999999 ", [8, 999999]),
-    ],
+    ("text", "counts"), [("200,100", [200, 100]), (" 8 , 999999 ", [8, 999999])]
 )
 def test_each_count_of_connections_is_a_load(text: str, counts: list[int]) -> None:
     assert parse_connections(text, threads=4) == counts
-    loads = make_loads(counts, threads=4, duration_s=5)
-    assert loads == tuple(Load(connections=n, threads=4, duration_s=5) for n in counts)
-
-
-def test_each_workload_is_repeated_at_each_count() -> None:
     workloads = [WORKLOADS["json"], WORKLOADS["upload"]]
-    loads = make_loads([10, 20], threads=1, duration_s=1, workloads=workloads)
-    assert [(load.workload.name, load.connections) for load in loads] == [
-        ("json", 10),
-        ("json", 20),
-        ("upload", 10),
-        ("upload", 20),
-    ]
+    loads = make_loads(counts, threads=4, duration_s=5, workloads=workloads)
+    loads_of_one = [Load(connections=n, threads=4, duration_s=5) for n in counts]
+    assert [dataclasses.replace(load, workload=Workload()) for load in loads] == 2 * loads_of_one
+    assert [load.workload.name for load in loads[:: len(counts)]] == ["json", "upload"]
 
 
 @pytest.mark.parametrize(

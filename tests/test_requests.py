@@ -14,7 +14,7 @@ from conftest import TARGETS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import InProcess, Tool
+    from conftest import InProcess
 
 pytestmark = pytest.mark.slow
 LOAD = ("-r", "1", "-d", "1s", "-c", "8", "-t", "2", "-w", "1", "--warm-up", "0s")
@@ -66,13 +66,6 @@ def test_an_expected_status_is_no_error_and_others_are(in_process: InProcess) ->
     )
 
 
-def test_an_expected_redirection_is_no_error(in_process: InProcess) -> None:
-    done = compare(in_process, "shop:app", "--path", "/moved", "--expect-status", "302")
-    (measurement,) = valid_measurements(done)
-    assert measurement["wrk"]["errors"]["status"] == 0
-    assert measurement["wrk"]["requests"] > 100
-
-
 def test_a_status_other_than_expected_is_told_with_the_answer(in_process: InProcess) -> None:
     done = compare(in_process, "shop:app", "--path", "/gone", "--expect-status", "302")
     assert done.returncode == 1
@@ -86,35 +79,18 @@ def test_the_answer_says_what_a_refused_request_lacks(in_process: InProcess) -> 
     assert "excerpt" not in done.stdout
 
 
-@pytest.fixture(scope="module")
-def orders(module_tool: Tool) -> subprocess.CompletedProcess[str]:
-    """Return a run with a body in JSON, a host, two paths and another address."""
+def test_a_body_in_json_a_host_two_paths_and_another_address(in_process: InProcess) -> None:
     paths = ("--path", "/orders", "--path", "/tenant?c=d")
     request = (*paths, "--body", '{"item": 1}', "-H", "Host: shop.example")
-    return module_tool.run("compare", *SHORT, "shop:app", *request, "--host", "::1")
-
-
-def test_a_body_in_json_and_a_host_reach_the_server(
-    orders: subprocess.CompletedProcess[str],
-) -> None:
-    assert len(valid_measurements(orders)) == 2
-    assert "Content-Type: application/json is sent with it" in orders.stderr
-
-
-def test_several_paths_have_a_table_each(orders: subprocess.CompletedProcess[str]) -> None:
-    measurements = valid_measurements(orders)
+    done = compare(in_process, "shop:app", *request, "--host", "::1")
+    assert "Content-Type: application/json is sent with it" in done.stderr
+    measurements = valid_measurements(done)
     workloads = {measurement["load"]["workload"] for measurement in measurements}
     assert workloads == {"POST /orders", "POST /tenant?c=d"}
     for workload in workloads:
-        assert f"8 Connections, {workload}\n" in orders.stderr
-
-
-def test_a_server_on_another_address_of_this_machine_is_measured(
-    orders: subprocess.CompletedProcess[str],
-) -> None:
-    assert "--host ::1" in json.loads(orders.stdout)["targets"][0]["server_command"]
-    for measurement in valid_measurements(orders):
-        assert measurement["wrk"]["requests"] > 0
+        assert f"8 Connections, {workload}\n" in done.stderr
+    assert "--host ::1" in json.loads(done.stdout)["targets"][0]["server_command"]
+    assert min(measurement["wrk"]["requests"] for measurement in measurements) > 0
 
 
 def test_slow_answers_are_measured_with_a_longer_timeout(in_process: InProcess) -> None:
