@@ -62,10 +62,12 @@ from micropie_benchlib.cli.options import (
     ExportOptions,
     GateOptions,
     LoadOptions,
+    MachineOptions,
     PlaceOptions,
-    QuickOption,
+    PortOptions,
+    PresetOptions,
+    QuickOptions,
     RateOptions,
-    RemoteOption,
     RequestOptions,
     SearchOptions,
     ServingOptions,
@@ -75,7 +77,6 @@ from micropie_benchlib.cli.options import (
     VerboseOption,
     WorkersOptions,
     WrkOption,
-    choose_preset,
     target_names,
 )
 from micropie_benchlib.cli.plans import make_plan
@@ -151,45 +152,11 @@ def compare(
     load: LoadOptions,
     rate: RateOptions,
     timing: TimingOptions,
-    quick: QuickOption = False,
-    short: Annotated[
-        bool,
-        typer.Option(
-            "--short",
-            help="A minute: 10 rounds of 1 s at 100 connections.",
-            rich_help_panel="Rounds and trials",
-        ),
-    ] = False,
-    gist: Annotated[
-        bool,
-        typer.Option(
-            "--gist", help="As in the gist: 1 round of 30 s.", rich_help_panel="Rounds and trials"
-        ),
-    ] = False,
+    presets: PresetOptions,
     request: RequestOptions,
-    serving: ServingOptions,
-    port: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=65535,
-            metavar="N",
-            rich_help_panel="Server",
-            help="The servers' port.",
-            show_default="free ones",
-        ),
-    ] = None,
-    strict: Annotated[
-        bool,
-        typer.Option(
-            "--strict",
-            help="Refuse to compare targets that do not do equal work.",
-            rich_help_panel="Targets",
-        ),
-    ] = False,
-    machines: PlaceOptions,
+    serving: PortOptions,
+    machines: MachineOptions,
     wrk: WrkOption = None,
-    allow_remote: RemoteOption = False,
     gate_options: GateOptions,
     export: ExportOptions,
     verbose: VerboseOption = False,
@@ -198,9 +165,9 @@ def compare(
     from micropie_benchlib.cli.gate import make_gate
     from micropie_benchlib.cli.session import run_and_report
 
-    preset = choose_preset(quick=quick, short=short, gist=gist)
+    preset = presets.preset()
     file = config.read()
-    server = timing.serving(serving.settings(port=port))
+    server = timing.serving(serving.settings(port=serving.port))
     parsed = compared_targets(targets, serving, server=server, file=file)
     loads = planned_loads(load, timing, request, preset, file, rate=rate)
     plan = make_plan(
@@ -210,10 +177,10 @@ def compare(
         timing=timing,
         preset=preset,
         variables=file.variables,
-        strict=strict,
-        places=machines.places(parsed, loads),
+        strict=gate_options.strict,
+        machines=machines,
         rate_share=rate.share,
-        allow_remote=allow_remote,
+        allow_remote=machines.allow_remote,
     )
     baseline = gate_options.baseline
     exports = export.opened(inputs=[baseline] if baseline else [])
@@ -233,9 +200,8 @@ def capacity(
     trials: TrialOptions,
     request: RequestOptions,
     serving: ServingOptions,
-    machines: PlaceOptions,
+    machines: MachineOptions,
     wrk: WrkOption = None,
-    allow_remote: RemoteOption = False,
     export: ExportOptions,
     verbose: VerboseOption = False,
 ) -> int:
@@ -254,9 +220,9 @@ def capacity(
         timing=TimingOptions(**dataclasses.asdict(trials), paired=False),
         preset=SEARCH,
         variables=file.variables,
-        places=machines.places(parsed, loads),
+        machines=machines,
         p99_limit_s=search.limit_s(loads[0].duration_s),
-        allow_remote=allow_remote,
+        allow_remote=machines.allow_remote,
     )
     exports = export.opened()
     takes = datetime.timedelta(seconds=round(planned_s(plan)))
@@ -286,9 +252,8 @@ def calibrate(
     timing: TimingOptions,
     request: RequestOptions,
     serving: ServingOptions,
-    machines: PlaceOptions,
+    machines: MachineOptions,
     wrk: WrkOption = None,
-    allow_remote: RemoteOption = False,
     export: ExportOptions,
     verbose: VerboseOption = False,
 ) -> int:
@@ -314,9 +279,9 @@ def calibrate(
         timing=timing,
         preset=DEFAULTS,
         variables=file.variables,
-        places=machines.places(twins, loads),
+        machines=machines,
         rate_share=rate.share,
-        allow_remote=allow_remote,
+        allow_remote=machines.allow_remote,
     )
     return run_and_report(
         plan, export.opened(), wrk=wrk, concluding=calibration_conclusion, verbose=verbose
@@ -333,7 +298,7 @@ def reproduce(
         bool, typer.Option("--list", help="List the published tables, and measure nothing.")
     ] = False,
     timing: TimingOptions,
-    quick: QuickOption = False,
+    presets: QuickOptions,
     wrk: WrkOption = None,
     export: ExportOptions,
     verbose: VerboseOption = False,
@@ -347,7 +312,7 @@ def reproduce(
         show_table(list_of_published_tables(), console_on(sys.stdout))
         return 0
     chosen = find_published(day)
-    preset = choose_preset(quick=quick)
+    preset = presets.preset()
     if preset is DEFAULTS and len(chosen.names) > 2:
         preset = dataclasses.replace(preset, rounds=USEFUL_ROUNDS)
     server = timing.serving(chosen.server)
@@ -377,15 +342,13 @@ def doctor(
     from micropie_benchlib.system.processes import require_proc
 
     require_proc()
-    loads = planned_loads(load, TimingOptions(), RequestOptions(), DEFAULTS)
-    target = parse_target("asgi")
     plan = make_plan(
-        (target,),
-        loads=loads,
+        (parse_target("asgi"),),
+        loads=planned_loads(load, TimingOptions(), RequestOptions(), DEFAULTS),
         server=ServerSettings(workers=workers.workers),
         timing=TimingOptions(),
         preset=QUICK,
-        places=machines.places([target], loads),
+        machines=machines,
     )
     findings = examine_machines(plan, wrk)
     if as_json:

@@ -42,10 +42,10 @@ from micropie_benchlib.cli.options import (
     GateOptions,
     LoadOptions,
     Preset,
+    PresetOptions,
     RequestOptions,
     ServingOptions,
     TimingOptions,
-    choose_preset,
 )
 from micropie_benchlib.cli.plans import make_plan
 from micropie_benchlib.cli.progress import ProgressReport
@@ -447,7 +447,7 @@ def test_each_thread_of_wrk_has_a_connection() -> None:
 def test_presets_exclude_each_other() -> None:
     for two in ({"quick": True, "gist": True}, {"short": True, "quick": True}):
         with pytest.raises(UsageError, match="--quick, --short and --gist exclude each other"):
-            choose_preset(**two)
+            PresetOptions(**two).preset()
 
 
 def test_the_gists_preset_is_what_was_published() -> None:

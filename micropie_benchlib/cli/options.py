@@ -54,15 +54,30 @@ SEARCH = Preset(connections="100", duration="2s", rounds=USEFUL_ROUNDS)
 MAX_TIME_S = 3600  # for a --precision
 
 
-def choose_preset(*, quick: bool = False, short: bool = False, gist: bool = False) -> Preset:
-    """Return the values of what no other option sets. Raises UsageError for two presets."""
-    if quick + short + gist > 1:
-        raise UsageError("--quick, --short and --gist exclude each other")
-    if quick:
-        return QUICK
-    if short:
-        return SHORT
-    return GIST if gist else DEFAULTS
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuickOptions:
+    PANEL: ClassVar = "Rounds and trials"
+
+    quick: bool = option("--quick", default=False, help="A quick try: 1 round of 1 s.")
+
+    def preset(self) -> Preset:
+        return QUICK if self.quick else DEFAULTS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresetOptions(QuickOptions):
+    short: bool = option(
+        "--short", default=False, help="A minute: 10 rounds of 1 s at 100 connections."
+    )
+    gist: bool = option("--gist", default=False, help="As in the gist: 1 round of 30 s.")
+
+    def preset(self) -> Preset:
+        """Return the values of what no other option sets. Raises UsageError for two presets."""
+        chosen = [(self.quick, QUICK), (self.short, SHORT), (self.gist, GIST)]
+        presets = [preset for is_chosen, preset in chosen if is_chosen]
+        if len(presets) > 1:
+            raise UsageError("--quick, --short and --gist exclude each other")
+        return presets[0] if presets else DEFAULTS
 
 
 def target_names() -> list[str]:
@@ -85,21 +100,9 @@ WrkOption = Annotated[
     ),
     Reads(program),
 ]
-RemoteOption = Annotated[
-    bool,
-    typer.Option(
-        "--allow-remote", help="Send load to other machines, too.", rich_help_panel="Load"
-    ),
-]
 VerboseOption = Annotated[
     bool,
     typer.Option("-v", "--verbose", help="Print all tables and warnings, and wrk's own reports."),
-]
-QuickOption = Annotated[
-    bool,
-    typer.Option(
-        "--quick", help="A quick try: 1 round of 1 s.", rich_help_panel="Rounds and trials"
-    ),
 ]
 
 
@@ -358,6 +361,13 @@ class ServingOptions(WorkersOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PortOptions(ServingOptions):
+    port: int | None = option(
+        min=1, max=65535, metavar="N", help="The servers' port.", show_default="free ones"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceOptions:
     """Which machines serve and make load; without them it is this one."""
 
@@ -412,6 +422,15 @@ class PlaceOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MachineOptions(PlaceOptions):
+    """The same, and whether URLs may be other machines'."""
+
+    allow_remote: bool = option(
+        "--allow-remote", default=False, help="Send load to other machines, too."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExportOptions:
     PANEL: ClassVar = "Exports"
 
@@ -452,4 +471,7 @@ class GateOptions:
     fail_if_slower: str | None = option(
         metavar="SHARE",
         help="Exit with 1 if a target is significantly slower by more than this, such as 5%.",
+    )
+    strict: bool = option(
+        "--strict", default=False, help="Refuse to compare targets that do not do equal work."
     )

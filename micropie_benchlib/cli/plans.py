@@ -6,12 +6,12 @@ import dataclasses
 import random
 from collections.abc import Sequence
 
-from micropie_benchlib.cli.options import Preset, TimingOptions
+from micropie_benchlib.cli.options import PlaceOptions, Preset, TimingOptions
 from micropie_benchlib.cli.terminal import say
 from micropie_benchlib.core.choices import Decisive
 from micropie_benchlib.core.errors import UsageError
 from micropie_benchlib.core.loads import Load
-from micropie_benchlib.core.plan import Places, Plan
+from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.requests import BUILT_IN_PATHS
 from micropie_benchlib.core.targets import ServerSettings, Target
 from micropie_benchlib.core.text import format_rate
@@ -30,7 +30,7 @@ def make_plan(
     preset: Preset,
     variables: tuple[str, ...] = (),
     strict: bool = False,
-    places: Places = Places(),
+    machines: PlaceOptions = PlaceOptions(),
     rate_share: float | None = None,
     p99_limit_s: float | None = None,
     allow_remote: bool = False,
@@ -39,6 +39,7 @@ def make_plan(
 
     Paired trials are the default where they are possible, with two rounds or more and no port.
     """
+    places = machines.places(targets, loads)
     rounds = timing.rounds or preset.rounds
     precision = timing.wished_precision
     if precision and rounds < 2:
