@@ -31,7 +31,7 @@ from micropie_benchlib.core.targets import AsgiTarget, CommandTarget, ServerSett
 from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.load.generators import Goal, WrkGroup
 from micropie_benchlib.load.hosts import ThisHost, share_out
-from micropie_benchlib.load.links import NO_LINK, Link, link_full, link_of
+from micropie_benchlib.load.machine import NO_LINK, Link, link_full, link_of
 from micropie_benchlib.load.merging import merge_runs
 from micropie_benchlib.load.readings import Ending, LoadReading, ServerReading
 from micropie_benchlib.load.servers import ServerGroup

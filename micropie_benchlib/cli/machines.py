@@ -19,8 +19,7 @@ from micropie_benchlib.core.text import format_latency
 from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.load.failures import TRIAL_ERRORS
 from micropie_benchlib.load.hosts import Hosts, ThisHost, all_here
-from micropie_benchlib.load.links import link_of
-from micropie_benchlib.load.machine import describe_machine
+from micropie_benchlib.load.machine import describe_machine, link_of
 from micropie_benchlib.load.sides import Host
 from micropie_benchlib.load.trial import at_once
 from micropie_benchlib.load.wrk_program import examine_wrk, find_wrk

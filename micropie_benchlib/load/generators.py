@@ -19,7 +19,7 @@ from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import WrkResult
 from micropie_benchlib.core.requests import PAIRED_TIMEOUT_S, header_value
-from micropie_benchlib.load.links import NO_LINK, Link, LinkMeter
+from micropie_benchlib.load.machine import NO_LINK, Link, LinkMeter
 from micropie_benchlib.load.readings import LoadReading
 from micropie_benchlib.load.wrk_program import wrk_complaint
 from micropie_benchlib.serve.addresses import split_url
@@ -240,7 +240,7 @@ class WrkGroup:
         )
 
     def _report(self, child: Child, output: IO[bytes]) -> tuple[WrkResult, str]:
-        """Return the figures and the text of one wrk. Raises BenchError if it failed."""
+        """Return its figures and its text. Raises BenchError if it failed."""
         output.seek(0)
         text = output.read().decode(errors="replace")
         if child.exit and child.exit.code:

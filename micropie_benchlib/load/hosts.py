@@ -14,7 +14,7 @@ from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.requests import Response, Workload
 from micropie_benchlib.core.targets import ServerSettings, Target
 from micropie_benchlib.load.generators import Goal, WrkGroup, goals_of
-from micropie_benchlib.load.links import NO_LINK, Link
+from micropie_benchlib.load.machine import NO_LINK, Link
 from micropie_benchlib.load.servers import ServerGroup
 from micropie_benchlib.load.sides import Host, Servers, Sides
 from micropie_benchlib.load.trial import at_once

@@ -12,7 +12,7 @@ import psutil
 
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.measurements import ServerUse
-from micropie_benchlib.load.links import NO_LINK, Link, LinkMeter
+from micropie_benchlib.load.machine import NO_LINK, Link, LinkMeter
 from micropie_benchlib.load.readings import Ending, ServerReading
 from micropie_benchlib.serve.logs import NO_REASON
 from micropie_benchlib.serve.servers import LocalServer

@@ -23,8 +23,7 @@ from micropie_benchlib.core.warnings import BenchWarning
 from micropie_benchlib.load.failures import TRIAL_ERRORS, reason_of
 from micropie_benchlib.load.generators import Goal
 from micropie_benchlib.load.hosts import ThisHost
-from micropie_benchlib.load.links import link_of
-from micropie_benchlib.load.machine import describe_machine
+from micropie_benchlib.load.machine import describe_machine, link_of
 from micropie_benchlib.load.wrk_program import find_wrk
 from micropie_benchlib.remote.messages import (
     BEAT,

@@ -74,7 +74,7 @@ class OtherMachine:
     """
 
     def __init__(self, host: str, ssh: Ssh, *, announce: Callable[[str], None]) -> None:
-        """Connect, and start the agent. Raises BenchError, in one line, if that fails."""
+        """Raises BenchError if it cannot be connected to, or its agent not started."""
         import queue
 
         self.host = host
@@ -125,7 +125,6 @@ class OtherMachine:
             raise
 
     def _bring_up(self, content: bytes) -> None:
-        """Have the .pyz there, and its agent listen. Raises BenchError."""
         import threading
 
         self._channel.send(hashlib.sha256(content).hexdigest())
@@ -281,7 +280,6 @@ class RemoteServer(RunningServer):
         self.warnings = self._there("agent", Agent.await_workers, tick=tick)(self.part)
 
     def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> Response:
-        """Return its response to a request from its own machine. Raises BenchError."""
         ask = self._there("agent", Agent.ask, tick=tick)
         response, self.warnings = ask(self.part, workload)
         return response
@@ -379,7 +377,6 @@ class RemoteHost:
         return RemoteServer(self._machine, target, settings)
 
     def reach(self, server: RunningServer, workload: Workload) -> Response:
-        """Return the response. Raises BenchError, with the machine's name."""
         url = server.url(workload.path)
         try:
             return self._machine.there("agent", Agent.reach)(url, workload, server.address)

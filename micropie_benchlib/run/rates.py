@@ -59,19 +59,13 @@ def try_loads(plan: Plan, actions: Actions) -> Preflight:
                 continue
             run.warm_up()
             for trial in trials:
-                made = measure_twice(run, trial)
-                if not trial.load.rate_per_s and all(each.valid for each in made):
+                made = list(run.measure(trial))
+                if any(each.invalid for each in made):
+                    made = list(run.measure(trial))
+                if not trial.load.rate_per_s and not any(each.invalid for each in made):
                     made = list(run.measure(at_rate_answered(trial, made)))
                 preflight.measurements.extend(made)
     return preflight
-
-
-def measure_twice(run: LaunchRun, trial: Trial) -> list[Measurement]:
-    """Return the trial's measurements; if any is invalid, those of a second try."""
-    made = list(run.measure(trial))
-    if all(measurement.valid for measurement in made):
-        return made
-    return list(run.measure(trial))
 
 
 def at_rate_answered(trial: Trial, made: Sequence[Measurement]) -> Trial:
