@@ -8,7 +8,7 @@ import sys
 import time
 
 from micropie_benchlib.cli.terminal import console_on, say, show_text
-from micropie_benchlib.core.plan import Plan, labels_of
+from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.text import format_precision
 from micropie_benchlib.report.figures import format_speed, useful_interval
@@ -71,7 +71,8 @@ class ProgressReport:
         self._step_start = time.monotonic()
         self._refreshed = 0.0  # long ago: what begins is shown at once
         what = step.load.sentence if step.load else "starting"
-        self._text = f"{labels_of(step.targets)}: {what} (round {step.round})"
+        labels = " and ".join(target.label for target in step.targets)
+        self._text = f"{labels}: {what} (round {step.round})"
         if self._verbose and not self._is_live:
             say(self._text)
         self.tick()

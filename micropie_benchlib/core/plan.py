@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from micropie_benchlib.core.choices import Decisive, Method
@@ -103,11 +102,6 @@ class Plan:
 
     def server_of(self, target: Target) -> ServerSettings:
         return target.server or self.server
-
-
-def labels_of(targets: Iterable[Target]) -> str:
-    """Return the targets' labels, joined by `and`."""
-    return " and ".join(target.label for target in targets)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

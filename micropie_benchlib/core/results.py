@@ -245,10 +245,13 @@ class Results:
         """The workloads' names, each once."""
         return list(dict.fromkeys(load.workload for load in self.loads))
 
+    def trials(self, load: LoadId, method: Method) -> list[Measurement]:
+        """Return the measurements of one method under a load, invalid ones too."""
+        return [m for m in self.measurements if (m.load, m.method) == (load, method)]
+
     def single_trials(self, name: str, load: LoadId) -> list[Measurement]:
         """Return the measurements of a target alone under a load, invalid ones too."""
-        wanted = (name, load, Method.SINGLE)
-        return [m for m in self.measurements if (m.target, m.load, m.method) == wanted]
+        return [m for m in self.trials(load, Method.SINGLE) if m.target == name]
 
     def throughputs(self, name: str, load: LoadId) -> list[float]:
         """Return the requests/s of a target's valid single trials under a load."""

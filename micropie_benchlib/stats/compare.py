@@ -116,8 +116,8 @@ def compare_metric(
 ) -> Comparison | None:
     """Return the comparison of two targets; None if they never met.
 
-    The measurements are those of one method and load, in the order of rounds. The number
-    of these was chosen after `first_rounds`, if that is given.
+    The measurements are those of one method and load, in the order of rounds. The
+    number of these was chosen after `first_rounds`, if that is given.
     """
     pairs = pair_by_round(measurements, reference=reference, target=target)
     if not pairs:
@@ -143,9 +143,9 @@ MIN_MIXED_ANSWERS = 10  # where all phases are cut off alike: half of one on ave
 def has_few_answers(wrk: WrkResult, open_connections: int) -> bool:
     """Return whether the answers that are cut off at the end leave no rate.
 
-    Connections whose answers take the same time stay in step, and lose none or one each.
-    They are out of step once their latencies have varied by half of one: after n answers
-    that vary by s each, by s x sqrt(n).
+    Connections whose answers take the same time stay in step, and lose none or
+    one each. They are out of step once their latencies have varied by half of
+    one: after n answers that vary by s each, by s x sqrt(n).
     """
     count = wrk.requests / open_connections
     latency = wrk.latency_uncorrected
@@ -158,8 +158,9 @@ def has_few_answers(wrk: WrkResult, open_connections: int) -> bool:
 def few_answers_reason(pairs: Iterable[Pair]) -> str | None:
     """Return why the number of answers does not give a rate, if so.
 
-    wrk counts whole answers. Of n on each connection, up to one more was cut off when the
-    trial ended, and in each trial the same share of one: that has no spread to show.
+    wrk counts whole answers. Of n on each connection, up to one more was cut off
+    when the trial ended, and in each trial the same share of one: that has no
+    spread to show.
     """
     fewest, enough_s = math.inf, 0
     are_few = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Iterator, Sequence
 
@@ -25,9 +26,10 @@ PERCENTS = (
 def with_derived(results: Results) -> Results:
     """Return the results with what follows from their facts.
 
-    Each target is compared with its reference, beside the others that have the same one. Of
-    a parsed text, whose targets nobody launched, nothing is compared. Distributions follow
-    from histograms, which a file does not have: there they are as recorded.
+    Each target is compared with its reference, beside the others that have the
+    same one. Of a parsed text, whose targets nobody launched, nothing is
+    compared. Distributions follow from histograms, which a file does not have:
+    there they are as recorded.
     """
     targets_by_reference: dict[str, list[str]] = {}
     for facts in results.targets:
@@ -45,14 +47,13 @@ def with_derived(results: Results) -> Results:
 def compare_all(results: Results, reference: str, targets: Sequence[str]) -> Iterator[Comparison]:
     """Yield all comparisons with the reference: by load, target, method, metric.
 
-    With k targets the intervals are widened to 1 - 0.05 / k, so that all of them hold
-    together with 95% confidence (Bonferroni).
+    With k targets the intervals are widened to 1 - 0.05 / k, so that all of them
+    hold together with 95% confidence (Bonferroni).
     """
     first_rounds = results.settings.first_rounds if results.settings else None
     confidence = 1 - 0.05 / max(1, len(targets))
     for load, target, method in itertools.product(results.reported_loads, targets, Method):
-        kind = (load, method)
-        measurements = [m for m in results.measurements if (m.load, m.method) == kind]
+        measurements = results.trials(load, method)
         for metric in compared_metrics(method, load):
             comparison = compare_metric(
                 measurements,
@@ -75,7 +76,7 @@ def compare_all(results: Results, reference: str, targets: Sequence[str]) -> Ite
 def capacity_ratios(
     results: Results, load: LoadId, *, reference: str, target: str
 ) -> dict[int, float]:
-    """Return the target's capacity over the reference's, of each round where both are known."""
+    """Return the target's capacity over the reference's, by round."""
     references = results.capacities_of(reference, load)
     ratios = {}
     for number, rate_per_s in results.capacities_of(target, load).items():
@@ -87,15 +88,11 @@ def capacity_ratios(
 def compare_capacities(
     results: Results, load: LoadId, *, reference: str, target: str, confidence: float
 ) -> Comparison | None:
-    """Return the comparison of two targets' capacities; None where one was not searched."""
-    names = (target, reference)
-    searched = [each for each in results.capacities if each.load == load and each.target in names]
-    if len({each.target for each in searched}) < 2:
+    """Return the comparison of two capacities; None where one was not searched."""
+    searched = [capacity.target for capacity in results.capacities if capacity.load == load]
+    if target not in searched or reference not in searched:
         return None
     ratios = capacity_ratios(results, load, reference=reference, target=target)
-    reason = None
-    if not ratios:
-        reason = "no round has a capacity for both targets"
     return comparison_of(
         ratios,
         load=load,
@@ -104,7 +101,7 @@ def compare_capacities(
         reference=reference,
         target=target,
         confidence=confidence,
-        reason=reason,
+        reason=None if ratios else "no round has a capacity for both targets",
     )
 
 
@@ -114,5 +111,6 @@ def distribute(results: Results) -> Iterator[Distribution]:
         runs = valid_runs(results.single_trials(name, load))
         pooled = pool(run.latency.histogram for run in runs if run.latency)
         if pooled:
-            percentiles = [(percent, histogram_percentile(pooled, percent)) for percent in PERCENTS]
-            yield Distribution(target=name, load=load, percentiles=tuple(percentiles))
+            seconds = map(functools.partial(histogram_percentile, pooled), PERCENTS)
+            percentiles = tuple(zip(PERCENTS, seconds, strict=True))
+            yield Distribution(target=name, load=load, percentiles=percentiles)

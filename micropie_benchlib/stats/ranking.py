@@ -22,8 +22,9 @@ from micropie_benchlib.stats.verdicts import decisive_comparisons
 class PairwiseComparisons:
     """What targets did beside one reference, under one load, by one metric.
 
-    `speeds` has the speed of each target in each round, by name and round; the reference's
-    is 1. The number of rounds was chosen after `first_rounds`, if that is given.
+    `speeds` has the speed of each target in each round, by name and round; the
+    reference's is 1. The number of rounds was chosen after `first_rounds`, if
+    given.
     """
 
     load: LoadId
@@ -36,18 +37,22 @@ class PairwiseComparisons:
     def compare(self, target: str, other: str) -> Estimate | None:
         """Return how many times as fast as the other one a target is; None if unknown.
 
-        It is based on the rounds in which both met the reference. The intervals of all pairs
-        hold together with 95% confidence (Bonferroni; Tukey's narrower ones want samples of
-        one variance that do not depend on each other, and here all share the reference).
+        It is based on the rounds in which both met the reference. The intervals
+        of all pairs hold together with 95% confidence (Bonferroni; Tukey's
+        narrower ones want samples of one variance that do not depend on each
+        other, and here all share the reference).
         """
         speeds, others = self.speeds[target], self.speeds[other]
-        shared = [number for number in speeds if number in others]
-        if not shared:
+        ratios = {}
+        for number in speeds:
+            if number in others:
+                ratios[number] = speeds[number] / others[number]
+        if not ratios:
             return None
         return estimate_ratio(
-            [speeds[number] / others[number] for number in shared],
+            ratios.values(),
             confidence=1 - 0.05 / math.comb(len(self.speeds), 2),
-            degrees=degrees_of_freedom(shared, self.first_rounds),
+            degrees=degrees_of_freedom(ratios, self.first_rounds),
         )
 
     def is_faster(self, target: str, other: str) -> bool:
@@ -59,8 +64,9 @@ class PairwiseComparisons:
         """Return the rank of a target.
 
         It comes behind all that are significantly faster, and before all that are
-        significantly slower (M. Mogstad et al., "Inference for Ranks with Applications to
-        Mobility across Neighbourhoods and Academic Achievement across Countries", 2024).
+        significantly slower (M. Mogstad et al., "Inference for Ranks with
+        Applications to Mobility across Neighbourhoods and Academic Achievement
+        across Countries", 2024).
         """
         faster = slower = 0
         for other in self.speeds:
@@ -90,16 +96,16 @@ def compare_pairwise(
 ) -> PairwiseComparisons | None:
     """Return the pairwise comparisons of all that have one reference under one load.
 
-    `decisive` are those that the verdicts are based on. Where these differ in their metric,
-    it is plain requests/s, or at a rate CPU per request. Targets without a speed by it are
-    left out; None if all are.
+    `decisive` are those that the verdicts are based on. Where these differ in
+    their metric, it is plain requests/s, or at a rate CPU per request. Targets
+    without a speed by it are left out; None if all are.
     """
     load, reference = decisive[0].load, decisive[0].reference
     kinds = {(comparison.method, comparison.metric) for comparison in decisive}
     method, metric = kinds.pop()
     if kinds:
         method, metric = Method.SINGLE, Metric.CPU if load.rate_per_s else Metric.REQUESTS
-    trials = [m for m in results.measurements if (m.load, m.method) == (load, method)]
+    trials = results.trials(load, method)
     speeds: dict[str, dict[int, float]] = {}
     for comparison in decisive:
         names = {"reference": reference, "target": comparison.target}
@@ -131,10 +137,15 @@ def all_pairwise(results: Results) -> list[PairwiseComparisons]:
     for comparison in decisive_comparisons(results):
         if comparison.estimate:
             groups.setdefault((comparison.load, comparison.reference), []).append(comparison)
-    found = [compare_pairwise(results, group) for group in groups.values()]
-    return [pairwise for pairwise in found if pairwise]
+    found = []
+    for decisive in groups.values():
+        pairwise = compare_pairwise(results, decisive)
+        if pairwise:
+            found.append(pairwise)
+    return found
 
 
 def rankings_of(results: Results) -> list[Ranking]:
     """Return the orders of more than two targets."""
-    return [pairwise.ranking() for pairwise in all_pairwise(results) if len(pairwise.speeds) > 2]
+    found = all_pairwise(results)
+    return [pairwise.ranking() for pairwise in found if len(pairwise.speeds) > 2]

@@ -32,7 +32,8 @@ def judge(speed: Estimate | None) -> Verdict:
 def log_standard_error(comparison: Comparison) -> float | None:
     """Return the standard error of the ratio's log; None without an interval.
 
-    The interval is Student's t over the rounds, so it is half the interval over t.
+    The interval is Student's t over the rounds, so it is half the interval over
+    t.
     """
     estimate, interval = comparison.estimate, comparison.interval
     if not estimate or not interval or not comparison.degrees:
@@ -51,16 +52,17 @@ def in_all_rounds(results: Results, comparison: Comparison, rounds: int) -> int:
 
     Not each round has single trials, and some are invalid.
     """
-    numbers = [measurement.round for measurement in results.measurements]
-    made = max([comparison.rounds, *numbers])
+    made = comparison.rounds
+    for measurement in results.measurements:
+        made = max(made, measurement.round)
     return math.ceil(rounds * made / comparison.rounds)
 
 
 def rounds_to_decide(results: Results, comparison: Comparison) -> int | None:
     """Return how many rounds should decide an inconclusive comparison; None above 1,000.
 
-    Either the interval then leaves 1 out, or all of it lies near 1: whichever takes fewer,
-    if the ratio and its spread stay as they are.
+    Either the interval then leaves 1 out, or all of it lies near 1: whichever
+    takes fewer, if the ratio and its spread stay as they are.
     """
     estimate, stdev = comparison.estimate, log_stdev(comparison)
     if not estimate or stdev is None:
@@ -85,8 +87,10 @@ def verdict_comparison(
             kind = (comparison.method, comparison.metric)
             if kind == (method, metric) and comparison.estimate:
                 return comparison
-    with_reason = [comparison for comparison in comparisons if comparison.reason]
-    return (with_reason or comparisons)[0]
+    for comparison in comparisons:
+        if comparison.reason:
+            return comparison
+    return comparisons[0]
 
 
 def decisive_comparisons(results: Results) -> list[Comparison]:
@@ -94,14 +98,15 @@ def decisive_comparisons(results: Results) -> list[Comparison]:
     groups: dict[tuple[LoadId, str], list[Comparison]] = {}
     chosen = chosen_metric(results)
     for comparison in may_decide_all(results, chosen):
-        groups.setdefault((comparison.load, comparison.target), []).append(comparison)
-    return [verdict_comparison(comparisons, chosen) for comparisons in groups.values()]
+        key = (comparison.load, comparison.target)
+        groups.setdefault(key, []).append(comparison)
+    return [verdict_comparison(group, chosen) for group in groups.values()]
 
 
 def comparison_beside(
     results: Results, comparison: Comparison, method: Method, metric: Metric
 ) -> Comparison | None:
-    """Return another comparison of the same targets under the same load, if there is one."""
+    """Return another comparison of the same targets under the same load, if any."""
     for other in results.comparisons:
         pair = (other.target, other.reference, other.load)
         if pair != (comparison.target, comparison.reference, comparison.load):
@@ -131,17 +136,20 @@ def rounds_for_precision(results: Results, precision: float) -> int | None:
 
 
 def widest_interval(results: Results) -> float | None:
-    """Return the largest half-width of the verdicts' intervals, as a share; None without one."""
-    estimates = [comparison.estimate for comparison in decisive_comparisons(results)]
-    halves = [estimate.half_width for estimate in estimates if estimate]
-    return max(filter(None, halves), default=None)
+    """Return the largest half-width of the verdicts' intervals, as a share; None without."""
+    widest = None
+    for comparison in decisive_comparisons(results):
+        half = comparison.estimate.half_width if comparison.estimate else None
+        if half:
+            widest = max(half, widest or 0)
+    return widest
 
 
 def compared_metrics(method: Method, load: LoadId) -> Sequence[Metric]:
     """Return the metrics that trials of that method and load show.
 
-    Latencies of a paired trial are no figure for anyone while its servers are busy, since each
-    has half the cores; at a rate they are.
+    Latencies of a paired trial are no figure for anyone while its servers are
+    busy, since each has half the cores; at a rate they are.
     """
     if load.rate_per_s:
         return (Metric.P50, Metric.P99, Metric.P99_9, Metric.CPU)

@@ -88,12 +88,14 @@ def latency_with_percentiles(
 
 
 def latency_from_histogram(histogram: Histogram) -> Latency | None:
-    """Return the latencies whose every figure comes from the histogram; None if it is empty."""
+    """Return the latencies by the histogram alone; None if it is empty."""
     count = sample_count(histogram)
     if not count:
         return None
     mean_s = sum(value * n for value, n in histogram) / 1e6 / count
-    squares = sum(n * (value / 1e6 - mean_s) ** 2 for value, n in histogram)
+    squares = 0.0
+    for value, n in histogram:
+        squares += n * (value / 1e6 - mean_s) ** 2
     stdev_s = math.sqrt(squares / max(1, count - 1))
     max_s = histogram[-1][0] / 1e6
     return latency_with_percentiles(histogram, mean_s=mean_s, stdev_s=stdev_s, max_s=max_s)
