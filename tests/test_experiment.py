@@ -22,7 +22,7 @@ from micropie_benchlib.core.errors import BenchError, HopelessError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import Errors, Measurement, WrkResult
 from micropie_benchlib.core.metrics import Metric
-from micropie_benchlib.core.plan import Plan, labels_of
+from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.requests import WORKLOADS, Response, Workload
 from micropie_benchlib.core.results import Results, Settings, TargetFacts
 from micropie_benchlib.core.targets import ServerSettings, Target, UrlTarget
@@ -220,7 +220,7 @@ class World:
         self.round = step.round
         self.announced_s.append(step.seconds)
         load = step.load.sentence if step.load else "starting"
-        self.happen("announce", f"{labels_of(step.targets)}: {load}")
+        self.happen("announce", f"{' and '.join(target.label for target in step.targets)}: {load}")
 
 
 class FakeServer(UrlServer):
