@@ -81,7 +81,7 @@ from micropie_benchlib.cli.options import (
 )
 from micropie_benchlib.cli.plans import make_plan
 from micropie_benchlib.cli.targets import compared_targets, parse_target, parse_targets
-from micropie_benchlib.cli.terminal import console_on, say, show_lines, show_table
+from micropie_benchlib.cli.terminal import console_on, say, show_lines, show_table, table_of_texts
 from micropie_benchlib.core.built_ins import BUILT_INS
 from micropie_benchlib.core.errors import BenchError, CannotGoOnError, HopelessError, UsageError
 from micropie_benchlib.core.plan import USEFUL_ROUNDS
@@ -338,7 +338,6 @@ def doctor(
 ) -> int:
     """Show what would spoil a measurement on this machine, with remedies."""
     from micropie_benchlib.cli.machines import examine_machines
-    from micropie_benchlib.report.layout import Table, columns_from
     from micropie_benchlib.system.processes import require_proc
 
     require_proc()
@@ -360,9 +359,7 @@ def doctor(
         advice = f"{finding.why}: {finding.remedy}" if finding.warns else finding.why
         rows.append((finding.check, finding.state.value, finding.found, advice))
     titles = ("Check", "State", "Found", "Why it matters, and the remedy")
-    columns = columns_from(titles, left=titles)
-    table = Table(title="", columns=columns, rows=tuple(rows))
-    show_table(table, console_on(sys.stdout))
+    show_table(table_of_texts(titles, rows), console_on(sys.stdout))
     return 0
 
 
@@ -443,7 +440,6 @@ def describe_versions(versions: Mapping[str, str]) -> str:
 def list_targets(wrk: WrkOption = None) -> int:
     """List what can be measured here, with versions."""
     from micropie_benchlib.load.wrk_program import examine_wrk
-    from micropie_benchlib.report.layout import Table, columns_from
     from micropie_benchlib.serve.asgi import SERVER_PACKAGES
     from micropie_benchlib.serve.versions import package_versions
 
@@ -461,10 +457,8 @@ def list_targets(wrk: WrkOption = None) -> int:
         ("cmd:COMMAND", "any server, with {port}, {host}, {workers} and {python} filled in", ""),
         ("http://HOST:PORT/", "a server that is already running", ""),
     ]
-    titles = ("Target", "What it is", "Versions")
-    columns = columns_from(titles, left=titles)
     console = console_on(sys.stdout)
-    show_table(Table(title="", columns=columns, rows=tuple(rows)), console)
+    show_table(table_of_texts(("Target", "What it is", "Versions"), rows), console)
     servers = describe_versions(package_versions(SERVER_PACKAGES))
     python = f"Python {platform.python_version()} ({sys.executable})"
     console.print(f"\nServed by {servers}; {python}.")

@@ -15,13 +15,7 @@ from micropie_benchlib.cli.options import (
     RequestOptions,
     TrialOptions,
 )
-from micropie_benchlib.cli.requests import (
-    parse_headers,
-    parse_method,
-    parse_path,
-    read_body,
-    with_content_type,
-)
+from micropie_benchlib.cli.requests import make_workload, read_body
 from micropie_benchlib.cli.tables import NO_FILE, BenchFile
 from micropie_benchlib.cli.terminal import say
 from micropie_benchlib.cli.text import did_you_mean
@@ -182,18 +176,17 @@ def named_workloads(wanted: Sequence[str], file: BenchFile) -> list[Workload]:
 def described_workloads(request: RequestOptions, file: BenchFile) -> list[Workload]:
     """Return a workload for each --path; all have the other options. Raises UsageError."""
     body = read_body(request.body)
-    method = parse_method(request.method, default="POST" if body else "GET")
-    given = parse_headers(request.header or ())
-    headers = with_content_type(given, body)
-    if headers != given:
-        say("the body is JSON: Content-Type: application/json is sent with it")
+    headers = request.header or ()
     workloads: dict[str, Workload] = {}
-    for text in request.path or ("/",):
-        path = parse_path(text)
-        name = f"{method} {file.hide(without_url_secrets(path))}"
-        if (method, path, headers, body) == ("GET", "/", (), b""):
-            name = DEFAULT_WORKLOAD
-        if name in workloads:
+    for path in request.path or ("/",):
+        workload = make_workload(method=request.method, path=path, headers=headers, body=body)
+        name = f"{workload.method} {file.hide(without_url_secrets(path))}"
+        workload = dataclasses.replace(workload, name=name)
+        if workload == Workload(name=name):
+            workload = Workload()
+        if workload.name in workloads:
             raise UsageError(f"{without_url_secrets(path)!r} is given twice", option="--path")
-        workloads[name] = Workload(name=name, method=method, path=path, headers=headers, body=body)
+        workloads[workload.name] = workload
+    if len(workload.headers) > len(headers):
+        say("the body is JSON: Content-Type: application/json is sent with it")
     return list(workloads.values())

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
@@ -78,6 +78,10 @@ class PresetOptions(QuickOptions):
         if len(presets) > 1:
             raise UsageError("--quick, --short and --gist exclude each other")
         return presets[0] if presets else DEFAULTS
+
+
+def file_option(text: str, *, metavar: str = "FILE") -> Any:
+    return option(metavar=metavar, help=text, reads=beside_file)
 
 
 def target_names() -> list[str]:
@@ -379,9 +383,7 @@ class PlaceOptions:
     load_on: str | None = option(
         metavar="HOST,HOST...", help="Load from that machine, or from several."
     )
-    ssh_config: str | None = option(
-        metavar="FILE", help="What ssh reads instead of ~/.ssh/config.", reads=beside_file
-    )
+    ssh_config: str | None = file_option("What ssh reads instead of ~/.ssh/config.")
 
     def places(self, targets: Sequence[Target], loads: Sequence[Load]) -> Places:
         """Return the machines. Raises UsageError for those that cannot be."""
@@ -434,21 +436,11 @@ class MachineOptions(PlaceOptions):
 class ExportOptions:
     PANEL: ClassVar = "Exports"
 
-    export_json: str | None = option(
-        metavar="FILE", help="Write the results as JSON ('-': stdout).", reads=beside_file
-    )
-    export_markdown: str | None = option(
-        metavar="FILE", help="Write the whole report in Markdown.", reads=beside_file
-    )
-    export_csv: str | None = option(
-        metavar="FILE", help="Write a row for each measurement.", reads=beside_file
-    )
-    export_html: str | None = option(
-        metavar="FILE", help="Write a page with charts.", reads=beside_file
-    )
-    export_github_benchmark: str | None = option(
-        metavar="FILE", help="Write JSON for github-action-benchmark.", reads=beside_file
-    )
+    export_json: str | None = file_option("Write the results as JSON ('-': stdout).")
+    export_markdown: str | None = file_option("Write the whole report in Markdown.")
+    export_csv: str | None = file_option("Write a row for each measurement.")
+    export_html: str | None = file_option("Write a page with charts.")
+    export_github_benchmark: str | None = file_option("Write JSON for github-action-benchmark.")
 
     def opened(self, *, inputs: Sequence[str] = ()) -> Exports:
         """Return the files to write. Raises UsageError for one that cannot be, or is an input."""
@@ -465,9 +457,7 @@ class ExportOptions:
 class GateOptions:
     PANEL: ClassVar = "Gate"
 
-    baseline: str | None = option(
-        metavar="RESULTS.json", help="What the gate compares with.", reads=beside_file
-    )
+    baseline: str | None = file_option("What the gate compares with.", metavar="RESULTS.json")
     fail_if_slower: str | None = option(
         metavar="SHARE",
         help="Exit with 1 if a target is significantly slower by more than this, such as 5%.",

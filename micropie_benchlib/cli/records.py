@@ -8,38 +8,20 @@ import hashlib
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
-from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.plan import Plan
-from micropie_benchlib.core.results import Environment, Machine, Results, Settings, WorkloadFacts
+from micropie_benchlib.core.results import Results, Settings, WorkloadFacts
 from micropie_benchlib.core.secrets import NO_SECRETS, Secrets
-from micropie_benchlib.core.warnings import BenchWarning
 
 
-def new_results(
-    *,
-    seed: int | None = None,
-    settings: Settings | None = None,
-    environment: Environment | None = None,
-    measurements: tuple[Measurement, ...] = (),
-    warnings: tuple[BenchWarning, ...] = (),
-    machines: tuple[Machine, ...] = (),
-    secrets: Secrets = NO_SECRETS,
-) -> Results:
-    """Return results of this moment and this command, without its secrets."""
+def new_results(*, secrets: Secrets = NO_SECRETS, **facts: Any) -> Results:
+    """Return results of this moment and this command, without its secrets, and with the facts."""
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     words = map(secrets.hide_in_word, sys.argv[1:])
     command_line = shlex.join([Path(sys.argv[0]).name, *words])
-    return Results(
-        created=created,
-        command=command_line.encode(errors="backslashreplace").decode(),
-        seed=seed,
-        settings=settings,
-        environment=environment,
-        measurements=measurements,
-        warnings=warnings,
-        machines=machines,
-    )
+    shown = command_line.encode(errors="backslashreplace").decode()
+    return Results(created=created, command=shown, **facts)
 
 
 def settings_of(plan: Plan) -> Settings:

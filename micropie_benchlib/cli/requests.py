@@ -10,18 +10,22 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from micropie_benchlib.core.errors import UsageError
-from micropie_benchlib.core.requests import header_value
+from micropie_benchlib.core.requests import Workload, header_value
 from micropie_benchlib.core.secrets import HIDDEN
 from micropie_benchlib.core.values import Headers
 
 RESERVED_HEADERS = ("connection", "content-length", "expect", "transfer-encoding", "upgrade")
 
 
-def with_content_type(headers: Headers, body: bytes) -> Headers:
-    """Return the headers with the type of a body that is JSON, if they have none."""
-    if not is_json(body) or header_value(headers, "Content-Type") is not None:
-        return headers
-    return (*headers, ("Content-Type", "application/json"))
+def make_workload(
+    *, name: str = "", method: str | None, path: str, headers: Iterable[str], body: bytes
+) -> Workload:
+    """Return the workload; a body that is JSON is said to be. Raises UsageError."""
+    sent = parse_headers(headers)
+    if is_json(body) and header_value(sent, "Content-Type") is None:
+        sent = (*sent, ("Content-Type", "application/json"))
+    method = parse_method(method, default="POST" if body else "GET")
+    return Workload(name=name, method=method, path=parse_path(path), headers=sent, body=body)
 
 
 def parse_path(text: str) -> str:

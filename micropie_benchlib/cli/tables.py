@@ -10,13 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from micropie_benchlib.cli.reading import Reads, beside_file, program, words
-from micropie_benchlib.cli.requests import (
-    parse_headers,
-    parse_method,
-    parse_path,
-    read_body,
-    with_content_type,
-)
+from micropie_benchlib.cli.requests import make_workload, read_body
 from micropie_benchlib.cli.text import parse_seconds
 from micropie_benchlib.core.choices import AsgiServer, Http, Loop
 from micropie_benchlib.core.errors import UsageError
@@ -133,15 +127,11 @@ class WorkloadTable:
         body = (self.body or "").encode()
         if self.body_file is not None:
             body = read_body(f"@{self.body_file}")
-        headers = parse_headers(f"{key}: {value}" for key, value in self.headers.items())
-        return Workload(
-            name=name,
-            method=parse_method(self.method, default="POST" if body else "GET"),
-            path=parse_path(self.path),
-            headers=with_content_type(headers, body),
-            body=body,
-            expect_status=self.expect_status,
+        headers = [f"{key}: {value}" for key, value in self.headers.items()]
+        workload = make_workload(
+            name=name, method=self.method, path=self.path, headers=headers, body=body
         )
+        return dataclasses.replace(workload, expect_status=self.expect_status)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

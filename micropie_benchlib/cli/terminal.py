@@ -6,10 +6,10 @@ import contextlib
 import functools
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import IO, TYPE_CHECKING
 
-from micropie_benchlib.report.layout import Table
+from micropie_benchlib.report.layout import Table, columns_from
 from micropie_benchlib.report.markdown_text import markdown_lines
 from micropie_benchlib.report.printing import printable_lines
 from micropie_benchlib.report.terminal import broken, terminal_lines
@@ -68,6 +68,10 @@ def show_lines(lines: Iterable[str], console: Console) -> None:
     """Print the lines: whatever their texts hold, nothing of it steers the terminal."""
     for line in lines:
         console.print(printable_lines(line))
+
+
+def table_of_texts(titles: Sequence[str], rows: Iterable[tuple[str, ...]]) -> Table:
+    return Table(title="", columns=columns_from(titles, left=titles), rows=tuple(rows))
 
 
 def show_table(table: Table, console: Console) -> None:
