@@ -51,10 +51,6 @@ UNUSED_SUFFIXES = {".exe", ".pxd", ".pxi", ".pyi", ".pyx"}
 WRITTEN_BY_INSTALLER = {"RECORD", "INSTALLER", "REQUESTED", ".lock"}
 
 
-class AssembleError(Exception):
-    """A checkout or TREES that cannot be assembled; its message is one line."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
     """A file to pack: what is in it, and its permissions."""
@@ -71,10 +67,7 @@ def main() -> None:
     if len(sys.argv) != 3:
         sys.exit("usage: python packaging/assemble.py TREES OUTPUT")
     output = Path(sys.argv[2])
-    try:
-        members = assembled(Path(sys.argv[1]), ROOT)
-    except AssembleError as error:
-        sys.exit(f"assemble: {error}")
+    members = assembled(Path(sys.argv[1]), ROOT)
     archive = zipped(members, zipfile.ZIP_STORED, SHEBANG)
     write_program(output, archive)
     for name, member in members.items():
@@ -85,21 +78,22 @@ def main() -> None:
 
 
 def assembled(trees: Path, checkout: Path) -> Files:
-    """Return the members of the .pyz. Raises AssembleError."""
+    """Return the members of the .pyz."""
     launcher = (checkout / "packaging/launcher.py").read_text(encoding="utf-8")
     files_by_tree = {}
     for directory in sorted(trees.iterdir()):
         files_by_tree[directory.name] = installed_files(directory)
     pythons = [name for name in files_by_tree if name.startswith("cp")]
     if not pythons:
-        raise AssembleError(f"{trees} has no directory of packages, such as cp311-...")
+        sys.exit(f"assemble: {trees} has no directory of packages, such as cp311-...")
     common = common_files([files_by_tree[name] for name in pythons])
     members = {}
     for name, source in COPIED.items():
         members[name] = File(content=(checkout / source).read_bytes())
     members["common.zip"] = inner_zip(common | own_files(checkout))
     for name, files in files_by_tree.items():
-        members[f"{name}.zip"] = inner_zip(without(files, common))
+        own = {path: file for path, file in files.items() if common.get(path) != file}
+        members[f"{name}.zip"] = inner_zip(own)
     build = build_name(launcher, members)
     bundle: dict[str, object] = {"build": build, "pythons": pythons}
     for name, files in files_by_tree.items():
@@ -123,9 +117,11 @@ def installed_files(directory: Path) -> Files:
     files = {}
     for path in sorted(directory.rglob("*")):
         name = path.relative_to(directory)
-        unneeded = name.parts[0] == "bin" or "__pycache__" in name.parts
-        unneeded = unneeded or bool(UNUSED.match(name.parts[0])) or path.suffix in UNUSED_SUFFIXES
-        if unneeded or path.name in WRITTEN_BY_INSTALLER or not path.is_file():
+        if name.parts[0] == "bin" or "__pycache__" in name.parts or not path.is_file():
+            continue
+        if UNUSED.match(name.parts[0]) or path.suffix in UNUSED_SUFFIXES:
+            continue
+        if path.name in WRITTEN_BY_INSTALLER:
             continue
         mode = 0o755 if os.access(path, os.X_OK) else 0o644
         files[str(name)] = File(content=path.read_bytes(), mode=mode)
@@ -133,7 +129,6 @@ def installed_files(directory: Path) -> Files:
 
 
 def own_files(checkout: Path) -> Files:
-    """Return this tool's own files."""
     files = {}
     for name, source in OWN.items():
         files[name] = File(content=(checkout / source).read_bytes())
@@ -153,13 +148,7 @@ def common_files(trees: list[Files]) -> Files:
     return common
 
 
-def without(files: Files, common: Files) -> Files:
-    """Return those of the files that are not in common, or differ there."""
-    return {name: file for name, file in files.items() if common.get(name) != file}
-
-
 def debian_packages(listing: str) -> list[dict[str, str]]:
-    """Return the package, version and sha256 that each line of the listing names."""
     packages = []
     for line in listing.splitlines():
         package, version, sha256 = line.split()
@@ -179,7 +168,6 @@ def build_name(launcher: str, members: Files) -> str:
 
 
 def inner_zip(files: Files) -> File:
-    """Return the compressed zip of the files, as a member of the .pyz."""
     return File(content=zipped(files, zipfile.ZIP_DEFLATED))
 
 

@@ -41,7 +41,15 @@ def load():
     if not directory:
         directory, remove_private = temporary(wanted)
     sys.path[0] = directory  # in the place of this file
-    return imported(directory), remove_private
+    try:
+        import micropie_bench
+    except Exception as error:  # a file that was damaged raises anything
+        fail(
+            "cannot import what was unpacked into %s (%s: %s): "
+            "remove that directory, or copy %s again"
+            % (directory, type(error).__name__, error, os.path.basename(HERE))
+        )
+    return micropie_bench, remove_private
 
 
 def handle_signals():
@@ -51,19 +59,6 @@ def handle_signals():
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)
-
-
-def imported(directory):
-    """Return the module micropie_bench of that directory; exit if it is damaged."""
-    try:
-        import micropie_bench
-    except Exception as error:  # a file that was damaged raises anything
-        fail(
-            "cannot import what was unpacked into %s (%s: %s): "
-            "remove that directory, or copy %s again"
-            % (directory, type(error).__name__, error, os.path.basename(HERE))
-        )
-    return micropie_bench
 
 
 def fail(message):
@@ -279,115 +274,85 @@ def fill(part, wanted, directory):
     of_zips = (zipfile.BadZipFile, zlib.error, struct.error)
     of_python = (EOFError, LookupError, RuntimeError, ValueError)
     try:
-        extract_all(part, wanted)
+        extract(part, wanted)
     except of_zips + of_python as error:
         fail("%s is damaged (%s): copy it again" % (HERE, error))
     files = {}
-    for path in files_below(part):
-        files[os.path.relpath(path, part)] = mode_and_size(path)
-    compile_all(sources(part), part, directory)
+    for parent, _, names in os.walk(part):
+        for name in names:
+            path = os.path.join(parent, name)
+            files[os.path.relpath(path, part)] = mode_and_size(path)
+    compile_all(files, part, directory)
     with open(os.path.join(part, LIST), "w") as listing:
         json.dump(files, listing)
+
+
+def extract(part, wanted):
+    """Extract what this Python needs of the .pyz into `part`, with its modes."""
+    import io
+    import zipfile
+
+    wrk = "wrk-" + wanted.partition("-")[2]
+    with zipfile.ZipFile(HERE) as pyz:
+        pyz.extract("bundle.json", part)
+        for name in ("common", wanted, wrk):
+            if name + ".zip" not in pyz.namelist():
+                continue
+            with zipfile.ZipFile(io.BytesIO(pyz.read(name + ".zip"))) as archive:
+                archive.extractall(part)
+                for info in archive.infolist():
+                    os.chmod(os.path.join(part, info.filename), info.external_attr >> 16)
 
 
 UNCOMPILED = ("pip/", "idna/")  # no server that is measured imports these
 
 
-def sources(part):
-    """Return the paths of what is compiled, the largest first."""
-    paths = []
-    for path in files_below(part):
-        name = os.path.relpath(path, part)
-        if name.endswith(".py") and not name.startswith(UNCOMPILED):
-            paths.append(path)
-    return sorted(paths, key=os.path.getsize, reverse=True)
-
-
-def compile_all(paths, part, directory):
+def compile_all(files, part, directory):
     """Compile the files below `part` as if that were the directory, on all cores.
 
     It is done here so that no server does that while it is measured.
     """
-    cores = core_count()
+    import signal
+
+    names = []
+    for name in files:
+        if name.endswith(".py") and not name.startswith(UNCOMPILED):
+            names.append(name)
+    names.sort(key=lambda name: files[name][1], reverse=True)  # the largest first
+    cores = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
     children = []
     try:
         for number in range(1, cores):
             pid = os.fork()
             if not pid:
                 try:
-                    compile_some(paths[number::cores], part, directory)
+                    compile_some(names[number::cores], part, directory)
                 finally:
                     os._exit(0)
             children.append(pid)
-        compile_some(paths[::cores], part, directory)
+        compile_some(names[::cores], part, directory)
         while children:
             os.waitpid(children[-1], 0)
             children.pop()
     except BaseException:
-        stop(children)
+        for pid in children:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
         raise
 
 
-def compile_some(paths, part, directory):
+def compile_some(names, part, directory):
     """Compile these files; one that cannot be is left to whoever imports it."""
     import compileall
 
-    for path in paths:
-        below = os.path.relpath(os.path.dirname(path), part)
-        final = os.path.normpath(os.path.join(directory, below))
-        compileall.compile_file(path, ddir=final, quiet=2)
-
-
-def core_count():
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def stop(children):
-    """End these child processes."""
-    import signal
-
-    for pid in children:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-
-
-def files_below(directory):
-    """Return the paths of all files in the directory, and in those below it."""
-    paths = []
-    for parent, _, names in os.walk(directory):
-        for name in names:
-            paths.append(os.path.join(parent, name))
-    return paths
-
-
-def extract_all(part, wanted):
-    """Extract what this Python needs of the .pyz into `part`."""
-    import zipfile
-
-    wrk = "wrk-" + wanted.partition("-")[2]
-    with zipfile.ZipFile(HERE) as pyz:
-        for name in ("common", wanted, wrk):
-            if name + ".zip" in pyz.namelist():
-                extract(pyz.read(name + ".zip"), part)
-        pyz.extract("bundle.json", part)
-
-
-def extract(content, part):
-    """Extract the files of that zip into `part`, with their modes."""
-    import io
-    import zipfile
-
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        archive.extractall(part)
-        for info in archive.infolist():
-            os.chmod(os.path.join(part, info.filename), info.external_attr >> 16)
+    for name in names:
+        final = os.path.join(directory, os.path.dirname(name))
+        compileall.compile_file(os.path.join(part, name), ddir=final, quiet=2)
 
 
 def remove(directory):
-    """Remove the directory, if it is there."""
     import shutil
 
     shutil.rmtree(directory, ignore_errors=True)

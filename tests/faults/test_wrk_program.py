@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from micropie_benchlib.core.errors import BenchError
-from micropie_benchlib.load.wrk_program import WRK_HELP, wrk_complaint, wrk_version
+from micropie_benchlib.load.wrk_program import (
+    WRK_HELP,
+    UnusableWrkError,
+    wrk_complaint,
+    wrk_version,
+)
 
 if TYPE_CHECKING:
     from conftest import Typed
@@ -25,8 +29,11 @@ Usage: wrk <options> <url>
         --latency          Print latency statistics
   Numeric arguments may include a SI unit (1k, 1M, 1G)
 """
-USAGE_OF_WRK2 = USAGE + "    -R, --rate        <T>  work rate (throughput)\n"
+WRK2_USAGE = USAGE + "    -R, --rate        <T>  work rate (throughput)\n"
 NO_RATE = "Throughput MUST be specified with the --rate or -R option\n"
+
+WRK2 = "is wrk2, which sends requests at a fixed rate: use wrk 4.1 or later"
+OLD = "is wrk {}: use wrk 4.1 or later"
 
 MakeProgram = Callable[[str, str], str]
 
@@ -67,40 +74,29 @@ def test_a_wrk_is_accepted_with_its_version(
 
 
 @pytest.mark.parametrize(
-    ("about", "other", "complaint"),
+    ("about", "other", "problem"),
     [
-        pytest.param(
-            f"wrk 4.0.0 {COPYRIGHT}\n",
-            NO_RATE + USAGE,
-            "wrk is wrk2, which sends requests at a fixed rate: use wrk 4.1 or later",
-            id="wrk2",
-        ),
-        pytest.param(
-            f"wrk  {COPYRIGHT}\n{USAGE_OF_WRK2}",
-            USAGE_OF_WRK2,
-            "wrk is wrk2, which sends requests at a fixed rate: use wrk 4.1 or later",
-            id="wrk2 without a version",
-        ),
-        pytest.param(
-            f"wrk 3.1.0 {COPYRIGHT}\n", USAGE, "wrk is wrk 3.1.0: use wrk 4.1", id="an old one"
-        ),
-        pytest.param(f"wrk 4.0.0 {COPYRIGHT}\n", USAGE, "wrk is wrk 4.0.0: use wrk 4.1", id="4.0"),
-        pytest.param("wrk [x]\n", "hello\n", "wrk is not wrk", id="without a usage"),
-        pytest.param("hey 1.0\n", USAGE, "wrk is not wrk", id="another program"),
-        pytest.param("", "", "wrk is not wrk", id="silence"),
+        pytest.param(f"wrk 4.0.0 {COPYRIGHT}\n", NO_RATE + USAGE, WRK2, id="wrk2"),
+        pytest.param(f"wrk  {COPYRIGHT}\n{WRK2_USAGE}", WRK2_USAGE, WRK2, id="unversioned wrk2"),
+        pytest.param(f"wrk 3.1.0 {COPYRIGHT}\n", USAGE, OLD.format("3.1.0"), id="an old one"),
+        pytest.param(f"wrk 4.0.0 {COPYRIGHT}\n", USAGE, OLD.format("4.0.0"), id="4.0"),
+        pytest.param("wrk [x]\n", "hello\n", "is not wrk", id="without a usage"),
+        pytest.param("hey 1.0\n", USAGE, "is not wrk", id="another program"),
+        pytest.param("", "", "is not wrk", id="silence"),
     ],
 )
 def test_a_program_that_cannot_be_used_is_refused_with_its_reason(
-    about: str, other: str, complaint: str, make_program: MakeProgram
+    about: str, other: str, problem: str, make_program: MakeProgram
 ) -> None:
-    with pytest.raises(BenchError) as caught:
-        wrk_version(make_program(about, other))
-    assert complaint in str(caught.value)
+    program = make_program(about, other)
+    with pytest.raises(UnusableWrkError) as caught:
+        wrk_version(program)
+    assert caught.value.problem == f"{program} {problem}"
     assert str(caught.value).endswith(WRK_HELP)
 
 
 def test_a_program_that_prints_without_end_is_not_run_twice() -> None:
-    with pytest.raises(BenchError, match="yes is not wrk"):
+    with pytest.raises(UnusableWrkError, match="yes is not wrk"):
         wrk_version("/usr/bin/yes")
 
 
@@ -108,10 +104,10 @@ def test_doctor_and_compare_refuse_wrk2_by_name(typed: Typed, make_program: Make
     wrk2 = make_program(f"wrk 4.0.0 {COPYRIGHT}\n", NO_RATE + USAGE)
     findings = json.loads(typed("doctor", "--wrk", wrk2, "--json").stdout)
     assert findings[0]["state"] == "warning"
-    assert "is wrk2, which sends requests at a fixed rate" in findings[0]["found"]
+    assert WRK2 in findings[0]["found"]
     done = typed("compare", "asgi", "--wrk", wrk2)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "is wrk2, which sends requests at a fixed rate: use wrk 4.1 or later" in done.stderr
+    assert WRK2 in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
