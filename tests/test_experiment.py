@@ -327,7 +327,7 @@ NOISY = (100.0, 102.0, 98.0)  # its rates in turn
 @pytest.mark.parametrize(
     ("most_s", "rates", "words"),
     [
-        pytest.param(3600, NOISY, r"3 rounds gave ±5.1%; ±2% needs 19: 16 more, some ", id="more"),
+        pytest.param(3600, NOISY, r"3 rounds gave ±5.1%; ±2% needs 19: 16 more, about ", id="more"),
         pytest.param(0, NOISY, r"±2% needs 19, and --max-time allows 3$", id="no time"),
         pytest.param(
             3600, (100.0, 100.5, 99.9), r"3 rounds gave ±0.8%; that is precise enough$", id="enough"

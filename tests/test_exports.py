@@ -403,7 +403,7 @@ def test_what_is_read_is_not_overwritten(
     file.write_text(text)
     done = typed(command, "input", "--export-html", str(file))
     assert (done.returncode, file.read_text()) == (2, text)
-    assert "'input' is to be read: export to another file" in done.stderr
+    assert "'input' is an input: export to another file" in done.stderr
 
 
 # Other formats.

@@ -222,7 +222,7 @@ def test_another_python_runs_what_is_the_users_own(text: str, python: str) -> No
     "texts", [["asgi", "asgi"], ["a=asgi", "a=fastapi"], ["fastapi", "FastAPI=asgi"]]
 )
 def test_two_targets_of_one_name_are_refused(texts: list[str]) -> None:
-    with pytest.raises(UsageError, match=r"two targets are named '.*': name them apart"):
+    with pytest.raises(UsageError, match=r"two targets have the name '.*': rename one"):
         parse_targets(texts, ServingOptions())
 
 
@@ -518,8 +518,8 @@ def test_paired_trials_are_made_where_they_tell_something(
 @pytest.mark.parametrize(
     ("targets", "options", "complaint"),
     [
-        (ONE, {}, "--paired needs two targets that it starts"),
-        (FOREIGN, {}, "--paired needs two targets that it starts"),
+        (ONE, {}, "--paired needs two targets that this tool starts"),
+        (FOREIGN, {}, "--paired needs two targets that this tool starts"),
         (TWO, {"port": 8000}, "leave out --port, or use --no-paired"),
     ],
 )
@@ -590,7 +590,7 @@ BASE_AND_MORE = tuple(f"{name}=asgi" for name in NAMES)
 
 def test_a_baseline_is_not_overwritten_by_the_run_that_it_judges(asked: Asked) -> None:
     words = "compare --baseline main.json --fail-if-slower 5% --export-json main.json"
-    with pytest.raises(UsageError, match=r"'main.json' is to be read: export to another file"):
+    with pytest.raises(UsageError, match=r"'main.json' is an input: export to another file"):
         run_command(*words.split())
     assert asked.plan is None
 

@@ -440,7 +440,7 @@ def test_a_running_server_is_measured_and_left_alone(tool: Tool) -> None:
 @pytest.mark.parametrize("url", ["http://example.invalid/", "http://192.0.2.1:8000/"])
 def test_no_load_goes_to_another_machine_unasked(url: str, in_process: InProcess) -> None:
     assert re.fullmatch(
-        rf"micropie_bench: {re.escape(url)}: not this machine\. .* with --allow-remote",
+        rf"micropie_bench: {re.escape(url)} is not this machine, .* add --allow-remote",
         in_process.refusal("compare", url),
     )
 

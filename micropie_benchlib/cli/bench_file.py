@@ -69,7 +69,7 @@ class Variables:
             return match[0][1:]
         if name not in os.environ:
             raise UsageError(
-                f"{place}: the environment has no {name}: set it, or write $${{{name}}} "
+                f"{place}: environment variable {name} is not set: set it, or write $${{{name}}} "
                 "for the text itself"
             )
         self.values.append(os.environ[name])
@@ -85,7 +85,7 @@ def named_targets(targets: Any, _: Path) -> Any:
         name, spec = split_target(text)
         name = name or default_name(spec)
         if name in tables:
-            raise ValueError(f"two are named {name!r}: name them apart, as 'a={spec}'")
+            raise ValueError(f"two have the name {name!r}: rename one, as 'a={spec}'")
         tables[name] = spec_table(spec)
     return tables
 
@@ -196,7 +196,7 @@ def read_bench_file(file: str) -> BenchFile:
             options.pop(name, None)
         described = [name for name in REQUEST_NAMES if name in options]
         if read.workloads and described:
-            raise UsageError(f"{described[0]}: leave it out, for [workloads] has the requests")
+            raise UsageError(f"{described[0]}: leave it out: [workloads] has the requests")
         return BenchFile(
             directory=directory,
             targets=read.targets,

@@ -72,7 +72,7 @@ class Exporter:
             finally:
                 part.unlink(missing_ok=True)
         except OSError as error:
-            older = "; the file that is there is older" if self.path.is_file() else ""
+            older = "; the existing file is an older one" if self.path.is_file() else ""
             raise BenchError(f"not written: {self.path}: {error.strerror}{older}") from None
 
 
@@ -89,7 +89,7 @@ class Exports:
                 raise UsageError(f"two exports go to one file: {path}")
         for file in inputs:
             if Path(file).resolve() in paths:
-                raise UsageError(f"{file!r} is to be read: export to another file")
+                raise UsageError(f"{file!r} is an input: export to another file")
         self._shares_stdout = bool(to_stdout)
 
     @property

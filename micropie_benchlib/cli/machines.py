@@ -189,8 +189,8 @@ def examine_machines(plan: Plan, wrk: str | None) -> list[Finding]:
                     check="one machine",
                     state=State.WARNING,
                     found=text_of(warning),
-                    why="servers and load take each other's cores",
-                    remedy="name machines of their own",
+                    why="servers and load share the cores",
+                    remedy="use separate machines",
                 )
             )
         for machine in connected.machines:

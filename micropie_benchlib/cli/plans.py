@@ -52,7 +52,7 @@ def make_plan(
     paired = timing.paired
     if paired and not pairing_is_possible:
         raise UsageError(
-            "needs two targets that it starts, at least 2 cores, "
+            "needs two targets that this tool starts, at least 2 cores, "
             "and a system with CPU affinity (Linux)",
             option="--paired",
         )
@@ -123,8 +123,8 @@ def resolve_hosts(plan: Plan, *, allow_remote: bool) -> Plan:
             amount = described_amount(plan)
             if not allow_remote:
                 raise UsageError(
-                    f"{url}: not this machine. This sends it {amount}: "
-                    "only do that to a server of your own, with --allow-remote"
+                    f"{url} is not this machine, and would get {amount}: "
+                    "if that server is yours, add --allow-remote"
                 )
             if not addresses:
                 raise UsageError(f"{url}: the host {host} is not known: check its name")

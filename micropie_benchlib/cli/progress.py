@@ -29,14 +29,14 @@ def stage_text(plan: Plan, stage: SecondStage) -> str:
         text += f", and --max-time allows {plan.rounds}"
     more = plan.rounds - stage.first_rounds
     if more:
-        text += f": {more} more, some {datetime.timedelta(seconds=round(stage.seconds))}"
+        text += f": {more} more, about {datetime.timedelta(seconds=round(stage.seconds))}"
     return text
 
 
 def rates_text(plan: Plan) -> str:
     """Return the rates that are a share of what the slowest target answered."""
     rates = "; ".join(load.id.sentence for load in plan.loads)
-    return f"{plan.rate_share or 0:.0%} of what the slowest target answers: {rates}"
+    return f"{plan.rate_share or 0:.0%} of what the slowest target can handle: {rates}"
 
 
 class ProgressReport:

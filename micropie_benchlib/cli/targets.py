@@ -336,7 +336,7 @@ def parse_targets(
         labels = [each.label for each in targets.values()]
         if target.name in targets or target.label in labels:
             raise UsageError(
-                f"two targets are named {target.name!r}: name them apart, "
+                f"two targets have the name {target.name!r}: rename one, "
                 f"as in 'a={target.spec}' 'b={target.spec}'"
             )
         targets[target.name] = dataclasses.replace(target, spec=file.hide(target.spec))

@@ -28,7 +28,7 @@ BUILT_INS = {
     ),
     "starlette": _framework("Starlette"),
     "asgi": BuiltIn(
-        label="ASGI", packages=(), about="a bare ASGI callable: the floor that uvicorn itself costs"
+        label="ASGI", packages=(), about="a bare ASGI callable: what uvicorn alone costs"
     ),
     "blacksheep": _framework("BlackSheep"),
     "falcon": _framework("Falcon"),

@@ -129,8 +129,8 @@ def rate_problem(load: Load) -> str | None:
     most_connections = math.floor(rate_per_s * LONGEST_REST_S)
     if load.connections > most_connections:
         return (
-            f"{rate} let each of {load.connections} connections rest for "
-            f"{load.connections / rate_per_s:.1f} s, and servers close such: "
+            f"{rate} leave each of {load.connections} connections idle for "
+            f"{load.connections / rate_per_s:.1f} s, and servers close idle ones: "
             f"use -c {most_connections} or fewer"
         )
     return None

@@ -47,12 +47,12 @@ class Latency:
         """
         most_s = self.max_s * (1 + ROUNDING)
         if self.mean_s > most_s or self.stdev_s > most_s:
-            raise ValueError("the mean or the deviation lies above the maximum")
+            raise ValueError("the mean or the deviation is above the maximum")
         percentiles = (self.p50_s, self.p75_s, self.p90_s, self.p99_s, self.p99_9_s, self.max_s)
         known = [seconds for seconds in percentiles if seconds is not None]
         for lower, higher in itertools.pairwise(known):
             if lower > higher * (1 + ROUNDING):
-                raise ValueError("a percentile lies above a higher one, or above the maximum")
+                raise ValueError("a percentile is above a higher one, or above the maximum")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

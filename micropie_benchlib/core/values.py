@@ -28,7 +28,7 @@ class Printable:
 
     def check(self, text: str) -> str:
         if not text or not text.isprintable():
-            raise ValueError("it must consist of characters that can be shown")
+            raise ValueError("it must have printable characters only")
         return text
 
 

@@ -151,7 +151,7 @@ class OtherMachine:
             raise BenchError(f"{self.host}: {reason.strip().splitlines()[-1]}") from None
         return str(word), str(text)
 
-    def _log_reason(self, unless_told: str = "ssh did not say why") -> str:
+    def _log_reason(self, unless_told: str = "ssh printed no error") -> str:
         """Return what ssh wrote of the end of a connection, if it did."""
         time.sleep(POLL_S)  # for ssh to write it
         with contextlib.suppress(OSError):

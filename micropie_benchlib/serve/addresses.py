@@ -81,7 +81,7 @@ def _bound_port(family: int, address: tuple[Any, ...]) -> int:
 def _port_failure(host: str, port: int | None, error: OSError) -> str:
     """Return why the port cannot be used, and what to do."""
     if not port:
-        return f"cannot listen on {host}: {error.strerror}; --host names another address"
+        return f"cannot listen on {host}: {error.strerror}; use another --host"
     failure = f"port {port} on {host} cannot be used: {error.strerror}"
     if error.errno != errno.EADDRINUSE:
         return failure

@@ -94,7 +94,7 @@ def cpu_governor() -> str | None:
 
 @check(
     "CPU governor",
-    why="the clock follows the load, and the order of trials shows in the figures",
+    why="the clock speed follows the load, so the order of trials changes the figures",
     remedy="cpupower frequency-set -g performance",
 )
 def check_governor(_: Circumstances) -> tuple[bool | None, str]:
@@ -106,7 +106,7 @@ def check_governor(_: Circumstances) -> tuple[bool | None, str]:
 
 @check(
     "turbo",
-    why="the clock falls as the chip warms",
+    why="the clock speed drops as the chip gets hot",
     remedy=f"echo 0 >{CPU_FILES}/cpufreq/boost, or 1 >{CPU_FILES}/intel_pstate/no_turbo",
 )
 def check_turbo(_: Circumstances) -> tuple[bool | None, str]:
@@ -133,7 +133,7 @@ def check_other_processes(circumstances: Circumstances) -> tuple[bool | None, st
     return bool(busy), ", ".join(busy[:3]) or "none busy"
 
 
-@check("CPU quota", why="the kernel stops the group when it is used up", remedy="lift it")
+@check("CPU quota", why="the kernel pauses all its processes when it is used up", remedy="lift it")
 def check_quota(_: Circumstances) -> tuple[bool | None, str]:
     groups = own_cpu_groups()
     quotas = groups.quotas()
@@ -172,7 +172,7 @@ def check_open_files(circumstances: Circumstances) -> tuple[bool | None, str]:
 
 @check(
     "ephemeral ports",
-    why="each connection takes one, for a minute after its end too",
+    why="each connection takes one, also for a minute after it closes",
     remedy="sysctl net.ipv4.ip_local_port_range='30000 65535'",  # above OWN_PORTS
 )
 def check_ephemeral_ports(circumstances: Circumstances) -> tuple[bool | None, str]:

@@ -48,7 +48,7 @@ def parse_exact(
         figures = read_exact(line)
         return exact_result(figures, connections, span_s), report.rstrip() + "\n"
     except ValueError as error:
-        raise BenchError(f"wrk's script gave a line that is not its own: {error}") from None
+        raise BenchError(f"unexpected line from wrk's script: {error}") from None
 
 
 BucketHistogram = tuple[tuple[BucketMicroseconds, Count], ...]
@@ -127,7 +127,7 @@ def require_ascending(histogram: Histogram) -> None:
     """Raise ValueError if the latencies do not ascend."""
     for (earlier, _), (later, _) in itertools.pairwise(histogram):
         if later <= earlier:
-            raise ValueError("the histogram does not ascend")
+            raise ValueError("the histogram is not in ascending order")
 
 
 @functools.cache

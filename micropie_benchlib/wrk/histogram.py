@@ -63,7 +63,7 @@ def uncorrect(histogram: Histogram, interval_us: int) -> Histogram:
             counts[added_us] = counts.get(added_us, 0) - count
             if counts[added_us] < 0:
                 raise BenchError(
-                    "wrk's histogram is not as wrk 4.1 and 4.2 correct it: use one of these"
+                    "this wrk does not correct latencies as 4.1 and 4.2 do: use one of these"
                 )
     return tuple((value_us, count) for value_us, count in counts.items() if count)
 

@@ -146,7 +146,7 @@ def test_with_https_a_name_that_has_changed_gets_no_load(names: Names, now: list
 @pytest.mark.parametrize("addresses", [["192.0.2.1"], ["127.0.0.1", "192.0.2.1"]])
 def test_a_name_of_another_machine_is_refused(names: Names, addresses: list[str]) -> None:
     names.addresses["app.example"] = addresses
-    with pytest.raises(UsageError, match=r"^http://app\.example/: not this machine"):
+    with pytest.raises(UsageError, match=r"^http://app\.example/ is not this machine"):
         planned("http://app.example/")
     assert planned("http://app.example/", allow_remote=True).addresses == tuple(addresses)
 

@@ -119,22 +119,22 @@ OTHER = {"workload": "hello", "connections": 7}
     [
         pytest.param(
             {(*WRK, "latency", "mean_s"): 0.5},
-            "measurements.0.wrk.latency contains .*: .*the mean or the deviation lies above the",
+            "measurements.0.wrk.latency contains .*: .*the mean or the deviation is above the",
             id="a mean above the maximum",
         ),
         pytest.param(
             {(*WRK, "latency", "stdev_s"): 0.5},
-            "measurements.0.wrk.latency contains .*: .*the mean or the deviation lies above the",
+            "measurements.0.wrk.latency contains .*: .*the mean or the deviation is above the",
             id="a deviation above the maximum",
         ),
         pytest.param(
             {(*WRK, "latency", "p99_s"): 0.5},
-            "measurements.0.wrk.latency contains .*: .*a percentile lies above",
+            "measurements.0.wrk.latency contains .*: .*a percentile is above",
             id="a p99 above the maximum",
         ),
         pytest.param(
             {(*WRK, "latency", "p50_s"): 0.02},
-            "measurements.0.wrk.latency contains .*: .*a percentile lies above",
+            "measurements.0.wrk.latency contains .*: .*a percentile is above",
             id="a median above the p99",
         ),
         pytest.param(
@@ -323,7 +323,7 @@ def test_a_line_that_is_not_wrks_own_is_told_as_such(line: str) -> None:
     assert exact_of(json.dumps(EXACT)).requests_per_s == 10
     with pytest.raises(BenchError) as raised:
         exact_of(line)
-    assert str(raised.value).startswith("wrk's script gave a line that is not its own: ")
+    assert str(raised.value).startswith("unexpected line from wrk's script: ")
     assert str(raised.value).isprintable()
 
 
@@ -519,7 +519,7 @@ def test_a_file_whose_replacement_fails_is_as_it_was(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", fail)
-    told = r"^not written: .*: No space left on device; the file that is there is older$"
+    told = r"^not written: .*: No space left on device; the existing file is an older one$"
     with pytest.raises(BenchError, match=told):
         exporter.write("new")
     assert [each.read_text() for each in tmp_path.iterdir()] == ["old"]
