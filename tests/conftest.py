@@ -124,14 +124,28 @@ class Tool(Marked):
         return subprocess.CompletedProcess(args, process.returncode, out, err)
 
 
-@pytest.fixture
-def tool(tmp_path: Path) -> Iterator[Tool]:
-    tool = Tool(marks=tmp_path)
+@contextlib.contextmanager
+def ended_tool(marks: Path) -> Iterator[Tool]:
+    """Yield the tool; at the end all that it started is ended."""
+    tool = Tool(marks=marks)
     yield tool
     for process in tool.started:
         process.kill()
         process.communicate()
     tool.await_running(lambda running: not running, seconds=30)
+
+
+@pytest.fixture
+def tool(tmp_path: Path) -> Iterator[Tool]:
+    with ended_tool(tmp_path) as tool:
+        yield tool
+
+
+@pytest.fixture(scope="module")
+def module_tool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tool]:
+    """Return what starts the tool once for several tests."""
+    with ended_tool(tmp_path_factory.mktemp("marks")) as tool:
+        yield tool
 
 
 @pytest.fixture
@@ -319,7 +333,7 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
         sys.dont_write_bytecode, sys.pycache_prefix = before
 
 
-SLOW_FIXTURES = {"tool", "start", "pyz", "browser"}  # they start processes
+SLOW_FIXTURES = {"tool", "module_tool", "start", "pyz", "browser"}  # they start processes
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -538,20 +552,6 @@ def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     defaults = Child.__init__.__kwdefaults__
     assert defaults
     monkeypatch.setitem(defaults, "grace_s", 0.2)
-
-
-@pytest.fixture(scope="module")
-def module_tool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tool]:
-    """Return what starts the tool once for several tests."""
-    tool = Tool(marks=tmp_path_factory.mktemp("marks"))
-    yield tool
-    for process in tool.started:
-        process.kill()
-        process.communicate()
-    tool.await_running(lambda running: not running, seconds=30)
-
-
-SLOW_FIXTURES |= {"module_tool"}
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -42,49 +42,24 @@ async def app(scope, receive, send):
 KINDS = ("json", "markdown", "csv", "html", "github-benchmark")
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "Authorization",
-        "Proxy-Authorization",
-        "Cookie",
-        "Set-Cookie",
-        "X-API-Key",
-        "apikey",
-        "X-Auth-Token",
-        "X-CSRF-Token",
-        "X-Amz-Security-Token",
-        "X-Amz-Signature",
-        "client_secret",
-        "DB_PASSWORD",
-        "pass",
-        "pwd",
-        "JSESSIONID",
-        "sid",
-        "X-Vault-Credentials",
-    ],
-)
+TELLING_NAMES = """
+    Authorization Proxy-Authorization Cookie Set-Cookie X-API-Key apikey X-Auth-Token
+    X-CSRF-Token X-Amz-Security-Token X-Amz-Signature client_secret DB_PASSWORD pass pwd
+    JSESSIONID sid X-Vault-Credentials
+"""
+OTHER_NAMES = """
+    Accept author Content-Type keyword Keep-Alive User-Agent X-Inside page path spin
+"""
+
+
+@pytest.mark.parametrize("name", TELLING_NAMES.split())
 def test_values_under_such_names_are_secrets(name: str) -> None:
     assert has_secret_name(name)
     assert NO_SECRETS.hide_in_headers(((name, TOKEN),)) == ((name, "***"),)
     assert without_url_secrets(f"/a?b=1&{name}={TOKEN}&c=2") == f"/a?b=1&{name}=***&c=2"
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "Accept",
-        "author",
-        "Content-Type",
-        "keyword",
-        "Keep-Alive",
-        "User-Agent",
-        "X-Inside",
-        "page",
-        "path",
-        "spin",
-    ],
-)
+@pytest.mark.parametrize("name", OTHER_NAMES.split())
 def test_other_values_are_recorded_as_they_are(name: str) -> None:
     assert not has_secret_name(name)
     assert without_url_secrets(f"/a?{name}=1") == f"/a?{name}=1"
@@ -151,19 +126,25 @@ def test_a_wrong_header_is_refused_without_its_value(text: str) -> None:
     assert TOKEN not in str(raised.value)
 
 
-def test_no_secret_is_in_what_a_run_writes_or_prints(tool: Tool, tmp_path: Path) -> None:
-    (tmp_path / "echo.py").write_text(ECHO)
-    files = {kind: tmp_path / f"out.{kind}" for kind in KINDS}
-    summary = tmp_path / "summary.md"
-    words = ["compare", "one=echo:app", "two=echo:app", "-v", "-r", "1", "-d", "1s", "-c", "8"]
-    words += ["-t", "2", "-w", "1", "--no-paired", "--path", f"/x?api_key={KEY}&page=1"]
-    words += ["--header", f"Authorization: Bearer {TOKEN}", f"--header=Cookie: a={TOKEN}"]
+def written(tool: Tool, directory: Path, *words: str, **env: Any) -> dict[str, str]:
+    """Return all that a comparison writes and prints, by its kind."""
+    files = {kind: directory / f"out.{kind}" for kind in KINDS}
+    summary = directory / "summary.md"
     for kind, file in files.items():
-        words += [f"--export-{kind}", str(file)]
-    done = tool.run(*words, cwd=tmp_path, GITHUB_STEP_SUMMARY=str(summary), GITHUB_ACTIONS="true")
+        words += (f"--export-{kind}", str(file))
+    env |= {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_ACTIONS": "true"}
+    done = tool.run("compare", "-v", *words, cwd=directory, **env)
     assert done.returncode == 0, done.stderr
     texts = {kind: file.read_text() for kind, file in files.items()}
-    texts |= {"summary": summary.read_text(), "stdout": done.stdout, "stderr": done.stderr}
+    return texts | {"summary": summary.read_text(), "stdout": done.stdout, "stderr": done.stderr}
+
+
+def test_no_secret_is_in_what_a_run_writes_or_prints(tool: Tool, tmp_path: Path) -> None:
+    (tmp_path / "echo.py").write_text(ECHO)
+    words = ["one=echo:app", "two=echo:app", "-r", "1", "-d", "1s", "-c", "8"]
+    words += ["-t", "2", "-w", "1", "--no-paired", "--path", f"/x?api_key={KEY}&page=1"]
+    words += ["--header", f"Authorization: Bearer {TOKEN}", f"--header=Cookie: a={TOKEN}"]
+    texts = written(tool, tmp_path, *words)
     for kind, text in texts.items():
         for secret in (TOKEN, KEY, COOKIE):
             assert secret not in text, kind
@@ -231,23 +212,8 @@ body = "body ${VALUE}"
 def test_the_value_of_a_variable_is_written_nowhere(tool: Tool, tmp_path: Path) -> None:
     (tmp_path / "telltale.py").write_text(TELLTALE)
     (tmp_path / "bench.toml").write_text(TOLD)
-    summary = tmp_path / "summary.md"
-    files = {kind: tmp_path / f"out.{kind}" for kind in KINDS}
-    words = ["compare", "--config", "bench.toml", "-v"]
-    for kind, file in files.items():
-        words += [f"--export-{kind}", str(file)]
-    done = tool.run(
-        *words,
-        cwd=tmp_path,
-        VALUE=VARIABLE,
-        FAILS="",
-        PATH_BEGIN="items",
-        GITHUB_STEP_SUMMARY=str(summary),
-        GITHUB_ACTIONS="true",
-    )
-    assert done.returncode == 0, done.stderr
-    texts = {kind: file.read_text() for kind, file in files.items()}
-    texts |= {"summary": summary.read_text(), "stdout": done.stdout, "stderr": done.stderr}
+    env = {"VALUE": VARIABLE, "FAILS": "", "PATH_BEGIN": "items"}
+    texts = written(tool, tmp_path, "--config", "bench.toml", **env)
     for kind, text in texts.items():
         assert VARIABLE not in text, kind
     (target,) = json.loads(texts["json"])["targets"]
