@@ -169,7 +169,7 @@ WITH_BUNDLED = (
     "serve.kinds",
     "serve.packages",
 )
-WITH_CORES = ("cli.plans", "load.hosts", "load.servers", "serve.launched", "system.processes")
+WITH_CORES = ("cli.plans", "load.hosts", "load.servers", "system.processes")
 
 
 def set_bundled(monkeypatch: pytest.MonkeyPatch, bundled: bool) -> None:

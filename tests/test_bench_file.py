@@ -25,7 +25,7 @@ from micropie_benchlib.core.targets import (
     UrlTarget,
 )
 from micropie_benchlib.run.facts import server_command
-from micropie_benchlib.serve.urls import UrlServer
+from micropie_benchlib.serve.servers import UrlServer
 
 if TYPE_CHECKING:
     from conftest import Tool

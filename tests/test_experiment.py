@@ -35,8 +35,7 @@ from micropie_benchlib.run.experiment import measure_launch, run_experiment
 from micropie_benchlib.run.launch import LaunchRun
 from micropie_benchlib.run.schedule import planned_s, schedule
 from micropie_benchlib.serve.launched import LaunchedServer
-from micropie_benchlib.serve.servers import RunningServer
-from micropie_benchlib.serve.urls import UrlServer
+from micropie_benchlib.serve.servers import RunningServer, UrlServer
 from micropie_benchlib.stats.verdicts import widest_interval
 from micropie_benchlib.stats.warnings import imprecise
 from micropie_benchlib.system.children import Tick

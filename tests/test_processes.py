@@ -109,7 +109,7 @@ def test_ready_by_uvicorns_log_where_proc_does_not_tell(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("micropie_benchlib.serve.addresses.listener_pids", lambda _port: [])
-    monkeypatch.setattr("micropie_benchlib.serve.launched.listener_pids", lambda _port: [])
+    monkeypatch.setattr("micropie_benchlib.system.processes.listener_pids", lambda _port: [])
     monkeypatch.setattr(sys, "platform", "darwin")
     with start("faulty:staggered"):
         assert len(list(tmp_path.glob("ready-*"))) == 4

@@ -44,8 +44,7 @@ def signal_all(pids: list[int], number: int) -> None:
 def wakeup_pipe() -> int:
     """Return a pipe that can be read when a child ends or a signal comes.
 
-    As a child subreaper (Linux, prctl(2)) the guard inherits whatever its descendants
-    leave behind.
+    As a subreaper (prctl(2)) the guard inherits what its descendants leave behind.
     """
     if sys.platform == "linux":
         PR_SET_CHILD_SUBREAPER = 36  # noqa: N806  # the kernel's name
@@ -59,11 +58,7 @@ def wakeup_pipe() -> int:
 
 
 def reap(pid: int) -> dict[str, float] | None:
-    """Return how the command ended; None if it runs. Descendants that ended are reaped.
-
-    exit is negative for a signal, as in subprocess; left counts the descendants that
-    live on.
-    """
+    """Return how the command ended, as main() tells it; None if it runs. Others are reaped."""
     try:
         while True:
             ended_pid, status, usage = os.wait4(-1, os.WNOHANG)
@@ -114,12 +109,8 @@ def end_all(pid: int) -> None:
 
 
 def main() -> None:
-    """Run a command, and end its whole process tree when standard input closes.
-
-    The arguments are the status pipe, the grace in seconds after SIGTERM, the cores to
-    run on, whether to wait at a gate for a byte on standard input, and the command. It
-    writes JSON lines to the status pipe: {"ready"} at the gate; {"pid"} or {"error"};
-    then what reap() returns.
+    """Run the command. Write JSON lines to the status pipe: {"ready"} at the gate; {"pid"} or
+    {"error"}; then {"exit", "cpu_s", "left"}: negative for a signal, living descendants.
     """
     status, grace_s, cores, gate, *command = sys.argv[1:]
     os.set_inheritable(int(status), False)

@@ -36,7 +36,6 @@ def addresses_of(host: str) -> list[str]:
 
 
 def are_loopback(addresses: Sequence[str]) -> bool:
-    """Return whether there are addresses, all of this machine."""
     found = [ipaddress.ip_address(text.partition("%")[0]) for text in addresses]
     return bool(found) and all(address.is_loopback for address in found)
 
@@ -47,9 +46,8 @@ OWN_PORTS = range(20_000, 30_000)  # below Kubernetes', and those that Linux giv
 def free_port(host: str, wanted: int | None) -> int:
     """Return the wanted port, or one of OWN_PORTS, after a bind proves it free.
 
-    One of the system's choice, which is tried last, could go to a client before the server
-    has it. Raises BenchError where something listens already: a server found there must
-    never be measured.
+    The system's choice, the last resort, could go to a client before the server has it.
+    Raises BenchError where something listens: a server found there must never be measured.
     """
     try:
         addresses = socket.getaddrinfo(host, wanted or 0, type=socket.SOCK_STREAM)
@@ -79,7 +77,6 @@ def _bound_port(family: int, address: tuple[Any, ...]) -> int:
 
 
 def _port_failure(host: str, port: int | None, error: OSError) -> str:
-    """Return why the port cannot be used, and what to do."""
     if not port:
         return f"cannot listen on {host}: {error.strerror}; use another --host"
     failure = f"port {port} on {host} cannot be used: {error.strerror}"

@@ -26,7 +26,7 @@ SILENT_SETTINGS = re.compile("|".join(facts.variables for facts in ASGI_SERVERS.
 
 
 def served_as(settings: ServerSettings, versions: Versions) -> dict[str, str]:
-    """Return what a server does for each request, by what it is: as a report says it."""
+    """Return what a server does for each request, in a report's words."""
     facts = ASGI_SERVERS[settings.asgi]
     proxy_headers = show_value(settings.proxy_headers) if facts.has_uvicorn_options else "none"
     return {

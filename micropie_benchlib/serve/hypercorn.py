@@ -12,8 +12,7 @@ from micropie_benchlib.serve.asgi_server import AsgiServerFacts, Versions, with_
 def options(target: AsgiTarget, settings: ServerSettings, port: int) -> list[str]:
     """Return what follows `python -m hypercorn`.
 
-    It looks an app up among the attributes that a module has already. Those of apps.py
-    are made when they are first asked for, so they are asked for by `__getattr__`.
+    It looks an app up among the module's attributes, and apps.py makes its own when asked.
     """
     words = ["--bind", name_place(settings.host, port)]
     words += ["--workers", str(settings.workers)]

@@ -43,10 +43,7 @@ class Readiness:
 
 
 def server_environment(target: LaunchedTarget, inherited: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of the target's server, and of what prepares it.
-
-    The programs of its Python's virtual environment come first.
-    """
+    """Return the environment of a server and its `prepare`: its Python's programs come first."""
     environment = dict(inherited)
     if target.python:
         paths = [str(Path(target.python).parent), environment.get("PATH", os.defpath)]
@@ -91,8 +88,7 @@ def command_files(target: CommandTarget) -> set[Path]:
 def app_argv(target: AsgiTarget, settings: ServerSettings, port: int) -> list[str]:
     """Return the command that serves the app on the port.
 
-    A target with a directory of packages runs without the interpreter's own
-    site-packages (-S), so that all of it comes from there.
+    With a directory of packages (-S) all of them come from there.
     """
     python = [target.python or sys.executable]
     if target.package_dir:
@@ -104,8 +100,8 @@ def app_argv(target: AsgiTarget, settings: ServerSettings, port: int) -> list[st
 def app_environment(target: AsgiTarget, inherited: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of the app's server.
 
-    Inherited variables that would silently change its settings are left out. In a
-    .pyz the bundled packages come first on PYTHONPATH, before the user's.
+    Variables that would silently change its settings are left out. In a .pyz the bundled
+    packages come first on PYTHONPATH.
     """
     kept = {name: value for name, value in inherited.items() if not SILENT_SETTINGS.match(name)}
     environment = server_environment(target, kept)
@@ -154,7 +150,6 @@ def launched_targets(targets: Iterable[Target]) -> list[LaunchedTarget]:
 
 
 def with_addresses(target: Target, addresses: Sequence[str]) -> Target:
-    """Return the target with the addresses of its URL, if it has one."""
     if isinstance(target, UrlTarget):
         return dataclasses.replace(target, addresses=tuple(addresses))
     return target
@@ -172,13 +167,10 @@ def stamp(path: Path) -> tuple[int, ...]:
 
 
 class NeededFiles:
-    """What must be there, and files unchanged, for each launch."""
-
     def __init__(self, paths: Iterable[Path]) -> None:
         self._stamps = {path: stamp(path) for path in paths}
 
     def check(self) -> None:
-        """Raise CannotGoOnError if something is not as it was."""
         for path, before in self._stamps.items():
             try:
                 is_same = stamp(path) == before

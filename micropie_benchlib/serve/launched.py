@@ -44,8 +44,8 @@ from micropie_benchlib.serve.probe import (
     can_connect,
     probe_limit_s,
 )
-from micropie_benchlib.serve.servers import LocalServer
-from micropie_benchlib.serve.urls import UrlServer
+from micropie_benchlib.serve.servers import LocalServer, UrlServer
+from micropie_benchlib.system import processes
 from micropie_benchlib.system.children import (
     POLL_S,
     STOP_GRACE_S,
@@ -53,17 +53,6 @@ from micropie_benchlib.system.children import (
     Tick,
     await_any,
     run_guarded,
-)
-from micropie_benchlib.system.processes import (
-    accepts,
-    all_cores,
-    cpu_time_s,
-    ended_children_cpu_s,
-    is_alive,
-    listener_pids,
-    listeners,
-    listens,
-    peak_memory_bytes,
 )
 
 ELSEWHERE_S = 15.0  # a command that listens on other ports alone has its port wrong
@@ -73,11 +62,10 @@ DYING_S = 0.2  # between the end of a connection and that of its server
 
 
 class LaunchedServer(LocalServer):
-    """A server that the constructor starts.
+    """A server that the constructor starts; it serves once await_workers() has returned.
 
-    It serves with all its workers once await_workers() has returned. Its output goes to
-    the log, or where this process' goes. It runs in the target's directory, so that
-    modules where the user stands do not get in the way of the built-ins.
+    Its output goes to the log, or where this process' goes. It runs in the target's directory,
+    so that modules where the user stands do not get in the way of the built-ins.
     """
 
     child: Child
@@ -93,7 +81,7 @@ class LaunchedServer(LocalServer):
         self.readiness = self._kind.readiness(settings)
         self.workers: set[psutil.Process] = set()
         self._children: set[psutil.Process] = set()
-        self._cores = all_cores()
+        self._cores = processes.all_cores()
         self._has_answered = False
         self._start = time.monotonic()
         self.port = free_port(settings.host, settings.port)
@@ -131,7 +119,6 @@ class LaunchedServer(LocalServer):
         return excerpt(self.log_text())
 
     def complaint(self) -> str:
-        """Return the line of its log that says best what went wrong, and what to do."""
         error = last_error(self.log_text())
         if isinstance(self.target, AsgiTarget):
             error += advice_on(error, self.target)
@@ -141,26 +128,21 @@ class LaunchedServer(LocalServer):
         return self.complaint() or (NO_REASON if self.log else "see its log above")
 
     def _with_last_error(self, text: str) -> str:
-        """Return the text with the last error line of the log, if there is one."""
         error = self.complaint()
         return f"{text}; its last error line: {error}" if error else text
 
     def cpu_s(self) -> dict[psutil.Process, float]:
-        """Return the CPU time of each process of the tree so far, in seconds.
-
-        A command's processes may fork for each request, so those that ended count too.
-        """
-        spent = {process: cpu_time_s(process) for process in self.processes()}
+        """Return the CPU time of each process so far, with its ended children's for a command."""
+        spent = {process: processes.cpu_time_s(process) for process in self.processes()}
         if not self.readiness.has_fixed_workers:
             for process in spent:
-                spent[process] += ended_children_cpu_s(process)
+                spent[process] += processes.ended_children_cpu_s(process)
         return spent
 
     def use_since(self, before: Mapping[psutil.Process, float]) -> ServerUse:
         """Return what the server used since that cpu_s().
 
-        A process that has ended since has left all of its CPU time to its parent, what it had
-        used before as well.
+        A process that has ended since has left all its CPU time to its parent.
         """
         spent = {}
         for process, cpu_s in self.cpu_s().items():
@@ -174,7 +156,7 @@ class LaunchedServer(LocalServer):
             balance = min(shares) / max(shares) if max(shares) else None
         return ServerUse(
             server_cpu_s=max(0.0, used_s),
-            server_rss_bytes=sum(map(peak_memory_bytes, spent)),
+            server_rss_bytes=sum(map(processes.peak_memory_bytes, spent)),
             worker_balance=balance,
         )
 
@@ -190,8 +172,7 @@ class LaunchedServer(LocalServer):
     def await_workers(self, *, tick: Tick = lambda: None, deadline_s: float | None = None) -> None:
         """Return once as many processes as it should have accept connections.
 
-        Raises BenchError if the server or a worker dies, if another process listens on
-        its port too, or at the deadline (its settings' start_timeout_s).
+        Raises BenchError if a process dies, another one has its port too, or at the deadline.
         """
         limit_s = self.settings.start_timeout_s if deadline_s is None else deadline_s
         start = time.monotonic()
@@ -210,12 +191,11 @@ class LaunchedServer(LocalServer):
         raise BenchError(self._start_failure())
 
     def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> Response:
-        """Return its response to one request, of any status.
+        """Return its response to one request, of any status. Raises BenchError if there is none.
 
-        It may listen long before it can respond, as gunicorn does while its workers load
-        the app. So the first response has until `start_timeout_s` after the start, and is
-        asked for again where a connection is refused or closed. Raises BenchError if there
-        is none in time, or the server dies.
+        It may listen long before it can respond, as gunicorn does while its workers load the app.
+        So the first response has `start_timeout_s` from the start, and is asked for again where a
+        connection is refused or closed.
         """
         limit_s = probe_limit_s(workload)
         if self._has_answered:
@@ -244,7 +224,6 @@ class LaunchedServer(LocalServer):
     def _ask(
         self, workload: Workload, deadline_s: float, tick: Tick, *, tries_tls: bool = True
     ) -> Response:
-        """Return its response. Raises BenchError, with the log's last error if there is one."""
         probe = Probe(
             self.url(workload.path),
             workload,
@@ -277,7 +256,6 @@ class LaunchedServer(LocalServer):
             raise BenchError(self._start_failure())
 
     def _warn_of_lifespan(self) -> None:
-        """Warn if the app raised an exception at its start, and its server went on."""
         is_users = self.target.is_app and not self.target.is_built_in
         line = ASGI_SERVERS[self.settings.asgi].no_lifespan_line
         if is_users and line and line in self.log_text():
@@ -295,19 +273,14 @@ class LaunchedServer(LocalServer):
         return False
 
     def _find_workers(self) -> None:
-        """Take in which processes of the tree accept connections.
-
-        Python's event loops wait in epoll; servers in other languages may wait otherwise.
-        """
         if sys.platform != "linux":
             return
-        is_worker = accepts if self.readiness.has_fixed_workers else listens
+        is_worker = processes.accepts if self.readiness.has_fixed_workers else processes.listens
         for process in set(self.processes()) - self.workers:
             if is_worker(process, self.port):
                 self.workers.add(process)
 
     def _is_ready(self) -> bool:
-        """Return whether enough processes accept, by the log where the system does not tell."""
         wanted = self.readiness.processes
         if len(self.workers) >= wanted:
             return True
@@ -318,10 +291,7 @@ class LaunchedServer(LocalServer):
         return can_connect(self.settings.host, self.port)
 
     def _settle(self, tick: Tick) -> None:
-        """Return when a command's processes neither change nor work any more.
-
-        Others of its workers may be starting.
-        """
+        """Return when a command's processes neither change nor work: others may be starting."""
         deadline = time.monotonic() + SETTLE_S
         last_count, last_cpu_s = -1, 0.0
         while time.monotonic() < deadline and not self.child.exit:
@@ -332,8 +302,7 @@ class LaunchedServer(LocalServer):
             last_count, last_cpu_s = count, cpu_s
             await_any([self.child], SETTLE_STEP_S)
             tick()
-        processes = self.processes()
-        self.workers = {each for each in processes if listens(each, self.port)}
+        self.workers = {each for each in self.processes() if processes.listens(each, self.port)}
 
     def _check_deadline(self, waited_s: float, limit_s: float) -> None:
         elsewhere = ""
@@ -352,8 +321,7 @@ class LaunchedServer(LocalServer):
     def _elsewhere(self) -> str:
         """Return on which other ports it listens, in words; empty if on none.
 
-        Raises BenchError if something that the command does not own serves on its port, such
-        as a container, whose processes are Docker's.
+        Raises BenchError if something outside its processes, such as Docker's, has its port.
         """
         if not self.workers and can_connect(self.settings.host, self.port):
             raise BenchError(
@@ -362,7 +330,7 @@ class LaunchedServer(LocalServer):
             )
         ports: set[int] = set()
         for process in self.processes():
-            ports.update(each.port for each in listeners(process))
+            ports.update(each.port for each in processes.listeners(process))
         others = sorted(ports - {self.port})
         return f"it listens on port {', '.join(map(str, others))}" if others else ""
 
@@ -370,7 +338,7 @@ class LaunchedServer(LocalServer):
         """Raise BenchError if it listens on its port on other addresses alone."""
         addresses: set[str] = set()
         for process in self.processes():
-            on_port = [each for each in listeners(process) if each.port == self.port]
+            on_port = [each for each in processes.listeners(process) if each.port == self.port]
             addresses.update(each.address for each in on_port)
         hosts = addresses_of(self.settings.host)
         if not addresses or addresses & {*hosts, "0.0.0.0", "::"}:  # noqa: S104  # they are all
@@ -384,7 +352,7 @@ class LaunchedServer(LocalServer):
     def check_port(self) -> None:
         """Raise BenchError if a process outside this tree listens on its port too."""
         own = {process.pid for process in self.processes()}
-        if set(listener_pids(self.port)) - own:
+        if set(processes.listener_pids(self.port)) - own:
             raise BenchError(
                 f"a process outside {self.target.name} listens on port {self.port} too: stop it"
             )
@@ -400,15 +368,14 @@ class LaunchedServer(LocalServer):
         return f"{self.target.name} died while starting{status}: {self._reason()}"
 
     def lost_workers(self) -> str | None:
-        """Return what is wrong since it was ready; None if the same processes serve."""
         if self.child.exit:
             return f"{self.target.name} died{self.child.exit.sentence}: {self._reason()}"
-        lost = [process.pid for process in self.workers if not is_alive(process)]
+        lost = [process.pid for process in self.workers if not processes.is_alive(process)]
         if lost:
             return self._with_last_error(f"worker {', '.join(map(str, lost))} died")
         if sys.platform == "linux" and self.readiness.has_fixed_workers:
             others = set(self.processes()) - self.workers
-            more = sum(accepts(process, self.port) for process in others)
+            more = sum(processes.accepts(process, self.port) for process in others)
             if more:
                 return f"{pluralize(more, 'worker')} more than expected began to serve"
         return self._log_fault()
@@ -429,7 +396,6 @@ class LaunchedServer(LocalServer):
 
 
 def run_prepare(target: Target, *, timeout_s: float) -> None:
-    """Let a shell do what comes before each launch of the target. Raises BenchError."""
     if isinstance(target, UrlTarget) or not target.prepare:
         return
     environment = server_environment(target, os.environ)
@@ -448,10 +414,7 @@ def run_prepare(target: Target, *, timeout_s: float) -> None:
 
 
 def start_server(target: Target, settings: ServerSettings, *, log: Path | None) -> LocalServer:
-    """Return the target's server, started if it is not somebody else's.
-
-    Raises BenchError if it cannot be started.
-    """
+    """Return the target's server, started if it is not somebody else's. Raises BenchError."""
     if isinstance(target, UrlTarget):
         return UrlServer(target)
     return LaunchedServer(target, settings, log=log)

@@ -28,10 +28,7 @@ def new_log(path: Path) -> IO[bytes]:
 
 
 def trim(log: Path) -> None:
-    """Cut a log beyond LOG_LIMIT_BYTES down to its tail, while its server appends to it.
-
-    That takes about a millisecond.
-    """
+    """Cut a log beyond LOG_LIMIT_BYTES to its tail, while its server appends, in some 1 ms."""
     with contextlib.suppress(OSError):  # such as that no server was started yet
         if log.stat().st_size <= LOG_LIMIT_BYTES:
             return
@@ -43,7 +40,6 @@ def trim(log: Path) -> None:
 
 
 def read_tail(log: Path) -> str:
-    """Return the end of a log, from the beginning of a line on."""
     with log.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - LOG_TAIL_BYTES))
@@ -122,9 +118,8 @@ def severity_of(line: str) -> Severity:
 
 
 def last_error(log: str) -> str:
-    """Return the last of the most severe lines of a log; empty if all are routine.
-
-    An exception that is the effect of another one is not among them.
+    """Return the last of the most severe lines, not counting an exception that is another's
+    effect; empty if all are routine.
     """
     worst, found = Severity.SUPERVISION, ""
     lines = log_lines(log)

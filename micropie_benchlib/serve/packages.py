@@ -29,7 +29,6 @@ FETCH_DEADLINE_S = 3600.0  # pip has deadlines of its own for the network
 
 
 def user_cache() -> Path:
-    """Return this user's directory for what is fetched. Raises BenchError without one."""
     cache = trusted_cache()
     if cache is None:
         raise BenchError(
@@ -40,10 +39,9 @@ def user_cache() -> Path:
 
 
 def fetch(target: Target, announce: Callable[[str], None]) -> Target:
-    """Return the target with its `package_dir`.
+    """Return the target with its packages, which pip puts there once for this Python and user.
 
-    pip puts the requirements there, once for this Python and user, which `announce`
-    is told. Raises BenchError if pip cannot have them.
+    `announce` is told so. Raises BenchError if pip cannot have them.
     """
     if not isinstance(target, AsgiTarget) or not target.requirements:
         return target
@@ -78,17 +76,13 @@ def fetch(target: Target, announce: Callable[[str], None]) -> Target:
 
 
 def with_packages(target: Target, directory: Path) -> Target:
-    """Return the target with the packages, and its apps, that lie in the directory."""
     if isinstance(target, UrlTarget):
         return target
     return dataclasses.replace(target, package_dir=directory, directory=directory)
 
 
 def install(target: AsgiTarget, directory: Path) -> None:
-    """Let pip put the target's requirements into the directory. Raises BenchError.
-
-    What it would leave behind if it is killed lies beside that, in `scratch`.
-    """
+    """Let pip put the target's requirements into the directory, with `scratch` beside it."""
     scratch = directory.with_name("scratch")
     scratch.mkdir()
     pip = [
@@ -126,9 +120,8 @@ INDEX_OPTIONS = (
 def with_one_index(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the environment so that pip takes packages from its one index alone.
 
-    Only an index says when a package was uploaded. What lies in other places that were set
-    for pip, such as a directory of wheels, would be taken whatever its age. Raises BenchError
-    for an index of files.
+    Only an index says when a package was uploaded: what lies in a directory of wheels would be
+    taken whatever its age. Raises BenchError for an index of files.
     """
     listed = run_guarded(
         [sys.executable, "-m", "pip", "config", "list"], timeout_s=20, env=environment

@@ -28,7 +28,6 @@ class SpeaksTlsError(BenchError):
 
 
 def can_connect(host: str, port: int) -> bool:
-    """Return whether something accepts a connection there."""
     with contextlib.suppress(OSError):
         socket.create_connection((host, port), timeout=1).close()
         return True
@@ -54,7 +53,6 @@ def speaks_tls(host: str, port: int) -> bool:
 
 
 def refusal(host: str, port: int) -> str:
-    """Return what is wrong where a connection is refused, and what to do."""
     failure = f"nothing listens on {name_place(host, port)}"
     is_here = are_loopback(addresses_of(host))
     for other in ("127.0.0.1", "::1"):
@@ -65,11 +63,7 @@ def refusal(host: str, port: int) -> str:
 
 
 class Reading:
-    """A response as llhttp reads it, the successor of the parser that wrk has.
-
-    `fault` is what is wrong with it; empty if nothing is. The other methods are called by
-    the parser.
-    """
+    """A response as llhttp reads it, the successor of wrk's parser; `fault` is what is wrong."""
 
     def __init__(self) -> None:
         import httptools  # slow to import
@@ -147,10 +141,7 @@ def excerpt_of(body: bytes) -> str:
 
 
 class Probe:
-    """One request, made as a workload is, and its response.
-
-    Bytes of TLS are not counted.
-    """
+    """One request, made as a workload is, and its response; bytes of TLS are not counted."""
 
     def __init__(
         self,
@@ -164,9 +155,8 @@ class Probe:
     ) -> None:
         """Prepare it. It may take `deadline_s` in all (probe_limit_s()).
 
-        Meanwhile `watch` is called every POLL_S; what it raises ends the probe. With
-        `tries_tls` a server that closes the connection is asked whether it wants TLS. It goes
-        to the address, if one is given, whatever the URL's host resolves to.
+        Meanwhile `watch` is called every POLL_S; what it raises ends the probe. With `tries_tls` a
+        server that closes the connection is asked for TLS. An `address` replaces the host's.
         """
         self._scheme, self._host, self._port = split_url(url)
         self._address = address or self._host
@@ -183,7 +173,6 @@ class Probe:
         self._name = f"{workload.method} {self._path}"
 
     def ask(self) -> Response:
-        """Return the response. Raises BenchError if there is none."""
         reading = self._reading
         try:
             with self._connect() as connection:
@@ -203,7 +192,6 @@ class Probe:
         return reading.response()
 
     def _failure(self, error: OSError) -> BenchError:
-        """Return why there is no whole response, and what to do."""
         start = f"no whole response to {self._name}: "
         if isinstance(error, ConnectionRefusedError):
             return NotReachedError(start + refusal(self._address, self._port))
@@ -217,7 +205,6 @@ class Probe:
         return BenchError(f"{start}{self._location} cannot be reached: {reason}")
 
     def _fault(self) -> BenchError:
-        """Return what is wrong where the connection was closed, or the response is not HTTP."""
         is_tls = self._first_byte == TLS_ALERT
         if not self._first_byte and self._tries_tls and self._scheme == "http":
             is_tls = speaks_tls(self._address, self._port)
@@ -256,7 +243,6 @@ class Probe:
             ) from None
 
     def _request(self) -> bytes:
-        """Return the request as it goes over the wire."""
         workload = self._workload
         headers = list(workload.sent_headers)
         if header_value(workload.headers, "Host") is None:

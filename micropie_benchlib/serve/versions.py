@@ -39,10 +39,7 @@ def examine_python(python: str) -> PythonFacts:
 def package_versions(
     names: Iterable[str], *, directory: Path | None = None, python: str = ""
 ) -> dict[str, str]:
-    """Return the version of each of the distributions that is there.
-
-    In the directory, or else in this or another Python.
-    """
+    """Return the versions of those that are in the directory, or else in this or another Python."""
     if python:
         known = examine_python(python).distributions
         return {name: known[name] for name in names if name in known}
@@ -65,8 +62,6 @@ def all_versions(directory: Path) -> dict[str, str]:
 
 
 class PackageVersions(NamedTuple):
-    """Versions of the packages that decide a target's speed, and of the Python it names."""
-
     packages: dict[str, str]
     python: str | None
 

@@ -88,7 +88,6 @@ def check(name: str, *, why: str, remedy: str) -> Callable[[Look], Check]:
 
 
 def cpu_governor() -> str | None:
-    """Return what sets the clock of the cores, such as `performance`; None if not known."""
     return search_file(f"{CPU_FILES}/cpu0/cpufreq/scaling_governor", "(.+)")
 
 
@@ -185,7 +184,6 @@ def check_ephemeral_ports(circumstances: Circumstances) -> tuple[bool | None, st
 
 
 def is_on_battery() -> bool | None:
-    """Return whether the machine runs on battery; None where that is not known."""
     if not hasattr(psutil, "sensors_battery"):
         return None
     try:
@@ -218,9 +216,8 @@ def check_virtual_machine(circumstances: Circumstances) -> tuple[bool | None, st
 
 
 def examine(workers: int, threads: int, connections: int) -> list[Finding]:
-    """Return what here could spoil a measurement with these settings; it takes 0.2 s.
-
-    Without workers or without threads of wrk here, those are on another machine.
+    """Return what here could spoil a measurement with these settings, of 0 where not here; it
+    takes 0.2 s.
     """
     start = machine_times()
     busy_processes = sample_busy_processes(0.2)

@@ -36,8 +36,6 @@ def no_room(error: OSError) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exit:
-    """How a command ended."""
-
     code: int  # negative for a signal
     cpu_s: float
     survivors: int  # of its descendants
@@ -53,10 +51,9 @@ class Exit:
 
 
 class Child:
-    """A command that runs under a guard.
+    """A command that runs under a guard: its tree is gone after stop(), or this process' death.
 
-    Its process tree is gone after stop(), and soon after this process dies. `exit` is
-    known once await_any() has heard of it, and so is the `pid` of a gated one.
+    `exit` is known once await_any() has heard of it, and so is the `pid` of a gated one.
     """
 
     def __init__(
@@ -73,8 +70,7 @@ class Child:
     ) -> None:
         """Start it, on the cores given if any; a gated one waits for open_gate().
 
-        It has `grace_s` between SIGTERM and SIGKILL. Its standard error goes to `errors`,
-        else where its output goes. Raises BenchError if it cannot be run.
+        `grace_s` is between SIGTERM and SIGKILL. Raises BenchError if it cannot be run.
         """
         self.command = argv[0]
         self.pid = 0
@@ -124,10 +120,9 @@ class Child:
         return self._status.fileno()
 
     def hear(self) -> None:
-        """Take in one line from the guard: its readiness, the command's pid or end.
+        """Take in one line from the guard.
 
-        The guard closes the pipe soon after the end, so that a second line that is
-        already in the buffer is heard of then.
+        The guard closes the pipe soon after the end: a second buffered line is heard of then.
         """
         line = self._status.readline()
         if not line:  # somebody killed the guard
@@ -157,10 +152,7 @@ class Child:
                 os.kill(self.pid, number)
 
     def stop(self) -> None:
-        """End the whole tree: SIGTERM, then SIGKILL to all that is left.
-
-        The guard does it even where this is interrupted. To stop it again does nothing.
-        """
+        """End the whole tree, by the guard even where this is interrupted; again does nothing."""
         if self._status.closed:
             return
         assert self._guard.stdin is not None  # noqa: S101  # it is a pipe
@@ -178,7 +170,6 @@ class Child:
         self._status.close()
 
     def _has_guard_ended(self) -> bool:
-        """Return whether the guard closes its pipe, as its end does, before the deadline."""
         deadline = time.monotonic() + GUARD_DEADLINE_S
         while True:
             left_s = max(0.0, deadline - time.monotonic())
@@ -211,10 +202,7 @@ def run_guarded(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> Finished:
-    """Return how the command ended, once nothing of its process tree is left.
-
-    Raises BenchError if it cannot be run, or does not end in that time.
-    """
+    """Return how the command ended, once nothing of its process tree is left. Raises BenchError."""
     deadline = time.monotonic() + timeout_s
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         child = Child(argv, output=output, errors=errors, env=env, cwd=cwd)

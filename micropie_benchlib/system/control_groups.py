@@ -12,7 +12,7 @@ from micropie_benchlib.system.processes import search_file
 class CpuGroups:
     """The control groups in which this process's CPU time counts, its own first.
 
-    `are_all` is whether there are no others around them; a container does not see those.
+    `are_all` is false in a container, which does not see those around it.
     """
 
     directories: tuple[Path, ...]
@@ -34,10 +34,7 @@ NO_GROUPS = CpuGroups(directories=(), are_all=False)
 
 
 def cpu_quota(directory: Path) -> float | None:
-    """Return the quota of a control group, as a number of cores; None if it has none.
-
-    It is in cpu.max in version 2 of control groups, and in two files in version 1.
-    """
+    """Return the quota of a control group (version 2 or 1), as a number of cores."""
     quota_us = search_file(f"{directory}/cpu.max", r"^(\d+) \d+")
     period_us = search_file(f"{directory}/cpu.max", r"^\d+ (\d+)")
     if not quota_us:
@@ -47,10 +44,9 @@ def cpu_quota(directory: Path) -> float | None:
 
 
 def find_cpu_groups(memberships: str, mounts: str) -> CpuGroups:
-    """Return the groups, from the texts of /proc/self/cgroup and /proc/self/mountinfo.
+    """Return the groups, from /proc/self/cgroup and mountinfo: see cgroups(7), proc(5).
 
-    Their forms are in cgroups(7) and proc(5). A controller is either in a hierarchy of
-    version 1, or in that of version 2.
+    A controller is either in a hierarchy of version 1, or in that of version 2.
     """
     groups: dict[str, str] = {}  # by controller, empty for version 2
     for line in memberships.splitlines():
@@ -68,7 +64,6 @@ def find_cpu_groups(memberships: str, mounts: str) -> CpuGroups:
 
 
 def groups_in(mount_point: Path, root: str, group: str) -> CpuGroups:
-    """Return the group and those around it, of a hierarchy that is mounted from `root` on."""
     path = Path(group)
     if not path.is_relative_to(root) or ".." in path.parts:
         return NO_GROUPS  # it lies outside of what this container shows

@@ -43,8 +43,8 @@ def core_count() -> int:
 def cpu_time_s(process: psutil.Process) -> float:
     """Return the CPU time of a process so far, 0 if it is gone.
 
-    On Linux from its CPU clock, to the nanosecond (clock_getcpuclockid(3): ~pid << 3 |
-    CPUCLOCK_SCHED): the figures of /proc step by 10 ms.
+    On Linux to the nanosecond (clock_getcpuclockid(3): ~pid << 3 | CPUCLOCK_SCHED), where
+    /proc steps by 10 ms.
     """
     try:
         if sys.platform == "linux":
@@ -72,10 +72,7 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def peak_memory_bytes(process: psutil.Process) -> int:
-    """Return the peak resident set of a process; 0 if it is gone.
-
-    That is VmHWM on Linux, which psutil does not read; elsewhere the present one.
-    """
+    """Return the peak resident set (VmHWM; elsewhere than on Linux the present one); 0 if gone."""
     peak_kb = search_file(f"/proc/{process.pid}/status", r"^VmHWM:\s*(\d+) kB")
     if peak_kb:
         return int(peak_kb) * 1024
@@ -95,8 +92,6 @@ def search_file(path: str, pattern: str) -> str | None:
 
 
 class Listener(NamedTuple):
-    """A TCP socket of a process that listens."""
-
     descriptor: int
     address: str
     port: int
@@ -115,12 +110,11 @@ def listeners(process: psutil.Process) -> list[Listener]:
 
 
 def listens(process: psutil.Process, port: int) -> bool:
-    """Return whether the process holds a socket that listens on the port."""
     return any(each.port == port for each in listeners(process))
 
 
 def descriptor_links(process: psutil.Process) -> dict[int, str]:
-    """Return what each descriptor of the process is, such as `socket:[123]` (Linux)."""
+    """Return what each descriptor is, such as `socket:[123]` (Linux)."""
     links = {}
     with contextlib.suppress(OSError):  # the process has ended
         for path in Path(f"/proc/{process.pid}/fd").iterdir():
@@ -145,8 +139,7 @@ def epoll_descriptors(process: psutil.Process, links: Mapping[int, str]) -> set[
 def accepts(process: psutil.Process, port: int) -> bool:
     """Return whether an epoll of the process waits for connections on the port.
 
-    Only that accepts: uvicorn's parent holds its socket too, and a worker does before it
-    imports the app.
+    uvicorn's parent holds the socket too, and a worker does before it imports the app.
     """
     on_port = [each.descriptor for each in listeners(process) if each.port == port]
     if not on_port:
@@ -157,10 +150,7 @@ def accepts(process: psutil.Process, port: int) -> bool:
 
 
 def listener_pids(port: int) -> list[int | None]:
-    """Return who listens on the port, None for whom this user may not know.
-
-    It is empty where the system tells only root, as macOS does.
-    """
+    """Return who listens on the port, None for whom this user may not know; empty on macOS."""
     try:
         connections = psutil.net_connections("tcp")
     except (OSError, RuntimeError, psutil.Error):

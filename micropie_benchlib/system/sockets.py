@@ -61,8 +61,7 @@ def last_received_s(message: bytes) -> float | None:
 def connection_silences_s(process: psutil.Process, port: int) -> list[float]:
     """Return how long ago each connection of the process to that port received anything.
 
-    In seconds; before any answer, since it was opened. It is empty where the system does
-    not tell (other than Linux), and once the process has ended.
+    Before any response: since it was opened. It is empty where the system does not tell.
     """
     if not hasattr(socket, "AF_NETLINK"):
         return []
@@ -83,10 +82,7 @@ def connection_silences_s(process: psutil.Process, port: int) -> list[float]:
 
 
 def opened_connections() -> int | None:
-    """Return how many TCP connections were opened here since the start (Linux).
-
-    Here is this network namespace: /proc/net/snmp, ActiveOpens.
-    """
+    """Return how many TCP connections this network namespace has opened (Linux)."""
     names = search_file("/proc/net/snmp", r"^Tcp: (Rto.*)$")
     values = search_file("/proc/net/snmp", r"^Tcp: (\d.*)$")
     if not names or not values:

@@ -19,10 +19,9 @@ CLEANUP = str(Path(__file__).parent.parent / "programs" / "cleanup.py")
 
 
 def remove_at_end(directory: str, program: str = CLEANUP) -> Callable[[], None]:
-    """Have the directory removed when this process ends, however it ends.
+    """Have the directory removed when this process ends, by cleanup.py at `program`.
 
-    Return a function that removes it at once. `program` is where cleanup.py lies, which a
-    child runs, out of reach of Ctrl-C.
+    Return a function that removes it at once.
     """
     child = subprocess.Popen(
         [sys.executable, "-I", "-S", program, directory],

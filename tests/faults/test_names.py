@@ -18,7 +18,7 @@ from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.targets import ServerSettings, UrlTarget
-from micropie_benchlib.serve.urls import UrlServer
+from micropie_benchlib.serve.servers import UrlServer
 
 LOAD = Load(connections=1, threads=1, duration_s=1)
 look_up = socket.getaddrinfo

@@ -22,7 +22,7 @@ from micropie_benchlib.core.requests import Response, Workload
 from micropie_benchlib.core.targets import CommandTarget, ServerSettings, UrlTarget, name_place
 from micropie_benchlib.serve.addresses import free_port
 from micropie_benchlib.serve.launched import LaunchedServer
-from micropie_benchlib.serve.urls import UrlServer
+from micropie_benchlib.serve.servers import UrlServer
 
 if TYPE_CHECKING:
     from conftest import InProcess, Start
