@@ -35,11 +35,10 @@ from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.load.readings import Observation, TrialCores
 from micropie_benchlib.load.servers import count_busy
 from micropie_benchlib.report.calibration import calibration_conclusion
-from micropie_benchlib.report.warnings import text_of
 from micropie_benchlib.run.observed import core_use, wrong_load
 from micropie_benchlib.run.schedule import schedule
 from micropie_benchlib.stats import ranking as stats_ranking
-from micropie_benchlib.stats.compare import compare_metric, has_few_answers
+from micropie_benchlib.stats.compare import compare_metric, has_few_responses
 from micropie_benchlib.stats.cores import CoreUse
 from micropie_benchlib.stats.intervals import estimate_ratio, rounds_needed, stein_rounds, student_t
 from micropie_benchlib.stats.ranking import PairwiseComparisons
@@ -60,39 +59,20 @@ if TYPE_CHECKING:
 NIGHTLY = pytest.mark.nightly  # as sharp as it was published, and some seconds long
 
 
-@pytest.mark.nightly
-def test_t_quantiles_agree_with_scipy() -> None:
-    from scipy.special import stdtrit  # takes long
-
-    for confidence in (0.5, 0.9, 0.95, 0.975, 0.99, 1 - 0.05 / 7):
-        for degrees in (1, 2, 3, 4, 5, 6, 7, 11, 29, 30, 99, 500):
-            expected = pytest.approx(stdtrit(degrees, 0.5 + confidence / 2), rel=1e-9)
-            assert student_t(confidence, degrees) == expected, (confidence, degrees)
-
-
-@pytest.mark.parametrize(
-    ("confidence", "degrees", "expected"),
-    [
-        (0.5, 1, 1.0),
-        (0.9, 2, 2.9199855804),
-        (0.95, 3, 3.1824463053),
-        (0.975, 5, 3.1633814497),
-        (0.99, 11, 3.1058065155),
-        (1 - 0.05 / 7, 29, 2.8944737135),
-        (0.95, 99, 1.9842169516),
-        (0.95, 500, 1.9647198375),
-    ],
-)
-def test_t_quantiles_are_those_that_scipy_gave(
-    confidence: float, degrees: int, expected: float
-) -> None:
-    assert student_t(confidence, degrees) == pytest.approx(expected, rel=1e-9)
-
-
-def test_t_quantiles_of_the_printed_tables() -> None:
-    """Abramowitz and Stegun, table 26.10."""
+def test_t_quantiles_are_those_of_tables_and_of_scipy() -> None:
+    """Abramowitz and Stegun, table 26.10; then scipy.special.stdtrit."""
     printed = {1: 12.706, 2: 4.303, 5: 2.571, 10: 2.228, 120: 1.980}
     assert {degrees: round(student_t(0.95, degrees), 3) for degrees in printed} == printed
+    scipys = {
+        (0.5, 1): 1.0,
+        (0.9, 2): 2.9199855804,
+        (0.975, 5): 3.1633814497,
+        (0.99, 11): 3.1058065155,
+        (1 - 0.05 / 7, 29): 2.8944737135,
+        (0.95, 500): 1.9647198375,
+    }
+    for (confidence, degrees), expected in scipys.items():
+        assert student_t(confidence, degrees) == pytest.approx(expected, rel=1e-9)
 
 
 def test_interval_of_log_ratios_is_students() -> None:
@@ -210,10 +190,7 @@ def test_wrks_correction_is_undone_exactly(seed: int) -> None:
     corrected = wrk_correct(uncorrected, 60)
     assert sum(count for _, count in corrected) > 3000
     assert uncorrect(corrected, 60) == uncorrected
-
-
-def test_nothing_is_undone_where_wrk_corrected_nothing() -> None:
-    assert uncorrect(((5, 1), (900, 2)), 0) == ((5, 1), (900, 2))
+    assert uncorrect(uncorrected, 0) == uncorrected
 
 
 def test_uncorrected_counts_of_a_real_run_are_its_requests(start: Start, tmp_path: Path) -> None:
@@ -319,15 +296,13 @@ def test_each_round_makes_each_trial_once(count: int, paired: bool) -> None:
     }
 
 
-def test_rounds_follow_each_other() -> None:
-    """An interruption keeps whole rounds: none may begin before the last has ended."""
-    rounds = [launch.round for launch in schedule(plan(4, rounds=5, paired=True))]
-    assert rounds == [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5]
-
-
 @pytest.mark.parametrize("paired", [False, True])
-def test_a_trial_is_made_on_servers_that_its_launch_started(paired: bool) -> None:
-    for launch in schedule(plan(3, rounds=4, paired=paired)):
+def test_rounds_follow_each_other_and_trials_use_the_servers_of_their_launch(paired: bool) -> None:
+    """An interruption keeps whole rounds: none may begin before the last has ended."""
+    launches = schedule(plan(3, rounds=4, paired=paired))
+    rounds = [launch.round for launch in launches]
+    assert rounds == sorted(rounds)
+    for launch in launches:
         for trial in launch.trials:
             assert set(trial.targets) <= set(launch.targets)
 
@@ -457,50 +432,55 @@ def test_more_targets_widen_the_intervals() -> None:
 SERVER, WRK, NEITHER = Limit.SERVER_CPU, Limit.LOAD_GENERATOR, Limit.NEITHER
 
 
-def core_use_of(load_cpu: float, server_cpu: float, *, shared: int) -> CoreUse:
+def core_use_of(
+    load_cpu: float, server_cpu: float | None, shared: int = 0, **changes: Any
+) -> CoreUse:
     """Return the use of one core each; or of so many that both share."""
     cores = shared or 1
-    return CoreUse(
+    use = CoreUse(
         load_cpu=load_cpu,
         load_cores=cores,
         server_cpu=server_cpu,
         server_cores=cores,
         shared_cores=shared,
     )
+    return dataclasses.replace(use, **changes)
+
+
+FULL = {"busy_share": 0.98}
 
 
 @pytest.mark.parametrize(
-    ("load_cpu", "server_cpu", "shared", "limit"),
+    ("use", "limit"),
     [
-        pytest.param(0.95, 0.5, 0, WRK, id="wrk's core is full, the server's is not"),
-        pytest.param(0.95, 0.95, 0, SERVER, id="both are full: the server is shown"),
-        pytest.param(0.5, 0.95, 0, SERVER, id="the server's core is full"),
-        pytest.param(0.5, 0.5, 0, NEITHER, id="each has room on its core"),
-        pytest.param(0.9, 0.89, 0, WRK, id="full begins at 90%"),
-        pytest.param(0.89, 0.89, 0, SERVER, id="89% is not full, but busy"),
-        pytest.param(0.89, 0.74, 0, NEITHER, id="74% is not busy"),
-        pytest.param(0.3, 1.6, 2, SERVER, id="a full machine, mostly the server's"),
-        pytest.param(1.2, 0.7, 2, WRK, id="a full machine, mostly wrk's"),
-        pytest.param(0.9, 0.9, 2, SERVER, id="a full machine in equal parts"),
-        pytest.param(0.9, 0.8, 2, SERVER, id="a shared machine with little room"),
-        pytest.param(0.8, 0.6, 2, NEITHER, id="a shared machine with room"),
-        pytest.param(0.0, 0.0, 2, NEITHER, id="an idle machine"),
+        pytest.param(core_use_of(0.95, 0.5), WRK, id="wrk's core is full, the server's is not"),
+        pytest.param(core_use_of(0.95, 0.95), SERVER, id="both are full: the server is shown"),
+        pytest.param(core_use_of(0.5, 0.95), SERVER, id="the server's core is full"),
+        pytest.param(core_use_of(0.5, 0.5), NEITHER, id="each has room on its core"),
+        pytest.param(core_use_of(0.9, 0.89), WRK, id="full begins at 90%"),
+        pytest.param(core_use_of(0.89, 0.89), SERVER, id="89% is not full, but busy"),
+        pytest.param(core_use_of(0.89, 0.74), NEITHER, id="74% is not busy"),
+        pytest.param(core_use_of(0.3, 1.6, 2), SERVER, id="a full machine, mostly the server's"),
+        pytest.param(core_use_of(1.2, 0.7, 2), WRK, id="a full machine, mostly wrk's"),
+        pytest.param(core_use_of(0.9, 0.9, 2), SERVER, id="a full machine in equal parts"),
+        pytest.param(core_use_of(0.9, 0.8, 2), SERVER, id="a shared machine with little room"),
+        pytest.param(core_use_of(0.8, 0.6, 2), NEITHER, id="a shared machine with room"),
+        pytest.param(core_use_of(0.0, 0.0, 2), NEITHER, id="an idle machine"),
+        pytest.param(
+            core_use_of(0.93, 0.93, 2, server_cores=1), SERVER, id="a full process on shared cores"
+        ),
+        pytest.param(core_use_of(0.3, 0.5, 2, **FULL), SERVER, id="neighbours fill the cores"),
+        pytest.param(core_use_of(0.1, 0.1, 2, **FULL), NEITHER, id="they do, beside a sleeper"),
+        pytest.param(core_use_of(0.8, 0.9, 2, busy_share=0.7), NEITHER, id="there is idle time"),
+        pytest.param(core_use_of(1.9, None, 2), WRK, id="a full wrk and somebody else's server"),
+        pytest.param(core_use_of(0.72, None, 2, **FULL), None, id="somebody else's is not idle"),
     ],
 )
-def test_saturation_is_wrk_full_and_the_server_not(
-    load_cpu: float, server_cpu: float, shared: int, limit: Limit
+def test_what_limited_a_trial_follows_from_who_used_the_cores(
+    use: CoreUse, limit: Limit | None
 ) -> None:
-    use = core_use_of(load_cpu, server_cpu, shared=shared)
     assert use.limited_by is limit
     assert bool(use.saturation) == (limit is WRK)
-
-
-def test_a_saturated_trial_says_who_used_how_many_cores() -> None:
-    use = CoreUse(load_cpu=1.934, load_cores=2, server_cpu=0.517, server_cores=4, shared_cores=0)
-    assert use.saturation
-    assert text_of(use.saturation).startswith(
-        "load generator saturated: wrk used 1.93 of 2 cores, the server 0.52 of 4; "
-    )
 
 
 EIGHT_CORES = TrialCores(servers=8, loads=(8,), are_shared=True)
@@ -547,18 +527,10 @@ FOREIGN = [observed(duration_s=2, load_cpu_s=1, server_cpu_s=None)]
 @pytest.mark.parametrize(
     ("observations", "threads", "workers", "expected"),
     [
-        pytest.param(
-            SINGLE, 2, 4, (0.5, 2, 2.5, 4, 8, None), id="a core for each thread and worker"
-        ),
-        pytest.param(SINGLE, 16, 16, (0.5, 8, 2.5, 8, 8, None), id="no more cores than there are"),
-        pytest.param(SINGLE, 2, None, (0.5, 2, 2.5, 8, 8, None), id="a command may use all cores"),
-        pytest.param(
-            PAIRED, 1, 2, (1.5, 2, 4.0, 2, 0, None), id="the two of a paired trial together"
-        ),
-        pytest.param(
-            PAIRED, 2, 4, (1.5, 4, 4.0, 3, 0, None), id="a paired trial has the halves of the cores"
-        ),
-        pytest.param(PAIRED, 9, None, (1.5, 5, 4.0, 3, 0, None), id="a paired trial of commands"),
+        pytest.param(SINGLE, 2, 4, (0.5, 2, 2.5, 4, 8, None), id="one for each thread and worker"),
+        pytest.param(SINGLE, 16, 16, (0.5, 8, 2.5, 8, 8, None), id="no more than there are"),
+        pytest.param(SINGLE, 2, None, (0.5, 2, 2.5, 8, 8, None), id="all for a command"),
+        pytest.param(PAIRED, 2, 4, (1.5, 4, 4.0, 3, 0, None), id="the halves for a pair"),
         pytest.param(FOREIGN, 2, None, (0.5, 2, None, 8, 8, None), id="somebody else's server"),
     ],
 )
@@ -573,8 +545,8 @@ def test_a_trials_cpu_time_is_held_against_the_cores_that_it_could_use(
     assert dataclasses.astuple(use) == expected
 
 
-WITH_ROOM = core_use_of(0.1, 0.1, shared=0)
-SATURATED_USE = core_use_of(0.95, 0.5, shared=0)
+WITH_ROOM = core_use_of(0.1, 0.1)
+SATURATED_USE = core_use_of(0.95, 0.5)
 
 
 def ran_for(duration_s: float) -> BenchWarning:
@@ -585,21 +557,11 @@ def ran_for(duration_s: float) -> BenchWarning:
 @pytest.mark.parametrize(
     ("durations_s", "use", "reason"),
     [
-        pytest.param([5.0], WITH_ROOM, None, id="on time"),
-        pytest.param([4.96], WITH_ROOM, None, id="a bit early"),
-        pytest.param([5.9], WITH_ROOM, None, id="a bit late"),
-        pytest.param([5.0, 5.1], WITH_ROOM, None, id="a paired trial on time"),
+        pytest.param([4.96, 5.9], WITH_ROOM, None, id="a bit early and late"),
         pytest.param([4.9], WITH_ROOM, ran_for(4.9), id="stopped early"),
-        pytest.param(
-            [5.0, 6.5],
-            WITH_ROOM,
-            ran_for(6.5),
-            id="one of a paired trial was suspended for a while",
-        ),
+        pytest.param([5.0, 6.5], WITH_ROOM, ran_for(6.5), id="one of a pair was suspended"),
         pytest.param([5.0], SATURATED_USE, SATURATED_USE.saturation, id="saturated"),
-        pytest.param(
-            [1.0], SATURATED_USE, ran_for(1.0), id="stopped early, which says nothing of saturation"
-        ),
+        pytest.param([1.0], SATURATED_USE, ran_for(1.0), id="early: nothing of saturation"),
     ],
 )
 def test_a_trial_that_did_not_measure_its_servers_says_why(
@@ -608,14 +570,6 @@ def test_a_trial_that_did_not_measure_its_servers_says_why(
     load = Load(connections=20, threads=2, duration_s=5)
     observations = [observed(duration_s=duration_s) for duration_s in durations_s]
     assert wrong_load(observations, load, use) == reason
-
-
-def test_littles_law_names_lost_connections() -> None:
-    wrk = measured("a", 1, 1000).wrk  # 1000/s x 10 ms: 10 connections
-    assert wrk
-    assert idle_connections(wrk, Load(connections=10, threads=1, duration_s=1)) is None
-    lost = idle_connections(wrk, Load(connections=100, threads=1, duration_s=1))
-    assert lost == BenchWarning.of(Kind.IDLE_CONNECTIONS, busy=10, open=100)
 
 
 def test_disturbances_are_named() -> None:
@@ -719,17 +673,13 @@ VARIED = [response_of(200), response_of(240)]
 @pytest.mark.parametrize(
     ("responses", "requests", "size", "kind"),
     [
-        pytest.param(ALIKE, 10_000, 200, None, id="as checked"),
         pytest.param(ALIKE, 10_000, 201.9, None, id="answers under way at the end"),
         pytest.param(ALIKE, 100, 390, None, id="one under way for each answer"),
         pytest.param(ALIKE, 10_000, 206, Kind.SIZE_DIFFERS, id="3% more"),
         pytest.param(ALIKE, 10_000, 196, Kind.SIZE_DIFFERS, id="2% less"),
         pytest.param(ALIKE, 10_000, 230, Kind.SIZE_CHANGED, id="15% more"),
         pytest.param(ALIKE, 10_000, 100, Kind.SIZE_CHANGED, id="half"),
-        pytest.param(ALIKE, 10_000, 400, Kind.SIZE_CHANGED, id="double"),
-        pytest.param(
-            [response_of(200, 2)] * 2, 10_000, 198, Kind.SIZE_CHANGED, id="a lost short body"
-        ),
+        pytest.param(SHORT, 10_000, 198, Kind.SIZE_CHANGED, id="a lost short body"),
         pytest.param([response_of(200, 0)] * 2, 10_000, 200, None, id="no body at all"),
         pytest.param(VARIED, 10_000, 300, None, id="varies by nature"),
         pytest.param(VARIED, 10_000, 60, Kind.SIZE_CHANGED, id="varies, but not so far"),
@@ -749,50 +699,23 @@ def test_a_clock_that_was_set_invalidates(step_s: float, is_set: bool) -> None:
     assert bool(clock_set(step_s, 5)) == is_set
 
 
-def test_more_busy_connections_than_open_ones_are_impossible() -> None:
-    wrk = measured("a", 1, 1000).wrk  # 10 connections, as above
-    assert wrk
-    assert extra_responses(wrk, Load(connections=9, threads=1, duration_s=1)) is None
-    reason = extra_responses(wrk, Load(connections=5, threads=1, duration_s=1))
-    assert reason == BenchWarning.of(Kind.EXTRA_RESPONSES, busy=10, open=5)
-
-
 @pytest.mark.parametrize(
-    ("load_cpu", "server_cpu", "server_cores", "busy_share", "limit"),
+    ("open_connections", "warning"),
     [
-        pytest.param(0.93, 0.93, 1, None, SERVER, id="a full process beside a full core of wrk"),
-        pytest.param(0.98, 0.89, 1, 0.99, SERVER, id="nearly full, on full cores"),
-        pytest.param(0.3, 0.5, 2, 0.98, SERVER, id="neighbours fill the cores"),
-        pytest.param(0.1, 0.1, 2, 0.98, NEITHER, id="neighbours fill them beside a sleeper"),
-        pytest.param(0.8, 0.9, 2, 0.7, NEITHER, id="there is idle time"),
+        (5, BenchWarning.of(Kind.EXTRA_RESPONSES, busy=10, open=5)),
+        (9, None),
+        (10, None),
+        (100, BenchWarning.of(Kind.IDLE_CONNECTIONS, busy=10, open=100)),
+        (12_000, BenchWarning.of(Kind.CUT_OFF, per_connection=5, loss=0.2)),
     ],
 )
-def test_a_server_is_judged_by_the_threads_that_worked_and_by_idle_time(
-    load_cpu: float, server_cpu: float, server_cores: int, busy_share: float, limit: Limit
+def test_littles_law_tells_extra_responses_and_lost_connections(
+    open_connections: int, warning: BenchWarning | None
 ) -> None:
-    use = CoreUse(
-        load_cpu=load_cpu,
-        load_cores=2,
-        server_cpu=server_cpu,
-        server_cores=server_cores,
-        shared_cores=2,
-        busy_share=busy_share,
-    )
-    assert use.limited_by is limit
-
-
-@pytest.mark.parametrize(("load_cpu", "limit"), [(1.9, WRK), (0.72, None)])
-def test_somebody_elses_server_is_not_taken_for_idle(load_cpu: float, limit: Limit | None) -> None:
-    use = CoreUse(
-        load_cpu=load_cpu,
-        load_cores=2,
-        server_cpu=None,
-        server_cores=2,
-        shared_cores=2,
-        busy_share=1.0,
-    )
-    assert use.limited_by is limit
-    assert use.saturation is None or use.saturation.kind is Kind.SATURATED_FOREIGN
+    wrk = measured("a", 1, 1000).wrk  # 1000/s x 10 ms: 10 connections
+    assert wrk
+    load = Load(connections=open_connections, threads=1, duration_s=1)
+    assert (extra_responses(wrk, load) or idle_connections(wrk, load)) == warning
 
 
 def test_threads_that_worked_are_counted_by_what_they_used_meanwhile() -> None:
@@ -886,24 +809,15 @@ def test_equal_targets_are_told_apart_in_some_1_of_20_at_most(runs: int, most: f
 # Few answers on each connection.
 
 
-def slow_results(answers: Sequence[tuple[int, int]]) -> Results:
-    """Return rounds of 2 s of `base` and `more`, with so many answers on each connection."""
-    measurements = []
-    for number, counts in enumerate(answers, start=1):
-        for name, count in zip(NAMES, counts, strict=True):
-            measurements.append(measured(name, number, 100 * count / 2, seconds=2))
-    return results_of(measurements)
-
-
 def test_whole_answers_that_were_counted_are_no_rate_where_they_are_few() -> None:
     """Of 1.05 s and 0.95 s trials of 2 s see one answer and two, whatever the number of rounds."""
-    results = slow_results([(1, 2)] * 4)
-    rate, p99, cpu = results.comparisons
+    measurements = []
+    for number, (name, count) in itertools.product(range(1, 5), (("base", 1), ("more", 2))):
+        measurements.append(measured(name, number, 100 * count / 2, seconds=2))
+    rate, p99, cpu = results_of(measurements).comparisons
     assert p99.estimate
     assert rate.estimate is cpu.estimate is None
-    assert rate.reason == (
-        "too few responses per connection (1) for a result: use -d 40s, or --metric p99"
-    )
+    assert "too few responses per connection (1) for a result: use -d 40s" in str(rate.reason)
 
 
 @pytest.mark.parametrize(
@@ -919,7 +833,7 @@ def test_twenty_answers_in_step_are_enough_or_ten_that_are_not(
     assert wrk.latency_uncorrected.mean_s == 0.01
     latency = dataclasses.replace(wrk.latency_uncorrected, stdev_s=stdev_s)
     wrk = dataclasses.replace(wrk, latency_uncorrected=latency)
-    assert has_few_answers(wrk, 100) == is_few
+    assert has_few_responses(wrk, 100) == is_few
 
 
 def test_a_load_of_more_threads_than_connections_is_counted_too() -> None:
@@ -927,11 +841,3 @@ def test_a_load_of_more_threads_than_connections_is_counted_too() -> None:
     assert wrk
     few = LoadId(workload="hello", connections=3)
     assert wrk.requests / measured("base", 1, 100.0, load=few).open_connections == 2000
-
-
-def test_answers_that_were_cut_off_are_the_reason_of_a_low_rate() -> None:
-    wrk = measured("base", 1, 50.0, seconds=2).wrk
-    assert wrk
-    load = Load(connections=100, threads=4, duration_s=2)
-    cut_off = BenchWarning.of(Kind.CUT_OFF, per_connection=1, loss=1)
-    assert idle_connections(wrk, load) == cut_off

@@ -140,7 +140,7 @@ MIN_ANSWERS = 20  # of each connection in a trial: the one that is cut off is 5%
 MIN_MIXED_ANSWERS = 10  # where all phases are cut off alike: half of one on average
 
 
-def has_few_answers(wrk: WrkResult, open_connections: int) -> bool:
+def has_few_responses(wrk: WrkResult, open_connections: int) -> bool:
     """Return whether the answers that are cut off at the end leave no rate.
 
     Connections whose answers take the same time stay in step, and lose none or
@@ -167,7 +167,7 @@ def few_answers_reason(pairs: Iterable[Pair]) -> str | None:
     for trial in itertools.chain(*pairs):
         if trial.wrk:
             count = trial.wrk.requests / trial.open_connections
-            are_few = are_few or has_few_answers(trial.wrk, trial.open_connections)
+            are_few = are_few or has_few_responses(trial.wrk, trial.open_connections)
             if count < fewest:
                 fewest = count
                 enough_s = math.ceil(MIN_ANSWERS * trial.wrk.duration_s / count)

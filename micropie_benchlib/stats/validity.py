@@ -10,7 +10,7 @@ from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import WrkResult
 from micropie_benchlib.core.requests import Response
 from micropie_benchlib.core.warnings import BenchWarning, Kind
-from micropie_benchlib.stats.compare import has_few_answers
+from micropie_benchlib.stats.compare import has_few_responses
 from micropie_benchlib.wrk.warnings import MAX_BUSY, MIN_BUSY
 
 
@@ -37,7 +37,7 @@ def idle_connections(wrk: WrkResult, load: Load) -> BenchWarning | None:
     busy = busy_connections(wrk)
     if busy is None or busy >= MIN_BUSY * load.open_connections:
         return None
-    if has_few_answers(wrk, load.open_connections):
+    if has_few_responses(wrk, load.open_connections):
         count = wrk.requests / load.open_connections
         return BenchWarning.of(Kind.CUT_OFF, per_connection=count, loss=1 / count)
     return BenchWarning.of(Kind.IDLE_CONNECTIONS, busy=busy, open=load.open_connections)

@@ -16,7 +16,7 @@ from micropie_benchlib.core.measurements import ROUNDING, Measurement
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.results import Results, Role, TargetFacts
 from micropie_benchlib.core.warnings import BenchWarning, Kind
-from micropie_benchlib.stats.compare import has_few_answers
+from micropie_benchlib.stats.compare import has_few_responses
 from micropie_benchlib.stats.deciding import chosen_metric, waits
 from micropie_benchlib.stats.equal_work import work_of
 from micropie_benchlib.stats.ranking import rankings_of
@@ -202,7 +202,7 @@ def requests_per_connection(results: Results, facts: TargetFacts) -> float:
         elif measurement.load.rate_per_s:  # a server that closes has one for each request
             served.append(wrk.requests / others if 2 * others > wrk.requests else math.inf)
         # With few requests the few connections that others open would be many.
-        elif not has_few_answers(wrk, measurement.open_connections):
+        elif not has_few_responses(wrk, measurement.open_connections):
             served.append(wrk.requests / others)
     if served:
         return max(served)
