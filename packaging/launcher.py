@@ -111,10 +111,7 @@ def not_inside(wanted):
         python, _, platform = name.partition("-")
         versions.add("%s.%s" % (python[2], python[3:]))
         platforms.add(platform)
-    return (
-        "in this file are CPython %s for %s; %s is %s: "
-        "start it with one of those, as in python%s %s"
-    ) % (
+    return "this file needs CPython %s on %s, and %s is %s: use python%s %s" % (
         ", ".join(sorted(versions)),
         ", ".join(sorted(platforms)),
         sys.executable,
