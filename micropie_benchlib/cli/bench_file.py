@@ -125,11 +125,12 @@ WANTED = {
     "enum": "{expected}",
     "literal_error": "{expected}",
     "float_type": "a time",
-    "greater_than_equal": "{ge} or more",
-    "less_than_equal": "{le} or less",
+    "greater_than_equal": "{ge:,.0f} or more",
+    "less_than_equal": "{le:,.0f} or less",
     "int_from_float": "a whole number",
     "int_parsing": "a whole number",
     "int_type": "a whole number",
+    "finite_number": "a whole number",
     "list_type": "a list",
     "tuple_type": "a list",
     "string_type": "a text",
@@ -148,6 +149,8 @@ def plain_line(error: Mapping[str, Any]) -> str:
         return f"{place}: unknown key{known_keys(*error['loc'])}"
     if kind == "value_error":
         return f"{place}: {context['error']}"
+    if kind not in WANTED:
+        return f"{place}: {error['msg']}"
     wanted = WANTED[kind].format(**context)
     shown = repr(error["input"])
     # Whole or not at all: a part of a secret would not be known.
@@ -212,7 +215,8 @@ def file_workload(name: str, table: WorkloadTable) -> Workload:
     try:
         return table.workload(name)
     except UsageError as error:
-        raise UsageError(f"workloads.{name}: {error.problem}") from None
+        place = f"workloads.{name} {error.option.removeprefix('--')}".rstrip()
+        raise UsageError(f"{place}: {error.problem}") from None
 
 
 SETTING = re.compile(r"(?:targets\.)?([^=]+?)\.(?:(env)\.|(?!env=))(\w+)=(.*)", re.DOTALL)

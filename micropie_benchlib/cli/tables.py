@@ -17,7 +17,7 @@ from micropie_benchlib.core.errors import UsageError
 from micropie_benchlib.core.requests import WORKLOADS, Workload
 from micropie_benchlib.core.secrets import Secrets
 from micropie_benchlib.core.targets import ServerSettings
-from micropie_benchlib.core.values import FinalStatus, Positive, Scheme
+from micropie_benchlib.core.values import FinalStatus, Positive, Scheme, Seconds
 from micropie_benchlib.serve.asgi import ASGI_SERVERS
 
 TABLE_CONFIG: Mapping[str, Any] = {"extra": "forbid", "coerce_numbers_to_str": True}
@@ -56,7 +56,7 @@ class TargetTable:
     http: Http | None = None
     proxy_headers: bool | None = None
     host: str | None = None
-    start_timeout: Annotated[float | None, Reads(seconds)] = None
+    start_timeout: Annotated[Seconds | None, Reads(seconds)] = None
 
     @property
     def given(self) -> dict[str, Any]:
