@@ -14,24 +14,16 @@ Versions = Mapping[str, str]  # of what is installed where the server runs, by p
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AsgiServerFacts:
-    """How an ASGI server is run, and what decides its speed.
+    """How an ASGI server is run, and what decides its speed."""
 
-    `options` returns what follows `python -m NAME`, `event_loop` and `http_parser` which of
-    them it has, with their versions. The versions of `packages` are recorded. Variables whose
-    names match `variables` would change its settings silently. Its log says `ready_line` for
-    each worker that serves, and `no_lifespan_line` where an app's startup raised and it went
-    on all the same; empty if it does not say so. `has_uvicorn_options` is whether it lets its
-    HTTP parser and the reading of a proxy's headers be chosen.
-    """
-
-    options: Callable[[AsgiTarget, ServerSettings, int], list[str]]
-    packages: tuple[str, ...]
-    variables: str
+    options: Callable[[AsgiTarget, ServerSettings, int], list[str]]  # after `python -m NAME`
+    packages: tuple[str, ...]  # whose versions are recorded
+    variables: str  # a pattern of those that would change its settings silently
     event_loop: Callable[[ServerSettings, Versions], str]
     http_parser: Callable[[ServerSettings, Versions], str]
-    ready_line: str = ""
-    no_lifespan_line: str = ""
-    has_uvicorn_options: bool = False
+    ready_line: str = ""  # of its log, for each worker that serves
+    no_lifespan_line: str = ""  # of its log, where an app's startup raised and it went on
+    has_uvicorn_options: bool = False  # of the HTTP parser and a proxy's headers
 
     def check_options(self, settings: ServerSettings) -> None:
         if self.has_uvicorn_options:

@@ -28,18 +28,15 @@ from micropie_benchlib.system.children import GUARD
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readiness:
-    """When a launched server counts as ready.
+    """When a launched server counts as ready: `processes` must accept connections.
 
-    `processes` must accept connections on its port. With `has_fixed_workers` there are
-    always just so many, and one that goes missing has died. Otherwise processes may come
-    and go, and the server is ready once they have come to rest. `log_line` is what its log
-    says for each process that serves, for systems that do not tell who accepts; empty if it
-    does not say so.
+    With `has_fixed_workers` there are always just so many, and one that goes missing has died.
+    Else processes may come and go, and it is ready once they have come to rest.
     """
 
     processes: int
     has_fixed_workers: bool
-    log_line: str = ""
+    log_line: str = ""  # for each process that serves, where the system does not tell
 
 
 def server_environment(target: LaunchedTarget, inherited: Mapping[str, str]) -> dict[str, str]:

@@ -95,16 +95,12 @@ class LaunchedServer(LocalServer):
                 output=output,
                 env=environment,
                 cwd=target.directory,
-                grace_s=self._grace_s,
+                # A built-in that was measured has nothing to do at its end.
+                grace_s=0 if target.is_built_in and log else STOP_GRACE_S,
             )
 
     def __exit__(self, *_: object) -> None:
         self.child.stop()
-
-    @property
-    def _grace_s(self) -> float:
-        """How long it may take to end: a built-in that was measured has nothing to do then."""
-        return 0 if self.target.is_built_in and self.log else STOP_GRACE_S
 
     def url(self, path: str) -> str:
         return f"{self.target.scheme}://{name_place(self.settings.host, self.port)}{path}"

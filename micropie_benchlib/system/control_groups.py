@@ -20,10 +20,10 @@ class CpuGroups:
 
     @property
     def throttled(self) -> int:
-        counts = [
-            search_file(f"{each}/cpu.stat", r"^nr_throttled (\d+)") for each in self.directories
-        ]
-        return sum(int(count or 0) for count in counts)
+        total = 0
+        for directory in self.directories:
+            total += int(search_file(f"{directory}/cpu.stat", r"^nr_throttled (\d+)") or 0)
+        return total
 
     def quotas(self) -> list[float]:
         found = [cpu_quota(directory) for directory in self.directories]

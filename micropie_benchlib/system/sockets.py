@@ -38,11 +38,7 @@ def netlink_messages(request: bytes) -> Iterator[bytes]:
                 if kind in NETLINK_ENDS:
                     return
                 yield data[NETLINK_HEADER.size : length]
-                data = data[aligned(length) :]
-
-
-def aligned(length: int) -> int:
-    return (length + 3) & ~3
+                data = data[(length + 3) & ~3 :]  # whole words
 
 
 def last_received_s(message: bytes) -> float | None:
@@ -54,7 +50,7 @@ def last_received_s(message: bytes) -> float | None:
             offset = position + ATTRIBUTE_HEADER.size + LAST_RECEIVED_OFFSET
             (milliseconds,) = struct.unpack_from("=I", message, offset)
             return float(milliseconds) / 1000
-        position += max(aligned(length), ATTRIBUTE_HEADER.size)
+        position += max((length + 3) & ~3, ATTRIBUTE_HEADER.size)
     return None
 
 
