@@ -4,7 +4,7 @@ python tests/components.py [LAUNCHES] [TARGET TARGET]
     fastapi beside itself, or two other targets, in paired trials of 1, 2, 3 and 5 s at 100 and at
     200 connections, those of 1 and 2 s twice, in random order, in each of 30 launches: the
     standard deviation of the log ratio of CPU per request within a launch and between
-    launches, and the half-width that a number of rounds would have by it
+    launches
 
 It takes 20 minutes, on a machine left alone. The components are those of a nested design
 with one factor (T. Kalibera, R. Jones, "Rigorous benchmarking in reasonable time", 2013).
@@ -21,19 +21,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from micropie_benchlib.cli.actions import actions_for  # found by the line above
-from micropie_benchlib.cli.loads import make_loads  # found by the line above
-from micropie_benchlib.cli.options import ServingOptions  # found by the line above
-from micropie_benchlib.cli.progress import ProgressReport  # found by the line above
-from micropie_benchlib.cli.targets import parse_targets  # found by the line above
-from micropie_benchlib.core.measurements import Measurement  # found by the line above
-from micropie_benchlib.core.metrics import Metric  # found by the line above
-from micropie_benchlib.core.plan import Launch, Plan, Trial  # found by the line above
-from micropie_benchlib.core.targets import ServerSettings, Target  # found by the line above
-from micropie_benchlib.load.hosts import all_here  # found by the line above
-from micropie_benchlib.load.wrk_program import find_wrk  # found by the line above
-from micropie_benchlib.run.experiment import measure_launch  # found by the line above
-from micropie_benchlib.stats.intervals import student_t  # found by the line above
+from micropie_benchlib.cli.actions import actions_for
+from micropie_benchlib.cli.loads import make_loads
+from micropie_benchlib.cli.options import ServingOptions
+from micropie_benchlib.cli.progress import ProgressReport
+from micropie_benchlib.cli.targets import parse_targets
+from micropie_benchlib.core.measurements import Measurement
+from micropie_benchlib.core.metrics import Metric
+from micropie_benchlib.core.plan import Launch, Plan, Trial
+from micropie_benchlib.core.targets import ServerSettings, Target
+from micropie_benchlib.load.hosts import all_here
+from micropie_benchlib.load.wrk_program import find_wrk
+from micropie_benchlib.run.experiment import measure_launch
 from micropie_benchlib.system.temporary import temporary_directory
 
 DURATIONS_S = (1, 1, 2, 2, 3, 5)
@@ -99,9 +98,6 @@ def main(launches: int, texts: list[str]) -> None:
             within, between = components(pairs)
             print(f", within a launch {within:.2%}, between launches {between:.2%}", end="")
         print(f" ({len(series)} launches)")
-        for rounds in (6, 10, 14, 20):
-            half = student_t(0.95, rounds - 1) * statistics.stdev(firsts) / math.sqrt(rounds)
-            print(f"    {rounds} rounds: ±{half:.2%}")
 
 
 if __name__ == "__main__":

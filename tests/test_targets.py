@@ -26,20 +26,13 @@ import pytest
 from conftest import ROOT, TARGETS, set_bundled
 from results_schema import loaded
 
-import apps
 from micropie_benchlib.cli.targets import parse_target
 from micropie_benchlib.core import paths as core_paths
 from micropie_benchlib.core.choices import AsgiServer, Http, Loop
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.paths import APPS
 from micropie_benchlib.core.requests import WORKLOADS, Workload
-from micropie_benchlib.core.targets import (
-    AsgiTarget,
-    CommandTarget,
-    LaunchedTarget,
-    ServerSettings,
-    Target,
-)
+from micropie_benchlib.core.targets import AsgiTarget, CommandTarget, LaunchedTarget, ServerSettings
 from micropie_benchlib.serve.addresses import free_port
 from micropie_benchlib.serve.kinds import TARGET_KINDS, app_environment, server_environment
 from micropie_benchlib.serve.packages import fetch, user_cache, with_one_index
@@ -93,9 +86,9 @@ BY_HYPERCORN = {"asgi": AsgiServer.HYPERCORN}
         ),
         pytest.param(
             OWN,
-            {**ALL_SETTINGS, "loop": Loop.ASYNCIO, "http": Http.H11},
+            {**ALL_SETTINGS, "loop": Loop.ASYNCIO, "http": Http.H11, "proxy_headers": False},
             "-m uvicorn --host ::1 --port 8000 --workers 2 --loop asyncio --http h11 "
-            "--app-dir /srv/app --no-access-log app:app",
+            "--app-dir /srv/app --no-access-log --no-proxy-headers app:app",
             id="all settings",
         ),
         pytest.param(
@@ -126,22 +119,6 @@ def test_each_asgi_server_is_given_each_setting(
     target: AsgiTarget, settings: dict[str, Any], expected: str
 ) -> None:
     assert words(target, **settings) == expected
-
-
-def test_hypercorn_finds_an_app_that_is_made_when_first_asked_for() -> None:
-    """It evaluates what follows the colon among the module's names (utils.py, load_application)."""
-    argv = argv_of(BUILT_IN, ServerSettings(asgi=AsgiServer.HYPERCORN))
-    module, _, expression = argv[-1].partition(":")
-    assert module == "apps"
-    app = eval(expression, vars(apps))  # noqa: S307  # as hypercorn does
-    assert app is apps.asgi
-
-
-def test_another_python_serves_the_app() -> None:
-    target = dataclasses.replace(OWN, python="/opt/venv/bin/python")
-    for server in AsgiServer:
-        argv = argv_of(target, ServerSettings(asgi=server))
-        assert argv[:3] == ["/opt/venv/bin/python", "-m", server]
 
 
 SHELL_ENVIRONMENT = {
@@ -245,14 +222,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "micropie_bench"
 
 
-def fake_install(target: AsgiTarget, directory: Path) -> None:
-    """Put in what pip would."""
-    directory.mkdir()
-    (directory / "starlette.py").write_text(", ".join(target.requirements))
-
-
 def refuse_install(*_: object) -> None:
-    """Fail: pip must not be asked."""
     raise AssertionError("pip was asked")
 
 
@@ -261,45 +231,31 @@ def test_a_release_is_fetched_once_into_the_users_cache(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     notes: list[str] = []
-    monkeypatch.setattr("micropie_benchlib.serve.packages.install", fake_install)
+    monkeypatch.setattr(
+        "micropie_benchlib.serve.packages.install", lambda _, directory: directory.mkdir()
+    )
     fetched = fetch(WANTED, notes.append)
     assert notes == ["starlette@0.45.3: fetching starlette==0.45.3, uvicorn==0.34.0 (once)"]
     assert isinstance(fetched, AsgiTarget)
     directory = fetched.directory
     assert directory.parent == cache == user_cache()
     assert fetched == dataclasses.replace(WANTED, package_dir=directory, directory=directory)
-    assert {path.name for path in directory.iterdir()} == {"apps.py", "starlette.py"}
     assert (directory / "apps.py").read_bytes() == (APPS / "apps.py").read_bytes()
+    other = fetch(dataclasses.replace(WANTED, requirements=("starlette==0.45.3",)), print)
+    assert isinstance(other, AsgiTarget)
+    assert other.directory != directory
     monkeypatch.setattr("micropie_benchlib.serve.packages.install", refuse_install)
     assert fetch(WANTED, notes.append) == fetched
     assert len(notes) == 1
-    assert {path.name for path in cache.iterdir()} == {"lock", directory.name}
+    left = {path.name for path in cache.iterdir()}
+    assert left == {"lock", directory.name, other.directory.name}
 
 
-@pytest.mark.slow
-def test_other_requirements_are_fetched_into_another_directory(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("micropie_benchlib.serve.packages.install", fake_install)
-    other = dataclasses.replace(WANTED, requirements=("starlette==0.45.3", "uvicorn==0.30.0"))
-    directories = set()
-    for target in (WANTED, other):
-        fetched = fetch(target, print)
-        assert isinstance(fetched, AsgiTarget)
-        directories.add(fetched.package_dir)
-    assert len(directories) == 2
-
-
-@pytest.mark.parametrize(
-    "target",
-    [OWN, BUILT_IN, command_target("server {port}"), parse_target("http://127.0.0.1:1/")],
-    ids=["an app", "a built-in", "a command", "a URL"],
-)
-def test_nothing_is_fetched_for_what_is_here(
-    target: Target, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_fetched_for_what_is_here(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("micropie_benchlib.serve.packages.install", refuse_install)
-    assert fetch(target, print) is target
+    url = parse_target("http://127.0.0.1:1/")
+    for target in (OWN, BUILT_IN, command_target("server {port}"), url):
+        assert fetch(target, print) is target
     assert not cache.exists()
 
 
@@ -348,25 +304,12 @@ def test_commands_that_go_wrong_are_told_in_a_line_each_and_leave_nothing(
     assert not in_process.running()
 
 
-Three = tuple[dict[str, Any], str]
-
-
-@pytest.fixture(scope="module")
-def three(module_tool: Tool) -> Three:
-    """Return the results and the report of two rounds of three targets, one of them a command."""
+def test_a_command_is_measured_over_its_process_tree_and_in_paired_trials(tool: Tool) -> None:
     command = (
         "g=cmd:sh -c '{python} -m uvicorn faulty:good --host {host} --port {port} "
         "--workers {workers}; exit'"
     )
-    own = ("--set", "g.workers=2", "--set", "b.proxy_headers=false")
-    targets = ("asgi", command, "b=asgi", *own)
-    done = module_tool.run("compare", *targets, *SHORT, "-r", "2", "--export-json", "-")
-    assert done.returncode == 0, done.stderr
-    return loaded(done.stdout), done.stderr
-
-
-def test_a_command_is_measured_over_its_process_tree_and_in_paired_trials(three: Three) -> None:
-    data, _ = three
+    data = results(tool, "asgi", command, *SHORT, "-r", "2", "--set", "g.workers=2")
     assert all(m["valid"] for m in data["measurements"])
     commands = [m for m in data["measurements"] if m["target"] == "g"]
     assert {m["method"] for m in commands} == {"single", "paired"}
@@ -374,14 +317,6 @@ def test_a_command_is_measured_over_its_process_tree_and_in_paired_trials(three:
         "the workers are two generations below the shell"
     )
     assert data["targets"][1]["server_command"].startswith("sh -c '")
-
-
-def test_uvicorn_can_leave_a_proxys_headers_unread(three: Three) -> None:
-    data, report = three
-    assert re.search(r"\| proxy headers +\| on +\|.*\| off +\| differs \|", report)
-    on, _, off = (target["server_command"].split() for target in data["targets"])
-    assert "--no-proxy-headers" in off
-    assert "--no-proxy-headers" not in on
 
 
 @pytest.mark.skipif(not shutil.which("node"), reason="no Node.js here")
