@@ -846,7 +846,7 @@ def test_without_options_a_comparison_is_what_its_help_says(
         "--proxy-headers": "proxy-headers" if plan.server.proxy_headers else "",
         "--server": plan.server.asgi,
         "--host": plan.server.host,
-        "--port": "free ones",
+        "--port": "free ports",
     }
     assert plan.paired
     assert plan.server.port is None

@@ -367,7 +367,7 @@ class ServingOptions(WorkersOptions):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortOptions(ServingOptions):
     port: int | None = option(
-        min=1, max=65535, metavar="N", help="The servers' port.", show_default="free ones"
+        min=1, max=65535, metavar="N", help="The servers' port.", show_default="free ports"
     )
 
 

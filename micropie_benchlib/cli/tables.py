@@ -121,7 +121,7 @@ class WorkloadTable:
 
     def workload(self, name: str) -> Workload:
         if name in WORKLOADS:
-            raise UsageError("choose another name: a built-in workload has it")
+            raise UsageError("choose another name: a built-in workload has this one")
         if self.body is not None and self.body_file is not None:
             raise UsageError("use either body or body_file")
         body = (self.body or "").encode()

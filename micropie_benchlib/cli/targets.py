@@ -182,7 +182,7 @@ class TargetSpec:
         """
         for key in KEYS_WITHOUT_MEANING[kind]:
             if key in self.table.given:
-                raise UsageError(f"{self.name}.{key} has no meaning for {kind}: leave it out")
+                raise UsageError(f"{self.name}.{key} does not apply to {kind}: leave it out")
         return {
             "name": self.name,
             "spec": self.table.spec,
@@ -239,8 +239,7 @@ class TargetSpec:
         version = self._release(key)
         if "PYTHONPATH" in (self.table.env or {}):
             raise UsageError(
-                f"{self.name}.env.PYTHONPATH has no meaning for a built-in, which runs with "
-                "what was installed for it: leave it out"
+                f"{self.name}.env.PYTHONPATH does not apply to a built-in: leave it out"
             )
         label = f"{built_in.label} {version}" if version else built_in.label
         python = find_python(self.table.python)
@@ -289,7 +288,8 @@ class TargetSpec:
                 continue
             if target.python:
                 raise UsageError(
-                    f"{self.name}: no {package} there: {target.python} -m pip install {package}"
+                    f"{self.name}: {package} is not installed there: "
+                    f"{target.python} -m pip install {package}"
                 )
             release = f"{target.spec if package == asgi else package}@VERSION"
             raise UsageError(
