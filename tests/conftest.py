@@ -369,6 +369,11 @@ def failed(error: str) -> tuple[BenchWarning, ...]:
     return (BenchWarning.of(Kind.FAILED, error=error),)
 
 
+def kinds_of(warnings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the kinds of warnings in a results file."""
+    return [warning["kind"] for warning in warnings]
+
+
 def measured(
     target: str,
     number: int,

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import TARGETS, InProcess, Start, kept_signals, run_load
+from conftest import TARGETS, InProcess, Start, kept_signals, kinds_of, run_load
 
 import micropie_bench as mb
 from micropie_benchlib.core.errors import BenchError
@@ -99,7 +99,7 @@ def test_answers_that_are_what_was_asked_for_count(runs: dict[str, Any], mode: s
 def test_answers_that_are_not_what_was_asked_for_are_invalid(
     runs: dict[str, Any], mode: str, kind: Kind
 ) -> None:
-    assert kind in [warning["kind"] for warning in runs[mode]["invalid"]]
+    assert kind in kinds_of(runs[mode]["invalid"])
     assert runs["status"] == 1
 
 
@@ -115,7 +115,7 @@ def test_more_answers_that_are_not_what_was_asked_for_are_invalid(
     more_runs: dict[str, Any],
 ) -> None:
     assert more_runs["counts"]["invalid"] == []
-    assert Kind.SIZE_CHANGED in [warning["kind"] for warning in more_runs["doubles"]["invalid"]]
+    assert Kind.SIZE_CHANGED in kinds_of(more_runs["doubles"]["invalid"])
     assert silent_in(more_runs["dies"]) == 100
     assert more_runs["status"] == 1
 
@@ -144,11 +144,8 @@ def test_interim_answers_are_refused(in_process: InProcess) -> None:
 
 @pytest.mark.slow
 def test_another_body_of_the_same_size_is_noted(runs: dict[str, Any]) -> None:
-    warned = []
-    for mode in MODES:
-        if Kind.BODY_AFTER_LOAD in [warning["kind"] for warning in runs[mode]["warnings"]]:
-            warned.append(mode)
-    assert warned == ["another"]
+    changed = [mode for mode in MODES if Kind.BODY_AFTER_LOAD in kinds_of(runs[mode]["warnings"])]
+    assert changed == ["another"]
 
 
 TWO_ROUNDS = ("-r", "2", "-d", "1s", "-t", "2", "--warm-up", "0s", "--export-json", "-")
