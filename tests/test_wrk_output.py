@@ -55,19 +55,6 @@ def test_gist_reports_keep_every_published_figure() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "name"),
-    [
-        ("", "report 1 (line 1)"),
-        ("### My *App*\n```\n", "My *App"),
-        ("prose before\n\nMine\n$ wrk -c100 http://127.0.0.1:8000/\n", "Mine"),
-    ],
-)
-def test_heading_names_the_framework(text: str, name: str) -> None:
-    report = "\n".join(GIST_LINES[2:10])
-    assert [m.target for m in parse_reports(text + report).measurements] == [name]
-
-
-@pytest.mark.parametrize(
     ("asked", "seconds", "ended_early"),
     [
         ("2m", 90, False),  # wrk rounds what it was asked for

@@ -86,12 +86,6 @@ def read(text: str) -> Results:
     return new_results(measurements=whole(text))
 
 
-def one(printed: Printed) -> Measurement:
-    """Return the measurement of a report that stands alone."""
-    (measurement,) = whole(printed.text)
-    return measurement
-
-
 def rows(text: str) -> list[tuple[str, ...]]:
     """Return the rows of all of the gist's tables of a text."""
     results = read(text)
@@ -127,12 +121,6 @@ def test_rounds_that_tell_their_latency_give_that_of_the_row() -> None:
     assert (mean, longest) == ("721.00us", "667.25ms")
 
 
-def test_a_report_without_any_request_is_invalid() -> None:
-    silent = Printed(latency=NO_LATENCY, requests="0", data="0.00B", rate="0.00")
-    assert not one(silent).valid
-    assert rows(silent.text)[0][1:] == ("invalid",) * 5
-
-
 def test_a_run_of_our_own_that_timed_nothing_has_no_latency() -> None:
     assert latency_from_histogram(()) is None
     assert latency_with_percentiles((), mean_s=0.0, stdev_s=0.0, max_s=0.0) is None
@@ -141,52 +129,46 @@ def test_a_run_of_our_own_that_timed_nothing_has_no_latency() -> None:
 # Somebody else's errors are told, and invalid nothing.
 
 
-def test_errors_of_a_report_mark_its_figures_and_are_noted() -> None:
-    late = dataclasses.replace(ALPHA, extra=(TWO_TIMEOUTS,))
-    text = f"alpha\n{late.text}\nbeta\n{BETA.text}"
-    assert [row[0] for row in rows(text)] == ["alpha (2 errors)", "beta"]
-    assert rows(text)[0][3] == "13865.62"
-    lines = warning_lines(read(text))
-    assert lines == [
-        "alpha: 2 timeouts: slower responses are missing from the latency; "
-        "use fewer connections, or a longer --timeout"
-    ]
-
-
-def test_each_row_has_the_note_of_its_own_errors() -> None:
+def test_errors_of_a_report_mark_its_figures_and_are_told_of_its_own_row() -> None:
     late = dataclasses.replace(ALPHA, extra=(TWO_TIMEOUTS,))
     later = dataclasses.replace(BETA, extra=(TWO_TIMEOUTS.replace("2", "30"),))
-    lines = warning_lines(read(f"alpha\n{late.text}\nbeta\n{later.text}"))
-    assert [line.partition(": slower")[0] for line in lines] == [
+    text = f"alpha\n{late.text}\nbeta\n{later.text}"
+    assert [(row[0], row[3]) for row in rows(text)] == [
+        ("alpha (2 errors)", "13865.62"),
+        ("beta (30 errors)", "254749.13"),
+    ]
+    assert [line.partition(": slower")[0] for line in warning_lines(read(text))] == [
         "alpha: 2 timeouts",
         "beta: 30 timeouts",
     ]
 
 
+SOCKET_ERRORS = "  Socket errors: connect {}, read {}, write {}, timeout 0"
+
+
 @pytest.mark.parametrize(
-    ("changes", "note"),
+    ("changes", "warning"),
     [
-        (
-            {"extra": ("  Socket errors: connect 1, read 0, write 0, timeout 0",)},
-            "1 failed connection: ",
-        ),
-        ({"extra": ("  Socket errors: connect 0, read 5, write 0, timeout 0",)}, "5 read errors: "),
-        (
-            {"extra": ("  Socket errors: connect 0, read 0, write 7, timeout 0",)},
-            "7 write errors: ",
-        ),
-        (
-            {"extra": ("  Non-2xx or 3xx responses: 9",)},
-            "9 of 138656 responses had a status above 399",
-        ),
+        ({"extra": (SOCKET_ERRORS.format(1, 0, 0),)}, "1 failed connection: "),
+        ({"extra": (SOCKET_ERRORS.format(0, 5, 0),)}, "5 read errors: "),
+        ({"extra": (SOCKET_ERRORS.format(0, 0, 7),)}, "7 write errors: "),
+        ({"extra": ("  Non-2xx or 3xx responses: 9",)}, "9 of 138656 responses had a status above"),
         ({"requests": "8", "rate": "0.80"}, "8 requests: fewer than the 10 connections"),
+        (
+            {"latency": "50.00ms 22.49ms 191.01ms 98.58%"},
+            "by Little's law 693 of 10 connections were busy: the mean latency is too high",
+        ),
+        (
+            {"latency": "0.36ms 0.20ms 1.00ms 98.58%"},
+            "by Little's law 5 of 10 connections were busy: wrk waited",
+        ),
     ],
 )
-def test_what_is_amiss_with_a_report_is_noted(changes: dict[str, object], note: str) -> None:
-    measurement = one(dataclasses.replace(ALPHA, **changes))  # type: ignore[arg-type]
+def test_what_is_wrong_with_a_report_is_a_warning(changes: dict[str, object], warning: str) -> None:
+    printed = dataclasses.replace(ALPHA, **changes)  # type: ignore[arg-type]
+    (measurement,) = whole(printed.text)
     assert measurement.valid
-    (warning,) = measurement.warnings
-    assert text_of(warning).startswith(note)
+    assert [text_of(each)[: len(warning)] for each in measurement.warnings] == [warning]
 
 
 # Figures that cannot be.
@@ -198,18 +180,13 @@ MANY = "9" * 400
     "changes",
     [
         pytest.param({"data": f"{MANY}MB"}, id="bytes"),
-        pytest.param({"rate": MANY}, id="requests per second"),
-        pytest.param({"requests": MANY}, id="requests"),
         pytest.param({"requests": "9" * 5000}, id="requests beyond what Python reads"),
-        pytest.param({"duration": f"{MANY}s"}, id="a duration"),
         pytest.param({"latency": f"{MANY}s 1.00ms 1.00ms 99.00%"}, id="a latency"),
         pytest.param({"latency": f"1.00ms 1.00ms 1.00ms {MANY}%"}, id="a share"),
         pytest.param({"latency": "-1.00ms 1.00ms 1.00ms 99.00%"}, id="a latency below 0"),
         pytest.param({"threads": 0}, id="no thread"),
-        pytest.param({"connections": 0}, id="no connection"),
         pytest.param({"connections": MANY}, id="connections"),
         pytest.param({"seconds": MANY}, id="seconds"),
-        pytest.param({"extra": (f"  Non-2xx or 3xx responses: {MANY}",)}, id="statuses"),
         pytest.param({"extra": (TWO_TIMEOUTS + MANY,)}, id="timeouts"),
     ],
 )
@@ -290,17 +267,7 @@ def test_headings_name_the_reports(template: str, in_fences: bool) -> None:
             id="sentences",
         ),
         pytest.param(
-            f"{COMMAND}\n{ALPHA.text}\n---\n\n{COMMAND}\n{BETA.text}",
-            ["report 1 (line 2)", "report 2 (line 14)"],
-            id="one command, a rule between",
-        ),
-        pytest.param(
             ALPHA.text + BETA.text, ["report 1 (line 1)", "report 2 (line 9)"], id="nothing"
-        ),
-        pytest.param(
-            f"This is what it does\non a laptop that nobody else uses:\n\n{ALPHA.text}",
-            ["report 1 (line 4)"],
-            id="prose of two lines",
         ),
         pytest.param(
             f"## Results\n{FENCED_ALPHA}\n## Results\n{FENCED_BETA}",
@@ -308,19 +275,9 @@ def test_headings_name_the_reports(template: str, in_fences: bool) -> None:
             id="a heading that says nothing, twice",
         ),
         pytest.param(
-            f"# Results\nalpha.\n{FENCED_ALPHA}\nbeta.\n{FENCED_BETA}",
-            ["Results (line 4)", "Results (line 16)"],
-            id="sentences under one heading",
-        ),
-        pytest.param(
             f"alpha\n{ALPHA.text}beta\n{BETA.text}alpha\n{ALPHA.text}",
             ["alpha (line 2)", "beta", "alpha (line 20)"],
             id="a name that comes back",
-        ),
-        pytest.param(
-            f"## FastAPI\n### GET\n{ALPHA.text}## MicroPie\n### GET\n{BETA.text}",
-            ["GET (line 3)", "GET (line 13)"],
-            id="a subtitle that comes back",
         ),
         pytest.param(
             f"alpha\n{ALPHA.text}\nNow the other server, with more of everything.\n\n{BETA.text}",
@@ -448,47 +405,22 @@ def changed(old: str, new: str) -> str:
     return ALPHA.text.replace(old, new)
 
 
+WRK2_LINE = "  Thread calibration: mean lat.: 9747 usec, rate sampling interval: 21 msec\n"
+OTHER_PREFIX = [f"a | {line}" for line in ALPHA.lines]
+OTHER_PREFIX[3] = f"b | {ALPHA.lines[3]}"
+
+
 @pytest.mark.parametrize(
     ("report", "reason"),
     [
-        pytest.param(
-            changed("138656 requests", "138,656 requests"),
-            "not a line that wrk prints here, line 9: '138,656 requests in",
-            id="thousands separators",
-        ),
-        pytest.param(
-            changed("  2 threads", "- 2 threads"),
-            "not a line that wrk prints here, line 5: '- 2 threads",
-            id="a list mark before a line",
-        ),
-        pytest.param(
-            changed("  Thread Stats", "  Thread calibration: mean lat.: 9747 usec\n  Thread Stats"),
-            "printed by wrk2, which is not supported, line 6: ",
-            id="wrk2",
-        ),
-        pytest.param(
-            changed("Requests/sec", "```\nRequests/sec"),
-            "not a line that wrk prints here, line 10: '```'",
-            id="a fence in its midst",
-        ),
-        pytest.param(
-            "\n".join(f"{'b' if n == 3 else 'a'} | {line}" for n, line in enumerate(ALPHA.lines)),
-            "not a line that wrk prints here, line 7: 'b | ",
-            id="a prefix that changes",
-        ),
-        pytest.param(
-            changed("Latency ", "Letancy "), "not a line that wrk prints here, line 7: ", id="typo"
-        ),
-        pytest.param(
-            "\n".join(ALPHA.lines[:-2]),
-            "not a line that wrk prints here, line 10: '# b",
-            id="cut short",
-        ),
-        pytest.param(
-            "\n".join(ALPHA.lines[:6] + ALPHA.lines[7:]),
-            "it has no line for: throughput",
-            id="a line is missing",
-        ),
+        (changed("138656 requests", "138,656 requests"), "line 9: '138,656 requests in"),
+        (changed("  2 threads", "- 2 threads"), "line 5: '- 2 threads"),
+        (changed("  Thread Stats", f"{WRK2_LINE}  Thread Stats"), "printed by wrk2"),
+        (changed("Requests/sec", "```\nRequests/sec"), "line 10: '```'"),
+        (changed("Latency ", "Letancy "), "line 7: 'Letancy"),
+        ("\n".join(OTHER_PREFIX), "line 7: 'b | "),
+        ("\n".join(ALPHA.lines[:-2]), "line 10: '# b"),
+        ("\n".join(ALPHA.lines[:6] + ALPHA.lines[7:]), "it has no line for: throughput"),
     ],
 )
 def test_a_report_that_cannot_be_read_is_listed_beside_the_others(report: str, reason: str) -> None:
@@ -496,7 +428,7 @@ def test_a_report_that_cannot_be_read_is_listed_beside_the_others(report: str, r
     assert [(m.target, m.requests_per_s) for m in parsed.measurements] == [("beta", 254749.13)]
     (unread,) = parsed.warnings
     assert unread.words["line"] == "4"
-    assert unread.words["reason"].startswith(reason)
+    assert reason in unread.words["reason"]
 
 
 def test_parse_shows_what_it_can_read_and_says_what_not(typed: Typed, tmp_path: Path) -> None:
@@ -609,17 +541,6 @@ def test_no_report_is_lost_or_changed_whatever_stands_around(
     assert result_tables(results)
 
 
-@given(st.lists(SURROUNDING | st.sampled_from(ALPHA.lines), max_size=30))
-def test_lines_in_any_order_are_read_or_refused(lines: list[str]) -> None:
-    text = "\n".join(lines)
-    try:
-        parsed = parse_reports(text)
-    except BenchError:
-        return
-    beginnings = text.count("Running 10s test @")
-    assert len(parsed.measurements) <= beginnings <= len(parsed.measurements) + len(parsed.warnings)
-
-
 @given(st.integers(0, len(ALPHA.text)), st.integers(0, 40), st.text(max_size=10))
 def test_a_damaged_report_is_never_passed_over(start: int, length: int, instead: str) -> None:
     damaged = ALPHA.text[:start] + instead + ALPHA.text[start + length :]
@@ -635,25 +556,3 @@ def test_a_report_below_any_bytes_is_read_or_refused_in_one_line(data: bytes) ->
     assert all(each.words["reason"].isprintable() for each in parsed.warnings)
     rates = [m.requests_per_s for m in parsed.measurements]
     assert rates == [13865.62] or (parsed.warnings and not rates)
-
-
-@pytest.mark.parametrize(
-    ("changes", "note"),
-    [
-        pytest.param(
-            {"latency": "50.00ms 22.49ms 191.01ms 98.58%"},
-            "by Little's law 693 of 10 connections were busy: the mean latency is too high",
-            id="more busy than open",
-        ),
-        pytest.param(
-            {"latency": "0.36ms 0.20ms 1.00ms 98.58%"},
-            "by Little's law 5 of 10 connections were busy: wrk waited",
-            id="half of them busy",
-        ),
-        pytest.param({"seconds": 30}, "wrk ran for 10 s instead of 30 s", id="stopped early"),
-    ],
-)
-def test_what_figures_say_together_is_noted(changes: dict[str, object], note: str) -> None:
-    measurement = one(dataclasses.replace(ALPHA, **changes))  # type: ignore[arg-type]
-    (warning,) = measurement.warnings
-    assert text_of(warning).startswith(note)
