@@ -96,20 +96,6 @@ def log_lines(log: str) -> list[str]:
     return [line for line in lines if line]
 
 
-def exceptions_in(lines: Sequence[str]) -> Iterator[str]:
-    """Yield the exceptions that tracebacks end with, each with its message's first line."""
-    prefix: str | None = None  # of the traceback's lines; None outside of one
-    for line in lines:
-        before, found, _ = line.partition(TRACEBACK)
-        if found:
-            prefix = before
-        elif prefix is not None:
-            text = line.removeprefix(prefix)
-            if EXCEPTION.match(text):
-                prefix = None
-                yield text
-
-
 def severity_of(line: str) -> Severity:
     for severity, pattern in SEVERITIES:
         if pattern.search(line):
@@ -117,9 +103,28 @@ def severity_of(line: str) -> Severity:
     return Severity.PLAIN
 
 
+def exceptions_in(lines: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the messages of exceptions that tracebacks end with, each by its lines."""
+    prefix: str | None = None  # of the traceback's lines; None outside of one
+    message: list[str] = []
+    for line in [*lines, TRACEBACK]:
+        before, found, _ = line.partition(TRACEBACK)
+        if message and (found or severity_of(line) is not Severity.PLAIN):
+            yield message[:EXCERPT_LINES]
+            message = []
+        text = line.removeprefix(prefix or "")
+        if found:
+            prefix = before
+        elif prefix is not None and EXCEPTION.match(text):
+            prefix, message = None, [text]
+        elif message:
+            message.append(line)
+
+
 def last_error(log: str) -> str:
-    """Return the last of the most severe lines, not counting an exception that is another's
-    effect; empty if all are routine.
+    """Return the last of the most severe lines; empty if all are routine.
+
+    An exception that is the effect of another one is not among them.
     """
     worst, found = Severity.SUPERVISION, ""
     lines = log_lines(log)
@@ -128,7 +133,7 @@ def last_error(log: str) -> str:
         severity = severity_of(text)
         if severity >= worst:
             worst, found = severity, text
-    for text in exceptions_in(lines):
+    for text, *_ in exceptions_in(lines):
         if not EFFECTS.match(text):
             found = text
     return found[:MAX_LINE]
@@ -138,8 +143,12 @@ def excerpt(log: str) -> list[str]:
     """Return the last lines of a log, below each different exception before them, in order."""
     lines = log_lines(log)
     end = lines[-EXCERPT_LINES:]
-    before = dict.fromkeys(text for text in exceptions_in(lines) if text not in end)
-    return [line[:MAX_LINE] for line in [*before, *end]]
+    before = {message[0]: message for message in exceptions_in(lines)}
+    shown = []
+    for first, message in before.items():
+        if first not in end:
+            shown += message
+    return [line[:MAX_LINE] for line in [*shown, *end]]
 
 
 # What to do where an ASGI server's last error matches; {0} is the pattern's first group.

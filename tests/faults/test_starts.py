@@ -193,11 +193,13 @@ def test_the_line_of_a_log_that_says_best_why_it_ended(log: str, expected: str) 
 
 def test_the_exceptions_before_the_end_of_a_log_stand_above_it_each_once() -> None:
     missing = "ModuleNotFoundError: No module named 'psycopg2'"
-    again = frames(missing) + frames(missing) + frames("gunicorn.errors.HaltServer: 3")
+    settings = ("ValidationError: 2 validation errors for Settings", "url", "  missing", "key")
+    log = frames(*settings) + frames(missing) + frames(missing)
+    log += frames("gunicorn.errors.HaltServer: 3")
     end = [f"line {number}" for number in range(20)]
-    shown = excerpt("\n".join([again, *end]))
-    assert shown == [missing, "gunicorn.errors.HaltServer: 3", *end[-15:]]
-    assert last_error(again) == missing
+    shown = excerpt("\n".join([log, *end]))
+    assert shown == [*settings, missing, "gunicorn.errors.HaltServer: 3", *end[-15:]]
+    assert last_error(log) == missing
 
 
 @pytest.mark.parametrize(
