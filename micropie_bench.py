@@ -83,7 +83,7 @@ from micropie_benchlib.cli.plans import make_plan
 from micropie_benchlib.cli.targets import compared_targets, parse_target, parse_targets
 from micropie_benchlib.cli.terminal import console_on, say, show_lines, show_table, table_of_texts
 from micropie_benchlib.core.built_ins import BUILT_INS
-from micropie_benchlib.core.errors import BenchError, CannotGoOnError, HopelessError, UsageError
+from micropie_benchlib.core.errors import BenchError, CannotGoOnError, UnmeasurableError, UsageError
 from micropie_benchlib.core.plan import USEFUL_ROUNDS
 from micropie_benchlib.core.published import GIST_DAY
 from micropie_benchlib.core.secrets import without_url_secrets
@@ -502,7 +502,7 @@ def print_error(
     elif number != errno.EPIPE:
         message = error.format_message() if isinstance(error, TyperException) else str(error)
         logs_by_text: dict[str, tuple[str, ...]] = {message: ()}
-        if isinstance(error, HopelessError):
+        if isinstance(error, UnmeasurableError):
             from micropie_benchlib.report.warnings import texts_of
 
             logs_by_text = {texts_of(reason.warnings): reason.log for reason in error.reasons}

@@ -18,7 +18,7 @@ from conftest import cores_of, failed, measured
 from micropie_benchlib.cli.progress import stage_text
 from micropie_benchlib.cli.targets import parse_target
 from micropie_benchlib.core.choices import Limit
-from micropie_benchlib.core.errors import BenchError, HopelessError
+from micropie_benchlib.core.errors import BenchError, UnmeasurableError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import Errors, Measurement, WrkResult
 from micropie_benchlib.core.metrics import Metric
@@ -566,7 +566,7 @@ def test_what_cannot_be_measured_at_all_ends_the_run_before_anything_is(
     asked = f"{subject} hello" if action == "ask" else subject
     fault = Fault(BenchError("no such file"), action, subject=asked, round=1)
     world.faults = [fault]
-    with pytest.raises(HopelessError) as raised:
+    with pytest.raises(UnmeasurableError) as raised:
         run_experiment(plan_of(BASE, MORE, LAST, paired=paired), NOTHING_YET, world.actions)
     (reason,) = raised.value.reasons
     assert reason.warnings == failed(f"{subject}: no such file")
@@ -576,7 +576,7 @@ def test_what_cannot_be_measured_at_all_ends_the_run_before_anything_is(
 
 def test_each_target_that_cannot_be_measured_is_named_once(world: World) -> None:
     world.responses = {"base hello": REFUSED, "last hello": REFUSED, "more hello": OK}
-    with pytest.raises(HopelessError) as raised:
+    with pytest.raises(UnmeasurableError) as raised:
         run_experiment(plan_of(BASE, MORE, LAST, paired=True), NOTHING_YET, world.actions)
     texts = [texts_of(reason.warnings) for reason in raised.value.reasons]
     assert sorted(text.split()[0] for text in texts) == ["base:", "last:"]

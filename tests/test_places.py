@@ -24,7 +24,7 @@ from micropie_benchlib.core.errors import BenchError, CannotGoOnError, UsageErro
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import Errors, Histogram, ServerUse, WrkResult
 from micropie_benchlib.core.paths import APPS, ROOT
-from micropie_benchlib.core.plan import Places
+from micropie_benchlib.core.plan import MachineNames
 from micropie_benchlib.core.requests import Response, Workload
 from micropie_benchlib.core.results import Machine, Role
 from micropie_benchlib.core.targets import AsgiTarget, CommandTarget, ServerSettings, UrlTarget
@@ -144,7 +144,9 @@ def test_machines_are_part_of_the_plan(asked: Asked, tmp_path: Path) -> None:
     config.touch()
     run_command("compare", "--server-on", "s", "--load-on", "me@a,b", "--ssh-config", str(config))
     assert asked.plan
-    assert asked.plan.places == Places(server="s", loads=("me@a", "b"), ssh_config=str(config))
+    assert asked.plan.machine_names == MachineNames(
+        server="s", loads=("me@a", "b"), ssh_config=str(config)
+    )
     assert asked.plan.paired
 
 

@@ -22,7 +22,7 @@ from micropie_benchlib.cli.progress import rates_text
 from micropie_benchlib.cli.records import settings_of
 from micropie_benchlib.cli.session import status_of
 from micropie_benchlib.core.choices import Limit, Method, Verdict
-from micropie_benchlib.core.errors import BenchError, HopelessError, UsageError
+from micropie_benchlib.core.errors import BenchError, UnmeasurableError, UsageError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import Latency, Pace
 from micropie_benchlib.core.metrics import Metric
@@ -419,7 +419,7 @@ def test_a_share_is_that_of_the_slowest_target() -> None:
 def test_a_rate_that_a_target_does_not_keep_ends_the_run_before_it_begins() -> None:
     world = Queues(most_per_s={"base": 500.0, "more": 2000.0})
     plan = plan_of(loads=(AT_1000,))
-    with pytest.raises(HopelessError) as raised:
+    with pytest.raises(UnmeasurableError) as raised:
         run(world, plan)
     (reason,) = raised.value.reasons
     not_kept, not_sustained = reason.warnings
@@ -432,7 +432,7 @@ def test_a_rate_that_a_target_does_not_keep_ends_the_run_before_it_begins() -> N
 def test_a_rate_that_wrk_cannot_make_is_told_with_the_remedy() -> None:
     world = Queues(most_per_s={"base": 5000.0, "more": 5000.0}, saturated_above_per_s=900)
     plan = plan_of(loads=(AT_1000,))
-    with pytest.raises(HopelessError) as raised:
+    with pytest.raises(UnmeasurableError) as raised:
         run(world, plan)
     kinds = {warning.kind for reason in raised.value.reasons for warning in reason.warnings}
     assert kinds == {Kind.CANNOT_OFFER}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from micropie_benchlib.cli.terminal import say
 from micropie_benchlib.core.errors import BenchError
-from micropie_benchlib.core.plan import Places, Plan
+from micropie_benchlib.core.plan import MachineNames, Plan
 from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.results import Environment, Machine, Role
 from micropie_benchlib.core.targets import ServerSettings, Target
@@ -54,48 +54,48 @@ def connect_hosts(
 
     Raises BenchError if one cannot be reached or cannot do its part.
     """
-    places = plan.places
-    wrk_path = "" if places.loads else find_wrk(wrk)
+    names = plan.machine_names
+    wrk_path = "" if names.loads else find_wrk(wrk)
     here = describe_machine(wrk_path)
     here = dataclasses.replace(here, wrk=plan.secrets.hide_whole_words(here.wrk))
-    if places.are_here:
+    if names.are_here:
         if plan.server.port:
             free_port(plan.server.host, plan.server.port)
         return Connected(plan=plan, hosts=all_here(wrk_path, work_dir), environment=here)
-    connected = connect_all(places, work_dir, stack)
+    connected = connect_all(names, work_dir, stack)
     facts = {}
     for host, machine in connected.items():
         with machine.named():
             describe = machine.there("agent", Agent.describe)
-            facts[host] = describe(wrk, makes_load=host in places.loads)
+            facts[host] = describe(wrk, makes_load=host in names.loads)
     (first_facts, *_) = facts.values()
     this_host = ThisHost(wrk_path, work_dir, link=link_of(first_facts.controller))
     by_name: dict[str, Host] = {host: RemoteHost(machine) for host, machine in connected.items()}
     hosts = Hosts(
         here=this_host,
-        server=by_name.get(places.server, this_host),
-        loads=tuple(by_name[host] for host in places.loads) or (this_host,),
+        server=by_name.get(names.server, this_host),
+        loads=tuple(by_name[host] for host in names.loads) or (this_host,),
     )
-    plan = with_address(plan, first_facts.address if places.server else first_facts.controller)
-    server_name = places.server or "this machine"
-    load_names = " and ".join(places.loads) or "this machine"
+    plan = with_address(plan, first_facts.address if names.server else first_facts.controller)
+    server_name = names.server or "this machine"
+    load_names = " and ".join(names.loads) or "this machine"
     say(f"servers listen on {plan.server.host} of {server_name}; load comes from {load_names}")
     machines = []
     for host, machine in connected.items():
-        role = Role.SERVER if host == places.server else Role.LOAD
+        role = Role.SERVER if host == names.server else Role.LOAD
         machines.append(
             Machine(
-                role=Role.BOTH if places.are_one else role,
+                role=Role.BOTH if names.are_one else role,
                 host=host,
                 environment=facts[host].environment,
                 address=facts[host].address,
                 round_trip_s=machine.round_trip_s(),
             )
         )
-    if not places.server:
+    if not names.server:
         server = Machine(role=Role.SERVER, host="", environment=here, address=plan.server.host)
         machines.insert(0, server)
-    if not places.loads:
+    if not names.loads:
         machines.append(Machine(role=Role.LOAD, host="", environment=here))
     served = next(each.environment for each in machines if each.role is not Role.LOAD)
     loaded = next(each.environment for each in machines if each.role is not Role.SERVER)
@@ -109,11 +109,11 @@ def connect_hosts(
 
 
 def connect_all(
-    places: Places, work_dir: Path, stack: contextlib.ExitStack
+    names: MachineNames, work_dir: Path, stack: contextlib.ExitStack
 ) -> dict[str, OtherMachine]:
     """Return the other machines by host, the server's first, connected until the stack ends."""
-    ssh = Ssh(directory=work_dir, config=places.ssh_config)
-    hosts = list(dict.fromkeys(filter(None, [places.server, *places.loads])))
+    ssh = Ssh(directory=work_dir, config=names.ssh_config)
+    hosts = list(dict.fromkeys(filter(None, [names.server, *names.loads])))
 
     def connect(host: str) -> OtherMachine:
         return stack.enter_context(OtherMachine(host, ssh, announce=say))
@@ -129,7 +129,7 @@ def with_address(plan: Plan, address: str) -> Plan:
     """
 
     def placed(settings: ServerSettings) -> ServerSettings:
-        if plan.places.are_one or not are_loopback(addresses_of(settings.host)):
+        if plan.machine_names.are_one or not are_loopback(addresses_of(settings.host)):
             return settings
         if not address:
             raise BenchError("ssh does not report the servers' address: give it with --host")
@@ -179,7 +179,7 @@ def examine_hosts(plan: Plan, hosts: Hosts) -> list[Finding]:
 
 def examine_machines(plan: Plan, wrk: str | None) -> list[Finding]:
     with temporary_directory() as work_dir, contextlib.ExitStack() as stack:
-        if plan.places.are_here:
+        if plan.machine_names.are_here:
             return [examine_wrk(wrk), *examine_hosts(plan, all_here("", work_dir))]
         connected = connect_hosts(plan, wrk, work_dir, stack)
         findings: list[Finding] = []

@@ -26,7 +26,7 @@ from micropie_benchlib.core.built_ins import BUILT_INS
 from micropie_benchlib.core.choices import AsgiServer, Decisive, Http, Loop
 from micropie_benchlib.core.errors import UsageError
 from micropie_benchlib.core.loads import Load
-from micropie_benchlib.core.plan import DEFAULT_ROUNDS, USEFUL_ROUNDS, WARM_UP_S, Places
+from micropie_benchlib.core.plan import DEFAULT_ROUNDS, USEFUL_ROUNDS, WARM_UP_S, MachineNames
 from micropie_benchlib.core.requests import PAIRED_TIMEOUT_S, WORKLOADS, WRK_TIMEOUT_S
 from micropie_benchlib.core.targets import ServerSettings, Target
 from micropie_benchlib.core.text import parse_duration
@@ -385,7 +385,7 @@ class PlaceOptions:
     )
     ssh_config: str | None = file_option("What ssh reads instead of ~/.ssh/config.")
 
-    def places(self, targets: Sequence[Target], loads: Sequence[Load]) -> Places:
+    def machine_names(self, targets: Sequence[Target], loads: Sequence[Load]) -> MachineNames:
         """Return the machines. Raises UsageError for those that cannot be."""
         hosts = tuple(filter(None, (self.load_on or "").split(",")))
         if self.load_on is not None and not hosts:
@@ -410,7 +410,9 @@ class PlaceOptions:
             for url in target.urls:
                 if are_loopback(addresses_of(split_url(url)[1])):
                     raise UsageError(f"{url} means a different server on each machine")
-        return Places(server=self.server_on or "", loads=hosts, ssh_config=self._config(hosts))
+        return MachineNames(
+            server=self.server_on or "", loads=hosts, ssh_config=self._config(hosts)
+        )
 
     def _config(self, hosts: Sequence[str]) -> str | None:
         if not self.ssh_config:

@@ -39,7 +39,7 @@ def make_plan(
 
     Paired trials are the default where they are possible, with two rounds or more and no port.
     """
-    places = machines.places(targets, loads)
+    machine_names = machines.machine_names(targets, loads)
     rounds = timing.rounds or preset.rounds
     precision = timing.wished_precision
     if precision and rounds < 2:
@@ -47,7 +47,7 @@ def make_plan(
             "needs a first stage of at least 2 rounds (--rounds)", option="--precision"
         )
     are_ours = all(target.is_launched for target in targets)
-    has_cores = len(all_cores()) > 1 or not places.are_here
+    has_cores = len(all_cores()) > 1 or not machine_names.are_here
     pairing_is_possible = len(targets) > 1 and has_cores and are_ours
     paired = timing.paired
     if paired and not pairing_is_possible:
@@ -80,7 +80,7 @@ def make_plan(
         most_s=timing.most_s,
         variables=variables,
         strict=strict,
-        places=places,
+        machine_names=machine_names,
         rate_share=rate_share,
         p99_limit_s=p99_limit_s,
     )

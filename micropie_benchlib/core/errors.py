@@ -30,7 +30,7 @@ class Reason:
     log: tuple[str, ...] = ()
 
 
-class HopelessError(BenchError):
+class UnmeasurableError(BenchError):
     """Targets that cannot be measured at all; each reason is a line of its own."""
 
     def __init__(self, reasons: Iterable[Reason]) -> None:

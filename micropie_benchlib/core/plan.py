@@ -17,7 +17,7 @@ WARM_UP_S = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
+class MachineNames:
     """The machines that serve and make load, by the names that ssh has for them.
 
     Where none is named, it is this one. `ssh_config` is the file that ssh reads instead of
@@ -61,7 +61,7 @@ class Plan:
     most_s: float = math.inf
     variables: tuple[str, ...] = ()
     strict: bool = False
-    places: Places = Places()
+    machine_names: MachineNames = MachineNames()
     rate_share: float | None = None
     p99_limit_s: float | None = None
 

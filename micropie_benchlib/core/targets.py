@@ -29,8 +29,8 @@ class ServerSettings:
     start_timeout_s: Seconds = 60.0
 
 
-def name_place(host: str, port: int) -> str:
-    """Return the place as it stands in a URL, such as `[::1]:8000`."""
+def host_and_port(host: str, port: int) -> str:
+    """Return the address as it stands in a URL, such as `[::1]:8000`."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

@@ -21,7 +21,7 @@ from micropie_benchlib.core.errors import BenchError, CannotGoOnError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.paths import BUNDLED, ROOT
 from micropie_benchlib.core.requests import Response, Workload
-from micropie_benchlib.core.targets import ServerSettings, Target, name_place
+from micropie_benchlib.core.targets import ServerSettings, Target, host_and_port
 from micropie_benchlib.load.generators import Goal, WrkGroup, goals_of
 from micropie_benchlib.load.hosts import ThisHost
 from micropie_benchlib.load.servers import ServerGroup
@@ -270,7 +270,7 @@ class RemoteServer(RunningServer):
             self._there("agent", Agent.stop)(self.part)
 
     def url(self, path: str) -> str:
-        return f"{self.target.scheme}://{name_place(self.settings.host, self._port)}{path}"
+        return f"{self.target.scheme}://{host_and_port(self.settings.host, self._port)}{path}"
 
     def versions(self) -> PackageVersions:
         return self._there(self.part, LocalServer.versions)()

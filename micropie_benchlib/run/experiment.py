@@ -7,7 +7,7 @@ import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 
-from micropie_benchlib.core.errors import BenchError, CannotGoOnError, HopelessError, Reason
+from micropie_benchlib.core.errors import BenchError, CannotGoOnError, Reason, UnmeasurableError
 from micropie_benchlib.core.measurements import Capacity, Measurement
 from micropie_benchlib.core.plan import Launch, Plan
 from micropie_benchlib.core.results import Results, TargetFacts
@@ -27,13 +27,13 @@ def measure_launch(
     launch: Launch,
     actions: Actions,
     *,
-    hopeless: Sequence[Reason] | None = None,
+    unmeasurable: Sequence[Reason] | None = None,
     p99_limit_s: float | None = None,
 ) -> Iterator[TargetFacts | Measurement | Capacity]:
     """Yield each target's facts once its server is up, then the measurements, in order.
 
     A server that does not start invalidates the trials that it has a part in; so does one that
-    answers other than expected, for that workload. The first launch raises HopelessError
+    answers other than expected, for that workload. The first launch raises UnmeasurableError
     instead if a target cannot be measured at all; it is given what was found of others.
     """
     run = LaunchRun(launch, actions)
@@ -41,10 +41,10 @@ def measure_launch(
         run.start(stack)
         for target in launch.targets:
             yield run.ask_each_workload(target)
-        if hopeless is not None:
-            reasons = [*hopeless, *run.hopeless()]
+        if unmeasurable is not None:
+            reasons = [*unmeasurable, *run.unmeasurable()]
             if reasons:
-                raise HopelessError(reasons)
+                raise UnmeasurableError(reasons)
         run.warm_up()
         for trial in launch.trials:
             if p99_limit_s:
@@ -106,13 +106,13 @@ def run_experiment(plan: Plan, results: Results, actions: Actions) -> Results:
 
     They are saved after each launch where that can be done. After an interruption, or a
     failure between trials, they are those of whole rounds; in the first round what there is.
-    Raises HopelessError, before anything is measured, if a target cannot be.
+    Raises UnmeasurableError, before anything is measured, if a target cannot be.
     """
     current_round = 1
     first_rounds = plan.rounds
     start = time.monotonic()
     try:
-        hopeless: list[Reason] = []
+        unmeasurable: list[Reason] = []
         to_check: Sequence[Launch] = ()
         if plan.is_at_a_rate:
             plan, results = prepare_rates(plan, results, actions)
@@ -123,17 +123,17 @@ def run_experiment(plan: Plan, results: Results, actions: Actions) -> Results:
         first_launch = launches[0]
         for launch in to_check:
             check = check_launch(launch, actions)
-            hopeless += check.hopeless
+            unmeasurable += check.unmeasurable
             for facts in check.facts:
                 results = with_facts(results, facts, plan.names)
-        if plan.strict and not hopeless:
+        if plan.strict and not unmeasurable:
             require_equal_work(results)
         while launches:
             launch = launches.pop(0)
             current_round = launch.round
-            found = hopeless if launch is first_launch else None
+            found = unmeasurable if launch is first_launch else None
             for outcome in measure_launch(
-                launch, actions, hopeless=found, p99_limit_s=plan.p99_limit_s
+                launch, actions, unmeasurable=found, p99_limit_s=plan.p99_limit_s
             ):
                 results = with_outcome(results, outcome, plan.names)
             results = with_derived(results)

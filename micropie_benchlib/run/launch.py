@@ -218,7 +218,7 @@ class LaunchRun:
                 )
                 self._warm_up([name], load)
 
-    def hopeless(self) -> list[Reason]:
+    def unmeasurable(self) -> list[Reason]:
         """Return why targets cannot be measured under any workload: a reason for each."""
         hide = self._secrets.hide_whole_words
         reasons = []

@@ -14,10 +14,10 @@ from micropie_benchlib.stats.equal_work import FRAMING, HEAD, work_of
 
 
 class Check(NamedTuple):
-    """What launching targets and asking them showed: facts, and why some are hopeless."""
+    """What launching targets and asking them showed: facts, and why some are unmeasurable."""
 
     facts: list[TargetFacts]
-    hopeless: list[Reason]
+    unmeasurable: list[Reason]
 
 
 def check_launch(launch: Launch, actions: Actions) -> Check:
@@ -26,7 +26,7 @@ def check_launch(launch: Launch, actions: Actions) -> Check:
     with contextlib.ExitStack() as stack:
         run.start(stack)
         facts = [run.ask_each_workload(target) for target in launch.targets]
-    return Check(facts=facts, hopeless=run.hopeless())
+    return Check(facts=facts, unmeasurable=run.unmeasurable())
 
 
 def require_equal_work(results: Results) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from micropie_benchlib.core.choices import Limit, Method
-from micropie_benchlib.core.errors import BenchError, HopelessError, Reason
+from micropie_benchlib.core.errors import BenchError, Reason, UnmeasurableError
 from micropie_benchlib.core.loads import rate_problem
 from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.plan import Launch, Plan, Trial
@@ -54,7 +54,7 @@ def try_loads(plan: Plan, actions: Actions) -> Preflight:
             run.start(stack)
             for target in group:
                 preflight.facts.append(run.ask_each_workload(target))
-            preflight.unmeasurable.extend(run.hopeless())
+            preflight.unmeasurable.extend(run.unmeasurable())
             if preflight.unmeasurable:
                 continue
             run.warm_up()
@@ -96,7 +96,7 @@ def with_rates(plan: Plan, share: float, measurements: Sequence[Measurement]) ->
 
 
 def throughput_of(measurement: Measurement, share: float) -> float:
-    """Raises HopelessError if it is not known."""
+    """Raises UnmeasurableError if it is not known."""
     is_known = outcome_of(measurement, math.inf) is not Outcome.UNKNOWN
     if not is_known or measurement.requests_per_s is None:
         unknown = BenchWarning.of(
@@ -105,7 +105,7 @@ def throughput_of(measurement: Measurement, share: float) -> float:
             target=measurement.target,
             load=measurement.load.without_rate.sentence,
         )
-        raise HopelessError([Reason(warnings=(unknown, *measurement.invalid))])
+        raise UnmeasurableError([Reason(warnings=(unknown, *measurement.invalid))])
     pace = measurement.wrk.pace if measurement.wrk else None
     if pace is None:
         return measurement.requests_per_s
@@ -141,13 +141,13 @@ def unkept_reasons(measurements: Sequence[Measurement], results: Results) -> lis
 def prepare_rates(plan: Plan, results: Results, actions: Actions) -> tuple[Plan, Results]:
     """Return plan and results with the loads' rates, and what the targets answered.
 
-    Raises HopelessError if a rate cannot be kept.
+    Raises UnmeasurableError if a rate cannot be kept.
     """
     if plan.rate_share:
         preflight = try_loads(plan, actions)
         reasons = preflight.unmeasurable or generator_reasons(preflight.measurements)
         if reasons:
-            raise HopelessError(reasons)
+            raise UnmeasurableError(reasons)
         plan = with_rates(plan, plan.rate_share, preflight.measurements)
         actions.extend(plan, None)
     preflight = try_loads(plan, actions)
@@ -156,5 +156,5 @@ def prepare_rates(plan: Plan, results: Results, actions: Actions) -> tuple[Plan,
     reasons = preflight.unmeasurable or generator_reasons(preflight.measurements)
     reasons = reasons or unkept_reasons(preflight.measurements, results)
     if reasons:
-        raise HopelessError(reasons)
+        raise UnmeasurableError(reasons)
     return plan, results

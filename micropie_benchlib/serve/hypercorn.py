@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from micropie_benchlib.core.choices import Loop
-from micropie_benchlib.core.targets import AsgiTarget, ServerSettings, name_place
+from micropie_benchlib.core.targets import AsgiTarget, ServerSettings, host_and_port
 from micropie_benchlib.serve.asgi_server import AsgiServerFacts, Versions, with_version
 
 
@@ -14,7 +14,7 @@ def options(target: AsgiTarget, settings: ServerSettings, port: int) -> list[str
 
     It looks an app up among the module's attributes, and apps.py makes its own when asked.
     """
-    words = ["--bind", name_place(settings.host, port)]
+    words = ["--bind", host_and_port(settings.host, port)]
     words += ["--workers", str(settings.workers)]
     if settings.access_log:
         words += ["--access-logfile", "-"]

@@ -22,7 +22,7 @@ from micropie_benchlib.core.targets import (
     ServerSettings,
     Target,
     UrlTarget,
-    name_place,
+    host_and_port,
 )
 from micropie_benchlib.core.text import pluralize
 from micropie_benchlib.core.warnings import BenchWarning, Kind
@@ -103,7 +103,7 @@ class LaunchedServer(LocalServer):
         self.child.stop()
 
     def url(self, path: str) -> str:
-        return f"{self.target.scheme}://{name_place(self.settings.host, self.port)}{path}"
+        return f"{self.target.scheme}://{host_and_port(self.settings.host, self.port)}{path}"
 
     def processes(self) -> list[psutil.Process]:
         return self.child.processes()
@@ -339,7 +339,7 @@ class LaunchedServer(LocalServer):
         hosts = addresses_of(self.settings.host)
         if not addresses or addresses & {*hosts, "0.0.0.0", "::"}:  # noqa: S104  # they are all
             return
-        names = [name_place(address, self.port) for address in sorted(addresses)]
+        names = [host_and_port(address, self.port) for address in sorted(addresses)]
         raise BenchError(
             f"{self.target.name} listens on {', '.join(names)}: "
             f"it must listen on {self.settings.host}, which is its {{host}}"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.requests import Response, Workload, header_value
-from micropie_benchlib.core.targets import name_place
+from micropie_benchlib.core.targets import host_and_port
 from micropie_benchlib.serve.addresses import addresses_of, are_loopback, split_url
 from micropie_benchlib.system.children import POLL_S
 
@@ -53,11 +53,11 @@ def speaks_tls(host: str, port: int) -> bool:
 
 
 def refusal(host: str, port: int) -> str:
-    failure = f"nothing listens on {name_place(host, port)}"
+    failure = f"nothing listens on {host_and_port(host, port)}"
     is_here = are_loopback(addresses_of(host))
     for other in ("127.0.0.1", "::1"):
         if other != host and is_here and can_connect(other, port):
-            address = name_place(other, port)
+            address = host_and_port(other, port)
             return f"{failure}, but something does on {address}: use that address"
     return f"{failure}: start the server or fix the address"
 
@@ -160,7 +160,7 @@ class Probe:
         """
         self._scheme, self._host, self._port = split_url(url)
         self._address = address or self._host
-        self._location = name_place(self._address, self._port)
+        self._location = host_and_port(self._address, self._port)
         _, _, self._authority, path = url.split("/", 3)
         self._path = f"/{path}"
         self._workload = workload

@@ -11,7 +11,7 @@ import psutil
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.measurements import ServerUse
 from micropie_benchlib.core.requests import Response, Workload
-from micropie_benchlib.core.targets import ServerSettings, Target, UrlTarget, name_place
+from micropie_benchlib.core.targets import ServerSettings, Target, UrlTarget, host_and_port
 from micropie_benchlib.core.warnings import BenchWarning
 from micropie_benchlib.serve.addresses import addresses_of, split_url
 from micropie_benchlib.serve.probe import Probe, can_connect
@@ -130,7 +130,7 @@ class UrlServer(LocalServer):
         """
         url = self.url(path)
         if self.host_header:
-            place = name_place(self.address, self._port)
+            place = host_and_port(self.address, self._port)
             return url.replace(f"//{self.host_header}", f"//{place}", 1)
         if not self.addresses:
             return url

@@ -19,7 +19,7 @@ import pytest
 from micropie_benchlib.cli.targets import parse_target
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.requests import Response, Workload
-from micropie_benchlib.core.targets import CommandTarget, ServerSettings, UrlTarget, name_place
+from micropie_benchlib.core.targets import CommandTarget, ServerSettings, UrlTarget, host_and_port
 from micropie_benchlib.serve.addresses import free_port
 from micropie_benchlib.serve.launched import LaunchedServer
 from micropie_benchlib.serve.servers import UrlServer
@@ -76,7 +76,7 @@ def resetting(connection: socket.socket) -> None:
 
 def ask(port: int, host: str = "127.0.0.1", scheme: str = "http") -> Response:
     """Return the response of a running server."""
-    url = f"{scheme}://{name_place(host, port)}/"
+    url = f"{scheme}://{host_and_port(host, port)}/"
     return UrlServer(UrlTarget(name="u", label="U", spec=url, url=url)).ask(Workload(timeout_s=1))
 
 
@@ -194,7 +194,9 @@ def test_an_address_where_nothing_listens_is_named() -> None:
 @pytest.mark.parametrize(("host", "other"), [("127.0.0.1", "::1"), ("::1", "127.0.0.1")])
 def test_a_server_on_the_other_loopback_address_is_found(host: str, other: str) -> None:
     with server(saying(HEAD + HELLO), other) as port:
-        assert f"but something does on {name_place(other, port)}: use that" in complaint(port, host)
+        assert f"but something does on {host_and_port(other, port)}: use that" in complaint(
+            port, host
+        )
 
 
 # ssl leaves a socket open where the connection is reset before its handshake.
