@@ -75,8 +75,12 @@ PROGRAM_SUFFIXES = (".py", ".js", ".mjs", ".cjs", ".ts", ".rb", ".php", ".pl", "
 
 def command_files(target: CommandTarget) -> set[Path]:
     """Return the programs in its directory that the command names: its data may change."""
-    files = [target.directory / word for word in shlex.split(target.command)]
-    return {file for file in files if file.suffix in PROGRAM_SUFFIXES and file.is_file()}
+    found = set()
+    for word in shlex.split(target.command):
+        file = target.directory / word
+        if file.suffix in PROGRAM_SUFFIXES and file.is_file():
+            found.add(file)
+    return found
 
 
 # ASGI apps.
@@ -123,8 +127,8 @@ def app_files(target: AsgiTarget) -> set[Path]:
     first, *rest = target.app.partition(":")[0].split(".")
     package = target.directory / first
     module = package.joinpath(*rest)
-    files = [module.with_suffix(".py"), *package.rglob("*.py")]
-    return {file for file in files if file.is_file()}
+    files = {module.with_suffix(".py"), *package.rglob("*.py")}
+    return set(filter(Path.is_file, files))
 
 
 class TargetKind(NamedTuple):

@@ -130,14 +130,9 @@ def probe_limit_s(workload: Workload) -> float:
 
 def excerpt_of(body: bytes) -> str:
     """Return the beginning of a body in one line; empty if it is not text."""
-    try:
-        text = body.decode()
-    except UnicodeDecodeError as error:
-        if error.end < len(body):
-            return ""
-        text = body[: error.start].decode()  # a character is cut at the end
+    text = body.decode(errors="replace").rstrip("\ufffd")  # a character that is cut
     line = " ".join(text.split())
-    return line if line.isprintable() else ""
+    return line if line.isprintable() and "\ufffd" not in line else ""
 
 
 class Probe:

@@ -18,16 +18,12 @@ MAX_STOLEN = 0.05  # of the machine's time, by the hypervisor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineTimes:
-    """The machine's CPU time since its start, in seconds.
-
-    In all, at work for processes, and stolen by the hypervisor. `throttled` counts how
-    often this control group's CPU quota stopped it.
-    """
+    """The machine's CPU time since its start, in seconds."""
 
     total_s: float = 0.0
-    busy_s: float = 0.0
-    steal_s: float = 0.0
-    throttled: int = 0
+    busy_s: float = 0.0  # at work for processes
+    steal_s: float = 0.0  # by the hypervisor
+    throttled: int = 0  # how often this control group's CPU quota stopped it
 
     def stolen_share(self, before: MachineTimes) -> float:
         return (self.steal_s - before.steal_s) / self._passed_s(before)

@@ -156,11 +156,10 @@ def listener_pids(port: int) -> list[int | None]:
     except (OSError, RuntimeError, psutil.Error):
         return []
     pids = []
-    for connection in connections:
-        if connection.status != psutil.CONN_LISTEN:
-            continue
-        if connection.laddr.port == port:  # type: ignore[union-attr]  # a listener has an address
-            pids.append(connection.pid)
+    for each in connections:
+        # A listener has an address.
+        if each.status == psutil.CONN_LISTEN and each.laddr.port == port:  # type: ignore[union-attr]
+            pids.append(each.pid)
     return pids
 
 
