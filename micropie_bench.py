@@ -45,15 +45,6 @@ from typer.exceptions import TyperException
 from micropie_benchlib import __version__
 from micropie_benchlib.cli.bench_file import ConfigOptions, hiding_variables
 from micropie_benchlib.cli.commands import command, command_line, renamed
-from micropie_benchlib.cli.examples import (
-    CAPACITY_EXAMPLES,
-    COMPARE_EXAMPLES,
-    PARSE_EXAMPLES,
-    REPORT_EXAMPLES,
-    REPRODUCE_EXAMPLES,
-    SERVE_EXAMPLES,
-    TARGET_SYNTAX,
-)
 from micropie_benchlib.cli.loads import planned_loads
 from micropie_benchlib.cli.options import (
     DEFAULTS,
@@ -63,11 +54,11 @@ from micropie_benchlib.cli.options import (
     GateOptions,
     LoadOptions,
     MachineOptions,
-    PlaceOptions,
     PortOptions,
     PresetOptions,
     QuickOptions,
     RateOptions,
+    RemoteOptions,
     RequestOptions,
     SearchOptions,
     ServingOptions,
@@ -104,7 +95,7 @@ def top(
         console_on(sys.stdout).print(context.get_help())
 
 
-@command("serve", examples=SERVE_EXAMPLES)
+@command("serve")
 @hiding_variables
 def serve(
     target: Annotated[
@@ -143,7 +134,7 @@ def serve(
     raise BenchError(f"{target}: the server ended by itself, with status {status}")
 
 
-@command("compare", examples=TARGET_SYNTAX + COMPARE_EXAMPLES)
+@command("compare")
 @hiding_variables
 def compare(
     targets: TargetsArgument = None,
@@ -155,7 +146,7 @@ def compare(
     presets: PresetOptions,
     request: RequestOptions,
     serving: PortOptions,
-    machines: MachineOptions,
+    machines: RemoteOptions,
     wrk: WrkOption = None,
     gate_options: GateOptions,
     export: ExportOptions,
@@ -189,7 +180,7 @@ def compare(
     )
 
 
-@command("capacity", examples=TARGET_SYNTAX + CAPACITY_EXAMPLES)
+@command("capacity")
 @hiding_variables
 def capacity(
     targets: TargetsArgument = None,
@@ -200,7 +191,7 @@ def capacity(
     trials: TrialOptions,
     request: RequestOptions,
     serving: ServingOptions,
-    machines: MachineOptions,
+    machines: RemoteOptions,
     wrk: WrkOption = None,
     export: ExportOptions,
     verbose: VerboseOption = False,
@@ -233,7 +224,7 @@ def capacity(
     return run_and_report(plan, exports, wrk=wrk, verbose=verbose)
 
 
-@command("calibrate", examples=TARGET_SYNTAX)
+@command("calibrate")
 @hiding_variables
 def calibrate(
     target: Annotated[
@@ -252,7 +243,7 @@ def calibrate(
     timing: TimingOptions,
     request: RequestOptions,
     serving: ServingOptions,
-    machines: MachineOptions,
+    machines: RemoteOptions,
     wrk: WrkOption = None,
     export: ExportOptions,
     verbose: VerboseOption = False,
@@ -288,7 +279,7 @@ def calibrate(
     )
 
 
-@command("reproduce", examples=REPRODUCE_EXAMPLES)
+@command("reproduce")
 def reproduce(
     day: Annotated[
         str, typer.Argument(metavar="TABLE", help="The day of a published table; see --list.")
@@ -332,7 +323,7 @@ def doctor(
     *,
     workers: WorkersOptions,
     load: LoadOptions,
-    machines: PlaceOptions,
+    machines: MachineOptions,
     wrk: WrkOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> int:
@@ -363,7 +354,7 @@ def doctor(
     return 0
 
 
-@command("parse", examples=PARSE_EXAMPLES)
+@command("parse")
 def parse(
     file: Annotated[
         str,
@@ -401,7 +392,7 @@ def parse(
     return 0 if has_figures and not results.warnings else 1
 
 
-@command("report", examples=REPORT_EXAMPLES)
+@command("report")
 def report_again(
     files: Annotated[
         list[str], typer.Argument(metavar="RESULTS.json", help="Files of --export-json.")

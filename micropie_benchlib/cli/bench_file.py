@@ -45,32 +45,32 @@ class Variables:
     def __init__(self, values: Sequence[str] = ()) -> None:
         self.values = list(values)
 
-    def fill(self, value: Any, place: str) -> Any:
+    def fill(self, value: Any, location: str) -> Any:
         """Return the value with each ${VARIABLE} in its texts replaced; $${VARIABLE} is a text.
 
         true and false become texts, too: else pydantic takes them for numbers. Raises
         UsageError for a variable that is not set, and for what no program can be given.
         """
         if isinstance(value, dict):
-            return {key: self.fill(each, f"{place}.{key}") for key, each in value.items()}
+            return {key: self.fill(each, f"{location}.{key}") for key, each in value.items()}
         if isinstance(value, list):
-            return [self.fill(each, place) for each in value]
+            return [self.fill(each, location) for each in value]
         if isinstance(value, bool):
             return str(value).lower()
         if not isinstance(value, str):
             return value
         if "\0" in value:
-            raise UsageError(f"{place}: leave out the character NUL")
-        return re.sub(r"\$(\$?)\{(\w+)\}", functools.partial(self._value, place), value)
+            raise UsageError(f"{location}: leave out the character NUL")
+        return re.sub(r"\$(\$?)\{(\w+)\}", functools.partial(self._value, location), value)
 
-    def _value(self, place: str, match: re.Match[str]) -> str:
+    def _value(self, location: str, match: re.Match[str]) -> str:
         escape, name = match.groups()
         if escape:
             return match[0][1:]
         if name not in os.environ:
             raise UsageError(
-                f"{place}: environment variable {name} is not set: set it, or write $${{{name}}} "
-                "for the text itself"
+                f"{location}: environment variable {name} is not set: set it, "
+                f"or write $${{{name}}} for the text itself"
             )
         self.values.append(os.environ[name])
         return os.environ[name]
@@ -95,7 +95,7 @@ def content_type() -> Any:
     """Return the type of all that bench.toml may have: the options of compare, and tables."""
     from pydantic import create_model
 
-    compare = with_groups_as_options(COMMANDS["compare"].function)
+    compare = with_groups_as_options(COMMANDS["compare"])
     fields: dict[str, Any] = {}
     for parameter in inspect.signature(compare).parameters.values():
         fields[parameter.name] = parameter.annotation, None
@@ -144,18 +144,18 @@ def plain_line(error: Mapping[str, Any]) -> str:
     for step in error["loc"]:
         if step != "[key]" and not isinstance(step, int):
             steps.append(step if step.isprintable() and step else repr(step))
-    place = ".".join(steps)
+    location = ".".join(steps)
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"{place}: unknown key{known_keys(*error['loc'])}"
+        return f"{location}: unknown key{known_keys(*error['loc'])}"
     if kind == "value_error":
-        return f"{place}: {context['error']}"
+        return f"{location}: {context['error']}"
     if kind not in WANTED:
-        return f"{place}: {error['msg']}"
+        return f"{location}: {error['msg']}"
     wanted = WANTED[kind].format(**context)
     shown = repr(error["input"])
     # Whole or not at all: a part of a secret would not be known.
     but = f", not {shown}" if len(shown) <= MAX_SHOWN else ""
-    return f"{place}: must be {wanted}{but}"
+    return f"{location}: must be {wanted}{but}"
 
 
 def known_keys(*location: str) -> str:
@@ -179,7 +179,7 @@ def take_defaults(context: typer.Context, file: str | None) -> str | None:
 
 @functools.cache  # the command line asks for it first, then the command
 def read_bench_file(file: str) -> BenchFile:
-    """Return what the file says. Raises UsageError, in one line with the place."""
+    """Return what the file says. Raises UsageError, in one line with the location."""
     import tomllib
 
     content = read_whole(file, option="--config", most_bytes=MAX_CONFIG_BYTES)
@@ -215,8 +215,8 @@ def file_workload(name: str, table: WorkloadTable) -> Workload:
     try:
         return table.workload(name)
     except UsageError as error:
-        place = f"workloads.{name} {error.option.removeprefix('--')}".rstrip()
-        raise UsageError(f"{place}: {error.problem}") from None
+        location = f"workloads.{name} {error.option.removeprefix('--')}".rstrip()
+        raise UsageError(f"{location}: {error.problem}") from None
 
 
 SETTING = re.compile(r"(?:targets\.)?([^=]+?)\.(?:(env)\.|(?!env=))(\w+)=(.*)", re.DOTALL)

@@ -7,13 +7,12 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from micropie_benchlib.cli.examples import ABOUT, TOP_EXAMPLES
+from micropie_benchlib.cli.examples import ABOUT, EXAMPLES, TOP_EXAMPLES
 from micropie_benchlib.cli.reading import Reader, Reads
 from micropie_benchlib.core.errors import UsageError
 
@@ -110,16 +109,10 @@ class GroupedTop(TyperGroup):
 Command = Callable[..., int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandEntry:
-    function: Command
-    examples: str
+COMMANDS: dict[str, Command] = {}
 
 
-COMMANDS: dict[str, CommandEntry] = {}
-
-
-def command(name: str, *, examples: str = "") -> Callable[[Command], Command]:
+def command(name: str) -> Callable[[Command], Command]:
     """Return a decorator that makes a function the command of that name.
 
     A parameter that is a dataclass stands for a group of options, one for each field: so
@@ -127,7 +120,7 @@ def command(name: str, *, examples: str = "") -> Callable[[Command], Command]:
     """
 
     def decorate(function: Command) -> Command:
-        COMMANDS[name] = CommandEntry(function=function, examples=examples)
+        COMMANDS[name] = function
         return function
 
     return decorate
@@ -145,9 +138,9 @@ def command_line(top: Callable[..., None]) -> TyperGroup:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(invoke_without_command=True)(top)
-    for name, entry in COMMANDS.items():
-        register = app.command(name=name, cls=GroupedCommand, epilog=entry.examples)
-        register(with_groups_as_options(entry.function))
+    for name, function in COMMANDS.items():
+        register = app.command(name=name, cls=GroupedCommand, epilog=EXAMPLES.get(name))
+        register(with_groups_as_options(function))
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)  # noqa: S101  # as of all apps with a callback
     return group

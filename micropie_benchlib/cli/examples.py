@@ -1,4 +1,4 @@
-"""The examples below the help of each command."""
+"""What stands below the help of each command."""
 
 from __future__ import annotations
 
@@ -21,14 +21,16 @@ A target is one of
   http://HOST:PORT/                   a server that is already running
 NAME=TARGET sets the name that tables show.
 """
-CAPACITY_EXAMPLES = """
+ABOUT = "Compare MicroPie with FastAPI, or any two HTTP servers, under identical load."
+EXAMPLES = {
+    "serve": """
 \b
 Examples:
-  micropie_bench capacity
-  micropie_bench capacity fastapi mine=app:app --p99-limit 20ms -c 50
-  micropie_bench capacity mine=app:app -r 1    # a first look, no interval
-"""
-COMPARE_EXAMPLES = """
+  micropie_bench serve micropie
+  micropie_bench serve app:app --port 9000 -w 2
+""",
+    "compare": TARGET_SYNTAX
+    + """
 \b
 Examples:
   micropie_bench compare -c 50,400 -r 12
@@ -38,31 +40,34 @@ Examples:
   micropie_bench compare --config bench.toml
   micropie_bench compare micropie@0.13 micropie --fail-if-slower 5%
   micropie_bench compare --export-json run.json --export-html run.html
-"""
-SERVE_EXAMPLES = """
+""",
+    "capacity": TARGET_SYNTAX
+    + """
 \b
 Examples:
-  micropie_bench serve micropie
-  micropie_bench serve app:app --port 9000 -w 2
-"""
-REPRODUCE_EXAMPLES = """
+  micropie_bench capacity
+  micropie_bench capacity fastapi mine=app:app --p99-limit 20ms -c 50
+  micropie_bench capacity mine=app:app -r 1    # a first look, no interval
+""",
+    "calibrate": TARGET_SYNTAX,
+    "reproduce": """
 \b
 Examples:
   micropie_bench reproduce             the gist
   micropie_bench reproduce --list      six tables that were published
   micropie_bench reproduce 2026-05-11
-"""
-PARSE_EXAMPLES = """
+""",
+    "parse": """
 \b
 Examples:
   wrk -t4 -c100 -d30s --latency http://127.0.0.1:8000/ | micropie_bench parse
   micropie_bench parse reports.txt --export-markdown tables.md
 The heading above a report names its target.
-"""
-REPORT_EXAMPLES = """
+""",
+    "report": """
 \b
 Examples:
   micropie_bench report run.json --export-html run.html
   micropie_bench report here.json there.json
-"""
-ABOUT = "Compare MicroPie with FastAPI, or any two HTTP servers, under identical load."
+""",
+}  # by command

@@ -372,7 +372,7 @@ class PortOptions(ServingOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlaceOptions:
+class MachineOptions:
     """Which machines serve and make load; without them it is this one."""
 
     PANEL: ClassVar = "Machines"
@@ -426,7 +426,7 @@ class PlaceOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MachineOptions(PlaceOptions):
+class RemoteOptions(MachineOptions):
     """The same, and whether URLs may be other machines'."""
 
     allow_remote: bool = option(

@@ -6,7 +6,7 @@ import dataclasses
 import random
 from collections.abc import Sequence
 
-from micropie_benchlib.cli.options import PlaceOptions, Preset, TimingOptions
+from micropie_benchlib.cli.options import MachineOptions, Preset, TimingOptions
 from micropie_benchlib.cli.terminal import say
 from micropie_benchlib.core.choices import Decisive
 from micropie_benchlib.core.errors import UsageError
@@ -30,7 +30,7 @@ def make_plan(
     preset: Preset,
     variables: tuple[str, ...] = (),
     strict: bool = False,
-    machines: PlaceOptions = PlaceOptions(),
+    machines: MachineOptions = MachineOptions(),
     rate_share: float | None = None,
     p99_limit_s: float | None = None,
     allow_remote: bool = False,

@@ -171,7 +171,7 @@ class TargetSpec:
             app=table.spec,
             label=self.name,
             arguments=self._arguments(),
-            **self._own_place(),
+            **self._surroundings(),
             **self._common("an ASGI app"),
         )
 
@@ -191,7 +191,7 @@ class TargetSpec:
             "server": self.table.server_settings(self.server),
         }
 
-    def _own_place(self) -> dict[str, Any]:
+    def _surroundings(self) -> dict[str, Any]:
         """Return where and how what is the user's own runs. Raises UsageError."""
         directory = Path(self.table.directory or self.directory).absolute()
         if not directory.is_dir():
@@ -230,7 +230,10 @@ class TargetSpec:
         if self.table.workers and not any("{workers}" in text for text in texts):
             raise UsageError(f"{self.name}.workers: the command has no {{workers}} placeholder")
         return CommandTarget(
-            label=self.name, command=command_line, **self._own_place(), **self._common("a command")
+            label=self.name,
+            command=command_line,
+            **self._surroundings(),
+            **self._common("a command"),
         )
 
     def _built_in_target(self, key: str) -> AsgiTarget:
