@@ -69,14 +69,10 @@ class Marked:
         """Return the command lines of the live processes that carry the mark."""
         found = []
         for process in psutil.process_iter():
-            try:
-                if (
-                    process.environ().get(MARK) == self.mark
-                    and process.status() != psutil.STATUS_ZOMBIE
-                ):
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                is_marked = process.environ().get(MARK) == self.mark
+                if is_marked and process.status() != psutil.STATUS_ZOMBIE:
                     found.append(" ".join(process.cmdline()))
-            except (psutil.NoSuchProcess, psutil.AccessDenied):
-                continue
         return found
 
     def await_running(self, condition: Callable[[list[str]], bool], *, seconds: float) -> None:
@@ -99,6 +95,7 @@ class Tool(Marked):
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def start(self, *args: str, cwd: Path = TARGETS, **env: str) -> subprocess.Popen[str]:
+        inherited = {k: v for k, v in os.environ.items() if k != "FORCE_COLOR"}
         process = subprocess.Popen(
             [sys.executable, str(self.program), *args],
             stdin=subprocess.DEVNULL,
@@ -106,12 +103,7 @@ class Tool(Marked):
             stderr=subprocess.PIPE,
             text=True,
             cwd=cwd,
-            env={
-                **{k: v for k, v in os.environ.items() if k != "FORCE_COLOR"},
-                "FAULTY_MARKS": str(self.marks),
-                MARK: self.mark,
-                **env,
-            },
+            env={**inherited, "FAULTY_MARKS": str(self.marks), MARK: self.mark, **env},
         )
         self.started.append(process)
         return process
@@ -124,28 +116,14 @@ class Tool(Marked):
         return subprocess.CompletedProcess(args, process.returncode, out, err)
 
 
-@contextlib.contextmanager
-def ended_tool(marks: Path) -> Iterator[Tool]:
-    """Yield the tool; at the end all that it started is ended."""
-    tool = Tool(marks=marks)
+@pytest.fixture
+def tool(tmp_path: Path) -> Iterator[Tool]:
+    tool = Tool(marks=tmp_path)
     yield tool
     for process in tool.started:
         process.kill()
         process.communicate()
     tool.await_running(lambda running: not running, seconds=30)
-
-
-@pytest.fixture
-def tool(tmp_path: Path) -> Iterator[Tool]:
-    with ended_tool(tmp_path) as tool:
-        yield tool
-
-
-@pytest.fixture(scope="module")
-def module_tool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tool]:
-    """Return what starts the tool once for several tests."""
-    with ended_tool(tmp_path_factory.mktemp("marks")) as tool:
-        yield tool
 
 
 @pytest.fixture
@@ -333,7 +311,7 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
         sys.dont_write_bytecode, sys.pycache_prefix = before
 
 
-SLOW_FIXTURES = {"tool", "module_tool", "start", "pyz", "browser"}  # they start processes
+SLOW_FIXTURES = {"tool", "start", "pyz", "browser"}  # they start processes
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

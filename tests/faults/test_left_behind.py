@@ -47,7 +47,6 @@ WRK = re.compile(r"\S*wrk -t2 .* -d300s")
 
 @pytest.fixture
 def scratch(tmp_path: Path) -> Path:
-    """Return a directory for the tool's temporary files."""
     directory = tmp_path / "scratch"
     directory.mkdir()
     return directory
@@ -62,7 +61,6 @@ def await_that(condition: Callable[[], object], what: object) -> None:
 
 
 def await_nothing_left(tool: Tool, directory: Path) -> None:
-    """Return once no process and no file is left."""
     tool.await_running(lambda running: not running, seconds=30)
     assert list(directory.iterdir()) == []
 
@@ -83,14 +81,12 @@ def read_until(process: subprocess.Popen[str], text: str) -> None:
 
 
 def program(path: Path, text: str) -> str:
-    """Return the path of a new shell script."""
     path.write_text(f"#!/bin/sh\n{textwrap.dedent(text)}")
     path.chmod(0o755)
     return str(path)
 
 
 def is_one_line(text: str, pattern: str) -> bool:
-    """Return whether the text is one line that begins like the pattern."""
     return text.count("\n") == 1 and bool(re.match(pattern, text))
 
 
@@ -298,7 +294,6 @@ def test_a_log_that_grows_fast_is_cut_during_the_trial(tool: Tool, tmp_path: Pat
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """Return a checkout's directory of its own."""
     directory = tmp_path / "checkout"
     directory.mkdir()
     for name in ("micropie_bench.py", "apps.py"):
@@ -309,7 +304,6 @@ def copy(tmp_path: Path) -> Path:
 
 
 def exports(directory: Path) -> list[str]:
-    """Return the options for all files that a run can write there."""
     options = []
     for kind in ("json", "html", "csv", "markdown", "github-benchmark"):
         options += [f"--export-{kind}", str(directory / f"run.{kind}")]
