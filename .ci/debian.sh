@@ -1,16 +1,19 @@
-# Functions to source: packages of the Debian or Ubuntu that runs this, fetched and unpacked without root.
+# Functions to source: packages of the Debian or Ubuntu that runs this, without root.
 
-# private_apt DIR ARCH ARGUMENT...: apt-get for that architecture, with lists and cache in DIR, as if nothing were installed.
+# private_apt DIR ARCH ARGUMENT...: apt-get for that architecture, with lists and cache in
+# DIR, as if nothing were installed.
 private_apt() {
     apt=$1 arch=$2
     shift 2
     mkdir -p "$apt/lists/partial" "$apt/cache"
-    apt-get -qq -o "Dir::State::Lists=$apt/lists" -o "Dir::Cache=$apt/cache" -o Dir::State::status=/dev/null \
-        -o "APT::Architecture=$arch" -o "APT::Architectures::=$arch" -o Debug::NoLocking=1 -o APT::Sandbox::User= "$@"
+    apt-get -qq -o "Dir::State::Lists=$apt/lists" -o "Dir::Cache=$apt/cache" \
+        -o Dir::State::status=/dev/null -o Debug::NoLocking=1 -o APT::Sandbox::User= \
+        -o "APT::Architecture=$arch" -o "APT::Architectures::=$arch" "$@"
 }
 
-# unpack_debian DIR ARCH PACKAGE [with-dependencies]: unpacks into DIR/root, and records DIR/packages: name, version, and
-# sha256 of each .deb. apt checks the distribution's signature on the lists, and each package against them.
+# unpack_debian DIR ARCH PACKAGE [with-dependencies]: unpacks into DIR/root, and records in
+# DIR/packages the name, version and sha256 of each .deb. apt checks the distribution's
+# signature on the lists, and each package against them.
 unpack_debian() {
     command -v apt-get >/dev/null || return 1
     rm -rf "$1/root" "$1/debs"
@@ -31,8 +34,9 @@ unpack_debian() {
     done >"$dir/packages"
 }
 
-# portable_wrk DIR ARCH [run]: makes DIR/wrk, a directory in which `wrk` runs on any Linux of that architecture: wrk with
-# its loader, libraries, `packages` as above and each package's licence. With `run`, fails if that wrk does not run.
+# portable_wrk DIR ARCH [run]: makes DIR/wrk, a directory in which `wrk` runs on any Linux of
+# that architecture: wrk with its loader, libraries, `packages` as above and each package's
+# licence. With `run`, fails if that wrk does not run.
 # A caller that tests its status switches `set -e` off in it, hence the returns.
 portable_wrk() {
     unpack_debian "$1" "$2" wrk with-dependencies || return 1
@@ -46,8 +50,10 @@ portable_wrk() {
         package=${copyright%/*}
         cp -L "$copyright" "$1/wrk/licenses/${package##*/}"
     done
-    for text in $(grep -oh '/usr/share/common-licenses/[A-Za-z]*-[0-9.]*[0-9]' "$1"/wrk/licenses/* | sort -u); do
-        [ ! -e "$text" ] || cp -L "$text" "$1/wrk/licenses/"  # which the packages name rather than quote
+    # The licences that the packages name rather than quote.
+    named='/usr/share/common-licenses/[A-Za-z]*-[0-9.]*[0-9]'
+    for text in $(grep -oh "$named" "$1"/wrk/licenses/* | sort -u); do
+        [ ! -e "$text" ] || cp -L "$text" "$1/wrk/licenses/"
     done
     cat >"$1/wrk/wrk" <<'WRK'
 #!/bin/sh
