@@ -221,7 +221,7 @@ def test_a_paired_of_which_somebody_stopped_a_process_is_invalid(
     thread = threading.Thread(target=stop_it)
     thread.start()
     try:
-        with pytest.raises(BenchError, match=r"somebody stopped (wrk|b) \(SIGSTOP\)"):
+        with pytest.raises(BenchError, match=r"(wrk|b) was stopped \(SIGSTOP\)"):
             run_load(servers, load_of(), work_dir=tmp_path)
     finally:
         thread.join()
