@@ -471,7 +471,7 @@ def test_of_two_versions_in_another_python_the_one_that_is_imported_is_recorded(
     (site / "nameless-1.dist-info").mkdir()
     (site / "shadowed.pth").write_text("shadowed")
     python = str(tmp_path / "venv" / "bin" / "python")
-    assert examine_python(python).distributions["twice"] == "2.0"
+    assert examine_python(python).packages["twice"] == "2.0"
     assert package_versions(["twice", "none"], python=python) == {"twice": "2.0"}
 
 

@@ -20,20 +20,20 @@ from micropie_benchlib.system.children import run_guarded
 LISTER = ROOT / "micropie_benchlib" / "programs" / "distributions.py"
 
 
-class PythonFacts(NamedTuple):
-    """An interpreter's version, and those of all its distributions, by lower-case name."""
+class PackageVersions(NamedTuple):
+    """Versions of distributions, by lower-case name, and of the Python that they are in."""
 
-    version: str | None
-    distributions: Mapping[str, str]
+    packages: Mapping[str, str]
+    python: str | None  # None where it is this one
 
 
 @functools.cache  # else another Python would start at each launch of its server
-def examine_python(python: str) -> PythonFacts:
-    """Return the versions in another Python; nothing if it does not tell."""
+def examine_python(python: str) -> PackageVersions:
+    """Return the versions of all in another Python; nothing if it does not tell."""
     with contextlib.suppress(BenchError, ValueError):
-        done = run_guarded([python, str(LISTER)], timeout_s=20)
-        return PythonFacts(*json.loads(done.output))
-    return PythonFacts(version=None, distributions={})
+        version, packages = json.loads(run_guarded([python, str(LISTER)], timeout_s=20).output)
+        return PackageVersions(packages=packages, python=version)
+    return PackageVersions(packages={}, python=None)
 
 
 def package_versions(
@@ -41,7 +41,7 @@ def package_versions(
 ) -> dict[str, str]:
     """Return the versions of those that are in the directory, or else in this or another Python."""
     if python:
-        known = examine_python(python).distributions
+        known = examine_python(python).packages
         return {name: known[name] for name in names if name in known}
     import importlib.metadata
 
@@ -61,18 +61,13 @@ def all_versions(directory: Path) -> dict[str, str]:
     return dict(sorted((each.name.lower(), each.version) for each in found))
 
 
-class PackageVersions(NamedTuple):
-    packages: dict[str, str]
-    python: str | None
-
-
 def versions_of(target: Target) -> PackageVersions:
     """Return the versions that decide the target's speed on this machine."""
     packages = [*target.packages, *SERVER_PACKAGES]
     python = None
     if target.python:
         packages += [*FRAMEWORK_PACKAGES, *OTHER_PACKAGES]
-        python = examine_python(target.python).version
+        python = examine_python(target.python).python
     elif not target.is_app:
         return PackageVersions(packages={}, python=None)
     if target.package_dir and target.requirements:

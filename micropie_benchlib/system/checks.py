@@ -183,24 +183,18 @@ def check_ephemeral_ports(circumstances: Circumstances) -> tuple[bool | None, st
     return count <= 2 * circumstances.connections, str(count)
 
 
-def is_on_battery() -> bool | None:
-    if not hasattr(psutil, "sensors_battery"):
-        return None
-    try:
-        battery = psutil.sensors_battery()
-    except OSError:  # there is no /sys
-        return None
-    if battery is None:
-        # psutil says so of a machine without one, and of one that does not tell.
-        return None if sys.platform == "linux" and not POWER_SUPPLIES.is_dir() else False
-    return None if battery.power_plugged is None else not battery.power_plugged
-
-
 @check("power", why="the machine slows down to save it", remedy="plug it in")
 def check_power(_: Circumstances) -> tuple[bool | None, str]:
-    on_battery = is_on_battery()
-    described = {None: UNAVAILABLE, True: "on battery", False: "mains, or no battery"}
-    return on_battery, described[on_battery]
+    try:
+        battery = psutil.sensors_battery()
+    except (AttributeError, OSError):  # on a system without it, or without /sys
+        return None, UNAVAILABLE
+    # psutil returns None for a machine without a battery, and for one that does not tell.
+    if battery is None and (sys.platform != "linux" or POWER_SUPPLIES.is_dir()):
+        return False, "no battery"
+    if battery is None or battery.power_plugged is None:
+        return None, UNAVAILABLE
+    return (False, "mains") if battery.power_plugged else (True, "on battery")
 
 
 @check(
