@@ -185,13 +185,13 @@ PERCENTILE = ("distributions", 0, "percentiles", 0)
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        pytest.param("", "not a results file, or not a whole one: ", id="nothing"),
-        pytest.param(SAVED[:1000], "not a results file, or not a whole one: ", id="cut short"),
+        pytest.param("", "not a results file, or an incomplete one: ", id="nothing"),
+        pytest.param(SAVED[:1000], "not a results file, or an incomplete one: ", id="cut short"),
         pytest.param("[]", "not a results file: it is not a JSON object", id="a list"),
         pytest.param('{"a":' * 100_000, "nested too deeply", id="nested 100,000 deep"),
         pytest.param(
             '{"schema": "micropie-bench/3", "targets": ' + "[" * 500 + "]" * 500 + "}",
-            "not a results file, or not a whole one: ",
+            "not a results file, or an incomplete one: ",
             id="a value nested 500 deep",
         ),
         pytest.param("{}", "its schema is None, not 'micropie-bench/3'", id="no schema"),
@@ -211,7 +211,7 @@ PERCENTILE = ("distributions", 0, "percentiles", 0)
         ),
         pytest.param(
             json.dumps(edited(("command",), "\ud800")),
-            "not a results file, or not a whole one: ",
+            "not a results file, or an incomplete one: ",
             id="half a character",
         ),
         pytest.param(

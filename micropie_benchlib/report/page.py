@@ -82,9 +82,9 @@ GLOSSARY = {
     "Round": "a fresh start of each server, with every trial made on it.",
     "Single and paired trial": "a trial of one target alone, or of two at the same moment, so that "
     "whatever disturbs one disturbs the other.",
-    "Interval": "contains the true speed in 95 of 100 such runs; with several targets, those of "
-    "all together. Faster and slower: it excludes 1. Same: it contains 1 and stays within 5% of "
-    "it. Inconclusive: neither, or only one round.",
+    "Interval": "contains the true speed in 95 of 100 such runs; with several targets, all "
+    "intervals at once. Faster and slower: it excludes 1. Same: it contains 1 and stays within "
+    "5% of it. Inconclusive: neither, or only one round.",
     "p50 to p99.9": "latency that 50 to 99.9% of the requests did not exceed.",
     "Invalid": "a trial that did not measure the server. It is shown with its reason, and counts "
     "for nothing.",

@@ -90,7 +90,7 @@ def from_json(text: str) -> Results:
     except RecursionError:
         raise BenchError("not a results file: it is nested too deeply") from None
     except ValueError as error:
-        raise BenchError(f"not a results file, or not a whole one: {error}") from None
+        raise BenchError(f"not a results file, or an incomplete one: {error}") from None
     if not isinstance(data, dict):
         raise BenchError("not a results file: it is not a JSON object")
     schema = data.get("schema")
@@ -104,7 +104,7 @@ def from_json(text: str) -> Results:
         # As JSON again: strict validation takes tuples and enums from JSON alone.
         results: Results = adapter(Results).validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
-        complaint = first_complaint(error.errors(), whole="a results file, or not a whole one")
+        complaint = first_complaint(error.errors(), whole="a results file, or an incomplete one")
         raise BenchError(complaint) from None
     return with_derived(results)
 

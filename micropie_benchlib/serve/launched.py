@@ -321,7 +321,7 @@ class LaunchedServer(LocalServer):
         """
         if not self.workers and can_connect(self.settings.host, self.port):
             raise BenchError(
-                f"{self.target.name}: something outside the command's processes answers on "
+                f"{self.target.name}: something outside the command's processes responds on "
                 f"port {self.port} (in a container?): start it yourself and give its http:// URL"
             )
         ports: set[int] = set()

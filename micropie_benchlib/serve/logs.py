@@ -18,7 +18,7 @@ LOG_TAIL_BYTES = 2**20  # a second of an access log, and what came before it
 LOG_LIMIT_BYTES = 16 * 2**20  # beyond it only the tail is kept
 EXCERPT_LINES = 15
 MAX_LINE = 300  # characters of a line that are shown
-NO_REASON = "it gave no reason"
+NO_REASON = "it printed no error"
 
 
 def new_log(path: Path) -> IO[bytes]:

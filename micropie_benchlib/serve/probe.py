@@ -187,7 +187,7 @@ class Probe:
         return reading.response()
 
     def _failure(self, error: OSError) -> BenchError:
-        start = f"no whole response to {self._name}: "
+        start = f"no complete response to {self._name}: "
         if isinstance(error, ConnectionRefusedError):
             return NotReachedError(start + refusal(self._address, self._port))
         if isinstance(error, ConnectionError):
@@ -206,7 +206,7 @@ class Probe:
         if is_tls:
             url = f"https://{self._authority}{self._path}"
             return SpeaksTlsError(f"{self._location} speaks TLS: use {url}")
-        failure = f"no whole HTTP response to {self._name}"
+        failure = f"no complete HTTP response to {self._name}"
         if self._reading.fault:
             return BenchError(
                 f"{failure} from {self._location}: {self._reading.fault}; "

@@ -154,7 +154,7 @@ def unread_lines(lines: Sequence[TextLine]) -> list[BenchWarning]:
     """Return the first of these lines that looks like wrk's; they are in no report."""
     for line in lines:
         if WRK_PHRASES.search(line.text):
-            return [unread_report(line, f"not part of a whole report, {line.location}")]
+            return [unread_report(line, f"not part of a complete report, {line.location}")]
     return []
 
 

@@ -138,7 +138,7 @@ def test_an_interim_response_is_told(status: bytes) -> None:
 def test_what_wrk_cannot_read_either_is_told_with_its_fault(data: bytes, fault: str) -> None:
     with server(saying(data)) as port:
         said = complaint(port)
-    assert said.startswith(f"no whole HTTP response to GET / from 127.0.0.1:{port}: {fault}")
+    assert said.startswith(f"no complete HTTP response to GET / from 127.0.0.1:{port}: {fault}")
     assert said.endswith("; wrk cannot read it either: fix the server or the address")
 
 
@@ -163,7 +163,7 @@ def test_a_response_without_end_is_given_up(
 
     monkeypatch.setattr("micropie_benchlib.serve.probe.PROBE_DEADLINE_S", 0.5)
     with server(stream) as port:
-        assert "no whole response to GET /: the response has not ended" in complaint(port)
+        assert "no complete response to GET /: the response has not ended" in complaint(port)
 
 
 # What is wrong with the address.
@@ -186,7 +186,7 @@ def test_a_server_that_has_the_port_already_is_never_measured(in_process: InProc
 def test_an_address_where_nothing_listens_is_named() -> None:
     port = free_port("127.0.0.1", None)
     assert complaint(port) == (
-        f"no whole response to GET /: nothing listens on 127.0.0.1:{port}: "
+        f"no complete response to GET /: nothing listens on 127.0.0.1:{port}: "
         "start the server or fix the address"
     )
 
@@ -205,7 +205,7 @@ def test_a_server_on_the_other_loopback_address_is_found(host: str, other: str) 
 def test_a_connection_that_is_closed_is_told_with_its_address(answer: Answer) -> None:
     with server(answer) as port:
         assert complaint(port) == (
-            f"no whole HTTP response to GET / before 127.0.0.1:{port} closed the connection: "
+            f"no complete HTTP response to GET / before 127.0.0.1:{port} closed the connection: "
             "see its log"
         )
 

@@ -340,7 +340,7 @@ def test_a_server_that_dies_before_its_first_answer_is_told_at_once(late: Start)
 def test_a_server_that_never_answers_is_given_up(late: Start) -> None:
     with (
         late("silent", start_timeout_s=3) as server,
-        pytest.raises(BenchError, match=r"^no whole response to GET /: no response after \d s$"),
+        pytest.raises(BenchError, match=r"^no complete response to GET /: no response after \d s$"),
     ):
         server.ask(SHORT)
 
