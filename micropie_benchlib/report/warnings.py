@@ -92,7 +92,7 @@ TEXTS: Mapping[Kind, str] = {
     Kind.STOLEN: "the hypervisor took {share:percent} of the machine (steal)",
     Kind.NEIGHBOURS: "other processes took {share:percent} of the machine",
     Kind.THROTTLED: "the CPU quota throttled the machine",
-    Kind.SECOND_TRY: "tried a second time: the p99 latency was {p99_s:latency} at first",
+    Kind.SECOND_TRY: "tried a second time",
     Kind.RATE_UNKNOWN: "whether it keeps {rate_per_s:rate} is unknown",
     Kind.NO_RATE_KEPT: "no rate keeps the limit, down to {rate_per_s:rate}",
     Kind.LIMIT_MISSED: "no rate keeps the limit: the p99 latency is {p99_s:latency} even at "

@@ -16,8 +16,12 @@ from micropie_benchlib.load.failures import TRIAL_ERRORS
 from micropie_benchlib.run.actions import Actions, SecondStage
 from micropie_benchlib.run.facts import with_facts
 from micropie_benchlib.run.launch import LaunchRun
-from micropie_benchlib.run.preflight import check_launch, require_equal_work
-from micropie_benchlib.run.rates import prepare_rates
+from micropie_benchlib.run.preflight import (
+    Preflight,
+    prepare_rates,
+    require_equal_work,
+    try_launches,
+)
 from micropie_benchlib.run.schedule import launches_to_check, schedule
 from micropie_benchlib.stats.comparisons import with_derived
 from micropie_benchlib.stats.verdicts import rounds_for_precision, widest_interval
@@ -80,16 +84,16 @@ def with_second_stage(
 
     That is as many as its time allows, if the first stage took `elapsed_s`.
     """
-    wished, widest = plan.precision, widest_interval(results)
-    needed = rounds_for_precision(results, wished) if wished else None
-    if not wished or not widest or not needed:
+    wanted, widest = plan.precision, widest_interval(results)
+    needed = rounds_for_precision(results, wanted) if wanted else None
+    if not wanted or not widest or not needed:
         return plan, results
     round_s = elapsed_s / plan.rounds
     rounds = max(plan.rounds, min(needed, int(plan.most_s / round_s)))
     stage = SecondStage(
         first_rounds=plan.rounds,
         reached=widest,
-        wanted=wished,
+        wanted=wanted,
         needed=needed,
         seconds=(rounds - plan.rounds) * round_s,
     )
@@ -112,26 +116,23 @@ def run_experiment(plan: Plan, results: Results, actions: Actions) -> Results:
     first_rounds = plan.rounds
     start = time.monotonic()
     try:
-        unmeasurable: list[Reason] = []
-        to_check: Sequence[Launch] = ()
+        preflight = Preflight()
         if plan.is_at_a_rate:
             plan, results = prepare_rates(plan, results, actions)
             start = time.monotonic()  # of the rounds alone
         else:
             to_check = launches_to_check(schedule(plan), strict=plan.strict)
+            preflight = try_launches(to_check, actions)
+        for facts in preflight.facts:
+            results = with_facts(results, facts, plan.names)
+        if plan.strict and not preflight.unmeasurable:
+            require_equal_work(results)
         launches = schedule(plan)
         first_launch = launches[0]
-        for launch in to_check:
-            check = check_launch(launch, actions)
-            unmeasurable += check.unmeasurable
-            for facts in check.facts:
-                results = with_facts(results, facts, plan.names)
-        if plan.strict and not unmeasurable:
-            require_equal_work(results)
         while launches:
             launch = launches.pop(0)
             current_round = launch.round
-            found = unmeasurable if launch is first_launch else None
+            found = preflight.unmeasurable if launch is first_launch else None
             for outcome in measure_launch(
                 launch, actions, unmeasurable=found, p99_limit_s=plan.p99_limit_s
             ):

@@ -28,13 +28,12 @@ from micropie_benchlib.serve.servers import RunningServer
 from micropie_benchlib.stats.search import Outcome, outcome_of
 from micropie_benchlib.stats.validity import ResponseSizes
 
-FIRST_QUESTIONS = 5  # of one kind, before any load
-MAX_QUESTIONS = 30  # where the answers' sizes vary
-QUESTIONS_S = 1.0  # for all of these, except the first two
+MIN_PROBES = 5  # requests of one kind, before any load
+MAX_PROBES = 30  # where the responses' sizes vary
+PROBES_S = 1.0  # for all of these, except the first two
 
 
 def failure(error: str) -> BenchWarning:
-    """Return that a target or a trial failed."""
     return BenchWarning.of(Kind.FAILED, error=error)
 
 
@@ -44,21 +43,17 @@ class LaunchRun:
     def __init__(self, launch: Launch, actions: Actions) -> None:
         self._launch = launch
         self._actions = actions
+        load_by_workload: dict[str, Load] = {}
+        for trial in launch.trials:
+            load_by_workload.setdefault(trial.load.workload.name, trial.load)
+        self._first_loads = load_by_workload.values()
         self._servers: dict[str, RunningServer] = {}
         self._broken: dict[str, str] = {}  # reasons, by target
         self._logs: dict[str, list[str]] = {}  # of servers that failed to start, likewise
         self._failed: dict[tuple[str, str], str] = {}  # by target and workload
         self._odd_warm_ups: dict[str, BenchWarning] = {}  # by target
-        self._answers: dict[tuple[str, str], list[Response]] = {}  # before any load, likewise
+        self._responses: dict[tuple[str, str], list[Response]] = {}  # before any load, likewise
         self._secrets = actions.secrets
-
-    @property
-    def _first_loads(self) -> list[Load]:
-        """The first load of each workload."""
-        first: dict[str, Load] = {}
-        for trial in self._launch.trials:
-            first.setdefault(trial.load.workload.name, trial.load)
-        return list(first.values())
 
     def start(self, stack: contextlib.ExitStack) -> None:
         """Start all servers at once, and return when each is ready or has failed.
@@ -67,42 +62,43 @@ class LaunchRun:
         """
         self._announce(self._launch.targets, None, start_estimate_s(self._launch))
         for target in self._launch.targets:
-            try:
+            with self._taking_failures(target.name):
                 self._actions.prepare(target)
-            except TRIAL_ERRORS as error:
-                self._broken[target.name] = reason_of(error)
         for target in self._launch.targets:
-            if target.name in self._broken:
-                continue
-            try:
-                server = stack.enter_context(self._actions.start(target))
-                self._servers[target.name] = server
-            except TRIAL_ERRORS as error:
-                self._broken[target.name] = reason_of(error)
+            if target.name not in self._broken:
+                with self._taking_failures(target.name):
+                    server = stack.enter_context(self._actions.start(target))
+                    self._servers[target.name] = server
         for name, server in self._servers.items():
-            try:
+            with self._taking_failures(name):
                 server.await_workers(tick=self._actions.tick)
-            except TRIAL_ERRORS as error:
-                self._broken[name] = reason_of(error)
+            if name in self._broken:
                 self._logs[name] = server.log_excerpt()
 
-    def ask_each_workload(self, target: Target) -> TargetFacts:
-        """Return the target's facts, with its answer to one request of each workload.
+    @contextlib.contextmanager
+    def _taking_failures(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except TRIAL_ERRORS as error:
+            self._broken[name] = reason_of(error)
 
-        An answer other than 2xx, or none, fails the target for that workload.
+    def ask_each_workload(self, target: Target) -> TargetFacts:
+        """Return the target's facts, with its response to one request of each workload.
+
+        A response other than 2xx, or none, fails the target for that workload.
         """
         responses: dict[str, Response] = {}
         for load in self._first_loads:
             if target.name in self._broken:
                 break
             workload = load.workload
-            answers = self._answers.setdefault((target.name, workload.name), [])
+            before = self._responses.setdefault((target.name, workload.name), [])
             try:
                 for response in self._ask_repeatedly(target, workload):
                     headers = self._secrets.hide_in_headers(response.headers)
                     shown = dataclasses.replace(response, headers=headers)
                     responses.setdefault(workload.name, shown)
-                    answers.append(response)
+                    before.append(response)
                     self._check_status(target, workload, response)
                     self._check_closing(target, workload, response)
             except TRIAL_ERRORS as error:
@@ -114,17 +110,17 @@ class LaunchRun:
         return facts_of(target, self._servers.get(target.name), in_order, self._secrets)
 
     def _ask_repeatedly(self, target: Target, workload: Workload) -> Iterator[Response]:
-        """Yield answers to one request, which show whether its size varies by nature.
+        """Yield responses to one request, which show whether their size varies by nature.
 
-        There are two at least, and within QUESTIONS_S some more; many if it does vary.
+        There are two at least, and within PROBES_S some more; many if it does vary.
         Raises BenchError if a trial is too short for them.
         """
         start = time.monotonic()
         shortest_s = math.inf
         sizes: set[int] = set()
-        for number in range(MAX_QUESTIONS):
-            is_enough = number >= FIRST_QUESTIONS and len(sizes) == 1
-            is_late = number >= 2 and time.monotonic() - start > QUESTIONS_S
+        for number in range(MAX_PROBES):
+            is_enough = number >= MIN_PROBES and len(sizes) == 1
+            is_late = number >= 2 and time.monotonic() - start > PROBES_S
             if is_enough or is_late:
                 break
             asked = time.monotonic()
@@ -143,11 +139,10 @@ class LaunchRun:
         self, target: Target, load: Load, sizes: ResponseSizes
     ) -> BenchWarning | None:
         """Return how the response to one request differs now from those before any load."""
-        server, workload = self._servers[target.name], load.workload
-        before = self._answers[target.name, workload.name]
+        workload = load.workload
         asked = time.monotonic()
         try:
-            response = self._actions.ask(server, workload)
+            response = self._actions.ask(self._servers[target.name], workload)
             self._check_status(target, workload, response)
         except TRIAL_ERRORS as error:
             return BenchWarning.of(Kind.FAILED_AFTER_LOAD, error=str(error))
@@ -163,13 +158,14 @@ class LaunchRun:
                 checked_bytes_min=sizes.least,
                 checked_bytes_max=sizes.most,
             )
+        before = self._responses[target.name, workload.name]
         bodies = {each.body_sha256 for each in before}
         if len(bodies) == 1 and response.body_sha256 not in bodies:
             return BenchWarning.of(Kind.BODY_AFTER_LOAD)
         return None
 
     def _check_closing(self, target: Target, workload: Workload, response: Response) -> None:
-        """Raise BenchError if the connection is to end with the answer, and does not."""
+        """Raise BenchError if the connection is to end with the response, and does not."""
         if not workload.keep_alive and not response.says_close:
             raise BenchError(
                 f"{target.name} keeps its connection open when asked to close it "
@@ -177,7 +173,7 @@ class LaunchRun:
             )
 
     def _check_status(self, target: Target, workload: Workload, response: Response) -> None:
-        """Raise BenchError for an answer whose status is not the expected one."""
+        """Raise BenchError for a response whose status is not the expected one."""
         if workload.expects(response.status):
             return
         server = self._servers[target.name]
@@ -192,7 +188,7 @@ class LaunchRun:
         raise BenchError(complaint)
 
     def warm_up(self) -> None:
-        """Warm the targets up, for each workload together those that can answer it."""
+        """Warm up the targets, for each workload together those that can respond."""
         for load in self._first_loads:
             names = []
             for target in self._launch.targets:
@@ -202,10 +198,7 @@ class LaunchRun:
                 self._warm_up(names, load)
 
     def _warm_up(self, names: Sequence[str], load: Load) -> None:
-        """Warm the targets of those names up together; if that fails, each alone.
-
-        So it shows which of them fails.
-        """
+        """Warm them up together; if that fails, each alone, to see which of them fails."""
         try:
             self._actions.warm_up([self._servers[name] for name in names], load)
         except TRIAL_ERRORS as error:
@@ -238,14 +231,15 @@ class LaunchRun:
     def measure(self, trial: Trial) -> Iterator[Measurement]:
         """Yield one measurement for each target of the trial.
 
-        If only one target of a paired trial is amiss, such as by its statuses, the other stays
-        valid.
+        If only one target of a paired trial fails, such as by its statuses, the other is valid.
         """
         self._announce(trial.targets, trial.load.id, trial.load.duration_s)
         names = [target.name for target in trial.targets]
         observations: list[Observation] = []
         cores = None
-        reason = self._trial_failure(trial)
+        failures = [self._failure(name, trial.load.workload) for name in names]
+        first_failure = next(filter(None, failures), None)
+        reason = failure(first_failure) if first_failure else None
         if not reason:
             try:
                 servers = [self._servers[name] for name in names]
@@ -264,17 +258,8 @@ class LaunchRun:
             )
 
     def _announce(self, targets: tuple[Target, ...], load: LoadId | None, seconds: float) -> None:
-        """Tell what runs now."""
         step = Step(targets=targets, load=load, round=self._launch.round, seconds=seconds)
         self._actions.announce(step)
-
-    def _trial_failure(self, trial: Trial) -> BenchWarning | None:
-        """Return why the trial cannot be made."""
-        for target in trial.targets:
-            reason = self._failure(target.name, trial.load.workload)
-            if reason:
-                return failure(reason)
-        return None
 
     def _workers(self, trial: Trial) -> int | None:
         """Return how many workers the servers have together, where the tool decides that."""
@@ -308,11 +293,11 @@ class LaunchRun:
                 invalid.append(failure(lost))
             warnings += self._servers[name].warnings
         if seen:
-            sizes = ResponseSizes.of(self._answers[name, load.workload.name])
+            sizes = ResponseSizes.of(self._responses[name, load.workload.name])
             change = self._change_since(target, load, sizes)
-            for warning in [*warnings_in(trial, seen, sizes), *([change] if change else [])]:
-                counts = warning.kind in MAY_COUNT
-                (warnings if counts else invalid).append(warning)
+            for warning in filter(None, [*warnings_in(trial, seen, sizes), change]):
+                may_count = warning.kind in MAY_COUNT
+                (warnings if may_count else invalid).append(warning)
         return Measurement(
             round=self._launch.round,
             method=trial.method,
@@ -369,5 +354,5 @@ class LaunchRun:
         if outcome_of(first, limit_s) is Outcome.KEPT:
             return first
         (second,) = self.measure(trial)
-        again = BenchWarning.of(Kind.SECOND_TRY, p99_s=first.latency_p99_s or 0)
+        again = BenchWarning.of(Kind.SECOND_TRY)
         return dataclasses.replace(second, warnings=(*second.warnings, again))
