@@ -42,6 +42,7 @@ from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.targets import ServerSettings
+from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.report.answers import answers_of
 from micropie_benchlib.report.conclusions import conclude
 from micropie_benchlib.report.csv_rows import to_csv
@@ -319,6 +320,12 @@ def test_what_an_older_file_lacks_is_not_known(where: Place) -> None:
     lacking, unknown = json.dumps(without(where)), json.dumps(edited(where, None))
     assert loaded(lacking)
     assert from_json(lacking) == from_json(unknown)
+
+
+def test_a_warning_of_a_later_version_is_read() -> None:
+    later = edited((*FIRST, "warnings"), [{"kind": "of 2030", "figures": {"new": 1.5}}])
+    (warning,) = from_json(json.dumps(later)).measurements[0].warnings
+    assert warning == BenchWarning.of(Kind.UNKNOWN, new=1.5)
 
 
 def test_what_a_newer_file_has_beyond_is_left_out() -> None:

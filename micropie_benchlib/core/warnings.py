@@ -13,6 +13,8 @@ from micropie_benchlib.core.secrets import Secrets
 class Kind(StrEnum):
     """What happened, in a word; report/warnings.py says it in a sentence."""
 
+    UNKNOWN = auto()  # one that only a later version has
+
     # Of the machines and the run.
     MACHINE = auto()
     ONE_MACHINE = auto()
@@ -85,6 +87,10 @@ class Kind(StrEnum):
     IMPRECISE = auto()
     SHARED_CORES = auto()
     DISAGREEMENT = auto()
+
+    @classmethod
+    def _missing_(cls, _value: object) -> Kind:
+        return cls.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,8 @@ from micropie_benchlib.report.answers import answers_of
 from micropie_benchlib.report.headings import heading_of
 from micropie_benchlib.report.layout import Answer, Conclusion
 from micropie_benchlib.report.merging import short_names, suffixed_by_file
-from micropie_benchlib.report.warnings import finding_lines, text_of, warning_lines
+from micropie_benchlib.report.warnings import lines_of, text_of, warning_lines
+from micropie_benchlib.stats.warnings import findings_of
 
 
 def conclude(results: Results) -> Conclusion:
@@ -19,7 +20,7 @@ def conclude(results: Results) -> Conclusion:
     return Conclusion(
         heading=heading_of(results),
         answers=tuple(answers_of(results)),
-        sentences=tuple(finding_lines(results)),
+        sentences=tuple(lines_of(results, findings_of(results))),
         warnings=tuple(warning_lines(results)),
         run_warnings=tuple(map(text_of, results.warnings)),
     )

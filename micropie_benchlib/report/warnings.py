@@ -10,7 +10,7 @@ from typing import Any
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.text import UNKNOWN, format_latency, format_precision, format_rate
 from micropie_benchlib.core.warnings import BenchWarning, Kind
-from micropie_benchlib.stats.warnings import Sighting, knees, one_target, warnings_of
+from micropie_benchlib.stats.warnings import Sighting, warnings_of
 
 FORMATS: Mapping[str, Callable[[float], str]] = {
     "count": "{:.0f}".format,
@@ -27,6 +27,7 @@ FORMATS: Mapping[str, Callable[[float], str]] = {
     "mbit": lambda bits: f"{bits / 1e6:.0f} Mbit/s",
 }
 TEXTS: Mapping[Kind, str] = {
+    Kind.UNKNOWN: "a warning that this version does not know",
     Kind.MACHINE: "{check}: {found}; {remedy}",
     Kind.ONE_MACHINE: "{hosts} are one machine: what runs there shares its cores",
     Kind.INTERRUPTED: "interrupted in round {round:count} of {rounds:count}",
@@ -167,29 +168,20 @@ def distinct(items: Iterable[Any]) -> list[Any]:
     return [item for item in dict.fromkeys(items) if item is not None]
 
 
-ALONE = (Kind.KNEE,)  # of each target by itself
-
-
-def group_of(sighting: Sighting, *, launched: bool) -> tuple[object, ...]:
-    """Return what sightings that are told together have in common.
+def lines_of(results: Results, sightings: Iterable[Sighting]) -> list[str]:
+    """Return a line for each kind of warning with the same words.
 
     What invalidates is told by target, load and method; what was odd about somebody else's
-    report, by its row.
+    report, by its row; and each target has its own knee.
     """
-    warning = sighting.warning
-    group = (warning.kind, tuple(warning.words.items()), sighting.is_invalid)
-    if sighting.is_invalid or not launched or warning.kind in ALONE:
-        return (*group, sighting.target, sighting.load, sighting.method)
-    return group
-
-
-def lines_of(results: Results, sightings: Iterable[Sighting]) -> list[str]:
-    """Return a line for each group of sightings."""
-    launched = {facts.name for facts in results.targets}
+    launched = {None, *(facts.name for facts in results.targets)}
     groups: dict[tuple[object, ...], list[Sighting]] = {}
     for sighting in sightings:
-        is_launched = sighting.target is None or sighting.target in launched
-        groups.setdefault(group_of(sighting, launched=is_launched), []).append(sighting)
+        kind = sighting.warning.kind
+        group: tuple[object, ...] = (kind, *sighting.warning.words.items(), sighting.is_invalid)
+        if sighting.is_invalid or kind is Kind.KNEE or sighting.target not in launched:
+            group = (*group, sighting.target, sighting.load, sighting.method)
+        groups.setdefault(group, []).append(sighting)
     return [line_of(results, group) for group in groups.values()]
 
 
@@ -198,11 +190,11 @@ def line_of(results: Results, group: Sequence[Sighting]) -> str:
     text = text_of(*(sighting.warning for sighting in group))
     if group[0].is_invalid:
         text = f"invalid: {text}"
-    where = places(results, group)
+    where = where_seen(results, group)
     return f"{where}: {text}" if where else text
 
 
-def places(results: Results, group: Sequence[Sighting]) -> str:
+def where_seen(results: Results, group: Sequence[Sighting]) -> str:
     """Return the targets, then loads, rounds and methods where there are others."""
     parts = [" and ".join(results.label(name) for name in distinct(s.target for s in group))]
     loads = distinct(sighting.load for sighting in group)
@@ -223,8 +215,3 @@ def places(results: Results, group: Sequence[Sighting]) -> str:
 def warning_lines(results: Results) -> list[str]:
     """Return what should be known before the results are quoted, but for their own warnings."""
     return lines_of(results, warnings_of(results))
-
-
-def finding_lines(results: Results) -> list[str]:
-    """Return what else the results show, beside the verdicts."""
-    return lines_of(results, [*one_target(results), *knees(results)])

@@ -6,13 +6,13 @@ import itertools
 import math
 import statistics
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from micropie_benchlib.core.built_ins import BUILT_INS
 from micropie_benchlib.core.choices import Method
 from micropie_benchlib.core.estimates import Interval
 from micropie_benchlib.core.loads import LoadId
-from micropie_benchlib.core.measurements import ROUNDING, Measurement
+from micropie_benchlib.core.measurements import ROUNDING
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.results import Results, Role, TargetFacts
 from micropie_benchlib.core.warnings import BenchWarning, Kind
@@ -23,15 +23,14 @@ from micropie_benchlib.stats.ranking import rankings_of
 from micropie_benchlib.stats.verdicts import comparison_beside, decisive_comparisons
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
+class Sighting(NamedTuple):
     """A warning, and where it was seen, as far as it is about a part of the results."""
 
     warning: BenchWarning
     target: str | None = None
     load: LoadId | None = None
-    method: Method | None = None
     round: int | None = None
+    method: Method | None = None
     is_invalid: bool = False
 
 
@@ -39,7 +38,27 @@ def seen(
     kind: Kind, target: str | None = None, load: LoadId | None = None, /, **data: float | str
 ) -> Sighting:
     """Return that warning, of a target and load if they are given."""
-    return Sighting(warning=BenchWarning.of(kind, **data), target=target, load=load)
+    return Sighting(BenchWarning.of(kind, **data), target, load)
+
+
+def findings_of(results: Results) -> Iterator[Sighting]:
+    """Yield what else the results show beside the verdicts.
+
+    That is the load from which on a target's throughput stops growing: the fewest connections
+    with 95% of its most, of three counts or more.
+    """
+    if results.settings and len(results.names) == 1:
+        yield seen(Kind.ONE_TARGET)
+    for workload, name in itertools.product(results.workloads, results.names):
+        means = {}
+        for load in results.loads:
+            throughputs = results.throughputs(name, load)
+            if load.workload == workload and throughputs and not load.rate_per_s:
+                means[load] = statistics.fmean(throughputs)
+        if len(means) >= 3:
+            enough = 0.95 * max(means.values())
+            load = next(load for load, mean in means.items() if mean >= enough)
+            yield seen(Kind.KNEE, name, load)
 
 
 def warnings_of(results: Results) -> list[Sighting]:
@@ -58,36 +77,18 @@ def warnings_of(results: Results) -> list[Sighting]:
 
 
 def measured_warnings(results: Results) -> Iterator[Sighting]:
-    """Yield what made measurements invalid, then what was odd about any."""
-    for measurement in results.measurements:
-        if not results.is_step(measurement.load):
-            for warning in measurement.invalid:
-                yield sighting(measurement, warning, is_invalid=True)
-    for capacity in results.capacities:
-        for warning in capacity.reasons:
-            yield Sighting(
-                warning=warning,
-                target=capacity.target,
-                load=capacity.load,
-                round=capacity.round,
-                is_invalid=True,
-            )
-    for measurement in results.measurements:
-        if not results.is_step(measurement.load):
-            for warning in measurement.warnings:
-                yield sighting(measurement, warning, is_invalid=False)
-
-
-def sighting(measurement: Measurement, warning: BenchWarning, *, is_invalid: bool) -> Sighting:
-    """Return a measurement's warning with where it was seen."""
-    return Sighting(
-        warning=warning,
-        target=measurement.target,
-        load=measurement.load,
-        method=measurement.method,
-        round=measurement.round,
-        is_invalid=is_invalid,
-    )
+    """Yield what made trials invalid, then why capacities are not known, then all else."""
+    trials = [trial for trial in results.measurements if not results.is_step(trial.load)]
+    for trial in trials:
+        where = (trial.target, trial.load, trial.round, trial.method)
+        for warning in trial.invalid:
+            yield Sighting(warning, *where, is_invalid=True)
+    for each in results.capacities:
+        for warning in each.reasons:
+            yield Sighting(warning, each.target, each.load, each.round, is_invalid=True)
+    for trial in trials:
+        for warning in trial.warnings:
+            yield Sighting(warning, trial.target, trial.load, trial.round, trial.method)
 
 
 def unfinished(results: Results) -> Iterator[Sighting]:
@@ -97,29 +98,6 @@ def unfinished(results: Results) -> Iterator[Sighting]:
     made = max((measurement.round for measurement in results.measurements), default=0)
     if made < results.settings.rounds:
         yield seen(Kind.UNFINISHED, made=made, rounds=results.settings.rounds)
-
-
-def one_target(results: Results) -> Iterator[Sighting]:
-    """Yield that there is no verdict, where one target was measured alone."""
-    if results.settings and len(results.names) == 1:
-        yield seen(Kind.ONE_TARGET)
-
-
-def knees(results: Results) -> Iterator[Sighting]:
-    """Yield for each target from which load on its throughput stops growing.
-
-    That is the fewest connections with 95% of its most throughput, of three counts or more.
-    """
-    for workload, name in itertools.product(results.workloads, results.names):
-        means = {}
-        for load in results.loads:
-            throughputs = results.throughputs(name, load)
-            if load.workload == workload and throughputs and not load.rate_per_s:
-                means[load] = statistics.fmean(throughputs)
-        if len(means) >= 3:
-            enough = 0.95 * max(means.values())
-            load = next(load for load, mean in means.items() if mean >= enough)
-            yield seen(Kind.KNEE, name, load)
 
 
 def overlapping_ranks(results: Results) -> Iterator[Sighting]:
