@@ -74,7 +74,7 @@ def show_report(report: Report, console: Console, *, verbose: bool, was_run: boo
     warnings = [*conclusion.warnings, *([] if was_run else conclusion.run_warnings)]
     show_warnings(warnings, console, verbose=verbose)
     if verbose:
-        show_lines(wrk_reports(results), console)
+        show_lines(["", *wrk_reports(results)], console)
     for line in conclusion.gate:  # last, where a job's log is looked at first
         show_text(console, line)
 
