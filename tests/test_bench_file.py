@@ -200,6 +200,11 @@ def test_targets_may_be_a_list_as_on_the_command_line(here: Path, asked: Asked) 
     assert plan.targets[1].directory == here / "bench"
 
 
+def test_a_table_may_have_targets_as_on_the_command_line(here: Path, asked: Asked) -> None:
+    plan = planned(asked, "--config", write(here, '[targets]\nmine = "asgi"'))
+    assert plan.names == ["mine"]
+
+
 def test_a_python_and_files_are_found_from_the_file(here: Path, asked: Asked) -> None:
     python = here / "bench" / "venv" / "bin" / "python"
     python.parent.mkdir(parents=True)

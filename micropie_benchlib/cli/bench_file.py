@@ -77,13 +77,17 @@ class Variables:
 
 
 def named_targets(targets: Any, _: Path) -> Any:
-    """Return targets that are a list, as on the command line, as tables by name."""
+    """Return targets that are as on the command line, in a list or by name, as tables by name."""
+    tables: dict[str, Any] = {}
+    if isinstance(targets, dict):
+        for name, value in targets.items():
+            tables[name] = spec_table(value) if isinstance(value, str) else value
+        return tables
     if not isinstance(targets, list):
         return targets
-    tables: dict[str, TargetTable] = {}
     for text in map(str, targets):
-        name, spec = split_target(text)
-        name = name or default_name(spec)
+        given_name, spec = split_target(text)
+        name = given_name or default_name(spec)
         if name in tables:
             raise ValueError(f"two have the name {name!r}: rename one, as 'a={spec}'")
         tables[name] = spec_table(spec)
