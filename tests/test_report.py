@@ -34,7 +34,7 @@ from micropie_benchlib.core.targets import ServerSettings
 from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.report.answers import answer_sentence, answers_of
 from micropie_benchlib.report.equal_work import work_tables
-from micropie_benchlib.report.layout import Table, columns_from
+from micropie_benchlib.report.layout import Table
 from micropie_benchlib.report.markdown_text import markdown_lines
 from micropie_benchlib.report.tables import result_tables
 from micropie_benchlib.report.terminal import terminal_lines
@@ -529,7 +529,7 @@ def test_what_is_invalid_is_told_for_each_target_with_its_method() -> None:
 
 def table_of(titles: Sequence[str], *rows: tuple[str, ...]) -> Table:
     """Return a table whose first column is aligned to the left."""
-    return Table(title="T", columns=columns_from(titles, left=titles[:1]), rows=rows)
+    return Table(title="T", titles=tuple(titles), rows=rows)
 
 
 def test_markdown_is_escaped_and_padded_to_what_is_seen() -> None:
@@ -566,8 +566,8 @@ def test_no_word_is_cut_and_no_line_too_long_at_any_width() -> None:
         for cells in table.rows:
             shown.subtract(" ".join(cells).split())
         assert [word for word, count in shown.items() if count < 0] == [], width
-        for column in table.columns[1:]:
-            assert set(column.title.split()) <= set(shown), width
+        for title in table.titles[1:]:
+            assert set(title.split()) <= set(shown), width
         narrowest = max(map(shown_width, on_terminal(table, 1)))
         assert max(map(shown_width, lines)) <= max(width, narrowest)
         assert width < 60 or max(map(shown_width, lines)) <= width
@@ -599,14 +599,14 @@ def test_of_many_targets_each_has_a_row_of_what_differs() -> None:
         )
     results = dataclasses.replace(results, targets=tuple(targets))
     (brief,) = work_tables(results, details=False)
-    assert [column.title for column in brief.columns] == ["What", "Python"]
+    assert brief.titles == ("What", "Python")
     assert brief.rows == (
         ("T0", "3.13.0"),
         *((f"T{number}", "3.12.1") for number in range(1, 5)),
         ("State", "differs"),
     )
     (whole,) = work_tables(results)
-    assert [column.title for column in whole.columns[1:-1]] == ["T0", "T1", "T2", "T3", "T4"]
+    assert whole.titles[1:-1] == ("T0", "T1", "T2", "T3", "T4")
     assert ("Python", "3.13.0", *["3.12.1"] * 4, "differs") in whole.rows
 
 

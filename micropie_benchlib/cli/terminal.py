@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import IO, TYPE_CHECKING
 
-from micropie_benchlib.report.layout import Table, columns_from
+from micropie_benchlib.report.layout import Table
 from micropie_benchlib.report.markdown_text import markdown_lines
 from micropie_benchlib.report.printing import printable_lines
 from micropie_benchlib.report.terminal import broken, terminal_lines
@@ -71,7 +71,7 @@ def show_lines(lines: Iterable[str], console: Console) -> None:
 
 
 def table_of_texts(titles: Sequence[str], rows: Iterable[tuple[str, ...]]) -> Table:
-    return Table(title="", columns=columns_from(titles, left=titles), rows=tuple(rows))
+    return Table(title="", titles=tuple(titles), left=tuple(titles), rows=tuple(rows))
 
 
 def show_table(table: Table, console: Console) -> None:

@@ -7,7 +7,7 @@ import dataclasses
 from micropie_benchlib.core.results import Results, Settings
 from micropie_benchlib.core.targets import ServerSettings
 from micropie_benchlib.core.text import show_value
-from micropie_benchlib.report.layout import Code, Table, columns_from
+from micropie_benchlib.report.layout import Code, Table
 
 
 def report_title(results: Results) -> str:
@@ -70,7 +70,8 @@ def about_table(results: Results) -> Table:
         facts["bundle"] = show_value(results.environment.bundle)
     return Table(
         title="Settings and environment",
-        columns=columns_from(("What", "Value"), left=("What", "Value")),
+        titles=("What", "Value"),
+        left=("Value",),
         rows=tuple(facts.items()),
     )
 

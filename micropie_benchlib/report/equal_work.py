@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from micropie_benchlib.core.results import Results
-from micropie_benchlib.report.layout import Table, columns_from
+from micropie_benchlib.report.layout import Table
 from micropie_benchlib.stats.equal_work import work_of
 
 MAX_WORK_COLUMNS = 4  # targets that fit beside each other on a terminal
@@ -24,4 +24,4 @@ def work_tables(results: Results, *, details: bool = True) -> list[Table]:
     rows = [(fact.name, *fact.values, fact.state) for fact in shown]
     if not details and len(labels) > MAX_WORK_COLUMNS:
         titles, *rows = zip(titles, *rows, strict=True)
-    return [Table(title="Equal work?", columns=columns_from(titles, left=titles), rows=tuple(rows))]
+    return [Table(title="Equal work?", titles=titles, left=titles, rows=tuple(rows))]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from micropie_benchlib.core.results import Machine, Results, Role
 from micropie_benchlib.core.text import UNKNOWN, format_latency, pluralize
-from micropie_benchlib.report.layout import Table, columns_from
+from micropie_benchlib.report.layout import Table
 
 
 def heading_of(results: Results) -> str:
@@ -67,5 +67,4 @@ def machine_tables(results: Results) -> list[Table]:
             "none" if trip_s is None else format_latency(trip_s),
         )
         rows.append(row)
-    columns = columns_from(titles, left=titles)
-    return [Table(title="Machines", columns=columns, rows=tuple(rows))]
+    return [Table(title="Machines", titles=titles, left=titles, rows=tuple(rows))]

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from micropie_benchlib.core.estimates import Comparison
 from micropie_benchlib.core.results import Results
 
 
-class Align(StrEnum):
-    LEFT = "left"
-    RIGHT = "right"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    title: str
-    align: Align = Align.RIGHT
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Cells in rows; rendered for terminal, Markdown and HTML."""
+    """Titles, and below them cells in rows.
+
+    The first column and those titled in `left` have texts, the others figures.
+    """
 
     title: str
-    columns: tuple[Column, ...]
+    titles: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    left: tuple[str, ...] = ()
+
+    @property
+    def are_texts(self) -> list[bool]:
+        """Whether each column has texts, aligned to the left."""
+        return [title in (self.titles[0], *self.left) for title in self.titles]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,22 +66,12 @@ class Code(str):
     __slots__ = ()
 
 
-def columns_from(titles: Sequence[str], *, left: Sequence[str]) -> tuple[Column, ...]:
-    """Return columns of these titles; those in `left` are aligned there."""
-    columns = []
-    for title in titles:
-        align = Align.LEFT if title in left else Align.RIGHT
-        columns.append(Column(title=title, align=align))
-    return tuple(columns)
-
-
-def padded(cells: Sequence[str], widths: Sequence[int], columns: Sequence[Column]) -> list[str]:
+def padded(cells: Sequence[str], widths: Sequence[int], are_texts: Sequence[bool]) -> list[str]:
     """Return a row's cells, each as wide as its column, on the column's side."""
     result = []
-    for cell, width, column in zip(cells, widths, columns, strict=True):
+    for cell, width, is_text in zip(cells, widths, are_texts, strict=True):
         padding = " " * (width - cell_width(cell))
-        is_left = column.align is Align.LEFT
-        result.append(cell + padding if is_left else padding + cell)
+        result.append(cell + padding if is_text else padding + cell)
     return result
 
 

@@ -48,12 +48,11 @@ def markdown_cell(cell: str) -> str:
 
 def markdown_lines(table: Table) -> list[str]:
     """Return the table in Markdown, a line for each row, in columns of even width."""
-    titles = tuple(column.title for column in table.columns)
-    rows = [tuple(map(markdown_cell, row)) for row in (titles, *table.rows)]
+    rows = [tuple(map(markdown_cell, row)) for row in (table.titles, *table.rows)]
     widths = [max(map(cell_width, cells)) for cells in zip(*rows, strict=True)]
     lines = []
     for row in rows:
-        lines.append(f"| {' | '.join(padded(row, widths, table.columns))} |")
+        lines.append(f"| {' | '.join(padded(row, widths, table.are_texts))} |")
     rule = "|".join("-" * (width + 2) for width in widths)
     lines.insert(1, f"|{rule}|")
     return lines

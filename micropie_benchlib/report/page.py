@@ -16,7 +16,7 @@ from micropie_benchlib.report.charts import (
 )
 from micropie_benchlib.report.equal_work import work_tables
 from micropie_benchlib.report.headings import machine_tables
-from micropie_benchlib.report.layout import Align, Answer, Column, Report, Table
+from micropie_benchlib.report.layout import Answer, Report, Table
 from micropie_benchlib.report.printing import printable_lines
 from micropie_benchlib.report.tables import load_tables
 from micropie_benchlib.stats.verdicts import decisive_comparisons
@@ -29,12 +29,13 @@ def html_table(table: Table, *, sortable: bool = True) -> str:
     """
     title = html.escape(table.title)
     css_class = "sortable" if sortable else "facts"
+    classes = ["" if is_text else ' class="number"' for is_text in table.are_texts]
     head = ""
-    for column in table.columns:
-        shown = html.escape(column.title)
+    for heading, align in zip(table.titles, classes, strict=True):
+        shown = html.escape(heading)
         if sortable:
             shown = f'<button type="button">{shown}</button>'
-        head += f'<th scope="col"{html_alignment(column)}>{shown}</th>'
+        head += f'<th scope="col"{align}>{shown}</th>'
     lines = [
         f'<div class="scroll" tabindex="0" role="region" aria-label="{title}">',
         f'<table class="{css_class}"><caption>{title}</caption>',
@@ -43,14 +44,10 @@ def html_table(table: Table, *, sortable: bool = True) -> str:
     ]
     for first, *cells in table.rows:
         row = f'<th scope="row">{html.escape(first)}</th>'
-        for column, cell in zip(table.columns[1:], cells, strict=True):
-            row += f"<td{html_alignment(column)}>{html.escape(cell)}</td>"
+        for cell, align in zip(cells, classes[1:], strict=True):
+            row += f"<td{align}>{html.escape(cell)}</td>"
         lines.append(f"<tr>{row}</tr>")
     return "\n".join([*lines, "</tbody></table></div>"])
-
-
-def html_alignment(column: Column) -> str:
-    return ' class="number"' if column.align is Align.RIGHT else ""
 
 
 def html_list(heading: str, items: Iterable[str]) -> list[str]:

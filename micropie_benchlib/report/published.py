@@ -18,18 +18,15 @@ from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.warnings import Kind
 from micropie_benchlib.report.conclusions import conclude
 from micropie_benchlib.report.figures import format_speed, interval_cell
-from micropie_benchlib.report.layout import Conclusion, Table, columns_from
-from micropie_benchlib.report.tables import GIST_COLUMNS, gist_row
+from micropie_benchlib.report.layout import Conclusion, Table
+from micropie_benchlib.report.tables import GIST_TITLES, gist_row
 from micropie_benchlib.report.warnings import lines_of
 from micropie_benchlib.stats.ranking import PairwiseComparisons, all_pairwise
 from micropie_benchlib.stats.warnings import warnings_of
 
 SAME_BYTES = 1.0  # what was read is printed with two decimals
 MAX_IN_FLIGHT = 1.05  # requests for each connection: latencies are rounded
-ORDER_COLUMNS = columns_from(
-    ("Published Order", "Published", "Here", "Interval", "Finding"),
-    left=["Published Order", "Finding"],
-)
+ORDER_TITLES = ("Published Order", "Published", "Here", "Interval", "Finding")
 
 
 def reproduction_conclusion(results: Results, published: PublishedTable) -> Conclusion:
@@ -61,7 +58,7 @@ def side_by_side_table(results: Results, published: PublishedTable, load: LoadId
         rows.append((f"{label}, published", *row.cells))
         rows.append((f"{label}, measured", *measured))
     return Table(
-        title=f"{load.title}, published and measured here", columns=GIST_COLUMNS, rows=tuple(rows)
+        title=f"{load.title}, published and measured here", titles=GIST_TITLES, rows=tuple(rows)
     )
 
 
@@ -81,7 +78,7 @@ def order_table(
         rows.append((pair, f"{margin:.3f}x", here, interval_cell(speed), finding_on(speed)))
     measure = f" {pairwise.metric.measure}" if pairwise else ""
     title = f"{load.title}, the published order, and speed{measure} here"
-    return Table(title=title, columns=ORDER_COLUMNS, rows=tuple(rows))
+    return Table(title=title, titles=ORDER_TITLES, left=("Finding",), rows=tuple(rows))
 
 
 def finding_on(speed: Estimate | None) -> str:
@@ -149,4 +146,4 @@ def list_of_published_tables() -> Table:
         labels = ", ".join(label_of(row.name) for row in in_order)
         rows.append((published.day, published.source, published.served_by, published.load, labels))
     titles = ("Table", "Source", "Served by", "wrk", "Frameworks, as published")
-    return Table(title="", columns=columns_from(titles, left=titles), rows=tuple(rows))
+    return Table(title="", titles=titles, left=titles, rows=tuple(rows))

@@ -12,39 +12,25 @@ from micropie_benchlib.core.metrics import valid_runs
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.text import UNKNOWN, format_latency, pluralize
 from micropie_benchlib.report.figures import format_speed, interval_cell
-from micropie_benchlib.report.layout import Table, columns_from
+from micropie_benchlib.report.layout import Table
 from micropie_benchlib.report.warnings import texts_of
 from micropie_benchlib.stats.intervals import mean_and_half_width
 from micropie_benchlib.stats.ranking import rankings_of
 from micropie_benchlib.stats.search import outcome_of
 
-GIST_COLUMNS = columns_from(
-    (
-        *("Framework", "Avg Latency", "Max Latency", "Requests/Sec"),
-        *("Data Transferred (MB)", "Transfer Rate (KB/s)"),
-    ),
-    left=["Framework"],
+GIST_TITLES = (
+    *("Framework", "Avg Latency", "Max Latency", "Requests/Sec"),
+    *("Data Transferred (MB)", "Transfer Rate (KB/s)"),
 )
-DETAIL_COLUMNS = columns_from(
-    ("Framework", "p50", "p90", "p99", "p99.9", "CPU/Request (us)", "Peak Memory (MiB)", "Errors"),
-    left=["Framework"],
+DETAIL_TITLES = (
+    *("Framework", "p50", "p90", "p99", "p99.9"),
+    *("CPU/Request (us)", "Peak Memory (MiB)", "Errors"),
 )
-CAPACITY_COLUMNS = columns_from(("Framework", "Requests/Sec", "Launches"), left=["Framework"])
-STEP_COLUMNS = columns_from(
-    ("Framework", "Round", "Offered/Sec", "p99", "Outcome", "Why"),
-    left=["Framework", "Outcome", "Why"],
-)
-RATE_COLUMNS = columns_from(
-    ("Framework", "Offered/Sec", "Answered/Sec", "wrk late, p50", "wrk late, p99"),
-    left=["Framework"],
-)
-RANKING_COLUMNS = columns_from(
-    ("Rank", "Framework", "Speed", "Interval"), left=["Rank", "Framework"]
-)
-COMPARISON_COLUMNS = columns_from(
-    ("Framework", "Metric", "Rounds", "Method", "Speed", "Interval", "Verdict"),
-    left=["Framework", "Metric", "Method", "Verdict"],
-)
+CAPACITY_TITLES = ("Framework", "Requests/Sec", "Launches")
+STEP_TITLES = ("Framework", "Round", "Offered/Sec", "p99", "Outcome", "Why")
+RATE_TITLES = ("Framework", "Offered/Sec", "Answered/Sec", "wrk late, p50", "wrk late, p99")
+RANKING_TITLES = ("Rank", "Framework", "Speed", "Interval")
+COMPARISON_TITLES = ("Framework", "Metric", "Rounds", "Method", "Speed", "Interval", "Verdict")
 
 
 def format_mean(values: Sequence[float]) -> str:
@@ -62,7 +48,7 @@ def gist_row(measurements: Iterable[Measurement]) -> list[str]:
     """
     runs = valid_runs(measurements)
     if not runs:
-        return ["invalid"] * (len(GIST_COLUMNS) - 1)
+        return ["invalid"] * (len(GIST_TITLES) - 1)
     timed, latency_sum_s, longest_s = 0, 0.0, 0.0
     rates_per_s = []
     total_bytes, bytes_per_s = 0, 0.0
@@ -95,7 +81,7 @@ def gist_table(results: Results, load: LoadId) -> Table:
         errors = sum(run.errors.total for run in valid_runs(trials))
         mark = f" ({pluralize(errors, 'error')})" if errors else ""
         rows.append((results.label(name) + mark, *gist_row(trials)))
-    return Table(title=load.title, columns=GIST_COLUMNS, rows=tuple(rows))
+    return Table(title=load.title, titles=GIST_TITLES, rows=tuple(rows))
 
 
 def detail_table(results: Results, load: LoadId) -> Table:
@@ -119,7 +105,7 @@ def detail_table(results: Results, load: LoadId) -> Table:
         figures.append(f"{max(memory) / 1024**2:.1f}" if memory else "")
         if any(figures):
             rows.append((results.label(name), *figures, str(errors)))
-    return Table(title=f"{load.title}, details", columns=DETAIL_COLUMNS, rows=tuple(rows))
+    return Table(title=f"{load.title}, details", titles=DETAIL_TITLES, rows=tuple(rows))
 
 
 def percentile_cells(distribution: Distribution | None) -> list[str]:
@@ -140,7 +126,7 @@ def capacity_table(results: Results, load: LoadId) -> Table:
         rows.append((results.label(name), shown, str(len(capacities))))
     limit_s = results.capacities[0].p99_limit_s
     title = f"{load.title}, capacity at a p99 up to {format_latency(limit_s)}"
-    return Table(title=title, columns=CAPACITY_COLUMNS, rows=tuple(rows))
+    return Table(title=title, titles=CAPACITY_TITLES, rows=tuple(rows))
 
 
 def step_table(results: Results, load: LoadId) -> Table:
@@ -158,7 +144,7 @@ def step_table(results: Results, load: LoadId) -> Table:
         row.append(texts_of(measurement.invalid))
         rows.append(tuple(row))
     title = f"{load.title}, rates tried"
-    return Table(title=title, columns=STEP_COLUMNS, rows=tuple(rows))
+    return Table(title=title, titles=STEP_TITLES, left=("Outcome", "Why"), rows=tuple(rows))
 
 
 def rate_table(results: Results, load: LoadId) -> Table:
@@ -177,7 +163,7 @@ def rate_table(results: Results, load: LoadId) -> Table:
         row.append(format_latency(statistics.fmean(pace.late_p50_s for pace in paces)))
         row.append(format_latency(statistics.fmean(pace.late_p99_s for pace in paces)))
         rows.append(tuple(row))
-    return Table(title=f"{load.title}, kept", columns=RATE_COLUMNS, rows=tuple(rows))
+    return Table(title=f"{load.title}, kept", titles=RATE_TITLES, rows=tuple(rows))
 
 
 def comparison_cells(comparison: Comparison) -> list[str]:
@@ -210,7 +196,14 @@ def comparison_tables(results: Results, load: LoadId) -> list[Table]:
     for reference, rows in rows_by_reference.items():
         if reference in references_with_rounds:
             title = f"{load.title}, against {results.label(reference)}"
-            tables.append(Table(title=title, columns=COMPARISON_COLUMNS, rows=tuple(rows)))
+            tables.append(
+                Table(
+                    title=title,
+                    titles=COMPARISON_TITLES,
+                    left=("Metric", "Method", "Verdict"),
+                    rows=tuple(rows),
+                )
+            )
     return tables
 
 
@@ -227,7 +220,7 @@ def ranking_table(results: Results, ranking: Ranking) -> Table:
         shown = format_speed(speed) if speed else "1"
         rows.append((rank.title, results.label(rank.target), shown, interval_cell(speed)))
     title = f"{ranking.load.title}, ranks by speed {ranking.metric.measure}"
-    return Table(title=title, columns=RANKING_COLUMNS, rows=tuple(rows))
+    return Table(title=title, titles=RANKING_TITLES, left=("Framework",), rows=tuple(rows))
 
 
 def load_tables(results: Results, load: LoadId, *, details: bool = True) -> list[Table]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from micropie_benchlib.report.layout import Align, Table, cell_width, padded
+from micropie_benchlib.report.layout import Table, cell_width, padded
 from micropie_benchlib.report.printing import printable
 
 INDENT = "  "  # of what belongs to a heading on a terminal
@@ -18,16 +18,14 @@ def terminal_lines(table: Table, *, width: int) -> list[str]:
     Figures stay in one line if there is room, else they break at spaces as texts do. Where
     that is not enough, each row becomes a list of its cells.
     """
-    titles = [column.title for column in table.columns]
-    rows = [titles]
+    rows = [list(table.titles)]
     for row in table.rows:
         rows.append(list(map(printable, row)))
-    gaps = len(INDENT) + len(GAP) * (len(titles) - 1)
+    gaps = len(INDENT) + len(GAP) * (len(table.titles) - 1)
     for break_figures in (False, True):
         widths = []
-        for column, cells in zip(table.columns, zip(*rows, strict=True), strict=True):
-            can_break = break_figures or column.align is Align.LEFT
-            widths.append(narrowest(cells, can_break=can_break))
+        for is_text, cells in zip(table.are_texts, zip(*rows, strict=True), strict=True):
+            widths.append(narrowest(cells, can_break=is_text or break_figures))
         spare = width - gaps - sum(widths)
         if spare >= 0:
             return drawn_lines(table, rows, widened(rows, widths, spare))
@@ -72,7 +70,7 @@ def drawn_lines(table: Table, rows: Sequence[Sequence[str]], widths: Sequence[in
     for row in rows:
         cells = list(map(broken, row, widths))
         for parts in itertools.zip_longest(*cells, fillvalue=""):
-            line = INDENT + GAP.join(padded(parts, widths, table.columns))
+            line = INDENT + GAP.join(padded(parts, widths, table.are_texts))
             lines.append(line.rstrip())
         if row is rows[0]:
             lines.append(INDENT + "─" * (sum(widths) + len(GAP) * (len(widths) - 1)))
