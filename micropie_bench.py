@@ -505,11 +505,6 @@ def print_error(
     return getattr(error, "exit_code", 1)
 
 
-def program_name() -> str:
-    name = Path(sys.argv[0]).name
-    return "micropie_bench" if name.endswith(".py") else name
-
-
 def main(argv: Sequence[str]) -> int:
     """Run one command and return the exit status."""
     repair_streams()
@@ -520,8 +515,10 @@ def main(argv: Sequence[str]) -> int:
             console_on(sys.stdout).print(f"micropie_bench {__version__}")
             return 0
         arguments = [renamed(word) for word in argv]
-        commands = command_line(top)
-        return commands(args=arguments, prog_name=program_name(), standalone_mode=False) or 0
+        name = Path(sys.argv[0]).name  # by this name a shell completes the command
+        if name.endswith(".py"):
+            name = "micropie_bench"
+        return command_line(top)(args=arguments, prog_name=name, standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except (BenchError, CannotGoOnError, TyperException, OSError, psutil.Error) as error:

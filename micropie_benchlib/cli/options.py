@@ -136,18 +136,14 @@ class RateOptions:
     )
 
     @property
-    def is_share(self) -> bool:
-        return self.rate is not None and self.rate.strip().endswith("%")
-
-    @property
     def per_s(self) -> float | None:
         """The rate, where it is no share. Raises UsageError."""
-        return None if self.rate is None or self.is_share else parse_rate(self.rate)
+        return parse_rate(self.rate) if self.rate is not None and self.share is None else None
 
     @property
     def share(self) -> float | None:
         """The rate, where it is a share. Raises UsageError."""
-        if self.rate is None or not self.is_share:
+        if self.rate is None or not self.rate.strip().endswith("%"):
             return None
         share = parse_share("--rate", self.rate)
         if not 0 < share <= 1:
@@ -226,7 +222,7 @@ class TimingOptions(TrialOptions):
     )
 
     @property
-    def wished_precision(self) -> float | None:
+    def precision_share(self) -> float | None:
         """Half the width that intervals should have, as a share. Raises UsageError."""
         if self.precision is None:
             if self.max_time is not None:

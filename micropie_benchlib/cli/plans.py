@@ -41,7 +41,7 @@ def make_plan(
     """
     machine_names = machines.machine_names(targets, loads)
     rounds = timing.rounds or preset.rounds
-    precision = timing.wished_precision
+    precision = timing.precision_share
     if precision and rounds < 2:
         raise UsageError(
             "needs a first stage of at least 2 rounds (--rounds)", option="--precision"

@@ -56,21 +56,16 @@ def parse_headers(texts: Iterable[str]) -> Headers:
         match = re.fullmatch(r"([!#$%&'*+.^_`|~\w-]+):[ \t]*([ -~]*)", text, re.ASCII)
         name = match[1].lower() if match else ""
         if not match or name in headers or name in RESERVED_HEADERS:
+            shown, colon, _ = text.partition(":")
+            if colon or shown:  # its value may be a secret
+                shown = f"{shown}: {HIDDEN}" if colon else HIDDEN
             raise UsageError(
-                f"{header_name(text)!r}: use 'Name: value', each name once, "
+                f"{shown!r}: use 'Name: value', each name once, "
                 f"and none of {', '.join(RESERVED_HEADERS)}",
                 option="--header",
             )
         headers[name] = (match[1], match[2].strip())
     return tuple(headers.values())
-
-
-def header_name(text: str) -> str:
-    """Return what a message shows of a header as typed: its value may be a secret."""
-    name, colon, _ = text.partition(":")
-    if colon:
-        return f"{name}: {HIDDEN}"
-    return HIDDEN if text else ""
 
 
 MAX_BODY_BYTES = 64 << 20

@@ -329,13 +329,25 @@ def parse_targets(
 ) -> tuple[Target, ...]:
     """Return the targets that the texts name, with the settings that each has of its own.
 
-    All others are as `serving` and `server` say. Raises UsageError for what is no target,
-    for a name or label used twice, and for settings of a target that is not among them.
+    All others are as `serving` and `server` say. A text is `[NAME=]SPEC`, or the name of a table
+    of the file. --set goes before the command line's target, and that before the file. Raises
+    UsageError for what is no target, for a name or label used twice, and for settings of a
+    target that is not among them.
     """
     server = server or serving.settings()
     targets: dict[str, Target] = {}
     for text in texts:
-        target = target_spec(text, serving, server=server, file=file).target()
+        if text in file.targets:
+            name, table, directory = text, file.targets[text], file.directory
+        else:
+            given_name, spec = split_target(text)
+            name = given_name or file.hide(default_name(spec))
+            table = file.targets.get(name, TargetTable()).changed_by(spec_table(spec))
+            directory = Path()
+        table = table.changed_by(file.settings.get(name, TargetTable()))
+        target = TargetSpec(
+            name=name, table=table, directory=directory, server=server, python=serving.python
+        ).target()
         labels = [each.label for each in targets.values()]
         if target.name in targets or target.label in labels:
             raise UsageError(
@@ -351,29 +363,6 @@ def parse_targets(
                 option="--set",
             )
     return tuple(targets.values())
-
-
-def target_spec(
-    text: str, serving: ServingOptions, *, server: ServerSettings, file: BenchFile
-) -> TargetSpec:
-    """Return what is asked for by `[NAME=]SPEC`, or by the name of a table of the file.
-
-    --set goes before the command line's target, and that before the file.
-    """
-    if text in file.targets:
-        name, table, directory = text, file.targets[text], file.directory
-    else:
-        given_name, spec = split_target(text)
-        name = given_name or file.hide(default_name(spec))
-        table = file.targets.get(name, TargetTable()).changed_by(spec_table(spec))
-        directory = Path()
-    return TargetSpec(
-        name=name,
-        table=table.changed_by(file.settings.get(name, TargetTable())),
-        directory=directory,
-        server=server,
-        python=serving.python,
-    )
 
 
 def compared_targets(
