@@ -28,6 +28,7 @@ from micropie_benchlib.core.values import (
     Status,
 )
 from micropie_benchlib.core.warnings import BenchWarning, Kind
+from micropie_benchlib.core.workers import WorkerFacts
 
 SCHEMA: Final = "micropie-bench/3"
 
@@ -40,7 +41,8 @@ class TargetFacts:
     `server` is how an ASGI app was served, and None for other targets; `served_as` is what
     that means for each request, by what it is, in words. `python` is the version of the
     interpreter that ran it, if one was named. It was asked by `scheme`. It is compared with
-    the `reference`, the first target if none is named.
+    the `reference`, the first target if none is named. A `worker` of an ASGI app told the
+    rest of itself.
     """
 
     name: Name
@@ -54,6 +56,7 @@ class TargetFacts:
     scheme: Scheme = "http"
     served_as: Mapping[str, str] = dataclasses.field(default_factory=dict)
     reference: Name | None = None
+    worker: WorkerFacts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,7 @@ class ThisHost:
         self._logs = [work_dir / "server-0.log", work_dir / "server-1.log"]
         self._next_log = itertools.cycle(self._logs)  # no more than two servers run at once
         self._needed = NeededFiles([])
+        self._started: dict[str, LocalServer] = {}  # the first of each target
 
     def examine(self, *, workers: int, threads: int, connections: int) -> list[Finding]:
         """Return what could spoil a measurement; 0 is of what runs elsewhere."""
@@ -55,12 +56,16 @@ class ThisHost:
     def check_needed(self) -> None:
         """Raise CannotGoOnError if something of that was changed."""
         self._needed.check()
+        for server in self._started.values():
+            server.code.check()
 
     def prepare(self, target: Target, *, timeout_s: float) -> None:
         run_prepare(target, timeout_s=timeout_s)
 
     def start(self, target: Target, settings: ServerSettings) -> LocalServer:
-        return start_server(target, settings, log=next(self._next_log))
+        server = start_server(target, settings, log=next(self._next_log))
+        self._started.setdefault(target.name, server)
+        return server
 
     def trim_logs(self) -> None:
         """Cut what the servers have written, if it is much."""

@@ -22,6 +22,7 @@ from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.paths import BUNDLED, ROOT
 from micropie_benchlib.core.requests import Response, Workload
 from micropie_benchlib.core.targets import ServerSettings, Target, host_and_port
+from micropie_benchlib.core.workers import WorkerFacts
 from micropie_benchlib.load.generators import Goal, WrkGroup, goals_of
 from micropie_benchlib.load.hosts import ThisHost
 from micropie_benchlib.load.servers import ServerGroup
@@ -274,6 +275,9 @@ class RemoteServer(RunningServer):
 
     def versions(self) -> PackageVersions:
         return self._there(self.part, LocalServer.versions)()
+
+    def worker_facts(self) -> WorkerFacts | None:
+        return self._there(self.part, LocalServer.worker_facts)()
 
     def await_workers(self, *, tick: Tick = lambda: None, deadline_s: float | None = None) -> None:
         assert deadline_s is None  # noqa: S101  # only `serve` has one, which is here

@@ -6,6 +6,7 @@ import dataclasses
 import shlex
 from collections.abc import Mapping, Sequence
 
+from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.requests import Response
 from micropie_benchlib.core.results import Results, TargetFacts
 from micropie_benchlib.core.secrets import HIDDEN, NO_SECRETS, Secrets, has_secret_name
@@ -23,12 +24,18 @@ def facts_of(
 ) -> TargetFacts:
     """Return what is recorded about a target; less if it did not start."""
     versions = server.versions() if server else versions_of(target)
+    worker = server.worker_facts() if server else None
+    if worker:
+        variables = {
+            name: secrets.hide_whole_words(value) for name, value in worker.variables.items()
+        }
+        worker = dataclasses.replace(worker, variables=variables)
     settings = None
     served: Mapping[str, str] = {}
     if target.is_app and server and server.settings:
         host = secrets.hide_whole_words(server.settings.host)
         settings = dataclasses.replace(server.settings, host=host)
-        served = served_as(settings, versions.packages)
+        served = served_as(settings, versions.packages, worker)
     return TargetFacts(
         name=target.name,
         spec=target.spec,
@@ -40,6 +47,7 @@ def facts_of(
         python=versions.python,
         scheme=target.scheme,
         served_as=served,
+        worker=worker,
     )
 
 
@@ -61,8 +69,22 @@ def quoted(word: str) -> str:
     return word if word == HIDDEN else shlex.quote(word)
 
 
+def check_different_code(others: Sequence[TargetFacts], facts: TargetFacts) -> None:
+    """Raise BenchError if targets of several directories run the same file."""
+    for other in others:
+        if not other.worker or not facts.worker or not facts.worker.module_file:
+            continue
+        is_same_code = other.worker.module_file == facts.worker.module_file
+        if is_same_code and other.worker.directory != facts.worker.directory:
+            raise BenchError(
+                f"{other.name} and {facts.name} run the same code: from {other.worker.directory} "
+                f"and {facts.worker.directory} both import {facts.worker.module_file}"
+            )
+
+
 def with_facts(results: Results, facts: TargetFacts, names: Sequence[str]) -> Results:
     """Return the results with these facts, in the order of names, if they say more."""
+    check_different_code(results.targets, facts)
     known = {each.name: each for each in results.targets}
     earlier = known.get(facts.name)
     if earlier is None or len(facts.responses) > len(earlier.responses):

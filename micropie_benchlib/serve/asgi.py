@@ -8,6 +8,7 @@ import re
 from micropie_benchlib.core.choices import AsgiServer
 from micropie_benchlib.core.targets import ServerSettings
 from micropie_benchlib.core.text import show_value
+from micropie_benchlib.core.workers import WorkerFacts
 from micropie_benchlib.serve.asgi_server import Versions, with_version
 from micropie_benchlib.serve.granian import GRANIAN
 from micropie_benchlib.serve.hypercorn import HYPERCORN
@@ -25,15 +26,33 @@ SERVER_PACKAGES = tuple(
 SILENT_SETTINGS = re.compile("|".join(facts.variables for facts in ASGI_SERVERS.values()))
 
 
-def served_as(settings: ServerSettings, versions: Versions) -> dict[str, str]:
+def served_as(
+    settings: ServerSettings, versions: Versions, worker: WorkerFacts | None
+) -> dict[str, str]:
     """Return what a server does for each request, in a report's words."""
     facts = ASGI_SERVERS[settings.asgi]
     proxy_headers = show_value(settings.proxy_headers) if facts.has_uvicorn_options else "none"
-    return {
+    event_loop = facts.event_loop(settings, versions)
+    if worker and worker.event_loop:
+        event_loop = with_version(worker.event_loop.partition(".")[0], versions)
+    served = {
         "server": with_version(settings.asgi, versions),
-        "event loop": facts.event_loop(settings, versions),
+        "event loop": event_loop,
         "HTTP parser": facts.http_parser(settings, versions),
         "access log": show_value(settings.access_log),
         "proxy headers": proxy_headers,
         "workers": str(settings.workers),
+    }
+    return served | (interpreter_of(worker) if worker else {})
+
+
+def interpreter_of(worker: WorkerFacts) -> dict[str, str]:
+    """Return what of a worker's Python and its environment changes its speed."""
+    changed = [f"{name}={value}" for name, value in sorted(worker.variables.items())]
+    changed += [f"{name}={value}" for name, value in sorted(worker.flags.items())]
+    gil = "" if worker.gil else ", without the GIL"
+    return {
+        "Python": f"{worker.implementation} {worker.python}{gil}",
+        "Python's settings": ", ".join(changed) or "none",
+        "nice": str(worker.nice),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -11,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import psutil
 
 from micropie_benchlib.core.errors import CannotGoOnError
 from micropie_benchlib.core.paths import BUNDLED, ROOT
@@ -179,6 +182,19 @@ class NeededFiles:
                 raise CannotGoOnError(f"{path} cannot be read: {error.strerror}") from None
             if not is_same:
                 raise CannotGoOnError(f"{path} was changed")
+
+
+def mapped_programs(processes: Iterable[psutil.Process]) -> set[Path]:
+    """Return the programs and libraries that the processes run (Linux, proc(5))."""
+    found = set()
+    for process in processes:
+        with contextlib.suppress(OSError):
+            maps = Path(f"/proc/{process.pid}/maps").read_text(errors="replace")
+            for line in maps.splitlines():
+                _, permissions, _, _, _, *path = line.split(maxsplit=5)
+                if "x" in permissions and path and path[0].startswith("/"):
+                    found.add(Path(path[0]))
+    return found
 
 
 def needed_files(targets: Iterable[LaunchedTarget], wrk: str, work_dir: Path) -> NeededFiles:

@@ -26,9 +26,16 @@ from micropie_benchlib.core.targets import (
 )
 from micropie_benchlib.core.text import pluralize
 from micropie_benchlib.core.warnings import BenchWarning, Kind
+from micropie_benchlib.core.workers import WorkerFacts
 from micropie_benchlib.serve.addresses import addresses_of, free_port
 from micropie_benchlib.serve.asgi import ASGI_SERVERS
-from micropie_benchlib.serve.kinds import TARGET_KINDS, filled, server_environment
+from micropie_benchlib.serve.kinds import (
+    TARGET_KINDS,
+    NeededFiles,
+    filled,
+    mapped_programs,
+    server_environment,
+)
 from micropie_benchlib.serve.logs import (
     NO_REASON,
     advice_on,
@@ -45,6 +52,8 @@ from micropie_benchlib.serve.probe import (
     probe_limit_s,
 )
 from micropie_benchlib.serve.servers import LocalServer, UrlServer
+from micropie_benchlib.serve.versions import PackageVersions
+from micropie_benchlib.serve.workers import LoadedApp, Worker
 from micropie_benchlib.system import processes
 from micropie_benchlib.system.children import (
     POLL_S,
@@ -70,6 +79,7 @@ class LaunchedServer(LocalServer):
 
     child: Child
     settings: ServerSettings
+    worker: Worker | None = None  # one of the app's, once it is ready
 
     def __init__(
         self, target: LaunchedTarget, settings: ServerSettings, *, log: Path | None
@@ -80,18 +90,22 @@ class LaunchedServer(LocalServer):
         self._kind = TARGET_KINDS[type(target)]
         self.readiness = self._kind.readiness(settings)
         self.workers: set[psutil.Process] = set()
-        self._children: set[psutil.Process] = set()
         self._cores = processes.all_cores()
         self._has_answered = False
         self._start = time.monotonic()
         self.port = free_port(settings.host, settings.port)
         env = [(name, filled(value, target, settings, self.port)) for name, value in target.env]
         self.target = dataclasses.replace(target, env=tuple(env))
-        self.argv = self._kind.argv(target, settings, self.port)
+        self.argv = argv = self._kind.argv(target, settings, self.port)
         environment = self._kind.environment(self.target, os.environ)
+        self._loaded_app: LoadedApp | None = None
+        if log and isinstance(self.target, AsgiTarget):
+            self._loaded_app = LoadedApp(self.target, log.parent)
+            argv = self._loaded_app.argv(settings, self.port)
+            environment = self._loaded_app.environment(os.environ)
         with new_log(log) if log else contextlib.nullcontext() as output:
             self.child = Child(
-                self.argv,
+                argv,
                 output=output,
                 env=environment,
                 cwd=target.directory,
@@ -172,7 +186,7 @@ class LaunchedServer(LocalServer):
         """
         limit_s = self.settings.start_timeout_s if deadline_s is None else deadline_s
         start = time.monotonic()
-        while not self.child.exit and not self._has_lost_a_child():
+        while not self.child.exit and not self._has_lost_a_worker():
             await_any([self.child], POLL_S)
             tick()
             self._find_workers()
@@ -181,6 +195,7 @@ class LaunchedServer(LocalServer):
                     self._settle(tick)
                 if not self.child.exit:
                     self.check_port()
+                    self._look_into_workers()
                     self._warn_of_lifespan()
                     return
             self._check_deadline(time.monotonic() - start, limit_s)
@@ -257,16 +272,27 @@ class LaunchedServer(LocalServer):
         if is_users and line and line in self.log_text():
             self.warnings = (BenchWarning.of(Kind.LIFESPAN_FAILED),)
 
-    def _has_lost_a_child(self) -> bool:
+    def _has_lost_a_worker(self) -> bool:
         """Return whether a worker died, which uvicorn would replace for ever."""
-        if not self.readiness.has_fixed_workers or self.readiness.processes == 1:
-            return False
-        with contextlib.suppress(psutil.NoSuchProcess):
-            children = set(psutil.Process(self.child.pid).children())
-            if self._children - children:
-                return True
-            self._children = children
-        return False
+        return self._loaded_app is not None and self._loaded_app.has_lost_a_worker()
+
+    def _look_into_workers(self) -> None:
+        """Take in what the workers are made of. Raises BenchError if that is other code."""
+        files = mapped_programs(self.processes())
+        if self._loaded_app:
+            self.worker = self._loaded_app.worker()
+        if self.worker:
+            files |= set(self.worker.files)
+        self.code = NeededFiles(path for path in files if path.is_file())
+
+    def versions(self) -> PackageVersions:
+        if self.worker is None or not isinstance(self.target, AsgiTarget):
+            return super().versions()
+        python = self.worker.facts.python if self.target.python else None
+        return PackageVersions(packages=self.worker.versions(self.target), python=python)
+
+    def worker_facts(self) -> WorkerFacts | None:
+        return self.worker.facts if self.worker else None
 
     def _find_workers(self) -> None:
         if sys.platform != "linux":

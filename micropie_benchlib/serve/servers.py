@@ -13,7 +13,9 @@ from micropie_benchlib.core.measurements import ServerUse
 from micropie_benchlib.core.requests import Response, Workload
 from micropie_benchlib.core.targets import ServerSettings, Target, UrlTarget, host_and_port
 from micropie_benchlib.core.warnings import BenchWarning
+from micropie_benchlib.core.workers import WorkerFacts
 from micropie_benchlib.serve.addresses import addresses_of, split_url
+from micropie_benchlib.serve.kinds import NeededFiles
 from micropie_benchlib.serve.probe import Probe, can_connect
 from micropie_benchlib.serve.versions import PackageVersions, versions_of
 from micropie_benchlib.system.children import Child, Tick
@@ -59,6 +61,10 @@ class RunningServer(abc.ABC):
     def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> Response:
         """Return its response to one request. Raises BenchError if there is none in time."""
 
+    def worker_facts(self) -> WorkerFacts | None:
+        """Return what a worker told of itself; None if none can."""
+        return None
+
     def lost_workers(self) -> str | None:
         """Return what is wrong since it was ready; None if nothing is, or that is not known."""
         return None
@@ -72,7 +78,12 @@ class RunningServer(abc.ABC):
 
 
 class LocalServer(RunningServer):
-    """A server that may be looked into from here: not one that somebody else runs."""
+    """A server that may be looked into from here: not one that somebody else runs.
+
+    `code` is the files that it was made of when it was ready.
+    """
+
+    code = NeededFiles([])
 
     def versions(self) -> PackageVersions:
         return versions_of(self.target)

@@ -35,7 +35,7 @@ def work_facts(results: Results, facts: TargetFacts) -> dict[str, str]:
     own_python = results.environment.python if results.environment and facts.server else None
     python = facts.python or own_python
     if python:
-        known["Python"] = python
+        known.setdefault("Python", python)
     known["scheme"] = facts.scheme
     for workload, response in facts.responses.items():
         prefix = f"{workload}: " if len(facts.responses) > 1 else ""

@@ -1,0 +1,1 @@
+"""A folder of its own, which the servers under test have on their path."""

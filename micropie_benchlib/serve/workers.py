@@ -1,0 +1,126 @@
+"""What the workers of ASGI apps tell of themselves: which code they run, and in which Python.
+
+The server is given a module of ours, which imports the app and hands over the same object: see
+programs/loader. So what a server is made of is known from inside it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from micropie_benchlib.core.built_ins import FRAMEWORK_PACKAGES, OTHER_PACKAGES
+from micropie_benchlib.core.errors import BenchError
+from micropie_benchlib.core.paths import ROOT
+from micropie_benchlib.core.targets import AsgiTarget, ServerSettings
+from micropie_benchlib.core.workers import WorkerFacts
+from micropie_benchlib.serve.asgi import SERVER_PACKAGES
+from micropie_benchlib.serve.kinds import app_argv, app_environment
+from micropie_benchlib.system.processes import is_alive
+
+LOADER = ROOT / "micropie_benchlib" / "programs" / "loader"
+LOADED_APP = "micropie_bench_app:app"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """A worker that has imported the app.
+
+    `distributions` are all that it could import, by lower-case name; `modules` the names of
+    the packages and modules that it did import, and `files` theirs.
+    """
+
+    facts: WorkerFacts
+    distributions: Mapping[str, str]
+    modules: frozenset[str]
+    files: tuple[Path, ...]
+
+    def versions(self, target: AsgiTarget) -> dict[str, str]:
+        """Return the versions that decide the app's speed.
+
+        Of fetched packages all, since nothing else is there; else those of the server, and
+        of the frameworks that were imported.
+        """
+        if target.requirements:
+            return dict(sorted(self.distributions.items()))
+        names = [*target.packages, *SERVER_PACKAGES]
+        names += [name for name in (*FRAMEWORK_PACKAGES, *OTHER_PACKAGES) if name in self.modules]
+        known = self.distributions
+        return {name: known[name] for name in dict.fromkeys(names) if name in known}
+
+
+@functools.cache
+def worker_reader() -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Worker)
+
+
+class LoadedApp:
+    """An app that its server gets by way of the loader, and what its workers said."""
+
+    def __init__(self, target: AsgiTarget, work_dir: Path) -> None:
+        self._target = target
+        self._directory = Path(tempfile.mkdtemp(dir=work_dir, prefix="workers-"))
+
+    def argv(self, settings: ServerSettings, port: int) -> list[str]:
+        loaded = dataclasses.replace(self._target, app=LOADED_APP, is_built_in=False)
+        return app_argv(loaded, settings, port)
+
+    def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
+        environment = app_environment(self._target, inherited)
+        paths = [str(LOADER), environment.get("PYTHONPATH", "")]
+        return environment | {
+            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+            "MICROPIE_BENCH_APP": self._target.app,
+            "MICROPIE_BENCH_FACTS": str(self._directory),
+        }
+
+    def _files(self) -> Iterator[Path]:
+        return self._directory.glob("*.json")
+
+    def has_lost_a_worker(self) -> bool:
+        """Return whether one that asked for the app has ended since."""
+        return not all(is_pid_alive(int(file.stem)) for file in self._files())
+
+    def worker(self) -> Worker | None:
+        """Return one that has imported the app; None if none has said so.
+
+        Raises BenchError if it was imported from elsewhere than where it lies.
+        """
+        for file in sorted(self._files()):
+            text = file.read_text(encoding="utf-8")
+            if text:
+                worker: Worker = worker_reader().validate_json(text)
+                check_origin(self._target, worker.facts)
+                return worker
+        return None
+
+
+def check_origin(target: AsgiTarget, facts: WorkerFacts) -> None:
+    """Raise BenchError if the app's module lies in its directory, but was not imported from it."""
+    if not facts.module_file:
+        return
+    name = target.app.partition(":")[0].partition(".")[0]
+    directory = target.directory.resolve()
+    lies_there = (directory / name).is_dir() or (directory / f"{name}.py").is_file()
+    if lies_there and not Path(facts.module_file).resolve().is_relative_to(directory):
+        raise BenchError(
+            f"{target.name}: {name} lies in {directory}, but {facts.executable} imports it from "
+            f"{facts.module_file}: uninstall it there, or use a --python without it"
+        )
+
+
+def is_pid_alive(pid: int) -> bool:
+    try:
+        return is_alive(psutil.Process(pid))
+    except psutil.NoSuchProcess:
+        return False
