@@ -253,8 +253,10 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
     monkeypatch.chdir(TARGETS)
     monkeypatch.setenv("FAULTY_MARKS", str(tmp_path))
 
-    def start(spec: str, *, workers: int = 4, start_timeout_s: float = 60) -> LaunchedServer:
-        target = parse_target(spec)
+    def start(
+        spec: str, *, workers: int = 4, start_timeout_s: float = 60, **changes: Any
+    ) -> LaunchedServer:
+        target = dataclasses.replace(parse_target(spec), **changes)
         assert not isinstance(target, UrlTarget)
         log = tmp_path / f"log-{spec.partition('=')[0]}"
         settings = ServerSettings(workers=workers, start_timeout_s=start_timeout_s)

@@ -14,11 +14,12 @@ from typing import Any
 
 from micropie_benchlib.cli.options import ServingOptions
 from micropie_benchlib.cli.tables import NO_FILE, SERVER_SETTINGS, SPEC_KEYS, BenchFile, TargetTable
+from micropie_benchlib.cli.terminal import say
 from micropie_benchlib.cli.text import did_you_mean
 from micropie_benchlib.core.built_ins import BUILT_INS, BuiltIn
 from micropie_benchlib.core.choices import AsgiServer
 from micropie_benchlib.core.errors import UsageError
-from micropie_benchlib.core.paths import APPS, BUNDLED, ROOT
+from micropie_benchlib.core.paths import APPS, BUNDLED, ROOT, has_module
 from micropie_benchlib.core.secrets import without_url_secrets
 from micropie_benchlib.core.targets import (
     AsgiTarget,
@@ -167,13 +168,19 @@ class TargetSpec:
             return self._built_in_target(built_in)
         if not re.fullmatch(r"[^\W\d][\w.]*:[^\W\d][\w.]*", table.spec) or ".py:" in table.spec:
             raise unknown_target(table.spec)
-        return AsgiTarget(
+        target = AsgiTarget(
             app=table.spec,
             label=self.name,
             arguments=self._arguments(),
             **self._surroundings(),
             **self._common("an ASGI app"),
         )
+        source = target.directory / "src"
+        module = target.top_module
+        if has_module(target.directory, module) or not has_module(source, module):
+            return target
+        say(f"{self.name}: {module} is imported from {source}")
+        return dataclasses.replace(target, directory=source)
 
     def _common(self, kind: str) -> dict[str, Any]:
         """Return what all targets that are started have.

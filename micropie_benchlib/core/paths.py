@@ -17,3 +17,8 @@ def packaged_text(package: str, name: str) -> str:
     import importlib.resources  # slow to import
 
     return importlib.resources.files(package).joinpath(name).read_text(encoding="utf-8")
+
+
+def has_module(directory: Path, name: str) -> bool:
+    """Return whether a module or a package of that name lies in the directory."""
+    return (directory / name).is_dir() or (directory / f"{name}.py").is_file()

@@ -92,6 +92,11 @@ class AsgiTarget(StartedTarget):
     arguments: tuple[str, ...] = ()
     as_of: str = ""
 
+    @property
+    def top_module(self) -> str:
+        """The name of its module, or of the package that this is in."""
+        return self.app.partition(":")[0].partition(".")[0]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandTarget(StartedTarget):

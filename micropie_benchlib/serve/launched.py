@@ -392,6 +392,10 @@ class LaunchedServer(LocalServer):
     def lost_workers(self) -> str | None:
         if self.child.exit:
             return f"{self.target.name} died{self.child.exit.sentence}: {self._reason()}"
+        try:
+            self.check_port()
+        except BenchError as error:
+            return str(error)
         lost = [process.pid for process in self.workers if not processes.is_alive(process)]
         if lost:
             return self._with_last_error(f"worker {', '.join(map(str, lost))} died")

@@ -161,7 +161,7 @@ HINTS = (
     ),
     (
         r".*(Could not import|module not found|ModuleNotFoundError: No module named)",
-        "modules are looked for in {directory} and in the packages of {python}",
+        "modules are looked for in {directory} and in the packages of {python}{other_python}",
     ),
     (rf".*No module named ({'|'.join(AsgiServer)})$", "install it: {python} -m pip install {0}"),
 )
@@ -173,8 +173,14 @@ def advice_on(error: str, target: AsgiTarget) -> str:
         match = re.match(pattern, error)
         if match:
             python = target.python or sys.executable
+            beside = target.directory / ".venv" / "bin" / "python"
+            is_unused = not target.python and not target.is_built_in and beside.exists()
             filled = advice.format(
-                *match.groups(), app=target.app, directory=target.directory, python=python
+                *match.groups(),
+                app=target.app,
+                directory=target.directory,
+                python=python,
+                other_python=f"; try --python {beside}" if is_unused else "",
             )
             return f" ({filled})"
     return ""

@@ -19,7 +19,7 @@ import psutil
 
 from micropie_benchlib.core.built_ins import FRAMEWORK_PACKAGES, OTHER_PACKAGES
 from micropie_benchlib.core.errors import BenchError
-from micropie_benchlib.core.paths import ROOT
+from micropie_benchlib.core.paths import ROOT, has_module
 from micropie_benchlib.core.targets import AsgiTarget, ServerSettings
 from micropie_benchlib.core.workers import WorkerFacts
 from micropie_benchlib.serve.asgi import SERVER_PACKAGES
@@ -109,13 +109,12 @@ def check_origin(target: AsgiTarget, facts: WorkerFacts) -> None:
     """Raise BenchError if the app's module lies in its directory, but was not imported from it."""
     if not facts.module_file:
         return
-    name = target.app.partition(":")[0].partition(".")[0]
     directory = target.directory.resolve()
-    lies_there = (directory / name).is_dir() or (directory / f"{name}.py").is_file()
-    if lies_there and not Path(facts.module_file).resolve().is_relative_to(directory):
+    is_elsewhere = not Path(facts.module_file).is_relative_to(directory)
+    if is_elsewhere and has_module(directory, target.top_module):
         raise BenchError(
-            f"{target.name}: {name} lies in {directory}, but {facts.executable} imports it from "
-            f"{facts.module_file}: uninstall it there, or use a --python without it"
+            f"{target.name}: {target.top_module} lies in {directory}, but {facts.executable} "
+            f"imports it from {facts.module_file}: uninstall it there, or use another --python"
         )
 
 

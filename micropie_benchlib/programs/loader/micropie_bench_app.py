@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import platform
 import re
 import sys
 
@@ -71,7 +72,7 @@ def facts(module_file: str | None) -> dict[str, object]:
     is_gil_enabled = getattr(sys, "_is_gil_enabled", lambda: True)
     return {
         "executable": sys.executable,
-        "implementation": sys.implementation.name,
+        "implementation": platform.python_implementation(),
         "python": sys.version.split()[0],
         "gil": is_gil_enabled(),
         "flags": changed_flags(),
