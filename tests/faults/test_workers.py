@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,7 +16,9 @@ from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.results import TargetFacts
 from micropie_benchlib.core.workers import WorkerFacts
 from micropie_benchlib.run.facts import check_different_code
-from tests.conftest import InProcess, Start
+
+if TYPE_CHECKING:
+    from conftest import InProcess, Start
 
 APP = """
 async def app(scope, receive, send):
