@@ -8,6 +8,7 @@ import itertools
 from micropie_benchlib.core.estimates import Estimate
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.published import (
+    PublishedRow,
     PublishedTable,
     by_throughput,
     label_of,
@@ -31,26 +32,25 @@ ORDER_TITLES = ("Published Order", "Published", "Here", "Interval", "Finding")
 
 def reproduction_conclusion(results: Results, published: PublishedTable) -> Conclusion:
     """Return the published figures beside those of the results, and what they say."""
-    measured = [load for load in published.rows if load in results.loads]
     pairwise_by_load = {pairwise.load: pairwise for pairwise in all_pairwise(results)}
-    tables = [side_by_side_table(results, published, load) for load in measured]
-    for load in measured:
-        tables.append(order_table(published, load, pairwise_by_load.get(load)))
-    conclusion = conclude(results)
+    figures, orders = [], []
+    for load in published.rows:
+        if load in results.loads:
+            figures.append(side_by_side_table(results, published, load))
+            orders.append(order_table(published, load, pairwise_by_load.get(load)))
     warnings = []
     for sighting in warnings_of(results):
         if sighting.warning.kind is not Kind.EQUAL_RESPONSES:  # of apps that are not the table's
             warnings.append(sighting)
     return dataclasses.replace(
-        conclusion,
+        conclude(results),
         sentences=tuple(stack_sentences(results, published)),
-        tables=tuple(tables),
+        tables=(*figures, *orders),
         warnings=(*published_warnings(published), *lines_of(results, warnings)),
     )
 
 
 def side_by_side_table(results: Results, published: PublishedTable, load: LoadId) -> Table:
-    """Return the published figures of a load, each above what was measured here."""
     rows = []
     for row in published.rows[load]:
         label = label_of(row.name)
@@ -121,15 +121,12 @@ def published_warnings(published: PublishedTable) -> list[str]:
             f"The published margin of {label_of(first.name)} over {label_of(second.name)} at "
             f"{load.sentence} is {margin:.1%}, without error bars."
         )
+        timeouts = []
         for row in rows:
+            if row.timeouts:
+                timeouts.append(row.timeouts)
             if row.in_flight > MAX_IN_FLIGHT * load.connections:
-                warnings.append(
-                    f"The published row of {label_of(row.name)} breaks Little's law: "
-                    f"{row.requests_per_s:.0f} requests/s of {row.mean} need {row.in_flight:.0f} "
-                    f"requests in flight, on {load.connections} connections. "
-                    "wrk's correction raises its mean like this when responses stall."
-                )
-        timeouts = [row.timeouts for row in rows if row.timeouts]
+                warnings.append(little_warning(row, load))
         if timeouts:
             warnings.append(
                 f"The published rows have {min(timeouts)} to {max(timeouts)} timeouts each: "
@@ -137,6 +134,16 @@ def published_warnings(published: PublishedTable) -> list[str]:
                 "slower responses."
             )
     return warnings
+
+
+def little_warning(row: PublishedRow, load: LoadId) -> str:
+    return (
+        f"The published row of {label_of(row.name)} breaks Little's law: "
+        f"{row.requests_per_s:.0f} requests/s of {row.mean} need "
+        f"{row.in_flight:.0f} requests in flight, "
+        f"on {load.connections} connections. "
+        "wrk's correction raises its mean like this when responses stall."
+    )
 
 
 def list_of_published_tables() -> Table:
