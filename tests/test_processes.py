@@ -149,7 +149,7 @@ def test_targets_that_cannot_be_measured_end_the_run_with_a_line_each(
     assert (done.returncode, done.stdout) == (1, "")
     lines = [line for line in done.stderr.splitlines() if not line.startswith("warning")]
     reasons = [line for line in lines if not line.startswith("    ")]  # else of a log
-    assert sorted(line.partition(":")[2].split()[0] for line in reasons) == ["bad", "broken:app"]
+    assert sorted(line.split()[1] for line in reasons) == ["bad:", "broken:app"]
     assert "micropie_bench: bad: GET / returned 500: hi" in lines
 
 
@@ -157,8 +157,8 @@ def test_errors_and_a_worker_that_dies_invalid_their_trials(tool: Tool) -> None:
     targets = ("faulty:sometimes_503", "faulty:dies_under_load")
     done = tool.run("compare", *targets, *FAST, "-w", "2")
     assert done.returncode == 1
-    assert re.search(r"invalid, \d+ of \d+ responses had a status above 399", done.stdout)
-    assert re.search(r"invalid, worker \d+ died", done.stdout)
+    assert re.search(r"\d+ of \d+ responses had a status above 399", done.stdout)
+    assert re.search(r"worker \d+ died", done.stdout)
 
 
 def test_a_wrk_that_hangs_is_given_up(
@@ -183,7 +183,7 @@ def test_a_wrk_that_hangs_is_given_up(
 
     with (
         start("faulty:good", workers=1) as server,
-        pytest.raises(BenchError, match="wrk did not end within 1 s of its time"),
+        pytest.raises(BenchError, match="wrk ran more than 1 s too long"),
     ):
         run_load([server], load, work_dir=tmp_path, tick=stop_wrk)
     assert not psutil.Process().children()

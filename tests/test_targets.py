@@ -297,7 +297,7 @@ def test_commands_that_go_wrong_are_told_in_a_line_each_and_leave_nothing(
     for complaint in (
         "exits died while starting with status 1: ValueError: nothing to serve",
         r"other-port: nothing serves on port \d+, .* \(it listens on port \d+\)",
-        "daemon: the command ended and left 1 processes behind (a daemon)",
+        r"daemon: the command ended and left 1 processes behind \(a daemon\)",
     ):
         assert re.search(f"^micropie_bench: {complaint}", done.stderr, re.MULTILINE), done.stderr
     assert done.stderr.count("micropie_bench: ") == 3

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 
@@ -157,8 +157,8 @@ def listener_pids(port: int) -> list[int | None]:
         return []
     pids = []
     for each in connections:
-        # A listener has an address.
-        if each.status == psutil.CONN_LISTEN and each.laddr.port == port:  # type: ignore[union-attr]
+        address: Any = each.laddr
+        if each.status == psutil.CONN_LISTEN and address.port == port:
             pids.append(each.pid)
     return pids
 
