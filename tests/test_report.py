@@ -38,7 +38,7 @@ from micropie_benchlib.report.layout import Table
 from micropie_benchlib.report.markdown_text import markdown_lines
 from micropie_benchlib.report.tables import result_tables
 from micropie_benchlib.report.terminal import terminal_lines
-from micropie_benchlib.report.warnings import lines_of, warning_lines
+from micropie_benchlib.report.warnings import lines_of, templates, text_of, warning_lines
 from micropie_benchlib.stats.deciding import SATURATED
 from micropie_benchlib.stats.equal_work import work_of
 from micropie_benchlib.stats.gate import Gate
@@ -635,3 +635,8 @@ def test_a_run_that_was_cut_short_is_not_shown_as_whole(
     results = single_results(settings=settings, warnings=warnings)
     assert bool(list(unfinished(results))) == is_told
     assert list(unfinished(single_results())) == []
+
+
+def test_each_kind_of_warning_has_its_sentence_even_without_its_data() -> None:
+    assert set(templates()) == set(Kind)
+    assert all("{" not in text_of(BenchWarning.of(kind)) for kind in Kind)

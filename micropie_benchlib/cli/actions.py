@@ -76,7 +76,7 @@ LATE_MODULES = (
 )
 LATE_TEXTS = {
     "micropie_benchlib.wrk": ("done.lua", "rate.lua"),
-    "micropie_benchlib.report": ("page.html", "page.css", "page.js"),
+    "micropie_benchlib.report": ("page.html", "page.css", "page.js", "warnings.toml"),
 }  # by package
 
 

@@ -11,7 +11,7 @@ from micropie_benchlib.core.secrets import Secrets
 
 
 class Kind(StrEnum):
-    """What happened, in a word; report/warnings.py says it in a sentence."""
+    """What happened, in a word; report/warnings.toml has the sentence."""
 
     UNKNOWN = auto()  # one that only a later version has
 

@@ -11,47 +11,50 @@ from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.results import Results
 
-# The verdict goes by the first of these that has an estimate.
-CHOSEN_METRICS: Mapping[Decisive | None, Sequence[tuple[Method, Metric]]] = {
-    None: (
-        (Method.SINGLE, Metric.CAPACITY),
-        (Method.PAIRED, Metric.CPU),
-        (Method.SINGLE, Metric.REQUESTS),
-    ),
-    Decisive.CPU: ((Method.PAIRED, Metric.CPU), (Method.SINGLE, Metric.CPU)),
-    Decisive.THROUGHPUT: ((Method.SINGLE, Metric.REQUESTS),),
-    Decisive.P99: ((Method.SINGLE, Metric.P99),),
+Kinds = Sequence[tuple[Method, Metric]]
+CAPACITY = (Method.SINGLE, Metric.CAPACITY)
+CPU = (Method.SINGLE, Metric.CPU)
+PAIRED_CPU = (Method.PAIRED, Metric.CPU)
+P99 = (Method.SINGLE, Metric.P99)
+PAIRED_P99 = (Method.PAIRED, Metric.P99)
+REQUESTS = (Method.SINGLE, Metric.REQUESTS)
+# The verdict is based on the first of these that has an estimate.
+CHOSEN_METRICS: Mapping[Decisive | None, Kinds] = {
+    None: (CAPACITY, PAIRED_CPU, REQUESTS),
+    Decisive.CPU: (PAIRED_CPU, CPU),
+    Decisive.THROUGHPUT: (REQUESTS,),
+    Decisive.P99: (P99,),
 }
-P99_AT_A_RATE = ((Method.PAIRED, Metric.P99), (Method.SINGLE, Metric.P99))
-METRICS_AT_A_RATE: Mapping[Decisive | None, Sequence[tuple[Method, Metric]]] = {
-    None: (*CHOSEN_METRICS[Decisive.CPU], *P99_AT_A_RATE),
-    Decisive.CPU: CHOSEN_METRICS[Decisive.CPU],
-    Decisive.P99: P99_AT_A_RATE,
+METRICS_AT_A_RATE: Mapping[Decisive | None, Kinds] = {
+    Decisive.CPU: (PAIRED_CPU, CPU),
+    Decisive.P99: (PAIRED_P99, P99),
 }  # likewise; throughput is given
 FAIR_SHARE = 0.05  # of the servers' CPU times in a paired trial
 SATURATED = "load generator saturated"
 
 
-def deciding_metrics(load: LoadId, chosen: Decisive | None) -> Sequence[tuple[Method, Metric]]:
-    """Return what a verdict under the load goes by: the first of these that there is."""
+def deciding_metrics(load: LoadId, chosen: Decisive | None) -> Kinds:
+    """Return what a verdict under the load is based on: the first of these that there is."""
     if load.rate_per_s:
-        return METRICS_AT_A_RATE.get(chosen, METRICS_AT_A_RATE[None])
+        return METRICS_AT_A_RATE.get(chosen, (PAIRED_CPU, CPU, PAIRED_P99, P99))
     return CHOSEN_METRICS[chosen]
 
 
 def waits(results: Results, name: str, load: LoadId) -> bool:
     """Return whether a target mostly waited for something other than the CPU.
 
-    That is, nothing was busy in most of its valid trials; alone, for in a paired trial two share
-    the cores. At a rate nothing need be busy: there a request must have taken several times
-    as long as its CPU time, too.
+    That is, nothing was busy in most of its valid trials; alone, for in a paired trial two
+    share the cores. At a rate nothing need be busy: there a request must have taken several
+    times as long as its CPU time, too.
     """
-    waiting = []
-    for measurement in results.single_trials(name, load):
-        if measurement.valid and measurement.limited_by:
-            was_busy = measurement.limited_by is not Limit.NEITHER
-            waiting.append(not was_busy and (not load.rate_per_s or took_long(measurement)))
-    return 2 * sum(waiting) > len(waiting)
+    trials = 0
+    waiting = 0
+    for trial in results.single_trials(name, load):
+        if trial.valid and trial.limited_by:
+            trials += 1
+            was_idle = trial.limited_by is Limit.NEITHER
+            waiting += was_idle and (not load.rate_per_s or took_long(trial))
+    return 2 * waiting > trials
 
 
 CPU_SHARE_OF_WAITING = 0.25  # at most, of the time that a request took
@@ -72,48 +75,44 @@ def fails_alone(results: Results, name: str, load: LoadId) -> bool:
     Its paired trials then mean nothing: not all that is checked alone can be checked there.
     """
     trials = results.single_trials(name, load)
-    invalid = [m for m in trials if not m.valid and m.limited_by is not Limit.LOAD_GENERATOR]
-    return 2 * len(invalid) > len(trials)
-
-
-def worker_counts(results: Results, names: Sequence[str]) -> set[int]:
-    """Return the numbers of workers that the targets of those names have, if they are known."""
-    counts = set()
-    for facts in results.targets:
-        if facts.name in names and facts.server:
-            counts.add(facts.server.workers)
-    return counts
+    failed = 0
+    for trial in trials:
+        failed += not trial.valid and trial.limited_by is not Limit.LOAD_GENERATOR
+    return 2 * failed > len(trials)
 
 
 def chosen_metric(results: Results) -> Decisive | None:
-    """Return what the verdicts were asked to go by, if anything."""
+    """Return what the verdicts were asked to be based on, if anything."""
     return results.settings.metric if results.settings else None
 
 
 def may_decide(results: Results, comparison: Comparison, chosen: Decisive | None) -> bool:
-    """Return whether a verdict may go by the comparison.
+    """Return whether a verdict may be based on the comparison.
 
     CPU per request says which server is faster only where CPU limits them, and both may
     use as much of it: not between one worker and four. What the user chose decides in any
     case.
     """
+    load = comparison.load
     if results.seeks_capacity:
         return comparison.metric is Metric.CAPACITY
     if chosen:
         kind = (comparison.method, comparison.metric)
-        return kind in deciding_metrics(comparison.load, chosen)
+        return kind in deciding_metrics(load, chosen)
     if comparison.metric is not Metric.CPU:
         return True
     names = (comparison.reference, comparison.target)
-    if len(worker_counts(results, names)) > 1:
+    servers = [facts.server for facts in results.targets if facts.name in names]
+    if len({server.workers for server in servers if server}) > 1:
         return False
-    if any(waits(results, name, comparison.load) for name in names):
-        return False
-    is_paired = comparison.method is Method.PAIRED
-    return not (is_paired and any(fails_alone(results, name, comparison.load) for name in names))
+    for name in names:
+        if waits(results, name, load):
+            return False
+        if comparison.method is Method.PAIRED and fails_alone(results, name, load):
+            return False
+    return True
 
 
 def may_decide_all(results: Results, chosen: Decisive | None) -> list[Comparison]:
-    """Return the comparisons that a verdict may go by."""
-    comparisons = results.comparisons
-    return [comparison for comparison in comparisons if may_decide(results, comparison, chosen)]
+    """Return the comparisons that a verdict may be based on."""
+    return [each for each in results.comparisons if may_decide(results, each, chosen)]

@@ -102,9 +102,11 @@ def unfinished(results: Results) -> Iterator[Sighting]:
 
 def overlapping_ranks(results: Results) -> Iterator[Sighting]:
     """Yield how ranks are to be read, where targets share some."""
-    ranks = itertools.chain(*(ranking.ranks for ranking in rankings_of(results)))
-    if any(rank.first != rank.last for rank in ranks):
-        yield seen(Kind.OVERLAPPING_RANKS)
+    for ranking in rankings_of(results):
+        for rank in ranking.ranks:
+            if rank.first != rank.last:
+                yield seen(Kind.OVERLAPPING_RANKS)
+                return
 
 
 ENOUGH_FOR_P99 = 200  # requests of a trial: its p99 then has two above it
@@ -112,14 +114,17 @@ ENOUGH_FOR_P99 = 200  # requests of a trial: its p99 then has two above it
 
 def few_for_p99(results: Results) -> Iterator[Sighting]:
     """Yield that the p99 latency is that of one or two requests, where trials have so few."""
-    rates = [load.rate_per_s for load in results.reported_loads if load.rate_per_s]
-    rates += [capacity.rate_per_s for capacity in results.capacities if capacity.rate_per_s]
-    if not rates or not results.settings:
+    lowest_per_s = math.inf
+    for load in results.reported_loads:
+        lowest_per_s = min(lowest_per_s, load.rate_per_s or math.inf)
+    for capacity in results.capacities:
+        lowest_per_s = min(lowest_per_s, capacity.rate_per_s or math.inf)
+    if lowest_per_s == math.inf or not results.settings:
         return
-    count = round(min(rates) * results.settings.duration_s)
+    count = round(lowest_per_s * results.settings.duration_s)
     if count < ENOUGH_FOR_P99:
         enough = 5 * ENOUGH_FOR_P99
-        enough_s = math.ceil(enough / min(rates))
+        enough_s = math.ceil(enough / lowest_per_s)
         yield seen(Kind.FEW_FOR_P99, count=count, enough=enough, enough_s=enough_s)
 
 
@@ -131,10 +136,14 @@ DELAYED_ACK_S = (0.038, 0.05)
 def waits_for_acks(results: Results, name: str, load: LoadId) -> bool:
     """Return whether the latencies are those of delayed acknowledgements."""
     distribution = results.distribution(name, load)
-    by_percent = dict(distribution.percentiles) if distribution else {}
     least_s, most_s = DELAYED_ACK_S
-    typical = [by_percent[percent] for percent in (10, 50, 75) if percent in by_percent]
-    return bool(typical) and all(least_s <= seconds <= most_s for seconds in typical)
+    are_some_known = False
+    for percent, seconds in distribution.percentiles if distribution else ():
+        if percent in (10, 50, 75):
+            are_some_known = True
+            if not least_s <= seconds <= most_s:
+                return False
+    return are_some_known
 
 
 def waiting(results: Results) -> Iterator[Sighting]:
