@@ -42,7 +42,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab import DIRECTOR, THIS_PYTHON, Lab, laboratory
+from lab import CONTROLLER, THIS_PYTHON, Lab, laboratory
 
 ROOT = Path(__file__).resolve().parent.parent
 PYZ = ROOT / "micropie_bench.pyz"
@@ -277,14 +277,14 @@ def moved_bytes(lab: Lab) -> int:
     total = 0
     for direction in ("rx", "tx"):
         counter = f"/sys/class/net/eth0/statistics/{direction}_bytes"
-        command = [*lab.machines[DIRECTOR].command, "cat", counter]
+        command = [*lab.machines[CONTROLLER].command, "cat", counter]
         total += int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return total
 
 
 def controlled(lab: Lab, loads: list[str], rounds: int) -> tuple[float, int]:
     """Return the time and the bytes that a comparison takes of so many rounds of 1 s."""
-    command = [*lab.machines[DIRECTOR].command, str(THIS_PYTHON), str(PYZ), "compare", "asgi"]
+    command = [*lab.machines[CONTROLLER].command, str(THIS_PYTHON), str(PYZ), "compare", "asgi"]
     command += ["-c", "80", "-t", "1", "-d", "1s", "-r", str(rounds), "--server-on", "s"]
     command += ["--load-on", ",".join(loads), "--ssh-config", str(lab.ssh_config)]
     before, begin = moved_bytes(lab), time.monotonic()

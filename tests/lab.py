@@ -4,7 +4,7 @@ Each is a network namespace with an address of 198.18.0.0/24 (RFC 2544's, for be
 one switch, an sshd of its own, and no route to anywhere else. They share the processor, the
 kernel and the file system; each has a cache directory of its own.
 
-sudo python tests/lab.py HOSTS COMMAND...: runs the command on the director's, with
+sudo python tests/lab.py HOSTS COMMAND...: runs the command on the controller's, with
 MACHINES_SSH_CONFIG naming the file for --ssh-config; HOSTS are names, joined by commas.
 """
 
@@ -23,7 +23,7 @@ from pathlib import Path
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 THIS_PYTHON = Path(getattr(sys, "_base_executable", sys.executable))  # not the one of .venv
-DIRECTOR = "director"
+CONTROLLER = "controller"
 
 
 def reason_against() -> str | None:
@@ -55,19 +55,17 @@ class Machine:
     sshd: subprocess.Popen[bytes] | None = None
 
     @property
-    def link(self) -> str:
-        """The end of its cable that is in the switch."""
+    def link(self) -> str:  # the end of its cable that is in the switch
         return f"v-{self.name}"
 
     @property
     def command(self) -> list[str]:
-        """What a command begins with that runs there."""
         return ["ip", "netns", "exec", self.namespace]
 
 
 @dataclass
 class Lab:
-    """The machines, by name; the director's is one of them."""
+    """The machines, by name; the controller's is one of them."""
 
     directory: Path
     variables: Mapping[str, str]
@@ -76,15 +74,12 @@ class Lab:
 
     @property
     def ssh_config(self) -> Path:
-        """What `ssh -F` is given."""
         return self.directory / "ssh_config"
 
     def cut(self, name: str) -> None:
-        """Take the machine off the network."""
         ip("-n", self.switch, "link", "set", self.machines[name].link, "down")
 
-    def mend(self, name: str) -> None:
-        """Put it back."""
+    def restore(self, name: str) -> None:
         ip("-n", self.switch, "link", "set", self.machines[name].link, "up")
 
 
@@ -92,14 +87,14 @@ class Lab:
 def laboratory(
     names: Sequence[str], directory: Path, variables: Mapping[str, str] = {}
 ) -> Iterator[Lab]:
-    """Make the director's machine and those of the names; their sshd set the variables."""
+    """Make the controller's machine and those of the names; their sshd set the variables."""
     mark = f"mb{os.getpid()}"
     lab = Lab(directory=directory, variables=variables, switch=f"{mark}-switch")
     try:
         ip("netns", "add", lab.switch)
         ip("-n", lab.switch, "link", "add", "lan", "type", "bridge", "stp_state", "0")
         ip("-n", lab.switch, "link", "set", "lan", "up")
-        for number, name in enumerate([DIRECTOR, *names], start=1):
+        for number, name in enumerate([CONTROLLER, *names], start=1):
             (directory / name).mkdir()
             machine = Machine(
                 name=name,
@@ -129,7 +124,6 @@ def connect(lab: Lab, machine: Machine) -> None:
 
 
 def make_keys(lab: Lab) -> None:
-    """Make the user's key, one of each machine, and the user's configuration."""
     user_key = lab.directory / "key"
     make_key(user_key)
     known = []
@@ -150,7 +144,6 @@ def make_key(path: Path) -> None:
 
 
 def start_sshd(lab: Lab, machine: Machine) -> None:
-    """Start the machine's sshd, and wait until it answers."""
     assert SSHD
     variables = {
         "PATH": f"{machine.directory}/bin:{THIS_PYTHON.parent}:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -202,7 +195,6 @@ def pids_in(namespace: str) -> list[int]:
 
 
 def main() -> int:
-    """Run a command on the director's machine."""
     hosts, *command = sys.argv[1:]
     with (
         tempfile.TemporaryDirectory() as directory,
@@ -210,7 +202,7 @@ def main() -> int:
     ):
         env = {**os.environ, "MACHINES_SSH_CONFIG": str(lab.ssh_config)}
         return subprocess.run(
-            [*lab.machines[DIRECTOR].command, *command], env=env, check=False
+            [*lab.machines[CONTROLLER].command, *command], env=env, check=False
         ).returncode
 
 

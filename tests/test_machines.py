@@ -22,7 +22,7 @@ from typing import Any
 import psutil
 import pytest
 from conftest import MARK, Marked
-from lab import DIRECTOR, THIS_PYTHON, Lab, laboratory, pids_in, reason_against
+from lab import CONTROLLER, THIS_PYTHON, Lab, laboratory, pids_in, reason_against
 from results_schema import loaded
 
 ROOT = Path(__file__).parent.parent
@@ -41,7 +41,7 @@ SOON_S = 60  # until nothing is left, which a run that goes on exceeds by far
 
 @dataclass
 class Site(Marked):
-    """The machines, and the .pyz on the director's."""
+    """The machines, and the .pyz on the controller's."""
 
     lab: Lab
     pyz: Path
@@ -49,8 +49,8 @@ class Site(Marked):
     directory: Path
 
     def start(self, *args: str, **env: str) -> subprocess.Popen[str]:
-        """Start the tool on the director's machine, in a directory of its own."""
-        machine = self.lab.machines[DIRECTOR]
+        """Start the tool on the controller's machine, in a directory of its own."""
+        machine = self.lab.machines[CONTROLLER]
         return subprocess.Popen(
             [*machine.command, str(THIS_PYTHON), str(self.pyz), *args],
             stdin=subprocess.DEVNULL,
@@ -87,7 +87,7 @@ def site(pyz: Path, unpacked: Path, tmp_path_factory: pytest.TempPathFactory) ->
     directory = tmp_path_factory.mktemp("lab")
     mark = uuid.uuid4().hex
     with laboratory(["s", "a", "b"], directory, {MARK: mark}) as lab:
-        have_tool(lab.machines[DIRECTOR].directory / ".cache", pyz, unpacked)
+        have_tool(lab.machines[CONTROLLER].directory / ".cache", pyz, unpacked)
         for name in ("s", "a"):
             have_tool(lab.machines[name].directory / "cache", pyz, unpacked)
         work = directory / "work"
@@ -218,7 +218,7 @@ def break_link(site: Site, _: subprocess.Popen[str]) -> None:
     site.lab.cut("a")
 
 
-def kill_director(_: Site, process: subprocess.Popen[str]) -> None:
+def kill_controller(_: Site, process: subprocess.Popen[str]) -> None:
     process.kill()
 
 
@@ -252,7 +252,7 @@ def lose(
             site.await_running(lambda running: not running, seconds=SOON_S)
             done = finished(process)
         finally:
-            site.lab.mend("a")
+            site.lab.restore("a")
     assert results_in(out)["measurements"]
     assert "Traceback" not in done.stderr
     return done
@@ -272,7 +272,7 @@ def test_nothing_is_left_when_a_machine_is_lost_and_the_run_says_which(
 
 @pytest.mark.nightly
 def test_nothing_is_left_when_the_director_is_killed(site: Site, tmp_path: Path) -> None:
-    lose(site, tmp_path / "out.json", kill_director)
+    lose(site, tmp_path / "out.json", kill_controller)
 
 
 @pytest.mark.nightly
