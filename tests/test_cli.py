@@ -54,6 +54,7 @@ GIST = DATA / "gist.txt"
         (["compare", "--workload", "jason"], 2, "--workload 'jason' (did you mean json?): use "),
         (["compare", "-d", "0s"], 2, "--duration '0s'"),
         (["compare", "-w", "0"], 2, "--workers"),
+        (["compare", "--quick", "--gist"], 2, "exclude each other"),
         (["compare", "--export-json", "/no/dir/x.json"], 2, "json '/no/dir/x.json': No such file"),
         (["compare", "--wrk", "/no/wrk"], 1, "wrk not found at /no/wrk. Debian/Ubuntu: apt-get"),
         pytest.param(["compare", "--wrk", sys.executable], 1, "is not wrk", marks=pytest.mark.slow),

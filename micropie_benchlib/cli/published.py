@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-from micropie_benchlib.cli.loads import make_loads
 from micropie_benchlib.cli.options import ServingOptions
 from micropie_benchlib.cli.targets import parse_targets
 from micropie_benchlib.cli.text import did_you_mean
@@ -46,12 +45,14 @@ def published_targets(published: PublishedTable, server: ServerSettings) -> tupl
 
 
 def published_loads(published: PublishedTable, duration_s: int) -> tuple[Load, ...]:
-    loads: list[Load] = []
-    for load in published.rows:
-        loads += make_loads(
-            [load.connections],
-            threads=published.threads,
-            duration_s=duration_s,
-            workloads=[WORKLOADS[load.workload]],
+    loads = []
+    for row in published.rows:
+        loads.append(
+            Load(
+                connections=row.connections,
+                threads=published.threads,
+                duration_s=duration_s,
+                workload=WORKLOADS[row.workload],
+            )
         )
     return tuple(loads)
