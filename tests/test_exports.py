@@ -160,7 +160,7 @@ def test_how_an_app_was_served_is_recorded_in_words_and_shown_from_there() -> No
     facts = facts_of("base", "Base", server=ServerSettings(), served_as={"event loop": "rloop 1"})
     results = dataclasses.replace(RUN, targets=(facts, facts_of("more", "More")))
     assert from_json(to_json(results)).targets[0].served_as == {"event loop": "rloop 1"}
-    assert work_facts(results, facts)["event loop"] == "rloop 1"
+    assert work_facts(results, facts)["", "event loop"] == "rloop 1"
 
 
 def test_the_schema_is_that_of_the_types() -> None:

@@ -80,7 +80,7 @@ def require_equal_work(results: Results) -> None:
     labels = [facts.label for facts in results.targets]
     differing = []
     for fact in work_of(results):
-        if fact.differs and not fact.name.endswith((HEAD, FRAMING)):
+        if fact.differs and fact.what not in (HEAD, FRAMING):
             values = [f"{label} {value}" for label, value in zip(labels, fact.values, strict=True)]
             differing.append(f"{fact.name} ({', '.join(values)})")
     if differing:

@@ -11,6 +11,8 @@ from micropie_benchlib.core.text import UNKNOWN, show_value
 
 HEAD = "bytes of head"  # all that is not the body: framing of chunks, too
 FRAMING = "framing"
+BODY_HASH = "hash of body"
+WORKERS = "workers"
 
 
 def answer_facts(response: Response) -> dict[str, str]:
@@ -25,22 +27,26 @@ def answer_facts(response: Response) -> dict[str, str]:
     }
     facts["bytes of body"] = str(response.body_bytes)
     facts[HEAD] = str(response.bytes - response.body_bytes)
-    facts["hash of body"] = response.body_sha256[:8]
+    facts[BODY_HASH] = response.body_sha256[:8]
     return facts
 
 
-def work_facts(results: Results, facts: TargetFacts) -> dict[str, str]:
-    """Return what decides how much work a target has with a request, by what it is."""
-    known = dict(facts.served_as)
+def work_facts(results: Results, facts: TargetFacts) -> dict[tuple[str, str], str]:
+    """Return what decides how much work a target has with a request, by workload and what it is.
+
+    The workload is empty where there is one, or for what is of all.
+    """
+    served = dict(facts.served_as)
     own_python = results.environment.python if results.environment and facts.server else None
     python = facts.python or own_python
     if python:
-        known.setdefault("Python", python)
-    known["scheme"] = facts.scheme
-    for workload, response in facts.responses.items():
-        prefix = f"{workload}: " if len(facts.responses) > 1 else ""
-        for name, value in answer_facts(response).items():
-            known[f"{prefix}{name}"] = value
+        served.setdefault("Python", python)
+    served["scheme"] = facts.scheme
+    known = {("", what): value for what, value in served.items()}
+    for name, response in facts.responses.items():
+        workload = name if len(facts.responses) > 1 else ""
+        for what, value in answer_facts(response).items():
+            known[workload, what] = value
     return known
 
 
@@ -48,8 +54,13 @@ def work_facts(results: Results, facts: TargetFacts) -> dict[str, str]:
 class WorkFact:
     """Something that decides how much work a request is: its value of each target."""
 
-    name: str
+    workload: str
+    what: str
     values: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.workload}: {self.what}" if self.workload else self.what
 
     @property
     def differs(self) -> bool:
@@ -69,9 +80,9 @@ def work_of(results: Results) -> list[WorkFact]:
     by_target = [work_facts(results, facts) for facts in results.targets]
     if len(by_target) < 2:
         return []
-    names = dict.fromkeys(itertools.chain(*by_target))
     found = []
-    for name in names:
-        values = tuple(known.get(name, UNKNOWN) for known in by_target)
-        found.append(WorkFact(name=name, values=values))
+    for fact in dict.fromkeys(itertools.chain(*by_target)):
+        values = tuple(known.get(fact, UNKNOWN) for known in by_target)
+        workload, what = fact
+        found.append(WorkFact(workload=workload, what=what, values=values))
     return found

@@ -18,7 +18,7 @@ from micropie_benchlib.core.results import Results, Role, TargetFacts
 from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.stats.compare import has_few_responses
 from micropie_benchlib.stats.deciding import chosen_metric, waits
-from micropie_benchlib.stats.equal_work import work_of
+from micropie_benchlib.stats.equal_work import BODY_HASH, WORKERS, work_of
 from micropie_benchlib.stats.ranking import rankings_of
 from micropie_benchlib.stats.verdicts import comparison_beside, decisive_comparisons
 
@@ -158,13 +158,15 @@ def waiting(results: Results) -> Iterator[Sighting]:
 
 def unequal_work(results: Results) -> Iterator[Sighting]:
     """Yield in what the targets differ, and what follows from that."""
-    differing = [fact.name for fact in work_of(results) if fact.differs]
-    if differing:
-        yield seen(Kind.UNEQUAL_WORK, facts=", ".join(differing))
-    if "workers" in differing and chosen_metric(results) is None:
+    differing = [fact for fact in work_of(results) if fact.differs]
+    if not differing:
+        return
+    yield seen(Kind.UNEQUAL_WORK, facts=", ".join(fact.name for fact in differing))
+    whats = {fact.what for fact in differing}
+    if WORKERS in whats and chosen_metric(results) is None:
         yield seen(Kind.UNEQUAL_WORKERS)
     are_built_in = all(facts.spec.partition("@")[0] in BUILT_INS for facts in results.targets)
-    if "hash of body" in differing and are_built_in:
+    if BODY_HASH in whats and are_built_in:
         yield seen(Kind.EQUAL_RESPONSES)
 
 

@@ -659,4 +659,4 @@ def test_a_run_on_a_full_disk_says_that_it_is_full(tool: Tool, small_disk: Path)
         "compare", "asgi", "-r", "1", "-d", "1s", "-c", "8", "-w", "1", TMPDIR=str(small_disk)
     )
     assert done.returncode == 1
-    assert f"invalid, No space left on device in {small_disk}: make room there" in done.stdout
+    assert f"invalid: No space left on device in {small_disk}: make room there" in done.stdout
