@@ -22,7 +22,6 @@ from micropie_benchlib.cli.commands import (
     option,
     with_groups_as_options,
 )
-from micropie_benchlib.cli.reading import Reads
 from micropie_benchlib.cli.requests import MAX_CONFIG_BYTES, read_whole
 from micropie_benchlib.cli.tables import (
     NO_FILE,
@@ -33,7 +32,7 @@ from micropie_benchlib.cli.tables import (
     without_variables,
 )
 from micropie_benchlib.cli.targets import default_name, spec_table, split_target
-from micropie_benchlib.cli.text import did_you_mean
+from micropie_benchlib.cli.text import Reads, did_you_mean
 from micropie_benchlib.core.errors import BenchError, UsageError
 from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.values import Name

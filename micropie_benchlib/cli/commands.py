@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from micropie_benchlib.cli.examples import ABOUT, EXAMPLES, TOP_EXAMPLES
-from micropie_benchlib.cli.reading import Reader, Reads
+from micropie_benchlib.cli.text import Reader, Reads
 from micropie_benchlib.core.errors import UsageError
 
 OTHER_OPTIONS = "Other options"

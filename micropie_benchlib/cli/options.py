@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 
 from micropie_benchlib.cli.commands import option
-from micropie_benchlib.cli.reading import (
+from micropie_benchlib.cli.text import (
     Reads,
     beside_file,
     comma_separated,
     one_or_more,
+    parse_rate,
+    parse_seconds,
+    parse_share,
     program,
     request_body,
 )
-from micropie_benchlib.cli.text import parse_rate, parse_seconds, parse_share
 from micropie_benchlib.core.built_ins import BUILT_INS
 from micropie_benchlib.core.choices import AsgiServer, Decisive, Http, Loop
 from micropie_benchlib.core.errors import UsageError

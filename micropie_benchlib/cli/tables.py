@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from micropie_benchlib.cli.reading import Reads, beside_file, program, words
 from micropie_benchlib.cli.requests import make_workload, read_body
-from micropie_benchlib.cli.text import parse_seconds
+from micropie_benchlib.cli.text import Reads, beside_file, parse_seconds, program, words
 from micropie_benchlib.core.choices import AsgiServer, Http, Loop
 from micropie_benchlib.core.errors import UsageError
 from micropie_benchlib.core.requests import WORKLOADS, Workload
