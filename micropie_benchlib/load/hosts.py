@@ -1,4 +1,4 @@
-"""The machines of a comparison, and what this one does where it is one of them."""
+"""The machines of a comparison, and what this one does as one of them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SCHEDULES_APART = 1_000_003  # between the seeds of two machines
 
 
 class ThisHost:
-    """This machine. It makes load with `wrk`, if it does; `link` is its own to the others."""
+    """This machine. It makes load with `wrk`, if at all; `link` is its own to others."""
 
     def __init__(self, wrk: str, work_dir: Path, *, link: Link = NO_LINK) -> None:
         self._wrk, self._work_dir, self._link = wrk, work_dir, link
@@ -42,14 +42,14 @@ class ThisHost:
         self._started: dict[str, LocalServer] = {}  # the first of each target
 
     def examine(self, *, workers: int, threads: int, connections: int) -> list[Finding]:
-        """Return what could spoil a measurement; 0 is of what runs elsewhere."""
+        """0 is of what runs elsewhere."""
         return examine(workers=workers, threads=threads, connections=connections)
 
     def fetch(self, target: Target, announce: Callable[[str], None]) -> Target:
         return fetch(target, announce)
 
     def need(self, targets: Sequence[Target]) -> None:
-        """Take in what each launch of these targets needs, as it is now."""
+        """Note what each launch of these targets needs, as it is now."""
         launched = launched_targets(targets)
         self._needed = needed_files(launched, self._wrk, self._work_dir)
 
@@ -97,7 +97,7 @@ class ThisHost:
 
 
 class CoreHalves(NamedTuple):
-    """The cores of both servers in a paired trial, and those of both load generators."""
+    """The cores of a paired trial's servers, and of its load generators."""
 
     servers: list[int]
     loads: list[int]
@@ -127,7 +127,7 @@ def core_halves() -> CoreHalves:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hosts:
-    """What launched servers run on, and what makes load; `here` may be one of them."""
+    """What runs servers, and what makes load; `here` may be one of them."""
 
     here: ThisHost
     server: Host

@@ -77,9 +77,9 @@ def serve_controller(channel: Any, private: str) -> None:
     with temporary_directory() as work_dir:
         agent = Agent(work_dir)
         while (message := calls.get()) != FAREWELL:
-            number, part, method, arguments = message
+            part, method, arguments = message
             outcome, reply = reply_to(agent, part, method, arguments)
-            channel.send((number, outcome.value, reply))
+            channel.send((outcome.value, reply))
     end_process()
 
 

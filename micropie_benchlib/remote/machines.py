@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import hashlib
 import inspect
-import itertools
 import shlex
 import signal
 import statistics
@@ -83,9 +82,8 @@ class OtherMachine:
         self._announce = announce
         self._replies: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._heard_at = time.monotonic()
-        self._is_abandoned = False
+        self._is_busy = False  # also if a call was not waited for: it gets no more
         self._is_cut = False
-        self._numbers = itertools.count()
         self._log = Path(tempfile.mkdtemp(dir=ssh.directory)) / "ssh.log"
         content = own_pyz().read_bytes()
         self.python = find_remote_python(host, ssh)
@@ -95,10 +93,10 @@ class OtherMachine:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self._is_abandoned:
+        if not self._is_busy:
             with contextlib.suppress(OSError, CannotGoOnError):
                 self._channel.send(FAREWELL)
-                self._reply_to(-1, lambda: None)  # none comes before its end
+                self._reply(lambda: None)  # none comes before its end
         self._group.terminate(timeout=2.0)
 
     def _open(self, content: bytes) -> None:
@@ -189,17 +187,15 @@ class OtherMachine:
 
     def _done_there(self, call: tuple[str, str, dict[str, str]], tick: Tick) -> str:
         """Return what the agent replies to the call, if it could do it."""
-        if self._is_abandoned:
-            raise CannotGoOnError(f"{self.host} gets no more calls")
-        number = next(self._numbers)
+        if self._is_busy:
+            raise self._lost()
+        self._is_busy = True
         try:
-            self._channel.send((number, *call))
-            outcome, text = self._reply_to(number, tick)
+            self._channel.send(call)
+            outcome, text = self._reply(tick)
         except OSError:
             raise self._lost() from None
-        except KeyboardInterrupt:
-            self._is_abandoned = True  # what it does may take long: it is ended at once
-            raise
+        self._is_busy = False
         if outcome is Outcome.FAILED:
             raise BenchError(text)
         if outcome is Outcome.CANNOT_GO_ON:
@@ -214,8 +210,8 @@ class OtherMachine:
         except BenchError as error:
             raise BenchError(f"{self.host}: {error}") from None
 
-    def _reply_to(self, number: int, tick: Tick) -> tuple[Outcome, str]:
-        """Return what became of the call of that number. Raises CannotGoOnError."""
+    def _reply(self, tick: Tick) -> tuple[Outcome, str]:
+        """Return what became of the call. Raises CannotGoOnError if there is no reply."""
         import queue
 
         while True:
@@ -227,11 +223,9 @@ class OtherMachine:
                     raise self._lost() from None
                 continue
             if reply is None:
-                self._replies.put(None)  # for the next call
                 raise self._lost()
-            answered, outcome, text = reply
-            if answered == number:  # an earlier one was not waited for
-                return Outcome(outcome), text
+            outcome, text = reply
+            return Outcome(outcome), text
 
     def _lost(self) -> CannotGoOnError:
         """Return that the connection is lost, and why."""
