@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from typing import Self, TypeVar
 
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import Load
+from micropie_benchlib.core.measurements import WrkResult
 from micropie_benchlib.load.generators import OVERRUN_S, overrun
 from micropie_benchlib.load.merging import merge_runs, total_opened
 from micropie_benchlib.load.readings import Observation, TrialCores
@@ -118,13 +118,16 @@ class LoadRun:
             time.sleep(ENDING_S)  # a server that wrk could not reach may be about to end
             self._servers.require_alive()
             raise
-        load_cpu_s = sum(reading.cpu_s for reading in readings) if self._are_one_machine else 0.0
+        load_cpu_s = 0.0
+        if self._are_one_machine:
+            load_cpu_s = sum(reading.cpu_s for reading in readings)
         served = self._servers.reading(load_cpu_s=load_cpu_s)
         disturbances = list(served.disturbances)
-        if not self._are_one_machine:
-            for reading in readings:
+        full_link = served.full_link
+        for reading in readings:
+            full_link = full_link or reading.full_link
+            if not self._are_one_machine:
                 disturbances += reading.disturbances
-        full_links = [served.full_link, *(reading.full_link for reading in readings)]
         expected = self._load.workload.expect_status
         cores = TrialCores(
             servers=served.cores,
@@ -133,12 +136,17 @@ class LoadRun:
         )
         observations = []
         for position, (use, ending) in enumerate(zip(served.uses, served.endings, strict=True)):
-            runs = [reading.runs[position] for reading in readings]
-            silences = itertools.chain(*(reading.silences_s[position] for reading in readings))
+            runs: list[WrkResult] = []
+            reports: list[str] = []
+            silences: list[float] = []
+            for reading in readings:
+                runs.append(reading.runs[position])
+                reports.append(reading.reports[position])
+                silences.extend(reading.silences_s[position])
             observations.append(
                 Observation(
                     wrk=with_unexpected_statuses(merge_runs(runs), expected),
-                    report="\n".join(reading.reports[position] for reading in readings),
+                    report="\n".join(reports),
                     use=use,
                     disturbances=tuple(disturbances),
                     ending=dataclasses.replace(ending, silences_s=tuple(silences)),
@@ -146,7 +154,7 @@ class LoadRun:
                     connections_opened=total_opened(readings),
                     load_cpus_s=tuple(run.load_cpu_s or 0 for run in runs),
                     cores=cores,
-                    full_link=next(filter(None, full_links), None),
+                    full_link=full_link,
                 )
             )
         return observations
