@@ -36,7 +36,7 @@ OWN = {
     "apps/apps.py": "apps.py",
     "micropie_bench.py": "micropie_bench.py",
 }  # from a name in common.zip to one in the checkout
-PACKAGE = "micropie_benchlib"  # likewise, all of it
+PACKAGE = "micropie_benchlib"  # all of it, under the same names
 COPIED = {
     "trusted_cache.py": "micropie_benchlib/system/cache.py",
     "temporary_files.py": "micropie_benchlib/system/temporary.py",

@@ -40,7 +40,7 @@ def load():
     directory = cached(wanted)
     if not directory:
         directory, remove_private = temporary(wanted)
-    sys.path[0] = directory  # in the place of this file
+    sys.path[0] = directory  # instead of this file
     try:
         import micropie_bench
     except Exception as error:  # a file that was damaged raises anything

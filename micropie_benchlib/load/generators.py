@@ -21,7 +21,7 @@ from micropie_benchlib.core.measurements import WrkResult
 from micropie_benchlib.core.requests import PAIRED_TIMEOUT_S, header_value
 from micropie_benchlib.load.machine import NO_LINK, Link, LinkMeter
 from micropie_benchlib.load.readings import LoadReading
-from micropie_benchlib.load.wrk_program import wrk_complaint
+from micropie_benchlib.load.wrk_program import wrk_error
 from micropie_benchlib.serve.addresses import split_url
 from micropie_benchlib.serve.servers import RunningServer
 from micropie_benchlib.system.children import POLL_S, Child, await_any
@@ -31,7 +31,7 @@ from micropie_benchlib.system.sockets import connection_silences_s, opened_conne
 from micropie_benchlib.wrk.command import wrk_argv, wrk_script
 from micropie_benchlib.wrk.exact import parse_exact
 
-READ_S = 0.05  # for a wrk to read the answers that wait for it: some 10 us each
+READ_S = 0.05  # for a wrk to read the responses that wait for it: some 10 us each
 OVERRUN_S = 15.0  # a wrk that has not ended this long after its time hangs
 ROOM_BYTES = 2**20  # more than wrk writes
 
@@ -204,7 +204,7 @@ class WrkGroup:
     def interrupt(self) -> None:
         """Have the wrks that still run report and end. Raises BenchError if one does not.
 
-        Those that were suspended first read the answers that wait for them.
+        Those that were suspended first read the responses that wait for them.
         """
         if self._span_s is not None:
             self._signal(signal.SIGCONT)
@@ -244,7 +244,7 @@ class WrkGroup:
         output.seek(0)
         text = output.read().decode(errors="replace")
         if child.exit and child.exit.code:
-            raise BenchError(f"wrk ended with status {child.exit.code}: {wrk_complaint(text)}")
+            raise BenchError(f"wrk ended with status {child.exit.code}: {wrk_error(text)}")
         try:
             return parse_exact(text, connections=self._load.connections, span_s=self._span_s)
         except BenchError:

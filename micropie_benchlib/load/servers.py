@@ -44,7 +44,7 @@ def threads_cpu_s(processes: Iterable[psutil.Process]) -> dict[int, float]:
 
 
 def drain(servers: Sequence[LocalServer]) -> None:
-    """Return when the servers have answered what they had been sent.
+    """Return once the servers have responded to what they were sent.
 
     Then their CPU time stands still; servers that never rest are given DRAIN_DEADLINE_S.
     """
@@ -124,7 +124,7 @@ class ServerGroup:
             self._endings.append(Ending(busy_threads=busy_threads, busy_share=busy_share))
 
     def settle(self) -> None:
-        """Let the servers answer what they were sent, read their use, and suspend them."""
+        """Let the servers respond to what they were sent, read their use, and suspend them."""
         drain(self._servers)
         self._read_uses()
         self._are_suspended = True

@@ -40,7 +40,7 @@ class LoadRun:
     """A load on servers, from its beginning to the reading of what was seen.
 
     A context manager: on entering, the wrks wait at their gates; on leaving, they and
-    what was frozen are brought to an end.
+    what was suspended are brought to an end.
     """
 
     def __init__(self, sides: Sides, load: Load, *, tick: Tick) -> None:
@@ -96,9 +96,9 @@ class LoadRun:
         self._on_each_machine(lambda load: load.look())
 
     def stop_at_one_moment(self) -> None:
-        """Freeze all wrks, let the servers answer, and read their CPU time.
+        """Suspend all wrks, let the servers respond, and read their CPU time.
 
-        Then the servers are frozen in turn, while the wrks read those answers and end.
+        Then the servers are suspended in turn, while the wrks read those responses and end.
         """
         self._on_each_machine(lambda load: load.suspend())
         self.look()
@@ -196,7 +196,7 @@ def apply_load(sides: Sides, load: Load, *, is_paired: bool, tick: Tick) -> list
 
 
 def apply_warm_up(sides: Sides, load: Load, *, seconds: float, tick: Tick) -> None:
-    """Put the servers under an endless() load for that time. Raises BenchError likewise."""
+    """Put the servers under an endless() load for that time. Raises BenchError, too."""
     with LoadRun(sides, load, tick=tick) as run:
         run.begin()
         run.wait(seconds)

@@ -77,7 +77,7 @@ def wrk_version(wrk: str) -> str:
     return version or "unknown"
 
 
-def wrk_complaint(text: str) -> str:
+def wrk_error(text: str) -> str:
     """Return the line that says why wrk failed: the first that is not of its usage."""
     for line in text.splitlines():
         if line.strip() and not line.startswith((" ", "Usage: ", "Running ")):

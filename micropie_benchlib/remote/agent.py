@@ -27,8 +27,8 @@ from micropie_benchlib.load.machine import describe_machine, link_of
 from micropie_benchlib.load.wrk_program import find_wrk
 from micropie_benchlib.remote.messages import (
     BEAT,
-    FAREWELL,
     HEARTBEAT_S,
+    SHUTDOWN,
     Outcome,
     from_text,
     send_beats,
@@ -76,7 +76,7 @@ def serve_controller(channel: Any, private: str) -> None:
     threading.Thread(target=send_beats, args=[channel], daemon=True).start()
     with temporary_directory() as work_dir:
         agent = Agent(work_dir)
-        while (message := calls.get()) != FAREWELL:
+        while (message := calls.get()) != SHUTDOWN:
             part, method, arguments = message
             outcome, reply = reply_to(agent, part, method, arguments)
             channel.send((outcome.value, reply))
@@ -84,7 +84,7 @@ def serve_controller(channel: Any, private: str) -> None:
 
 
 def end_process() -> NoReturn:
-    """End this process at once: its guards end the servers and wrks, its keeper the files."""
+    """End at once: guards end the servers and wrks, the cleanup child removes the files."""
     os._exit(1)
 
 

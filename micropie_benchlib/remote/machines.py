@@ -29,7 +29,7 @@ from micropie_benchlib.load.sides import Servers
 from micropie_benchlib.remote.agent import Agent
 from micropie_benchlib.remote.messages import (
     BEAT,
-    FAREWELL,
+    SHUTDOWN,
     Outcome,
     from_text,
     send_beats,
@@ -95,7 +95,7 @@ class OtherMachine:
     def __exit__(self, *_: object) -> None:
         if not self._is_busy:
             with contextlib.suppress(OSError, CannotGoOnError):
-                self._channel.send(FAREWELL)
+                self._channel.send(SHUTDOWN)
                 self._reply(lambda: None)  # none comes before its end
         self._group.terminate(timeout=2.0)
 

@@ -13,7 +13,7 @@ from micropie_benchlib.core.errors import BenchError, CannotGoOnError, first_com
 
 HEARTBEAT_S = 0.5
 BEAT = "beat"
-FAREWELL = "farewell"  # instead of a call
+SHUTDOWN = "shutdown"  # instead of a call
 
 
 class Outcome(StrEnum):

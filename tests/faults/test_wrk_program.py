@@ -9,12 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from micropie_benchlib.load.wrk_program import (
-    WRK_HELP,
-    UnusableWrkError,
-    wrk_complaint,
-    wrk_version,
-)
+from micropie_benchlib.load.wrk_program import WRK_HELP, UnusableWrkError, wrk_error, wrk_version
 
 if TYPE_CHECKING:
     from conftest import Typed
@@ -129,4 +124,4 @@ def test_doctor_and_compare_refuse_wrk2_by_name(typed: Typed, make_program: Make
     ],
 )
 def test_the_line_of_wrk_is_quoted_that_says_why(text: str, expected: str) -> None:
-    assert wrk_complaint(text) == expected
+    assert wrk_error(text) == expected
