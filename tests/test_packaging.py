@@ -603,19 +603,6 @@ def test_build_without_packages_for_any_python_is_refused(
 # --- the rule for a trusted cache directory ------------------------------------------
 
 
-@pytest.fixture
-def set_places(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Return what sets HOME and XDG_CACHE_HOME, or unsets those that are None."""
-
-    def set_places(**values: str | None) -> None:
-        for name, value in values.items():
-            monkeypatch.delenv(name, raising=False)
-            if value is not None:
-                monkeypatch.setenv(name, value.format(home=home))
-
-    return set_places
-
-
 @pytest.mark.parametrize(
     ("home_value", "cache_value", "expected"),
     [
@@ -625,48 +612,42 @@ def set_places(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Non
         pytest.param("{home}", "{home}/a/b", "{home}/a/b", id="XDG_CACHE_HOME"),
         pytest.param(None, "{home}/a", "{home}/a", id="XDG_CACHE_HOME alone"),
         pytest.param("home", "{home}/a", "{home}/a", id="beside a relative HOME"),
+        pytest.param("home", None, None, id="relative HOME"),
+        pytest.param(None, None, None, id="nothing set"),
+        pytest.param("", "", None, id="all empty"),
+        pytest.param("{home}", "cache", None, id="relative XDG_CACHE_HOME"),
+        pytest.param("{home}/missing", None, None, id="missing HOME"),
+        pytest.param("{home}/missing/", None, None, id="missing HOME with a slash"),
+        pytest.param("{home}/missing", "{home}/missing/a", None, id="below a missing HOME"),
+        pytest.param("/proc", None, None, id="read-only HOME"),
+        pytest.param("{home}", "/proc/a/b", None, id="read-only XDG_CACHE_HOME"),
     ],
 )
-def test_cache_is_made_where_the_environment_says_for_this_user_alone(
+def test_cache_is_made_for_this_user_alone_where_the_environment_names_a_place_of_the_user(
     home_value: str | None,
     cache_value: str | None,
-    expected: str,
+    expected: str | None,
     home: Path,
-    set_places: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    set_places(HOME=home_value, XDG_CACHE_HOME=cache_value)
+    for name, value in (("HOME", home_value), ("XDG_CACHE_HOME", cache_value)):
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value.format(home=home))
     umask = os.umask(0)
     try:
         cache = trusted_cache()
         assert cache == trusted_cache(), "the second time, it is there"
     finally:
         os.umask(umask)
+    if expected is None:
+        assert cache is None
+        assert below(home) == []
+        return
     assert cache == f"{expected.format(home=home)}/micropie_bench"
     made = list(home.rglob("*"))
     assert Path(cache) in made
     assert {path.stat().st_mode & 0o777 for path in made} == {0o700}
-
-
-@pytest.mark.parametrize(
-    ("home_value", "cache_value"),
-    [
-        pytest.param("home", None, id="relative HOME"),
-        pytest.param(None, None, id="nothing set"),
-        pytest.param("", "", id="all empty"),
-        pytest.param("{home}", "cache", id="relative XDG_CACHE_HOME"),
-        pytest.param("{home}/missing", None, id="missing HOME"),
-        pytest.param("{home}/missing/", None, id="missing HOME with a slash"),
-        pytest.param("{home}/missing", "{home}/missing/a", id="below a missing HOME"),
-        pytest.param("/proc", None, id="read-only HOME"),
-        pytest.param("{home}", "/proc/a/b", id="read-only XDG_CACHE_HOME"),
-    ],
-)
-def test_nothing_is_trusted_or_made_where_the_environment_names_no_place_of_the_user(
-    home_value: str | None, cache_value: str | None, home: Path, set_places: Callable[..., None]
-) -> None:
-    set_places(HOME=home_value, XDG_CACHE_HOME=cache_value)
-    assert trusted_cache() is None
-    assert below(home) == []
 
 
 @pytest.mark.parametrize(
