@@ -80,7 +80,30 @@ def connect_hosts(
     server_name = names.server or "this machine"
     load_names = " and ".join(names.loads) or "this machine"
     say(f"servers listen on {plan.server.host} of {server_name}; load comes from {load_names}")
+    machines = record_machines(plan, here, connected, facts)
+    served = next(each.environment for each in machines if each.role is not Role.LOAD)
+    loaded = next(each.environment for each in machines if each.role is not Role.SERVER)
+    return Connected(
+        plan=plan,
+        hosts=hosts,
+        environment=dataclasses.replace(served, wrk=loaded.wrk, wrk_version=loaded.wrk_version),
+        machines=tuple(machines),
+        warnings=tuple(same_machine_warnings(facts, takes_part=len(machines) > len(facts))),
+    )
+
+
+def record_machines(
+    plan: Plan,
+    here: Environment,
+    connected: Mapping[str, OtherMachine],
+    facts: Mapping[str, AgentFacts],
+) -> list[Machine]:
+    """Return the machines as they are recorded; `here` is this one, if it takes part."""
+    names = plan.machine_names
     machines = []
+    if not names.server:
+        server = Machine(role=Role.SERVER, host="", environment=here, address=plan.server.host)
+        machines.append(server)
     for host, machine in connected.items():
         role = Role.SERVER if host == names.server else Role.LOAD
         machines.append(
@@ -92,20 +115,9 @@ def connect_hosts(
                 round_trip_s=machine.round_trip_s(),
             )
         )
-    if not names.server:
-        server = Machine(role=Role.SERVER, host="", environment=here, address=plan.server.host)
-        machines.insert(0, server)
     if not names.loads:
         machines.append(Machine(role=Role.LOAD, host="", environment=here))
-    served = next(each.environment for each in machines if each.role is not Role.LOAD)
-    loaded = next(each.environment for each in machines if each.role is not Role.SERVER)
-    return Connected(
-        plan=plan,
-        hosts=hosts,
-        environment=dataclasses.replace(served, wrk=loaded.wrk, wrk_version=loaded.wrk_version),
-        machines=tuple(machines),
-        warnings=tuple(same_machine_warnings(facts, takes_part=len(machines) > len(facts))),
-    )
+    return machines
 
 
 def connect_all(
