@@ -137,8 +137,6 @@ class WrkGroup:
         """Return wrk's environment, in which done.lua and rate.lua find the request."""
         load, workload = self._load, self._load.workload
         environment = dict(os.environ)
-        for name in ("METHOD", "BODY"):
-            environment.pop(f"MICROPIE_BENCH_{name}", None)
         if workload.method != "GET" or workload.body:
             environment["MICROPIE_BENCH_METHOD"] = workload.method
             environment["MICROPIE_BENCH_BODY"] = str(self._body)
