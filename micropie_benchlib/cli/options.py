@@ -172,15 +172,13 @@ class TrialOptions:
         help="Rounds: each starts every server afresh.",
         show_default=f"{DEFAULTS.rounds}; {SEARCH.rounds} for a capacity",
     )
-    warm_up: str | None = option(
-        metavar="TIME",
-        help="Load on each server before its first trial.",
-        show_default=f"{WARM_UP_S}s",
+    warm_up: str = option(
+        default=f"{WARM_UP_S}s", metavar="TIME", help="Load on each server before its first trial."
     )
-    start_timeout: str | None = option(
+    start_timeout: str = option(
+        default=f"{ServerSettings().start_timeout_s:.0f}s",
         metavar="TIME",
         help="How long a server may take to start.",
-        show_default=f"{ServerSettings().start_timeout_s:.0f}s",
     )
     seed: int | None = option(
         metavar="N", help="Seed of the random order; chosen and recorded if not given."
@@ -192,12 +190,10 @@ class TrialOptions:
 
     @property
     def warm_up_s(self) -> float:
-        return WARM_UP_S if self.warm_up is None else parse_seconds("--warm-up", self.warm_up)
+        return parse_seconds("--warm-up", self.warm_up)
 
     def serving(self, settings: ServerSettings) -> ServerSettings:
         """Return the settings with the time that a server may take. Raises UsageError."""
-        if self.start_timeout is None:
-            return settings
         start_timeout_s = parse_seconds("--start-timeout", self.start_timeout)
         return dataclasses.replace(settings, start_timeout_s=start_timeout_s)
 
