@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import io
 from collections.abc import Mapping
 from typing import Any, get_args, get_origin, get_type_hints
@@ -14,29 +15,22 @@ from micropie_benchlib.report.printing import printable
 from micropie_benchlib.report.results_file import results_data
 
 NOT_IN_CSV = ("report", "histogram")
+hints_of = functools.cache(get_type_hints)
 
 
-def csv_columns(kind: Any, prefix: str = "") -> list[str]:
-    """Return the names of a dataclass's fields, inner ones joined by an underscore."""
-    columns = []
-    for name, hint in get_type_hints(kind).items():
+def cells_of(kind: Any, data: Mapping[str, Any] | None, prefix: str = "") -> dict[str, Any]:
+    """Return the fields of a dataclass by name, inner ones joined by an underscore."""
+    cells: dict[str, Any] = {}
+    for name, hint in hints_of(kind).items():
+        if name in NOT_IN_CSV:
+            continue
+        value = data[name] if data else None
         inner = [part for part in (hint, *get_args(hint)) if dataclasses.is_dataclass(part)]
         if inner and get_origin(hint) is not tuple:
-            columns += csv_columns(inner[0], f"{prefix}{name}_")
-        elif name not in NOT_IN_CSV:
-            columns.append(prefix + name)
-    return columns
-
-
-def flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the values of nested dicts by their names, joined by an underscore."""
-    flat: dict[str, Any] = {}
-    for name, value in data.items():
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{prefix}{name}_")
+            cells |= cells_of(inner[0], value, f"{prefix}{name}_")
         else:
-            flat[prefix + name] = value
-    return flat
+            cells[prefix + name] = value
+    return cells
 
 
 def csv_cell(value: object) -> object:
@@ -48,13 +42,13 @@ def csv_cell(value: object) -> object:
 
 
 def to_csv(report: Report) -> str:
-    """Return a row for each measurement, in the columns of csv_columns."""
+    """Return a row for each measurement."""
     text = io.StringIO()
-    columns = [*csv_columns(Measurement), "valid"]
-    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    columns = [*cells_of(Measurement, None), "valid"]
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     for measurement in results_data(report.results)["measurements"]:
-        row = flatten(measurement)
+        row = {**cells_of(Measurement, measurement), "valid": measurement["valid"]}
         for name in ("warnings", "invalid"):
             row[name] = "; ".join(warning["text"] for warning in measurement[name])
         writer.writerow({name: csv_cell(value) for name, value in row.items()})
