@@ -302,7 +302,7 @@ def test_what_a_server_waited_for_is_told_as_far_as_it_is_known(
     results = acks_of(**changes)
     assert {sighting.warning.kind for sighting in waiting(results)} == {kind}
     (line,) = lines_of(results, waiting(results))
-    assert line.startswith("Base and More: neither server nor wrk was busy")
+    assert line.startswith("Base and More: mostly waited, ")
 
 
 def test_a_server_that_works_does_not_wait() -> None:

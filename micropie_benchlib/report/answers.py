@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import statistics
 
 from micropie_benchlib.core.choices import Limit, Method, Verdict
 from micropie_benchlib.core.estimates import Comparison
+from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.plan import USEFUL_ROUNDS
 from micropie_benchlib.core.results import Results
@@ -22,100 +22,6 @@ from micropie_benchlib.stats.verdicts import (
 )
 
 
-def comparison_shown_beside(results: Results, comparison: Comparison) -> Comparison | None:
-    """Return what is told beside a verdict: plain requests/s, at a rate the p99 latency."""
-    if comparison.load.rate_per_s:
-        return comparison_beside(results, comparison, comparison.method, Metric.P99)
-    return comparison_beside(results, comparison, Method.SINGLE, Metric.REQUESTS)
-
-
-def first_failure(results: Results, comparison: Comparison) -> str:
-    """Return why the first invalid trial of the two targets is invalid; nothing if none is."""
-    pair = [(name, comparison.load) for name in (comparison.target, comparison.reference)]
-    for capacity in results.capacities:
-        if capacity.reasons and (capacity.target, capacity.load) in pair:
-            return f" ({results.label(capacity.target)}: {texts_of(capacity.reasons)})"
-    for measurement in results.measurements:
-        is_saturated = measurement.limited_by is Limit.LOAD_GENERATOR  # it is the reason itself
-        is_theirs = (measurement.target, measurement.load) in pair
-        if is_theirs and measurement.invalid and not is_saturated:
-            return f" ({results.label(measurement.target)}: {texts_of(measurement.invalid)})"
-    return ""
-
-
-def answer_sentence(results: Results, comparison: Comparison) -> str:
-    """Return what a comparison says of its target's speed.
-
-    The plain ratio of the table's requests/s stands beside one by another metric.
-    """
-    target, reference = results.label(comparison.target), results.label(comparison.reference)
-    measure = comparison.metric.measure
-    speed = comparison.speed
-    if speed is None:
-        return (
-            f"{target} against {reference}: {comparison.reason}{first_failure(results, comparison)}"
-        )
-    ratio = f"{target} is {format_speed(speed)} as fast as {reference} {measure}"
-    if comparison.verdict is Verdict.SAME and speed.interval:
-        within = max(speed.interval.high - 1, 1 - speed.interval.low)
-        sentence = f"{target} is as fast as {reference} {measure}, within {within:.1%}"
-    elif comparison.verdict is not Verdict.INCONCLUSIVE:
-        sentence = ratio + format_interval(speed)
-    elif speed.half_width is None:
-        sentence = f"{ratio}, but {comparison.reason}; use -r {USEFUL_ROUNDS}"
-    else:
-        sentence = f"{ratio}, {format_noise(speed.half_width)}: too noisy"
-        rounds = rounds_to_decide(results, comparison)
-        if rounds:
-            sentence += f"; about {rounds} rounds needed (-r {rounds})"
-    here = comparison_shown_beside(results, comparison)
-    if here and here.speed:
-        plain = f"{format_speed(here.speed)}{format_interval(here.speed)}"
-        shown = "too noisy" if says_little(here.speed) else plain
-        sentence += f"; {here.metric.short_name} here {typical_p99s(results, here)}{shown}"
-    return sentence + waiting_remark(results, comparison) + lost_remark(results, comparison)
-
-
-def typical_p99s(results: Results, comparison: Comparison) -> str:
-    """Return the median p99 latencies of target and reference at a rate; nothing else."""
-    if comparison.metric is not Metric.P99 or not comparison.load.rate_per_s:
-        return ""
-    shown = []
-    for name, other in itertools.permutations((comparison.target, comparison.reference)):
-        partner = other if comparison.method is Method.PAIRED else None
-        latencies_s = []
-        for trial in results.measurements:
-            own = (trial.target, trial.partner, trial.load, trial.method)
-            if own == (name, partner, comparison.load, comparison.method) and trial.valid:
-                latencies_s.append(trial.latency_p99_s or 0.0)
-        shown.append(format_latency(statistics.median(latencies_s)) if latencies_s else UNKNOWN)
-    return f"{shown[0]} against {shown[1]}, "
-
-
-def lost_remark(results: Results, comparison: Comparison) -> str:
-    """Return how many rounds are excluded from the comparison, if any; nothing else."""
-    partner = comparison.reference if comparison.method is Method.PAIRED else None
-    trial = (comparison.target, comparison.load, comparison.method, partner)
-    rounds = set()
-    for each in results.measurements:
-        if (each.target, each.load, each.method, each.partner) == trial:
-            rounds.add(each.round)
-    lost = len(rounds) - comparison.rounds
-    return f"; {lost} of {pluralize(len(rounds), 'round')} excluded" if lost > 0 else ""
-
-
-def waiting_remark(results: Results, comparison: Comparison) -> str:
-    """Return that a target mostly waited, if so; nothing else."""
-    if comparison.metric is Metric.CAPACITY:
-        return ""
-    names = (comparison.target, comparison.reference)
-    waiting = [name for name in names if waits(results, name, comparison.load)]
-    if not waiting:
-        return ""
-    who = "both" if len(waiting) == 2 else results.label(waiting[0])
-    return f"; {who} mostly waited, not for CPU"
-
-
 def answers_of(results: Results) -> list[Answer]:
     """Return the verdict for each load and target."""
     answers = []
@@ -123,3 +29,113 @@ def answers_of(results: Results) -> list[Answer]:
         sentence = answer_sentence(results, comparison)
         answers.append(Answer(comparison=comparison, sentence=sentence))
     return answers
+
+
+def answer_sentence(results: Results, comparison: Comparison) -> str:
+    """Return what a comparison says of its target's speed.
+
+    Beside it stand plain requests/s, or at a rate the p99 latency.
+    """
+    target = results.label(comparison.target)
+    reference = results.label(comparison.reference)
+    speed = comparison.speed
+    if speed is None:
+        failure = first_failure(results, comparison)
+        return f"{target} against {reference}: {comparison.reason}{failure}"
+    than_reference = f"as fast as {reference} {comparison.metric.measure}"
+    sentence = f"{target} is {format_speed(speed)} {than_reference}"
+    if comparison.verdict is Verdict.SAME and speed.interval:
+        within = max(speed.interval.high - 1, 1 - speed.interval.low)
+        sentence = f"{target} is {than_reference}, within {within:.1%}"
+    elif comparison.verdict is not Verdict.INCONCLUSIVE:
+        sentence += format_interval(speed)
+    elif speed.half_width is None:
+        sentence += f", but {comparison.reason}; use -r {USEFUL_ROUNDS}"
+    else:
+        sentence += f", {format_noise(speed.half_width)}: too noisy"
+        rounds = rounds_to_decide(results, comparison)
+        if rounds:
+            sentence += f"; about {rounds} rounds needed (-r {rounds})"
+    remarks = [
+        sentence,
+        beside_remark(results, comparison),
+        waiting_remark(results, comparison),
+        excluded_remark(results, comparison),
+    ]
+    return "; ".join(filter(None, remarks))
+
+
+def first_failure(results: Results, comparison: Comparison) -> str:
+    """Return why the first invalid trial of the two is invalid; nothing if none is."""
+    pair = (comparison.target, comparison.reference)
+    for capacity in results.capacities:
+        if capacity.reasons and capacity.load == comparison.load and capacity.target in pair:
+            return f" ({results.label(capacity.target)}: {texts_of(capacity.reasons)})"
+    for trial in results.measurements:
+        is_saturated = trial.limited_by is Limit.LOAD_GENERATOR  # it is the reason itself
+        if trial.load != comparison.load or trial.target not in pair or is_saturated:
+            continue
+        if trial.invalid:
+            return f" ({results.label(trial.target)}: {texts_of(trial.invalid)})"
+    return ""
+
+
+def beside_remark(results: Results, comparison: Comparison) -> str:
+    """Return the speed by what stands beside, if it is another metric and known."""
+    method, metric = Method.SINGLE, Metric.REQUESTS
+    if comparison.load.rate_per_s:
+        method, metric = comparison.method, Metric.P99
+    beside = comparison_beside(results, comparison, method, metric)
+    if not beside or not beside.speed:
+        return ""
+    shown = "too noisy"
+    if not says_little(beside.speed):
+        shown = f"{format_speed(beside.speed)}{format_interval(beside.speed)}"
+    if metric is Metric.P99:
+        shown = f"{typical_p99s(results, beside)}, {shown}"
+    return f"{metric.short_name} here {shown}"
+
+
+def typical_p99s(results: Results, comparison: Comparison) -> str:
+    """Return the median p99 latencies of target and reference."""
+    pair = (comparison.target, comparison.reference)
+    shown = []
+    for name, other in (pair, pair[::-1]):
+        latencies_s = []
+        for trial in trials_of(results, comparison, name, other):
+            if trial.valid:
+                latencies_s.append(trial.latency_p99_s or 0.0)
+        shown.append(format_latency(statistics.median(latencies_s)) if latencies_s else UNKNOWN)
+    return " against ".join(shown)
+
+
+def trials_of(results: Results, comparison: Comparison, name: str, other: str) -> list[Measurement]:
+    """Return the trials of one of the comparison's two targets."""
+    partner = other if comparison.method is Method.PAIRED else None
+    trials = []
+    for trial in results.trials(comparison.load, comparison.method):
+        if (trial.target, trial.partner) == (name, partner):
+            trials.append(trial)
+    return trials
+
+
+def excluded_remark(results: Results, comparison: Comparison) -> str:
+    """Return how many rounds are excluded from the comparison, if any."""
+    trials = trials_of(results, comparison, comparison.target, comparison.reference)
+    rounds = len({trial.round for trial in trials})
+    excluded = rounds - comparison.rounds
+    return f"{excluded} of {pluralize(rounds, 'round')} excluded" if excluded > 0 else ""
+
+
+def waiting_remark(results: Results, comparison: Comparison) -> str:
+    """Return that a target mostly waited, if so."""
+    if comparison.metric is Metric.CAPACITY:
+        return ""
+    waiting = []
+    for name in (comparison.target, comparison.reference):
+        if waits(results, name, comparison.load):
+            waiting.append(results.label(name))
+    if not waiting:
+        return ""
+    who = "both" if len(waiting) == 2 else waiting[0]
+    return f"{who} mostly waited, not for CPU"

@@ -102,7 +102,8 @@ def lines_of(results: Results, sightings: Iterable[Sighting]) -> list[str]:
 def line_of(results: Results, group: Sequence[Sighting]) -> str:
     """Return where something was seen, if it is about a part of the results, and what it was."""
     warnings, targets, loads, rounds, methods, invalid = zip(*group, strict=True)
-    parts = [" and ".join(map(results.label, distinct(targets)))]
+    in_order = filter(targets.__contains__, [*results.names, *targets])
+    parts = [" and ".join(map(results.label, distinct(in_order)))]
     some_loads = distinct(loads)
     if len(some_loads) < len(results.reported_loads):
         parts.append(" and ".join(load.sentence for load in some_loads))

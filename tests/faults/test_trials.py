@@ -270,7 +270,7 @@ def test_servers_that_wait_for_delayed_acks_are_not_judged_by_their_cpu(
     limits = {m["limited_by"] for m in data["measurements"] if m["method"] == "single"}
     assert limits == {"neither"}
     assert "per CPU second (" not in done.stderr
-    assert "as with delayed ACKs: is TCP_NODELAY set?" in done.stderr
+    assert "as with delayed ACKs (is TCP_NODELAY set?)" in done.stderr
 
 
 def test_what_a_process_used_before_does_not_count_when_it_ends(
