@@ -211,14 +211,14 @@ class Results:
     @property
     def loads(self) -> list[LoadId]:
         """The loads: workloads as they were asked for, then others; connections rise."""
-        loads = {measurement.load for measurement in self.measurements}
-        asked = [workload.name for workload in self.settings.workloads] if self.settings else []
-        measured = [measurement.load.workload for measurement in self.measurements]
-        order = [*asked, *measured]
-        return sorted(
-            loads,
-            key=lambda load: (order.index(load.workload), load.connections, load.rate_per_s or 0),
-        )
+        loads = dict.fromkeys(measurement.load for measurement in self.measurements)
+        order = [workload.name for workload in self.settings.workloads] if self.settings else []
+        order += [load.workload for load in loads]
+
+        def position(load: LoadId) -> tuple[int, int, float]:
+            return order.index(load.workload), load.connections, load.rate_per_s or 0
+
+        return sorted(loads, key=position)
 
     @property
     def seeks_capacity(self) -> bool:
@@ -237,11 +237,11 @@ class Results:
 
     def capacities_of(self, name: str, load: LoadId) -> dict[int, float]:
         """Return the known capacities of a target by round, in requests/s."""
-        return {
-            each.round: each.rate_per_s
-            for each in self.capacities
-            if (each.target, each.load) == (name, load) and each.rate_per_s
-        }
+        known = {}
+        for each in self.capacities:
+            if (each.target, each.load) == (name, load) and each.rate_per_s:
+                known[each.round] = each.rate_per_s
+        return known
 
     @property
     def workloads(self) -> list[str]:
@@ -250,7 +250,11 @@ class Results:
 
     def trials(self, load: LoadId, method: Method) -> list[Measurement]:
         """Return the measurements of one method under a load, invalid ones too."""
-        return [m for m in self.measurements if (m.load, m.method) == (load, method)]
+        found = []
+        for trial in self.measurements:
+            if (trial.load, trial.method) == (load, method):
+                found.append(trial)
+        return found
 
     def single_trials(self, name: str, load: LoadId) -> list[Measurement]:
         """Return the measurements of a target alone under a load, invalid ones too."""

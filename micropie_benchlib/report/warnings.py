@@ -130,4 +130,6 @@ def rounds_text(results: Results, rounds: Sequence[int]) -> str:
 
 def distinct(items: Iterable[Any]) -> list[Any]:
     """Return the items that are not None, each once."""
-    return [item for item in dict.fromkeys(items) if item is not None]
+    found = dict.fromkeys(items)
+    found.pop(None, None)
+    return list(found)

@@ -83,7 +83,7 @@ class LaunchRun:
             self._broken[name] = reason_of(error)
 
     def ask_each_workload(self, target: Target) -> TargetFacts:
-        """Return the target's facts, with its response to one request of each workload.
+        """Return the target's facts, with its response to each workload.
 
         A response other than 2xx, or none, fails the target for that workload.
         """
@@ -138,7 +138,7 @@ class LaunchRun:
     def _change_since(
         self, target: Target, load: Load, sizes: ResponseSizes
     ) -> BenchWarning | None:
-        """Return how the response to one request differs now from those before any load."""
+        """Return how the response differs now from those before any load."""
         workload = load.workload
         asked = time.monotonic()
         try:

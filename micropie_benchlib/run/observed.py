@@ -14,10 +14,9 @@ from micropie_benchlib.stats.search import rate_not_kept
 from micropie_benchlib.stats.validity import (
     ResponseSizes,
     clock_set,
-    extra_responses,
-    idle_connections,
     kept_open,
     late_generator,
+    littles_law,
     silent_connections,
 )
 from micropie_benchlib.wrk.warnings import error_warnings
@@ -98,7 +97,7 @@ def warnings_in(trial: Trial, seen: Observation, sizes: ResponseSizes) -> Iterat
     else:
         found.append(silent_connections(seen.ending.silences_s, wrk, load))
         if trial.method is Method.SINGLE:  # wrks of a paired trial are frozen
-            found += [extra_responses(wrk, load), idle_connections(wrk, load)]
+            found.append(littles_law(wrk, load))
     if not load.workload.keep_alive:
         found.append(kept_open(wrk, seen.connections_opened))
     yield from filter(None, found)

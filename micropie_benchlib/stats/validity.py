@@ -14,33 +14,23 @@ from micropie_benchlib.stats.compare import has_few_responses
 from micropie_benchlib.wrk.warnings import MAX_BUSY, MIN_BUSY
 
 
-def busy_connections(wrk: WrkResult) -> float | None:
-    """Return how many connections waited for a response on average, by Little's law.
+def littles_law(wrk: WrkResult, load: Load) -> BenchWarning | None:
+    """Return that 15% more or fewer connections were busy than were open, if so.
 
-    That is throughput x mean latency as measured; None if it is not known.
+    Busy are throughput x mean latency as measured, on average. More than open is impossible.
     """
     if wrk.latency_uncorrected is None:
         return None
-    return wrk.requests_per_s * wrk.latency_uncorrected.mean_s
-
-
-def extra_responses(wrk: WrkResult, load: Load) -> BenchWarning | None:
-    """Return that 15% more connections were busy than were open: that is impossible."""
-    busy = busy_connections(wrk)
-    if busy is None or busy <= MAX_BUSY * load.open_connections:
+    opened = load.open_connections
+    busy = wrk.requests_per_s * wrk.latency_uncorrected.mean_s
+    if busy > MAX_BUSY * opened:
+        return BenchWarning.of(Kind.EXTRA_RESPONSES, busy=busy, open=opened)
+    if busy >= MIN_BUSY * opened:
         return None
-    return BenchWarning.of(Kind.EXTRA_RESPONSES, busy=busy, open=load.open_connections)
-
-
-def idle_connections(wrk: WrkResult, load: Load) -> BenchWarning | None:
-    """Return that 15% fewer connections were busy than were open."""
-    busy = busy_connections(wrk)
-    if busy is None or busy >= MIN_BUSY * load.open_connections:
-        return None
-    if has_few_responses(wrk, load.open_connections):
-        count = wrk.requests / load.open_connections
+    if has_few_responses(wrk, opened):
+        count = wrk.requests / opened
         return BenchWarning.of(Kind.CUT_OFF, per_connection=count, loss=1 / count)
-    return BenchWarning.of(Kind.IDLE_CONNECTIONS, busy=busy, open=load.open_connections)
+    return BenchWarning.of(Kind.IDLE_CONNECTIONS, busy=busy, open=opened)
 
 
 def kept_open(wrk: WrkResult, opened: int | None) -> BenchWarning | None:
@@ -50,7 +40,7 @@ def kept_open(wrk: WrkResult, opened: int | None) -> BenchWarning | None:
     return BenchWarning.of(Kind.KEPT_OPEN, requests=wrk.requests, opened=opened)
 
 
-LONGEST_SILENCE_S = 1.0  # of a connection whose server still answers
+LONGEST_SILENCE_S = 1.0  # of a connection whose server still responds
 CLOCK_TOLERANCE_S = 0.01  # beyond the 0.1% by which a clock may be slewed
 
 
@@ -64,9 +54,10 @@ def silent_connections(
     the longest latency, and over 1 s or half the trial.
     """
     latency = wrk.latency_uncorrected or wrk.latency
-    longest_answer_s = latency.max_s if latency else 0.0
+    longest_s = latency.max_s if latency else 0.0
     least_s = min(LONGEST_SILENCE_S, load.duration_s / 2)
-    silent = [age for age in silences_s if age > max(least_s, 2 * longest_answer_s)]
+    limit_s = max(least_s, 2 * longest_s)
+    silent = [age_s for age_s in silences_s if age_s > limit_s]
     if not silent:
         return None
     return BenchWarning.of(

@@ -78,7 +78,10 @@ def warnings_of(results: Results) -> list[Sighting]:
 
 def measured_warnings(results: Results) -> Iterator[Sighting]:
     """Yield what made trials invalid, then why capacities are not known, then all else."""
-    trials = [trial for trial in results.measurements if not results.is_step(trial.load)]
+    trials = []
+    for trial in results.measurements:
+        if not results.is_step(trial.load):
+            trials.append(trial)
     for trial in trials:
         where = (trial.target, trial.load, trial.round, trial.method)
         for warning in trial.invalid:
