@@ -41,7 +41,6 @@ from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.warnings import BenchWarning, Kind
-from micropie_benchlib.report.answers import answers_of
 from micropie_benchlib.report.conclusions import conclude
 from micropie_benchlib.report.csv_rows import to_csv
 from micropie_benchlib.report.drawing import MIN_DRAWING, draw_speeds
@@ -52,6 +51,7 @@ from micropie_benchlib.report.layout import Report
 from micropie_benchlib.report.markdown import to_markdown
 from micropie_benchlib.report.page import to_html
 from micropie_benchlib.report.results_file import from_json, schema_text, to_json
+from micropie_benchlib.report.verdict_lines import verdict_lines_of
 from micropie_benchlib.stats.changes import changes_between
 from micropie_benchlib.stats.comparisons import with_derived
 from micropie_benchlib.stats.gate import Gate, GateOutcome
@@ -455,18 +455,18 @@ def test_github_benchmark_is_bigger_is_better() -> None:
 
 
 def test_the_drawing_shows_the_answers_with_their_intervals_against_1() -> None:
-    answer, *_ = answers_of(RUN)
-    assert answer.comparison.speed
-    assert answer.comparison.speed.interval
-    labels, line = draw_speeds(RUN, [answer.comparison], width=80)
+    verdict_line, *_ = verdict_lines_of(RUN)
+    assert verdict_line.comparison.speed
+    assert verdict_line.comparison.speed.interval
+    labels, line = draw_speeds(RUN, [verdict_line.comparison], width=80)
     axis = line.removeprefix("  More, 100 connections  ")
     assert line.startswith("  More, 100 connections  ")
     assert len(line) <= 80
-    at = {"|": 1.0, "◆": answer.comparison.speed.ratio}
+    at = {"|": 1.0, "◆": verdict_line.comparison.speed.ratio}
     ends = (axis.index("─"), axis.rindex("─"))
     known = sorted([(axis.index("|"), 1.0), (axis.index("◆"), at["◆"])])
     scale = (known[1][0] - known[0][0]) / math.log(known[1][1] / known[0][1])
-    for position, ratio in zip(ends, answer.comparison.speed.interval, strict=True):
+    for position, ratio in zip(ends, verdict_line.comparison.speed.interval, strict=True):
         expected = axis.index("|") + scale * math.log(ratio)
         assert position == pytest.approx(expected, abs=1.5)
     assert labels.index("1") in (line.index("|"), line.index("|") - 1)
@@ -590,8 +590,8 @@ def test_verdict_and_gate_go_by_the_metric_that_is_chosen(
     assert RUN.settings
     settings = dataclasses.replace(RUN.settings, metric=chosen)
     results = dataclasses.replace(RUN, settings=settings)
-    (answer,) = answers_of(results)
-    assert f" {measure}" in answer.sentence
+    (verdict_line,) = verdict_lines_of(results)
+    assert f" {measure}" in verdict_line.sentence
     decision = Gate(margin=0.05, baseline=RUN).decide(results)
     assert [change.comparison.metric for change in decision.changes] == [metric]
     assert from_json(to_json(results)).settings == settings
@@ -776,7 +776,7 @@ def test_saved_runs_side_by_side(
 
 
 def sped_up(results: Results, name: str) -> Results:
-    """Return the results with a thousand million times as many answers of that target."""
+    """Return the results with a thousand million times as many responses of that target."""
     measurements = []
     for measurement in results.measurements:
         wrk, factor = measurement.wrk, 10**9

@@ -251,10 +251,10 @@ def test_the_answer_is_at_the_top_and_the_command_can_be_copied(
         viewport={"width": 390, "height": 900},
         permissions=["clipboard-read", "clipboard-write"],
     )
-    answer = page.locator(".answers li").first
-    assert answer.bounding_box()["y"] < 450  # type: ignore[index]  # on a phone's first screen
-    assert (answer.text_content() or "").startswith("100 connections: slower. More is 0.90")
-    assert answer.locator("strong.slower").count() == 1
+    first = page.locator(".verdicts li").first
+    assert first.bounding_box()["y"] < 450  # type: ignore[index]  # on a phone's first screen
+    assert (first.text_content() or "").startswith("100 connections: slower. More is 0.90")
+    assert first.locator("strong.slower").count() == 1
     page.get_by_role("button", name="Copy").click()
     page.get_by_text("Copied").wait_for()
     copied = page.evaluate("navigator.clipboard.readText()")

@@ -31,7 +31,6 @@ from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.load.hosts import share_out
 from micropie_benchlib.load.merging import merge_runs
 from micropie_benchlib.load.readings import Observation
-from micropie_benchlib.report.answers import answer_sentence
 from micropie_benchlib.report.conclusions import conclude
 from micropie_benchlib.report.layout import Report
 from micropie_benchlib.report.markdown import to_markdown
@@ -39,6 +38,7 @@ from micropie_benchlib.report.merging import merge, suffixed_by_file
 from micropie_benchlib.report.page import to_html
 from micropie_benchlib.report.results_file import from_json, to_json
 from micropie_benchlib.report.tables import load_tables
+from micropie_benchlib.report.verdict_lines import verdict_sentence
 from micropie_benchlib.run.experiment import run_experiment
 from micropie_benchlib.run.schedule import schedule
 from micropie_benchlib.stats.search import rate_not_kept
@@ -327,8 +327,8 @@ def test_a_capacity_is_the_highest_rate_that_keeps_the_limit() -> None:
     assert comparison.verdict is Verdict.FASTER
     assert status_of(results) == 0
     assert results.reported_loads == [HELLO.id]
-    (answer,) = conclude(results).answers
-    assert answer.sentence == "More is 2.000x as fast as Base by capacity (2.000 to 2.000)"
+    (line,) = conclude(results).verdict_lines
+    assert line.sentence == "More is 2.000x as fast as Base by capacity (2.000 to 2.000)"
 
 
 def test_a_capacity_is_written_and_read_again() -> None:
@@ -358,7 +358,7 @@ def test_capacities_of_two_files_stand_side_by_side() -> None:
     "luck",
     [
         pytest.param({"bad_luck": [2]}, id="a rate missed once is tried again"),
-        pytest.param({"first_per_s": 500.0}, id="the first trial answers too little"),
+        pytest.param({"first_per_s": 500.0}, id="the first trial has too few responses"),
     ],
 )
 def test_a_capacity_is_found_in_spite_of_bad_luck(luck: dict[str, Any]) -> None:
@@ -376,9 +376,9 @@ def test_a_capacity_is_not_known_where_wrk_is_the_limit() -> None:
     kinds = [warning.kind for warning in by_name["more"].reasons]
     assert kinds == [Kind.SATURATED]
     assert status_of(results) == 1
-    (answer,) = conclude(results).answers  # not by requests/s of the first trials
-    assert answer.comparison.verdict is Verdict.INCONCLUSIVE
-    assert "load generator saturated" in answer.sentence
+    (line,) = conclude(results).verdict_lines  # not by requests/s of the first trials
+    assert line.comparison.verdict is Verdict.INCONCLUSIVE
+    assert "load generator saturated" in line.sentence
 
 
 def test_a_limit_that_no_rate_keeps_is_told() -> None:
@@ -449,7 +449,7 @@ def test_at_a_rate_cpu_decides_though_nothing_was_busy_and_p99_stands_beside() -
     results = results_of(measurements)
     (decisive,) = decisive_comparisons(results)
     assert (decisive.method, decisive.metric) == (Method.PAIRED, Metric.CPU)
-    sentence = answer_sentence(results, decisive)
+    sentence = verdict_sentence(results, decisive)
     assert sentence == (
         "More is 2.000x as fast as Base per CPU second (2.000 to 2.000); "
         "p99 here 1.00ms against 1.00ms, 1.000x (1.000 to 1.000)"
@@ -471,7 +471,7 @@ def test_at_a_rate_p99_decides_between_servers_that_wait() -> None:
     results = results_of(measurements)
     (decisive,) = decisive_comparisons(results)
     assert (decisive.method, decisive.metric) == (Method.PAIRED, Metric.P99)
-    assert "both mostly waited, not for CPU" in answer_sentence(results, decisive)
+    assert "both mostly waited, not for CPU" in verdict_sentence(results, decisive)
 
 
 def test_few_requests_make_no_p99() -> None:

@@ -32,12 +32,12 @@ from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.targets import ServerSettings
 from micropie_benchlib.core.warnings import BenchWarning, Kind
-from micropie_benchlib.report.answers import answer_sentence, answers_of
 from micropie_benchlib.report.equal_work import work_tables
 from micropie_benchlib.report.layout import Table
 from micropie_benchlib.report.markdown_text import markdown_lines
 from micropie_benchlib.report.tables import result_tables
 from micropie_benchlib.report.terminal import terminal_lines
+from micropie_benchlib.report.verdict_lines import verdict_lines_of, verdict_sentence
 from micropie_benchlib.report.warnings import lines_of, templates, text_of, warning_lines
 from micropie_benchlib.stats.deciding import SATURATED
 from micropie_benchlib.stats.equal_work import work_of
@@ -167,7 +167,7 @@ def test_a_verdicts_words_say_what_its_numbers_do(
     if comparison.metric is not REQUESTS:
         comparisons = (comparison, PLAIN)
     results = dataclasses.replace(single_results(), comparisons=comparisons)
-    assert answer_sentence(results, comparison) == sentence
+    assert verdict_sentence(results, comparison) == sentence
 
 
 # All verdicts of a run.
@@ -209,41 +209,41 @@ SLOWER = [(more, base) for base, more in FASTER]
 
 @pytest.mark.parametrize("rates", [FASTER, SLOWER], ids=["faster", "slower"])
 def test_the_speed_is_the_geometric_mean_of_the_rounds(rates: list[tuple[float, float]]) -> None:
-    (answer,) = answers_of(results_of(run_of(rates)))
+    (line,) = verdict_lines_of(results_of(run_of(rates)))
     speed = statistics.geometric_mean([more / base for base, more in rates])
-    assert answer.comparison.speed
-    assert answer.comparison.speed.interval
-    assert answer.comparison.speed.ratio == pytest.approx(speed)
-    assert answer.comparison.speed.interval.low < speed < answer.comparison.speed.interval.high
-    assert answer.comparison.verdict is (Verdict.FASTER if speed > 1 else Verdict.SLOWER)
-    assert (
-        answer.comparison.target,
-        answer.comparison.load,
-        answer.comparison.speed.confidence,
-    ) == ("more", HUNDRED, 0.95)
+    assert line.comparison.speed
+    assert line.comparison.speed.interval
+    assert line.comparison.speed.ratio == pytest.approx(speed)
+    assert line.comparison.speed.interval.low < speed < line.comparison.speed.interval.high
+    assert line.comparison.verdict is (Verdict.FASTER if speed > 1 else Verdict.SLOWER)
+    assert (line.comparison.target, line.comparison.load, line.comparison.speed.confidence) == (
+        "more",
+        HUNDRED,
+        0.95,
+    )
 
 
 def test_paired_trials_decide_by_cpu_time_even_against_the_throughput() -> None:
     """By throughput `more` is slower; but its requests take 0.8 of the CPU time."""
     alone = run_of(SLOWER)
     together = run_of([(1000, 1000 + number) for number in range(4)], partners=True, cpu_s=(1, 0.8))
-    (answer,) = answers_of(results_of([*alone, *together]))
-    assert answer.comparison.speed
-    assert answer.comparison.verdict is Verdict.FASTER
-    assert answer.comparison.speed.ratio == pytest.approx(1 / 0.8, rel=0.01)
+    (line,) = verdict_lines_of(results_of([*alone, *together]))
+    assert line.comparison.speed
+    assert line.comparison.verdict is Verdict.FASTER
+    assert line.comparison.speed.ratio == pytest.approx(1 / 0.8, rel=0.01)
     assert re.fullmatch(
         r"More is 1\.25\dx as fast as Base per CPU second \(1\.\d{3} to 1\.\d{3}\); "
         r"requests/s here 0\.83x \(0\.8\d to 0\.8\d\)",
-        answer.sentence,
+        line.sentence,
     )
 
 
 def test_throughput_decides_where_the_paired_trials_are_invalid() -> None:
     together = run_of(FASTER, partners=True, invalid="somebody stopped it")
-    (answer,) = answers_of(results_of([*run_of(SLOWER), *together]))
-    assert answer.comparison.verdict is Verdict.SLOWER
-    assert " as fast as Base in requests/s (" in answer.sentence
-    assert "here" not in answer.sentence
+    (line,) = verdict_lines_of(results_of([*run_of(SLOWER), *together]))
+    assert line.comparison.verdict is Verdict.SLOWER
+    assert " as fast as Base in requests/s (" in line.sentence
+    assert "here" not in line.sentence
 
 
 IDLE = Limit.NEITHER
@@ -272,10 +272,10 @@ def test_cpu_decides_only_between_servers_that_it_limits(
     who: tuple[str, ...], measure: str, remark: str
 ) -> None:
     results = waiting_run(*who)
-    (answer,) = answers_of(results)
-    assert f" as fast as Base {measure} (" in answer.sentence
-    assert answer.sentence.endswith(remark or ")")
-    assert answer.comparison.verdict is (Verdict.SLOWER if who else Verdict.FASTER)
+    (line,) = verdict_lines_of(results)
+    assert f" as fast as Base {measure} (" in line.sentence
+    assert line.sentence.endswith(remark or ")")
+    assert line.comparison.verdict is (Verdict.SLOWER if who else Verdict.FASTER)
     decision = Gate(margin=0.05, baseline=None).decide(results)
     assert [change.comparison.metric.measure for change in decision.changes] == [measure]
 
@@ -322,8 +322,8 @@ def opened_run(
     results = results_of(rounds)
     targets = []
     for facts in results.targets:
-        answer = dataclasses.replace(facts.responses["hello"], **response)
-        targets.append(dataclasses.replace(facts, responses={"hello": answer}))
+        changed = dataclasses.replace(facts.responses["hello"], **response)
+        targets.append(dataclasses.replace(facts, responses={"hello": changed}))
     return dataclasses.replace(results, targets=tuple(targets))
 
 
@@ -340,7 +340,7 @@ def opened_run(
         pytest.param(
             opened_run(12_100, http_version="1.1"),
             "every 5 requests (machine-wide count),",
-            id="one for five, though the answers keep theirs",
+            id="one for five, though the responses keep theirs",
         ),
         pytest.param(opened_run(60_100, 101), None, id="others opened some in one round"),
         pytest.param(opened_run(100, http_version="1.0"), None, id="1.0 that was kept open"),
@@ -357,7 +357,7 @@ def opened_run(
         pytest.param(
             opened_run(400, requests=300, headers=(("connection", "close"),)),
             "every request,",
-            id="close, by few answers",
+            id="close, by few responses",
         ),
         pytest.param(
             opened_run(103, rate_per_s=1000.0, headers=(("connection", "close"),)),
@@ -405,8 +405,8 @@ def test_new_connections_are_told_by_what_was_opened(results: Results, cost: str
 def test_a_run_that_decides_nothing_says_why(
     measurements: list[Measurement], sentence: str
 ) -> None:
-    (answer,) = answers_of(results_of(measurements))
-    assert (answer.comparison.verdict, answer.sentence) == (Verdict.INCONCLUSIVE, sentence)
+    (line,) = verdict_lines_of(results_of(measurements))
+    assert (line.comparison.verdict, line.sentence) == (Verdict.INCONCLUSIVE, sentence)
 
 
 def test_each_target_and_load_has_its_answer_with_wider_intervals() -> None:
@@ -420,7 +420,7 @@ def test_each_target_and_load_has_its_answer_with_wider_intervals() -> None:
             ]
     labels = {**LABELS, "less": "Less"}
     results = results_of(measurements, labels=labels)
-    compared = [answer.comparison for answer in answers_of(results)]
+    compared = [line.comparison for line in verdict_lines_of(results)]
     assert [(each.target, each.load, each.verdict) for each in compared] == [
         ("more", HUNDRED, Verdict.FASTER),
         ("less", HUNDRED, Verdict.SLOWER),
@@ -432,7 +432,7 @@ def test_each_target_and_load_has_its_answer_with_wider_intervals() -> None:
 
 def test_one_target_has_no_answer() -> None:
     results = results_of([measured("base", 1, 100)], labels={"base": "Base"})
-    assert answers_of(results) == []
+    assert verdict_lines_of(results) == []
 
 
 def test_why_throughput_and_cpu_time_differ_is_said_only_where_they_do() -> None:

@@ -31,17 +31,17 @@ VERDICT_STYLES = {
 MAX_WARNINGS = 8  # that are shown without -v
 
 
-def show_answers(conclusion: Conclusion, console: Console) -> None:
+def show_verdicts(conclusion: Conclusion, console: Console) -> None:
     from rich.text import Text
 
     if conclusion.heading:
         show_text(console, conclusion.heading)
         console.print()
     room = max(len(verdict) for verdict in Verdict)
-    for answer in conclusion.answers:
-        load, verdict = answer.comparison.load, answer.comparison.verdict
+    for line in conclusion.verdict_lines:
+        load, verdict = line.comparison.load, line.comparison.verdict
         lines = wrapped(
-            f"{load.sentence}: {answer.sentence}",
+            f"{load.sentence}: {line.sentence}",
             console,
             first=f"{INDENT}{verdict:<{room}}  ",
             indent=f"{INDENT}{'':<{room}}  ",
@@ -53,16 +53,16 @@ def show_answers(conclusion: Conclusion, console: Console) -> None:
 
 
 def show_report(report: Report, console: Console, *, verbose: bool, was_run: bool) -> None:
-    """Print the answers, the tables, and the warnings; with verbose all that there is.
+    """Print the verdicts, the tables, and the warnings; with verbose all that there is.
 
     What was said before a run is not said again.
     """
     results, conclusion = report.results, report.conclusion
-    show_answers(conclusion, console)
+    show_verdicts(conclusion, console)
     for sentence in conclusion.sentences:
         show_text(console, sentence)
     if console.is_terminal and not console.is_dumb_terminal:
-        compared = [answer.comparison for answer in conclusion.answers]
+        compared = [line.comparison for line in conclusion.verdict_lines]
         drawing = draw_speeds(results, compared, width=min(100, console.width))
         show_lines(["", *drawing] if drawing else [], console)
     tables = [*result_tables(results, details=verbose), *conclusion.tables]

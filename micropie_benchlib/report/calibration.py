@@ -20,7 +20,7 @@ def calibration_conclusion(results: Results) -> Conclusion:
     sentences: list[str] = []
     for comparison in results.comparisons:
         sentences += calibration_sentences(results, comparison)
-    return dataclasses.replace(conclude(results), answers=(), sentences=tuple(sentences))
+    return dataclasses.replace(conclude(results), verdict_lines=(), sentences=tuple(sentences))
 
 
 def calibration_sentences(results: Results, comparison: Comparison) -> list[str]:

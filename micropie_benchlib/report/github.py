@@ -37,15 +37,15 @@ def to_github_benchmark(report: Report) -> str:
             entry["range"] = f"± {half:.2f}"
         entry["extra"] = f"{pluralize(len(rates_per_s), 'round')}; {results.command}"
         entries.append(entry)
-    for answer in report.conclusion.answers:
-        comparison = answer.comparison
+    for line in report.conclusion.verdict_lines:
+        comparison = line.comparison
         if comparison.speed:
             label = results.label(comparison.target)
             entry = {
                 "name": f"Speed of {label}, {comparison.load.sentence}",
                 "unit": "times the reference's",
                 "value": round(comparison.speed.ratio, 4),
-                "extra": f"{comparison.verdict}: {answer.sentence}; {results.command}",
+                "extra": f"{comparison.verdict}: {line.sentence}; {results.command}",
             }
             entries.append(entry)
     return json_text(entries)

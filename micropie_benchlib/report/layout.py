@@ -1,4 +1,4 @@
-"""Tables, answers and conclusions, before they are drawn anywhere."""
+"""Tables, verdict lines and conclusions, before they are drawn anywhere."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class VerdictLine:
     """The verdict on one target under one load; the sentence leaves the load out."""
 
     comparison: Comparison
@@ -39,12 +39,12 @@ class Answer:
 class Conclusion:
     """What follows from results.
 
-    The answers, the gate's decision, what else a command says, tables that only this
+    The verdict lines, the gate's decision, what else a command says, tables that only this
     command has, and the warnings; those of the run were said before it.
     """
 
     heading: str = ""
-    answers: tuple[Answer, ...] = ()
+    verdict_lines: tuple[VerdictLine, ...] = ()
     gate: tuple[str, ...] = ()
     sentences: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()

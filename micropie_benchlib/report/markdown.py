@@ -38,13 +38,13 @@ def to_markdown(report: Report) -> str:
     parts = [f"# {markdown_text(report_title(results))}"]
     if conclusion.heading:
         parts.append(markdown_text(f"{conclusion.heading}."))
-    answers = []
-    for answer in conclusion.answers:
-        load, verdict = answer.comparison.load, answer.comparison.verdict
-        sentence = markdown_text(answer.sentence)
-        answers.append(f"- **{markdown_text(load.sentence)}: {verdict}.** {sentence}.")
-    if answers:
-        parts.append("\n".join(answers))
+    verdict_lines = []
+    for line in conclusion.verdict_lines:
+        load, verdict = line.comparison.load, line.comparison.verdict
+        sentence = markdown_text(line.sentence)
+        verdict_lines.append(f"- **{markdown_text(load.sentence)}: {verdict}.** {sentence}.")
+    if verdict_lines:
+        parts.append("\n".join(verdict_lines))
     parts += map(markdown_text, [*conclusion.gate, *conclusion.sentences])
     warnings = [*conclusion.warnings, *conclusion.run_warnings]
     parts += markdown_section("Warnings", [f"- {markdown_text(line)}" for line in warnings])

@@ -82,15 +82,15 @@ def html_summary(report: Report) -> list[str]:
     lines = []
     if conclusion.heading:
         lines.append(f'<p class="heading">{html.escape(conclusion.heading)}</p>')
-    lines.append('<ul class="answers">')
-    for answer in conclusion.answers:
-        load, verdict = html.escape(answer.comparison.load.sentence), answer.comparison.verdict
+    lines.append('<ul class="verdicts">')
+    for line in conclusion.verdict_lines:
+        load, verdict = html.escape(line.comparison.load.sentence), line.comparison.verdict
         shown_verdict = f'<strong class="{verdict}">{verdict}</strong>'
-        lines.append(f"<li>{load}: {shown_verdict}. {html.escape(answer.sentence)}.</li>")
+        lines.append(f"<li>{load}: {shown_verdict}. {html.escape(line.sentence)}.</li>")
     lines.append("</ul>")
     for sentence in [*conclusion.gate, *conclusion.sentences]:
         lines.append(f"<p>{html.escape(sentence)}</p>")
-    compared = [answer.comparison for answer in conclusion.answers]
+    compared = [line.comparison for line in conclusion.verdict_lines]
     figures = speed_charts(results, compared or decisive_comparisons(results))
     lines += html_charts([*figures, *sweep_charts(results), *capacity_charts(results)])
     return lines + html_list("Warnings", [*conclusion.warnings, *conclusion.run_warnings])

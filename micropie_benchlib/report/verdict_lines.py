@@ -12,7 +12,7 @@ from micropie_benchlib.core.plan import USEFUL_ROUNDS
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.text import UNKNOWN, format_latency, format_noise, pluralize
 from micropie_benchlib.report.figures import format_interval, format_speed, says_little
-from micropie_benchlib.report.layout import Answer
+from micropie_benchlib.report.layout import VerdictLine
 from micropie_benchlib.report.warnings import texts_of
 from micropie_benchlib.stats.deciding import waits
 from micropie_benchlib.stats.verdicts import (
@@ -22,16 +22,16 @@ from micropie_benchlib.stats.verdicts import (
 )
 
 
-def answers_of(results: Results) -> list[Answer]:
+def verdict_lines_of(results: Results) -> list[VerdictLine]:
     """Return the verdict for each load and target."""
-    answers = []
+    lines = []
     for comparison in decisive_comparisons(results):
-        sentence = answer_sentence(results, comparison)
-        answers.append(Answer(comparison=comparison, sentence=sentence))
-    return answers
+        sentence = verdict_sentence(results, comparison)
+        lines.append(VerdictLine(comparison=comparison, sentence=sentence))
+    return lines
 
 
-def answer_sentence(results: Results, comparison: Comparison) -> str:
+def verdict_sentence(results: Results, comparison: Comparison) -> str:
     """Return what a comparison says of its target's speed.
 
     Beside it stand plain requests/s, or at a rate the p99 latency.
