@@ -234,6 +234,8 @@ def test_a_python_and_files_are_found_from_the_file(here: Path, asked: Asked) ->
         expect_status=201,
     )
     assert read_bench_file("bench/bench.toml").options == {"export_json": "bench/run.json"}
+    plan = planned(asked, "--config", "bench/bench.toml", "--expect-status", "404")
+    assert plan.loads[0].workload.expect_status == 404, "the command line goes before the file"
 
 
 @pytest.mark.slow

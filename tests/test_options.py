@@ -434,7 +434,6 @@ def plan_of(
     *,
     rounds: int | None = None,
     paired: bool | None = None,
-    seed: int | None = None,
     port: int | None = None,
     connections: int = 100,
     workload: str = DEFAULT_WORKLOAD,
@@ -446,7 +445,7 @@ def plan_of(
         tuple(map(parse_target, targets)),
         loads=(load,),
         server=ServerSettings(port=port),
-        timing=TimingOptions(rounds=rounds, paired=paired, seed=seed),
+        timing=TimingOptions(rounds=rounds, paired=paired),
         preset=preset,
     )
 
@@ -502,6 +501,10 @@ def test_a_paired_needs_a_core_for_each_side(
     assert not plan_of().paired
     with pytest.raises(UsageError, match="at least 2 cores, and a system with CPU affinity"):
         plan_of(paired=True)
+
+
+def test_without_a_seed_one_is_chosen_anew() -> None:
+    assert len({plan_of().seed for _ in range(10)}) > 1
 
 
 # The gate.
