@@ -250,7 +250,7 @@ def calibrate(
 ) -> int:
     """Measure a target against itself: how small a difference can this machine resolve?"""
     from micropie_benchlib.cli.session import run_and_report
-    from micropie_benchlib.report.calibration import calibration_conclusion
+    from micropie_benchlib.report.conclusions import calibration_conclusion
 
     if timing.rounds == 1:
         raise UsageError("1 gives no interval: calibrate needs at least 2", option="--rounds")

@@ -44,13 +44,13 @@ from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.report.conclusions import conclude
 from micropie_benchlib.report.csv_rows import to_csv
 from micropie_benchlib.report.drawing import MIN_DRAWING, draw_speeds
-from micropie_benchlib.report.equal_work import work_tables
 from micropie_benchlib.report.gate import gate_lines
 from micropie_benchlib.report.github import to_github_benchmark
 from micropie_benchlib.report.layout import Report
 from micropie_benchlib.report.markdown import to_markdown
 from micropie_benchlib.report.page import to_html
 from micropie_benchlib.report.results_file import from_json, schema_text, to_json
+from micropie_benchlib.report.tables import work_tables
 from micropie_benchlib.report.verdict_lines import verdict_lines_of
 from micropie_benchlib.stats.changes import changes_between
 from micropie_benchlib.stats.comparisons import with_derived

@@ -39,7 +39,7 @@ from micropie_benchlib.remote.agent import Agent, AgentFacts, StartedServer, pla
 from micropie_benchlib.remote.machines import own_pyz, remote_program
 from micropie_benchlib.remote.messages import Outcome, from_text, to_text
 from micropie_benchlib.remote.ssh import Ssh, find_remote_python, ssh_reason
-from micropie_benchlib.report.headings import machine_tables, machines_sentence
+from micropie_benchlib.report.about import machine_tables, machines_sentence
 from micropie_benchlib.report.results_file import from_json, to_json
 from micropie_benchlib.report.warnings import text_of
 from micropie_benchlib.serve.launched import LaunchedServer

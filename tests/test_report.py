@@ -32,10 +32,9 @@ from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.targets import ServerSettings
 from micropie_benchlib.core.warnings import BenchWarning, Kind
-from micropie_benchlib.report.equal_work import work_tables
 from micropie_benchlib.report.layout import Table
 from micropie_benchlib.report.markdown_text import markdown_lines
-from micropie_benchlib.report.tables import result_tables
+from micropie_benchlib.report.tables import result_tables, work_tables
 from micropie_benchlib.report.terminal import terminal_lines
 from micropie_benchlib.report.verdict_lines import verdict_lines_of, verdict_sentence
 from micropie_benchlib.report.warnings import lines_of, templates, text_of, warning_lines

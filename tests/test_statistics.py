@@ -34,7 +34,7 @@ from micropie_benchlib.core.targets import ServerSettings
 from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.load.readings import Observation, TrialCores
 from micropie_benchlib.load.servers import count_busy
-from micropie_benchlib.report.calibration import calibration_conclusion
+from micropie_benchlib.report.conclusions import calibration_conclusion
 from micropie_benchlib.run.observed import core_use, wrong_load
 from micropie_benchlib.run.schedule import schedule
 from micropie_benchlib.stats import ranking as stats_ranking

@@ -9,13 +9,12 @@ from micropie_benchlib.cli.exports import Exports
 from micropie_benchlib.cli.terminal import show_lines, show_table, show_text, wrapped
 from micropie_benchlib.core.choices import Verdict
 from micropie_benchlib.core.errors import BenchError
+from micropie_benchlib.report.about import machine_tables
 from micropie_benchlib.report.drawing import draw_speeds
-from micropie_benchlib.report.equal_work import work_tables
-from micropie_benchlib.report.headings import machine_tables
 from micropie_benchlib.report.layout import Conclusion, Report
 from micropie_benchlib.report.markdown import wrk_reports
 from micropie_benchlib.report.printing import printable_lines
-from micropie_benchlib.report.tables import result_tables
+from micropie_benchlib.report.tables import result_tables, work_tables
 from micropie_benchlib.report.terminal import INDENT
 
 if TYPE_CHECKING:

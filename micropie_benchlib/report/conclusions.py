@@ -1,18 +1,24 @@
-"""What a report says above its tables, for one run and for several side by side."""
+"""What a report says above its tables: of one run, of several side by side, of a calibration."""
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Mapping
 
+from micropie_benchlib.core.estimates import Comparison
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.text import UNKNOWN
-from micropie_benchlib.report.about import describe_environment
-from micropie_benchlib.report.headings import heading_of
+from micropie_benchlib.report.about import describe_environment, heading_of
 from micropie_benchlib.report.layout import Conclusion, VerdictLine
 from micropie_benchlib.report.merging import short_names, suffixed_by_file
 from micropie_benchlib.report.verdict_lines import verdict_lines_of
 from micropie_benchlib.report.warnings import lines_of, text_of, warning_lines
+from micropie_benchlib.stats.intervals import rounds_needed
+from micropie_benchlib.stats.verdicts import in_all_rounds, log_stdev
 from micropie_benchlib.stats.warnings import findings_of
+
+RESOLUTION_STEPS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 
 
 def conclude(results: Results) -> Conclusion:
@@ -55,3 +61,30 @@ def conclude_side_by_side(files: Mapping[str, Results]) -> Conclusion:
         warnings=tuple(warnings),
         run_warnings=tuple(run_warnings),
     )
+
+
+def calibration_conclusion(results: Results) -> Conclusion:
+    """Return what a target against itself says of the machine."""
+    sentences: list[str] = []
+    for comparison in results.comparisons:
+        sentences += calibration_sentences(results, comparison)
+    return dataclasses.replace(conclude(results), verdict_lines=(), sentences=tuple(sentences))
+
+
+def calibration_sentences(results: Results, comparison: Comparison) -> list[str]:
+    """Return how small a difference the comparison's metric can tell from noise."""
+    interval, stdev = comparison.interval, log_stdev(comparison)
+    if not interval or not stdev:
+        return []
+    half = interval.log_half_width
+    narrower = [step for step in RESOLUTION_STEPS if step < half] or [half / 2]
+    rounds = rounds_needed(stdev, math.log1p(narrower[0]))
+    advice = ""
+    if rounds:
+        in_all = in_all_rounds(results, comparison, rounds)
+        advice = f"; for {narrower[0]:.1%} use -r {in_all}"
+    what = f"{comparison.metric.full_name} ({comparison.method} trials, {comparison.load.sentence})"
+    sentences = [f"{what}: differences under {math.expm1(half):.1%} are within noise{advice}."]
+    if not interval.contains(1):
+        sentences.append(f"{what}: the A/A difference is significant, as expected in 1 of 20 runs.")
+    return sentences

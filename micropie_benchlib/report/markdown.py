@@ -6,9 +6,12 @@ from collections.abc import Sequence
 
 from micropie_benchlib.core.choices import Method
 from micropie_benchlib.core.results import Results
-from micropie_benchlib.report.about import about_table, report_title, server_commands
-from micropie_benchlib.report.equal_work import work_tables
-from micropie_benchlib.report.headings import machine_tables
+from micropie_benchlib.report.about import (
+    about_table,
+    machine_tables,
+    report_title,
+    server_commands,
+)
 from micropie_benchlib.report.layout import Report
 from micropie_benchlib.report.markdown_text import (
     markdown_block,
@@ -16,7 +19,7 @@ from micropie_benchlib.report.markdown_text import (
     markdown_lines,
     markdown_text,
 )
-from micropie_benchlib.report.tables import result_tables
+from micropie_benchlib.report.tables import result_tables, work_tables
 
 
 def wrk_reports(results: Results) -> list[str]:

@@ -8,18 +8,21 @@ from collections.abc import Iterable, Sequence
 
 from micropie_benchlib.core.paths import packaged_text
 from micropie_benchlib.core.results import Results
-from micropie_benchlib.report.about import about_table, report_title, server_commands
+from micropie_benchlib.report.about import (
+    about_table,
+    machine_tables,
+    report_title,
+    server_commands,
+)
 from micropie_benchlib.report.charts import (
     capacity_charts,
     latency_charts,
     speed_charts,
     sweep_charts,
 )
-from micropie_benchlib.report.equal_work import work_tables
-from micropie_benchlib.report.headings import machine_tables
 from micropie_benchlib.report.layout import Report, Table
 from micropie_benchlib.report.printing import printable_lines
-from micropie_benchlib.report.tables import load_tables
+from micropie_benchlib.report.tables import load_tables, work_tables
 from micropie_benchlib.stats.verdicts import decisive_comparisons
 
 

@@ -14,6 +14,7 @@ from micropie_benchlib.core.text import UNKNOWN, format_latency, pluralize
 from micropie_benchlib.report.figures import format_speed, interval_cell
 from micropie_benchlib.report.layout import Table
 from micropie_benchlib.report.warnings import texts_of
+from micropie_benchlib.stats.equal_work import work_of
 from micropie_benchlib.stats.intervals import mean_and_half_width
 from micropie_benchlib.stats.ranking import rankings_of
 from micropie_benchlib.stats.search import outcome_of
@@ -30,6 +31,7 @@ CAPACITY_TITLES = ("Framework", "Requests/Sec", "Launches")
 STEP_TITLES = ("Framework", "Round", "Offered/Sec", "p99", "Outcome", "Why")
 RATE_TITLES = ("Framework", "Offered/Sec", "Answered/Sec", "wrk late, p50", "wrk late, p99")
 RANKING_TITLES = ("Rank", "Framework", "Speed", "Interval")
+MAX_WORK_COLUMNS = 4  # targets that fit beside each other on a terminal
 COMPARISON_TITLES = ("Framework", "Metric", "Rounds", "Method", "Speed", "Interval", "Verdict")
 
 
@@ -253,3 +255,21 @@ def result_tables(results: Results, *, details: bool = True) -> list[Table]:
     for load in results.reported_loads:
         tables += load_tables(results, load, details=details)
     return tables
+
+
+def work_tables(results: Results, *, details: bool = True) -> list[Table]:
+    """Return the table of what is equal between the targets and what differs.
+
+    There is none if nothing differs; without details it has only what does, and of many
+    targets a row for each.
+    """
+    work = work_of(results)
+    if not any(fact.differs for fact in work):
+        return []
+    shown = [fact for fact in work if details or fact.differs]
+    labels = [facts.label for facts in results.targets]
+    titles = ("What", *labels, "State")
+    rows = [(fact.name, *fact.values, fact.state) for fact in shown]
+    if not details and len(labels) > MAX_WORK_COLUMNS:
+        titles, *rows = zip(titles, *rows, strict=True)
+    return [Table(title="Equal work?", titles=titles, left=titles, rows=tuple(rows))]
