@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -191,10 +192,13 @@ class Results:
 
     @property
     def names(self) -> list[str]:
-        """The targets' names, each once, in the order of the tables."""
-        names = [facts.name for facts in self.targets]
-        names += [measurement.target for measurement in self.measurements]
-        return list(dict.fromkeys(names))
+        """Each once, in the order of the tables."""
+        names: dict[str, None] = {}
+        for facts in self.targets:
+            names[facts.name] = None
+        for measurement in self.measurements:
+            names[measurement.target] = None
+        return list(names)
 
     def label(self, name: str) -> str:
         """Return what tables show for the target of that name."""
@@ -206,7 +210,7 @@ class Results:
     @property
     def labels(self) -> list[str]:
         """What tables show, in the order of `names`."""
-        return [self.label(name) for name in self.names]
+        return list(map(self.label, self.names))
 
     @property
     def loads(self) -> list[LoadId]:
@@ -229,7 +233,7 @@ class Results:
     @property
     def reported_loads(self) -> list[LoadId]:
         """The loads that reports tell of: without the rates that a capacity was sought at."""
-        return [load for load in self.loads if not self.is_step(load)]
+        return list(itertools.filterfalse(self.is_step, self.loads))
 
     def is_step(self, load: LoadId) -> bool:
         """Return whether the load is one of those that a capacity was sought at."""

@@ -38,7 +38,7 @@ def failure(error: str) -> BenchWarning:
 
 
 class LaunchRun:
-    """One launch: its servers while they run, and what failed of which target."""
+    """The servers of a launch while they run, and what failed of which target."""
 
     def __init__(self, launch: Launch, actions: Actions) -> None:
         self._launch = launch
@@ -165,7 +165,7 @@ class LaunchRun:
         return None
 
     def _check_closing(self, target: Target, workload: Workload, response: Response) -> None:
-        """Raise BenchError if the connection is to end with the response, and does not."""
+        """Raise BenchError if the connection does not end with the response as asked."""
         if not workload.keep_alive and not response.says_close:
             raise BenchError(
                 f"{target.name} keeps its connection open when asked to close it "
@@ -188,7 +188,7 @@ class LaunchRun:
         raise BenchError(complaint)
 
     def warm_up(self) -> None:
-        """Warm up the targets, for each workload together those that can respond."""
+        """For each workload together those that can respond."""
         for load in self._first_loads:
             names = []
             for target in self._launch.targets:
@@ -212,16 +212,17 @@ class LaunchRun:
                 self._warm_up([name], load)
 
     def unmeasurable(self) -> list[Reason]:
-        """Return why targets cannot be measured under any workload: a reason for each."""
+        """Return why targets cannot be measured under any workload."""
         hide = self._secrets.hide_whole_words
         reasons = []
         for target in self._launch.targets:
-            failures = [self._failure(target.name, load.workload) for load in self._first_loads]
+            name = target.name
+            failures = [self._failure(name, load.workload) for load in self._first_loads]
             reason = failures[0]
             if reason and all(failures):
-                text = reason if target.name in reason else f"{target.name}: {reason}"
-                log = map(hide, self._logs.get(target.name, []))
-                reasons.append(Reason(warnings=(failure(hide(text)),), log=tuple(log)))
+                text = reason if name in reason else f"{name}: {reason}"
+                log = tuple(map(hide, self._logs.get(name, [])))
+                reasons.append(Reason(warnings=(failure(hide(text)),), log=log))
         return reasons
 
     def _failure(self, name: str, workload: Workload) -> str | None:
@@ -231,7 +232,7 @@ class LaunchRun:
     def measure(self, trial: Trial) -> Iterator[Measurement]:
         """Yield one measurement for each target of the trial.
 
-        If only one target of a paired trial fails, such as by its statuses, the other is valid.
+        If only one target of a paired trial fails, the other is valid.
         """
         self._announce(trial.targets, trial.load.id, trial.load.duration_s)
         names = [target.name for target in trial.targets]
@@ -262,7 +263,7 @@ class LaunchRun:
         self._actions.announce(step)
 
     def _workers(self, trial: Trial) -> int | None:
-        """Return how many workers the servers have together, where the tool decides that."""
+        """Return how many the servers have together, where the tool decides that."""
         count = 0
         for target in trial.targets:
             settings = self._servers[target.name].settings
@@ -280,7 +281,7 @@ class LaunchRun:
         reason: BenchWarning | None,
         limited_by: Limit | None,
     ) -> Measurement:
-        """Return what the trial yielded of the target, invalid for the reason if there is one."""
+        """Return what the trial yielded of the target; it is invalid for the reason."""
         load, name = trial.load, target.name
         invalid = [reason] if reason else []
         partners = [each.name for each in trial.targets if each.name != name]
@@ -315,10 +316,7 @@ class LaunchRun:
         )
 
     def search(self, trial: Trial, limit_s: float) -> Iterator[Measurement | Capacity]:
-        """Yield trials at rates, and at the end the highest that keeps the p99 latency.
-
-        The first is as fast as it goes.
-        """
+        """Yield a trial as fast as it goes, others at rates, and the capacity."""
         (target,), load = trial.targets, trial.load
         (fastest,) = self.measure(trial)
         yield fastest
@@ -349,7 +347,7 @@ class LaunchRun:
         )
 
     def _try_twice(self, trial: Trial, limit_s: float) -> Measurement:
-        """Return the trial's measurement; if that does not keep the limit, a second one's."""
+        """Return the trial's measurement; if it missed the limit, a second one's."""
         (first,) = self.measure(trial)
         if outcome_of(first, limit_s) is Outcome.KEPT:
             return first

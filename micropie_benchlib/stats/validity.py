@@ -1,4 +1,4 @@
-"""Whether a trial measured the server: connections, sizes of responses, lateness, clocks."""
+"""Whether a trial measured the server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from micropie_benchlib.wrk.warnings import MAX_BUSY, MIN_BUSY
 def littles_law(wrk: WrkResult, load: Load) -> BenchWarning | None:
     """Return that 15% more or fewer connections were busy than were open, if so.
 
-    Busy are throughput x mean latency as measured, on average. More than open is impossible.
+    Busy are throughput x mean latency as measured, on average.
+    More than open is impossible.
     """
     if wrk.latency_uncorrected is None:
         return None
@@ -34,7 +35,7 @@ def littles_law(wrk: WrkResult, load: Load) -> BenchWarning | None:
 
 
 def kept_open(wrk: WrkResult, opened: int | None) -> BenchWarning | None:
-    """Return that 10% fewer connections were opened than requests made."""
+    """Return that connections were used again: 10% fewer than requests."""
     if opened is None or opened >= 0.9 * wrk.requests:
         return None
     return BenchWarning.of(Kind.KEPT_OPEN, requests=wrk.requests, opened=opened)
@@ -47,7 +48,7 @@ CLOCK_TOLERANCE_S = 0.01  # beyond the 0.1% by which a clock may be slewed
 def silent_connections(
     silences_s: Sequence[float], wrk: WrkResult, load: Load
 ) -> BenchWarning | None:
-    """Return how many connections had gone without a response when the trial ended.
+    """Return how many connections had no response for long when the trial ended.
 
     wrk counts no error where a response never comes. `silences_s` has for each connection
     the time since it last received anything. Silent is one for which that is over twice
@@ -72,7 +73,7 @@ LATE_SHARE = 0.25  # of a p99 latency
 
 
 def generator_is_late(wrk: WrkResult, within_s: float) -> bool:
-    """Return whether wrk itself was so late that it matters within that latency."""
+    """Return whether wrk's own lateness matters within that latency."""
     return wrk.pace is not None and wrk.pace.late_p99_s > LATE_SHARE * within_s
 
 
@@ -85,7 +86,7 @@ def late_generator(wrk: WrkResult) -> BenchWarning | None:
 
 
 def clock_set(step_s: float, duration_s: float) -> BenchWarning | None:
-    """Return that the clock that wrk goes by went `step_s` further than the monotonic one."""
+    """`step_s` is how much further wrk's clock went than the monotonic one."""
     if abs(step_s) <= CLOCK_TOLERANCE_S + 0.001 * duration_s:
         return None
     return BenchWarning.of(Kind.CLOCK_SET, step_s=step_s)
@@ -117,9 +118,9 @@ class ResponseSizes:
         return Interval(max(1, self.least - 2 * spread), self.most + 2 * spread)
 
     def change(self, wrk: WrkResult, load: Load) -> BenchWarning | None:
-        """Return how the mean size under load differs from the checked ones, if it does.
+        """Return how the mean size under load differs from the checked ones.
 
-        SIZE_CHANGED, which invalidates: it is off by 10%, or half of the bodies are missing.
+        SIZE_CHANGED: it is off by 10%, or half of the bodies are missing.
         SIZE_DIFFERS: it is off by 1%. wrk counts the bytes of responses that were under way at
         the end: one for each connection at most.
         """

@@ -1,4 +1,4 @@
-"""All warnings of results, and where: those that were recorded, and those that follow from them."""
+"""All warnings of results: those recorded, and those that follow."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from micropie_benchlib.stats.verdicts import comparison_beside, decisive_compari
 
 
 class Sighting(NamedTuple):
-    """A warning, and where it was seen, as far as it is about a part of the results."""
+    """A warning, and where it was seen if it is about a part of the results."""
 
     warning: BenchWarning
     target: str | None = None
@@ -44,8 +44,8 @@ def seen(
 def findings_of(results: Results) -> Iterator[Sighting]:
     """Yield what else the results show beside the verdicts.
 
-    That is the load from which on a target's throughput stops growing: the fewest connections
-    with 95% of its most, of three counts or more.
+    A knee is the load from which on a target's throughput stops growing: the fewest
+    connections with 95% of its most, of three counts or more.
     """
     if results.settings and len(results.names) == 1:
         yield seen(Kind.ONE_TARGET)
@@ -62,7 +62,7 @@ def findings_of(results: Results) -> Iterator[Sighting]:
 
 
 def warnings_of(results: Results) -> list[Sighting]:
-    """Return what should be known before the results are quoted, but for their own warnings."""
+    """Return all but the warnings of the run itself, in the order in which they are told."""
     return [
         *unfinished(results),
         *overlapping_ranks(results),
@@ -77,7 +77,7 @@ def warnings_of(results: Results) -> list[Sighting]:
 
 
 def measured_warnings(results: Results) -> Iterator[Sighting]:
-    """Yield what made trials invalid, then why capacities are not known, then all else."""
+    """Yield what made trials invalid, why capacities are not known, then all else."""
     trials = []
     for trial in results.measurements:
         if not results.is_step(trial.load):
@@ -95,7 +95,7 @@ def measured_warnings(results: Results) -> Iterator[Sighting]:
 
 
 def unfinished(results: Results) -> Iterator[Sighting]:
-    """Yield that rounds are missing, where the run was cut short and could not say so."""
+    """Yield that rounds are missing, where the run could not say so itself."""
     if results.settings is None or results.early_end:
         return
     made = max((measurement.round for measurement in results.measurements), default=0)
@@ -116,7 +116,7 @@ ENOUGH_FOR_P99 = 200  # requests of a trial: its p99 then has two above it
 
 
 def few_for_p99(results: Results) -> Iterator[Sighting]:
-    """Yield that the p99 latency is that of one or two requests, where trials have so few."""
+    """Yield that trials have so few requests that one or two of them make the p99."""
     lowest_per_s = math.inf
     for load in results.reported_loads:
         lowest_per_s = min(lowest_per_s, load.rate_per_s or math.inf)
@@ -155,8 +155,10 @@ def waiting(results: Results) -> Iterator[Sighting]:
         return
     for load, facts in itertools.product(results.reported_loads, results.targets):
         if waits(results, facts.name, load):
-            has_acks = waits_for_acks(results, facts.name, load)
-            yield seen(Kind.DELAYED_ACKS if has_acks else Kind.WAITED, facts.name, load)
+            kind = Kind.WAITED
+            if waits_for_acks(results, facts.name, load):
+                kind = Kind.DELAYED_ACKS
+            yield seen(kind, facts.name, load)
 
 
 def unequal_work(results: Results) -> Iterator[Sighting]:
@@ -184,21 +186,23 @@ def requests_per_connection(results: Results, facts: TargetFacts) -> float:
     it is what the responses say.
     """
     served = []
-    for measurement in results.measurements:
-        wrk, opened = measurement.wrk, measurement.connections_opened
-        if measurement.target != facts.name or not measurement.valid or not wrk or opened is None:
+    for trial in results.measurements:
+        wrk, opened = trial.wrk, trial.connections_opened
+        if trial.target != facts.name or not trial.valid:
             continue
-        others = opened - measurement.load.connections
-        if others <= 0:
+        if wrk is None or opened is None:
+            continue
+        others = opened - trial.load.connections
+        # A server that closes has one for each request, also at a rate.
+        if others <= 0 or (trial.load.rate_per_s and 2 * others <= wrk.requests):
             served.append(math.inf)
-        elif measurement.load.rate_per_s:  # a server that closes has one for each request
-            served.append(wrk.requests / others if 2 * others > wrk.requests else math.inf)
         # With few requests the few connections that others open would be many.
-        elif not has_few_responses(wrk, measurement.open_connections):
+        elif trial.load.rate_per_s or not has_few_responses(wrk, trial.open_connections):
             served.append(wrk.requests / others)
     if served:
         return max(served)
-    return 1.0 if any(each.says_close for each in facts.responses.values()) else math.inf
+    closes = any(response.says_close for response in facts.responses.values())
+    return 1.0 if closes else math.inf
 
 
 def reconnecting(results: Results) -> Iterator[Sighting]:
@@ -206,9 +210,10 @@ def reconnecting(results: Results) -> Iterator[Sighting]:
     for facts in results.targets:
         served = requests_per_connection(results, facts)
         if served <= MAX_FOR_ONE_CONNECTION:
-            responses = facts.responses.values()
-            keep = all(each.http_version == "1.1" and not each.says_close for each in responses)
-            kind = Kind.RECONNECTS_COUNTED if keep else Kind.RECONNECTS
+            kind = Kind.RECONNECTS_COUNTED
+            for response in facts.responses.values():
+                if response.says_close or response.http_version != "1.1":
+                    kind = Kind.RECONNECTS
             yield seen(kind, facts.name, requests=served)
 
 
@@ -218,9 +223,8 @@ def imprecise(results: Results) -> Iterator[Sighting]:
     for comparison in decisive_comparisons(results):
         half = comparison.estimate.half_width if comparison.estimate else None
         if wanted and half and half > wanted * (1 + ROUNDING):
-            yield seen(
-                Kind.IMPRECISE, comparison.target, comparison.load, half_width=half, wanted=wanted
-            )
+            where = (comparison.target, comparison.load)
+            yield seen(Kind.IMPRECISE, *where, half_width=half, wanted=wanted)
 
 
 def load_share(results: Results) -> float | None:
