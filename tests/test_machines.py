@@ -388,5 +388,5 @@ def test_a_load_machine_that_cannot_reach_the_servers_is_named(site: Site) -> No
     assert done.returncode == 1
     last_line = done.stderr.splitlines()[-1]
     assert "from a: " in last_line
-    assert "see whether a firewall is in the way" in last_line
+    assert "check for a firewall" in last_line
     assert not site.running()
