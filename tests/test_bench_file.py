@@ -328,6 +328,7 @@ def test_what_is_wrong_in_the_file_is_said_with_its_place(
     ("option", "complaint"),
     [
         ("duration = 'abc'", "--duration 'abc'"),
+        ("rounds = 0", "Invalid value for '-r' / '--rounds': "),
         ("connections = '0'", "--connections '0'"),
         ("fail_if_slower = 'x'", "--fail-if-slower 'x'"),
         ("proxy_headers = false\nserver = 'granian'", "--no-proxy-headers is uvicorn's"),

@@ -70,6 +70,14 @@ class GroupedCommand(TyperCommand):
     says which of the two it is in.
     """
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            if error.param and came_from(ctx, error.param.name or "") == "DEFAULT_MAP":
+                raise UsageError(f"{ctx.params['config']}: {error.format_message()}") from None
+            raise
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command, without what the command line overrides."""
         defaults = {parameter.name: parameter.default for parameter in self.params}
