@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Sequence
 
 from micropie_benchlib.core.results import Machine, Results, Role, Settings
-from micropie_benchlib.core.targets import ServerSettings
 from micropie_benchlib.core.text import UNKNOWN, format_latency, pluralize, show_value
 from micropie_benchlib.report.layout import Code, Table
 
@@ -22,10 +21,7 @@ def describe_settings(settings: Settings | None) -> dict[str, str]:
     """Return the settings by name, for people."""
     if settings is None:
         return {}
-    values = {
-        field.name: getattr(settings.server, field.name)
-        for field in dataclasses.fields(ServerSettings)
-    }
+    values: dict[str, object] = dataclasses.asdict(settings.server)
     values |= {
         "connections": settings.connections,
         "threads": settings.threads,
@@ -79,7 +75,11 @@ def about_table(results: Results) -> Table:
 
 def server_commands(results: Results) -> dict[str, str]:
     """Return the command of each server that was started, by its target's label."""
-    return {facts.label: facts.server_command for facts in results.targets if facts.server_command}
+    commands = {}
+    for facts in results.targets:
+        if facts.server_command:
+            commands[facts.label] = facts.server_command
+    return commands
 
 
 def heading_of(results: Results) -> str:
@@ -90,10 +90,15 @@ def heading_of(results: Results) -> str:
     reference, *others = results.labels
     heading = f"{', '.join(others)} against {reference}" if others else reference
     parts = []
-    servers = [facts.server for facts in results.targets if facts.server]
+    servers: list[str] = []
+    counts = set()
+    for facts in results.targets:
+        if facts.server:
+            servers.append(facts.server.asgi)
+            counts.add(facts.server.workers)
     if servers:
-        parts.append(" or ".join(dict.fromkeys(server.asgi for server in servers)))
-        fewest, *more = sorted({server.workers for server in servers})
+        parts.append(" or ".join(dict.fromkeys(servers)))
+        fewest, *more = sorted(counts)
         workers = " or ".join(map(str, [fewest, *more]))
         parts.append(f"{workers} workers" if more else pluralize(fewest, "worker"))
     rounds = max((measurement.round for measurement in results.measurements), default=0)
