@@ -485,7 +485,7 @@ def test_settings_of_its_own_reach_a_server_and_the_results(tool: Tool, tmp_path
     one, two, own = results["targets"]
     assert (one["server"]["workers"], one["server"]["asgi"]) == (1, "uvicorn")
     assert one["python"] == ".".join(map(str, sys.version_info[:3]))
-    assert {"uvicorn", "fastapi"} <= set(one["versions"])
+    assert "uvicorn" in one["versions"]
     assert (two["server"]["workers"], two["server"]["loop"]) == (2, "asyncio")
     assert two["server_command"].startswith("SOME_TOKEN=*** KIND=*** ")
     assert own["server"] is None
