@@ -298,7 +298,7 @@ def test_a_server_outside_the_commands_processes_is_told(
         try:
             with pytest.raises(
                 BenchError,
-                match=rf"c: something outside .* answers on port {running.port} \(in a container",
+                match=rf"c: something outside .* responds on port {running.port} \(in a container",
             ):
                 running.await_workers()
         finally:
