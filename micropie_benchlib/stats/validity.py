@@ -94,7 +94,7 @@ def clock_set(step_s: float, duration_s: float) -> BenchWarning | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseSizes:
-    """The sizes of the responses to single requests, in bytes on the wire.
+    """Sizes of responses to single requests, in bytes on the wire.
 
     Where the body varies by nature, `least` and `most` differ, and others may lie as far
     again beyond them, twice over. `body` is the smallest body; 0 if it is not known.
