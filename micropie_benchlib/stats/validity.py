@@ -96,8 +96,8 @@ def clock_set(step_s: float, duration_s: float) -> BenchWarning | None:
 class ResponseSizes:
     """Sizes of responses to single requests, in bytes on the wire.
 
-    Where the body varies by nature, `least` and `most` differ, and others may lie as far
-    again beyond them, twice over. `body` is the smallest body; 0 if it is not known.
+    Where the body varies by nature, `least` and `most` differ, and others may be as far
+    again beyond them, twice over. `body` is the smallest body; 0 if not known.
     """
 
     least: int
