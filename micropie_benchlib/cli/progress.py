@@ -20,7 +20,6 @@ from micropie_benchlib.system.children import TICK_S
 
 
 def stage_text(plan: Plan, stage: SecondStage) -> str:
-    """Return how many rounds there are to be in all, and why."""
     text = f"{stage.first_rounds} rounds gave {format_precision(stage.reached)}; "
     if stage.needed <= stage.first_rounds:
         return f"{text}that is precise enough"
@@ -34,7 +33,6 @@ def stage_text(plan: Plan, stage: SecondStage) -> str:
 
 
 def rates_text(plan: Plan) -> str:
-    """Return the rates that are a share of what the slowest target answered."""
     rates = "; ".join(load.id.sentence for load in plan.loads)
     return f"{plan.rate_share or 0:.0%} of what the slowest target can handle: {rates}"
 
@@ -65,7 +63,6 @@ class ProgressReport:
             self._live.start()
 
     def announce(self, step: Step) -> None:
-        """Begin a step."""
         self._before_s += self._step_s
         self._step_s = step.seconds
         self._step_start = time.monotonic()
@@ -103,11 +100,9 @@ class ProgressReport:
         self._rounds_done = done
 
     def _done_s(self) -> float:
-        """Return how much of the planned time is over."""
         return self._before_s + min(self._step_s, time.monotonic() - self._step_start)
 
     def _times(self) -> str:
-        """Return the time that has passed, and what is left by the plan."""
         elapsed = datetime.timedelta(seconds=round(time.monotonic() - self._start))
         left = datetime.timedelta(seconds=round(max(0.0, self._total_s - self._done_s())))
         return f"{elapsed} elapsed, {left} left"
@@ -132,7 +127,6 @@ class ProgressReport:
             self._is_live = False
 
     def close(self) -> None:
-        """Take all of it off the screen."""
         if self._is_live:
             with contextlib.suppress(OSError):
                 self._live.stop()

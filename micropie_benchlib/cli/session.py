@@ -30,7 +30,6 @@ from micropie_benchlib.system.temporary import temporary_directory
 def run_plan(
     plan: Plan, *, wrk: str | None, save: Callable[[Results], None], verbose: bool
 ) -> Results:
-    """Return the results of the plan."""
     require_proc()
     import_all()
     with temporary_directory() as work_dir, contextlib.ExitStack() as stack:

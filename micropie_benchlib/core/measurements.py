@@ -71,7 +71,6 @@ class Errors:
 
     @property
     def total(self) -> int:
-        """All of them together."""
         sockets = self.connect + self.read + self.write
         return sockets + self.status + self.timeout
 
@@ -181,42 +180,34 @@ class Measurement:
 
     @property
     def valid(self) -> bool:
-        """Whether it counts."""
         return not self.invalid
 
     @property
     def open_connections(self) -> int:
-        """How many connections wrk opened."""
         return open_connections(self.load.connections, threads=self.threads)
 
     @property
     def requests_per_s(self) -> float | None:
-        """The throughput, where it is known."""
         return self.wrk.requests_per_s if self.wrk else None
 
     @property
     def latency(self) -> Latency | None:
-        """The latencies, where they are known."""
         return self.wrk.latency if self.wrk else None
 
     @property
     def latency_p50_s(self) -> float | None:
-        """The median of latencies, where it is known."""
         return self.latency.p50_s if self.latency else None
 
     @property
     def latency_p99_s(self) -> float | None:
-        """The 99th percentile of latencies, where it is known."""
         return self.latency.p99_s if self.latency else None
 
     @property
     def latency_p99_9_s(self) -> float | None:
-        """The 99.9th percentile of latencies, where it is known."""
         return self.latency.p99_9_s if self.latency else None
 
     @property
     def cpu_per_request_s(self) -> float | None:
-        """The server's CPU time for one request, where both are known."""
         if not self.use or not self.wrk or not self.wrk.requests:
             return None
         return self.use.server_cpu_s / self.wrk.requests

@@ -99,7 +99,6 @@ class Settings:
     p99_limit_s: Seconds | None = None
 
     def load_differences(self, other: Settings) -> list[str]:
-        """Return the names of settings that make the two loads differ."""
         pairs = {
             "workloads": (self.workloads, other.workloads),
             "threads": (self.threads, other.threads),
@@ -201,7 +200,6 @@ class Results:
         return list(names)
 
     def label(self, name: str) -> str:
-        """Return what tables show for the target of that name."""
         for facts in self.targets:
             if facts.name == name:
                 return facts.label
@@ -209,7 +207,6 @@ class Results:
 
     @property
     def labels(self) -> list[str]:
-        """What tables show, in the order of `names`."""
         return list(map(self.label, self.names))
 
     @property
@@ -226,7 +223,6 @@ class Results:
 
     @property
     def seeks_capacity(self) -> bool:
-        """Whether it was made to find capacities."""
         limit_s = self.settings.p99_limit_s if self.settings else None
         return limit_s is not None or bool(self.capacities)
 
@@ -249,7 +245,6 @@ class Results:
 
     @property
     def workloads(self) -> list[str]:
-        """The workloads' names, each once."""
         return list(dict.fromkeys(load.workload for load in self.loads))
 
     def trials(self, load: LoadId, method: Method) -> list[Measurement]:
@@ -269,7 +264,6 @@ class Results:
         return [run.requests_per_s for run in valid_runs(self.single_trials(name, load))]
 
     def distribution(self, name: str, load: LoadId) -> Distribution | None:
-        """Return the latencies of a target under a load, if they are known."""
         for distribution in self.distributions:
             if (distribution.target, distribution.load) == (name, load):
                 return distribution

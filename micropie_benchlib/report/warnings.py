@@ -32,7 +32,6 @@ FORMATS: Mapping[str, Callable[[float], str]] = {
 
 @functools.cache
 def templates() -> Mapping[str, str]:
-    """Return the sentence of each kind."""
     return tomllib.loads(packaged_text(__package__, "warnings.toml"))
 
 
@@ -70,7 +69,6 @@ def range_text(warnings: Sequence[BenchWarning], name: str, how: str) -> str:
 
 
 def texts_of(warnings: Iterable[BenchWarning]) -> str:
-    """Return what several warnings say of one thing."""
     return "; ".join(map(text_of, warnings))
 
 

@@ -19,7 +19,6 @@ def no_rate_kept(measurement: Measurement, rate_per_s: float) -> tuple[BenchWarn
 
 
 def unknown_rate(measurement: Measurement, rate_per_s: float) -> tuple[BenchWarning, ...]:
-    """Return why it is not known whether a rate was kept."""
     reasons = measurement.invalid
     if not reasons:
         pace = measurement.wrk.pace if measurement.wrk else None
@@ -48,7 +47,6 @@ class Bisection:
 
     @property
     def middle_per_s(self) -> float:
-        """The geometric mean of the bounds."""
         return math.sqrt(self._kept_per_s * self._upper_per_s)
 
     @property
@@ -61,13 +59,11 @@ class Bisection:
         return self._are_near and self._was_missed
 
     def next_per_s(self) -> float:
-        """Return the rate to be tried next."""
         if self._are_near:
             return self._upper_per_s
         return self.middle_per_s if self._kept_per_s else self._upper_per_s / 2
 
     def take(self, measurement: Measurement, rate_per_s: float, *, is_kept: bool) -> None:
-        """Take in whether a rate was kept."""
         if not is_kept:
             self._upper_per_s, self._was_missed = rate_per_s, True
             self._lowest_miss = no_rate_kept(measurement, rate_per_s)

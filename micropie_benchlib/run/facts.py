@@ -22,7 +22,6 @@ def facts_of(
     responses: Mapping[str, Response],
     secrets: Secrets = NO_SECRETS,
 ) -> TargetFacts:
-    """Return what is recorded about a target; less if it did not start."""
     versions = server.versions() if server else versions_of(target)
     worker = server.worker_facts() if server else None
     if worker:

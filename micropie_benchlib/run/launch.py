@@ -138,7 +138,6 @@ class LaunchRun:
     def _change_since(
         self, target: Target, load: Load, sizes: ResponseSizes
     ) -> BenchWarning | None:
-        """Return how the response differs now from those before any load."""
         workload = load.workload
         asked = time.monotonic()
         try:
@@ -173,7 +172,6 @@ class LaunchRun:
             )
 
     def _check_status(self, target: Target, workload: Workload, response: Response) -> None:
-        """Raise BenchError for a response whose status is not the expected one."""
         if workload.expects(response.status):
             return
         server = self._servers[target.name]
@@ -226,7 +224,6 @@ class LaunchRun:
         return reasons
 
     def _failure(self, name: str, workload: Workload) -> str | None:
-        """Return why a target cannot be measured under a workload."""
         return self._broken.get(name) or self._failed.get((name, workload.name))
 
     def measure(self, trial: Trial) -> Iterator[Measurement]:

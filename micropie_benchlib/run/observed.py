@@ -23,7 +23,6 @@ from micropie_benchlib.wrk.warnings import error_warnings
 
 
 def longest_s(observations: Iterable[Observation]) -> float:
-    """Return the duration of the longest wrk run, in seconds."""
     return max(seen.wrk.duration_s for seen in observations)
 
 

@@ -86,7 +86,6 @@ def launches_to_check(launches: Sequence[Launch], *, strict: bool) -> list[Launc
 
 
 def planned_s(plan: Plan) -> float:
-    """Return about how long the whole plan takes, in seconds."""
     launches = schedule(plan)
     seconds = preflight_s(plan)
     before = launches_to_check(launches, strict=plan.strict or plan.is_at_a_rate)
@@ -100,7 +99,6 @@ def planned_s(plan: Plan) -> float:
 
 
 def start_estimate_s(launch: Launch) -> float:
-    """Return about how long it takes until the launch's servers are ready, in seconds."""
     return LAUNCH_ESTIMATE_S * len(launch.targets)
 
 

@@ -20,14 +20,11 @@ class GateOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateDecision:
-    """The gate's outcome, and the changes by which that is decided."""
-
     margin: float
     changes: tuple[Change, ...]
     has_baseline: bool
 
     def outcome_of(self, change: Change) -> GateOutcome:
-        """Return the outcome of one target under one load."""
         if change.low > 1 + self.margin:
             return GateOutcome.FAILED
         if change.high > 1 + self.margin:

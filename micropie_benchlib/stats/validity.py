@@ -78,7 +78,6 @@ def generator_is_late(wrk: WrkResult, within_s: float) -> bool:
 
 
 def late_generator(wrk: WrkResult) -> BenchWarning | None:
-    """Return that wrk itself made a good part of the p99 latency."""
     p99_s = wrk.latency.p99_s if wrk.latency else None
     if wrk.pace is None or p99_s is None or not generator_is_late(wrk, p99_s):
         return None
@@ -106,7 +105,6 @@ class ResponseSizes:
 
     @classmethod
     def of(cls, responses: Sequence[Response]) -> ResponseSizes:
-        """Return the sizes of these responses; there must be one or more."""
         sizes = [response.bytes for response in responses]
         bodies = [response.body_bytes for response in responses]
         return cls(least=min(sizes), most=max(sizes), body=min(bodies))

@@ -37,7 +37,6 @@ class Sighting(NamedTuple):
 def seen(
     kind: Kind, target: str | None = None, load: LoadId | None = None, /, **data: float | str
 ) -> Sighting:
-    """Return that warning, of a target and load if they are given."""
     return Sighting(BenchWarning.of(kind, **data), target, load)
 
 
@@ -104,7 +103,6 @@ def unfinished(results: Results) -> Iterator[Sighting]:
 
 
 def overlapping_ranks(results: Results) -> Iterator[Sighting]:
-    """Yield how ranks are to be read, where targets share some."""
     for ranking in rankings_of(results):
         for rank in ranking.ranks:
             if rank.first != rank.last:
@@ -137,7 +135,6 @@ DELAYED_ACK_S = (0.038, 0.05)
 
 
 def waits_for_acks(results: Results, name: str, load: LoadId) -> bool:
-    """Return whether the latencies are those of delayed acknowledgements."""
     distribution = results.distribution(name, load)
     least_s, most_s = DELAYED_ACK_S
     are_some_known = False
@@ -150,7 +147,6 @@ def waits_for_acks(results: Results, name: str, load: LoadId) -> bool:
 
 
 def waiting(results: Results) -> Iterator[Sighting]:
-    """Yield which targets waited for something other than the CPU."""
     if results.seeks_capacity:  # there CPU time decides nothing
         return
     for load, facts in itertools.product(results.reported_loads, results.targets):
@@ -162,7 +158,6 @@ def waiting(results: Results) -> Iterator[Sighting]:
 
 
 def unequal_work(results: Results) -> Iterator[Sighting]:
-    """Yield in what the targets differ, and what follows from that."""
     differing = [fact for fact in work_of(results) if fact.differs]
     if not differing:
         return
@@ -206,7 +201,6 @@ def requests_per_connection(results: Results, facts: TargetFacts) -> float:
 
 
 def reconnecting(results: Results) -> Iterator[Sighting]:
-    """Yield which targets were not measured on connections that stay open."""
     for facts in results.targets:
         served = requests_per_connection(results, facts)
         if served <= MAX_FOR_ONE_CONNECTION:
@@ -218,7 +212,6 @@ def reconnecting(results: Results) -> Iterator[Sighting]:
 
 
 def imprecise(results: Results) -> Iterator[Sighting]:
-    """Yield which verdicts are less precise than was asked for."""
     wanted = results.settings.precision if results.settings else None
     for comparison in decisive_comparisons(results):
         half = comparison.estimate.half_width if comparison.estimate else None
