@@ -403,8 +403,13 @@ CSV_COLUMNS = [
     *(f"wrk_latency_{name}" for name in LATENCY),
     *(f"wrk_errors_{name}" for name in ("connect", "read", "write", "status", "timeout")),
     *(f"wrk_latency_uncorrected_{name}" for name in LATENCY),
-    *["wrk_load_cpu_s", "wrk_pace_offered", "wrk_pace_offered_per_s", "wrk_pace_answered_per_s"],
-    *["wrk_pace_late_p50_s", "wrk_pace_late_p99_s"],
+    *[
+        "wrk_load_cpu_s",
+        "wrk_arrival_rate_offered",
+        "wrk_arrival_rate_offered_per_s",
+        "wrk_arrival_rate_answered_per_s",
+    ],
+    *["wrk_arrival_rate_late_p50_s", "wrk_arrival_rate_late_p99_s"],
     *["use_server_cpu_s", "use_server_rss_bytes", "use_worker_balance"],
     *["limited_by", "connections_opened", "warnings", "invalid", "valid"],
 ]

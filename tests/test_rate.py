@@ -23,7 +23,7 @@ from micropie_benchlib.cli.session import status_of
 from micropie_benchlib.core.choices import Limit, Method, Verdict
 from micropie_benchlib.core.errors import BenchError, UnmeasurableError, UsageError
 from micropie_benchlib.core.loads import Load
-from micropie_benchlib.core.measurements import Latency, Pace
+from micropie_benchlib.core.measurements import ArrivalRate, Latency
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.results import Results
@@ -96,7 +96,7 @@ def test_machines_share_a_rate_as_they_share_connections(connections: int, machi
 # What wrk's script tells.
 
 
-def exact_line(pace: dict[str, Any] | None, **changes: Any) -> str:
+def exact_line(at_rate: dict[str, Any] | None, **changes: Any) -> str:
     figures = {
         "duration_us": 2_100_000,
         "requests": 4,
@@ -108,8 +108,8 @@ def exact_line(pace: dict[str, Any] | None, **changes: Any) -> str:
         "max_us": 99.0,
         "histogram": [[90, 4]],
     }
-    if pace:
-        figures["pace"] = pace
+    if at_rate:
+        figures["at_rate"] = at_rate
     return f"report\n{EXACT_MARK}{json.dumps({**figures, **changes})}\n"
 
 
@@ -118,7 +118,7 @@ PACE: dict[str, Any] = {
     "window_us": 2_000_000,
     "in_window": 3,
     "third_p50_us": [1000, 1000, 1000],
-    "from_due": [[1000, 3], [2000, 1]],
+    "from_scheduled": [[1000, 3], [2000, 1]],
     "from_sent": [[90, 4]],
     "late": [[5, 3]],
 }
@@ -133,7 +133,7 @@ def test_latency_at_a_rate_counts_from_when_a_request_was_due() -> None:
     assert wrk.latency.max_s == 0.002
     assert wrk.latency_uncorrected.mean_s == pytest.approx(90e-6)
     assert (wrk.requests, wrk.requests_per_s, wrk.duration_s) == (4, 2.0, 2.0)
-    assert wrk.pace == Pace(
+    assert wrk.arrival_rate == ArrivalRate(
         offered=4, offered_per_s=2.0, answered_per_s=1.5, late_p50_s=5e-6, late_p99_s=5e-6
     )
 
@@ -173,7 +173,7 @@ def test_requests_without_an_answer_invalid() -> None:
     [
         {"offered": 3},
         {"in_window": 5},
-        {"from_due": [[2000, 1], [1000, 3]]},
+        {"from_scheduled": [[2000, 1], [1000, 3]]},
         {"from_sent": [[90, 3]]},
         {"window_us": -1},
         {"third_p50_us": [1, 2]},
@@ -189,7 +189,7 @@ def test_of_several_wrks_rates_are_summed_and_the_latest_counts() -> None:
     one, _ = parse_exact(exact_line(PACE), connections=1)
     other, _ = parse_exact(exact_line({**PACE, "late": [[70, 1]]}), connections=1)
     merged = merge_runs([one, other])
-    assert merged.pace == Pace(
+    assert merged.arrival_rate == ArrivalRate(
         offered=8, offered_per_s=4.0, answered_per_s=3.0, late_p50_s=70e-6, late_p99_s=70e-6
     )
     assert (merged.requests, merged.requests_per_s) == (8, 4.0)
@@ -289,14 +289,14 @@ class Queues(World):
             p99_s = queue_p99_s(rate_per_s, most_per_s) if is_kept else 1.0
             latency = Latency(mean_s=0.001, stdev_s=0.001, max_s=2, p99_s=p99_s)
             requests = load.request_count
-            pace = Pace(
+            arrival_rate = ArrivalRate(
                 offered=requests,
                 offered_per_s=rate_per_s,
                 answered_per_s=answered_per_s,
                 late_p99_s=self.late_s,
             )
-            wrk = dataclasses.replace(wrk, latency=latency, pace=pace, requests=requests)
-            wrk = dataclasses.replace(wrk, bytes=144 * requests)
+            wrk = dataclasses.replace(wrk, latency=latency, arrival_rate=arrival_rate)
+            wrk = dataclasses.replace(wrk, requests=requests, bytes=144 * requests)
         load_cpu_s = 4.0 if rate_per_s > self.saturated_above_per_s else 0.1
         wrk = dataclasses.replace(wrk, load_cpu_s=load_cpu_s * load.duration_s)
         return observation_of(measurement, wrk)
@@ -525,9 +525,9 @@ def test_both_targets_are_measured_at_a_rate(in_process: InProcess, tmp_path: Pa
     results = loaded(out.read_text())
     for measurement in results["measurements"]:
         wrk = measurement["wrk"]
-        assert wrk["requests"] == wrk["pace"]["offered"] == 60
-        assert wrk["pace"]["offered_per_s"] == 60
-        assert 0 < wrk["pace"]["answered_per_s"] <= 60
+        assert wrk["requests"] == wrk["arrival_rate"]["offered"] == 60
+        assert wrk["arrival_rate"]["offered_per_s"] == 60
+        assert 0 < wrk["arrival_rate"]["answered_per_s"] <= 60
     assert {c["metric"] for c in results["comparisons"] if c["method"] == "paired"} == {
         *("latency_p50_s", "latency_p99_s", "latency_p99_9_s", "server_cpu_per_request_s")
     }
@@ -559,13 +559,13 @@ def test_a_queue_shows_in_the_latency_from_when_requests_were_due(
     assert "1 Connection at 25 requests/s" in done.stdout
     ((measurement,), load) = (latency_of(out), dataclasses.replace(HELLO, rate_per_s=25.0))
     moments = dataclasses.replace(load, duration_s=4, schedule_seed=6).arrival_times()
-    from_due = measurement["wrk"]["latency"]
+    from_scheduled = measurement["wrk"]["latency"]
     from_sent = measurement["wrk"]["latency_uncorrected"]
     least, most = sojourns(moments, 0.02), sojourns(moments, from_sent["max_s"])
-    assert from_due["mean_s"] > 0.99 * statistics.mean(least) > 0.025
-    assert from_due["p99_s"] > 0.99 * least[-5]
-    assert from_due["mean_s"] < statistics.mean(most) + 0.05
-    assert 0.02 <= from_sent["p50_s"] <= from_due["p50_s"]
+    assert from_scheduled["mean_s"] > 0.99 * statistics.mean(least) > 0.025
+    assert from_scheduled["p99_s"] > 0.99 * least[-5]
+    assert from_scheduled["mean_s"] < statistics.mean(most) + 0.05
+    assert 0.02 <= from_sent["p50_s"] <= from_scheduled["p50_s"]
 
 
 @pytest.mark.slow

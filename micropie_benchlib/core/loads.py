@@ -27,7 +27,7 @@ class LoadId:
         return dataclasses.replace(self, rate_per_s=None)
 
     @property
-    def pace(self) -> str:
+    def text(self) -> str:
         """The connections in words, and the rate if there is one."""
         connections = pluralize(self.connections, "connection")
         if self.rate_per_s:
@@ -36,12 +36,12 @@ class LoadId:
 
     @property
     def in_full(self) -> str:
-        return f"{self.pace}, {self.workload}"
+        return f"{self.text}, {self.workload}"
 
     @property
     def sentence(self) -> str:
         """The load in words. The gist's own request goes without saying."""
-        return self.pace if self.workload == DEFAULT_WORKLOAD else self.in_full
+        return self.text if self.workload == DEFAULT_WORKLOAD else self.in_full
 
     @property
     def title(self) -> str:

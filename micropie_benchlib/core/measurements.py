@@ -76,11 +76,11 @@ class Errors:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class ArrivalRate:
     """How a load at a rate was offered.
 
-    `offered` requests were due in the trial's time. `answered_per_s` are those answered in it,
-    over that time; what is under way at its end is answered later, and counts in all else.
+    `offered` requests were scheduled in the trial's time. `answered_per_s` are those answered
+    in it, over that time; what is under way at its end is answered later, and counts in all else.
     What a free connection waited to send was sent this much too late by wrk itself.
     """
 
@@ -100,8 +100,8 @@ class WrkResult:
     `latency_uncorrected` is as measured. A text report tells neither that nor the CPU
     time. Both are None where wrk timed no request, as when each came too late.
 
-    Of a load at a rate there is a `pace`. Its `latency` counts from the moment at which a
-    request was due (G. Tene, "How NOT to Measure Latency", 2013), `latency_uncorrected` from
+    Of a load at a rate there is a `arrival_rate`. Its `latency` counts from the time at which a
+    request was scheduled (G. Tene, "How NOT to Measure Latency", 2013), `latency_uncorrected` from
     when it was sent, and `duration_s` is until the server had caught up.
     """
 
@@ -114,7 +114,7 @@ class WrkResult:
     errors: Errors
     latency_uncorrected: Latency | None = None
     load_cpu_s: Seconds | None = None
-    pace: Pace | None = None
+    arrival_rate: ArrivalRate | None = None
 
     @property
     def contradiction(self) -> str | None:

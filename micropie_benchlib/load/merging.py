@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-from micropie_benchlib.core.measurements import Errors, Pace, WrkResult
+from micropie_benchlib.core.measurements import ArrivalRate, Errors, WrkResult
 from micropie_benchlib.load.readings import LoadReading
 from micropie_benchlib.wrk.histogram import latency_from_histogram, pool
 
-Record = TypeVar("Record", Errors, Pace)
+Record = TypeVar("Record", Errors, ArrivalRate)
 
 
 def merge_runs(runs: Sequence[WrkResult]) -> WrkResult:
@@ -37,7 +37,7 @@ def merge_runs(runs: Sequence[WrkResult]) -> WrkResult:
         errors=sum_of([run.errors for run in runs]),
         latency_uncorrected=latency_from_histogram(pool(uncorrected)),
         load_cpu_s=sum(run.load_cpu_s or 0 for run in runs),
-        pace=merge_paces([run.pace for run in runs if run.pace]),
+        arrival_rate=merge_arrival_rates([run.arrival_rate for run in runs if run.arrival_rate]),
     )
 
 
@@ -49,13 +49,13 @@ def sum_of(records: Sequence[Record]) -> Record:
     return dataclasses.replace(records[0], **sums)
 
 
-def merge_paces(paces: Sequence[Pace]) -> Pace | None:
+def merge_arrival_rates(rates: Sequence[ArrivalRate]) -> ArrivalRate | None:
     """Return what several wrks offered together; it was as late as the latest of them."""
-    if not paces:
+    if not rates:
         return None
-    late_p50_s = max(pace.late_p50_s for pace in paces)
-    late_p99_s = max(pace.late_p99_s for pace in paces)
-    return dataclasses.replace(sum_of(paces), late_p50_s=late_p50_s, late_p99_s=late_p99_s)
+    late_p50_s = max(rate.late_p50_s for rate in rates)
+    late_p99_s = max(rate.late_p99_s for rate in rates)
+    return dataclasses.replace(sum_of(rates), late_p50_s=late_p50_s, late_p99_s=late_p99_s)
 
 
 def total_opened(readings: Iterable[LoadReading]) -> int | None:

@@ -153,17 +153,17 @@ def rate_table(results: Results, load: LoadId) -> Table:
     """Return how a rate was kept by each target alone, and by wrk: means of its valid trials."""
     rows = []
     for name in results.names:
-        paces = []
+        rates = []
         for run in valid_runs(results.single_trials(name, load)):
-            if run.pace:
-                paces.append(run.pace)
-        if not paces:
+            if run.arrival_rate:
+                rates.append(run.arrival_rate)
+        if not rates:
             continue
         row = [results.label(name)]
-        row.append(f"{statistics.fmean(pace.offered_per_s for pace in paces):.2f}")
-        row.append(f"{statistics.fmean(pace.answered_per_s for pace in paces):.2f}")
-        row.append(format_latency(statistics.fmean(pace.late_p50_s for pace in paces)))
-        row.append(format_latency(statistics.fmean(pace.late_p99_s for pace in paces)))
+        row.append(f"{statistics.fmean(rate.offered_per_s for rate in rates):.2f}")
+        row.append(f"{statistics.fmean(rate.answered_per_s for rate in rates):.2f}")
+        row.append(format_latency(statistics.fmean(rate.late_p50_s for rate in rates)))
+        row.append(format_latency(statistics.fmean(rate.late_p99_s for rate in rates)))
         rows.append(tuple(row))
     return Table(title=f"{load.title}, kept", titles=RATE_TITLES, rows=tuple(rows))
 

@@ -21,8 +21,8 @@ def no_rate_kept(measurement: Measurement, rate_per_s: float) -> tuple[BenchWarn
 def unknown_rate(measurement: Measurement, rate_per_s: float) -> tuple[BenchWarning, ...]:
     reasons = measurement.invalid
     if not reasons:
-        pace = measurement.wrk.pace if measurement.wrk else None
-        late_s = pace.late_p99_s if pace else 0.0
+        arrival_rate = measurement.wrk.arrival_rate if measurement.wrk else None
+        late_s = arrival_rate.late_p99_s if arrival_rate else 0.0
         reasons = (BenchWarning.of(Kind.LATE_FOR_LIMIT, late_p99_s=late_s),)
     return (BenchWarning.of(Kind.RATE_UNKNOWN, rate_per_s=rate_per_s), *reasons)
 

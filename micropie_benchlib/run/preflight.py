@@ -146,10 +146,10 @@ def throughput_of(measurement: Measurement, share: float) -> float:
             load=measurement.load.without_rate.sentence,
         )
         raise UnmeasurableError([Reason(warnings=(unknown, *measurement.invalid))])
-    pace = measurement.wrk.pace if measurement.wrk else None
-    if pace is None:
+    arrival_rate = measurement.wrk.arrival_rate if measurement.wrk else None
+    if arrival_rate is None:
         return measurement.requests_per_s
-    return min(measurement.requests_per_s, pace.answered_per_s)
+    return min(measurement.requests_per_s, arrival_rate.answered_per_s)
 
 
 def prepare_rates(plan: Plan, results: Results, actions: Actions) -> tuple[Plan, Results]:

@@ -74,14 +74,14 @@ LATE_SHARE = 0.25  # of a p99 latency
 
 def generator_is_late(wrk: WrkResult, within_s: float) -> bool:
     """Return whether wrk's own lateness matters within that latency."""
-    return wrk.pace is not None and wrk.pace.late_p99_s > LATE_SHARE * within_s
+    return wrk.arrival_rate is not None and wrk.arrival_rate.late_p99_s > LATE_SHARE * within_s
 
 
 def late_generator(wrk: WrkResult) -> BenchWarning | None:
     p99_s = wrk.latency.p99_s if wrk.latency else None
-    if wrk.pace is None or p99_s is None or not generator_is_late(wrk, p99_s):
+    if wrk.arrival_rate is None or p99_s is None or not generator_is_late(wrk, p99_s):
         return None
-    return BenchWarning.of(Kind.LATE_GENERATOR, late_p99_s=wrk.pace.late_p99_s, p99_s=p99_s)
+    return BenchWarning.of(Kind.LATE_GENERATOR, late_p99_s=wrk.arrival_rate.late_p99_s, p99_s=p99_s)
 
 
 def clock_set(step_s: float, duration_s: float) -> BenchWarning | None:

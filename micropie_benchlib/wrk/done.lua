@@ -36,7 +36,7 @@ end
 
 function done(summary, latency, requests)
     local errors, buckets, cpu_s = summary.errors, {}, os.clock()
-    if paced then cpu_s = cpu_s - cpu_s_before() end
+    if rate_figures then cpu_s = cpu_s - cpu_s_before() end
     if not pcall(direct, latency, buckets) then
         buckets = {}
         by_index(latency, buckets)
@@ -56,5 +56,5 @@ function done(summary, latency, requests)
         ',"stdev_us":', number(latency.stdev),
         ',"max_us":', number(latency.max),
         ',"histogram":[', table.concat(buckets, ","), ']',
-        paced and ',"pace":' .. paced() or '', '}\n')
+        rate_figures and ',"at_rate":' .. rate_figures() or '', '}\n')
 end

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from micropie_benchlib.core.errors import BenchError, first_complaint
-from micropie_benchlib.core.measurements import Errors, Histogram, Pace, WrkResult
+from micropie_benchlib.core.measurements import ArrivalRate, Errors, Histogram, WrkResult
 from micropie_benchlib.core.values import (
     Bounds,
     BucketMicroseconds,
@@ -55,13 +55,13 @@ BucketHistogram = tuple[tuple[BucketMicroseconds, Count], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PaceFigures:
+class RateFigures:
     """What rate.lua adds of a load at a rate.
 
-    Histograms of the answers' latencies from when they were due, and from when they were
+    Histograms of the responses' latencies from when they were scheduled, and from when they were
     sent, and of how late wrk sent what a free connection waited to send. `in_window` were
-    answered before the trial's time was up. `third_p50_us` are the medians from when they were
-    due of the trial's first, second and last third.
+    answered before the trial's time was up. `third_p50_us` are the medians from when they
+    were scheduled, of the trial's first, second and last third.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
@@ -70,21 +70,21 @@ class PaceFigures:
     window_us: Microseconds
     in_window: Count
     third_p50_us: tuple[Microseconds, Microseconds, Microseconds]
-    from_due: BucketHistogram
+    from_scheduled: BucketHistogram
     from_sent: BucketHistogram
     late: BucketHistogram
 
     def __post_init__(self) -> None:
         """Raise ValueError where the histograms cannot be of the same requests."""
-        for histogram in (self.from_due, self.from_sent, self.late):
+        for histogram in (self.from_scheduled, self.from_sent, self.late):
             require_ascending(histogram)
-        answered = sample_count(self.from_due)
+        answered = sample_count(self.from_scheduled)
         if not self.in_window <= answered == sample_count(self.from_sent) <= self.offered:
             raise ValueError("the latencies are not those of the requests")
 
     @property
     def behind_s(self) -> float:
-        """How far the server had fallen behind when the last request was due; 0 if it kept up.
+        """How far behind the server was when the last request was scheduled; 0 if it kept up.
 
         It falls behind where latencies grow steadily: by over 1% of the trial, and to more
         than twice those of its first third, which a queue that comes and goes seldom does.
@@ -112,7 +112,7 @@ class ExactFigures:
     stdev_us: Microseconds
     max_us: Microseconds
     histogram: BucketHistogram
-    pace: PaceFigures | None = None
+    at_rate: RateFigures | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError where a kind of error is missing, or latencies are."""
@@ -152,38 +152,38 @@ def read_exact(line: str) -> ExactFigures:
 SUSTAINED_WITHIN = 0.01  # by which a rate may be missed, as a share
 
 
-def paced_result(figures: ExactFigures, pace: PaceFigures) -> WrkResult:
-    """Return the result of a load at that pace.
+def result_at_rate(figures: ExactFigures, rate: RateFigures) -> WrkResult:
+    """Return the result of a load at that rate.
 
-    wrk's own latencies are not those from when a request was due, and corrected besides.
+    wrk's own latencies are not those from when a request was scheduled, and corrected besides.
     """
-    window_s = pace.window_us / 1e6
-    duration_s = window_s + pace.behind_s
-    requests = sample_count(pace.from_due)
+    window_s = rate.window_us / 1e6
+    duration_s = window_s + rate.behind_s
+    requests = sample_count(rate.from_scheduled)
     return WrkResult(
         duration_s=duration_s,
         requests=requests,
         bytes=figures.bytes,
         requests_per_s=requests / duration_s,
         bytes_per_s=figures.bytes / duration_s,
-        latency=latency_from_histogram(pace.from_due),
+        latency=latency_from_histogram(rate.from_scheduled),
         errors=Errors(**figures.errors),
-        latency_uncorrected=latency_from_histogram(pace.from_sent),
+        latency_uncorrected=latency_from_histogram(rate.from_sent),
         load_cpu_s=figures.cpu_s,
-        pace=Pace(
-            offered=pace.offered,
-            offered_per_s=pace.offered / window_s,
-            answered_per_s=pace.in_window / window_s,
-            late_p50_s=histogram_percentile(pace.late, 50),
-            late_p99_s=histogram_percentile(pace.late, 99),
+        arrival_rate=ArrivalRate(
+            offered=rate.offered,
+            offered_per_s=rate.offered / window_s,
+            answered_per_s=rate.in_window / window_s,
+            late_p50_s=histogram_percentile(rate.late, 50),
+            late_p99_s=histogram_percentile(rate.late, 99),
         ),
     )
 
 
 def exact_result(figures: ExactFigures, connections: int, span_s: float | None) -> WrkResult:
     """Return the result from what done.lua wrote. Raises ValueError, BenchError."""
-    if figures.pace:
-        return paced_result(figures, figures.pace)
+    if figures.at_rate:
+        return result_at_rate(figures, figures.at_rate)
     duration_s = span_s or figures.duration_us / 1e6
     interval_us = correction_interval_us(figures.duration_us, figures.requests, connections)
     return WrkResult(

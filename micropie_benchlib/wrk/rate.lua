@@ -1,4 +1,4 @@
--- Before done.lua, for a load at a rate: each request is due at a moment that is known
+-- Before done.lua, for a load at a rate: each request is scheduled at a moment that is known
 -- before, and goes to the connection that has waited longest. Each connection has a thread of
 -- its own, in whose `delay` it waits for that moment: wrk's own timers count milliseconds.
 -- Lua's states share nothing, so the requests lie in memory of C, under a lock. Once all are
@@ -16,7 +16,7 @@ unsigned long pthread_self(void);
 int pthread_kill(unsigned long thread, int signal);
 void *calloc(size_t count, size_t size);
 typedef struct {
-    double due, sent, answered;
+    double scheduled, sent, answered;
     double overslept;  // by the thread that waited for it; 0 if none did
 } mb_request;
 typedef struct {
@@ -56,9 +56,9 @@ function setup(thread)
         board.count = count
         board.connections = tonumber(os.getenv("MICROPIE_BENCH_CONNECTIONS"))
         board.main_thread = C.pthread_self()
-        local due = ffi.cast("const double *", moments)
+        local scheduled = ffi.cast("const double *", moments)
         for k = 0, count - 1 do
-            board.requests[k].due = due[k]
+            board.requests[k].scheduled = scheduled[k]
         end
     end
     board.latest_start = now() + 1.5
@@ -109,10 +109,10 @@ function delay()
     if mine then mine.answered = free end
     mine = take()
     if not mine then return 60000 end
-    if mine.due > free then
-        sleep_until(board.start + mine.due)
+    if mine.scheduled > free then
+        sleep_until(board.start + mine.scheduled)
         mine.sent = now() - board.start
-        mine.overslept = mine.sent - mine.due
+        mine.overslept = mine.sent - mine.scheduled
     else
         mine.sent = free
     end
@@ -143,25 +143,25 @@ function cpu_s_before()
     return board.cpu_s
 end
 
-function paced()
-    local from_due, from_sent, late, thirds = {}, {}, {}, {{}, {}, {}}
+function rate_figures()
+    local from_scheduled, from_sent, late, thirds = {}, {}, {}, {{}, {}, {}}
     local in_window = 0
     for k = 0, board.count - 1 do
         local request = board.requests[k]
         if request.answered > 0 then
-            local latency = request.answered - request.due
+            local latency = request.answered - request.scheduled
             if request.answered <= window then in_window = in_window + 1 end
-            local third = thirds[1 + math.min(2, math.floor(3 * request.due / window))]
+            local third = thirds[1 + math.min(2, math.floor(3 * request.scheduled / window))]
             third[#third + 1] = latency
-            add(from_due, latency)
+            add(from_scheduled, latency)
             add(from_sent, request.answered - request.sent)
             if request.overslept > 0 then add(late, request.overslept) end
         end
     end
     return string.format(
         '{"offered":%d,"window_us":%.0f,"in_window":%d,"third_p50_us":[%s,%s,%s],'
-        .. '"from_due":%s,"from_sent":%s,"late":%s}',
+        .. '"from_scheduled":%s,"from_sent":%s,"late":%s}',
         board.count, window * 1e6, in_window,
         median_us(thirds[1]), median_us(thirds[2]), median_us(thirds[3]),
-        as_json(from_due), as_json(from_sent), as_json(late))
+        as_json(from_scheduled), as_json(from_sent), as_json(late))
 end
