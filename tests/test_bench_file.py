@@ -495,4 +495,5 @@ def test_settings_of_its_own_reach_a_server_and_the_results(tool: Tool, tmp_path
     assert launches in (2, 3), "in each round, and perhaps once to see whether it can be measured"
     for secret in ("quite-se-cret", "literal-s3cret"):
         assert secret not in done.stdout + done.stderr
-    assert "numbers of workers the verdicts are based on requests/s" in " ".join(done.stderr.split())
+    said = " ".join(done.stderr.split())
+    assert "numbers of workers the verdicts are based on requests/s" in said
