@@ -26,8 +26,8 @@ PAIRED_TIMEOUT_S = 10  # in a paired trial: its frozen moments are no fault of t
 class Workload:
     """The request that is repeated.
 
-    `expect_status` is the status that its answers should have; None for any 2xx. Without
-    `keep_alive` each request has a connection of its own. An answer that takes longer than
+    `expect_status` is the status that its responses should have; None for any 2xx. Without
+    `keep_alive` each request has a connection of its own. A response that takes longer than
     `timeout_s` is an error.
     """
 
@@ -79,7 +79,7 @@ BUILT_IN_PATHS = ("/", "/index", "/json", "/delayed", "/compute", "/upload")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """The answer to one request.
+    """The response to one request.
 
     `bytes` counts everything on the wire, the head included, as wrk counts; `body_bytes`
     the body alone, decoded. `http_version` is such as `1.1`. `excerpt` is the body's

@@ -136,29 +136,29 @@ def compare_metric(
     )
 
 
-MIN_ANSWERS = 20  # of each connection in a trial: the one that is cut off is 5% of them
-MIN_MIXED_ANSWERS = 10  # where all phases are cut off alike: half of one on average
+MIN_RESPONSES = 20  # of each connection in a trial: the one that is cut off is 5% of them
+MIN_MIXED_RESPONSES = 10  # where all phases are cut off alike: half of one on average
 
 
 def has_few_responses(wrk: WrkResult, open_connections: int) -> bool:
-    """Return whether the answers that are cut off at the end leave no rate.
+    """Return whether the responses that are cut off at the end leave no rate.
 
-    Connections whose answers take the same time stay in step, and lose none or
+    Connections whose responses take the same time stay in step, and lose none or
     one each. They are out of step once their latencies have varied by half of
-    one: after n answers that vary by s each, by s x sqrt(n).
+    one: after n responses that vary by s each, by s x sqrt(n).
     """
     count = wrk.requests / open_connections
     latency = wrk.latency_uncorrected
     spread = 0.0
     if latency and latency.mean_s and count:
         spread = latency.stdev_s / latency.mean_s * math.sqrt(count)
-    return count < (MIN_ANSWERS if spread < 0.5 else MIN_MIXED_ANSWERS)
+    return count < (MIN_RESPONSES if spread < 0.5 else MIN_MIXED_RESPONSES)
 
 
-def few_answers_reason(pairs: Iterable[Pair]) -> str | None:
-    """Return why the number of answers does not give a rate, if so.
+def few_responses_reason(pairs: Iterable[Pair]) -> str | None:
+    """Return why the number of responses does not give a rate, if so.
 
-    wrk counts whole answers. Of n on each connection, up to one more was cut off
+    wrk counts whole responses. Of n on each connection, up to one more was cut off
     when the trial ended, and in each trial the same share of one: that has no
     spread to show.
     """
@@ -170,7 +170,7 @@ def few_answers_reason(pairs: Iterable[Pair]) -> str | None:
             are_few = are_few or has_few_responses(trial.wrk, trial.open_connections)
             if count < fewest:
                 fewest = count
-                enough_s = math.ceil(MIN_ANSWERS * trial.wrk.duration_s / count)
+                enough_s = math.ceil(MIN_RESPONSES * trial.wrk.duration_s / count)
     if not are_few:
         return None
     return (
@@ -189,11 +189,11 @@ def reason_for_no_estimate(pairs: Sequence[Pair], metric: Metric, *, values: int
         return "no round is valid for both targets"
     if not values:
         return "this metric is not known for both"
-    # The CPU time of answers that were cut off counts as well, but a paired trial's wrks wait for
+    # The CPU time of responses that were cut off counts as well, but a paired trial's wrks wait for
     # them, and at a rate all do.
     waits_for_all = pairs[0].target.method is Method.PAIRED or pairs[0].target.load.rate_per_s
     if metric is Metric.REQUESTS or (metric is Metric.CPU and not waits_for_all):
-        reason = few_answers_reason(valid_pairs)
+        reason = few_responses_reason(valid_pairs)
         if reason:
             return reason
     # With unequal shares a paired trial's throughputs show who got more of the cores.

@@ -15,8 +15,8 @@ BODY_HASH = "hash of body"
 WORKERS = "workers"
 
 
-def answer_facts(response: Response) -> dict[str, str]:
-    """Return what an answer consists of, by what it is."""
+def response_facts(response: Response) -> dict[str, str]:
+    """Return what a response consists of, by what it is."""
     content_type = header_value(response.headers, "Content-Type")
     is_chunked = header_value(response.headers, "Transfer-Encoding") == "chunked"
     facts = {
@@ -45,7 +45,7 @@ def work_facts(results: Results, facts: TargetFacts) -> dict[tuple[str, str], st
     known = {("", what): value for what, value in served.items()}
     for name, response in facts.responses.items():
         workload = name if len(facts.responses) > 1 else ""
-        for what, value in answer_facts(response).items():
+        for what, value in response_facts(response).items():
             known[workload, what] = value
     return known
 
@@ -64,7 +64,7 @@ class WorkFact:
 
     @property
     def differs(self) -> bool:
-        """Whether it is surely not the same for all."""
+        """Whether it is certainly not the same for all."""
         return len(set(self.values) - {UNKNOWN}) > 1
 
     @property

@@ -25,7 +25,7 @@ class Outcome(StrEnum):
 def outcome_of(measurement: Measurement, limit_s: float) -> Outcome:
     """Return whether a target kept the limit at a rate.
 
-    Not if answers came too late to count, or ever later; any other invalid trial tells nothing.
+    Not if responses came too late to count, or ever later; any other invalid trial tells nothing.
     """
     wrk, p99_s = measurement.wrk, measurement.latency_p99_s
     if measurement.valid and wrk and p99_s is not None:
