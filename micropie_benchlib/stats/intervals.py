@@ -17,9 +17,9 @@ WIDEST_LOG = 100.0  # half an interval; a wider one says no more, and overflows
 def student_t(confidence: float, degrees: int) -> float:
     """Return t such that Student's t lies within -t to t with that probability.
 
-    The probability is the finite series for whole degrees of freedom
-    (Abramowitz and Stegun, 26.7.3 and 26.7.4, with theta = atan(t /
-    sqrt(degrees))), solved for theta by bisection.
+    The probability is the finite series for whole degrees of
+    freedom (Abramowitz and Stegun, 26.7.3 and 26.7.4, with theta =
+    atan(t / sqrt(degrees))), solved for theta by bisection.
     """
     low, high = 0.0, math.pi / 2
     for _ in range(60):
@@ -57,7 +57,8 @@ def mean_and_half_width(samples: Sequence[float]) -> tuple[float, float]:
 def degrees_of_freedom(rounds: Iterable[int], first_rounds: int | None) -> int | None:
     """Return one less than the rounds that decide on the spread; None without two.
 
-    These are all, or those of the first stage if more were chosen after it.
+    These are all, or those of the first stage if more were chosen
+    after it.
     """
     every = list(rounds)
     first = [number for number in every if first_rounds is None or number <= first_rounds]
@@ -70,10 +71,11 @@ def estimate_ratio(
 ) -> Estimate:
     """Return the mean of the rounds' ratios; its interval needs two of them or more.
 
-    The sample is the log of a round's ratio, and the interval is Student's
-    t. The launch is the unit of replication: the requests of one run are
-    not independent samples. The spread is that of the first ratios, one
-    more than the `degrees` of freedom, if these are given (stein_rounds()).
+    The sample is the log of a round's ratio, and the interval is
+    Student's t. The launch is the unit of replication: the requests
+    of one run are not independent samples. The spread is that of
+    the first ratios, one more than the `degrees` of freedom, if
+    these are given (stein_rounds()).
     """
     logs = [math.log(ratio) for ratio in ratios]
     mean = statistics.fmean(logs)
@@ -103,11 +105,12 @@ def rounds_needed(stdev: float, target: float, confidence: float = 0.95) -> int 
 def stein_rounds(stdev: float, degrees: int, *, target: float, confidence: float) -> int:
     """Return the rounds in all for a half-width no more than the target.
 
-    Both are on the log scale; the `stdev` has these degrees of freedom.
-    These are Stein's two stages (C. Stein, "A two-sample test for a linear
-    hypothesis whose power is independent of the variance", 1945): the first
-    stage's spread s decides on N >= (t s / d)^2, and the interval is mean
-    +- t s / sqrt(N), with t of the first stage. Given N, the mean of the N
-    does not depend on s, so that the interval keeps its confidence.
+    Both are on the log scale; the `stdev` has these degrees of
+    freedom. These are Stein's two stages (C. Stein, "A two-sample
+    test for a linear hypothesis whose power is independent of the
+    variance", 1945): the first stage's spread s decides on N >= (t
+    s / d)^2, and the interval is mean +- t s / sqrt(N), with t of
+    the first stage. Given N, the mean of the N does not depend on
+    s, so that the interval keeps its confidence.
     """
     return math.ceil((student_t(confidence, degrees) * stdev / target) ** 2)
