@@ -173,10 +173,16 @@ def compare(
         rate_share=rate.share,
         allow_remote=machines.allow_remote,
     )
-    baseline = gate_options.baseline
-    exports = export.opened(inputs=[baseline] if baseline else [])
+    baseline, new_baseline = gate_options.baseline, gate_options.new_baseline
+    inputs = [baseline] if baseline and not new_baseline else []
+    exports = export.opened(inputs=inputs, new_baseline=new_baseline)
     return run_and_report(
-        plan, exports, wrk=wrk, verbose=verbose, gate=make_gate(gate_options, plan)
+        plan,
+        exports,
+        wrk=wrk,
+        verbose=verbose,
+        gate=make_gate(gate_options, plan),
+        inconclusive=gate_options.inconclusive,
     )
 
 

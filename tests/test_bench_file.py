@@ -122,6 +122,17 @@ def test_options_of_the_file_are_defaults(here: Path, asked: Asked) -> None:
     assert plan.loads[0].workload.headers == (("X-Kind", "file"),), "as in the file"
 
 
+def test_the_limit_of_a_capacity_is_the_files(here: Path, asked: Asked) -> None:
+    file = write(here, 'p99_limit = "80ms"')
+    run_command("capacity", "asgi", "--config", file)
+    assert asked.plan
+    assert asked.plan.p99_limit_s == 0.08
+    run_command("capacity", "asgi", "--config", file, "--p99-limit", "20ms")
+    assert asked.plan.p99_limit_s == 0.02
+    with pytest.raises(UsageError, match=r"bench.toml: --p99-limit '80': use a time with its unit"):
+        run_command("capacity", "asgi", "--config", write(here, 'p99_limit = "80"'))
+
+
 @pytest.mark.parametrize(
     ("content", "args", "expected"),
     [

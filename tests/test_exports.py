@@ -34,7 +34,8 @@ from micropie_benchlib.cli.exports import Exports
 from micropie_benchlib.cli.gate import read_results
 from micropie_benchlib.cli.github import tell_github
 from micropie_benchlib.cli.records import new_results
-from micropie_benchlib.core.choices import Decisive
+from micropie_benchlib.cli.session import status_of
+from micropie_benchlib.core.choices import Decisive, Inconclusive
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.estimates import Comparison, Estimate
 from micropie_benchlib.core.measurements import Measurement
@@ -574,10 +575,25 @@ def test_two_rounds_that_have_nothing_in_common_can_be_read_again() -> None:
     assert from_json(to_json(results)).comparisons == results.comparisons
 
 
-def test_a_gate_with_nothing_to_decide_by_fails() -> None:
-    fails, lines = decision_on(RUN, margin=0.05, baseline=single_results(RATES[:1]))
-    assert fails
-    assert "there is no interval for" in lines[0]
+def test_a_target_that_the_gate_cannot_compare_is_not_measured() -> None:
+    """Be it at one load of several: the others' intervals say nothing of that."""
+    decision = Gate(margin=0.05, baseline=single_results(RATES[:1])).decide(RUN)
+    assert decision.outcome is GateOutcome.NOT_MEASURED
+    assert gate_lines(RUN, decision) == [
+        (
+            GateOutcome.NOT_MEASURED,
+            "gate not measured: More at 100 connections has no interval to decide by.",
+        )
+    ]
+    at_200 = []
+    for each in RUN.measurements[:2]:
+        load = dataclasses.replace(each.load, connections=200)
+        at_200.append(dataclasses.replace(each, load=load))
+    both = results_of([*RUN.measurements, *at_200])
+    decision = Gate(margin=0.15).decide(both)
+    assert [decision.outcome_of(change) for change in decision.changes] == [GateOutcome.PASSED]
+    assert [load.connections for _, load in decision.unknown] == [200]
+    assert decision.outcome is GateOutcome.NOT_MEASURED
 
 
 @pytest.mark.parametrize(
@@ -610,18 +626,28 @@ def compare_with_gate(*args: str, monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 @pytest.mark.parametrize(
-    ("margin", "factor", "status", "outcome"),
+    ("words", "factor", "status", "outcome"),
     [
-        pytest.param("5%", None, 1, "gate failed: More at 100 connections is 0.902x", id="slower"),
+        pytest.param("5%", None, 3, "gate failed: More at 100 connections is 0.902x", id="slower"),
         pytest.param("15%", None, 0, "gate passed: More at 100 connections is 0.902x", id="little"),
-        pytest.param("5%", 2.0, 1, "gate failed: More at 100 connections is 0.500x", id="fast"),
+        pytest.param("5%", 2.0, 3, "gate failed: More at 100 connections is 0.500x", id="fast"),
         pytest.param(
             "0%", 1.0, 0, "gate inconclusive: More at 100 connections is 1.000x", id="as was"
+        ),
+        pytest.param(
+            *("0% --inconclusive fail", 1.0, 4),
+            "gate inconclusive: More at 100 connections is 1.000x",
+            id="cannot tell",
+        ),
+        pytest.param(
+            *("15% --inconclusive fail", None, 0),
+            "gate passed: More at 100 connections is 0.902x",
+            id="can tell",
         ),
     ],
 )
 def test_the_gate_decides_the_exit_status(
-    margin: str,
+    words: str,
     factor: float | None,
     status: int,
     outcome: str,
@@ -629,15 +655,20 @@ def test_the_gate_decides_the_exit_status(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Without a factor there is no baseline; with one, `more` was as many times as fast there."""
+    """Without a factor there is no baseline; with one, `more` was as many times as fast there.
+
+    Whatever it decides, the results are written.
+    """
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
-    options = ["--fail-if-slower", margin]
+    file = tmp_path / "new.json"
+    options = ["--fail-if-slower", *words.split(), "--export-json", str(file)]
     if factor is not None:
         baseline = single_results([(base, factor * more) for base, more in RATES])
         (tmp_path / "baseline.json").write_text(to_json(baseline))
         options += ["--baseline", str(tmp_path / "baseline.json")]
     assert compare_with_gate(*options, monkeypatch=monkeypatch) == status
+    assert len(read_results(str(file)).measurements) == len(RUN.measurements)
     out, err = capsys.readouterr()
     (line,) = (line for line in out.splitlines() if line.startswith("gate "))
     assert line.startswith(outcome)
@@ -646,6 +677,59 @@ def test_the_gate_decides_the_exit_status(
     kind = levels[line.split()[1].rstrip(":")]
     annotation = line.replace("%", "%25")
     assert f"::{kind} title=micropie_bench::{annotation}" in err.splitlines()
+
+
+def test_a_gate_fails_whatever_else_was_not_measured_but_not_a_run_that_ended_early() -> None:
+    trial, *others = RUN.measurements
+    invalid = dataclasses.replace(trial, invalid=failed("died"))
+    in_part = with_derived(dataclasses.replace(RUN, measurements=(invalid, *others)))
+    outcomes = {}
+    for margin, status in ((0.05, 3), (0.15, 1), (0.11, 1)):
+        decision = Gate(margin=margin).decide(in_part)
+        outcomes[decision.outcome] = status_of(in_part, decision, Inconclusive.FAIL)
+        assert outcomes[decision.outcome] == status
+    assert len(outcomes) == 3
+    for kind, status in ((Kind.INTERRUPTED, 130), (Kind.ENDED, 1)):
+        end = BenchWarning.of(kind, round=4, rounds=6)
+        ended = dataclasses.replace(RUN, warnings=(end,))
+        assert status_of(ended, Gate(margin=0.05).decide(ended)) == status
+
+
+def test_a_baseline_that_is_optional_is_written_by_the_first_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(f"{__name__}.RUN", single_results())
+    file = tmp_path / "main.json"
+    words = ("--fail-if-slower", "5%", "--baseline", str(file), "--baseline-optional")
+    assert compare_with_gate(*words, monkeypatch=monkeypatch) == 0, "though it is slower"
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("gate ")]
+    assert lines == [f"gate passed: there was no baseline; from now on it is {file}."]
+    written = file.read_text()
+    assert from_json(written).comparisons == RUN.comparisons
+    assert compare_with_gate(*words, monkeypatch=monkeypatch) == 0
+    assert "More at 100 connections is 1.000x as fast as in the bas" in capsys.readouterr().out
+    assert file.read_text() == written, "of the first run"
+
+
+@pytest.mark.parametrize("what", ["invalid", "interrupted"])
+def test_a_run_in_part_is_no_baseline(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trial, *others = RUN.measurements
+    invalid = dataclasses.replace(trial, invalid=failed("died"))
+    end = BenchWarning.of(Kind.INTERRUPTED, round=4, rounds=6)
+    changes: dict[str, dict[str, Any]] = {
+        "invalid": {"measurements": (invalid, *others)},
+        "interrupted": {"warnings": (end,)},
+    }
+    monkeypatch.setattr(f"{__name__}.RUN", dataclasses.replace(RUN, **changes[what]))
+    file = tmp_path / "main.json"
+    words = ("--fail-if-slower", "5%", "--baseline", str(file), "--baseline-optional")
+    status = compare_with_gate(*words, monkeypatch=monkeypatch)
+    assert status == (130 if what == "interrupted" else 1)
+    (line,) = (each for each in capsys.readouterr().out.splitlines() if each.startswith("gate "))
+    assert line.startswith(f"gate not measured: {file} is not written: a baseline needs all ")
+    assert not file.exists()
 
 
 def test_an_annotation_is_one_line_where_a_terminal_is_feigned(
@@ -675,6 +759,14 @@ def test_without_a_gate_a_slower_target_is_no_failure(
         (("--fail-if-slower", "5"), "use a share such as 5%"),
         (("--fail-if-slower", "5%", "-r", "1"), "at least 2 rounds"),
         (("--baseline", "x.json"), "--baseline needs --fail-if-slower"),
+        (
+            ("--fail-if-slower", "5%", "--baseline", "/nowhere/x.json", "--baseline-optional"),
+            "--baseline '/nowhere/x.json': No such file or directory",
+        ),
+        (
+            ("--baseline-optional", "--baseline", "x", "--export-json", "x"),
+            "two exports go to one file: ",
+        ),
         (("--export-json", "-", "--export-csv", "-"), "cannot share standard output"),
         (("--export-json", "same", "--export-csv", "./same"), "two exports go to one file: "),
         (
@@ -842,7 +934,7 @@ def test_all_exports_of_one_run_and_github(
     files["json"].write_text(to_json(sped_up(real, "micropie")))
     gate = ("--fail-if-slower", "5%", "--baseline", str(files["json"]))
     done = typed("compare", "asgi", "micropie", *short, *gate)
-    assert done.returncode == 1, done.stderr
+    assert done.returncode == 3, done.stderr
     (line,) = (line for line in done.stdout.splitlines() if line.startswith("gate "))
     assert line.startswith("gate failed: MicroPie at 8 connections is 0.000x as fast as ")
     assert "as in the baseline, each against ASGI (" in line

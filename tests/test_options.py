@@ -17,7 +17,7 @@ import typer
 from conftest import NAMES, RATES, Asked, run_command, set_bundled, set_cores, single_results
 
 import micropie_bench as mb
-from micropie_benchlib.cli.bench_file import read_bench_file
+from micropie_benchlib.cli.bench_file import content_type, read_bench_file
 from micropie_benchlib.cli.commands import command_line, option, with_groups_as_options
 from micropie_benchlib.cli.gate import check_baseline, make_gate
 from micropie_benchlib.cli.loads import (
@@ -49,7 +49,7 @@ from micropie_benchlib.cli.requests import (
 )
 from micropie_benchlib.cli.targets import parse_target, parse_targets
 from micropie_benchlib.cli.text import parse_seconds
-from micropie_benchlib.core.choices import AsgiServer, Decisive, Http, Loop
+from micropie_benchlib.core.choices import AsgiServer, Decisive, Http, Inconclusive, Loop
 from micropie_benchlib.core.errors import UsageError
 from micropie_benchlib.core.loads import Load, LoadId
 from micropie_benchlib.core.paths import APPS, ROOT
@@ -530,17 +530,30 @@ def test_without_a_margin_there_is_no_gate() -> None:
         ({"fail_if_slower": "5%"}, TWO, 1, "at least 2 rounds and 2 targets"),
         ({"fail_if_slower": "5%"}, ONE, 6, "at least 2 rounds and 2 targets"),
         ({"baseline": "a.json"}, TWO, 6, "--baseline needs --fail-if-slower"),
+        ({"inconclusive": Inconclusive.FAIL}, TWO, 6, "--inconclusive needs --fail-if-slower"),
+        (
+            {"baseline_optional": True, "fail_if_slower": "5%"},
+            *(TWO, 6, "--baseline-optional needs --baseline"),
+        ),
+        (
+            {"accept_changed_response": True, "fail_if_slower": "5%"},
+            *(TWO, 6, "--accept-changed-response needs --baseline"),
+        ),
         (
             {"baseline": "/nowhere.json", "fail_if_slower": "5%"},
-            *(TWO, 6, "cannot read '/nowhere.json': No such file"),
+            *(
+                TWO,
+                6,
+                "--baseline '/nowhere.json': there is no such file; with --baseline-optional",
+            ),
         ),
     ],
 )
 def test_a_gate_that_could_not_decide_is_refused(
-    options: dict[str, str], targets: Sequence[str], rounds: int, complaint: str
+    options: dict[str, Any], targets: Sequence[str], rounds: int, complaint: str
 ) -> None:
     with pytest.raises(UsageError, match=re.escape(complaint)):
-        make_gate(GateOptions(**options), plan_of(targets, rounds=rounds))  # type: ignore[arg-type]
+        make_gate(GateOptions(**options), plan_of(targets, rounds=rounds))
 
 
 BASE_AND_MORE = tuple(f"{name}=asgi" for name in NAMES)
@@ -737,6 +750,14 @@ def test_an_option_means_the_same_in_every_command() -> None:
     assert {"--connections", "-c", "--no-paired", "--export-json", "--wrk"} <= set(meanings)
 
 
+def test_each_option_of_a_command_that_reads_a_file_is_a_key_of_the_file() -> None:
+    keys = content_type().model_fields.keys()
+    for command in COMMANDS:
+        names = {each.name for each in options_of(command)}
+        if "config" in names:
+            assert names - {"config", "settings", "help"} <= keys, command
+
+
 def shown_defaults(command: str, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
     """Return the defaults that the command's help tells, by option."""
     run_command(command, "--help")
@@ -784,6 +805,7 @@ def test_without_options_a_comparison_is_what_its_help_says(
         "--server": plan.server.asgi,
         "--host": plan.server.host,
         "--port": "free ports",
+        "--inconclusive": "pass",
     }
     assert plan.paired
     assert plan.server.port is None

@@ -95,13 +95,17 @@ def named_targets(targets: Any, _: Path) -> Any:
 
 @functools.cache
 def content_type() -> Any:
-    """Return the type of all that bench.toml may have: the options of compare, and tables."""
+    """Return the type of all that bench.toml may have: options of commands, and tables.
+
+    The other commands that read it have no options but these.
+    """
     from pydantic import create_model
 
-    compare = with_groups_as_options(COMMANDS["compare"])
     fields: dict[str, Any] = {}
-    for parameter in inspect.signature(compare).parameters.values():
-        fields[parameter.name] = parameter.annotation, None
+    for command in ("capacity", "compare"):
+        function = with_groups_as_options(COMMANDS[command])
+        for parameter in inspect.signature(function).parameters.values():
+            fields[parameter.name] = parameter.annotation, None
     for name in ("config", "settings"):
         del fields[name]
     fields["targets"] = Annotated[dict[Name, TargetTable], Reads(named_targets)], {}

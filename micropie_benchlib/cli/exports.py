@@ -18,11 +18,14 @@ from micropie_benchlib.report.layout import Report
 from micropie_benchlib.report.markdown import to_markdown
 from micropie_benchlib.report.page import to_html
 from micropie_benchlib.report.results_file import to_json
+from micropie_benchlib.stats.gate import is_whole
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+BASELINE = "--baseline"  # that does not exist yet
 RENDERERS: Mapping[str, Callable[[Report], str]] = {
+    BASELINE: lambda report: to_json(report.results),
     "--export-json": lambda report: to_json(report.results),
     "--export-markdown": to_markdown,
     "--export-csv": to_csv,
@@ -104,10 +107,15 @@ class Exports:
             file.write(to_json(results))
 
     def write(self, report: Report) -> None:
-        """Write all of them. Raises BenchError for those that were not, at the end."""
+        """Write all of them; the results of a part are no baseline.
+
+        Raises BenchError for those that were not written, at the end.
+        """
         failures = []
         # A reader of stdout may be gone: that comes last.
         for option, file in sorted(self._files.items(), key=lambda item: item[1].to_stdout):
+            if option == BASELINE and not is_whole(report.results):
+                continue
             try:
                 file.write(RENDERERS[option](report))
             except BenchError as error:

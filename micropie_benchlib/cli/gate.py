@@ -8,7 +8,7 @@ from pathlib import Path
 from micropie_benchlib.cli.options import GateOptions
 from micropie_benchlib.cli.records import settings_of
 from micropie_benchlib.cli.text import parse_share
-from micropie_benchlib.core.choices import Method
+from micropie_benchlib.core.choices import Inconclusive, Method
 from micropie_benchlib.core.errors import BenchError, UsageError
 from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.results import Results
@@ -16,12 +16,22 @@ from micropie_benchlib.report.results_file import from_json
 from micropie_benchlib.stats.deciding import deciding_metrics
 from micropie_benchlib.stats.gate import Gate
 
+NEEDED = {
+    "baseline": "fail_if_slower",
+    "inconclusive": "fail_if_slower",
+    "baseline_optional": "baseline",
+    "accept_changed_response": "baseline",
+}  # by the option that needs it
+
 
 def make_gate(options: GateOptions, plan: Plan) -> Gate | None:
-    """Return the gate that is asked for, if any. Raises UsageError, BenchError."""
+    """Return the gate that is asked for, if any. Raises UsageError."""
+    for name, needed in NEEDED.items():
+        is_given = getattr(options, name) not in (None, False, Inconclusive.PASS)
+        if is_given and getattr(options, needed) is None:
+            option, other = (f"--{each.replace('_', '-')}" for each in (name, needed))
+            raise UsageError(f"needs {other}", option=option)
     if options.fail_if_slower is None:
-        if options.baseline is not None:
-            raise UsageError("--baseline needs --fail-if-slower, such as 5%")
         return None
     margin = parse_share("--fail-if-slower", options.fail_if_slower)
     if plan.rounds < 2 or len(plan.targets) < 2:
@@ -29,17 +39,29 @@ def make_gate(options: GateOptions, plan: Plan) -> Gate | None:
             "--fail-if-slower needs at least 2 rounds and 2 targets: it decides by an interval"
         )
     if options.baseline is None:
-        return Gate(margin=margin, baseline=None)
+        return Gate(margin=margin)
     if plan.rate_share:
         raise UsageError(
             "--baseline needs a --rate in requests/s: a share gives a different rate each time"
         )
+    if options.new_baseline:
+        return Gate(margin=margin, new_baseline=options.new_baseline)
+    return Gate(margin=margin, baseline=read_baseline(options.baseline, plan))
+
+
+def read_baseline(file: str, plan: Plan) -> Results:
+    """Return the baseline's results. Raises UsageError if they are not such as the plan's."""
+    if not Path(file).exists():
+        raise UsageError(
+            f"{file!r}: there is no such file; with --baseline-optional this run writes it",
+            option="--baseline",
+        )
     try:
-        baseline = read_results(options.baseline)
+        baseline = read_results(file)
     except BenchError as error:
         raise UsageError(f"--baseline: {error}") from None
-    check_baseline(options.baseline, baseline, plan)
-    return Gate(margin=margin, baseline=baseline)
+    check_baseline(file, baseline, plan)
+    return baseline
 
 
 SERVING_FIELDS = ("asgi", "workers", "loop", "http", "access_log", "proxy_headers")

@@ -15,6 +15,7 @@ from micropie_benchlib.stats.gate import GateOutcome
 LEVELS: Mapping[GateOutcome, str] = {
     GateOutcome.PASSED: "notice",
     GateOutcome.INCONCLUSIVE: "warning",
+    GateOutcome.NOT_MEASURED: "error",
     GateOutcome.FAILED: "error",
 }
 

@@ -25,7 +25,7 @@ from micropie_benchlib.cli.text import (
     request_body,
 )
 from micropie_benchlib.core.built_ins import BUILT_INS
-from micropie_benchlib.core.choices import AsgiServer, Decisive, Http, Loop
+from micropie_benchlib.core.choices import AsgiServer, Decisive, Http, Inconclusive, Loop
 from micropie_benchlib.core.errors import UsageError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.plan import DEFAULT_ROUNDS, USEFUL_ROUNDS, WARM_UP_S, MachineNames
@@ -438,11 +438,11 @@ class ExportOptions:
     export_html: str | None = file_option("Write a page with charts.")
     export_github_benchmark: str | None = file_option("Write JSON for github-action-benchmark.")
 
-    def opened(self, *, inputs: Sequence[str] = ()) -> Exports:
+    def opened(self, *, inputs: Sequence[str] = (), new_baseline: str | None = None) -> Exports:
         """Return the files to write. Raises UsageError for one that cannot be, or is an input."""
-        from micropie_benchlib.cli.exports import Exports  # with all that renders them
+        from micropie_benchlib.cli.exports import BASELINE, Exports  # with all that renders them
 
-        files = {}
+        files = {BASELINE: new_baseline} if new_baseline else {}
         for field, file in dataclasses.asdict(self).items():
             if file is not None:
                 files[f"--{field.replace('_', '-')}"] = file
@@ -454,10 +454,30 @@ class GateOptions:
     PANEL: ClassVar = "Gate"
 
     baseline: str | None = file_option("What the gate compares with.", metavar="RESULTS.json")
+    baseline_optional: bool = option(
+        "--baseline-optional",
+        default=False,
+        help="Pass, and write the baseline, where it does not exist yet.",
+    )
+    accept_changed_response: bool = option(
+        "--accept-changed-response",
+        default=False,
+        help="Compare although responses are not those of the baseline.",
+    )
     fail_if_slower: str | None = option(
         metavar="SHARE",
-        help="Exit with 1 if a target is significantly slower by more than this, such as 5%.",
+        help="Exit with 3 if a target is significantly slower by more than this, such as 5%.",
+    )
+    inconclusive: Inconclusive = option(
+        default=Inconclusive.PASS, help="What the gate does if it cannot tell; fail exits with 4."
     )
     strict: bool = option(
         "--strict", default=False, help="Refuse to compare targets that do not do equal work."
     )
+
+    @property
+    def new_baseline(self) -> str | None:
+        """The baseline that is to be written; None if there is one, or must be."""
+        if self.baseline is None or not self.baseline_optional or Path(self.baseline).exists():
+            return None
+        return self.baseline

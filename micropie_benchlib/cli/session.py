@@ -14,6 +14,7 @@ from micropie_benchlib.cli.progress import ProgressReport
 from micropie_benchlib.cli.records import new_results, settings_of
 from micropie_benchlib.cli.screen import finish
 from micropie_benchlib.cli.terminal import say
+from micropie_benchlib.core.choices import Inconclusive
 from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.warnings import BenchWarning, Kind
@@ -22,7 +23,7 @@ from micropie_benchlib.report.gate import gate_lines
 from micropie_benchlib.report.layout import Conclusion, Report
 from micropie_benchlib.report.warnings import text_of
 from micropie_benchlib.run.experiment import run_experiment
-from micropie_benchlib.stats.gate import Gate, GateOutcome
+from micropie_benchlib.stats.gate import Gate, GateDecision, GateOutcome, is_whole
 from micropie_benchlib.system.processes import require_proc
 from micropie_benchlib.system.temporary import temporary_directory
 
@@ -57,13 +58,24 @@ def run_plan(
             return run_experiment(plan, results, actions)
 
 
-def status_of(results: Results) -> int:
-    """Return the exit status: 1 if a measurement is invalid, or a capacity is not known."""
+def status_of(
+    results: Results,
+    decision: GateDecision | None = None,
+    inconclusive: Inconclusive = Inconclusive.PASS,
+) -> int:
+    """Return the exit status.
+
+    1: something was not measured. 3: the gate failed. 4: it is inconclusive, and that fails.
+    """
     if results.early_end:
         return 130 if results.early_end.kind is Kind.INTERRUPTED else 1
-    are_valid = [m.valid or results.is_step(m.load) for m in results.measurements]
-    are_known = [capacity.rate_per_s is not None for capacity in results.capacities]
-    return 0 if all(are_valid + are_known) else 1
+    outcome = decision.outcome if decision else GateOutcome.PASSED
+    if outcome is GateOutcome.FAILED:
+        return 3
+    if outcome is GateOutcome.NOT_MEASURED or not is_whole(results):
+        return 1
+    fails = outcome is GateOutcome.INCONCLUSIVE and inconclusive is Inconclusive.FAIL
+    return 4 if fails else 0
 
 
 def run_and_report(
@@ -74,6 +86,7 @@ def run_and_report(
     concluding: Callable[[Results], Conclusion] = conclude,
     verbose: bool,
     gate: Gate | None = None,
+    inconclusive: Inconclusive = Inconclusive.PASS,
 ) -> int:
     """Carry the plan out, print and export its results, and return the exit status.
 
@@ -98,5 +111,4 @@ def run_and_report(
         say(f"{text_of(early_end)}: the results are those of {kept}")
     if failure:
         raise failure
-    has_failed = decision is not None and decision.outcome is GateOutcome.FAILED
-    return 1 if has_failed and not early_end else status_of(results)
+    return status_of(results, decision, inconclusive)

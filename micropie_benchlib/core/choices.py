@@ -52,6 +52,13 @@ class Decisive(StrEnum):
     P99 = "p99"
 
 
+class Inconclusive(StrEnum):
+    """What a gate does that cannot tell."""
+
+    PASS = "pass"  # noqa: S105  # no password
+    FAIL = "fail"
+
+
 class Verdict(StrEnum):
     """What an interval says of a target's speed against the reference's.
 

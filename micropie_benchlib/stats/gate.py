@@ -2,60 +2,79 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from enum import StrEnum
 
+from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.stats.changes import Change, changes_between
 from micropie_benchlib.stats.deciding import chosen_metric, may_decide_all
 
 
-class GateOutcome(StrEnum):
-    """Whether an interval lies below the margin of a slowdown, beyond it, or on both sides."""
+def is_whole(results: Results) -> bool:
+    """Return whether all rounds were made, all measurements are valid, and capacities known."""
+    are_valid = [each.valid or results.is_step(each.load) for each in results.measurements]
+    are_known = [capacity.rate_per_s is not None for capacity in results.capacities]
+    return not results.early_end and all(are_valid + are_known)
 
-    PASSED = "passed"
+
+class GateOutcome(StrEnum):
+    """Whether an interval lies beyond the margin of a slowdown, on both sides, or below it.
+
+    The worst comes first. Not measured: there is no interval.
+    """
+
     FAILED = "failed"
+    NOT_MEASURED = "not measured"
     INCONCLUSIVE = "inconclusive"
+    PASSED = "passed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateDecision:
-    margin: float
-    changes: tuple[Change, ...]
-    has_baseline: bool
+    """The changes by which the gate decides, and targets under loads that have none."""
+
+    gate: Gate
+    changes: tuple[Change, ...] = ()
+    unknown: tuple[tuple[str, LoadId], ...] = ()
 
     def outcome_of(self, change: Change) -> GateOutcome:
-        if change.low > 1 + self.margin:
+        if change.low > 1 + self.gate.margin:
             return GateOutcome.FAILED
-        if change.high > 1 + self.margin:
+        if change.high > 1 + self.gate.margin:
             return GateOutcome.INCONCLUSIVE
         return GateOutcome.PASSED
 
     @property
     def outcome(self) -> GateOutcome:
-        """The worst of all outcomes: failed if there is nothing to decide by."""
+        """The worst of all."""
         outcomes = [self.outcome_of(change) for change in self.changes]
-        for outcome in (GateOutcome.FAILED, GateOutcome.INCONCLUSIVE, GateOutcome.PASSED):
-            if outcome in outcomes:
-                return outcome
-        return GateOutcome.FAILED
+        if self.unknown:
+            outcomes.append(GateOutcome.NOT_MEASURED)
+        return min(outcomes, key=[*GateOutcome].index, default=GateOutcome.PASSED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
     """When a slower target fails the run: beyond the margin, a share such as 0.05.
 
-    Each target is compared with the baseline's, or with the reference if there is none.
+    Each target is compared with the baseline's, or with the reference if there is none. Where
+    the results are to be the `new_baseline`, a file, nothing is compared.
     """
 
     margin: float
-    baseline: Results | None
+    baseline: Results | None = None
+    new_baseline: str | None = None
 
     def decide(self, results: Results) -> GateDecision:
         """Return the decision: by intervals, never by a point estimate."""
+        pairs = tuple(itertools.product(results.names[1:], results.reported_loads))
+        if self.new_baseline:
+            return GateDecision(gate=self, unknown=() if is_whole(results) else pairs)
         chosen = chosen_metric(results)
         baseline = may_decide_all(self.baseline, chosen) if self.baseline else None
         changes = changes_between(may_decide_all(results, chosen), baseline, chosen=chosen)
-        return GateDecision(
-            margin=self.margin, changes=tuple(changes), has_baseline=self.baseline is not None
-        )
+        known = [(change.comparison.target, change.comparison.load) for change in changes]
+        unknown = tuple(pair for pair in pairs if pair not in known)
+        return GateDecision(gate=self, changes=tuple(changes), unknown=unknown)
