@@ -99,7 +99,8 @@ def top(
 @hiding_variables
 def serve(
     target: Annotated[
-        str, typer.Argument(metavar="TARGET", help="What is served.", autocompletion=target_names)
+        str,
+        typer.Argument(metavar="TARGET", help="The target to serve.", autocompletion=target_names),
     ],
     port: Annotated[
         int, typer.Option(min=1, max=65535, metavar="N", help="The port to listen on.")
@@ -364,7 +365,7 @@ def doctor(
 def parse(
     file: Annotated[
         str,
-        typer.Argument(metavar="FILE", help="A text with wrk's reports; '-' is standard input."),
+        typer.Argument(metavar="FILE", help="A file with wrk's reports; '-' is standard input."),
     ] = "-",
     *,
     export: ExportOptions,
@@ -449,7 +450,7 @@ def list_targets(wrk: WrkOption = None) -> int:
         rows.append((name, built_in.about, described))
     rows += [
         ("NAME@VERSION", "one of these at a version, fetched from the Python index", ""),
-        ("NAME@DAY", "one of these and its server as of a day, such as 2025-06-03", ""),
+        ("NAME@DAY", "one of these, with its server, as of a day, such as 2025-06-03", ""),
         ("module:attribute", "an ASGI app found from this directory", ""),
         ("cmd:COMMAND", "any server, with {port}, {host}, {workers} and {python} filled in", ""),
         ("http://HOST:PORT/", "a server that is already running", ""),
@@ -495,7 +496,7 @@ def print_error(
         # So that Python's last flush of standard output is quiet.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if number == errno.ENOSPC and getattr(error, "filename", None) is None:
-        say(f"micropie_bench: {error}, for standard output or in {tempfile.gettempdir()}")
+        say(f"micropie_bench: {error}: standard output or {tempfile.gettempdir()}")
     elif number != errno.EPIPE:
         message = error.format_message() if isinstance(error, TyperException) else str(error)
         logs_by_text: dict[str, tuple[str, ...]] = {message: ()}

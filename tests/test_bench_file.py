@@ -291,7 +291,7 @@ BUILT_IN = "[targets.a]\napp = 'asgi'\n"
         ("[targets.a]\nworkers = 2", "targets.a: a target needs one of app, command and url"),
         (APP + "url = 'http://x'", "targets.a: a target needs one of app"),
         (APP + "wrkers = 2", "targets.a.wrkers: unknown key (did you mean workers?)"),
-        (APP + "rounds = 2", "targets.a.rounds: unknown key here: it belongs above the first [ta"),
+        (APP + "rounds = 2", "targets.a.rounds: unknown key here: move it above the first [ta"),
         (APP + "workers = 0", "targets.a.workers: must be 1 or more, not 0"),
         (APP + f"workers = '{'${MODE}' * 5}'", "a.workers: must be a whole number"),
         (APP + "server = 'x'", "a.server: must be 'uvicorn', 'granian' or 'hypercorn', not 'x'"),
@@ -302,9 +302,9 @@ BUILT_IN = "[targets.a]\napp = 'asgi'\n"
         (APP + "arguments = '-w2'", "leave out -w2, which this tool sets"),
         (APP + "start_timeout = -1", "targets.a.start_timeout: must be 0 or more, not -1"),
         (APP + "start_timeout = 'long'", "targets.a.start_timeout: 'long': use a time"),
-        (APP + 'prepare = "a\\u0000b"', "targets.a.prepare: leave out the character NUL"),
+        (APP + 'prepare = "a\\u0000b"', "targets.a.prepare: must not contain a NUL character"),
         (APP + "directory = 'none'", "a.directory: there is no directory"),
-        (APP + "python = 'bench/old'", "python 'bench/bench/old': there is no"),
+        (APP + "python = 'bench/old'", "python 'bench/bench/old': no such program"),
         (APP + "server = 'granian'\nhttp = 'h11'", "--http is uvicorn's: granian has its own"),
         ("[targets.a]\napp = '${NOPE}'", "targets.a.app: environment variable NOPE is not set"),
         ("[targets.a]\napp = '${MODE}'", "unknown target '***'"),
@@ -317,7 +317,7 @@ BUILT_IN = "[targets.a]\napp = 'asgi'\n"
         ("[targets.a]\nurl = 'http://h'\nworkers = 1", "a.workers does not apply to a URL"),
         ("[targets.a]\nurl = 'localhost:1'", "'localhost:1': a URL begins with http://"),
         ("[workloads.a]\npth = '/'", "workloads.a.pth: unknown key (did you mean path?)"),
-        ("[workloads.a]\npath = 'x'", "workloads.a path: 'x': a path begins with /"),
+        ("[workloads.a]\npath = 'x'", "workloads.a path: 'x': a path must start with /"),
         ("[workloads.a]\nbody = 'x'\nbody_file = 'y'", "workloads.a: use either body or body_file"),
         ("[workloads.a]\nbody_file = 'none'", "workloads.a body: 'bench/none': No such file"),
         ("[workloads.json]\npath = '/x'", "workloads.json: choose another name"),
@@ -395,7 +395,7 @@ def test_what_is_wrong_with_set_is_said(
 
 def test_a_variable_is_in_no_error_after_the_file_is_read(here: Path, asked: Asked) -> None:
     content = "path = '/a b ${MODE}'\n[targets.a]\napp = 'a:b'"
-    with pytest.raises(UsageError, match=re.escape("--path '/a b ***': a path begins")):
+    with pytest.raises(UsageError, match=re.escape("--path '/a b ***': a path must start")):
         run_command("compare", "--config", write(here, content))
 
 

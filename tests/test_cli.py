@@ -234,10 +234,7 @@ def test_quick_compare_measures_the_gists_apps(tool: Tool, tmp_path: Path) -> No
         r"but one round gives no interval",
         done.stdout,
     )
-    for fact in (
-        r"server +\| uvicorn [\d.]+ +\| uvicorn [\d.]+ +\| equal",
-        r"bytes of body +\| 19 ",
-    ):
+    for fact in (r"server +\| uvicorn [\d.]+ +\| uvicorn [\d.]+ +\| equal", r"body bytes +\| 19 "):
         assert re.search(rf"\| {fact}", done.stdout)
     assert re.search(r"(?m)^FastAPI\n\nRunning 1s test @ ", done.stdout)
     assert [m.target for m in parse_reports(done.stdout).measurements] == ["FastAPI", "MicroPie"]
@@ -392,7 +389,7 @@ def test_json_goes_into_a_pipe(typed: Typed, tmp_path: Path) -> None:
         (
             ">/dev/full",
             1,
-            "micropie_bench: [Errno 28] No space left on device, for standard output or in "
+            "micropie_bench: [Errno 28] No space left on device: standard output or "
             f"{tempfile.gettempdir()}\n",
         ),
         ("<&- >&- 2>&-", 0, ""),

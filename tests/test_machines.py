@@ -267,7 +267,7 @@ def test_nothing_is_left_when_a_machine_is_lost_and_the_run_says_which(
     done = lose(site, tmp_path / "out.json", fault)
     assert done.returncode == 1
     assert f"the connection to {host} was lost" in done.stderr
-    assert "results are those of the rounds before" in done.stderr
+    assert "results cover only the rounds before" in done.stderr
 
 
 @pytest.mark.nightly

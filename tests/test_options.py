@@ -119,7 +119,7 @@ NOT_A_URL = "is not an HTTP URL: use http://HOST:PORT/PATH"
         ("my app:app", "unknown target 'my app:app'"),
         ("fastapi@", "unknown target 'fastapi@': a version is like fastapi@0.32"),
         ("fastapi@1 --pre", "a version is like fastapi@0.32"),
-        ("asgi@1.0", "'asgi@1.0': asgi is part of this tool, and has no versions"),
+        ("asgi@1.0", "'asgi@1.0': asgi is built into this tool and has no versions"),
         ("cmd:server", "a command needs {port} where its port goes"),
         ("cmd:", "cmd: needs a command, as in 'cmd:server --port {port}'"),
         ("localhost:8000", "a URL begins with http://, as in http://localhost:8000"),
@@ -231,11 +231,15 @@ def test_an_http_parser_is_refused_for_a_server_that_has_its_own() -> None:
 @pytest.mark.parametrize(
     ("option", "texts", "complaint"),
     [
-        ("--path", ["", "a", "/a b", "/a#b", "/ä", "/a\n", "/a\r\nX: y"], "a path begins with /"),
+        (
+            "--path",
+            ["", "a", "/a b", "/a#b", "/ä", "/a\n", "/a\r\nX: y"],
+            "a path must start with /",
+        ),
         (
             "--method",
             ["", "head", "Connect", "G T", "GET\n", "GÊT", "A" * 21],
-            "use one such as GET",
+            "use a method such as GET",
         ),
         ("--header", ["nocolon", ": a", "X Key: a", "X-Key : a"], "use 'Name: value'"),
         ("--header", ["X-Key: ä", "X-Kéy: a", "X-Key: a\r\nX-Other: b"], "use 'Name: value'"),
@@ -382,8 +386,8 @@ def test_named_workloads_come_once_each_in_the_order_of_the_tables() -> None:
     ("options", "complaint"),
     [
         ({"workload": ["nope"]}, "--workload 'nope': use hello, greet, json, delayed, compute, up"),
-        ({"workload": ["json"], "path": ["/"]}, "--workload names a whole request"),
-        ({"workload": ["json"], "body": "b"}, "--workload names a whole request"),
+        ({"workload": ["json"], "path": ["/"]}, "--workload already describes the request"),
+        ({"workload": ["json"], "body": "b"}, "--workload already describes the request"),
         ({"path": ["/a", "/a"]}, "--path '/a' is given twice"),
         ({"header": ["X-Key: 1", "x-key: 2"]}, "each name once"),
         ({"timeout": "121s"}, "--timeout '121s': at most 120s"),
@@ -765,7 +769,7 @@ def shown_defaults(command: str, capsys: pytest.CaptureFixture[str]) -> dict[str
     defaults = {}
     for entry in re.split(r"\n  (?=-)", options):
         name = re.search(r"--[\w-]+", entry)
-        default = re.search(r"\[default: \(?(.*?)\)?(; [^\]]*)?\]", " ".join(entry.split()))
+        default = re.search(r"\[default: (.*?)(; [^\]]*)?\]", " ".join(entry.split()))
         if name and default:
             defaults[name[0]] = default[1]
     return defaults
@@ -790,7 +794,7 @@ def test_without_options_a_comparison_is_what_its_help_says(
         "--warm-up": f"{plan.warm_up_s}s",
         "--start-timeout": f"{plan.server.start_timeout_s:.0f}s",
         "--paired": "where possible",
-        "--metric": "cpu if CPU limits the servers, else throughput",
+        "--metric": "cpu if CPU limits the servers, else throughput (p99 at a rate)",
         "--max-time": f"{plan.most_s / 3600:.0f}h",
         "--path": path,
         "--method": method,

@@ -153,8 +153,8 @@ def test_machines_are_part_of_the_plan(asked: Asked, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--load-on", "-oProxyCommand=touch /tmp/x"], "is not a machine that ssh could reach"),
-        (["--server-on", ""], "is not a machine"),
+        (["--load-on", "-oProxyCommand=touch /tmp/x"], "is not a host name for ssh"),
+        (["--server-on", ""], "is not a host name"),
         (["--load-on", ","], "names no machine"),
         (["--load-on", "a,a"], "names a machine twice"),
         (
@@ -364,7 +364,7 @@ def test_what_a_call_raises_is_a_reply(tmp_path: Path) -> None:
     outcome, text = reply_to(agent, "agent", "reach", texts)
     assert outcome is Outcome.FAILED
     assert "127.0.0.1" in text
-    fault = "a fault of this tool: KeyError: 'server 7'"
+    fault = "internal error: KeyError: 'server 7'"
     assert reply_to(agent, "server 7", "complaint", {}) == (Outcome.CANNOT_GO_ON, fault)
     outcome, text = reply_to(agent, "agent", "stop", {"part": "[7]"})
     assert outcome is Outcome.CANNOT_GO_ON
@@ -385,9 +385,7 @@ def test_a_machine_without_python_is_refused(
     monkeypatch.setenv("PATH", f"{tmp_path}/here:/bin:/usr/bin")
     with pytest.raises(BenchError) as refusal:
         find_remote_python("a", Ssh(directory=tmp_path))
-    assert str(refusal.value) == (
-        "a: there is no python3 on the PATH of its ssh: it needs 3.11 or newer"
-    )
+    assert str(refusal.value) == ("a: no python3 on its PATH (over ssh): it needs 3.11 or newer")
 
 
 def machine(role: Role, host: str) -> Machine:

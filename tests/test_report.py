@@ -122,16 +122,14 @@ PLAIN = comparison_of(REQUESTS, 1.2, (1.1, 1.3))  # the requests/s of the gist's
             # ln of the ends: half-width 3.1%. t(95%, 5) = 2.5706, so the standard deviation
             # is 0.02921; to lie within ln 1.05 of 1 the interval must be 0.02859 either way,
             # which takes 7 rounds (t(95%, 6) = 2.4469: 0.0270).
-            "More is 0.98x as fast as Base in requests/s, ±3%: too noisy; "
-            "about 7 rounds needed (-r 7)",
+            "More is 0.98x as fast as Base in requests/s, ±3%: too noisy; try -r 7",
             id="an interval that reaches beyond 5% is inconclusive",
         ),
         pytest.param(
             comparison_of(REQUESTS, 1.05, (1, 1.1025)),
             Verdict.INCONCLUSIVE,
             # ln 1.05 = 0.04879 either way by 6 rounds: the 7th leaves 1 out.
-            "More is 1.050x as fast as Base in requests/s, ±5%: too noisy; "
-            "about 7 rounds needed (-r 7)",
+            "More is 1.050x as fast as Base in requests/s, ±5%: too noisy; try -r 7",
             id="an interval that ends at 1 holds it",
         ),
         pytest.param(
@@ -140,13 +138,13 @@ PLAIN = comparison_of(REQUESTS, 1.2, (1.1, 1.3))  # the requests/s of the gist's
             # ln 1.25 = 0.2231 by 6 rounds: standard deviation 0.2126; ln 1.05 takes 76
             # (t(95%, 75) = 1.9921: 0.04859).
             "More is 1.00x as fast as Base per CPU second, ±25%: too noisy; "
-            "about 76 rounds needed (-r 76); requests/s here 1.20x (1.10 to 1.30)",
+            "try -r 76; requests/s here 1.20x (1.10 to 1.30)",
             id="too noisy in CPU time",
         ),
         pytest.param(
             comparison_of(REQUESTS, 1.312, (1e-7, 58_217_678.839)),
             Verdict.INCONCLUSIVE,
-            "More is 1.31x as fast as Base in requests/s, with no useful precision: too noisy",
+            "More is 1.31x as fast as Base in requests/s: too noisy",
             id="an interval without bounds is not no difference",
         ),
         pytest.param(
@@ -263,8 +261,8 @@ def waiting_run(*who: str) -> Results:
     ("who", "measure", "remark"),
     [
         ((), "per CPU second", ""),
-        (("more",), "in requests/s", "; More mostly waited, not for CPU"),
-        (("base", "more"), "in requests/s", "; both mostly waited, not for CPU"),
+        (("more",), "in requests/s", "; More was mostly idle"),
+        (("base", "more"), "in requests/s", "; both were mostly idle"),
     ],
 )
 def test_cpu_decides_only_between_servers_that_it_limits(
@@ -396,7 +394,7 @@ def test_new_connections_are_told_by_what_was_opened(results: Results, cost: str
             # and its exponential is 3.3569. Standard deviation 0.13479: to lie within ln 1.05
             # takes 32 rounds (t(95%, 31) = 2.0395: 0.0486).
             "More is 1.00x as fast as Base in requests/s, within a factor of 3.4: "
-            "too noisy; about 32 rounds needed (-r 32)",
+            "too noisy; try -r 32",
             id="two rounds that contradict each other",
         ),
     ],

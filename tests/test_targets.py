@@ -296,7 +296,7 @@ def test_commands_that_go_wrong_are_told_in_a_line_each_and_leave_nothing(
     assert (done.returncode, done.stdout) == (1, "")
     for complaint in (
         "exits died while starting with status 1: ValueError: nothing to serve",
-        r"other-port: nothing serves on port \d+, .* \(it listens on port \d+\)",
+        r"other-port: nothing listens on port \d+ \(its \{port\}\) .* \(it listens on port \d+\)",
         r"daemon: the command ended and left 1 processes behind \(a daemon\)",
     ):
         assert re.search(f"^micropie_bench: {complaint}", done.stderr, re.MULTILINE), done.stderr
@@ -612,9 +612,9 @@ def test_method_header_and_body_reach_the_server(tool: Tool, tmp_path: Path) -> 
         (("http://127.0.0.1:99999/",), "is not an HTTP URL: use http://HOST:PORT/PATH"),
         (("http://h:0/",), "is not an HTTP URL"),
         (("http://a..b/",), "not this machine"),
-        (("--python", "/nowhere", "app:app"), "python '/nowhere': there is no such program"),
-        (("--header", "Connection: x"), "none of connection, content-length, expect,"),
-        (("--method", "G T"), "use one such as GET or POST"),
+        (("--python", "/nowhere", "app:app"), "python '/nowhere': no such program"),
+        (("--header", "Connection: x"), "not allowed: connection, content-length, expect,"),
+        (("--method", "G T"), "use a method such as GET or POST"),
     ],
 )
 def test_wrong_arguments_are_told_in_one_line(

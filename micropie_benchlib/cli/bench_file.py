@@ -59,7 +59,7 @@ class Variables:
         if not isinstance(value, str):
             return value
         if "\0" in value:
-            raise UsageError(f"{location}: leave out the character NUL")
+            raise UsageError(f"{location}: must not contain a NUL character")
         return re.sub(r"\$(\$?)\{(\w+)\}", functools.partial(self._value, location), value)
 
     def _value(self, location: str, match: re.Match[str]) -> str:
@@ -172,7 +172,7 @@ def known_keys(*location: str) -> str:
     known = [*options]
     if len(location) > 1:
         if key in options:
-            return " here: it belongs above the first [table]"
+            return " here: move it above the first [table]"
         known = [field.name for field in dataclasses.fields(tables[location[0]])]
     return did_you_mean(key, known) or f"; use {', '.join(known)}"
 

@@ -54,7 +54,7 @@ Examples:
 \b
 Examples:
   micropie_bench reproduce             the gist
-  micropie_bench reproduce --list      six tables that were published
+  micropie_bench reproduce --list      the six published tables
   micropie_bench reproduce 2026-05-11
 """,
     "parse": """

@@ -100,7 +100,7 @@ def checked_at_a_rate(load: Load) -> Load:
     Raises UsageError where wrk cannot make it at a rate, or it would tell nothing.
     """
     if sys.platform != "linux":
-        raise UsageError("requests at a rate need Linux: its clock_nanosleep")
+        raise UsageError("a rate needs Linux (clock_nanosleep)")
     if load.connections > MAX_RATE_CONNECTIONS:
         raise UsageError(
             f"{load.connections}: each is a wrk thread at a rate; "
@@ -134,7 +134,7 @@ def parse_workloads(request: RequestOptions, file: BenchFile = NO_FILE) -> tuple
     is_described = any(option is not None for option in described)
     if request.workload and is_described:
         raise UsageError(
-            "names a whole request: leave out --path, --method, --header and --body",
+            "already describes the request: leave out --path, --method, --header and --body",
             option="--workload",
         )
     if request.workload:

@@ -218,7 +218,7 @@ def examine_connection(machine: Machine) -> Iterator[Finding]:
     if environment.wrk:
         found += f"; wrk {environment.wrk_version}, {environment.wrk}"
     yield Finding(
-        check=f"{name}: programs", state=State.OK, found=found, why="they run there", remedy=""
+        check=f"{name}: programs", state=State.OK, found=found, why="used there", remedy=""
     )
     if machine.round_trip_s is not None:
         yield Finding(

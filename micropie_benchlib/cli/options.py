@@ -120,7 +120,7 @@ class LoadOptions:
         *("-c", "--connections"),
         metavar="N,N...",
         help="Numbers of connections, separated by commas.",
-        show_default=f"{DEFAULTS.connections}; {SEARCH.connections} for a capacity",
+        show_default=f"{DEFAULTS.connections}; {SEARCH.connections} for capacity",
         reads=comma_separated,
     )
     threads: int = option("-t", "--threads", default=4, min=1, metavar="N", help="wrk's threads.")
@@ -170,10 +170,12 @@ class TrialOptions:
         min=1,
         metavar="N",
         help="Rounds: each starts every server afresh.",
-        show_default=f"{DEFAULTS.rounds}; {SEARCH.rounds} for a capacity",
+        show_default=f"{DEFAULTS.rounds}; {SEARCH.rounds} for capacity",
     )
     warm_up: str = option(
-        default=f"{WARM_UP_S}s", metavar="TIME", help="Load on each server before its first trial."
+        default=f"{WARM_UP_S}s",
+        metavar="TIME",
+        help="Warm-up load before each server's first trial.",
     )
     start_timeout: str = option(
         default=f"{ServerSettings().start_timeout_s:.0f}s",
@@ -216,7 +218,7 @@ class TimingOptions(TrialOptions):
     )
     metric: Decisive | None = option(
         help="What verdicts and the gate are based on.",
-        show_default="cpu if CPU limits the servers, else throughput; at a rate p99",
+        show_default="cpu if CPU limits the servers, else throughput (p99 at a rate)",
     )
 
     @property
@@ -375,9 +377,9 @@ class MachineOptions:
         metavar="HOST", help="Serve on that machine, as `ssh HOST` reaches it."
     )
     load_on: str | None = option(
-        metavar="HOST,HOST...", help="Load from that machine, or from several."
+        metavar="HOST,HOST...", help="Send load from that machine, or from several."
     )
-    ssh_config: str | None = file_option("What ssh reads instead of ~/.ssh/config.")
+    ssh_config: str | None = file_option("An ssh configuration to use instead of ~/.ssh/config.")
 
     def machine_names(self, targets: Sequence[Target], loads: Sequence[Load]) -> MachineNames:
         """Return the machines. Raises UsageError for those that cannot be."""
@@ -386,7 +388,7 @@ class MachineOptions:
             raise UsageError("names no machine", option="--load-on")
         for host in hosts if self.server_on is None else (self.server_on, *hosts):
             if not re.fullmatch(r"[^-\s/][^\s/]*", host):
-                raise UsageError(f"{host!r} is not a machine that ssh could reach: give its name")
+                raise UsageError(f"{host!r} is not a host name for ssh")
         if len(set(hosts)) < len(hosts):
             raise UsageError("names a machine twice", option="--load-on")
         if self.server_on in hosts and len(hosts) > 1:

@@ -32,7 +32,7 @@ def parse_path(text: str) -> str:
     """Return the path. Raises UsageError if a request cannot have it."""
     if not re.fullmatch(r"/[!\"$-~]*", text):
         raise UsageError(
-            f"{text!r}: a path begins with / and has no space, # or letter beyond ASCII",
+            f"{text!r}: a path must start with / and have only ASCII characters, no space or #",
             option="--path",
         )
     return text
@@ -43,7 +43,8 @@ def parse_method(text: str | None, *, default: str) -> str:
     method = default if text is None else text.upper()
     if not re.fullmatch(r"(?!HEAD$|CONNECT$)[A-Z]{1,20}", method):
         raise UsageError(
-            f"{text!r}: use one such as GET or POST; wrk cannot read responses to HEAD, CONNECT",
+            f"{text!r}: use a method such as GET or POST; "
+            "wrk cannot read responses to HEAD or CONNECT",
             option="--method",
         )
     return method
@@ -60,8 +61,8 @@ def parse_headers(texts: Iterable[str]) -> Headers:
             if colon or shown:  # its value may be a secret
                 shown = f"{shown}: {HIDDEN}" if colon else HIDDEN
             raise UsageError(
-                f"{shown!r}: use 'Name: value', each name once, "
-                f"and none of {', '.join(RESERVED_HEADERS)}",
+                f"{shown!r}: use 'Name: value'; each name once; "
+                f"not allowed: {', '.join(RESERVED_HEADERS)}",
                 option="--header",
             )
         headers[name] = (match[1], match[2].strip())

@@ -105,10 +105,8 @@ def run_and_report(
     failure = finish(report, exports, verbose=verbose, was_run=True)
     tell_github(report, told)
     if early_end:
-        kept = (
-            "the rounds before" if early_end.figures["round"] > 1 else "the part that was measured"
-        )
-        say(f"{text_of(early_end)}: the results are those of {kept}")
+        kept = "the rounds before" if early_end.figures["round"] > 1 else "what was measured"
+        say(f"{text_of(early_end)}: the results cover only {kept}")
     if failure:
         raise failure
     return status_of(results, decision, inconclusive)

@@ -121,7 +121,7 @@ def find_python(wanted: str | None) -> str:
     path = shutil.which(wanted)
     if path:
         return str(Path(path).absolute())
-    hint = ": there is no such program"
+    hint = ": no such program"
     if Path(wanted, "bin", "python").exists():
         hint = f" is a directory: use {Path(wanted, 'bin', 'python')}"
     raise UsageError(f"python {wanted!r}{hint}")
@@ -216,7 +216,7 @@ class TargetSpec:
             if DECIDED_ARGUMENT.match(argument):
                 raise UsageError(
                     f"{self.name}.arguments: leave out {argument}, which this tool sets; "
-                    f"{', '.join(SERVER_SETTINGS)} are keys of their own"
+                    f"{', '.join(SERVER_SETTINGS)} have their own keys"
                 )
         return arguments
 
@@ -303,7 +303,7 @@ class TargetSpec:
                 )
             release = f"{target.spec if package == asgi else package}@VERSION"
             raise UsageError(
-                f"{package} is not installed here: install it, or use {release}, which fetches it"
+                f"{package} is not installed here: install it, or use {release} to fetch it"
             )
 
     def _requirements(self, built_in: BuiltIn, version: str, asgi: AsgiServer) -> tuple[str, ...]:
@@ -311,7 +311,7 @@ class TargetSpec:
         spec = self.table.spec
         if not built_in.packages:
             key = spec.partition("@")[0]
-            raise UsageError(f"{spec!r}: {key} is part of this tool, and has no versions")
+            raise UsageError(f"{spec!r}: {key} is built into this tool and has no versions")
         uvicorn, chosen = ASGI_SERVERS[AsgiServer.UVICORN], ASGI_SERVERS[asgi]
         versions = package_versions([*uvicorn.packages, *chosen.packages])
         requirements = [f"{built_in.packages[0]}=={version}"]

@@ -42,7 +42,7 @@ def format_noise(half_width: float) -> str:
         return f"±{half_width:.0%}"
     if half_width < USELESS_NOISE:
         return f"within a factor of {1 + half_width:.2g}"
-    return "with no useful precision"
+    return "no useful precision"
 
 
 def format_precision(half_width: float) -> str:

@@ -102,7 +102,7 @@ def reply_to(agent: Agent, part: str, name: str, texts: Mapping[str, str]) -> tu
     except TRIAL_ERRORS as error:
         return Outcome.FAILED, reason_of(error)
     except Exception as error:  # the controller is to hear of it, whatever it is
-        return Outcome.CANNOT_GO_ON, f"a fault of this tool: {type(error).__name__}: {error}"
+        return Outcome.CANNOT_GO_ON, f"internal error: {type(error).__name__}: {error}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,7 +62,7 @@ def find_remote_python(host: str, ssh: Ssh) -> str:
     if done.status == PYTHON_TOO_OLD:
         raise BenchError(f"{host}: {last_line} is too old: {wanted}")
     if done.status == NO_PYTHON:
-        raise BenchError(f"{host}: there is no python3 on the PATH of its ssh: {wanted}")
+        raise BenchError(f"{host}: no python3 on its PATH (over ssh): {wanted}")
     if done.status or not last_line.startswith("/"):
         reason = ssh_reason(done.errors.splitlines()) or f"ssh ended with status {done.status}"
         raise BenchError(f"{host}: {reason}")

@@ -105,7 +105,7 @@ def heading_of(results: Results) -> str:
     trials = f"{settings.duration_s} s"
     if settings.p99_limit_s:
         trials = f"trials of {trials}"
-        heading += f", capacity at a p99 up to {format_latency(settings.p99_limit_s)}"
+        heading += f", capacity with p99 up to {format_latency(settings.p99_limit_s)}"
     parts.append(f"{pluralize(rounds, 'round')} of {trials}")
     if results.machines:
         parts.append(machines_sentence(results.machines))

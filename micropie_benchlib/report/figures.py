@@ -48,4 +48,4 @@ def useful_interval(speed: Estimate) -> str:
 def interval_cell(speed: Estimate | None) -> str:
     if speed is None or speed.half_width is None:
         return ""
-    return "no useful one" if speed.half_width >= USELESS_NOISE else format_range(speed)
+    return "too wide" if speed.half_width >= USELESS_NOISE else format_range(speed)

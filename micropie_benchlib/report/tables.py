@@ -127,7 +127,7 @@ def capacity_table(results: Results, load: LoadId) -> Table:
         shown = format_mean(capacities) if capacities else UNKNOWN
         rows.append((results.label(name), shown, str(len(capacities))))
     limit_s = results.capacities[0].p99_limit_s
-    title = f"{load.title}, capacity at a p99 up to {format_latency(limit_s)}"
+    title = f"{load.title}, capacity with p99 up to {format_latency(limit_s)}"
     return Table(title=title, titles=CAPACITY_TITLES, rows=tuple(rows))
 
 

@@ -10,7 +10,13 @@ from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.plan import USEFUL_ROUNDS
 from micropie_benchlib.core.results import Results
-from micropie_benchlib.core.text import UNKNOWN, format_latency, format_noise, pluralize
+from micropie_benchlib.core.text import (
+    UNKNOWN,
+    USELESS_NOISE,
+    format_latency,
+    format_noise,
+    pluralize,
+)
 from micropie_benchlib.report.figures import format_interval, format_speed, says_little
 from micropie_benchlib.report.layout import VerdictLine
 from micropie_benchlib.report.warnings import texts_of
@@ -52,10 +58,12 @@ def verdict_sentence(results: Results, comparison: Comparison) -> str:
     elif speed.half_width is None:
         sentence += f", but {comparison.reason}; use -r {USEFUL_ROUNDS}"
     else:
-        sentence += f", {format_noise(speed.half_width)}: too noisy"
+        if speed.half_width < USELESS_NOISE:
+            sentence += f", {format_noise(speed.half_width)}"
+        sentence += ": too noisy"
         rounds = rounds_to_decide(results, comparison)
         if rounds:
-            sentence += f"; about {rounds} rounds needed (-r {rounds})"
+            sentence += f"; try -r {rounds}"
     remarks = [
         sentence,
         beside_remark(results, comparison),
@@ -137,5 +145,5 @@ def waiting_remark(results: Results, comparison: Comparison) -> str:
             waiting.append(results.label(name))
     if not waiting:
         return ""
-    who = "both" if len(waiting) == 2 else waiting[0]
-    return f"{who} mostly waited, not for CPU"
+    who = "both were" if len(waiting) == 2 else f"{waiting[0]} was"
+    return f"{who} mostly idle"

@@ -135,7 +135,7 @@ class LaunchedServer(LocalServer):
         return error
 
     def _reason(self) -> str:
-        return self.complaint() or (NO_REASON if self.log else "see its log above")
+        return self.complaint() or (NO_REASON if self.log else "see the log above")
 
     def _with_last_error(self, text: str) -> str:
         error = self.complaint()
@@ -329,9 +329,9 @@ class LaunchedServer(LocalServer):
     def _check_deadline(self, waited_s: float, limit_s: float) -> None:
         elsewhere = ""
         if self.readiness.has_fixed_workers:
-            state = f"{len(self.workers)} of {self.readiness.processes} workers serve"
+            state = f"only {len(self.workers)} of {self.readiness.processes} workers are ready"
         else:
-            state = f"nothing serves on port {self.port}, which is its {{port}},"
+            state = f"nothing listens on port {self.port} (its {{port}})"
             if waited_s > ELSEWHERE_S:
                 elsewhere = self._elsewhere()
         if not elsewhere and waited_s <= limit_s:
@@ -368,7 +368,7 @@ class LaunchedServer(LocalServer):
         names = [host_and_port(address, self.port) for address in sorted(addresses)]
         raise BenchError(
             f"{self.target.name} listens on {', '.join(names)}: "
-            f"it must listen on {self.settings.host}, which is its {{host}}"
+            f"it must listen on {self.settings.host} (its {{host}})"
         )
 
     def check_port(self) -> None:
@@ -403,7 +403,7 @@ class LaunchedServer(LocalServer):
             others = set(self.processes()) - self.workers
             more = sum(processes.accepts(process, self.port) for process in others)
             if more:
-                return f"{pluralize(more, 'worker')} more than expected began to serve"
+                return f"{pluralize(more, 'more worker')} than expected"
         return self._log_fault()
 
     def _log_fault(self) -> str | None:
@@ -433,10 +433,10 @@ def run_prepare(target: Target, *, timeout_s: float) -> None:
             cwd=target.directory,
         )
     except BenchError as error:
-        raise BenchError(f"{target.name}: its prepare: {error} (start_timeout)") from None
+        raise BenchError(f"{target.name}: prepare failed: {error} (start_timeout)") from None
     if done.status:
         reason = last_error(done.errors or done.output) or NO_REASON
-        raise BenchError(f"{target.name}: its prepare ended with status {done.status}: {reason}")
+        raise BenchError(f"{target.name}: prepare ended with status {done.status}: {reason}")
 
 
 def start_server(target: Target, settings: ServerSettings, *, log: Path | None) -> LocalServer:

@@ -105,7 +105,7 @@ def install(target: AsgiTarget, directory: Path) -> None:
         older = ", or do its packages need an older Python?" if target.as_of else "?"
         raise BenchError(
             f"{target.spec} is not in the cache, and pip cannot fetch it for Python "
-            f"{platform.python_version()} (is the index reachable{older}): {reason}"
+            f"{platform.python_version()}: {reason}. Is the index reachable{older}"
         )
 
 
@@ -135,6 +135,6 @@ def with_one_index(environment: Mapping[str, str]) -> dict[str, str]:
     if one_index.get("PIP_INDEX_URL", "https:").partition(":")[0] not in ("https", "http"):
         raise BenchError(
             f"pip's index is {without_url_secrets(one_index['PIP_INDEX_URL'])!r}, which does "
-            "not say when files were uploaded: a day needs an index that does, such as PyPI"
+            "not say when files were uploaded: for a day use an index that does, such as PyPI"
         )
     return one_index | {"PIP_CONFIG_FILE": os.devnull}

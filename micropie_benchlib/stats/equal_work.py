@@ -9,9 +9,9 @@ from micropie_benchlib.core.requests import Response, header_value
 from micropie_benchlib.core.results import Results, TargetFacts
 from micropie_benchlib.core.text import UNKNOWN, show_value
 
-HEAD = "bytes of head"  # all that is not the body: framing of chunks, too
+HEAD = "head bytes"  # all that is not the body: framing of chunks, too
 FRAMING = "framing"
-BODY_HASH = "hash of body"
+BODY_HASH = "body hash"
 WORKERS = "workers"
 
 
@@ -25,7 +25,7 @@ def response_facts(response: Response) -> dict[str, str]:
         "content type": content_type or "none",
         FRAMING: "chunked" if is_chunked else "whole",
     }
-    facts["bytes of body"] = str(response.body_bytes)
+    facts["body bytes"] = str(response.body_bytes)
     facts[HEAD] = str(response.bytes - response.body_bytes)
     facts[BODY_HASH] = response.body_sha256[:8]
     return facts

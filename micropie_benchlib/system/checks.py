@@ -141,7 +141,7 @@ def check_quota(_: Circumstances) -> tuple[bool | None, str]:
     if groups.are_all:
         return False, "none"
     if groups.directories:
-        return None, "none here; a container does not show those around it"
+        return None, "none visible; a container hides those of its host"
     return None, UNAVAILABLE
 
 

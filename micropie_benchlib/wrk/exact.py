@@ -43,7 +43,7 @@ def parse_exact(
     report, mark, line = output.partition(f"\n{EXACT_MARK}")
     if not mark:
         last_lines = output.strip().splitlines()[-1:] or ["nothing"]
-        raise BenchError(f"wrk gave no result; its last line: {last_lines[0]}")
+        raise BenchError(f"wrk printed no result; its last line: {last_lines[0]}")
     try:
         figures = read_exact(line)
         return exact_result(figures, connections, span_s), report.rstrip() + "\n"
@@ -80,7 +80,7 @@ class RateFigures:
             require_ascending(histogram)
         answered = sample_count(self.from_scheduled)
         if not self.in_window <= answered == sample_count(self.from_sent) <= self.offered:
-            raise ValueError("the latencies are not those of the requests")
+            raise ValueError("latencies and requests do not match")
 
     @property
     def behind_s(self) -> float:
@@ -117,7 +117,7 @@ class ExactFigures:
     def __post_init__(self) -> None:
         """Raise ValueError where a kind of error is missing, or latencies are."""
         if set(self.errors) != {field.name for field in dataclasses.fields(Errors)}:
-            raise ValueError("the kinds of errors are not wrk's")
+            raise ValueError("unknown kinds of errors")
         if self.requests > self.errors["timeout"] and not self.histogram:
             raise ValueError("there are requests, but no latencies")
         require_ascending(self.histogram)

@@ -171,12 +171,12 @@ def read_report(lines: Sequence[TextLine]) -> FoundReport:
             raise ValueError(f"printed by wrk2, which is not supported, {line.location}")
         kind, match = classify(text)
         if match is None or kind in found:
-            raise ValueError(f"not a line that wrk prints here, {line.location}")
+            raise ValueError(f"unexpected line, {line.location}")
         found[kind] = match
         if kind == "transfer":
             break
     if "transfer" not in found:
-        raise ValueError("it ends before its Transfer/sec line")
+        raise ValueError("the Transfer/sec line is missing")
     missing = [kind for kind in REQUIRED_LINES if kind not in found]
     if missing:
         raise ValueError(f"it has no line for: {', '.join(missing)}")

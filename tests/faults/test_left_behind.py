@@ -378,7 +378,7 @@ def test_apps_that_are_removed_end_the_run_at_the_next_launch(
     assert process.returncode == 1
     assert re.search(
         rf"^ended in round \d+ of 30, because {copy}/apps.py cannot be read: "
-        "No such file or directory: the results are those of the rounds before$",
+        "No such file or directory: the results cover only the rounds before$",
         err,
         re.MULTILINE,
     )
@@ -460,7 +460,7 @@ def test_a_cache_that_is_removed_in_mid_run_ends_it_with_what_was_measured(
     assert process.returncode == 1
     assert "Traceback" not in err
     gone = rf"{bundle}(/apps(/apps.py)?)? cannot be read: No such file or directory"
-    said = rf"^ended in round \d+ of 30, because {gone}: the results are those of the rounds before"
+    said = rf"^ended in round \d+ of 30, because {gone}: the results cover only the rounds before"
     assert re.search(said, err, re.MULTILINE), err
     assert_all_exported(tmp_path)
     await_nothing_left(packed, scratch)

@@ -123,7 +123,7 @@ def test_a_group_outside_of_what_a_container_shows_is_not_known(tmp_path: Path) 
     [
         pytest.param(["quota"], True, State.WARNING, "1.5 cores", id="a quota"),
         pytest.param(["none"], True, State.OK, "none", id="none"),
-        pytest.param(["none"], False, State.UNKNOWN, "none here; a container does", id="hidden"),
+        pytest.param(["none"], False, State.UNKNOWN, "none visible; a container", id="hidden"),
         pytest.param([], False, State.UNKNOWN, UNAVAILABLE, id="nothing"),
     ],
 )

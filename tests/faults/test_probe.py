@@ -279,7 +279,7 @@ def test_a_command_that_listens_on_another_address_is_told(
     with start("l=cmd:{python} listener.py ::1 {port}") as running:
         expected = (
             rf"^l listens on \[::1\]:{running.port}: "
-            r"it must listen on 127\.0\.0\.1, which is its \{host\}$"
+            r"it must listen on 127\.0\.0\.1 \(its \{host\}\)$"
         )
         with pytest.raises(BenchError, match=expected):
             running.ask(Workload())

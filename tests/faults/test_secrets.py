@@ -225,7 +225,7 @@ def test_the_value_of_a_variable_is_written_nowhere(tool: Tool, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("fails", "path", "complaint"),
     [
-        pytest.param("yes", "items", "its prepare ended with status 1", id="prepare"),
+        pytest.param("yes", "items", "prepare ended with status 1", id="prepare"),
         pytest.param("", "broken", "a: POST /***", id="an answer"),
     ],
 )
