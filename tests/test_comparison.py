@@ -28,8 +28,8 @@ from micropie_benchlib.core.measurements import Errors
 from micropie_benchlib.core.paths import packaged_text
 from micropie_benchlib.core.warnings import Kind
 from micropie_benchlib.load import servers as load_servers
+from micropie_benchlib.load.cpu_accounts import RestWatch
 from micropie_benchlib.load.hosts import core_halves
-from micropie_benchlib.serve.launched import LaunchedServer
 from micropie_benchlib.system.checks import examine
 from micropie_benchlib.system.processes import all_cores
 from micropie_benchlib.wrk.command import wrk_argv
@@ -132,18 +132,19 @@ def test_a_paired_counts_just_the_answers_whose_cpu_time_it_counts(
     And no other.
     """
     lines: list[list[int]] = []
-    drain = load_servers.drain
+    await_rest = load_servers.await_rest
 
-    def count_after(servers: list[LaunchedServer]) -> None:
-        drain(servers)
-        logs = [Path(str(server.log)).read_text() for server in servers]
+    def count_after(meters: list[load_servers.CpuMeter], watches: list[RestWatch]) -> None:
+        await_rest(meters, watches)
+        servers = [meter.server for meter in meters]
+        logs = [Path(str(server.log)).read_text() for server in servers]  # type: ignore[attr-defined]
         lines.append([log.count('"GET / HTTP/1.1" 200') for log in logs])
 
-    monkeypatch.setattr("micropie_benchlib.load.servers.drain", count_after)
+    monkeypatch.setattr("micropie_benchlib.load.servers.await_rest", count_after)
     load = Load(connections=40, threads=2, duration_s=1)
     with start("fastapi", workers=2) as a, start("b=asgi", workers=2) as b:
         seen = run_load([a, b], load, work_dir=tmp_path)
-        assert [x.wrk.requests for x in seen] == lines[0]
+        assert [x.wrk.requests for x in seen] == lines[1]  # after that of idle use
         (single,) = run_load([b], load, work_dir=tmp_path)
         assert single.wrk.requests > 100, "the servers go on"
 

@@ -27,7 +27,8 @@ from micropie_benchlib.core.requests import WORKLOADS, Response, Workload
 from micropie_benchlib.core.results import Results, Settings, TargetFacts
 from micropie_benchlib.core.targets import ServerSettings, Target, UrlTarget
 from micropie_benchlib.core.warnings import BenchWarning, Kind
-from micropie_benchlib.load.readings import Observation
+from micropie_benchlib.load.cpu_accounts import Work
+from micropie_benchlib.load.readings import Ending, Observation
 from micropie_benchlib.report.results_file import from_json, to_json
 from micropie_benchlib.report.warnings import texts_of
 from micropie_benchlib.run.actions import Actions, SecondStage, Step
@@ -81,12 +82,18 @@ def seen_of(*, server_cpu_s: float = 1.0, **changes: Any) -> Observation:
 
 def observation_of(measurement: Measurement, wrk: WrkResult) -> Observation:
     """Return what is seen of a server, with its use as measured, in a trial of it alone."""
+    work = None
+    if measurement.use:
+        cpu_s = measurement.use.server_cpu_s
+        work = Work(seconds=wrk.duration_s, cpu_s=cpu_s, delay_s=0.0, threads=0)
     return Observation(
         wrk=wrk,
         report="",
         use=measurement.use,
         disturbances=(),
+        ending=Ending(work=work),
         load_cpus_s=(wrk.load_cpu_s or 0,),
+        load_delays_s=(0.0,),
         cores=cores_of(1),
     )
 

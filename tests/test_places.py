@@ -29,6 +29,7 @@ from micropie_benchlib.core.requests import Response, Workload
 from micropie_benchlib.core.results import Machine, Role
 from micropie_benchlib.core.targets import AsgiTarget, CommandTarget, ServerSettings, UrlTarget
 from micropie_benchlib.core.warnings import BenchWarning, Kind
+from micropie_benchlib.load.cpu_accounts import Work
 from micropie_benchlib.load.generators import Goal, WrkGroup
 from micropie_benchlib.load.hosts import ThisHost, share_out
 from micropie_benchlib.load.machine import NO_LINK, Link, link_full, link_of
@@ -270,9 +271,10 @@ RESPONSE = Response(
 )
 WRK_RESULT = run_of(((100, 3), (2000, 1)))
 THROTTLED = BenchWarning.of(Kind.THROTTLED)
+WORK = Work(seconds=1.0, cpu_s=0.5, delay_s=0.0, threads=2)
 SERVER_READING = ServerReading(
     uses=(None, ServerUse(server_cpu_s=1.0, server_rss_bytes=2, worker_balance=0.5)),
-    endings=(Ending(), Ending(silences_s=(1.0, math.inf), busy_threads=2, busy_share=0.5)),
+    endings=(Ending(), Ending(silences_s=(1.0, math.inf), work=WORK)),
     disturbances=(THROTTLED,),
     cores=2,
     full_link=None,
@@ -282,6 +284,7 @@ LOAD_READING = LoadReading(
     reports=("wrk",),
     silences_s=((0.5,), ()),
     cpu_s=1.0,
+    delay_s=0.5,
     cores=2,
     clock_step_s=-0.5,
     connections_opened=None,

@@ -14,10 +14,8 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import psutil
 import pytest
 from conftest import NAMES, measured, results_of, run_load
 
@@ -32,8 +30,8 @@ from micropie_benchlib.core.requests import Response
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.targets import ServerSettings
 from micropie_benchlib.core.warnings import BenchWarning, Kind
-from micropie_benchlib.load.readings import Observation, TrialCores
-from micropie_benchlib.load.servers import count_busy
+from micropie_benchlib.load.cpu_accounts import Work
+from micropie_benchlib.load.readings import Ending, Observation, TrialCores
 from micropie_benchlib.report.conclusions import calibration_conclusion
 from micropie_benchlib.run.observed import core_use, wrong_load
 from micropie_benchlib.run.schedule import schedule
@@ -49,7 +47,7 @@ from micropie_benchlib.stats.validity import (
     silent_connections,
 )
 from micropie_benchlib.stats.verdicts import decisive_comparisons, in_all_rounds, log_stdev
-from micropie_benchlib.system.machine import CoreTimes, MachineTimes, core_times
+from micropie_benchlib.system.machine import MachineTimes
 from micropie_benchlib.wrk.histogram import histogram_percentile, pool, uncorrect
 
 if TYPE_CHECKING:
@@ -446,9 +444,6 @@ def core_use_of(
     return dataclasses.replace(use, **changes)
 
 
-FULL = {"busy_share": 0.98}
-
-
 @pytest.mark.parametrize(
     ("use", "limit"),
     [
@@ -468,11 +463,23 @@ FULL = {"busy_share": 0.98}
         pytest.param(
             core_use_of(0.93, 0.93, 2, server_cores=1), SERVER, id="a full process on shared cores"
         ),
-        pytest.param(core_use_of(0.3, 0.5, 2, **FULL), SERVER, id="neighbours fill the cores"),
-        pytest.param(core_use_of(0.1, 0.1, 2, **FULL), NEITHER, id="they do, beside a sleeper"),
-        pytest.param(core_use_of(0.8, 0.9, 2, busy_share=0.7), NEITHER, id="there is idle time"),
+        pytest.param(
+            core_use_of(0.21, 0.25, 2, server_cores=1, server_delay=0.7),
+            SERVER,
+            id="neighbours keep the server from its core",
+        ),
+        pytest.param(
+            core_use_of(0.2, 0.2, 2, server_cores=1, load_delay=1.7),
+            SERVER,
+            id="neighbours keep wrk from its cores, which is no limit of its own",
+        ),
+        pytest.param(
+            core_use_of(0.1, 0.1, 2, load_delay=0.1, server_delay=0.1),
+            NEITHER,
+            id="neighbours beside a sleeper",
+        ),
         pytest.param(core_use_of(1.9, None, 2), WRK, id="a full wrk and somebody else's server"),
-        pytest.param(core_use_of(0.72, None, 2, **FULL), None, id="somebody else's is not idle"),
+        pytest.param(core_use_of(0.72, None, 2), None, id="somebody else's is not idle"),
     ],
 )
 def test_what_limited_a_trial_follows_from_who_used_the_cores(
@@ -496,8 +503,9 @@ def observed(
     """Return what was seen of a server in a trial; None for what is not known."""
     wrk = measured("a", 1, 1000).wrk
     assert wrk
-    use = None
+    use = work = None
     if server_cpu_s is not None:
+        work = Work(seconds=duration_s, cpu_s=server_cpu_s, delay_s=0.0, threads=0)
         use = ServerUse(server_cpu_s=server_cpu_s, server_rss_bytes=1, worker_balance=1)
     return Observation(
         wrk=dataclasses.replace(
@@ -509,6 +517,8 @@ def observed(
         ),
         report="",
         use=use,
+        ending=Ending(work=work),
+        load_delays_s=(0.0,),
         disturbances=(),
         load_cpus_s=(load_cpu_s or 0,),
         cores=cores,
@@ -526,22 +536,22 @@ FOREIGN = [observed(duration_s=2, load_cpu_s=1, server_cpu_s=None)]
 @pytest.mark.parametrize(
     ("observations", "threads", "workers", "expected"),
     [
-        pytest.param(SINGLE, 2, 4, (0.5, 2, 2.5, 4, 8, None), id="one for each thread and worker"),
-        pytest.param(SINGLE, 16, 16, (0.5, 8, 2.5, 8, 8, None), id="no more than there are"),
-        pytest.param(SINGLE, 2, None, (0.5, 2, 2.5, 8, 8, None), id="all for a command"),
-        pytest.param(PAIRED, 2, 4, (1.5, 4, 4.0, 3, 0, None), id="the halves for a pair"),
-        pytest.param(FOREIGN, 2, None, (0.5, 2, None, 8, 8, None), id="somebody else's server"),
+        pytest.param(SINGLE, 2, 4, (0.5, 2, 2.5, 4, 8), id="one for each thread and worker"),
+        pytest.param(SINGLE, 16, 16, (0.5, 8, 2.5, 8, 8), id="no more than there are"),
+        pytest.param(SINGLE, 2, None, (0.5, 2, 2.5, 8, 8), id="all for a command"),
+        pytest.param(PAIRED, 2, 4, (1.5, 4, 4.0, 3, 0), id="the halves for a pair"),
+        pytest.param(FOREIGN, 2, None, (0.5, 2, None, 8, 8), id="somebody else's server"),
     ],
 )
 def test_a_trials_cpu_time_is_held_against_the_cores_that_it_could_use(
     observations: list[Observation],
     threads: int,
     workers: int | None,
-    expected: tuple[float, int, float | None, int, int, float | None],
+    expected: tuple[float, int, float | None, int, int],
 ) -> None:
     load = Load(connections=20, threads=threads, duration_s=2)
     use = core_use(observations, load, workers)
-    assert dataclasses.astuple(use) == expected
+    assert dataclasses.astuple(use)[:5] == expected
 
 
 WITH_ROOM = core_use_of(0.1, 0.1)
@@ -715,23 +725,6 @@ def test_littles_law_tells_extra_responses_and_lost_connections(
     assert wrk
     load = Load(connections=open_connections, threads=1, duration_s=1)
     assert littles_law(wrk, load) == warning
-
-
-def test_threads_that_worked_are_counted_by_what_they_used_meanwhile() -> None:
-    before = {1: 5.0, 2: 0.0, 3: 9.0}
-    assert count_busy(before, {1: 6.0, 2: 0.05, 3: 9.5, 4: 0.2}) == 3
-    assert count_busy(before, before) is None
-
-
-def test_cores_are_known_by_their_numbers_where_some_are_offline(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    times = [SimpleNamespace(user=float(k), idle=1.0) for k in range(4)]
-    monkeypatch.setattr(psutil, "cpu_times", lambda **_: times)
-    stat = "cpu  6 0 0 4\ncpu0 0\ncpu2 1\ncpu4 2\ncpu6 3\nintr 1\n"
-    monkeypatch.setattr(Path, "read_text", lambda _: stat)
-    assert core_times([4, 6]) == CoreTimes(total_s=7.0, idle_s=2.0)
-    assert core_times([]) == CoreTimes(total_s=10.0, idle_s=4.0)
 
 
 def pairwise_of(speeds: dict[str, list[float]]) -> PairwiseComparisons:

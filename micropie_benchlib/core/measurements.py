@@ -137,12 +137,14 @@ class ServerUse:
 
     CPU time of its process tree; each process's peak resident memory, summed.
     `worker_balance` is the least CPU time of a worker over the most: 1 is a load shared
-    evenly.
+    evenly. `idle_cores` is the CPU time in each second that it used before the load, which is
+    not in the other.
     """
 
     server_cpu_s: Seconds
     server_rss_bytes: Count
     worker_balance: Share | None = None
+    idle_cores: Rate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

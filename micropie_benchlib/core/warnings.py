@@ -62,6 +62,15 @@ class Kind(StrEnum):
     STOLEN = auto()
     NEIGHBOURS = auto()
     THROTTLED = auto()
+    SERVER_THROTTLED = auto()
+    BUSY_PARTNER = auto()
+    # A server works when no request asks for it, or later.
+    POLLS = auto()
+    RESTLESS_PART = auto()
+    IDLE_USE = auto()
+    PUT_OFF = auto()
+    STILL_WORKING = auto()
+    BACKLOG = auto()
     # A rate, or a search for one.
     SECOND_TRY = auto()
     RATE_UNKNOWN = auto()

@@ -27,6 +27,7 @@ from micropie_benchlib.serve.servers import RunningServer
 from micropie_benchlib.system.children import POLL_S, Child, await_any
 from micropie_benchlib.system.machine import MachineMeter, wall_clock_lead_s
 from micropie_benchlib.system.processes import core_count, is_stopped
+from micropie_benchlib.system.schedstat import read_account
 from micropie_benchlib.system.sockets import connection_silences_s, opened_connections
 from micropie_benchlib.wrk.command import wrk_argv, wrk_script
 from micropie_benchlib.wrk.exact import parse_exact
@@ -96,6 +97,7 @@ class WrkGroup:
         self._body = work_dir / "body"
         self._moments = work_dir / "moments"
         self._silences_s: list[tuple[float, ...]] = [()] * len(goals)
+        self._delay_s = 0.0
         self._span_s: float | None = None
 
     def __enter__(self) -> Self:
@@ -193,11 +195,15 @@ class WrkGroup:
         if self._span_s is None:
             self._require_unstopped()
         self._silences_s = []
+        self._delay_s = 0.0
         for child, goal in zip(self._children, self._goals, strict=True):
             process = live_process(child)
             _, _, port = split_url(goal.url)
             silences = connection_silences_s(process, port) if process else []
             self._silences_s.append(tuple(silences))
+            if process:
+                threads = read_account([process]).threads
+                self._delay_s += sum(times.delay_s for times in threads.values())
 
     def interrupt(self) -> None:
         """Have the wrks that still run report and end. Raises BenchError if one does not.
@@ -230,6 +236,7 @@ class WrkGroup:
             reports=tuple(reports),
             silences_s=tuple(self._silences_s),
             cpu_s=cpu_s,
+            delay_s=self._delay_s,
             cores=len(self._cores) or core_count(),
             clock_step_s=wall_clock_lead_s() - self._clock_lead_before_s,
             connections_opened=opened if len(self._goals) == 1 else None,

@@ -13,9 +13,10 @@ from typing import NamedTuple
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.requests import Response, Workload
 from micropie_benchlib.core.targets import ServerSettings, Target
+from micropie_benchlib.load.cpu_accounts import Habits
 from micropie_benchlib.load.generators import Goal, WrkGroup, goals_of
 from micropie_benchlib.load.machine import NO_LINK, Link
-from micropie_benchlib.load.servers import ServerGroup
+from micropie_benchlib.load.servers import CpuMeter, ServerGroup
 from micropie_benchlib.load.sides import Host, Servers, Sides
 from micropie_benchlib.load.trial import at_once
 from micropie_benchlib.serve.kinds import NeededFiles, launched_targets, needed_files
@@ -37,9 +38,11 @@ class ThisHost:
     def __init__(self, wrk: str, work_dir: Path, *, link: Link = NO_LINK) -> None:
         self._wrk, self._work_dir, self._link = wrk, work_dir, link
         self._logs = [work_dir / "server-0.log", work_dir / "server-1.log"]
-        self._next_log = itertools.cycle(self._logs)  # no more than two servers run at once
+        self._next_log = itertools.cycle(self._logs)
         self._needed = NeededFiles([])
         self._started: dict[str, LocalServer] = {}  # the first of each target
+        self._habits: dict[str, Habits] = {}  # by target
+        self._meters: list[CpuMeter] = []  # of the servers that run
 
     def examine(self, *, workers: int, threads: int, connections: int) -> list[Finding]:
         """0 is of what runs elsewhere."""
@@ -65,7 +68,18 @@ class ThisHost:
     def start(self, target: Target, settings: ServerSettings) -> LocalServer:
         server = start_server(target, settings, log=next(self._next_log))
         self._started.setdefault(target.name, server)
+        self._meter_of(server)
         return server
+
+    def _meter_of(self, server: LocalServer) -> CpuMeter:
+        """Return what keeps the CPU accounts of a server of this machine."""
+        for meter in self._meters:
+            if meter.server is server:
+                return meter
+        habits = self._habits.setdefault(server.target.name, Habits())
+        meter = CpuMeter(server, habits)
+        self._meters = [*self._meters[-1:], meter]  # no more than two servers run at once
+        return meter
 
     def trim_logs(self) -> None:
         """Cut what the servers have written, if it is much."""
@@ -78,9 +92,13 @@ class ThisHost:
         return Probe(url, workload, address=server.address).ask()
 
     def server_side(self, servers: Servers, *, halves: bool) -> ServerGroup:
-        local = [server for server in servers if isinstance(server, LocalServer)]
+        meters = []
+        for server in servers:
+            if isinstance(server, LocalServer):
+                meters.append(self._meter_of(server))
+        others = [each for each in self._meters if each.is_running and each not in meters]
         cores = core_halves().servers if halves else []
-        return ServerGroup(local, cores=cores, link=self._link)
+        return ServerGroup(meters, others=others, cores=cores, link=self._link)
 
     def load_side(self, servers: Servers, load: Load, *, halves: bool) -> WrkGroup:
         return self.wrks(goals_of(servers, load), load, halves=halves)

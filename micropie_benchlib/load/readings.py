@@ -6,20 +6,33 @@ from dataclasses import dataclass
 
 from micropie_benchlib.core.measurements import ServerUse, WrkResult
 from micropie_benchlib.core.warnings import BenchWarning
+from micropie_benchlib.load.cpu_accounts import Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """What was seen of one server when the time of a trial was up, under load still.
+    """What was seen of one server when the time of a trial was up, and until it was at rest.
 
     `silences_s` says how long ago each of wrk's connections received anything, as far as
-    it is known. `busy_threads` counts the threads of the server that worked; None if
-    that is not known. `busy_share` is that of the servers' cores, whoever used them.
+    it is known. `work` was done until then. Of the CPU time under load `idle_cpu_s` was idle
+    use of threads that also work: that is not in the server's use, nor is the CPU time of what
+    never rests (`restless_cores` while idle), unless the server `polls`. `late_cpu_s` was used
+    after the load, and of that `put_off_s` not for requests under way. It `had_backlog` if it
+    still worked on an earlier load when this one began. The CPU quota of
+    the server's control group stopped it in `throttled` of so many `periods`.
     """
 
     silences_s: tuple[float, ...] = ()
-    busy_threads: int | None = None
-    busy_share: float | None = None
+    work: Work | None = None
+    idle_cpu_s: float = 0.0
+    restless_cores: float = 0.0
+    late_cpu_s: float = 0.0
+    put_off_s: float = 0.0
+    polls: bool = False
+    is_at_rest: bool = True
+    had_backlog: bool = False
+    throttled: int = 0
+    periods: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,20 +48,23 @@ class ServerReading:
     disturbances: tuple[BenchWarning, ...]
     cores: int
     full_link: BenchWarning | None
+    busy_partner: BenchWarning | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadReading:
     """What the wrks of one machine reported in one trial: an item for each server.
 
-    Together they used `cpu_s` and could use `cores`, as a number. `clock_step_s` is by how
-    much that machine's clock was set meanwhile; `disturbances` are those of that machine.
+    Together they used `cpu_s` and could use `cores`, as a number; for `delay_s` of the load
+    they could have run and others had those. `clock_step_s` is by how much that machine's clock
+    was set meanwhile; `disturbances` are those of that machine.
     """
 
     runs: tuple[WrkResult, ...]
     reports: tuple[str, ...]
     silences_s: tuple[tuple[float, ...], ...]
     cpu_s: float
+    delay_s: float
     cores: int
     clock_step_s: float
     connections_opened: int | None
@@ -73,8 +89,9 @@ class Observation:
     """What was seen of one server in one trial.
 
     `clock_step_s` is by how much the clock was set meanwhile. `load_cpus_s` is the CPU time
-    of the server's wrk on each load machine. `full_link` says so if a network link was the
-    limit.
+    of the server's wrk on each load machine, `load_delays_s` how long all wrks there could have
+    run and others had the cores. `full_link` says so if a network link was the limit, and
+    `busy_partner` if a server of this tool that had no part in the trial worked meanwhile.
     """
 
     wrk: WrkResult
@@ -82,7 +99,9 @@ class Observation:
     use: ServerUse | None
     disturbances: tuple[BenchWarning, ...]
     load_cpus_s: tuple[float, ...]
+    load_delays_s: tuple[float, ...]
     cores: TrialCores
+    busy_partner: BenchWarning | None = None
     ending: Ending = Ending()
     clock_step_s: float = 0.0
     connections_opened: int | None = None

@@ -12,10 +12,11 @@ from typing import Self, TypeVar
 
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import Load
-from micropie_benchlib.core.measurements import WrkResult
+from micropie_benchlib.core.measurements import ServerUse, WrkResult
+from micropie_benchlib.load.cpu_accounts import unexplained_s
 from micropie_benchlib.load.generators import OVERRUN_S, overrun
 from micropie_benchlib.load.merging import merge_runs, total_opened
-from micropie_benchlib.load.readings import Observation, TrialCores
+from micropie_benchlib.load.readings import Ending, Observation, TrialCores
 from micropie_benchlib.load.sides import LoadSide, Sides
 from micropie_benchlib.system.children import TICK_S, Tick
 from micropie_benchlib.wrk.command import READY_S
@@ -47,6 +48,7 @@ class LoadRun:
         self._servers, self._loads = sides.servers, sides.loads
         self._are_one_machine = sides.are_one_machine
         self._load, self._tick = load, tick
+        self._is_suspended = False
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -100,9 +102,10 @@ class LoadRun:
 
         Then the servers are suspended in turn, while the wrks read those responses and end.
         """
+        self._is_suspended = True
         self._on_each_machine(lambda load: load.suspend())
         self.look()
-        self._servers.settle()
+        self._servers.settle(suspends=True)
         self.interrupt()
 
     def interrupt(self) -> None:
@@ -143,21 +146,45 @@ class LoadRun:
                 runs.append(reading.runs[position])
                 reports.append(reading.reports[position])
                 silences.extend(reading.silences_s[position])
+            merged = merge_runs(runs)
+            ending = dataclasses.replace(ending, silences_s=tuple(silences))
+            if use:
+                use, ending = self._with_late_work(use, ending, merged)
             observations.append(
                 Observation(
-                    wrk=with_unexpected_statuses(merge_runs(runs), expected),
+                    wrk=with_unexpected_statuses(merged, expected),
                     report="\n".join(reports),
                     use=use,
                     disturbances=tuple(disturbances),
-                    ending=dataclasses.replace(ending, silences_s=tuple(silences)),
+                    ending=ending,
                     clock_step_s=max((r.clock_step_s for r in readings), key=abs),
                     connections_opened=total_opened(readings),
                     load_cpus_s=tuple(run.load_cpu_s or 0 for run in runs),
+                    load_delays_s=tuple(reading.delay_s for reading in readings),
                     cores=cores,
+                    busy_partner=served.busy_partner,
                     full_link=full_link,
                 )
             )
         return observations
+
+    def _with_late_work(
+        self, use: ServerUse, ending: Ending, wrk: WrkResult
+    ) -> tuple[ServerUse, Ending]:
+        """Return the use with the CPU time after the load that is of its requests.
+
+        Where wrk was suspended that is all, since what it then reads counts. Otherwise the
+        requests that were under way do not count, and explain some.
+        """
+        put_off_s = unexplained_s(
+            ending.late_cpu_s,
+            load_cpu_s=use.server_cpu_s,
+            requests=wrk.requests,
+            under_way=self._load.open_connections,
+        )
+        late_s = ending.late_cpu_s if self._is_suspended else put_off_s
+        use = dataclasses.replace(use, server_cpu_s=use.server_cpu_s + late_s)
+        return use, dataclasses.replace(ending, put_off_s=put_off_s)
 
 
 def endless(load: Load, seconds: float) -> Load:
@@ -183,6 +210,7 @@ def apply_load(sides: Sides, load: Load, *, is_paired: bool, tick: Tick) -> list
     Raises BenchError if a wrk fails or hangs, or a server dies meanwhile.
     """
     with LoadRun(sides, load, tick=tick) as run:
+        sides.servers.await_idle()
         run.begin()
         run.wait(load.duration_s)
         if is_paired and not load.rate_per_s:
@@ -192,6 +220,7 @@ def apply_load(sides: Sides, load: Load, *, is_paired: bool, tick: Tick) -> list
             answering_s = READY_S + load.workload.timeout_s if load.rate_per_s else 0
             if not run.wait(load.duration_s + answering_s + OVERRUN_S):
                 raise overrun()
+            sides.servers.settle(suspends=False)
         return run.observations()
 
 
@@ -201,3 +230,4 @@ def apply_warm_up(sides: Sides, load: Load, *, seconds: float, tick: Tick) -> No
         run.begin()
         run.wait(seconds)
         run.interrupt()
+        sides.servers.await_idle()

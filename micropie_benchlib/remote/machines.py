@@ -301,6 +301,7 @@ class RemoteServerGroup:
         self._there = machine.there
         self._parts = tuple(server.part for server in servers)
         self._halves = halves
+        self.await_idle = machine.there("servers", ServerGroup.await_idle)
         self.begin = machine.there("servers", ServerGroup.begin)
         self.require_alive = machine.there("agent", Agent.require_alive)
         self.look = machine.there("servers", ServerGroup.look)

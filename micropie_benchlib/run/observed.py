@@ -8,6 +8,7 @@ from micropie_benchlib.core.choices import Method
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.plan import Trial
 from micropie_benchlib.core.warnings import BenchWarning, Kind
+from micropie_benchlib.load.cpu_accounts import MATERIAL_SHARE, RESTLESS_S
 from micropie_benchlib.load.readings import Observation
 from micropie_benchlib.stats.cores import CoreUse
 from micropie_benchlib.stats.search import rate_not_kept
@@ -35,34 +36,28 @@ def core_use(observations: Sequence[Observation], load: Load, workers: int | Non
     count = len(observations)
     duration_s = longest_s(observations)
     cores = observations[0].cores
-    server_cores = min(workers or busy_threads(observations) or cores.servers, cores.servers)
-    server_uses_s = [seen.use.server_cpu_s for seen in observations if seen.use]
-    are_all_known = len(server_uses_s) == count
-    busiest = (0.0, 1)
+    work = [seen.ending.work for seen in observations if seen.use and seen.ending.work]
+    threads = sum(each.threads for each in work)
+    server_cores = min(workers or threads or cores.servers, cores.servers)
+    server_cpu = None
+    if len(work) == count:
+        server_cpu = sum(each.cpu_s / each.seconds for each in work)
+    busiest = (0.0, 1, 0.0)
     for machine, load_cores in enumerate(cores.loads):
         usable = min(count * load.wrk_threads, load_cores)
         spent_s = sum(seen.load_cpus_s[machine] for seen in observations)
         if spent_s / usable >= busiest[0] / busiest[1]:
-            busiest = (spent_s, usable)
-    load_cpu_s, usable_cores = busiest
+            busiest = (spent_s, usable, observations[0].load_delays_s[machine])
+    load_cpu_s, usable_cores, load_delay_s = busiest
     return CoreUse(
         load_cpu=load_cpu_s / duration_s,
         load_cores=usable_cores,
-        server_cpu=sum(server_uses_s) / duration_s if are_all_known else None,
+        load_delay=load_delay_s / duration_s,
+        server_cpu=server_cpu,
         server_cores=server_cores,
+        server_delay=sum(each.delay_s / each.seconds for each in work),
         shared_cores=cores.servers if cores.are_shared else 0,
-        busy_share=observations[0].ending.busy_share,
     )
-
-
-def busy_threads(observations: Iterable[Observation]) -> int | None:
-    """Return how many threads of the servers worked; None if that is not known of each."""
-    count = 0
-    for seen in observations:
-        if seen.ending.busy_threads is None:
-            return None
-        count += seen.ending.busy_threads
-    return count
 
 
 def wrong_load(
@@ -72,12 +67,14 @@ def wrong_load(
     duration_s = longest_s(observations)
     if not load.rate_per_s and not -0.05 <= duration_s - load.duration_s <= 1:
         return BenchWarning.of(Kind.OTHER_DURATION, duration_s=duration_s, asked_s=load.duration_s)
-    return observations[0].full_link or cores.saturation
+    return observations[0].busy_partner or observations[0].full_link or cores.saturation
 
 
 MAY_COUNT = (
     *(Kind.SIZE_DIFFERS, Kind.BODY_AFTER_LOAD, Kind.IDLE_CONNECTIONS, Kind.CUT_OFF),
     *(Kind.LATE_GENERATOR, Kind.STOLEN, Kind.NEIGHBOURS, Kind.THROTTLED),
+    *(Kind.SERVER_THROTTLED, Kind.POLLS, Kind.RESTLESS_PART, Kind.IDLE_USE),
+    *(Kind.PUT_OFF, Kind.STILL_WORKING),
 )  # a trial that has but these warnings
 
 
@@ -100,4 +97,30 @@ def warnings_in(trial: Trial, seen: Observation, sizes: ResponseSizes) -> Iterat
     if not load.workload.keep_alive:
         found.append(kept_open(wrk, seen.connections_opened))
     yield from filter(None, found)
+    yield from cpu_warnings(seen)
     yield from seen.disturbances
+
+
+def cpu_warnings(seen: Observation) -> Iterator[BenchWarning]:
+    """Yield what is odd about the CPU time of a server."""
+    use, ending = seen.use, seen.ending
+    if ending.periods and ending.throttled:
+        counts = {"throttled": ending.throttled, "periods": ending.periods}
+        yield BenchWarning.of(Kind.SERVER_THROTTLED, **counts)
+    if ending.had_backlog:
+        yield BenchWarning.of(Kind.BACKLOG)
+    if use is None or not use.server_cpu_s:
+        return
+    if ending.polls:
+        yield BenchWarning.of(Kind.POLLS, cores=use.idle_cores or 0.0)
+    elif ending.restless_cores:
+        yield BenchWarning.of(Kind.RESTLESS_PART, cores=ending.restless_cores)
+    idle_share = ending.idle_cpu_s / use.server_cpu_s
+    if idle_share > MATERIAL_SHARE and not ending.polls:
+        cores = (use.idle_cores or 0.0) - ending.restless_cores
+        yield BenchWarning.of(Kind.IDLE_USE, cores=cores, share=idle_share)
+    put_off_share = ending.put_off_s / use.server_cpu_s
+    if put_off_share > MATERIAL_SHARE:
+        yield BenchWarning.of(Kind.PUT_OFF, share=put_off_share)
+    if not ending.is_at_rest:
+        yield BenchWarning.of(Kind.STILL_WORKING, seconds=RESTLESS_S)

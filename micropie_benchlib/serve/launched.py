@@ -8,13 +8,12 @@ import functools
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import psutil
 
 from micropie_benchlib.core.errors import BenchError
-from micropie_benchlib.core.measurements import ServerUse
 from micropie_benchlib.core.requests import Response, Workload
 from micropie_benchlib.core.targets import (
     AsgiTarget,
@@ -141,34 +140,8 @@ class LaunchedServer(LocalServer):
         error = self.complaint()
         return f"{text}; its last error line: {error}" if error else text
 
-    def cpu_s(self) -> dict[psutil.Process, float]:
-        """Return the CPU time of each process so far, with its ended children's for a command."""
-        spent = {process: processes.cpu_time_s(process) for process in self.processes()}
-        if not self.readiness.has_fixed_workers:
-            for process in spent:
-                spent[process] += processes.ended_children_cpu_s(process)
-        return spent
-
-    def use_since(self, before: Mapping[psutil.Process, float]) -> ServerUse:
-        """Return what the server used since that cpu_s().
-
-        A process that has ended since has left all its CPU time to its parent.
-        """
-        spent = {}
-        for process, cpu_s in self.cpu_s().items():
-            spent[process] = cpu_s - before.get(process, 0.0)
-        used_s = sum(spent.values())
-        if not self.readiness.has_fixed_workers:
-            used_s -= sum(cpu_s for process, cpu_s in before.items() if process not in spent)
-        balance = None
-        if self.readiness.has_fixed_workers and self.workers:
-            shares = [spent.get(worker, 0.0) for worker in self.workers]
-            balance = min(shares) / max(shares) if max(shares) else None
-        return ServerUse(
-            server_cpu_s=max(0.0, used_s),
-            server_rss_bytes=sum(map(processes.peak_memory_bytes, spent)),
-            worker_balance=balance,
-        )
+    def counted_workers(self) -> Iterable[psutil.Process]:
+        return self.workers if self.readiness.has_fixed_workers else []
 
     def pin(self, cores: Sequence[int]) -> None:
         if not cores or cores == self._cores:
@@ -317,8 +290,8 @@ class LaunchedServer(LocalServer):
         deadline = time.monotonic() + SETTLE_S
         last_count, last_cpu_s = -1, 0.0
         while time.monotonic() < deadline and not self.child.exit:
-            spent = self.cpu_s()
-            count, cpu_s = len(spent), sum(spent.values())
+            live = self.processes()
+            count, cpu_s = len(live), sum(map(processes.cpu_time_s, live))
             if count == last_count and cpu_s - last_cpu_s < 0.05 * SETTLE_STEP_S:
                 break
             last_count, last_cpu_s = count, cpu_s

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Self
 
 import psutil
 
 from micropie_benchlib.core.errors import BenchError
-from micropie_benchlib.core.measurements import ServerUse
 from micropie_benchlib.core.requests import Response, Workload
 from micropie_benchlib.core.targets import ServerSettings, Target, UrlTarget, host_and_port
 from micropie_benchlib.core.warnings import BenchWarning
@@ -91,13 +90,9 @@ class LocalServer(RunningServer):
     def processes(self) -> list[psutil.Process]:
         return []
 
-    def cpu_s(self) -> dict[psutil.Process, float]:
-        """Return the CPU time of each of its processes so far, in seconds."""
-        return {}
-
-    def use_since(self, _before: Mapping[psutil.Process, float]) -> ServerUse | None:
-        """Return what it used since that cpu_s(); None if that is not known."""
-        return None
+    def counted_workers(self) -> Iterable[psutil.Process]:
+        """Return its workers, if it has a fixed number of them."""
+        return []
 
     @abc.abstractmethod
     def pin(self, cores: Sequence[int]) -> None: ...

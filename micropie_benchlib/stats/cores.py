@@ -17,8 +17,8 @@ class CoreUse:
 
     `server_cpu` is None where the server is somebody else's. `server_cores` counts no more
     than the threads that worked. `shared_cores` counts the cores that load generator and
-    server share; 0 if each has its own. `busy_share` is the share of the servers' cores
-    that was not idle, whoever used them; None if not known.
+    server share; 0 if each has its own. The delays are seconds per second in which threads
+    could have run and others had the cores.
     """
 
     load_cpu: float
@@ -26,17 +26,23 @@ class CoreUse:
     server_cpu: float | None
     server_cores: int
     shared_cores: int
-    busy_share: float | None = None
+    load_delay: float = 0.0
+    server_delay: float = 0.0
 
     @property
     def limited_by(self) -> Limit | None:
         """What limited the trial's throughput; None if that cannot be told.
 
         - The load generator, if it used 90% of its cores and the server did not.
-        - The server's CPU, if it used 75% of the cores that its threads could use, or if 75%
-          of its cores' time was used: two processes that wait for one another leave some.
-        - Where 90% was used, whichever of the two used more of those cores it could use.
-        - Neither, if there was more idle time: the server waited.
+        - The server's CPU, if it used 90% of the cores that its threads could use.
+        - Where the two used 90% of the cores that they share, whichever used more of those
+          it could use.
+        - Neither, if the server mostly slept: its threads ran, or could have run, in less than
+          75% of the time; on shared cores, together with wrk's, since two processes that
+          wait for one another leave some.
+        - The server's CPU otherwise.
+
+        So neighbours never are the limit: they do not make anybody sleep.
         """
         load_is_full = self.load_cpu >= FULL_SHARE * self.load_cores
         if self.server_cpu is None:
@@ -47,22 +53,13 @@ class CoreUse:
             return Limit.SERVER_CPU
         if load_is_full:
             return Limit.LOAD_GENERATOR
-        used_share = self._used_share(self.server_cpu)
-        if used_share >= FULL_SHARE and self.shared_cores and load_share > server_share:
-            return Limit.LOAD_GENERATOR
-        is_busy = max(server_share, used_share) >= BUSY_SHARE
-        return Limit.SERVER_CPU if is_busy else Limit.NEITHER
-
-    def _used_share(self, server_cpu: float) -> float:
-        """Return the share of the server's cores that was used, if these two took part in it.
-
-        Neighbours may fill the cores while a server sleeps.
-        """
-        cores = self.shared_cores or self.server_cores
-        used = server_cpu + (self.load_cpu if self.shared_cores else 0)
-        if self.busy_share is None:
-            return used / cores
-        return self.busy_share if used >= 0.25 * cores else 0.0
+        used = self.server_cpu + self.load_cpu
+        if self.shared_cores and used >= FULL_SHARE * self.shared_cores:
+            return Limit.LOAD_GENERATOR if load_share > server_share else Limit.SERVER_CPU
+        awake_share = min(1.0, (self.server_cpu + self.server_delay) / self.server_cores)
+        if self.shared_cores:
+            awake_share += min(1.0, (self.load_cpu + self.load_delay) / self.load_cores)
+        return Limit.SERVER_CPU if awake_share >= BUSY_SHARE else Limit.NEITHER
 
     @property
     def saturation(self) -> BenchWarning | None:

@@ -10,6 +10,7 @@ from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.results import Results
+from micropie_benchlib.core.warnings import Kind
 
 Kinds = Sequence[tuple[Method, Metric]]
 CAPACITY = (Method.SINGLE, Metric.CAPACITY)
@@ -70,14 +71,18 @@ def took_long(measurement: Measurement) -> bool:
 
 
 def fails_alone(results: Results, name: str, load: LoadId) -> bool:
-    """Return whether most of a target's single trials are invalid, and not for wrk's limits.
+    """Return whether most of a target's single trials are invalid, and that for its own sake.
+
+    That is neither for wrk's limits nor for what its partner did, which had no part in them.
 
     Its paired trials then mean nothing: not all that is checked alone can be checked there.
     """
     trials = results.single_trials(name, load)
     failed = 0
     for trial in trials:
-        failed += not trial.valid and trial.limited_by is not Limit.LOAD_GENERATOR
+        is_partners = any(warning.kind is Kind.BUSY_PARTNER for warning in trial.invalid)
+        if not trial.valid and not is_partners:
+            failed += trial.limited_by is not Limit.LOAD_GENERATOR
     return 2 * failed > len(trials)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from micropie_benchlib.core.text import pluralize
-from micropie_benchlib.system.control_groups import own_cpu_groups
+from micropie_benchlib.system.control_groups import cpu_groups
 from micropie_benchlib.system.machine import MAX_STOLEN, machine_times
 from micropie_benchlib.system.processes import core_count, cpu_time_s, search_file
 
@@ -134,7 +134,7 @@ def check_other_processes(circumstances: Circumstances) -> tuple[bool | None, st
 
 @check("CPU quota", why="the kernel pauses all its processes when it is used up", remedy="lift it")
 def check_quota(_: Circumstances) -> tuple[bool | None, str]:
-    groups = own_cpu_groups()
+    groups = cpu_groups()
     quotas = groups.quotas()
     if quotas:
         return True, f"{min(quotas):.3g} cores"

@@ -116,6 +116,11 @@ class Child:
     def guard_pid(self) -> int:
         return self._guard.pid
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether it has not been stopped."""
+        return not self._status.closed
+
     def fileno(self) -> int:
         return self._status.fileno()
 

@@ -1,16 +1,17 @@
-"""The control groups of this process, and their quotas."""
+"""The control groups of processes, and their quotas."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from micropie_benchlib.system.processes import search_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CpuGroups:
-    """The control groups in which this process's CPU time counts, its own first.
+    """The control groups in which a process's CPU time counts, its own first.
 
     `are_all` is false in a container, which does not see those around it.
     """
@@ -20,14 +21,31 @@ class CpuGroups:
 
     @property
     def throttled(self) -> int:
-        total = 0
-        for directory in self.directories:
-            total += int(search_file(f"{directory}/cpu.stat", r"^nr_throttled (\d+)") or 0)
-        return total
+        return sum(periods_of(directory).throttled for directory in self.directories)
 
     def quotas(self) -> list[float]:
         found = [cpu_quota(directory) for directory in self.directories]
         return [quota for quota in found if quota is not None]
+
+
+class Periods(NamedTuple):
+    """The periods of a control group's quota: those in which it was used up, and all."""
+
+    throttled: int
+    all: int
+
+    def since(self, before: Periods) -> Periods:
+        return Periods(self.throttled - before.throttled, self.all - before.all)
+
+
+NO_PERIODS = Periods(0, 0)
+
+
+def periods_of(directory: Path) -> Periods:
+    """Return the periods of a control group so far; none if it has no quota."""
+    throttled = search_file(f"{directory}/cpu.stat", r"^nr_throttled (\d+)")
+    periods = search_file(f"{directory}/cpu.stat", r"^nr_periods (\d+)")
+    return Periods(int(throttled or 0), int(periods or 0))
 
 
 NO_GROUPS = CpuGroups(directories=(), are_all=False)
@@ -79,9 +97,10 @@ def groups_in(mount_point: Path, root: str, group: str) -> CpuGroups:
     return CpuGroups(directories=tuple(around), are_all=root == "/" and is_outermost)
 
 
-def own_cpu_groups() -> CpuGroups:
+def cpu_groups(pid: int | str = "self") -> CpuGroups:
+    """Return the control groups of a process, this one if no other is named."""
     try:
-        memberships = Path("/proc/self/cgroup").read_text()
+        memberships = Path(f"/proc/{pid}/cgroup").read_text()
         mounts = Path("/proc/self/mountinfo").read_text(errors="replace")
         return find_cpu_groups(memberships, mounts)
     except (OSError, ValueError):

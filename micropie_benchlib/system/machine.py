@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 
 from micropie_benchlib.core.warnings import BenchWarning, Kind
-from micropie_benchlib.system.control_groups import own_cpu_groups
+from micropie_benchlib.system.control_groups import cpu_groups
 
 MAX_STOLEN = 0.05  # of the machine's time, by the hypervisor
 
@@ -55,37 +52,8 @@ def machine_times() -> MachineTimes:
         total_s=sum(getattr(times, kind, 0.0) for kind in TIME_KINDS),
         busy_s=times.user + getattr(times, "nice", 0.0) + times.system,
         steal_s=getattr(times, "steal", 0.0),
-        throttled=own_cpu_groups().throttled,
+        throttled=cpu_groups().throttled,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoreTimes:
-    """The time since their start of some cores, in seconds: in all, and idle."""
-
-    total_s: float
-    idle_s: float
-
-    def busy_share(self, before: CoreTimes) -> float | None:
-        """Return the share of the time since then that was not idle; None for no time."""
-        passed_s = self.total_s - before.total_s
-        if passed_s <= 0:
-            return None
-        return 1 - (self.idle_s - before.idle_s) / passed_s
-
-
-def core_times(cores: Sequence[int]) -> CoreTimes:
-    """Return the times of these cores; of all, if none are given."""
-    chosen = psutil.cpu_times(percpu=True)
-    if cores:  # given on Linux alone, where psutil has the cores of /proc/stat, in its order
-        numbers = re.findall(r"^cpu(\d+)", Path("/proc/stat").read_text(), re.MULTILINE)
-        by_number = dict(zip(map(int, numbers), chosen, strict=False))
-        chosen = [by_number[core] for core in cores if core in by_number]
-    total_s = idle_s = 0.0
-    for times in chosen:
-        total_s += sum(getattr(times, kind, 0.0) for kind in TIME_KINDS)
-        idle_s += times.idle + getattr(times, "iowait", 0.0)
-    return CoreTimes(total_s=total_s, idle_s=idle_s)
 
 
 def wall_clock_lead_s() -> float:

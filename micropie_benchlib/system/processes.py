@@ -55,16 +55,6 @@ def cpu_time_s(process: psutil.Process) -> float:
         return 0.0
 
 
-def ended_children_cpu_s(process: psutil.Process) -> float:
-    """Return the CPU time of those children of a process that have ended, to 10 ms."""
-    try:
-        times = process.cpu_times()
-    except psutil.Error:
-        return 0.0
-    user_s = getattr(times, "children_user", 0.0)
-    return float(user_s + getattr(times, "children_system", 0.0))
-
-
 def is_alive(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.NoSuchProcess):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
@@ -161,13 +151,6 @@ def listener_pids(port: int) -> list[int | None]:
         if each.status == psutil.CONN_LISTEN and address.port == port:
             pids.append(each.pid)
     return pids
-
-
-def thread_cpu_s(process: psutil.Process) -> dict[int, float]:
-    """Return the CPU time of each thread of the process so far, to 10 ms."""
-    with contextlib.suppress(OSError, psutil.Error):
-        return {thread.id: thread.user_time + thread.system_time for thread in process.threads()}
-    return {}
 
 
 def is_stopped(process: psutil.Process) -> bool:

@@ -22,8 +22,8 @@ from micropie_benchlib.system.checks import (
 from micropie_benchlib.system.control_groups import (
     NO_GROUPS,
     CpuGroups,
+    cpu_groups,
     find_cpu_groups,
-    own_cpu_groups,
 )
 from micropie_benchlib.system.processes import require_proc
 
@@ -138,7 +138,7 @@ def test_the_quota_is_ok_only_where_it_is_known(
     write(tmp_path / "quota", cpu_max="150000 100000")
     paths = tuple(tmp_path / name for name in directories)
     groups = CpuGroups(directories=paths, are_all=are_all)
-    monkeypatch.setattr("micropie_benchlib.system.checks.own_cpu_groups", lambda: groups)
+    monkeypatch.setattr("micropie_benchlib.system.checks.cpu_groups", lambda: groups)
     finding = check_quota(IDLE)
     assert finding.state is state
     assert finding.found.startswith(found)
@@ -153,7 +153,7 @@ def test_where_no_hierarchy_is_seen_nothing_is_known(memberships: str, mounts: s
 
 
 def test_this_machine_can_be_asked() -> None:
-    groups = own_cpu_groups()
+    groups = cpu_groups()
     assert groups.throttled >= 0
     assert all(quota > 0 for quota in groups.quotas())
 

@@ -25,8 +25,6 @@ from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.report.warnings import text_of
 from micropie_benchlib.run.schedule import schedule
-from micropie_benchlib.serve.kinds import Readiness
-from micropie_benchlib.serve.launched import LaunchedServer
 from micropie_benchlib.stats.validity import clock_set, silent_connections
 
 MODES = (
@@ -255,7 +253,8 @@ def test_one_busy_thread_is_what_a_server_of_one_process_can_use(
 ) -> None:
     with start(odd("plain")) as server:
         (seen,) = run_load([server], load_of(1), work_dir=tmp_path)
-    assert seen.ending.busy_threads == 1
+    assert seen.ending.work
+    assert seen.ending.work.threads == 1
 
 
 ACK_OPTIONS = ("-w", "2", "--loop", "asyncio", "--http", "h11")
@@ -271,16 +270,3 @@ def test_servers_that_wait_for_delayed_acks_are_not_judged_by_their_cpu(
     assert limits == {"neither"}
     assert "per CPU second (" not in done.stderr
     assert "as with delayed ACKs (is TCP_NODELAY set?)" in done.stderr
-
-
-def test_what_a_process_used_before_does_not_count_when_it_ends(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    parent, child = psutil.Process(), psutil.Process(1)
-    server = object.__new__(LaunchedServer)
-    server.workers = set()
-    server.readiness = Readiness(processes=1, has_fixed_workers=False)
-    # The child had used 10 s, and has ended since with 11 s, which are its parent's now.
-    monkeypatch.setattr(server, "cpu_s", lambda: {parent: 1.5 + 11})
-    use = server.use_since({parent: 1.0, child: 10.0})
-    assert use.server_cpu_s == pytest.approx(1.5)

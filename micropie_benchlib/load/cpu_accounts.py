@@ -1,0 +1,341 @@
+"""Whose CPU time it is: that of the requests, apart from what a server uses while it is idle.
+
+The CPU time of the requests is what a server used from the start of the load until it was at
+rest, less its idle use in that time. What never rests (a loop that polls, a process that
+burns a core) is left out, unless that leaves next to nothing: then the server polls where it
+serves, and all that it used during the load is an upper bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from micropie_benchlib.system.schedstat import Account, ThreadId, Times
+
+STEP_S = 0.02
+TRACE_S = 0.001  # of CPU time in a step, beyond idle use, that is still rest
+BUSY_CORES = 0.5  # of a thread that is likely to be runnable at any moment, while idle
+RESTLESS_SHARE = 0.9  # of the time that a thread runs or could run
+POLLING_SHARE = 0.1  # of its CPU time is what a polling server has left without its polling
+MATERIAL_SHARE = 0.05  # of the CPU time of a load matters
+NEGLIGIBLE_SHARE = 0.01
+OWN_RHYTHM = 3  # rests of like length, between work that no load has caused
+IDLE_S = 0.25  # the time in which idle use is measured; and where there is more than a trace,
+LONG_IDLE_S = 1.0  # and in the first launch of a target
+FIRST_REST_S = 0.5  # after the first trial of a target
+RESTLESS_S = 5.0  # at most, until a server is at rest after a load
+NO_TIMES = Times(0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What a server used in some seconds; `ended_s` is the CPU time of what has ended in them."""
+
+    seconds: float
+    threads: Mapping[ThreadId, Times]
+    ended_s: float
+
+    @property
+    def cpu_s(self) -> float:
+        """The CPU time of all."""
+        return self.ended_s + sum(times.cpu_s for times in self.threads.values())
+
+
+def spent_between(before: Account, after: Account) -> Spent:
+    """Return what was used between two accounts of a server.
+
+    A process that has ended since has left all of its CPU time to the one that waited for
+    it, what it had used before as well; or to nobody.
+    """
+    threads = {}
+    for thread, times in after.threads.items():
+        earlier = before.threads.get(thread, NO_TIMES)
+        cpu_s = max(0.0, times.cpu_s - earlier.cpu_s)
+        threads[thread] = Times(cpu_s, max(0.0, times.delay_s - earlier.delay_s))
+    total_s = 0.0
+    for process, cpu_s in after.processes.items():
+        total_s += cpu_s - before.processes.get(process, 0.0)
+    inherited_s = 0.0
+    for process, cpu_s in after.reaped.items():
+        inherited_s += cpu_s - before.reaped.get(process, 0.0)
+    for process, cpu_s in before.processes.items():
+        if process not in after.processes:
+            inherited_s -= cpu_s + before.reaped.get(process, 0.0)
+    total_s += max(0.0, inherited_s)
+    ended_s = total_s - sum(times.cpu_s for times in threads.values())
+    return Spent(seconds=after.at_s - before.at_s, threads=threads, ended_s=max(0.0, ended_s))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdleThread:
+    """A thread's CPU time while its server is idle: in each second, and the most in a step."""
+
+    cores: float = 0.0
+    burst_s: float = 0.0
+    is_restless: bool = False
+
+    def allowance_s(self, seconds: float) -> float:
+        """Return how much CPU time it may use in a short time and still be idle."""
+        return max(self.cores * seconds, self.burst_s)
+
+
+NO_USE = IdleThread()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdleUse:
+    """What a server uses while it is idle; `ended` is of what comes and goes."""
+
+    threads: Mapping[ThreadId, IdleThread] = field(default_factory=dict)
+    ended: IdleThread = NO_USE
+
+    @property
+    def cores(self) -> float:
+        """CPU seconds for each second."""
+        return self.ended.cores + sum(thread.cores for thread in self.threads.values())
+
+    @property
+    def burst_s(self) -> float:
+        """The most CPU time in a step, if all threads have theirs in one."""
+        return self.ended.burst_s + sum(thread.burst_s for thread in self.threads.values())
+
+    def is_busy(self, thread: ThreadId) -> bool:
+        """Return whether that thread works half of the time or more, or never rests."""
+        own = self.threads.get(thread, NO_USE)
+        return own.is_restless or own.cores >= BUSY_CORES
+
+    def excess_s(self, step: Spent) -> float:
+        """Return the CPU time in a step that idle use does not explain."""
+        excess_s = max(0.0, step.ended_s - self.ended.allowance_s(step.seconds))
+        for thread, times in step.threads.items():
+            idle = self.threads.get(thread, NO_USE)
+            if not idle.is_restless:
+                excess_s += max(0.0, times.cpu_s - idle.allowance_s(step.seconds))
+        return excess_s
+
+    @property
+    def restless_cores(self) -> float:
+        """The part of `cores` that never rests."""
+        return sum(thread.cores for thread in self.threads.values() if thread.is_restless)
+
+
+def idle_use(steps: Sequence[Spent]) -> IdleUse:
+    """Return the idle use that these steps, one after the other, show."""
+    seconds = sum(step.seconds for step in steps)
+    threads = {}
+    for thread in steps[-1].threads:
+        used = [step.threads.get(thread, NO_TIMES) for step in steps]
+        cpu_s = sum(times.cpu_s for times in used)
+        wanted_s = cpu_s + sum(times.delay_s for times in used)
+        threads[thread] = IdleThread(
+            cores=cpu_s / seconds,
+            burst_s=max(times.cpu_s for times in used),
+            is_restless=wanted_s >= RESTLESS_SHARE * seconds,
+        )
+    ended = IdleThread(
+        cores=sum(step.ended_s for step in steps) / seconds,
+        burst_s=max(step.ended_s for step in steps),
+    )
+    return IdleUse(threads=threads, ended=ended)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """CPU time by its cause: requests, idle use of threads that also work, what never rests."""
+
+    requests_s: float
+    idle_s: float
+    restless_s: float
+
+    @property
+    def polls(self) -> bool:
+        """Whether next to nothing is left without what never rests: then that serves."""
+        total_s = self.requests_s + self.idle_s + self.restless_s
+        return self.restless_s > 0 and self.requests_s < POLLING_SHARE * total_s
+
+    @property
+    def upper_s(self) -> float:
+        """That of the requests; all of it, an upper bound, if the server polls."""
+        own_s = self.idle_s + self.restless_s if self.polls else 0.0
+        return self.requests_s + own_s
+
+
+def charge_of(spent: Spent, idle: IdleUse) -> Charge:
+    """Return the causes of the CPU time that was spent."""
+    idle_s = min(spent.ended_s, idle.ended.cores * spent.seconds)
+    restless_s = 0.0
+    for thread, times in spent.threads.items():
+        own = idle.threads.get(thread, NO_USE)
+        if own.is_restless:
+            restless_s += times.cpu_s
+        else:
+            idle_s += min(times.cpu_s, own.cores * spent.seconds)
+    requests_s = spent.cpu_s - idle_s - restless_s
+    return Charge(requests_s=requests_s, idle_s=idle_s, restless_s=restless_s)
+
+
+def unexplained_s(late_cpu_s: float, *, load_cpu_s: float, requests: int, under_way: int) -> float:
+    """Return the CPU time after a load that the requests under way at its end do not explain."""
+    if not requests:
+        return 0.0
+    return max(0.0, late_cpu_s - under_way * load_cpu_s / requests)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What threads that work for requests did under load: those that rest while idle, if any.
+
+    In that many `seconds`, `cpu_s` and `delay_s` were spent on a core, and runnable without one.
+    `threads` counts those with a tenth of the busiest's CPU time or more.
+    """
+
+    seconds: float
+    cpu_s: float
+    delay_s: float
+    threads: int
+
+
+def work_in(spent: Spent, idle: IdleUse) -> Work:
+    """Return the work that was done under load."""
+    is_polling = charge_of(spent, idle).polls
+    cpu_s, delay_s = spent.ended_s, 0.0
+    counted_s = []
+    for thread, times in spent.threads.items():
+        if is_polling or not idle.threads.get(thread, NO_USE).is_restless:
+            cpu_s += times.cpu_s
+            delay_s += times.delay_s
+            counted_s.append(times.cpu_s)
+    most_s = max(counted_s, default=0.0)
+    busy = [each_s for each_s in counted_s if each_s and each_s >= 0.1 * most_s]
+    return Work(seconds=spent.seconds, cpu_s=cpu_s, delay_s=delay_s, threads=len(busy))
+
+
+@dataclass(slots=True)
+class Habits:
+    """What was learned of a target's servers while they were idle, from launch to launch.
+
+    `burst_s` is the most CPU time in a step. `gap_s` is how long they rested after a load before
+    they went on with work that they had put off; 0 if they did not, None if not known.
+    """
+
+    burst_s: float = 0.0
+    gap_s: float | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is likely to run, or to wait for a core, at any moment."""
+        return self.burst_s >= BUSY_CORES * STEP_S
+
+    @property
+    def rest_s(self) -> float:
+        """How long a server must be at rest after a trial before it counts as done."""
+        if self.gap_s is None:
+            return FIRST_REST_S
+        return min(RESTLESS_S, 1.5 * self.gap_s + STEP_S) if self.gap_s else STEP_S
+
+    @property
+    def idle_s(self) -> float:
+        """For how long idle use is measured after the warm-up."""
+        return LONG_IDLE_S if self.gap_s is None else IDLE_S
+
+    def excess_s(self, step: Spent) -> float:
+        """Return the CPU time in a step that is more than earlier launches used while idle."""
+        burst_s = self.burst_s * max(1.0, step.seconds / STEP_S)
+        return max(0.0, step.cpu_s - 1.25 * burst_s)
+
+
+class RestWatch:
+    """Tells from one account after the other when a server is at rest after a load.
+
+    That is once it has used no more than a trace beyond `excess_s` in a step, and in
+    `rest_s` nothing that matters beside the load's `load_cpu_s`.
+    """
+
+    def __init__(
+        self,
+        start: Account,
+        excess_s: Callable[[Spent], float],
+        *,
+        rest_s: float,
+        load_cpu_s: float,
+    ) -> None:
+        self.start = self.account = start
+        self.rest_s = rest_s
+        self.steps: list[Spent] = []
+        self._excess_s = excess_s
+        self._excesses: list[float] = []
+        self._load_cpu_s = load_cpu_s
+        self._waits: list[bool] = []
+
+    def take(self, account: Account, *, is_waiting: bool = False) -> None:
+        """Take in the next account, and whether a thread waits for a core now.
+
+        What that thread is to do is not known yet, so that nobody can say it is at rest.
+        """
+        step = spent_between(self.account, account)
+        self.account = account
+        self.steps.append(step)
+        self._excesses.append(self._excess_s(step))
+        self._waits.append(is_waiting)
+
+    @property
+    def seconds(self) -> float:
+        """How long it has watched."""
+        return sum(step.seconds for step in self.steps)
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether the server is."""
+        if self.seconds < self.rest_s or self._excesses[-1] >= TRACE_S:
+            return False
+        count = len(self._last_steps(self.rest_s))
+        least_s = max(TRACE_S, NEGLIGIBLE_SHARE * self._load_cpu_s)
+        return sum(self._excesses[-count:]) < least_s
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is at rest, or will not be in time."""
+        return self.seconds > RESTLESS_S or (self.is_at_rest and not self._waits[-1])
+
+    def _last_steps(self, seconds: float) -> list[Spent]:
+        """Return the last steps, of so many seconds or a bit more."""
+        count, counted_s = 0, 0.0
+        for step in reversed(self.steps):
+            if counted_s >= seconds:
+                break
+            count += 1
+            counted_s += step.seconds
+        return self.steps[-count:]
+
+    @property
+    def gap_s(self) -> float:
+        """How long it rested before it did work that it had put off; 0 if it did not."""
+        return sum(step.seconds for step in self._rest_before_late_work())
+
+    @property
+    def idle_steps(self) -> list[Spent]:
+        """The steps in which it was idle, as far as can be told."""
+        if self.is_at_rest:
+            return self._last_steps(self.rest_s)
+        return self._rest_before_late_work() or self._last_steps(LONG_IDLE_S)
+
+    def _rest_before_late_work(self) -> list[Spent]:
+        """Return the steps of the longest rest before work that matters; none if there is none.
+
+        What rests again and again as long has work of its own, and put off nothing.
+        """
+        rests: list[list[Spent]] = [[]]
+        late_s = 0.0
+        for step, excess_s, waits in zip(self.steps, self._excesses, self._waits, strict=True):
+            if excess_s < TRACE_S and not waits:
+                rests[-1].append(step)
+            elif rests[-1]:
+                rests.append([])
+            if rests[0]:
+                late_s += excess_s
+        rests.pop()  # nothing came after it
+        longest = max(rests, key=len, default=[])
+        alike = [rest for rest in rests if 2 * len(rest) >= len(longest)]
+        is_material = late_s > MATERIAL_SHARE * self._load_cpu_s
+        return longest if is_material and len(alike) < OWN_RHYTHM else []

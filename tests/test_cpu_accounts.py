@@ -1,0 +1,212 @@
+"""Whose CPU time it is: the requests', a server's own while idle, or that of what ended."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+
+import pytest
+
+from micropie_benchlib.load.cpu_accounts import (
+    STEP_S,
+    Habits,
+    IdleUse,
+    RestWatch,
+    Spent,
+    charge_of,
+    idle_use,
+    spent_between,
+    unexplained_s,
+    work_in,
+)
+from micropie_benchlib.system.schedstat import Account, Times
+
+GUARD, MASTER, WORKER, CHILD = (1, 0.0), (2, 0.0), (3, 0.0), (4, 0.0)
+MAIN, HELPER = (3, 3), (3, 5)
+
+
+def account(
+    at_s: float,
+    processes: dict[tuple[int, float], float],
+    *,
+    reaped: dict[tuple[int, float], float] | None = None,
+) -> Account:
+    """Return the account of processes of one thread each."""
+    threads = {(pid, pid): Times(cpu_s, 0.0) for (pid, _), cpu_s in processes.items()}
+    return Account(at_s=at_s, threads=threads, processes=processes, reaped=reaped or {})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "cpu_s"),
+    [
+        pytest.param(
+            account(0, {WORKER: 5.0}, reaped={GUARD: 1.0}),
+            account(1, {WORKER: 5.5}, reaped={GUARD: 1.0}),
+            0.5,
+            id="what lives",
+        ),
+        pytest.param(
+            account(0, {WORKER: 5.0}, reaped={GUARD: 1.0}),
+            account(1, {WORKER: 5.5}, reaped={GUARD: 1.25}),
+            0.75,
+            id="an orphan that began and ended meanwhile: the guard has waited for it",
+        ),
+        pytest.param(
+            account(0, {WORKER: 5.0}, reaped={WORKER: 3.0}),
+            account(1, {WORKER: 5.5, CHILD: 0.25}, reaped={WORKER: 4.0, CHILD: 0.5}),
+            2.25,
+            id="children that ended, and children of a child",
+        ),
+        pytest.param(
+            account(0, {MASTER: 1.0, WORKER: 7.0}, reaped={MASTER: 0.0, WORKER: 2.0}),
+            account(1, {MASTER: 1.0}, reaped={MASTER: 9.5}),
+            0.5,
+            id="what ends leaves its earlier CPU time, too, which does not count",
+        ),
+        pytest.param(
+            account(0, {MASTER: 1.0, WORKER: 7.0}, reaped={MASTER: 0.0}),
+            account(1, {MASTER: 1.5}, reaped={MASTER: 0.0}),
+            0.5,
+            id="nobody waited for what ended: its last CPU time is lost, and no other",
+        ),
+    ],
+)
+def test_each_second_of_cpu_time_counts_once(before: Account, after: Account, cpu_s: float) -> None:
+    assert spent_between(before, after).cpu_s == pytest.approx(cpu_s)
+
+
+def test_a_thread_that_ended_counts() -> None:
+    before = Account(
+        at_s=0,
+        threads={MAIN: Times(1.0, 0.0), HELPER: Times(1.0, 0.0)},
+        processes={WORKER: 2.0},
+        reaped={},
+    )
+    after = Account(at_s=1, threads={MAIN: Times(1.5, 0.2)}, processes={WORKER: 2.75}, reaped={})
+    spent = spent_between(before, after)
+    assert spent.threads == {MAIN: Times(0.5, 0.2)}
+    assert spent.ended_s == pytest.approx(0.25)
+
+
+def spent(seconds: float, **cpu_s: float) -> Spent:
+    """Return what threads used: main, helper; or what ended."""
+    numbers = {"main": MAIN, "helper": HELPER}
+    threads = {numbers[name]: Times(used, 0.0) for name, used in cpu_s.items() if name in numbers}
+    return Spent(seconds=seconds, threads=threads, ended_s=cpu_s.get("ended", 0.0))
+
+
+@pytest.mark.parametrize(
+    ("idle", "load", "charged_s", "polls"),
+    [
+        pytest.param({"main": 0.0}, {"main": 1.8}, 1.8, False, id="it rests while idle"),
+        pytest.param({"main": 0.15}, {"main": 1.8}, 1.5, False, id="its own work goes on"),
+        pytest.param({"main": 0.15}, {"main": 0.1}, 0.0, False, id="never less than nothing"),
+        pytest.param(
+            {"main": 0.0, "helper": 1.0},
+            {"main": 0.7, "helper": 1.9},
+            0.7,
+            False,
+            id="what never rests is left out, however much of it there is under load",
+        ),
+        pytest.param(
+            {"main": 1.0}, {"main": 1.9}, 1.9, True, id="a loop that polls is displaced by work"
+        ),
+        pytest.param(
+            {"main": 0.0, "ended": 0.1}, {"main": 1.0, "ended": 0.5}, 1.3, False, id="short jobs"
+        ),
+    ],
+)
+def test_the_cpu_time_of_requests_is_without_the_idle_use(
+    idle: dict[str, float], load: dict[str, float], charged_s: float, polls: bool
+) -> None:
+    use = idle_use([spent(1, **idle)])
+    charge = charge_of(spent(2, **load), use)
+    assert charge.upper_s == pytest.approx(charged_s)
+    assert charge.polls is polls
+
+
+def test_a_loop_that_gets_little_of_the_cores_never_rests_either() -> None:
+    step = Spent(seconds=1, threads={MAIN: Times(0.2, 0.78)}, ended_s=0)
+    assert idle_use([step]).restless_cores == 0.2
+    sleeper = Spent(seconds=1, threads={MAIN: Times(0.2, 0.5)}, ended_s=0)
+    assert idle_use([sleeper]).restless_cores == 0
+
+
+def test_work_is_of_the_threads_that_rest_while_idle() -> None:
+    idle = idle_use([spent(1, main=0.0, helper=1.0)])
+    load = Spent(seconds=2, threads={MAIN: Times(0.4, 1.5), HELPER: Times(2.0, 0.0)}, ended_s=0)
+    work = work_in(load, idle)
+    assert (work.cpu_s, work.delay_s, work.threads) == (0.4, 1.5, 1)
+
+
+def test_requests_under_way_explain_some_work_after_a_load() -> None:
+    # 1,000 requests took 2 s, so that 50 more take 0.1 s.
+    assert unexplained_s(0.08, load_cpu_s=2, requests=1000, under_way=50) == 0
+    assert unexplained_s(1.1, load_cpu_s=2, requests=1000, under_way=50) == pytest.approx(1.0)
+
+
+def watched(
+    cpu_s: Iterable[float],
+    *,
+    idle: IdleUse | None = None,
+    rest_s: float = 0.02,
+    waiting: Sequence[int] = (),
+) -> tuple[RestWatch, int]:
+    """Return a watch that has seen a thread use so much in each 20 ms, and how many it took."""
+    idle = idle or IdleUse()
+    total_s = 0.0
+    watch = RestWatch(account(0, {WORKER: 0.0}), idle.excess_s, rest_s=rest_s, load_cpu_s=1.0)
+    for number, used_s in enumerate(cpu_s, start=1):
+        total_s += used_s
+        now = account(1.005 * STEP_S * number, {WORKER: total_s})
+        watch.take(now, is_waiting=number in waiting)
+        if watch.is_over:
+            break
+    return watch, len(watch.steps)
+
+
+def test_a_server_is_at_rest_once_it_uses_a_trace() -> None:
+    watch, steps = watched([0.02, 0.02, 0.0005, 0.0])
+    assert (watch.is_at_rest, steps, watch.gap_s) == (True, 3, 0)
+
+
+def test_what_a_thread_that_waits_for_a_core_is_to_do_is_waited_for() -> None:
+    watch, steps = watched([0.02, 0.0, 0.0, 0.02, 0.0], waiting=[2, 3])
+    assert steps == 5
+    assert watch.account.processes[WORKER] == pytest.approx(0.04)
+
+
+def test_own_work_is_no_reason_to_wait() -> None:
+    ticks = [0.003, 0.0, 0.0, 0.0, 0.0]
+    idle = idle_use([spent(0.02, main=used_s) for used_s in ticks])
+    idle = IdleUse(threads={(3, 3): idle.threads[MAIN]})
+    watch, steps = watched(itertools.cycle(ticks), idle=idle, rest_s=0.5)
+    assert (watch.is_at_rest, steps) == (True, 25)
+
+
+def test_work_that_was_put_off_is_waited_for_and_its_delay_remembered() -> None:
+    deferred = [0.0] * 15 + [0.02] * 40 + [0.0] * 30
+    watch, _ = watched(deferred, rest_s=0.5)
+    assert watch.is_at_rest
+    assert watch.gap_s == pytest.approx(0.3, rel=0.01)
+    assert watch.account.processes[WORKER] == pytest.approx(0.8)
+    assert Habits(gap_s=watch.gap_s).rest_s > 0.3
+
+
+def test_what_was_put_off_and_takes_longer_than_the_watch_is_no_idle_use() -> None:
+    watch, _ = watched([0.0] * 15 + [0.02] * 1000, rest_s=0.5)
+    assert not watch.is_at_rest
+    assert watch.gap_s == pytest.approx(0.3, rel=0.01)
+    assert idle_use(watch.idle_steps).cores == 0
+
+
+def test_work_again_and_again_is_a_servers_own_and_not_put_off() -> None:
+    watch, _ = watched(itertools.cycle([0.01, *[0.0] * 9]), rest_s=0.5)
+    assert not watch.is_at_rest
+    assert watch.gap_s == 0
+    assert idle_use(watch.idle_steps).cores == pytest.approx(0.05, rel=0.2)
+
+
+def test_little_work_after_a_load_is_not_waited_for() -> None:
+    watch, _ = watched([0.0] * 10 + [0.004] + [0.0] * 30, rest_s=0.5)
+    assert (watch.is_at_rest, watch.gap_s) == (True, 0)
