@@ -136,7 +136,7 @@ def test_work_is_of_the_threads_that_rest_while_idle() -> None:
     idle = idle_use([spent(1, main=0.0, helper=1.0)])
     load = Spent(seconds=2, threads={MAIN: Times(0.4, 1.5), HELPER: Times(2.0, 0.0)}, ended_s=0)
     work = work_in(load, idle)
-    assert (work.cpu_s, work.delay_s, work.threads) == (0.4, 1.5, 1)
+    assert (work.cpu_s, work.delay_s, work.threads, work.busiest_s) == (0.4, 1.5, 1, 1.9)
 
 
 def test_requests_under_way_explain_some_work_after_a_load() -> None:

@@ -85,7 +85,7 @@ def observation_of(measurement: Measurement, wrk: WrkResult) -> Observation:
     work = None
     if measurement.use:
         cpu_s = measurement.use.server_cpu_s
-        work = Work(seconds=wrk.duration_s, cpu_s=cpu_s, delay_s=0.0, threads=0)
+        work = Work(seconds=wrk.duration_s, cpu_s=cpu_s, delay_s=0.0, threads=0, busiest_s=0.0)
     return Observation(
         wrk=wrk,
         report="",

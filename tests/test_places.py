@@ -271,7 +271,7 @@ RESPONSE = Response(
 )
 WRK_RESULT = run_of(((100, 3), (2000, 1)))
 THROTTLED = BenchWarning.of(Kind.THROTTLED)
-WORK = Work(seconds=1.0, cpu_s=0.5, delay_s=0.0, threads=2)
+WORK = Work(seconds=1.0, cpu_s=0.5, delay_s=0.0, threads=2, busiest_s=0.5)
 SERVER_READING = ServerReading(
     uses=(None, ServerUse(server_cpu_s=1.0, server_rss_bytes=2, worker_balance=0.5)),
     endings=(Ending(), Ending(silences_s=(1.0, math.inf), work=WORK)),

@@ -474,6 +474,9 @@ def core_use_of(
             id="neighbours keep wrk from its cores, which is no limit of its own",
         ),
         pytest.param(
+            core_use_of(0.1, 0.8, 2, busiest=0.78), SERVER, id="one of two workers has all the work"
+        ),
+        pytest.param(
             core_use_of(0.1, 0.1, 2, load_delay=0.1, server_delay=0.1),
             NEITHER,
             id="neighbours beside a sleeper",
@@ -505,7 +508,7 @@ def observed(
     assert wrk
     use = work = None
     if server_cpu_s is not None:
-        work = Work(seconds=duration_s, cpu_s=server_cpu_s, delay_s=0.0, threads=0)
+        work = Work(seconds=duration_s, cpu_s=server_cpu_s, delay_s=0.0, threads=0, busiest_s=0.0)
         use = ServerUse(server_cpu_s=server_cpu_s, server_rss_bytes=1, worker_balance=1)
     return Observation(
         wrk=dataclasses.replace(

@@ -187,28 +187,33 @@ class Work:
     """What threads that work for requests did under load: those that rest while idle, if any.
 
     In that many `seconds`, `cpu_s` and `delay_s` were spent on a core, and runnable without one.
-    `threads` counts those with a tenth of the busiest's CPU time or more.
+    `threads` counts those with a tenth of the busiest's CPU time or more; `busiest_s` is how long
+    one of them ran or could have run, at most.
     """
 
     seconds: float
     cpu_s: float
     delay_s: float
     threads: int
+    busiest_s: float
 
 
 def work_in(spent: Spent, idle: IdleUse) -> Work:
     """Return the work that was done under load."""
     is_polling = charge_of(spent, idle).polls
-    cpu_s, delay_s = spent.ended_s, 0.0
-    counted_s = []
+    counted = []
     for thread, times in spent.threads.items():
         if is_polling or not idle.threads.get(thread, NO_USE).is_restless:
-            cpu_s += times.cpu_s
-            delay_s += times.delay_s
-            counted_s.append(times.cpu_s)
-    most_s = max(counted_s, default=0.0)
-    busy = [each_s for each_s in counted_s if each_s and each_s >= 0.1 * most_s]
-    return Work(seconds=spent.seconds, cpu_s=cpu_s, delay_s=delay_s, threads=len(busy))
+            counted.append(times)
+    most_s = max((times.cpu_s for times in counted), default=0.0)
+    busy = [times for times in counted if times.cpu_s and times.cpu_s >= 0.1 * most_s]
+    return Work(
+        seconds=spent.seconds,
+        cpu_s=spent.ended_s + sum(times.cpu_s for times in counted),
+        delay_s=sum(times.delay_s for times in counted),
+        threads=len(busy),
+        busiest_s=max((sum(times) for times in counted), default=0.0),
+    )
 
 
 @dataclass(slots=True)

@@ -23,6 +23,7 @@ from micropie_benchlib.wrk.command import READY_S
 from micropie_benchlib.wrk.warnings import with_unexpected_statuses
 
 ENDING_S = 0.5  # for a server that no longer listens to end
+LOOK_S = 0.05  # before a wrk's time is up, while it still runs
 ENDLESS_S = 60  # beyond its time, for a wrk that is to be stopped
 Given = TypeVar("Given")
 
@@ -212,10 +213,11 @@ def apply_load(sides: Sides, load: Load, *, is_paired: bool, tick: Tick) -> list
     with LoadRun(sides, load, tick=tick) as run:
         sides.servers.await_idle()
         run.begin()
-        run.wait(load.duration_s)
         if is_paired and not load.rate_per_s:
+            run.wait(load.duration_s)
             run.stop_at_one_moment()
         else:
+            run.wait(load.duration_s - LOOK_S)
             run.look()
             answering_s = READY_S + load.workload.timeout_s if load.rate_per_s else 0
             if not run.wait(load.duration_s + answering_s + OVERRUN_S):

@@ -55,6 +55,7 @@ def core_use(observations: Sequence[Observation], load: Load, workers: int | Non
         load_delay=load_delay_s / duration_s,
         server_cpu=server_cpu,
         server_cores=server_cores,
+        busiest=max((each.busiest_s / each.seconds for each in work), default=0.0),
         server_delay=sum(each.delay_s / each.seconds for each in work),
         shared_cores=cores.servers if cores.are_shared else 0,
     )

@@ -18,7 +18,8 @@ class CoreUse:
     `server_cpu` is None where the server is somebody else's. `server_cores` counts no more
     than the threads that worked. `shared_cores` counts the cores that load generator and
     server share; 0 if each has its own. The delays are seconds per second in which threads
-    could have run and others had the cores.
+    could have run and others had the cores; `busiest` is the share of the time in which one of the
+    server's ran or could have run, at most.
     """
 
     load_cpu: float
@@ -28,6 +29,7 @@ class CoreUse:
     shared_cores: int
     load_delay: float = 0.0
     server_delay: float = 0.0
+    busiest: float = 0.0
 
     @property
     def limited_by(self) -> Limit | None:
@@ -38,8 +40,8 @@ class CoreUse:
         - Where the two used 90% of the cores that they share, whichever used more of those
           it could use.
         - Neither, if the server mostly slept: its threads ran, or could have run, in less than
-          75% of the time; on shared cores, together with wrk's, since two processes that
-          wait for one another leave some.
+          75% of the time, and so did each; on shared cores, together with wrk's, since two
+          processes that wait for one another leave some.
         - The server's CPU otherwise.
 
         So neighbours never are the limit: they do not make anybody sleep.
@@ -59,7 +61,8 @@ class CoreUse:
         awake_share = min(1.0, (self.server_cpu + self.server_delay) / self.server_cores)
         if self.shared_cores:
             awake_share += min(1.0, (self.load_cpu + self.load_delay) / self.load_cores)
-        return Limit.SERVER_CPU if awake_share >= BUSY_SHARE else Limit.NEITHER
+        is_awake = max(awake_share, self.busiest) >= BUSY_SHARE
+        return Limit.SERVER_CPU if is_awake else Limit.NEITHER
 
     @property
     def saturation(self) -> BenchWarning | None:
