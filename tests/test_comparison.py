@@ -132,15 +132,15 @@ def test_a_paired_counts_just_the_answers_whose_cpu_time_it_counts(
     And no other.
     """
     lines: list[list[int]] = []
-    await_rest = load_servers.await_rest
+    watch_all = load_servers.watch_all
 
     def count_after(meters: list[load_servers.CpuMeter], watches: list[RestWatch]) -> None:
-        await_rest(meters, watches)
+        watch_all(meters, watches)
         servers = [meter.server for meter in meters]
         logs = [Path(str(server.log)).read_text() for server in servers]  # type: ignore[attr-defined]
         lines.append([log.count('"GET / HTTP/1.1" 200') for log in logs])
 
-    monkeypatch.setattr("micropie_benchlib.load.servers.await_rest", count_after)
+    monkeypatch.setattr("micropie_benchlib.load.servers.watch_all", count_after)
     load = Load(connections=40, threads=2, duration_s=1)
     with start("fastapi", workers=2) as a, start("b=asgi", workers=2) as b:
         seen = run_load([a, b], load, work_dir=tmp_path)

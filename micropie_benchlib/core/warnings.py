@@ -71,6 +71,7 @@ class Kind(StrEnum):
     PUT_OFF = auto()
     STILL_WORKING = auto()
     BACKLOG = auto()
+    UNSEEN_WORK = auto()
     # A rate, or a search for one.
     SECOND_TRY = auto()
     RATE_UNKNOWN = auto()

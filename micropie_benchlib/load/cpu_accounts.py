@@ -18,11 +18,13 @@ TRACE_S = 0.001  # of CPU time in a step, beyond idle use, that is still rest
 BUSY_CORES = 0.5  # of a thread that is likely to be runnable at any moment, while idle
 RESTLESS_SHARE = 0.9  # of the time that a thread runs or could run
 POLLING_SHARE = 0.1  # of its CPU time is what a polling server has left without its polling
-MATERIAL_SHARE = 0.05  # of the CPU time of a load matters
+MATERIAL_SHARE = 0.05  # of the CPU time of a load matters,
+MATERIAL_S = 0.05  # of work that was put off, if that is more
 NEGLIGIBLE_SHARE = 0.01
 OWN_RHYTHM = 3  # rests of like length, between work that no load has caused
-IDLE_S = 0.25  # the time in which idle use is measured; and where there is more than a trace,
-LONG_IDLE_S = 1.0  # and in the first launch of a target
+IDLE_S = 0.25  # in which idle use is measured after a warm-up,
+FIRST_IDLE_S = 2.0  # in the first launch of a target, to see whether it puts off work,
+LONG_IDLE_S = 1.0  # and of a server that does not come to rest
 FIRST_REST_S = 0.5  # after the first trial of a target
 RESTLESS_S = 5.0  # at most, until a server is at rest after a load
 NO_TIMES = Times(0.0, 0.0)
@@ -232,6 +234,10 @@ class Habits:
         """Whether something is likely to run, or to wait for a core, at any moment."""
         return self.burst_s >= BUSY_CORES * STEP_S
 
+    def take_gap(self, gap_s: float) -> None:
+        """Take in for how long a server rested before work that it had put off."""
+        self.gap_s = max(self.gap_s or 0.0, gap_s)
+
     @property
     def rest_s(self) -> float:
         """How long a server must be at rest after a trial before it counts as done."""
@@ -242,12 +248,17 @@ class Habits:
     @property
     def idle_s(self) -> float:
         """For how long idle use is measured after the warm-up."""
-        return LONG_IDLE_S if self.gap_s is None else IDLE_S
+        return FIRST_IDLE_S if self.gap_s is None else max(IDLE_S, self.rest_s)
 
     def excess_s(self, step: Spent) -> float:
         """Return the CPU time in a step that is more than earlier launches used while idle."""
         burst_s = self.burst_s * max(1.0, step.seconds / STEP_S)
         return max(0.0, step.cpu_s - 1.25 * burst_s)
+
+
+def trace_s(step: Spent) -> float:
+    """Return how much CPU time beyond idle use in a step is still rest."""
+    return TRACE_S * max(1.0, step.seconds / STEP_S)
 
 
 class RestWatch:
@@ -264,9 +275,11 @@ class RestWatch:
         *,
         rest_s: float,
         load_cpu_s: float,
+        deadline_s: float = RESTLESS_S,
     ) -> None:
         self.start = self.account = start
         self.rest_s = rest_s
+        self._deadline_s = deadline_s
         self.steps: list[Spent] = []
         self._excess_s = excess_s
         self._excesses: list[float] = []
@@ -292,7 +305,7 @@ class RestWatch:
     @property
     def is_at_rest(self) -> bool:
         """Whether the server is."""
-        if self.seconds < self.rest_s or self._excesses[-1] >= TRACE_S:
+        if self.seconds < self.rest_s or self._excesses[-1] >= trace_s(self.steps[-1]):
             return False
         count = len(self._last_steps(self.rest_s))
         least_s = max(TRACE_S, NEGLIGIBLE_SHARE * self._load_cpu_s)
@@ -301,7 +314,7 @@ class RestWatch:
     @property
     def is_over(self) -> bool:
         """Whether it is at rest, or will not be in time."""
-        return self.seconds > RESTLESS_S or (self.is_at_rest and not self._waits[-1])
+        return self.seconds > self._deadline_s or (self.is_at_rest and not self._waits[-1])
 
     def _last_steps(self, seconds: float) -> list[Spent]:
         """Return the last steps, of so many seconds or a bit more."""
@@ -333,7 +346,7 @@ class RestWatch:
         rests: list[list[Spent]] = [[]]
         late_s = 0.0
         for step, excess_s, waits in zip(self.steps, self._excesses, self._waits, strict=True):
-            if excess_s < TRACE_S and not waits:
+            if excess_s < trace_s(step) and not waits:
                 rests[-1].append(step)
             elif rests[-1]:
                 rests.append([])
@@ -342,5 +355,5 @@ class RestWatch:
         rests.pop()  # nothing came after it
         longest = max(rests, key=len, default=[])
         alike = [rest for rest in rests if 2 * len(rest) >= len(longest)]
-        is_material = late_s > MATERIAL_SHARE * self._load_cpu_s
+        is_material = late_s > max(MATERIAL_S, MATERIAL_SHARE * self._load_cpu_s)
         return longest if is_material and len(alike) < OWN_RHYTHM else []

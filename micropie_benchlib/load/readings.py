@@ -18,7 +18,8 @@ class Ending:
     use of threads that also work: that is not in the server's use, nor is the CPU time of what
     never rests (`restless_cores` while idle), unless the server `polls`. `late_cpu_s` was used
     after the load, and of that `put_off_s` not for requests under way. It `had_backlog` if it
-    still worked on an earlier load when this one began. The CPU quota of
+    still worked on an earlier load when this one began; `unseen_s` of CPU time was used between
+    the two. The CPU quota of
     the server's control group stopped it in `throttled` of so many `periods`.
     """
 
@@ -31,6 +32,7 @@ class Ending:
     polls: bool = False
     is_at_rest: bool = True
     had_backlog: bool = False
+    unseen_s: float = 0.0
     throttled: int = 0
     periods: int = 0
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -16,11 +18,13 @@ from micropie_benchlib.core.measurements import ServerUse
 from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.load.cpu_accounts import (
     IDLE_S,
+    MATERIAL_S,
+    MATERIAL_SHARE,
+    RESTLESS_S,
     STEP_S,
     Habits,
     IdleUse,
     RestWatch,
-    Work,
     charge_of,
     idle_use,
     spent_between,
@@ -36,7 +40,16 @@ from micropie_benchlib.system.machine import MachineMeter
 from micropie_benchlib.system.processes import all_cores, core_count, is_stopped, peak_memory_bytes
 from micropie_benchlib.system.schedstat import Account, is_runnable, read_account
 
+DRAIN_S = 1.5  # at most: servers close connections that are idle for 2 s, or for 5
 MAX_BUSY_PARTNER = 0.02  # of the cores, by a server that has no part in a trial
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastLoad:
+    """The account of a server once it was at rest after its last load, and that load's CPU time."""
+
+    rest: Account
+    cpu_s: float
 
 
 class CpuMeter:
@@ -47,6 +60,7 @@ class CpuMeter:
         self.habits = habits or Habits()
         self.idle: IdleUse | None = None
         self.is_at_rest = True  # since the last load, as far as is known
+        self.last: LastLoad | None = None
 
     @property
     def is_running(self) -> bool:
@@ -68,10 +82,19 @@ class CpuMeter:
         child = self.server.child
         return read_account(self.server.processes(), child.guard_pid if child else None)
 
-    def watch(self, start: Account, *, load_cpu_s: float, rest_s: float) -> RestWatch:
+    def watch(
+        self,
+        start: Account,
+        *,
+        rest_s: float,
+        load_cpu_s: float = 0.0,
+        deadline_s: float = RESTLESS_S,
+    ) -> RestWatch:
         """Return a watch for when it is at rest: as it is while idle, or was in other launches."""
         excess_s = self.idle.excess_s if self.idle else self.habits.excess_s
-        return RestWatch(start, excess_s, rest_s=rest_s, load_cpu_s=load_cpu_s)
+        return RestWatch(
+            start, excess_s, rest_s=rest_s, load_cpu_s=load_cpu_s, deadline_s=deadline_s
+        )
 
     def is_waiting(self, account: Account) -> bool:
         """Return whether a thread that mostly sleeps while idle could run now."""
@@ -82,15 +105,26 @@ class CpuMeter:
                 return True
         return False
 
+    def unseen_s(self, now: Account) -> float:
+        """Return the CPU time since it was last at rest, if that is of work that it put off."""
+        if not self.last or not self.idle:
+            return 0.0
+        spent = spent_between(self.last.rest, now)
+        unseen_s = charge_of(spent, self.idle).requests_s
+        if unseen_s < max(MATERIAL_S, MATERIAL_SHARE * self.last.cpu_s):
+            return 0.0
+        self.habits.take_gap(spent.seconds)
+        return unseen_s
+
     def learn(self, watch: RestWatch) -> None:
         """Take in what a watch after the warm-up has shown: the idle use, and habits."""
         self.idle = idle_use(watch.idle_steps)
         self.habits.burst_s = max(self.habits.burst_s, self.idle.burst_s)
-        self.habits.gap_s = max(self.habits.gap_s or 0.0, watch.gap_s)
+        self.habits.take_gap(watch.gap_s)
         self.is_at_rest = watch.is_at_rest or not watch.gap_s
 
 
-def await_rest(meters: Sequence[CpuMeter], watches: Sequence[RestWatch]) -> None:
+def watch_all(meters: Sequence[CpuMeter], watches: Sequence[RestWatch]) -> None:
     """Return once all servers are at rest, or will not be in time."""
     while not all(watch.is_over for watch in watches):
         time.sleep(STEP_S)
@@ -121,8 +155,7 @@ class ServerGroup:
         self._link = link
         self._cores = list(cores) or all_cores()
         self._before: list[Account] = []
-        self._work: list[Work] = []
-        self._periods: list[Periods] = []
+        self._ends: list[Account] = []
         self._endings: list[Ending] = [Ending()] * len(meters)
         self._uses: list[ServerUse | None] = []
         self._busy_partner: BenchWarning | None = None
@@ -134,9 +167,7 @@ class ServerGroup:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._are_suspended:
-            self._on_each_process(psutil.Process.resume)
-            self._await_rest(rest_s=STEP_S)
+        self.resume()
 
     def _on_each_process(self, action: Callable[[psutil.Process], None]) -> None:
         for server in self._servers:
@@ -151,6 +182,9 @@ class ServerGroup:
         self._others_before = [meter.account() for meter in self._others]
         self._quotas_before = [meter.quotas() for meter in self._meters]
         self._before = [meter.account() for meter in self._meters]
+        self._unseen_s = []
+        for meter, before in zip(self._meters, self._before, strict=True):
+            self._unseen_s.append(meter.unseen_s(before))
 
     def require_alive(self) -> None:
         """Raise BenchError if a server has ended."""
@@ -164,19 +198,19 @@ class ServerGroup:
 
     def look(self) -> None:
         """Take in what shows only under load. Raises BenchError for a stopped server."""
-        self._work = []
-        self._periods = []
+        self._endings = []
         for meter, before, quotas_before in zip(
             self._meters, self._before, self._quotas_before, strict=True
         ):
             if any(map(is_stopped, meter.server.processes())):
                 raise BenchError(f"{meter.server.target.name} was stopped (SIGSTOP)")
             spent = spent_between(before, meter.account())
-            self._work.append(work_in(spent, meter.idle or IdleUse()))
+            work = work_in(spent, meter.idle or IdleUse())
             passed = [NO_PERIODS]
             for directory, periods in meter.quotas().items():
                 passed.append(periods.since(quotas_before.get(directory, NO_PERIODS)))
-            self._periods.append(max(passed))
+            throttled, all_periods = max(passed)
+            self._endings.append(Ending(work=work, throttled=throttled, periods=all_periods))
 
     def await_idle(self) -> None:
         """Return once the servers are idle, with what they use then taken in if it is not known.
@@ -194,64 +228,81 @@ class ServerGroup:
             if not meter.idle:
                 rest_s = meter.habits.idle_s if self._before else IDLE_S
             watches.append(meter.watch(account, load_cpu_s=load_cpu_s, rest_s=rest_s))
-        await_rest(self._meters, watches)
+        watch_all(self._meters, watches)
         for meter, watch in zip(self._meters, watches, strict=True):
             if not meter.idle:
                 meter.learn(watch)
             else:
                 meter.is_at_rest = watch.is_at_rest
 
-    def _await_rest(self, rest_s: float | None = None) -> list[RestWatch]:
-        """Return the watches of all servers, once they are at rest or will not be in time.
-
-        That is for `rest_s`, or for as long as each of them needs.
-        """
+    def settle(self) -> None:
+        """Let the servers respond to what they were sent, and suspend them then."""
         watches = []
-        for meter, before in zip(self._meters, self._before, strict=True):
-            account = meter.account()
-            load_cpu_s = spent_between(before, account).cpu_s
-            own_rest_s = meter.habits.rest_s if rest_s is None else rest_s
-            watches.append(meter.watch(account, load_cpu_s=load_cpu_s, rest_s=own_rest_s))
-        await_rest(self._meters, watches)
-        return watches
+        for meter in self._meters:
+            watch = meter.watch(meter.account(), rest_s=STEP_S, deadline_s=DRAIN_S)
+            watches.append(watch)
+        watch_all(self._meters, watches)
+        self._ends = [watch.account for watch in watches]
+        self._are_suspended = True
+        self._on_each_process(psutil.Process.suspend)
 
-    def settle(self, *, suspends: bool) -> None:
-        """Let the servers come to rest after the load, read their use, and suspend them then."""
+    def resume(self) -> None:
+        """Let suspended servers go on."""
+        if self._are_suspended:
+            self._are_suspended = False
+            self._on_each_process(psutil.Process.resume)
+
+    def await_rest(self) -> None:
+        """Return once the servers are at rest after the load, or will not be in time.
+
+        What they used until it ended, or until they were suspended, is then known, and what they
+        used later.
+        """
+        self._look_at_others()
+        self.resume()
+        watches = []
+        for position, meter in enumerate(self._meters):
+            now = meter.account()
+            end = self._ends[position] if self._ends else now
+            load_cpu_s = spent_between(self._before[position], end).cpu_s
+            rest_s = meter.habits.rest_s
+            watches.append(meter.watch(now, load_cpu_s=load_cpu_s, rest_s=rest_s))
+        if not self._ends:
+            self._ends = [watch.start for watch in watches]
+        watch_all(self._meters, watches)
+        for position, watch in enumerate(watches):
+            self._take_in(position, watch)
+
+    def _look_at_others(self) -> None:
+        """Take in whether a server that has no part in the trial worked meanwhile."""
         for other, before in zip(self._others, self._others_before, strict=True):
             spent = spent_between(before, other.account())
             cores = spent.cpu_s / spent.seconds
             if cores > MAX_BUSY_PARTNER * (len(self._cores) or core_count()):
                 name = other.server.target.name
                 self._busy_partner = BenchWarning.of(Kind.BUSY_PARTNER, name=name, cores=cores)
-        watches = self._await_rest()
-        endings = []
-        for meter, before, work, periods, watch in zip(
-            self._meters, self._before, self._work, self._periods, watches, strict=True
-        ):
-            idle = meter.idle or IdleUse()
-            charge = charge_of(spent_between(before, watch.start), idle)
-            late = charge_of(spent_between(watch.start, watch.account), idle)
-            meter.habits.gap_s = max(meter.habits.gap_s or 0.0, watch.gap_s)
-            had_backlog = not meter.is_at_rest
-            meter.is_at_rest = watch.is_at_rest
-            endings.append(
-                Ending(
-                    work=work,
-                    idle_cpu_s=charge.idle_s,
-                    restless_cores=idle.restless_cores,
-                    late_cpu_s=0.0 if charge.polls else late.requests_s,
-                    polls=charge.polls,
-                    throttled=periods.throttled,
-                    periods=periods.all,
-                    is_at_rest=watch.is_at_rest,
-                    had_backlog=had_backlog,
-                )
-            )
-            self._uses.append(self._use(meter, charge.upper_s, before, watch.account))
-        self._endings = endings
-        self._are_suspended = suspends
-        if suspends:
-            self._on_each_process(psutil.Process.suspend)
+
+    def _take_in(self, position: int, watch: RestWatch) -> None:
+        """Take in the use of one server, and what a watch after the load has shown of it."""
+        meter, before, end = self._meters[position], self._before[position], self._ends[position]
+        idle = meter.idle or IdleUse()
+        charge = charge_of(spent_between(before, end), idle)
+        late = charge_of(spent_between(end, watch.account), idle)
+        ending = dataclasses.replace(
+            self._endings[position],
+            idle_cpu_s=charge.idle_s,
+            restless_cores=idle.restless_cores,
+            late_cpu_s=0.0 if charge.polls else late.requests_s,
+            polls=charge.polls,
+            is_at_rest=watch.is_at_rest,
+            had_backlog=not meter.is_at_rest,
+            unseen_s=self._unseen_s[position],
+        )
+        self._endings[position] = ending
+        self._uses.append(self._use(meter, charge.upper_s, before, end))
+        meter.habits.take_gap(watch.gap_s)
+        meter.is_at_rest = watch.is_at_rest
+        meter.last = LastLoad(rest=watch.account, cpu_s=charge.upper_s)
 
     @staticmethod
     def _use(meter: CpuMeter, cpu_s: float, before: Account, after: Account) -> ServerUse | None:

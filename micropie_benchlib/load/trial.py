@@ -49,7 +49,6 @@ class LoadRun:
         self._servers, self._loads = sides.servers, sides.loads
         self._are_one_machine = sides.are_one_machine
         self._load, self._tick = load, tick
-        self._is_suspended = False
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -103,10 +102,9 @@ class LoadRun:
 
         Then the servers are suspended in turn, while the wrks read those responses and end.
         """
-        self._is_suspended = True
         self._on_each_machine(lambda load: load.suspend())
         self.look()
-        self._servers.settle(suspends=True)
+        self._servers.settle()
         self.interrupt()
 
     def interrupt(self) -> None:
@@ -172,10 +170,9 @@ class LoadRun:
     def _with_late_work(
         self, use: ServerUse, ending: Ending, wrk: WrkResult
     ) -> tuple[ServerUse, Ending]:
-        """Return the use with the CPU time after the load that is of its requests.
+        """Return the use with the CPU time after the load that its requests caused.
 
-        Where wrk was suspended that is all, since what it then reads counts. Otherwise the
-        requests that were under way do not count, and explain some.
+        Requests that were under way when it ended do not count, and explain some.
         """
         put_off_s = unexplained_s(
             ending.late_cpu_s,
@@ -183,8 +180,7 @@ class LoadRun:
             requests=wrk.requests,
             under_way=self._load.open_connections,
         )
-        late_s = ending.late_cpu_s if self._is_suspended else put_off_s
-        use = dataclasses.replace(use, server_cpu_s=use.server_cpu_s + late_s)
+        use = dataclasses.replace(use, server_cpu_s=use.server_cpu_s + put_off_s)
         return use, dataclasses.replace(ending, put_off_s=put_off_s)
 
 
@@ -222,7 +218,7 @@ def apply_load(sides: Sides, load: Load, *, is_paired: bool, tick: Tick) -> list
             answering_s = READY_S + load.workload.timeout_s if load.rate_per_s else 0
             if not run.wait(load.duration_s + answering_s + OVERRUN_S):
                 raise overrun()
-            sides.servers.settle(suspends=False)
+        sides.servers.await_rest()
         return run.observations()
 
 

@@ -306,6 +306,7 @@ class RemoteServerGroup:
         self.require_alive = machine.there("agent", Agent.require_alive)
         self.look = machine.there("servers", ServerGroup.look)
         self.settle = machine.there("servers", ServerGroup.settle)
+        self.await_rest = machine.there("servers", ServerGroup.await_rest)
         self.reading = machine.there("servers", ServerGroup.reading)
 
     def __enter__(self) -> Self:

@@ -75,7 +75,7 @@ MAY_COUNT = (
     *(Kind.SIZE_DIFFERS, Kind.BODY_AFTER_LOAD, Kind.IDLE_CONNECTIONS, Kind.CUT_OFF),
     *(Kind.LATE_GENERATOR, Kind.STOLEN, Kind.NEIGHBOURS, Kind.THROTTLED),
     *(Kind.SERVER_THROTTLED, Kind.POLLS, Kind.RESTLESS_PART, Kind.IDLE_USE),
-    *(Kind.PUT_OFF, Kind.STILL_WORKING),
+    *(Kind.PUT_OFF, Kind.STILL_WORKING, Kind.UNSEEN_WORK),
 )  # a trial that has but these warnings
 
 
@@ -110,6 +110,8 @@ def cpu_warnings(seen: Observation) -> Iterator[BenchWarning]:
         yield BenchWarning.of(Kind.SERVER_THROTTLED, **counts)
     if ending.had_backlog:
         yield BenchWarning.of(Kind.BACKLOG)
+    if ending.unseen_s:
+        yield BenchWarning.of(Kind.UNSEEN_WORK, cpu_s=ending.unseen_s)
     if use is None or not use.server_cpu_s:
         return
     if ending.polls:
