@@ -110,11 +110,12 @@ class CpuMeter:
         if not self.last or not self.idle:
             return 0.0
         spent = spent_between(self.last.rest, now)
-        unseen_s = charge_of(spent, self.idle).requests_s
-        if unseen_s < max(MATERIAL_S, MATERIAL_SHARE * self.last.cpu_s):
+        charge = charge_of(spent, self.idle)
+        least_s = max(MATERIAL_S, MATERIAL_SHARE * self.last.cpu_s, charge.idle_s / 2)
+        if charge.requests_s < least_s:
             return 0.0
         self.habits.take_gap(spent.seconds)
-        return unseen_s
+        return charge.requests_s
 
     def learn(self, watch: RestWatch) -> None:
         """Take in what a watch after the warm-up has shown: the idle use, and habits."""
