@@ -177,13 +177,11 @@ def compare(
     baseline, new_baseline = gate_options.baseline, gate_options.new_baseline
     inputs = [baseline] if baseline and not new_baseline else []
     exports = export.opened(inputs=inputs, new_baseline=new_baseline)
+    gate = make_gate(gate_options, plan)
+    if gate and gate.baseline and not gate_options.accept_changed_response:
+        plan = dataclasses.replace(plan, baseline=gate.baseline.targets)
     return run_and_report(
-        plan,
-        exports,
-        wrk=wrk,
-        verbose=verbose,
-        gate=make_gate(gate_options, plan),
-        inconclusive=gate_options.inconclusive,
+        plan, exports, wrk=wrk, verbose=verbose, gate=gate, inconclusive=gate_options.inconclusive
     )
 
 

@@ -33,6 +33,7 @@ from micropie_benchlib.report.results_file import from_json, to_json
 from micropie_benchlib.report.warnings import texts_of
 from micropie_benchlib.run.actions import Actions, SecondStage, Step
 from micropie_benchlib.run.experiment import measure_launch, run_experiment
+from micropie_benchlib.run.facts import facts_of
 from micropie_benchlib.run.launch import LaunchRun
 from micropie_benchlib.run.schedule import planned_s, schedule
 from micropie_benchlib.serve.launched import LaunchedServer
@@ -143,6 +144,7 @@ class World:
     lost: dict[str, str] = field(default_factory=dict)  # reasons, by target and workload
     seen: dict[str, Observation] = field(default_factory=dict)  # by target
     rates: dict[str, Iterator[float]] = field(default_factory=dict)  # of trials, by target
+    baseline: dict[str, TargetFacts] = field(default_factory=dict)
     workers: int | None = None  # of launched servers; None for those of somebody else
 
     round: int = 0
@@ -167,6 +169,7 @@ class World:
             save=self.save,
             tick=self.tick,
             announce=self.announce,
+            baseline=self.baseline,
         )
 
     def happen(self, action: str, subject: str = "") -> None:
@@ -587,6 +590,60 @@ def test_each_target_that_cannot_be_measured_is_named_once(world: World) -> None
         run_experiment(plan_of(BASE, MORE, LAST, paired=True), NOTHING_YET, world.actions)
     texts = [texts_of(reason.warnings) for reason in raised.value.reasons]
     assert sorted(text.split()[0] for text in texts) == ["base:", "last:"]
+
+
+CHANGED = dataclasses.replace(OK, body_bytes=18, excerpt="error: no database")
+
+
+@pytest.mark.parametrize("plan", ["single", "paired", "strict", "at a rate"])
+@pytest.mark.parametrize("subject", ["base", "more", "last"])
+def test_a_target_that_responds_otherwise_than_in_the_baseline_is_not_measured(
+    world: World, subject: str, plan: str
+) -> None:
+    """Be it the reference: all others would have changed."""
+    changes: dict[str, dict[str, Any]] = {
+        "single": {},
+        "paired": {"paired": True},
+        "strict": {"strict": True},
+        "at a rate": {"loads": (dataclasses.replace(HELLO, rate_per_s=100.0),)},
+    }
+    whole = plan_of(BASE, MORE, LAST, **changes[plan])
+    facts = [facts_of(each, None, {"hello": OK}) for each in whole.targets]
+    world.baseline = {each.name: each for each in facts}
+    world.responses = {f"{subject} hello": CHANGED}
+    with pytest.raises(UnmeasurableError) as raised:
+        run_experiment(whole, NOTHING_YET, world.actions)
+    (reason,) = raised.value.reasons
+    assert [warning.kind for warning in reason.warnings] == [
+        Kind.RESPONSE_CHANGED,
+        Kind.ACCEPT_CHANGES,
+    ]
+    assert reason.warnings[0].words == {
+        "target": subject.title(),
+        "request": "hello",
+        "what": "body bytes",
+        "now": "18",
+        "before": "13",
+    }
+    assert reason.log == ("error: no database",)
+    assert world.saved == []
+    if plan != "at a rate":  # there the preflight makes trials
+        assert world.made == []
+
+
+def test_bodies_that_vary_from_launch_to_launch_are_recorded_as_such(world: World) -> None:
+    """Such as of an app that responds with its process's number: 1 byte longer in round 3."""
+    lengths = {1: 13, 2: 13, 3: 14}
+    world.ask = lambda *_: dataclasses.replace(  # type: ignore[method-assign]
+        OK, body_bytes=lengths[world.round], body_sha256=f"{world.round:064}"
+    )
+    base, more = run(world, plan_of()).targets
+    for facts in (base, more):
+        response = facts.responses["hello"]
+        assert (response.body_bytes, response.body_varies_by) == (13, 1)
+    del world.ask
+    base, more = run(world, plan_of()).targets
+    assert base.responses["hello"].body_varies_by is None
 
 
 def test_a_target_that_answers_one_workload_is_measured_on_that(world: World) -> None:

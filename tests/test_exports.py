@@ -22,9 +22,12 @@ from conftest import (
     RATES,
     SECONDS,
     SETTINGS,
+    Asked,
+    facts_of,
     failed,
     measured,
     results_of,
+    run_command,
     single_results,
 )
 from results_schema import SCHEMA_FILE, VALIDATOR, loaded
@@ -40,7 +43,7 @@ from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.estimates import Comparison, Estimate
 from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.metrics import Metric
-from micropie_benchlib.core.results import Results
+from micropie_benchlib.core.results import Results, TargetFacts
 from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.report.conclusions import conclude
 from micropie_benchlib.report.csv_rows import to_csv
@@ -55,6 +58,7 @@ from micropie_benchlib.report.tables import work_tables
 from micropie_benchlib.report.verdict_lines import verdict_lines_of
 from micropie_benchlib.stats.changes import changes_between
 from micropie_benchlib.stats.comparisons import with_derived
+from micropie_benchlib.stats.equal_work import changed_responses
 from micropie_benchlib.stats.gate import Gate, GateOutcome
 from micropie_benchlib.stats.verdicts import decisive_comparisons
 from micropie_benchlib.wrk.rows import parse_reports
@@ -731,6 +735,81 @@ def test_a_run_in_part_is_no_baseline(
     (line,) = (each for each in capsys.readouterr().out.splitlines() if each.startswith("gate "))
     assert line.startswith(f"gate not measured: {file} is not written: a baseline needs all ")
     assert not file.exists()
+
+
+def responding(**changes: Any) -> TargetFacts:
+    """Return a target whose response, 13 bytes of text by default, has these changes."""
+    facts = facts_of("more", "More")
+    (response,) = facts.responses.values()
+    return dataclasses.replace(facts, responses={"hello": dataclasses.replace(response, **changes)})
+
+
+JSON_TYPE = (("Content-Type", "application/json"),)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        pytest.param({}, {}, {}, id="the same"),
+        pytest.param({}, {"status": 206}, {"status": "206"}, id="another status"),
+        pytest.param(
+            {}, {"headers": JSON_TYPE}, {"content type": "application/json"}, id="another type"
+        ),
+        pytest.param({}, {"headers": ()}, {"content type": "none"}, id="no type"),
+        pytest.param({}, {"body_bytes": 18}, {"body bytes": "18"}, id="an error, with status 200"),
+        pytest.param({}, {"body_bytes": 0}, {"body bytes": "0"}, id="an empty body"),
+        pytest.param({}, {"body_sha256": "1" * 64}, {"body hash": "11111111"}, id="of equal size"),
+        pytest.param({}, {"bytes": 200, "http_version": "1.0"}, {}, id="a longer head"),
+        pytest.param(
+            {"body_varies_by": 0}, {"body_sha256": "1" * 64}, {}, id="a body that varied before"
+        ),
+        pytest.param(
+            {}, {"body_varies_by": 0, "body_sha256": "1" * 64}, {}, id="a body that varies now"
+        ),
+        pytest.param({"body_varies_by": 0}, {"body_bytes": 14}, {"body bytes": "14"}, id="fixed"),
+        pytest.param({"body_varies_by": 2}, {"body_bytes": 17}, {}, id="a size that varies"),
+        pytest.param(
+            {"body_varies_by": 1},
+            {"body_varies_by": 1, "body_bytes": 18},
+            {"body bytes": "18"},
+            id="by more than it varies",
+        ),
+    ],
+)
+def test_responses_are_compared_with_the_baselines_as_far_as_they_do_not_vary(
+    before: dict[str, Any], now: dict[str, Any], expected: dict[str, str]
+) -> None:
+    changes = changed_responses(responding(**before), responding(**now))
+    assert {change.words["what"]: change.words["now"] for change in changes} == expected
+    written = results_of([], targets=(responding(**before),))
+    (read,) = from_json(to_json(written)).targets
+    assert changed_responses(read, responding(**now)) == changes
+
+
+def test_an_accepted_change_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "main.json"
+    file.write_text(to_json(single_results()))
+    changed = dataclasses.replace(RUN, targets=(RUN.targets[0], responding(status=201)))
+    monkeypatch.setattr(f"{__name__}.RUN", changed)
+    words = ("--fail-if-slower", "5%", "--baseline", str(file), "--accept-changed-response")
+    assert compare_with_gate(*words, monkeypatch=monkeypatch) == 0
+    assert "  - More, hello: status 201, in the baseline 200\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("accepts", [False, True])
+def test_targets_are_to_respond_as_in_the_baseline(
+    tmp_path: Path, asked: Asked, *, accepts: bool
+) -> None:
+    file = tmp_path / "main.json"
+    baseline = single_results()
+    file.write_text(to_json(baseline))
+    words = ["compare", "base=asgi", "more=asgi", "-c", "100", "--baseline", str(file)]
+    options = ["--accept-changed-response"] if accepts else []
+    run_command(*words, "--fail-if-slower", "5%", *options)
+    assert asked.plan
+    assert asked.plan.baseline == (() if accepts else baseline.targets)
 
 
 def test_an_annotation_is_one_line_where_a_terminal_is_feigned(

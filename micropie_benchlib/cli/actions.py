@@ -67,6 +67,7 @@ def actions_for(
         announce=progress.announce,
         extend=progress.extend,
         secrets=plan.secrets,
+        baseline={facts.name: facts for facts in plan.baseline},
     )
 
 

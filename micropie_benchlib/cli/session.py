@@ -98,9 +98,16 @@ def run_and_report(
         say(f"{text_of(early_end)}: nothing was measured, and no file was written or changed")
         return status_of(results)
     conclusion = concluding(results)
-    decision = gate.decide(results) if gate else None
-    told = gate_lines(results, decision) if decision else []
-    conclusion = dataclasses.replace(conclusion, gate=tuple(line for _, line in told))
+    decision, told = None, []
+    if gate:
+        decision = gate.decide(results)
+        told = gate_lines(results, decision)
+        changes = map(text_of, gate.changed_responses(results))
+        conclusion = dataclasses.replace(
+            conclusion,
+            gate=tuple(line for _, line in told),
+            warnings=(*changes, *conclusion.warnings),
+        )
     report = Report(results=results, conclusion=conclusion)
     failure = finish(report, exports, verbose=verbose, was_run=True)
     tell_github(report, told)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from micropie_benchlib.core.choices import Decisive, Method
 from micropie_benchlib.core.loads import Load
+from micropie_benchlib.core.results import TargetFacts
 from micropie_benchlib.core.secrets import Secrets
 from micropie_benchlib.core.targets import ServerSettings, Target
 
@@ -43,7 +44,8 @@ class Plan:
 
     With a `precision`, half of an interval's width as a share, these rounds are the first
     stage; with those after them it may take `most_s`. `variables` are the values in it that
-    were taken from the environment. What is not equal work is not measured if it is `strict`.
+    were taken from the environment. What is not equal work is not measured if it is `strict`,
+    nor a target that responds otherwise than in the `baseline`.
     With a `rate_share` the loads get their rates later: that share of what the slowest target
     answers. With a `p99_limit_s` it is the highest rate that is looked for, at which the p99
     latency stays below that.
@@ -64,6 +66,7 @@ class Plan:
     machine_names: MachineNames = MachineNames()
     rate_share: float | None = None
     p99_limit_s: float | None = None
+    baseline: tuple[TargetFacts, ...] = ()
 
     @property
     def is_at_a_rate(self) -> bool:

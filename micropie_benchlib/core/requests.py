@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from micropie_benchlib.core.values import Count, Headers, Positive, Status
@@ -83,7 +85,8 @@ class Response:
 
     `bytes` counts everything on the wire, the head included, as wrk counts; `body_bytes`
     the body alone, decoded. `http_version` is such as `1.1`. `excerpt` is the body's
-    beginning, where it is a text; it is not saved.
+    beginning, where it is a text; it is not saved. Where bodies of others like it differ,
+    `body_varies_by` is how many bytes longer or shorter they were; None if all were the same.
     """
 
     status: Status
@@ -93,6 +96,18 @@ class Response:
     body_bytes: Count
     http_version: str
     excerpt: str = ""
+    body_varies_by: Count | None = None
+
+    def beside(self, others: Iterable[Response]) -> Response:
+        """Return it with how much bodies vary, by the others that have its status."""
+        variations = [self.body_varies_by]
+        for other in others:
+            if other.status == self.status:
+                variations.append(other.body_varies_by)
+                if other.body_sha256 != self.body_sha256:
+                    variations.append(abs(other.body_bytes - self.body_bytes))
+        known = [variation for variation in variations if variation is not None]
+        return dataclasses.replace(self, body_varies_by=max(known, default=None))
 
     @property
     def says_close(self) -> bool:

@@ -53,6 +53,8 @@ class Kind(StrEnum):
     SIZE_AFTER_LOAD = auto()
     BODY_AFTER_LOAD = auto()
     LATE_AFTER_LOAD = auto()
+    RESPONSE_CHANGED = auto()  # since a baseline
+    ACCEPT_CHANGES = auto()
     EXTRA_RESPONSES = auto()
     SILENT_CONNECTIONS = auto()
     KEPT_OPEN = auto()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from micropie_benchlib.core.loads import Load, LoadId
 from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.requests import Response, Workload
-from micropie_benchlib.core.results import Results
+from micropie_benchlib.core.results import Results, TargetFacts
 from micropie_benchlib.core.secrets import NO_SECRETS, Secrets
 from micropie_benchlib.core.targets import Target
 from micropie_benchlib.load.readings import Observation
@@ -45,7 +46,8 @@ class Actions:
     """What an experiment does to the world, injected so that tests can provoke faults.
 
     `extend` is called with a plan of more rounds than before, and why; or with one whose
-    loads have got their rates. What is recorded is without the `secrets`.
+    loads have got their rates. What is recorded is without the `secrets`. Targets are to
+    respond as those of the `baseline`, by name.
     """
 
     prepare: Callable[[Target], None]
@@ -58,3 +60,4 @@ class Actions:
     announce: Callable[[Step], None]
     extend: Callable[[Plan, SecondStage | None], None]
     secrets: Secrets = NO_SECRETS
+    baseline: Mapping[str, TargetFacts] = dataclasses.field(default_factory=dict)

@@ -82,11 +82,20 @@ def check_different_code(others: Sequence[TargetFacts], facts: TargetFacts) -> N
 
 
 def with_facts(results: Results, facts: TargetFacts, names: Sequence[str]) -> Results:
-    """Return the results with these facts, in the order of names, if they say more."""
+    """Return the results with these facts, in the order of names, if they say more.
+
+    If not, they show how responses vary from launch to launch.
+    """
     check_different_code(results.targets, facts)
     known = {each.name: each for each in results.targets}
     earlier = known.get(facts.name)
     if earlier is None or len(facts.responses) > len(earlier.responses):
         known[facts.name] = facts
+    else:
+        responses = {}
+        for workload, response in earlier.responses.items():
+            others = filter(None, [facts.responses.get(workload)])
+            responses[workload] = response.beside(others)
+        known[facts.name] = dataclasses.replace(earlier, responses=responses)
     in_order = [known[name] for name in names if name in known]
     return dataclasses.replace(results, targets=tuple(in_order))

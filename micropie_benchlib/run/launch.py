@@ -25,6 +25,7 @@ from micropie_benchlib.run.facts import facts_of
 from micropie_benchlib.run.observed import MAY_COUNT, core_use, warnings_in, wrong_load
 from micropie_benchlib.run.schedule import start_estimate_s
 from micropie_benchlib.serve.servers import RunningServer
+from micropie_benchlib.stats.equal_work import changed_responses
 from micropie_benchlib.stats.search import Outcome, outcome_of
 from micropie_benchlib.stats.validity import ResponseSizes
 
@@ -53,6 +54,7 @@ class LaunchRun:
         self._failed: dict[tuple[str, str], str] = {}  # by target and workload
         self._odd_warm_ups: dict[str, BenchWarning] = {}  # by target
         self._responses: dict[tuple[str, str], list[Response]] = {}  # before any load, likewise
+        self._changed: dict[str, Reason] = {}  # since the baseline, by target
         self._secrets = actions.secrets
 
     def start(self, stack: contextlib.ExitStack) -> None:
@@ -106,8 +108,21 @@ class LaunchRun:
                 if self._servers[target.name].lost_workers():
                     self._logs[target.name] = self._servers[target.name].log_excerpt()
         order = [*WORKLOADS, *responses]
-        in_order = dict(sorted(responses.items(), key=lambda pair: order.index(pair[0])))
-        return facts_of(target, self._servers.get(target.name), in_order, self._secrets)
+        in_order = {}
+        for name, response in sorted(responses.items(), key=lambda pair: order.index(pair[0])):
+            in_order[name] = response.beside(self._responses[target.name, name])
+        facts = facts_of(target, self._servers.get(target.name), in_order, self._secrets)
+        self._compare_with_baseline(facts)
+        return facts
+
+    def _compare_with_baseline(self, facts: TargetFacts) -> None:
+        before = self._actions.baseline.get(facts.name, facts)
+        changes = changed_responses(before, facts)
+        if changes:
+            warnings = (*changes, BenchWarning.of(Kind.ACCEPT_CHANGES))
+            requests = dict.fromkeys(change.words["request"] for change in changes)
+            bodies = [self._secrets.hide(facts.responses[name].excerpt) for name in requests]
+            self._changed[facts.name] = Reason(warnings=warnings, log=tuple(filter(None, bodies)))
 
     def _ask_repeatedly(self, target: Target, workload: Workload) -> Iterator[Response]:
         """Yield responses to one request, which show whether their size varies by nature.
@@ -210,7 +225,7 @@ class LaunchRun:
                 self._warm_up([name], load)
 
     def unmeasurable(self) -> list[Reason]:
-        """Return why targets cannot be measured under any workload."""
+        """Return why targets cannot be measured under any workload, or must not."""
         hide = self._secrets.hide_whole_words
         reasons = []
         for target in self._launch.targets:
@@ -221,6 +236,8 @@ class LaunchRun:
                 text = reason if name in reason else f"{name}: {reason}"
                 log = tuple(map(hide, self._logs.get(name, [])))
                 reasons.append(Reason(warnings=(failure(hide(text)),), log=log))
+            elif name in self._changed:
+                reasons.append(self._changed[name])
         return reasons
 
     def _failure(self, name: str, workload: Workload) -> str | None:

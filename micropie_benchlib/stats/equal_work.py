@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from micropie_benchlib.core.requests import Response, header_value
 from micropie_benchlib.core.results import Results, TargetFacts
 from micropie_benchlib.core.text import UNKNOWN, show_value
+from micropie_benchlib.core.warnings import BenchWarning, Kind
 
 HEAD = "head bytes"  # all that is not the body: framing of chunks, too
 FRAMING = "framing"
+BODY_BYTES = "body bytes"
 BODY_HASH = "body hash"
 WORKERS = "workers"
 
@@ -25,10 +27,42 @@ def response_facts(response: Response) -> dict[str, str]:
         "content type": content_type or "none",
         FRAMING: "chunked" if is_chunked else "whole",
     }
-    facts["body bytes"] = str(response.body_bytes)
+    facts[BODY_BYTES] = str(response.body_bytes)
     facts[HEAD] = str(response.bytes - response.body_bytes)
     facts[BODY_HASH] = response.body_sha256[:8]
     return facts
+
+
+def changed_responses(before: TargetFacts, now: TargetFacts) -> list[BenchWarning]:
+    """Return in what a target's responses differ from those of a baseline.
+
+    Bodies that vary by nature may differ by twice as much as they were seen to.
+    """
+    changes = []
+    for workload, response in now.responses.items():
+        earlier = before.responses.get(workload, response)
+        variations = [each.body_varies_by for each in (earlier, response)]
+        known = [variation for variation in variations if variation is not None]
+        is_longer = abs(earlier.body_bytes - response.body_bytes) > 2 * sum(known)
+        compared = ["status", "content type"]
+        if is_longer:
+            compared.append(BODY_BYTES)
+        elif not known:
+            compared.append(BODY_HASH)
+        facts, earlier_facts = response_facts(response), response_facts(earlier)
+        for what in compared:
+            if facts[what] != earlier_facts[what]:
+                changes.append(
+                    BenchWarning.of(
+                        Kind.RESPONSE_CHANGED,
+                        target=now.label,
+                        request=workload,
+                        what=what,
+                        now=facts[what],
+                        before=earlier_facts[what],
+                    )
+                )
+    return changes
 
 
 def work_facts(results: Results, facts: TargetFacts) -> dict[tuple[str, str], str]:

@@ -8,8 +8,10 @@ from enum import StrEnum
 
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.results import Results
+from micropie_benchlib.core.warnings import BenchWarning
 from micropie_benchlib.stats.changes import Change, changes_between
 from micropie_benchlib.stats.deciding import chosen_metric, may_decide_all
+from micropie_benchlib.stats.equal_work import changed_responses
 
 
 def is_whole(results: Results) -> bool:
@@ -66,6 +68,15 @@ class Gate:
     margin: float
     baseline: Results | None = None
     new_baseline: str | None = None
+
+    def changed_responses(self, results: Results) -> list[BenchWarning]:
+        """Return in what targets respond otherwise than in the baseline."""
+        changes = []
+        targets = self.baseline.targets if self.baseline else ()
+        for before, now in itertools.product(targets, results.targets):
+            if before.name == now.name:
+                changes += changed_responses(before, now)
+        return changes
 
     def decide(self, results: Results) -> GateDecision:
         """Return the decision: by intervals, never by a point estimate."""
