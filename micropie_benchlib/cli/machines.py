@@ -17,7 +17,6 @@ from micropie_benchlib.core.results import Environment, Machine, Role
 from micropie_benchlib.core.targets import ServerSettings, Target
 from micropie_benchlib.core.text import format_latency
 from micropie_benchlib.core.warnings import BenchWarning, Kind
-from micropie_benchlib.load.failures import TRIAL_ERRORS
 from micropie_benchlib.load.hosts import Hosts, ThisHost, all_here
 from micropie_benchlib.load.machine import describe_machine, link_of
 from micropie_benchlib.load.sides import Host
@@ -29,6 +28,7 @@ from micropie_benchlib.remote.ssh import Ssh
 from micropie_benchlib.report.warnings import text_of
 from micropie_benchlib.serve.addresses import addresses_of, are_loopback, free_port
 from micropie_benchlib.system.checks import Finding, State, state_of
+from micropie_benchlib.system.children import TRIAL_ERRORS
 from micropie_benchlib.system.processes import boot_id
 from micropie_benchlib.system.temporary import temporary_directory
 

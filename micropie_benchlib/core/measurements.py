@@ -209,7 +209,7 @@ class Measurement:
         return self.latency.p99_9_s if self.latency else None
 
     @property
-    def cpu_per_request_s(self) -> float | None:
+    def server_cpu_per_request_s(self) -> float | None:
         if not self.use or not self.wrk or not self.wrk.requests:
             return None
         return self.use.server_cpu_s / self.wrk.requests

@@ -22,17 +22,14 @@ class Metric(StrEnum):
     higher_is_faster: bool
 
     REQUESTS = "requests_per_s", "requests per second", "requests/s", "in requests/s", True
-    P50 = "latency_p50_s", "median latency", "p50", "in median latency", False
-    P99 = "latency_p99_s", "p99 latency", "p99", "in p99 latency", False
-    P99_9 = "latency_p99_9_s", "p99.9 latency", "p99.9", "in p99.9 latency", False
+    P50 = "latency_p50_s", "median latency", "p50", "in median latency"
+    P99 = "latency_p99_s", "p99 latency", "p99", "in p99 latency"
+    P99_9 = "latency_p99_9_s", "p99.9 latency", "p99.9", "in p99.9 latency"
     CAPACITY = "capacity_per_s", "capacity", "capacity", "by capacity", True
-    CPU = (
-        *("server_cpu_per_request_s", "server CPU per request", "CPU/request"),
-        *("per CPU second", False),
-    )
+    CPU = "server_cpu_per_request_s", "server CPU per request", "CPU/request", "per CPU second"
 
     def __new__(
-        cls, key: str, full_name: str, short_name: str, measure: str, higher_is_faster: bool
+        cls, key: str, full_name: str, short_name: str, measure: str, higher_is_faster: bool = False
     ) -> Metric:
         metric = str.__new__(cls, key)
         metric._value_ = key
@@ -43,9 +40,6 @@ class Metric(StrEnum):
         return metric
 
     def read(self, measurement: Measurement) -> float | None:
-        """Return the figure of the measurement; None where it is not known."""
-        if self is Metric.CAPACITY:
-            return None
-        name = "cpu_per_request_s" if self is Metric.CPU else self.value
-        figure: float | None = getattr(measurement, name)
+        """Return the figure of the measurement; None where it is not known, as a capacity."""
+        figure: float | None = getattr(measurement, self.value, None)
         return figure

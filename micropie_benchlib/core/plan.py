@@ -93,15 +93,14 @@ class Plan:
 
         Where paired trials decide, each second round has: the time is better spent on those.
         """
-        single_decides = self.metric in (Decisive.THROUGHPUT, Decisive.P99)
+        if not self.paired or self.rounds < MIN_ROUNDS_WITHOUT_SINGLE:
+            return True
         if self.metric is None:
             workers = {self.server_of(target).workers for target in self.targets}
             single_decides = len(workers) > 1
-        elif self.is_at_a_rate:
-            single_decides = False
-        if not self.paired or single_decides or self.rounds < MIN_ROUNDS_WITHOUT_SINGLE:
-            return True
-        return round_number % 2 == 1
+        else:
+            single_decides = self.metric is not Decisive.CPU and not self.is_at_a_rate
+        return single_decides or round_number % 2 == 1
 
     def server_of(self, target: Target) -> ServerSettings:
         return target.server or self.server

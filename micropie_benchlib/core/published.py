@@ -96,7 +96,7 @@ class PublishedTable:
     apps: Mapping[str, str] = dataclasses.field(default_factory=dict)
     requirements: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     as_of: str = ""
-    warnings: tuple[str, ...] = ()
+    warnings: Sequence[str] = ()
 
     @property
     def names(self) -> list[str]:
@@ -132,22 +132,12 @@ def published_tables() -> dict[str, PublishedTable]:
 
 
 def published_of(table: dict[str, Any]) -> PublishedTable:
+    """Return the table of the file; its keys are the fields, but for what serves and loads."""
     rows = {}
-    for load in table["loads"]:
+    for load in table.pop("loads"):
         workload = load.get("workload", DEFAULT_WORKLOAD)
         load_id = LoadId(workload=workload, connections=load["connections"])
         rows[load_id] = published_rows(load["rows"])
-    return PublishedTable(
-        day=table["day"],
-        source=table["source"],
-        server=ServerSettings(
-            workers=table["workers"], asgi=AsgiServer(table.get("asgi", AsgiServer.UVICORN))
-        ),
-        threads=table["threads"],
-        duration=table["duration"],
-        rows=rows,
-        apps=table.get("apps", {}),
-        requirements=table.get("requirements", {}),
-        as_of=table.get("as_of", ""),
-        warnings=tuple(table.get("warnings", ())),
-    )
+    asgi = AsgiServer(table.pop("asgi", AsgiServer.UVICORN))
+    server = ServerSettings(workers=table.pop("workers"), asgi=asgi)
+    return PublishedTable(server=server, rows=rows, **table)

@@ -29,9 +29,29 @@ from micropie_benchlib.core.values import (
     Status,
 )
 from micropie_benchlib.core.warnings import BenchWarning, Kind
-from micropie_benchlib.core.workers import WorkerFacts
 
 SCHEMA: Final = "micropie-bench/3"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerFacts:
+    """What the worker of an ASGI app saw once it had imported the app.
+
+    `event_loop` is the class of the loop that ran then; empty if none did. `module_file` is
+    the file of the app's module, and it ran in `directory`. `flags` are those of the
+    interpreter that are on, `variables` those of its environment that change its speed.
+    """
+
+    executable: str
+    implementation: str
+    python: str
+    gil: bool
+    flags: Mapping[str, int]
+    event_loop: str
+    module_file: str | None
+    directory: str
+    variables: Mapping[str, str]
+    nice: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,12 +212,9 @@ class Results:
     @property
     def names(self) -> list[str]:
         """Each once, in the order of the tables."""
-        names: dict[str, None] = {}
-        for facts in self.targets:
-            names[facts.name] = None
-        for measurement in self.measurements:
-            names[measurement.target] = None
-        return list(names)
+        names = [facts.name for facts in self.targets]
+        names += [measurement.target for measurement in self.measurements]
+        return list(dict.fromkeys(names))
 
     def label(self, name: str) -> str:
         for facts in self.targets:
@@ -249,11 +266,7 @@ class Results:
 
     def trials(self, load: LoadId, method: Method) -> list[Measurement]:
         """Return the measurements of one method under a load, invalid ones too."""
-        found = []
-        for trial in self.measurements:
-            if (trial.load, trial.method) == (load, method):
-                found.append(trial)
-        return found
+        return [m for m in self.measurements if (m.load, m.method) == (load, method)]
 
     def single_trials(self, name: str, load: LoadId) -> list[Measurement]:
         """Return the measurements of a target alone under a load, invalid ones too."""

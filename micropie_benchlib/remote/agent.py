@@ -20,7 +20,6 @@ from micropie_benchlib.core.results import Environment
 from micropie_benchlib.core.targets import ServerSettings, Target
 from micropie_benchlib.core.values import Pairs, Port
 from micropie_benchlib.core.warnings import BenchWarning
-from micropie_benchlib.load.failures import TRIAL_ERRORS, reason_of
 from micropie_benchlib.load.generators import Goal
 from micropie_benchlib.load.hosts import ThisHost
 from micropie_benchlib.load.machine import describe_machine, link_of
@@ -39,6 +38,7 @@ from micropie_benchlib.serve.packages import with_packages
 from micropie_benchlib.serve.probe import Probe
 from micropie_benchlib.serve.servers import LocalServer
 from micropie_benchlib.system.cache import trusted_cache
+from micropie_benchlib.system.children import TRIAL_ERRORS, reason_of
 from micropie_benchlib.system.processes import boot_id, require_proc
 from micropie_benchlib.system.temporary import remove_at_end, temporary_directory
 

@@ -20,8 +20,8 @@ from micropie_benchlib.core.errors import BenchError, CannotGoOnError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.paths import BUNDLED, ROOT
 from micropie_benchlib.core.requests import Response, Workload
+from micropie_benchlib.core.results import WorkerFacts
 from micropie_benchlib.core.targets import ServerSettings, Target, host_and_port
-from micropie_benchlib.core.workers import WorkerFacts
 from micropie_benchlib.load.generators import Goal, WrkGroup, goals_of
 from micropie_benchlib.load.hosts import ThisHost
 from micropie_benchlib.load.servers import ServerGroup

@@ -100,8 +100,8 @@ def detail_table(results: Results, load: LoadId) -> Table:
             errors += trial.wrk.errors.total if trial.wrk else 0
             if trial.valid and trial.use:
                 memory.append(trial.use.server_rss_bytes)
-            if trial.valid and trial.cpu_per_request_s:
-                cpu_s.append(trial.cpu_per_request_s)
+            if trial.valid and trial.server_cpu_per_request_s:
+                cpu_s.append(trial.server_cpu_per_request_s)
         figures = percentile_cells(results.distribution(name, load))
         figures.append(f"{statistics.fmean(cpu_s) * 1e6:.1f}" if cpu_s else "")
         figures.append(f"{max(memory) / 1024**2:.1f}" if memory else "")

@@ -12,7 +12,6 @@ from micropie_benchlib.core.measurements import Capacity, Measurement
 from micropie_benchlib.core.plan import Launch, Plan
 from micropie_benchlib.core.results import Results, TargetFacts
 from micropie_benchlib.core.warnings import BenchWarning, Kind
-from micropie_benchlib.load.failures import TRIAL_ERRORS
 from micropie_benchlib.run.actions import Actions, SecondStage
 from micropie_benchlib.run.facts import with_facts
 from micropie_benchlib.run.launch import LaunchRun
@@ -25,6 +24,7 @@ from micropie_benchlib.run.preflight import (
 from micropie_benchlib.run.schedule import launches_to_check, schedule
 from micropie_benchlib.stats.comparisons import with_derived
 from micropie_benchlib.stats.verdicts import rounds_for_precision, widest_interval
+from micropie_benchlib.system.children import TRIAL_ERRORS
 
 
 def measure_launch(

@@ -17,7 +17,6 @@ from micropie_benchlib.core.requests import WORKLOADS, Response, Workload
 from micropie_benchlib.core.results import TargetFacts
 from micropie_benchlib.core.targets import Target
 from micropie_benchlib.core.warnings import BenchWarning, Kind
-from micropie_benchlib.load.failures import TRIAL_ERRORS, reason_of
 from micropie_benchlib.load.readings import Observation
 from micropie_benchlib.run.actions import Actions, Step
 from micropie_benchlib.run.capacity import Bisection, unknown_rate
@@ -28,6 +27,7 @@ from micropie_benchlib.serve.servers import RunningServer
 from micropie_benchlib.stats.equal_work import changed_responses
 from micropie_benchlib.stats.search import Outcome, outcome_of
 from micropie_benchlib.stats.validity import ResponseSizes
+from micropie_benchlib.system.children import TRIAL_ERRORS, reason_of
 
 MIN_PROBES = 5  # requests of one kind, before any load
 MAX_PROBES = 30  # where the responses' sizes vary

@@ -6,9 +6,9 @@ import itertools
 import re
 
 from micropie_benchlib.core.choices import AsgiServer
+from micropie_benchlib.core.results import WorkerFacts
 from micropie_benchlib.core.targets import ServerSettings
 from micropie_benchlib.core.text import show_value
-from micropie_benchlib.core.workers import WorkerFacts
 from micropie_benchlib.serve.asgi_server import Versions, with_version
 from micropie_benchlib.serve.granian import GRANIAN
 from micropie_benchlib.serve.hypercorn import HYPERCORN

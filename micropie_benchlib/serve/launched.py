@@ -15,6 +15,7 @@ import psutil
 
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.requests import Response, Workload
+from micropie_benchlib.core.results import WorkerFacts
 from micropie_benchlib.core.targets import (
     AsgiTarget,
     LaunchedTarget,
@@ -25,7 +26,6 @@ from micropie_benchlib.core.targets import (
 )
 from micropie_benchlib.core.text import pluralize
 from micropie_benchlib.core.warnings import BenchWarning, Kind
-from micropie_benchlib.core.workers import WorkerFacts
 from micropie_benchlib.serve.addresses import addresses_of, free_port
 from micropie_benchlib.serve.asgi import ASGI_SERVERS
 from micropie_benchlib.serve.kinds import (

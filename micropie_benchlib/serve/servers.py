@@ -10,9 +10,9 @@ import psutil
 
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.requests import Response, Workload
+from micropie_benchlib.core.results import WorkerFacts
 from micropie_benchlib.core.targets import ServerSettings, Target, UrlTarget, host_and_port
 from micropie_benchlib.core.warnings import BenchWarning
-from micropie_benchlib.core.workers import WorkerFacts
 from micropie_benchlib.serve.addresses import addresses_of, split_url
 from micropie_benchlib.serve.kinds import NeededFiles
 from micropie_benchlib.serve.probe import Probe, can_connect

@@ -20,8 +20,8 @@ import psutil
 from micropie_benchlib.core.built_ins import FRAMEWORK_PACKAGES, OTHER_PACKAGES
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.paths import ROOT, has_module
+from micropie_benchlib.core.results import WorkerFacts
 from micropie_benchlib.core.targets import AsgiTarget, ServerSettings
-from micropie_benchlib.core.workers import WorkerFacts
 from micropie_benchlib.serve.asgi import SERVER_PACKAGES
 from micropie_benchlib.serve.kinds import app_argv, app_environment
 from micropie_benchlib.system.processes import is_alive

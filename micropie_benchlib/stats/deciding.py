@@ -64,7 +64,7 @@ CPU_SHARE_OF_WAITING = 0.25  # at most, of the time that a request took
 def took_long(measurement: Measurement) -> bool:
     """Return whether the median request, from when it was sent, took far more than CPU time."""
     latency = measurement.wrk.latency_uncorrected if measurement.wrk else None
-    cpu_s = measurement.cpu_per_request_s
+    cpu_s = measurement.server_cpu_per_request_s
     if cpu_s is None or latency is None or latency.p50_s is None:
         return False
     return cpu_s < CPU_SHARE_OF_WAITING * latency.p50_s

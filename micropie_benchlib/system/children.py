@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import select
@@ -29,7 +30,13 @@ Tick = Callable[[], None]  # gives the progress bar a chance to be redrawn
 GUARD = ROOT / "micropie_benchlib" / "programs" / "guard.py"
 
 
-def no_room(error: OSError) -> str:
+TRIAL_ERRORS = (BenchError, OSError, psutil.Error)  # they invalidate a trial; others go on
+
+
+def reason_of(error: Exception) -> str:
+    """Return why a trial is invalid: the error in words, and for a full disk what to do."""
+    if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return str(error)
     directory = tempfile.gettempdir()
     return f"{error.strerror} in {directory}: make room there, or set TMPDIR to another directory"
 

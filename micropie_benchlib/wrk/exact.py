@@ -29,6 +29,7 @@ from micropie_benchlib.wrk.histogram import (
 )
 
 EXACT_MARK = "micropie-bench-exact:"  # as done.lua prints it
+SUSTAINED_WITHIN = 0.01  # by which a rate may be missed, as a share
 
 
 def parse_exact(
@@ -40,15 +41,20 @@ def parse_exact(
     time under load, where that is not all of wrk's own. Raises BenchError if wrk printed
     no such line, as after a SIGTERM, or one with figures that wrk cannot have measured.
     """
+    from pydantic import ValidationError
+
     report, mark, line = output.partition(f"\n{EXACT_MARK}")
     if not mark:
         last_lines = output.strip().splitlines()[-1:] or ["nothing"]
         raise BenchError(f"wrk printed no result; its last line: {last_lines[0]}")
     try:
-        figures = read_exact(line)
+        figures = exact_adapter().validate_json(line, strict=True)
         return exact_result(figures, connections, span_s), report.rstrip() + "\n"
-    except ValueError as error:
-        raise BenchError(f"unexpected line from wrk's script: {error}") from None
+    except ValidationError as error:
+        reason = first_complaint(error.errors(), whole="JSON")
+    except ValueError as error:  # of figures that each can be, but not together
+        reason = str(error)
+    raise BenchError(f"unexpected line from wrk's script: {reason}")
 
 
 BucketHistogram = tuple[tuple[BucketMicroseconds, Count], ...]
@@ -136,20 +142,6 @@ def exact_adapter() -> Any:
     from pydantic import TypeAdapter
 
     return TypeAdapter(ExactFigures)
-
-
-def read_exact(line: str) -> ExactFigures:
-    """Return what stands in done.lua's line. Raises ValueError."""
-    from pydantic import ValidationError
-
-    try:
-        figures: ExactFigures = exact_adapter().validate_json(line, strict=True)
-    except ValidationError as error:
-        raise ValueError(first_complaint(error.errors(), whole="JSON")) from None
-    return figures
-
-
-SUSTAINED_WITHIN = 0.01  # by which a rate may be missed, as a share
 
 
 def result_at_rate(figures: ExactFigures, rate: RateFigures) -> WrkResult:

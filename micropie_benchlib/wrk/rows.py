@@ -15,14 +15,6 @@ from micropie_benchlib.wrk.reports import FoundReport, TextLine, find_reports, t
 from micropie_benchlib.wrk.titles import Namer
 from micropie_benchlib.wrk.warnings import error_warnings, report_warnings
 
-# What only the JSON of other tools has in it.
-FOREIGN_MARKS = {
-    '"successRate"': "oha",
-    '"http_reqs"': "k6",
-    '"pipelining"': "autocannon",
-    '"numberOfConnections"': "bombardier",
-}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportRow:
@@ -130,8 +122,6 @@ def why_nothing_is_found(text: str, lines: Sequence[TextLine]) -> str:
     if text.lstrip("\ufeff \r\n\t").startswith(("{", "[")):
         if '"micropie-bench/' in text:
             return "this is a results file, not wrk's text: use report"
-        for mark, tool in FOREIGN_MARKS.items():
-            if mark in text:
-                return f"this is JSON of {tool}; parse reads wrk's text"
+        return "this is JSON; parse reads wrk's text"
     locations = [line.location for line in lines if line.text]
     return f"no wrk report found; {locations[0] if locations else 'the text is empty'}"

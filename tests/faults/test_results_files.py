@@ -31,7 +31,6 @@ from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
 from micropie_benchlib.core.results import Results, Settings, WorkloadFacts
 from micropie_benchlib.core.targets import ServerSettings
 from micropie_benchlib.core.warnings import BenchWarning, Kind
-from micropie_benchlib.load.failures import reason_of
 from micropie_benchlib.load.generators import check_room
 from micropie_benchlib.load.wrk_program import find_wrk
 from micropie_benchlib.report.conclusions import conclude
@@ -42,6 +41,7 @@ from micropie_benchlib.report.markdown import to_markdown
 from micropie_benchlib.report.markdown_text import markdown_code, markdown_text
 from micropie_benchlib.report.page import to_html
 from micropie_benchlib.report.results_file import from_json, to_json
+from micropie_benchlib.system.children import reason_of
 from micropie_benchlib.wrk.exact import EXACT_MARK, parse_exact
 from micropie_benchlib.wrk.rows import parse_reports
 

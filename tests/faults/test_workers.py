@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from micropie_benchlib.core.errors import BenchError
-from micropie_benchlib.core.results import TargetFacts
-from micropie_benchlib.core.workers import WorkerFacts
+from micropie_benchlib.core.results import TargetFacts, WorkerFacts
 from micropie_benchlib.run.facts import check_different_code
 
 if TYPE_CHECKING:
