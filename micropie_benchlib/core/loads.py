@@ -113,6 +113,11 @@ MAX_REQUESTS = 2_000_000  # likewise: each takes memory, here and in wrk
 LONGEST_REST_S = 2.0  # of a connection; gunicorn closes one after that, uvicorn after 5 s
 
 
+def lowest_rate_per_s(load: Load) -> float:
+    """Return the lowest rate at which a trial of the load tells something (rate_problem)."""
+    return max(MIN_REQUESTS / load.duration_s, load.connections / LONGEST_REST_S)
+
+
 def rate_problem(load: Load) -> str | None:
     """Return why a trial at the load's rate would tell nothing, if it would not."""
     rate_per_s, count = load.rate_per_s, load.request_count

@@ -155,6 +155,7 @@ class Measurement:
     observed where `wrk` is None; of somebody else's server `use` is not known.
     `partner` is the other target of a paired trial. `connections_opened` counts all that were
     opened on this machine meanwhile, of a single trial. It may have `warnings` and be valid.
+    In a search for a capacity, so many requests were `over_limit`: they took longer.
     """
 
     round: Ordinal
@@ -167,6 +168,7 @@ class Measurement:
     use: ServerUse | None = None
     limited_by: Limit | None = None
     connections_opened: Count | None = None
+    over_limit: Count | None = None
     report: str = ""
     warnings: tuple[BenchWarning, ...] = ()
     invalid: tuple[BenchWarning, ...] = ()

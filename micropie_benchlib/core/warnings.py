@@ -75,10 +75,9 @@ class Kind(StrEnum):
     BACKLOG = auto()
     UNSEEN_WORK = auto()
     # A rate, or a search for one.
-    SECOND_TRY = auto()
     RATE_UNKNOWN = auto()
-    NO_RATE_KEPT = auto()
     LIMIT_MISSED = auto()
+    LIMIT_INCONCLUSIVE = auto()
     LATE_FOR_LIMIT = auto()
     CANNOT_OFFER = auto()
     RATE_NOT_KEPT = auto()

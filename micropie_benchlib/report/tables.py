@@ -17,7 +17,7 @@ from micropie_benchlib.report.warnings import texts_of
 from micropie_benchlib.stats.equal_work import work_of
 from micropie_benchlib.stats.intervals import mean_and_half_width
 from micropie_benchlib.stats.ranking import rankings_of
-from micropie_benchlib.stats.search import outcome_of
+from micropie_benchlib.stats.search import outcome_of, tally_of
 
 GIST_TITLES = (
     *("Framework", "Avg Latency", "Max Latency", "Requests/Sec"),
@@ -28,7 +28,6 @@ DETAIL_TITLES = (
     *("CPU/Request (us)", "Peak Memory (MiB)", "Errors"),
 )
 CAPACITY_TITLES = ("Framework", "Requests/Sec", "Launches")
-STEP_TITLES = ("Framework", "Round", "Offered/Sec", "p99", "Outcome", "Why")
 RATE_TITLES = ("Framework", "Offered/Sec", "Answered/Sec", "wrk late, p50", "wrk late, p99")
 RANKING_TITLES = ("Rank", "Framework", "Speed", "Interval")
 MAX_WORK_COLUMNS = 4  # targets that fit beside each other on a terminal
@@ -132,21 +131,24 @@ def capacity_table(results: Results, load: LoadId) -> Table:
 
 
 def step_table(results: Results, load: LoadId) -> Table:
-    """Return each rate that was tried for a capacity, with its p99 or why that is not known."""
-    limit_s = results.capacities[0].p99_limit_s
+    """Return each rate that was tried for a capacity, and what its trials say together."""
+    trials_by_step: dict[tuple[str, int, float], list[Measurement]] = {}
+    for trial in results.measurements:
+        rate_per_s = trial.load.rate_per_s
+        if rate_per_s and trial.load.without_rate == load:
+            step = (trial.target, trial.round, rate_per_s)
+            trials_by_step.setdefault(step, []).append(trial)
     rows = []
-    for measurement in results.measurements:
-        rate_per_s = measurement.load.rate_per_s
-        if not rate_per_s or measurement.load.without_rate != load:
-            continue
-        p99_s = measurement.latency_p99_s
-        row = [results.label(measurement.target), str(measurement.round), f"{rate_per_s:.1f}"]
-        row.append("" if p99_s is None else format_latency(p99_s))
-        row.append(outcome_of(measurement, limit_s))
-        row.append(texts_of(measurement.invalid))
+    for (name, number, rate_per_s), trials in trials_by_step.items():
+        row = [results.label(name), str(number), f"{rate_per_s:.1f}", str(len(trials))]
+        row.append(f"{tally_of(trials).share:.2%}")
+        row.append(outcome_of(trials))
+        row.append(texts_of(trials[-1].invalid))
         rows.append(tuple(row))
+    limit = format_latency(results.capacities[0].p99_limit_s)
+    titles = ("Framework", "Round", "Offered/Sec", "Trials", f"Over {limit}", "Outcome", "Why")
     title = f"{load.title}, rates tried"
-    return Table(title=title, titles=STEP_TITLES, left=("Outcome", "Why"), rows=tuple(rows))
+    return Table(title=title, titles=titles, left=("Outcome", "Why"), rows=tuple(rows))
 
 
 def rate_table(results: Results, load: LoadId) -> Table:

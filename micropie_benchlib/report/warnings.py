@@ -19,6 +19,7 @@ FORMATS: Mapping[str, Callable[[float], str]] = {
     "decimal": "{:.1f}".format,
     "cores": "{:.2f}".format,
     "percent": "{:.0%}".format,
+    "share": "{:.2%}".format,
     "precision": format_precision,
     "seconds": "{:.4g} s".format,
     "silence": "{:.1f} s".format,

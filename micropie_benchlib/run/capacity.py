@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+from micropie_benchlib.core.loads import Load, lowest_rate_per_s
 from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.warnings import BenchWarning, Kind
-from micropie_benchlib.stats.search import CLOSE_BOUNDS
+from micropie_benchlib.stats.search import CLOSE_BOUNDS, Outcome, outcome_of, tally_of
+
+LOW_SHARE = 1 / 8  # of the throughput: at that rate hardly a request waits for another
 
 
-def no_rate_kept(measurement: Measurement, rate_per_s: float) -> tuple[BenchWarning, ...]:
-    """Return why no rate keeps the limit, by the lowest that was tried."""
-    p99_s = measurement.latency_p99_s
-    if measurement.invalid or p99_s is None:
-        unkept = BenchWarning.of(Kind.NO_RATE_KEPT, rate_per_s=rate_per_s)
-        return (unkept, *measurement.invalid)
-    return (BenchWarning.of(Kind.LIMIT_MISSED, rate_per_s=rate_per_s, p99_s=p99_s),)
-
-
-def unknown_rate(measurement: Measurement, rate_per_s: float) -> tuple[BenchWarning, ...]:
-    reasons = measurement.invalid
+def unknown_rate(trial: Measurement, rate_per_s: float) -> tuple[BenchWarning, ...]:
+    """Return why it is not known whether a rate was kept, by the last trial at it."""
+    reasons = trial.invalid
     if not reasons:
-        arrival_rate = measurement.wrk.arrival_rate if measurement.wrk else None
+        arrival_rate = trial.wrk.arrival_rate if trial.wrk else None
         late_s = arrival_rate.late_p99_s if arrival_rate else 0.0
         reasons = (BenchWarning.of(Kind.LATE_FOR_LIMIT, late_p99_s=late_s),)
     return (BenchWarning.of(Kind.RATE_UNKNOWN, rate_per_s=rate_per_s), *reasons)
@@ -31,22 +27,20 @@ class Bisection:
     """Bounds of a capacity: the highest rate that was kept, and the lowest that was not.
 
     The upper one is what a server answers as fast as it goes, until a rate is missed. That is
-    taken for too much, but tried if all below it are kept.
+    taken for too much, but tried if all below it are kept. If half of it is missed, the lowest
+    rate comes next: either it is kept, or no rate is.
     """
 
-    def __init__(self, most_per_s: float) -> None:
+    def __init__(self, most_per_s: float, load: Load) -> None:
+        self._lowest_per_s = max(LOW_SHARE * most_per_s, lowest_rate_per_s(load))
         self._kept_per_s = 0.0
         self._upper_per_s = most_per_s
         self._was_missed = False
-        self._lowest_miss: tuple[BenchWarning, ...] = ()
-
-    @property
-    def lowest_miss(self) -> tuple[BenchWarning, ...]:
-        """What came of the lowest rate, if none was kept."""
-        return () if self._kept_per_s else self._lowest_miss
+        self.reasons: tuple[BenchWarning, ...] = ()  # why there is none
 
     @property
     def middle_per_s(self) -> float:
+        """The geometric mean of the bounds."""
         return math.sqrt(self._kept_per_s * self._upper_per_s)
 
     @property
@@ -54,20 +48,39 @@ class Bisection:
         return self._upper_per_s <= CLOSE_BOUNDS * self._kept_per_s
 
     @property
-    def is_close(self) -> bool:
-        """Whether the bounds are close, and both were tried."""
-        return self._are_near and self._was_missed
+    def is_over(self) -> bool:
+        """Whether there is none, or the bounds are close, and both were tried."""
+        return bool(self.reasons) or (self._are_near and self._was_missed)
 
     def next_per_s(self) -> float:
+        """Return the rate to be tried next."""
         if self._are_near:
             return self._upper_per_s
-        return self.middle_per_s if self._kept_per_s else self._upper_per_s / 2
+        if self._kept_per_s:
+            return self.middle_per_s
+        if self._was_missed:
+            return self._lowest_per_s
+        return self._upper_per_s / 2
 
-    def take(self, measurement: Measurement, rate_per_s: float, *, is_kept: bool) -> None:
-        if not is_kept:
+    def take(self, trials: Sequence[Measurement], rate_per_s: float) -> None:
+        """Take in the trials at a rate. It is kept only with confidence."""
+        outcome = outcome_of(trials)
+        if outcome is Outcome.UNKNOWN:
+            self.reasons = unknown_rate(trials[-1], rate_per_s)
+        elif outcome is Outcome.KEPT:
+            self._kept_per_s = rate_per_s
+            if rate_per_s >= self._upper_per_s:
+                self._upper_per_s = 1.25 * rate_per_s
+        else:
             self._upper_per_s, self._was_missed = rate_per_s, True
-            self._lowest_miss = no_rate_kept(measurement, rate_per_s)
-            return
-        self._kept_per_s = rate_per_s
-        if rate_per_s >= self._upper_per_s:
-            self._upper_per_s = 1.25 * rate_per_s
+            if rate_per_s <= self._lowest_per_s:
+                self.reasons = none_kept(trials, rate_per_s)
+
+
+def none_kept(trials: Sequence[Measurement], rate_per_s: float) -> tuple[BenchWarning, ...]:
+    """Return that the lowest rate misses the limit, or that this is inconclusive."""
+    tally = tally_of(trials)
+    is_missed = tally.outcome is Outcome.MISSED
+    kind = Kind.LIMIT_MISSED if is_missed else Kind.LIMIT_INCONCLUSIVE
+    figures = {"rate_per_s": rate_per_s, "share": tally.share, "requests": tally.requests}
+    return (BenchWarning.of(kind, **figures), *trials[-1].invalid)

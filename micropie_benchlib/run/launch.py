@@ -19,13 +19,13 @@ from micropie_benchlib.core.targets import Target
 from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.load.readings import Observation
 from micropie_benchlib.run.actions import Actions, Step
-from micropie_benchlib.run.capacity import Bisection, unknown_rate
+from micropie_benchlib.run.capacity import Bisection
 from micropie_benchlib.run.facts import facts_of
 from micropie_benchlib.run.observed import MAY_COUNT, core_use, warnings_in, wrong_load
 from micropie_benchlib.run.schedule import start_estimate_s
 from micropie_benchlib.serve.servers import RunningServer
 from micropie_benchlib.stats.equal_work import changed_responses
-from micropie_benchlib.stats.search import Outcome, outcome_of
+from micropie_benchlib.stats.search import are_enough, over_limit
 from micropie_benchlib.stats.validity import ResponseSizes
 from micropie_benchlib.system.children import TRIAL_ERRORS, reason_of
 
@@ -334,37 +334,29 @@ class LaunchRun:
         (target,), load = trial.targets, trial.load
         (fastest,) = self.measure(trial)
         yield fastest
-        bounds = Bisection(fastest.requests_per_s or 0.0)
-        reasons = fastest.invalid
-        while not reasons and not bounds.is_close:
+        bounds = Bisection(fastest.requests_per_s or 0.0, load)
+        bounds.reasons = fastest.invalid
+        while not bounds.is_over:
             rate_per_s = bounds.next_per_s()
-            seed = load.schedule_seed + round(rate_per_s)
-            step = dataclasses.replace(load, rate_per_s=rate_per_s, schedule_seed=seed)
+            step = dataclasses.replace(load, rate_per_s=rate_per_s)
             problem = rate_problem(step)
             if problem:
-                reasons = bounds.lowest_miss or (failure(problem),)
+                bounds.reasons = (failure(problem),)
                 break
-            measurement = self._try_twice(dataclasses.replace(trial, load=step), limit_s)
-            yield measurement
-            outcome = outcome_of(measurement, limit_s)
-            if outcome is Outcome.UNKNOWN:
-                reasons = unknown_rate(measurement, rate_per_s)
-            else:
-                bounds.take(measurement, rate_per_s, is_kept=outcome is Outcome.KEPT)
+            trials: list[Measurement] = []
+            while not trials or not are_enough(trials):
+                seed = load.schedule_seed + round(rate_per_s) + len(trials)
+                seeded = dataclasses.replace(step, schedule_seed=seed)
+                (measurement,) = self.measure(dataclasses.replace(trial, load=seeded))
+                over = over_limit(measurement, limit_s)
+                trials.append(dataclasses.replace(measurement, over_limit=over))
+            yield from trials
+            bounds.take(trials, rate_per_s)
         yield Capacity(
             round=self._launch.round,
             target=target.name,
             load=load.id,
             p99_limit_s=limit_s,
-            rate_per_s=None if reasons else bounds.middle_per_s,
-            reasons=reasons,
+            rate_per_s=None if bounds.reasons else bounds.middle_per_s,
+            reasons=bounds.reasons,
         )
-
-    def _try_twice(self, trial: Trial, limit_s: float) -> Measurement:
-        """Return the trial's measurement; if it missed the limit, a second one's."""
-        (first,) = self.measure(trial)
-        if outcome_of(first, limit_s) is Outcome.KEPT:
-            return first
-        (second,) = self.measure(trial)
-        again = BenchWarning.of(Kind.SECOND_TRY)
-        return dataclasses.replace(second, warnings=(*second.warnings, again))

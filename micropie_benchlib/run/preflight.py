@@ -20,7 +20,7 @@ from micropie_benchlib.run.facts import with_facts
 from micropie_benchlib.run.launch import LaunchRun
 from micropie_benchlib.run.schedule import PREFLIGHT_TRIAL_S, launch_groups
 from micropie_benchlib.stats.equal_work import FRAMING, HEAD, work_of
-from micropie_benchlib.stats.search import Outcome, outcome_of
+from micropie_benchlib.stats.search import over_limit
 
 
 @dataclass(slots=True)
@@ -137,7 +137,7 @@ def with_rates(plan: Plan, share: float, measurements: Sequence[Measurement]) ->
 
 def throughput_of(measurement: Measurement, share: float) -> float:
     """Raises UnmeasurableError if it is not known."""
-    is_known = outcome_of(measurement, math.inf) is not Outcome.UNKNOWN
+    is_known = over_limit(measurement, math.inf) is not None
     if not is_known or measurement.requests_per_s is None:
         unknown = BenchWarning.of(
             Kind.THROUGHPUT_UNKNOWN,
@@ -166,7 +166,7 @@ def prepare_rates(plan: Plan, results: Results, actions: Actions) -> tuple[Plan,
         results = with_facts(results, facts, plan.names)
     reasons = []
     for measurement in preflight.measurements:
-        if outcome_of(measurement, math.inf) is Outcome.MISSED:
+        if over_limit(measurement, math.inf):
             is_single = measurement.method is Method.SINGLE
             warning = BenchWarning.of(
                 Kind.RATE_NOT_KEPT if is_single else Kind.PAIRED_RATE_NOT_KEPT,

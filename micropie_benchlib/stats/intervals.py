@@ -114,3 +114,21 @@ def stein_rounds(stdev: float, degrees: int, *, target: float, confidence: float
     s, so that the interval keeps its confidence.
     """
     return math.ceil((student_t(confidence, degrees) * stdev / target) ** 2)
+
+
+def binomial_at_most(successes: int, trials: int, chance: float) -> float:
+    """Return the probability of no more successes than these, of so many independent trials."""
+    if successes >= trials or chance >= 1:
+        return float(successes >= trials)
+    total = 0.0
+    all_ways = math.lgamma(trials + 1)
+    for count in range(successes + 1):
+        log_ways = all_ways - math.lgamma(count + 1) - math.lgamma(trials - count + 1)
+        log_chance = count * math.log(chance) + (trials - count) * math.log1p(-chance)
+        total += math.exp(log_ways + log_chance)
+    return min(1.0, total)
+
+
+def binomial_at_least(successes: int, trials: int, chance: float) -> float:
+    """Return the probability of as many successes or more, likewise."""
+    return 1 - binomial_at_most(successes - 1, trials, chance)

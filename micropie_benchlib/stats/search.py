@@ -1,44 +1,114 @@
-"""Whether a rate was kept, in the search for a capacity."""
+"""Whether a rate was kept, in the search for a capacity: by how many requests took too long."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 from micropie_benchlib.core.choices import Limit
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import ArrivalRate, Measurement, WrkResult
 from micropie_benchlib.core.warnings import BenchWarning, Kind
+from micropie_benchlib.stats.intervals import binomial_at_least, binomial_at_most
 from micropie_benchlib.stats.validity import generator_is_late
 from micropie_benchlib.wrk.exact import SUSTAINED_WITHIN
 
 CLOSE_BOUNDS = 1.02  # of a capacity, as a ratio
+MAX_SHARE = 0.01  # of a rate's requests over the limit, which a p99 is about
+RISK = 0.025  # on either side, of an interval of 95%
+CHANCE = 1e-4  # with which a trial is as bad as that for no reason of its own
+MAX_TRIALS = 8  # at one rate
 
 
 class Outcome(StrEnum):
-    """What a trial at a rate says of the limit of its p99 latency."""
+    """What the trials at a rate say of the limit of its p99 latency."""
 
     KEPT = "kept"
     MISSED = "missed"
+    INCONCLUSIVE = "inconclusive"
     UNKNOWN = "unknown"
 
 
-def outcome_of(measurement: Measurement, limit_s: float) -> Outcome:
-    """Return whether a target kept the limit at a rate.
+def over_limit(measurement: Measurement, limit_s: float) -> int | None:
+    """Return how many of a trial's requests took longer than the limit.
 
-    Not if responses came too late to count, or ever later; any other invalid trial tells nothing.
+    All, if responses came too late to count, or ever later; None where that is not known, as
+    of any other invalid trial, or where wrk itself was too late for the limit.
     """
     wrk, p99_s = measurement.wrk, measurement.latency_p99_s
-    if measurement.valid and wrk and p99_s is not None:
-        if p99_s <= limit_s:
-            return Outcome.KEPT
-        is_near = wrk.arrival_rate is not None and p99_s - wrk.arrival_rate.late_p99_s <= limit_s
-        return Outcome.UNKNOWN if is_near and generator_is_late(wrk, limit_s) else Outcome.MISSED
     if measurement.limited_by is Limit.LOAD_GENERATOR or wrk is None or wrk.arrival_rate is None:
-        return Outcome.UNKNOWN
+        return None
+    if measurement.valid and wrk.latency and p99_s is not None:
+        is_near = p99_s > limit_s >= p99_s - wrk.arrival_rate.late_p99_s
+        if is_near and generator_is_late(wrk, limit_s):
+            return None
+        return sum(count for us, count in wrk.latency.histogram if us / 1e6 > limit_s)
     came_too_late = wrk.errors.timeout or not is_sustained(wrk, wrk.arrival_rate)
     if came_too_late and wrk.errors.total == wrk.errors.timeout:
-        return Outcome.MISSED
-    return Outcome.UNKNOWN
+        return wrk.arrival_rate.offered
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How many requests at a rate took longer than the limit, of all."""
+
+    over: int = 0
+    requests: int = 0
+
+    @property
+    def share(self) -> float:
+        return self.over / self.requests if self.requests else 0.0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(over=self.over + other.over, requests=self.requests + other.requests)
+
+    @property
+    def outcome(self) -> Outcome:
+        """Whether the share is below that of a p99, or above it, with 95% confidence."""
+        if binomial_at_most(self.over, self.requests, MAX_SHARE) < RISK:
+            return Outcome.KEPT
+        if binomial_at_least(self.over, self.requests, MAX_SHARE) < RISK:
+            return Outcome.MISSED
+        return Outcome.INCONCLUSIVE
+
+
+def tally_of(trials: Sequence[Measurement]) -> Tally:
+    """Return the counts of all trials at a rate together, as far as they are known.
+
+    The worst one is set aside if it was disturbed: beside the others it cannot be chance.
+    """
+    tallies = []
+    for trial in trials:
+        if trial.over_limit is not None and trial.wrk and trial.wrk.arrival_rate:
+            tallies.append(Tally(over=trial.over_limit, requests=trial.wrk.arrival_rate.offered))
+    tallies.sort(key=lambda tally: tally.share)
+    total = sum(tallies[:-1], Tally())
+    for worst in tallies[-1:]:
+        expected = max(MAX_SHARE, total.share)
+        chance = binomial_at_least(worst.over, worst.requests, expected)
+        if len(tallies) == 1 or chance > CHANCE:
+            total += worst
+    return total
+
+
+def outcome_of(trials: Sequence[Measurement]) -> Outcome:
+    """Return what the trials at a rate say together."""
+    if all(trial.over_limit is None for trial in trials):
+        return Outcome.UNKNOWN
+    return tally_of(trials).outcome
+
+
+def are_enough(trials: Sequence[Measurement]) -> bool:
+    """Return whether no more trials are to be made at a rate.
+
+    One is enough for a rate that is kept, since disturbances seldom lower latencies.
+    """
+    outcome = outcome_of(trials)
+    if outcome is Outcome.INCONCLUSIVE:
+        return len(trials) == MAX_TRIALS
+    return outcome is Outcome.KEPT or len(trials) > 1
 
 
 def is_sustained(wrk: WrkResult, arrival_rate: ArrivalRate) -> bool:
