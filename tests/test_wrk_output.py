@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,8 +18,10 @@ from micropie_benchlib.core.errors import BenchError, UsageError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import Errors, Latency, WrkResult
 from micropie_benchlib.core.paths import packaged_text
+from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.text import format_latency, parse_duration
 from micropie_benchlib.core.warnings import BenchWarning, Kind
+from micropie_benchlib.load.generators import Goal, WrkGroup
 from micropie_benchlib.report.tables import gist_row
 from micropie_benchlib.wrk.command import wrk_argv
 from micropie_benchlib.wrk.exact import parse_exact
@@ -195,3 +201,77 @@ def test_direct_read_of_the_histogram_equals_wrks_own_access(start: Start, tmp_p
     assert f"same\ttrue\t{len(latency.histogram)}\ttrue\n" in out
     assert sum(count for _, count in latency.histogram) >= exact.requests
     assert latency.histogram[-1][0] == round(latency.max_s * 1e6)
+
+
+BYTES = Workload(
+    method="PUT",
+    path="/x%20y?q=[1]&token=tok-1\\\"'",
+    headers=(("X-Empty", ""), ("x-one", 'a "b": \\n: c'), ("X-Two", "%s $1")),
+    body=b"\r\n\n\0--[[ ]]\xff",
+)
+REQUESTS = {
+    "plain": Workload(path="/a"),
+    "headers": Workload(path="/?a=b", headers=(("Accept", "*/*"), ("B", "2"), ("a-C", "3"))),
+    "a host": Workload(headers=(("Host", "other.example"), ("X", "y"))),
+    "a host in small letters": Workload(headers=(("host", "other.example"),)),
+    "no body": Workload(method="POST"),
+    "a body of a GET": Workload(body=b"x"),
+    "no keep-alive": Workload(headers=(("A", "b"),), keep_alive=False),
+    "all bytes": BYTES,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rate_per_s", [None, 50.0], ids=["fast", "at a rate"])
+@pytest.mark.parametrize("workload", REQUESTS.values(), ids=REQUESTS)
+def test_requests_are_those_of_wrks_own_options(
+    workload: Workload, rate_per_s: float | None, tmp_path: Path
+) -> None:
+    """The oracle is wrk with -H and the path in its URL, which others of the machine can read."""
+    load = Load(connections=1, threads=1, duration_s=1, workload=workload, rate_per_s=rate_per_s)
+    body = tmp_path / "put"
+    body.write_bytes(workload.body)
+    oracle = tmp_path / "oracle.lua"
+    oracle.write_text(f"wrk.method = {workload.method!r}\n")
+    if workload.body or workload.method != "GET":
+        with oracle.open("a") as file:
+            file.write(f"wrk.body = io.open({str(body)!r}, 'rb'):read('*a')\n")
+    options = [word for header in workload.sent_headers for word in ("-H", ": ".join(header))]
+
+    def run_wrk(origin: str, _: Event) -> None:
+        argv = ["wrk", "-t1", "-c1", "-d1s", *options, "-s", str(oracle), origin + workload.path]
+        subprocess.run(argv, check=True, capture_output=True, timeout=60)
+
+    def run_own(origin: str, received: Event) -> None:
+        goal = Goal(url=f"{origin}/***", path=workload.path)
+        with WrkGroup("wrk", [goal], load, work_dir=tmp_path) as wrks:
+            wrks.open_gates()
+            received.wait(60)
+
+    by_wrk = first_request(run_wrk)
+    assert by_wrk[0] == f"{workload.method} {workload.path} HTTP/1.1".encode()
+    assert first_request(run_own) == by_wrk
+
+
+def first_request(run: Callable[[str, Event], None]) -> tuple[bytes, list[bytes], bytes]:
+    """Return the first line, the headers and the body of what is sent first to the origin.
+
+    The port is shown as 0, and headers are sorted: wrk's order of them is another in each run.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        listener.settimeout(60)
+        port = listener.getsockname()[1]
+        received = Event()
+        running = pool.submit(run, f"http://127.0.0.1:{port}", received)
+        request = b""
+        while not request:  # wrk's first connection only tries the port
+            connection, _ = listener.accept()
+            with connection:
+                connection.settimeout(60)
+                request = connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        received.set()
+        running.result()
+    head, _, body = request.replace(f":{port}".encode(), b":0").partition(b"\r\n\r\n")
+    first, *headers = head.split(b"\r\n")
+    return first, sorted(headers), body

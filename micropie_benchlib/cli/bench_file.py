@@ -35,6 +35,7 @@ from micropie_benchlib.cli.targets import default_name, spec_table, split_target
 from micropie_benchlib.cli.text import Reads, did_you_mean
 from micropie_benchlib.core.errors import BenchError, UsageError
 from micropie_benchlib.core.requests import Workload
+from micropie_benchlib.core.secrets import has_secret_name
 from micropie_benchlib.core.values import Name
 
 MAX_SHOWN = 60  # characters of a wrong value
@@ -161,7 +162,8 @@ def plain_line(error: Mapping[str, Any]) -> str:
     wanted = WANTED[kind].format(**context)
     shown = repr(error["input"])
     # Whole or not at all: a part of a secret would not be known.
-    but = f", not {shown}" if len(shown) <= MAX_SHOWN else ""
+    is_shown = len(shown) <= MAX_SHOWN and not has_secret_name(location)
+    but = f", not {shown}" if is_shown else ""
     return f"{location}: must be {wanted}{but}"
 
 

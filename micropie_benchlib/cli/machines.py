@@ -61,7 +61,8 @@ def connect_hosts(
     if names.are_here:
         if plan.server.port:
             free_port(plan.server.host, plan.server.port)
-        return Connected(plan=plan, hosts=all_here(wrk_path, work_dir), environment=here)
+        hosts = all_here(wrk_path, work_dir, plan.secrets)
+        return Connected(plan=plan, hosts=hosts, environment=here)
     connected = connect_all(names, work_dir, stack)
     facts = {}
     for host, machine in connected.items():
@@ -75,6 +76,7 @@ def connect_hosts(
         here=this_host,
         server=by_name.get(names.server, this_host),
         loads=tuple(by_name[host] for host in names.loads) or (this_host,),
+        secrets=plan.secrets,
     )
     plan = with_address(plan, first_facts.address if names.server else first_facts.controller)
     server_name = names.server or "this machine"

@@ -18,7 +18,7 @@ from micropie_benchlib.core.secrets import NO_SECRETS, Secrets
 def new_results(*, secrets: Secrets = NO_SECRETS, **facts: Any) -> Results:
     """Return results of this moment and this command, without its secrets, and with the facts."""
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    words = map(secrets.hide_in_word, sys.argv[1:])
+    words = secrets.hide_in_words(sys.argv[1:])
     command_line = shlex.join([Path(sys.argv[0]).name, *words])
     shown = command_line.encode(errors="backslashreplace").decode()
     return Results(created=created, command=shown, **facts)

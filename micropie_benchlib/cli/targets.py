@@ -20,7 +20,7 @@ from micropie_benchlib.core.built_ins import BUILT_INS, BuiltIn
 from micropie_benchlib.core.choices import AsgiServer
 from micropie_benchlib.core.errors import UsageError
 from micropie_benchlib.core.paths import APPS, BUNDLED, ROOT, has_module
-from micropie_benchlib.core.secrets import without_url_secrets
+from micropie_benchlib.core.secrets import without_named_secrets, without_url_secrets
 from micropie_benchlib.core.targets import (
     AsgiTarget,
     CommandTarget,
@@ -61,7 +61,7 @@ def default_name(spec: str) -> str:
 
 def command_words(command_line: str) -> list[str]:
     """Return the words of a command. Raises UsageError for one that would need a shell."""
-    shown = f"'cmd:{command_line}'"
+    shown = f"'cmd:{without_named_secrets(command_line)}'"
     try:
         words = shlex.split(command_line)
     except ValueError as error:
@@ -192,7 +192,7 @@ class TargetSpec:
                 raise UsageError(f"{self.name}.{key} does not apply to {kind}: leave it out")
         return {
             "name": self.name,
-            "spec": self.table.spec,
+            "spec": without_named_secrets(self.table.spec),
             "env": tuple((self.table.env or {}).items()),
             "prepare": self.table.prepare or "",
             "server": self.table.server_settings(self.server),
@@ -230,8 +230,9 @@ class TargetSpec:
     def _command_target(self, command_line: str) -> CommandTarget:
         texts = [*command_words(command_line), *(self.table.env or {}).values()]
         if not any("{port}" in text for text in texts):
+            shown = without_named_secrets(self.table.spec)
             raise UsageError(
-                f"{self.table.spec!r}: a command needs {{port}} where its port goes, "
+                f"{shown!r}: a command needs {{port}} where its port goes, "
                 "as in 'cmd:server --port {port}'"
             )
         if self.table.workers and not any("{workers}" in text for text in texts):

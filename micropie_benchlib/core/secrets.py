@@ -16,13 +16,25 @@ HIDDEN = "***"  # in place of a secret
 # Names of headers, and of parameters in a URL's query, whose values are secrets: those that
 # have one of the first anywhere in them, or one of those after (?<![a-z]) as a whole word.
 PRIVATE_NAME = (
-    r"(?:auth(?!ors?\b)|cookie|credential|csrf|jwt|key(?!board|word)|passphrase|passw|secret"
-    r"|session|signature|token|xsrf|(?<![a-z])(?:otp|pass|pat|pin|pwd|sid|sig)(?![a-z]))"
+    r"(?:auth(?!ors?\b)|cookie|credential|csrf|jwt|(?<!mon)key(?!board|file|word)|passphrase|passw"
+    r"|secret|session|signature|token|xsrf"
+    r"|(?<![a-z])(?:dsn|otp|pass|pat|pin|pwd|sid|sig)(?![a-z]))"
 )
 PARAMETER = re.compile(r"[?&]([^=&#\s]*)(=?)")  # it ends where no other can begin: linear
 # The punctuation of a sentence behind the URL is not of the value.
 PARAMETER_VALUE = re.compile(r"[^&#\s]*[^&#\s;,.:'\")]")
-USER_IN_URL = re.compile(r"(?<=//)[^/@\s]*@")
+USER_IN_URL = re.compile(r"(?<=//)(?:[^/?#@:\s]*+:)?([^/?#\s]*)@")
+# In commands, variables and bodies: --api-key=VALUE, --token VALUE, DB_PASSWORD=VALUE,
+# "password": "VALUE", X-Key: VALUE. A run of a name's characters is looked into once: linear.
+NAMED_VALUE = re.compile(
+    rf"(?<![\w.-])(?=[\w.-]*{PRIVATE_NAME})"
+    r"(?:\w[\w.-]*+:[ ]+(?P<line>[^\"'\\\n]+)"
+    r"|(?:-[\w.-]++(?:=|\s+(?![\s-]))|\w[\w.-]*+(?:=|\\?[\"']\s*:\s*))(?P<quote>\\?[\"'])?"
+    r"(?!\{(?:host|port|python|workers)\})"
+    r"(?P<value>(?(quote)(?:(?!(?P=quote)).)*|[^\s\"'&;]+)))",
+    re.IGNORECASE | re.DOTALL,
+)
+MAX_SEARCHED = 1 << 20  # characters of a body
 MIN_SECRET = 6  # characters: a shorter text stands in many places that are not secret
 SECRET_PART = re.compile(r"[^\s;,=]{12,}")  # a token within a header's value, or a cookie's
 
@@ -48,11 +60,39 @@ def secret_parameters(text: str) -> Iterator[re.Match[str]]:
 def without_url_secrets(text: str) -> str:
     """Return the text without the secrets that a URL in it, or a path, shows."""
     text = USER_IN_URL.sub(f"{HIDDEN}@", text)
+    return without_spans(text, [value.span() for value in secret_parameters(text)])
+
+
+def without_spans(text: str, spans: Iterable[tuple[int, int]]) -> str:
     parts, end = [], 0
-    for value in secret_parameters(text):
-        parts += [text[end : value.start()], HIDDEN]
-        end = value.end()
+    for start, next_end in spans:
+        parts += [text[end:start], HIDDEN]
+        end = next_end
     return "".join([*parts, text[end:]])
+
+
+def without_named_secrets(text: str) -> str:
+    """Return the command, or what else has names and values, without those that are secret."""
+    text = without_url_secrets(text)
+    spans = [match.span(match.lastgroup or 0) for match in NAMED_VALUE.finditer(text)]
+    return without_spans(text, spans)
+
+
+def secrets_in(text: str) -> Iterator[str]:
+    """Yield the values in a command, or what else has names and values, that are secret."""
+    for user in USER_IN_URL.finditer(text):
+        yield user[1]
+    for parameter in secret_parameters(text):
+        yield parameter[0]
+    for match in NAMED_VALUE.finditer(text):
+        yield (match["line"] or match["value"]).strip()
+
+
+def is_secret_value(name: str, value: str) -> bool:
+    """Return whether a command's option or variable of that name has a secret as its value."""
+    if name == "--body":
+        return not value.startswith("@")
+    return bool(re.fullmatch(r"[\w.-]+", name)) and has_secret_name(name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,19 +109,19 @@ class Secrets:
     def of(
         cls, workloads: Iterable[Workload], targets: Iterable[Target], variables: Iterable[str] = ()
     ) -> Secrets:
-        """Return those in the workloads' headers and paths, the targets' URLs and variables."""
+        """Return those in the workloads, in the targets' texts, and the variables."""
         values = set(variables)
-        urls: list[str] = []
+        texts: list[str] = []
         for target in targets:
-            urls += target.urls
+            texts += target.texts
             values |= {value for name, value in target.env if has_secret_name(name)}
         for workload in workloads:
-            urls.append(workload.path)
+            texts += [workload.path, workload.body[:MAX_SEARCHED].decode(errors="replace")]
             for name, value in workload.headers:
                 if has_secret_name(name):
                     values |= {value, *SECRET_PART.findall(value)}
-        for url in urls:
-            values.update(value[0] for value in secret_parameters(url))
+        for text in texts:
+            values.update(secrets_in(text))
         longest_first = sorted(values - {""}, key=lambda value: (-len(value), value))
         return cls(values=tuple(longest_first), variables=tuple(variables))
 
@@ -108,9 +148,24 @@ class Secrets:
             shown.append((name, HIDDEN if is_secret else self.hide_whole_words(value)))
         return tuple(shown)
 
-    def hide_in_word(self, word: str) -> str:
+    def hide_in_words(self, words: Iterable[str]) -> list[str]:
+        """Return a command's words without them, and without values that are secret by name."""
+        shown = []
+        option = ""  # before the word, if one is
+        for word in words:
+            name, equals, value = word.partition("=")
+            if option and not word.startswith("-") and is_secret_value(option, word):
+                shown.append(HIDDEN)
+            elif equals and is_secret_value(name, value):
+                shown.append(f"{name}={HIDDEN}")
+            else:
+                shown.append(self._hide_in_word(word))
+            option = word if word.startswith("-") else ""
+        return shown
+
+    def _hide_in_word(self, word: str) -> str:
         """Return the word of a command line without them, however the option is spelled."""
-        shown = self.hide(word)
+        shown = without_named_secrets(self.hide_whole_words(word))
         if not has_secret_name(shown):
             return shown
         for value in self.values:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -65,6 +66,11 @@ class BaseTarget:
         """Where a server that somebody else runs is asked."""
         return ()
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All texts of the user's in which a secret may stand."""
+        return (*self.urls, *(value for _, value in self.env))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartedTarget(BaseTarget):
@@ -76,6 +82,10 @@ class StartedTarget(BaseTarget):
     directory: Path
     prepare: str = ""
     scheme: Scheme = "http"
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return (*super(StartedTarget, self).texts, self.prepare)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +107,20 @@ class AsgiTarget(StartedTarget):
         """The name of its module, or of the package that this is in."""
         return self.app.partition(":")[0].partition(".")[0]
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return (*super(AsgiTarget, self).texts, shlex.join(self.arguments))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandTarget(StartedTarget):
     """Any server that a command starts."""
 
     command: str
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return (*super(CommandTarget, self).texts, self.command)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

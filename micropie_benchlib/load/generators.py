@@ -18,7 +18,8 @@ import psutil
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import WrkResult
-from micropie_benchlib.core.requests import PAIRED_TIMEOUT_S, header_value
+from micropie_benchlib.core.requests import PAIRED_TIMEOUT_S, Workload, header_value
+from micropie_benchlib.core.secrets import NO_SECRETS, Secrets
 from micropie_benchlib.load.machine import NO_LINK, Link, LinkMeter
 from micropie_benchlib.load.readings import LoadReading
 from micropie_benchlib.load.wrk_program import wrk_error
@@ -29,7 +30,7 @@ from micropie_benchlib.system.machine import MachineMeter, wall_clock_lead_s
 from micropie_benchlib.system.processes import core_count, is_stopped
 from micropie_benchlib.system.schedstat import read_account
 from micropie_benchlib.system.sockets import connection_silences_s, opened_connections
-from micropie_benchlib.wrk.command import wrk_argv, wrk_script
+from micropie_benchlib.wrk.command import wrk_argv, wrk_request, wrk_script
 from micropie_benchlib.wrk.exact import parse_exact
 
 READ_S = 0.05  # for a wrk to read the responses that wait for it: some 10 us each
@@ -53,18 +54,25 @@ def check_room(file: IO[bytes]) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """Where one wrk sends its load: the URL, and what it must send as Host if not that."""
+    """Where one wrk sends its load: the URL without secrets, and the path with them.
+
+    `host_header` is what it must send as Host, if that is not the URL's.
+    """
 
     url: str
+    path: str = "/"
     host_header: str = ""
 
 
-def goals_of(servers: Sequence[RunningServer], load: Load) -> list[Goal]:
+def goals_of(
+    servers: Sequence[RunningServer], load: Load, secrets: Secrets = NO_SECRETS
+) -> list[Goal]:
     """Return where the load goes. Raises BenchError if it must not go there."""
     goals = []
     for server in servers:
-        url = server.load_url(load.workload.path)
-        goals.append(Goal(url=url, host_header=server.host_header))
+        *origin, path = server.load_url(load.workload.path).split("/", 3)
+        url = "/".join([*origin, secrets.hide_whole_words(path)])
+        goals.append(Goal(url=url, path=f"/{path}", host_header=server.host_header))
     return goals
 
 
@@ -94,7 +102,6 @@ class WrkGroup:
         self._children: list[Child] = []
         self._outputs: list[IO[bytes]] = []
         self._script = work_dir / "done.lua"
-        self._body = work_dir / "body"
         self._moments = work_dir / "moments"
         self._silences_s: list[tuple[float, ...]] = [()] * len(goals)
         self._delay_s = 0.0
@@ -102,7 +109,6 @@ class WrkGroup:
 
     def __enter__(self) -> Self:
         self._script.write_text(wrk_script(self._load))
-        self._body.write_bytes(self._load.workload.body)
         if self._load.rate_per_s:
             self._moments.write_bytes(self._load.arrival_times().tobytes())
         with self._stack:  # what fails here undoes what was done
@@ -114,8 +120,10 @@ class WrkGroup:
         self._stack.close()
 
     def _start_children(self) -> None:
-        environment = self._environment()
-        for goal in self._goals:
+        for number, goal in enumerate(self._goals):
+            request = self._work_dir / f"request-{number}"
+            request.write_bytes(wrk_request(self._workload(goal)))
+            environment = self._environment(request)
             output = tempfile.TemporaryFile(dir=self._work_dir)  # noqa: SIM115
             self._outputs.append(self._stack.enter_context(output))
             argv = self._argv(goal)
@@ -128,20 +136,19 @@ class WrkGroup:
         timeout_s = load.workload.timeout_s
         if len(self._goals) > 1 and not load.rate_per_s:
             timeout_s = max(PAIRED_TIMEOUT_S, timeout_s)
-        headers = load.workload.headers
-        if goal.host_header and header_value(headers, "Host") is None:
-            headers = (*headers, ("Host", goal.host_header))
-            workload = dataclasses.replace(load.workload, headers=headers)
-            load = dataclasses.replace(load, workload=workload)
         return wrk_argv(self._wrk, load, goal.url, str(self._script), timeout_s=timeout_s)
 
-    def _environment(self) -> dict[str, str]:
-        """Return wrk's environment, in which done.lua and rate.lua find the request."""
-        load, workload = self._load, self._load.workload
-        environment = dict(os.environ)
-        if workload.method != "GET" or workload.body:
-            environment["MICROPIE_BENCH_METHOD"] = workload.method
-            environment["MICROPIE_BENCH_BODY"] = str(self._body)
+    def _workload(self, goal: Goal) -> Workload:
+        """Return the workload as it is sent there."""
+        headers = self._load.workload.headers
+        if goal.host_header and header_value(headers, "Host") is None:
+            headers = (*headers, ("Host", goal.host_header))
+        return dataclasses.replace(self._load.workload, path=goal.path, headers=headers)
+
+    def _environment(self, request: Path) -> dict[str, str]:
+        """Return wrk's environment, in which done.lua and rate.lua find what they need."""
+        load = self._load
+        environment = os.environ | {"MICROPIE_BENCH_REQUEST": str(request)}
         if load.rate_per_s:
             environment["MICROPIE_BENCH_WINDOW"] = str(load.duration_s)
             environment["MICROPIE_BENCH_MOMENTS"] = str(self._moments)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.requests import Response, Workload
+from micropie_benchlib.core.secrets import NO_SECRETS, Secrets
 from micropie_benchlib.core.targets import ServerSettings, Target
 from micropie_benchlib.load.cpu_accounts import Habits
 from micropie_benchlib.load.generators import Goal, WrkGroup, goals_of
@@ -100,10 +101,7 @@ class ThisHost:
         cores = core_halves().servers if halves else []
         return ServerGroup(meters, others=others, cores=cores, link=self._link)
 
-    def load_side(self, servers: Servers, load: Load, *, halves: bool) -> WrkGroup:
-        return self.wrks(goals_of(servers, load), load, halves=halves)
-
-    def wrks(self, goals: Sequence[Goal], load: Load, *, halves: bool) -> WrkGroup:
+    def load_side(self, goals: Sequence[Goal], load: Load, *, halves: bool) -> WrkGroup:
         return WrkGroup(
             self._wrk,
             goals,
@@ -145,11 +143,15 @@ def core_halves() -> CoreHalves:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hosts:
-    """What runs servers, and what makes load; `here` may be one of them."""
+    """What runs servers, and what makes load; `here` may be one of them.
+
+    The `secrets` are not shown to other users of these.
+    """
 
     here: ThisHost
     server: Host
     loads: tuple[Host, ...]
+    secrets: Secrets = NO_SECRETS
 
     @property
     def are_one(self) -> bool:
@@ -183,17 +185,18 @@ class Hosts:
         halves = self.are_one and len(servers) > 1
         server_host = self.host_of(servers[0].target)
         server_side = server_host.server_side(servers, halves=halves)
+        goals = goals_of(servers, load, self.secrets)
         load_sides = []
         shares = share_out(load, len(self.loads))
         for host, share in zip(self.loads, shares, strict=True):
-            load_sides.append(host.load_side(servers, share, halves=halves))
+            load_sides.append(host.load_side(goals, share, halves=halves))
         return Sides(servers=server_side, loads=load_sides, are_one_machine=self.are_one)
 
 
-def all_here(wrk: str, work_dir: Path) -> Hosts:
+def all_here(wrk: str, work_dir: Path, secrets: Secrets = NO_SECRETS) -> Hosts:
     """Return this machine alone."""
     here = ThisHost(wrk, work_dir)
-    return Hosts(here=here, server=here, loads=(here,))
+    return Hosts(here=here, server=here, loads=(here,), secrets=secrets)
 
 
 def share_out(load: Load, machines: int) -> list[Load]:

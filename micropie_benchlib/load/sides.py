@@ -9,6 +9,7 @@ from typing import Protocol, Self
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.requests import Response, Workload
 from micropie_benchlib.core.targets import ServerSettings, Target
+from micropie_benchlib.load.generators import Goal
 from micropie_benchlib.load.readings import LoadReading, ServerReading
 from micropie_benchlib.serve.servers import RunningServer
 from micropie_benchlib.system.checks import Finding
@@ -53,7 +54,7 @@ class Host(Protocol):
     def start(self, target: Target, settings: ServerSettings) -> RunningServer: ...
     def reach(self, server: RunningServer, workload: Workload) -> Response: ...
     def server_side(self, servers: Servers, *, halves: bool) -> ServerSide: ...
-    def load_side(self, servers: Servers, load: Load, *, halves: bool) -> LoadSide: ...
+    def load_side(self, goals: Sequence[Goal], load: Load, *, halves: bool) -> LoadSide: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

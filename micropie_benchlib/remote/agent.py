@@ -223,7 +223,7 @@ class Agent:
         self._server_side.require_alive()
 
     def enter_load(self, goals: tuple[Goal, ...], load: Load, *, halves: bool) -> None:
-        self.parts["load"] = self._host.wrks(goals, load, halves=halves).__enter__()
+        self.parts["load"] = self._host.load_side(goals, load, halves=halves).__enter__()
 
 
 def placed_here(target: Target) -> Target:

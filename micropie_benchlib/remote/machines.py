@@ -22,7 +22,7 @@ from micropie_benchlib.core.paths import BUNDLED, ROOT
 from micropie_benchlib.core.requests import Response, Workload
 from micropie_benchlib.core.results import WorkerFacts
 from micropie_benchlib.core.targets import ServerSettings, Target, host_and_port
-from micropie_benchlib.load.generators import Goal, WrkGroup, goals_of
+from micropie_benchlib.load.generators import Goal, WrkGroup
 from micropie_benchlib.load.hosts import ThisHost
 from micropie_benchlib.load.servers import ServerGroup
 from micropie_benchlib.load.sides import Servers
@@ -387,5 +387,5 @@ class RemoteHost:
         own = [server for server in servers if isinstance(server, RemoteServer)]
         return RemoteServerGroup(self._machine, own, halves=halves)
 
-    def load_side(self, servers: Servers, load: Load, *, halves: bool) -> RemoteWrkGroup:
-        return RemoteWrkGroup(self._machine, goals_of(servers, load), load, halves=halves)
+    def load_side(self, goals: Sequence[Goal], load: Load, *, halves: bool) -> RemoteWrkGroup:
+        return RemoteWrkGroup(self._machine, goals, load, halves=halves)

@@ -59,8 +59,7 @@ def server_command(server: RunningServer, secrets: Secrets) -> str:
     for name, value in server.target.env:
         shown = HIDDEN if has_secret_name(name) else secrets.hide_whole_words(value)
         words.append(f"{name}={quoted(shown)}")
-    for word in server.argv:
-        words.append(quoted(secrets.hide_whole_words(word)))
+    words += map(quoted, secrets.hide_in_words(server.argv))
     return " ".join(words)
 
 

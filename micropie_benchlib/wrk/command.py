@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.paths import packaged_text
-from micropie_benchlib.core.requests import WRK_TIMEOUT_S
+from micropie_benchlib.core.requests import WRK_TIMEOUT_S, Workload
 
 READY_S = 2  # for wrk to open its connections, before a load at a rate begins
 
@@ -13,6 +13,16 @@ def wrk_script(load: Load) -> str:
     """Return the script that wrk is given for the load."""
     names = ("rate.lua", "done.lua") if load.rate_per_s else ("done.lua",)
     return "".join(packaged_text(__package__, name) for name in names)
+
+
+def wrk_request(workload: Workload) -> bytes:
+    """Return the file from which done.lua takes the request: other users see no command's words.
+
+    It is a line with method and path, one for each header, an empty one, and the body.
+    """
+    lines = [f"{workload.method} {workload.path}"]
+    lines += [f"{name}: {value}" for name, value in workload.sent_headers]
+    return "\n".join([*lines, "", ""]).encode() + workload.body
 
 
 def wrk_argv(
@@ -26,6 +36,4 @@ def wrk_argv(
     argv.append("--latency")
     if timeout_s != WRK_TIMEOUT_S:
         argv += ["--timeout", f"{timeout_s}s"]
-    for name, value in load.workload.sent_headers:
-        argv += ["-H", f"{name}: {value}"]
     return [*argv, "-s", script, url]

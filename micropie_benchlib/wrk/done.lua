@@ -1,13 +1,21 @@
 -- Defines `done` alone, so that wrk's request path stays as it is without a script. wrk's
 -- own way to the histogram, latency(i), searches from the minimum at each call: seconds
 -- for the 20,000 buckets of one run. So it is read where it lies (stats.h: count, limit,
--- min, max, data[]) if what lies there agrees with what wrk says of it. A request other
--- than a GET is set once, when the script is read, and is as static as wrk's own.
+-- min, max, data[]) if what lies there agrees with what wrk says of it. The request is set
+-- once, when the script is read, and is as static as wrk's own: see wrk_request().
 
-wrk.method = os.getenv("MICROPIE_BENCH_METHOD") or wrk.method
-local body = os.getenv("MICROPIE_BENCH_BODY")
-if body then
-    wrk.body = assert(io.open(body, "rb")):read("*a")
+local request = os.getenv("MICROPIE_BENCH_REQUEST")
+if request then
+    local file = assert(io.open(request, "rb"))
+    wrk.method, wrk.path = file:read("*l"):match("^(%S+) (.*)$")
+    for line in file:lines() do
+        if line == "" then break end
+        local name, value = line:match("^(.-): (.*)$")
+        wrk.headers[name] = value
+    end
+    local body = file:read("*a")
+    if body ~= "" or wrk.method ~= "GET" then wrk.body = body end
+    file:close()
 end
 
 local function number(value)

@@ -15,7 +15,14 @@ from micropie_benchlib.cli.requests import parse_headers
 from micropie_benchlib.cli.targets import parse_target
 from micropie_benchlib.core.errors import UsageError
 from micropie_benchlib.core.requests import Workload
-from micropie_benchlib.core.secrets import NO_SECRETS, Secrets, has_secret_name, without_url_secrets
+from micropie_benchlib.core.secrets import (
+    NO_SECRETS,
+    Secrets,
+    has_secret_name,
+    secrets_in,
+    without_named_secrets,
+    without_url_secrets,
+)
 
 if TYPE_CHECKING:
     from conftest import Tool
@@ -65,6 +72,43 @@ def test_other_values_are_recorded_as_they_are(name: str) -> None:
     assert without_url_secrets(f"/a?{name}=1") == f"/a?{name}=1"
 
 
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("serve --password hunter-22 {port}", "serve --password *** {port}"),
+        ("serve --api-key=hunter-22 {port}", "serve --api-key=*** {port}"),
+        ("serve --token 'hunter-22 b' -v", "serve --token '***' -v"),
+        ("serve --token --verbose {port}", "serve --token --verbose {port}"),
+        ("serve --auth-port {port}", "serve --auth-port {port}"),
+        ("serve --user token=hunter-22", "serve --user token=***"),
+        ("sh -c 'DB_PASSWORD=hunter-22 exec serve'", "sh -c 'DB_PASSWORD=*** exec serve'"),
+        ("curl -H 'X-Key: hunter-22 b' x", "curl -H 'X-Key: ***' x"),
+        ('sh -c "serve \\"secret\\": \\"hunter-22\\""', 'sh -c "serve \\"secret\\": \\"***\\""'),
+        ("serve --db postgres://me:hunter-22@db/x", "serve --db postgres://***@db/x"),
+        ("serve --db postgres://me:hunt@er-22@db/x", "serve --db postgres://***@db/x"),
+        ("serve --dsn me:hunter-22@tcp(db)/x", "serve --dsn ***"),
+        ("uvicorn auth:app --ssl-keyfile key.pem", "uvicorn auth:app --ssl-keyfile key.pem"),
+        (
+            "gunicorn --keep-alive 5 -k gevent auth:app",
+            "gunicorn --keep-alive 5 -k gevent auth:app",
+        ),
+    ],
+)
+def test_values_in_a_command_are_hidden_by_the_names_before_them(command: str, shown: str) -> None:
+    assert without_named_secrets(command) == shown
+    is_secret = "22" in command
+    assert any("22" in value for value in secrets_in(command)) == is_secret
+
+
+@pytest.mark.parametrize(
+    "part", ["key", "key=", "--key ", '"key" ', "key: ", "//a:", "//a@", "key='", 'key="\\"', "-"]
+)
+def test_long_commands_are_searched_in_little_time(part: str) -> None:
+    start = time.perf_counter()
+    without_named_secrets(part * (100_000 // len(part)))
+    assert time.perf_counter() - start < 10
+
+
 def test_a_user_in_a_url_is_hidden() -> None:
     assert without_url_secrets("at http://me:pw@host/x") == "at http://***@host/x"
     with pytest.raises(UsageError) as raised:
@@ -80,7 +124,7 @@ def test_long_texts_are_searched_in_little_time(part: str) -> None:
     assert time.perf_counter() - start < 10
 
 
-def secrets_in(*headers: tuple[str, str], path: str = "/") -> Secrets:
+def secrets_of(*headers: tuple[str, str], path: str = "/") -> Secrets:
     return Secrets.of([Workload(headers=headers, path=path)], [])
 
 
@@ -100,10 +144,28 @@ def test_the_recorded_command_has_no_secret_however_it_is_spelled(
     words: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["micropie_bench.py", "compare", *words])
-    secrets = secrets_in(("Authorization", f"Bearer {TOKEN}"))
+    secrets = secrets_of(("Authorization", f"Bearer {TOKEN}"))
     command = new_results(secrets=secrets).command
     assert TOKEN not in command
     assert "***" in command
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["--body", "pw"], "--body '***'"),
+        (["--body=a b"], "'--body=***'"),
+        (["--body", "@file.json"], "--body @file.json"),
+        (["--set", "mine.env.DSN=a b"], "--set 'mine.env.DSN=***'"),
+        (["--set", "mine.env.DB=pg://me:pw@db/"], "--set 'mine.env.DB=pg://***@db/'"),
+        (["mine=cmd:serve --password pw {port}"], "'mine=cmd:serve --password *** {port}'"),
+    ],
+)
+def test_the_recorded_command_has_no_value_that_is_secret_by_name(
+    words: list[str], shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["micropie_bench.py", "compare", *words])
+    assert new_results().command == f"micropie_bench.py compare {shown}"
 
 
 def test_a_short_secret_is_hidden_where_it_is_one_and_nowhere_else(
@@ -111,7 +173,7 @@ def test_a_short_secret_is_hidden_where_it_is_one_and_nowhere_else(
 ) -> None:
     words = ["compare", "-r", "12", "--header", "X-Key: 12", "-HX-Key:12", "--path", "/?key=12"]
     monkeypatch.setattr(sys, "argv", ["micropie_bench.py", *words])
-    command = new_results(secrets=secrets_in(("X-Key", "12"))).command
+    command = new_results(secrets=secrets_of(("X-Key", "12"))).command
     assert command == (
         "micropie_bench.py compare -r 12 --header 'X-Key: ***' '-HX-Key:***' --path '/?key=***'"
     )
@@ -220,6 +282,44 @@ def test_the_value_of_a_variable_is_written_nowhere(tool: Tool, tmp_path: Path) 
     (response,) = target["responses"].values()
     assert ["x-given", "given *** --key=***"] in response["headers"]
     assert ["x-sent", "kind ***"] in response["headers"]
+
+
+UNSEEN = """
+[targets.a]
+command = "{python} telltale.py {port}"
+env = { GIVEN = "given ${VALUE}", DSN = "db:pw-5c1d7@tcp(db)/" }
+prepare = "sleep 1; : ${VALUE}"
+
+[workloads.w]
+path = "/items?page=${VALUE}&token=tok-3f9c2a71d0"
+headers = { X-Kind = "kind ${VALUE}", Authorization = "Bearer key-88b1e6" }
+body = "body ${VALUE}"
+
+[workloads.fixed]
+path = "/seen"
+method = "POST"
+"""
+
+
+def test_no_secret_is_in_the_command_line_of_a_process(tool: Tool, tmp_path: Path) -> None:
+    """Other users can read these; the environment and private files they cannot."""
+    (tmp_path / "telltale.py").write_text(TELLTALE)
+    (tmp_path / "bench.toml").write_text(UNSEEN)
+    words = ["compare", "--config", "bench.toml", "-r", "1", "-d", "1s", "-c", "4", "-t", "2", "-v"]
+    process = tool.start(*words, "--export-json", "-", cwd=tmp_path, VALUE=VARIABLE)
+    seen = set()
+    while process.poll() is None:
+        seen.update(tool.running())
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    for program in ("wrk -t2", "guard.py", "telltale.py", "/bin/sh -c eval"):
+        assert any(program in command for command in seen), program
+    for secret in (VARIABLE, TOKEN, KEY, "pw-5c1d7"):
+        assert not [command for command in seen if secret in command]
+        assert secret not in out + err
+    reports = "".join(measurement["report"] for measurement in json.loads(out)["measurements"])
+    assert "/items?page=***&token=***\n" in reports
+    assert "/seen\n" in reports
 
 
 @pytest.mark.parametrize(
