@@ -17,13 +17,13 @@ import pytest
 import scipy.stats
 from conftest import Asked, InProcess, Tool, measured, results_of, run_command
 from results_schema import loaded
-from test_experiment import HELLO, NOTHING_YET, World, observation_of, plan_of
+from test_experiment import HELLO, NOTHING_YET, Fault, World, observation_of, plan_of
 
 from micropie_benchlib.cli.progress import rates_text
 from micropie_benchlib.cli.records import settings_of
 from micropie_benchlib.cli.session import status_of
 from micropie_benchlib.core.choices import Limit, Method, Verdict
-from micropie_benchlib.core.errors import BenchError, UnmeasurableError, UsageError
+from micropie_benchlib.core.errors import BenchError, CannotGoOnError, UnmeasurableError, UsageError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import ArrivalRate, Histogram, Measurement
 from micropie_benchlib.core.metrics import Metric
@@ -41,6 +41,7 @@ from micropie_benchlib.report.page import to_html
 from micropie_benchlib.report.results_file import from_json, to_json
 from micropie_benchlib.report.tables import load_tables
 from micropie_benchlib.report.verdict_lines import verdict_sentence
+from micropie_benchlib.report.warnings import text_of
 from micropie_benchlib.run.experiment import run_experiment
 from micropie_benchlib.run.schedule import schedule
 from micropie_benchlib.stats.search import Outcome, Tally, rate_not_kept, tally_of
@@ -373,6 +374,26 @@ def test_a_capacity_is_found_in_spite_of_bad_luck(luck: dict[str, Any]) -> None:
     world = Queues(most_per_s={"base": 1000.0, "more": 1000.0}, **luck)
     for capacity in run(world, capacity_plan(rounds=1)).capacities:
         assert capacity.rate_per_s == pytest.approx(900, rel=0.01)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), CannotGoOnError("code changed")])
+def test_an_interruption_in_the_first_round_keeps_the_bounds_of_a_capacity(
+    error: BaseException,
+) -> None:
+    world = Queues(most_per_s={"base": 1000.0, "more": 1000.0})
+    world.faults = [Fault(error, "load", after=4)]
+    results = run(world, capacity_plan())
+    (capacity,) = results.capacities
+    (reached,) = capacity.reasons
+    # 5 ms / (1 - rate / most) is 50 ms at 900/s: 500 and 707 were kept, then 841.
+    told = text_of(reached)
+    assert told == "interrupted when the capacity was known to be 841 to 1,000 requests/s"
+    assert len(results.measurements) == 4
+    assert results.early_end
+    assert any(told in line for line in conclude(results).warnings)
+    world = Queues(most_per_s={"base": 1000.0, "more": 1000.0})
+    world.faults = [Fault(error, "load", round=2)]
+    assert {capacity.round for capacity in run(world, capacity_plan()).capacities} == {1}
 
 
 def test_a_capacity_is_not_known_where_wrk_is_the_limit() -> None:

@@ -76,6 +76,7 @@ class Kind(StrEnum):
     UNSEEN_WORK = auto()
     # A rate, or a search for one.
     RATE_UNKNOWN = auto()
+    SEARCH_INTERRUPTED = auto()
     LIMIT_MISSED = auto()
     LIMIT_INCONCLUSIVE = auto()
     LATE_FOR_LIMIT = auto()

@@ -39,6 +39,11 @@ class Bisection:
         self.reasons: tuple[BenchWarning, ...] = ()  # why there is none
 
     @property
+    def reached(self) -> tuple[BenchWarning, ...]:
+        bounds = {"rate_per_s_min": self._kept_per_s, "rate_per_s_max": self._upper_per_s}
+        return (BenchWarning.of(Kind.SEARCH_INTERRUPTED, **bounds),)
+
+    @property
     def middle_per_s(self) -> float:
         """The geometric mean of the bounds."""
         return math.sqrt(self._kept_per_s * self._upper_per_s)

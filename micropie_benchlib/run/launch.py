@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from micropie_benchlib.core.choices import Limit
-from micropie_benchlib.core.errors import BenchError, Reason
+from micropie_benchlib.core.errors import BenchError, CannotGoOnError, Reason
 from micropie_benchlib.core.loads import Load, LoadId, rate_problem
 from micropie_benchlib.core.measurements import Capacity, Measurement
 from micropie_benchlib.core.plan import Launch, Trial
@@ -330,12 +330,16 @@ class LaunchRun:
         )
 
     def search(self, trial: Trial, limit_s: float) -> Iterator[Measurement | Capacity]:
-        """Yield a trial as fast as it goes, others at rates, and the capacity."""
+        """Yield a trial as fast as it goes, others at rates, and the capacity.
+
+        Where that is interrupted, the bounds that were reached are the capacity's reasons.
+        """
         (target,), load = trial.targets, trial.load
         (fastest,) = self.measure(trial)
         yield fastest
         bounds = Bisection(fastest.requests_per_s or 0.0, load)
         bounds.reasons = fastest.invalid
+        interruption: BaseException | None = None
         while not bounds.is_over:
             rate_per_s = bounds.next_per_s()
             step = dataclasses.replace(load, rate_per_s=rate_per_s)
@@ -344,14 +348,18 @@ class LaunchRun:
                 bounds.reasons = (failure(problem),)
                 break
             trials: list[Measurement] = []
-            while not trials or not are_enough(trials):
-                seed = load.schedule_seed + round(rate_per_s) + len(trials)
-                seeded = dataclasses.replace(step, schedule_seed=seed)
-                (measurement,) = self.measure(dataclasses.replace(trial, load=seeded))
-                over = over_limit(measurement, limit_s)
-                trials.append(dataclasses.replace(measurement, over_limit=over))
+            try:
+                while not trials or not are_enough(trials):
+                    seed = load.schedule_seed + round(rate_per_s) + len(trials)
+                    seeded = dataclasses.replace(step, schedule_seed=seed)
+                    (measurement,) = self.measure(dataclasses.replace(trial, load=seeded))
+                    over = over_limit(measurement, limit_s)
+                    trials.append(dataclasses.replace(measurement, over_limit=over))
+            except (KeyboardInterrupt, CannotGoOnError) as error:
+                interruption, bounds.reasons = error, bounds.reached
             yield from trials
-            bounds.take(trials, rate_per_s)
+            if not interruption:
+                bounds.take(trials, rate_per_s)
         yield Capacity(
             round=self._launch.round,
             target=target.name,
@@ -360,3 +368,5 @@ class LaunchRun:
             rate_per_s=None if bounds.reasons else bounds.middle_per_s,
             reasons=bounds.reasons,
         )
+        if interruption:
+            raise interruption
