@@ -536,7 +536,7 @@ def test_strict_refuses_what_is_not_equal_work_before_it_measures(in_process: In
     done = in_process.run("compare", *own, "--strict", *SHORT)
     assert (done.returncode, done.stdout) == (1, "")
     line = done.stderr.splitlines()[-1]
-    assert "--strict: the targets' work is not equal: " in line
+    assert "--strict: the targets do not do equal work: " in line
     assert "content type (FastAPI" in line
     assert "workers (FastAPI 1, MicroPie 2)" in line
     assert line.endswith("Nothing was measured")

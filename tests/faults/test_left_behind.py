@@ -189,8 +189,9 @@ def test_a_python_that_hangs_when_asked_for_its_packages_dies_with_the_tool(
         esac
     """
     path = program(scratch.with_name("python"), text)
+    server = "cmd:{python} -m uvicorn faulty:good --host {host} --port {port}"
     args = ("--python", path, *FAST, "-r", "1")
-    process = tool.start("compare", "faulty:good", *args, TMPDIR=str(scratch))
+    process = tool.start("compare", server, *args, TMPDIR=str(scratch))
     tool.await_running(lambda running: running.count("sleep 600") == 2, seconds=60)
     process.kill()
     await_nothing_left(tool, scratch)
@@ -327,7 +328,7 @@ def replace_tool(directory: Path) -> None:
     """Replace all that the tool consists of, as another release would."""
     paths = [directory / "micropie_bench.py", *(directory / PACKAGE).rglob("*.*")]
     for path in paths:
-        if path.parent.name != "programs":  # they are processes of their own
+        if "programs" not in path.parts:  # they are processes of their own
             path.write_text("raise SystemExit('another release')\n")
 
 
