@@ -172,7 +172,6 @@ def compare(
         strict=gate_options.strict,
         machines=machines,
         rate_share=rate.share,
-        allow_remote=machines.allow_remote,
     )
     baseline, new_baseline = gate_options.baseline, gate_options.new_baseline
     inputs = [baseline] if baseline and not new_baseline else []
@@ -218,7 +217,6 @@ def capacity(
         variables=file.variables,
         machines=machines,
         p99_limit_s=search.limit_s(loads[0].duration_s),
-        allow_remote=machines.allow_remote,
     )
     exports = export.opened()
     takes = datetime.timedelta(seconds=round(planned_s(plan)))
@@ -277,7 +275,6 @@ def calibrate(
         variables=file.variables,
         machines=machines,
         rate_share=rate.share,
-        allow_remote=machines.allow_remote,
     )
     return run_and_report(
         plan, export.opened(), wrk=wrk, concluding=calibration_conclusion, verbose=verbose
@@ -300,7 +297,7 @@ def reproduce(
     verbose: VerboseOption = False,
 ) -> int:
     """Measure a published table with its day's packages, next to its figures."""
-    from micropie_benchlib.cli.published import find_published, published_loads, published_targets
+    from micropie_benchlib.cli.plans import find_published, published_loads, published_targets
     from micropie_benchlib.cli.session import run_and_report
     from micropie_benchlib.report.published import list_of_published_tables, reproduction_conclusion
 
@@ -343,7 +340,7 @@ def doctor(
         server=ServerSettings(workers=workers.workers),
         timing=TimingOptions(),
         preset=QUICK,
-        machines=machines,
+        machines=RemoteOptions(**dataclasses.asdict(machines)),
     )
     findings = examine_machines(plan, wrk)
     if as_json:

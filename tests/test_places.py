@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from micropie_benchlib.cli.machines import with_address
-from micropie_benchlib.cli.options import QUICK, MachineOptions, TimingOptions
+from micropie_benchlib.cli.options import QUICK, RemoteOptions, TimingOptions
 from micropie_benchlib.cli.plans import make_plan
 from micropie_benchlib.cli.records import new_results
 from micropie_benchlib.cli.targets import parse_target
@@ -218,7 +218,7 @@ def test_servers_listen_where_the_load_reaches_them() -> None:
         server=ServerSettings(),
         timing=TimingOptions(),
         preset=QUICK,
-        machines=MachineOptions(load_on="a"),
+        machines=RemoteOptions(load_on="a"),
     )
     placed = with_address(plan, "198.18.0.1")
     assert placed.server_of(placed.targets[0]).host == "198.18.0.1"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import apps
-from micropie_benchlib.cli.published import find_published
+from micropie_benchlib.cli.plans import find_published
 from micropie_benchlib.core.built_ins import BUILT_INS
 from micropie_benchlib.core.choices import Method
 from micropie_benchlib.core.loads import LoadId

@@ -228,6 +228,7 @@ def file_workload(name: str, table: WorkloadTable) -> Workload:
         raise UsageError(f"{location}: {error.problem}") from None
 
 
+# NAME.KEY=VALUE, or NAME.env.VARIABLE=VALUE; a name may have dots in it.
 SETTING = re.compile(r"(?:targets\.)?([^=]+?)\.(?:(env)\.|(?!env=))(\w+)=(.*)", re.DOTALL)
 
 

@@ -27,6 +27,7 @@ def write_options(subject: Any, context: typer.Context, formatter: Any) -> None:
             continue
         name, text = record
         title = getattr(parameter, "rich_help_panel", None) or OTHER_OPTIONS
+        # typer puts a default that we describe in brackets of its own
         text = re.sub(r"\[default: \((.*?)\)(?=[;\]])", r"[default: \1", text)
         if parameter.param_type_name == "argument":
             title, name = "Arguments", name.partition(" <")[0]  # without typer's type

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,7 +90,7 @@ def connect_hosts(
         hosts=hosts,
         environment=dataclasses.replace(served, wrk=loaded.wrk, wrk_version=loaded.wrk_version),
         machines=tuple(machines),
-        warnings=tuple(same_machine_warnings(facts, takes_part=len(machines) > len(facts))),
+        warnings=tuple(same_machine_warnings(machines, facts)),
     )
 
 
@@ -157,19 +157,14 @@ def with_address(plan: Plan, address: str) -> Plan:
 
 
 def same_machine_warnings(
-    facts: Mapping[str, AgentFacts], *, takes_part: bool
+    machines: Iterable[Machine], facts: Mapping[str, AgentFacts]
 ) -> Iterator[BenchWarning]:
-    """Yield which hosts are one machine, so that what runs there shares its cores.
-
-    This machine is one of them if it takes part itself.
-    """
-    own_id = boot_id()
+    """Yield which of the machines are one, so that what runs there shares its cores."""
     by_id: dict[str, list[str]] = {}
-    if takes_part and own_id:
-        by_id[own_id] = ["this machine"]
-    for host, each in facts.items():
-        if each.boot_id:
-            by_id.setdefault(each.boot_id, []).append(host)
+    for machine in machines:
+        host_id = facts[machine.host].boot_id if machine.host else boot_id()
+        if host_id:
+            by_id.setdefault(host_id, []).append(machine.host or "this machine")
     for hosts in by_id.values():
         if len(hosts) > 1:
             yield BenchWarning.of(Kind.ONE_MACHINE, hosts=" and ".join(hosts))

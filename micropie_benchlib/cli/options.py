@@ -202,7 +202,7 @@ class TrialOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimingOptions(TrialOptions):
-    """The same, and what a verdict goes by."""
+    """The same, and what a verdict is based on."""
 
     precision: str | None = option(
         metavar="SHARE",
@@ -268,10 +268,6 @@ class SearchOptions:
         return limit_s
 
 
-def workload_names() -> list[str]:
-    return list(WORKLOADS)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestOptions:
     PANEL: ClassVar = "Request"
@@ -279,7 +275,7 @@ class RequestOptions:
     workload: list[str] | None = option(
         metavar="NAME",
         help=f"{', '.join(WORKLOADS)}; repeatable.",
-        autocompletion=workload_names,
+        autocompletion=lambda: list(WORKLOADS),
         reads=one_or_more,
     )
     path: list[str] | None = option(

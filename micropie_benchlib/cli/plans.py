@@ -1,4 +1,7 @@
-"""From options to a plan: rounds, paired or not, seed, and what may be sent to other machines."""
+"""From options, or a published table, to a plan: rounds, paired or not, seed.
+
+Also what may be sent to other machines.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,17 @@ import dataclasses
 import random
 from collections.abc import Sequence
 
-from micropie_benchlib.cli.options import MachineOptions, Preset, TimingOptions
+from micropie_benchlib.cli.options import Preset, RemoteOptions, ServingOptions, TimingOptions
+from micropie_benchlib.cli.targets import parse_targets
 from micropie_benchlib.cli.terminal import say
+from micropie_benchlib.cli.text import did_you_mean
 from micropie_benchlib.core.choices import Decisive
 from micropie_benchlib.core.errors import UsageError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.plan import Plan
-from micropie_benchlib.core.requests import BUILT_IN_PATHS
-from micropie_benchlib.core.targets import ServerSettings, Target
+from micropie_benchlib.core.published import PublishedTable, label_of, published_tables
+from micropie_benchlib.core.requests import BUILT_IN_PATHS, WORKLOADS
+from micropie_benchlib.core.targets import AsgiTarget, ServerSettings, Target
 from micropie_benchlib.core.text import format_rate
 from micropie_benchlib.run.schedule import SEARCH_TRIALS, preflight_s
 from micropie_benchlib.serve.addresses import addresses_of, are_loopback, split_url
@@ -30,10 +36,9 @@ def make_plan(
     preset: Preset,
     variables: tuple[str, ...] = (),
     strict: bool = False,
-    machines: MachineOptions = MachineOptions(),
+    machines: RemoteOptions = RemoteOptions(),
     rate_share: float | None = None,
     p99_limit_s: float | None = None,
-    allow_remote: bool = False,
 ) -> Plan:
     """Return the plan. Raises UsageError for one that cannot be carried out, or must not.
 
@@ -87,7 +92,7 @@ def make_plan(
     if plan.is_at_a_rate and plan.metric is Decisive.THROUGHPUT:
         raise UsageError("throughput: a --rate fixes it; use cpu or p99", option="--metric")
     check_paths(plan)
-    return resolve_hosts(plan, allow_remote=allow_remote)
+    return resolve_hosts(plan, allow_remote=machines.allow_remote)
 
 
 def check_paths(plan: Plan) -> None:
@@ -146,3 +151,50 @@ def described_amount(plan: Plan) -> str:
         pace = f"at {format_rate(max(rates))}" if rates else "at a rate that is not yet known"
         seconds += preflight_s(plan)
     return f"requests {pace} on up to {connections} connections, for {seconds:.0f} s in all"
+
+
+# The plan of a published table.
+
+
+def find_published(day: str) -> PublishedTable:
+    """Return the published table of that day. Raises UsageError if there is none."""
+    if day not in published_tables():
+        raise UsageError(
+            f"no table was published on {day!r}{did_you_mean(day, published_tables())}: "
+            f"use {', '.join(published_tables())} (reproduce --list)"
+        )
+    return published_tables()[day]
+
+
+def published_targets(published: PublishedTable, server: ServerSettings) -> tuple[Target, ...]:
+    texts = [f"{label_of(name)}={name}@{published.day}" for name in published.names]
+    targets: list[Target] = []
+    for name, target in zip(
+        published.names, parse_targets(texts, ServingOptions(), server=server), strict=True
+    ):
+        assert isinstance(target, AsgiTarget)  # noqa: S101  # as all built-ins
+        package, *others = target.requirements
+        requirements = (*published.requirements.get(name, (package,)), *others)
+        targets.append(
+            dataclasses.replace(
+                target,
+                app=f"apps:{published.apps.get(name, name)}",
+                as_of=published.as_of or published.day,
+                requirements=requirements,
+            )
+        )
+    return tuple(targets)
+
+
+def published_loads(published: PublishedTable, duration_s: int) -> tuple[Load, ...]:
+    loads = []
+    for row in published.rows:
+        loads.append(
+            Load(
+                connections=row.connections,
+                threads=published.threads,
+                duration_s=duration_s,
+                workload=WORKLOADS[row.workload],
+            )
+        )
+    return tuple(loads)

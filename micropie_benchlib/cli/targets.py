@@ -74,9 +74,7 @@ def command_words(command_line: str) -> list[str]:
     elif words[0] == "cd":
         remedy = "--set NAME.directory=DIRECTORY, or directory in bench.toml"
     if remedy:
-        raise UsageError(
-            f"{shown}: this is not run by a shell: leave {words[0]} out, and use {remedy}"
-        )
+        raise UsageError(f"{shown}: no shell runs this: leave {words[0]} out, and use {remedy}")
     for word in words:
         if re.fullmatch(r"&&?|\|\|?|[<>]{1,2}|\S*;", word):
             raise UsageError(f"{shown}: {word!r} needs a shell: use 'cmd:sh -c \"...\"'")
@@ -182,14 +180,15 @@ class TargetSpec:
         say(f"{self.name}: {module} is imported from {source}")
         return dataclasses.replace(target, directory=source)
 
-    def _common(self, kind: str) -> dict[str, Any]:
-        """Return what all targets that are started have.
-
-        Raises UsageError for what has no meaning for a target of that kind.
-        """
+    def _check_keys(self, kind: str) -> None:
+        """Raise UsageError for what has no meaning for a target of that kind."""
         for key in KEYS_WITHOUT_MEANING[kind]:
             if key in self.table.given:
                 raise UsageError(f"{self.name}.{key} does not apply to {kind}: leave it out")
+
+    def _common(self, kind: str) -> dict[str, Any]:
+        """Return what all targets that are started have. Raises UsageError."""
+        self._check_keys(kind)
         return {
             "name": self.name,
             "spec": without_named_secrets(self.table.spec),
@@ -223,8 +222,8 @@ class TargetSpec:
     def _url_target(self, url: str) -> UrlTarget:
         if not is_url(url):
             raise UsageError(f"{url!r}: a URL begins with http:// or https://")
-        self._common("a URL")
-        split_url(url)
+        self._check_keys("a URL")
+        split_url(url)  # raises UsageError
         return UrlTarget(name=self.name, label=self.name, spec=without_url_secrets(url), url=url)
 
     def _command_target(self, command_line: str) -> CommandTarget:

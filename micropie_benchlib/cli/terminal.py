@@ -76,12 +76,13 @@ def table_of_texts(titles: Sequence[str], rows: Iterable[tuple[str, ...]]) -> Ta
 
 def show_table(table: Table, console: Console) -> None:
     """Print a table: drawn on a terminal, else as Markdown."""
-    title, lines = f"{table.title}\n", markdown_lines(table)
-    if console.is_terminal:
-        title, lines = table.title, terminal_lines(table, width=console.width)
     console.print()
     if table.title:
-        console.print(printable_lines(title), style="bold")
+        console.print(printable_lines(table.title), style="bold")
+    if console.is_terminal:
+        lines = terminal_lines(table, width=console.width)
+    else:
+        lines = ["", *markdown_lines(table)] if table.title else markdown_lines(table)
     print("\n".join([*lines, ""]), file=console.file)
 
 
