@@ -45,7 +45,6 @@ def planned_loads(
     rate: RateOptions = RateOptions(),
     seeks_capacity: bool = False,
 ) -> tuple[Load, ...]:
-    """Return the loads asked for; the preset has what is not. Raises UsageError."""
     connections = preset.connections if load.connections is None else load.connections
     is_at_rates = seeks_capacity or rate.rate is not None
     loads = make_loads(

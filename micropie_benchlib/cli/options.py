@@ -187,7 +187,6 @@ class TrialOptions:
     )
 
     def duration_s(self, preset: Preset) -> int:
-        """Return each trial's duration in whole seconds. Raises UsageError."""
         return parse_duration(preset.duration if self.duration is None else self.duration)
 
     @property
@@ -235,7 +234,6 @@ class TimingOptions(TrialOptions):
 
     @property
     def most_s(self) -> float:
-        """How long a --precision may take. Raises UsageError."""
         return MAX_TIME_S if self.max_time is None else parse_seconds("--max-time", self.max_time)
 
 
@@ -378,7 +376,6 @@ class MachineOptions:
     ssh_config: str | None = file_option("An ssh configuration to use instead of ~/.ssh/config.")
 
     def machine_names(self, targets: Sequence[Target], loads: Sequence[Load]) -> MachineNames:
-        """Return the machines. Raises UsageError for those that cannot be."""
         hosts = tuple(filter(None, (self.load_on or "").split(",")))
         if self.load_on is not None and not hosts:
             raise UsageError("names no machine", option="--load-on")

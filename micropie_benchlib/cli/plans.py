@@ -157,7 +157,6 @@ def described_amount(plan: Plan) -> str:
 
 
 def find_published(day: str) -> PublishedTable:
-    """Return the published table of that day. Raises UsageError if there is none."""
     if day not in published_tables():
         raise UsageError(
             f"no table was published on {day!r}{did_you_mean(day, published_tables())}: "

@@ -29,7 +29,6 @@ def make_workload(
 
 
 def parse_path(text: str) -> str:
-    """Return the path. Raises UsageError if a request cannot have it."""
     if not re.fullmatch(r"/[!\"$-~]*", text):
         raise UsageError(
             f"{text!r}: a path must start with / and have only ASCII characters, no space or #",
@@ -107,7 +106,6 @@ def is_file(text: str) -> bool:
 
 
 def is_json(body: bytes) -> bool:
-    """Return whether the body is an object or a list in JSON."""
     try:
         return isinstance(json.loads(body), dict | list)
     except (ValueError, RecursionError):

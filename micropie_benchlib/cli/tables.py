@@ -59,7 +59,6 @@ class TargetTable:
 
     @property
     def given(self) -> dict[str, Any]:
-        """What it sets, by key."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {key: value for key, value in values.items() if value is not None}
 
@@ -153,7 +152,6 @@ class BenchFile:
 
 
 def without_variables(text: str, values: Iterable[str]) -> str:
-    """Return the text without values that were taken from the environment."""
     return Secrets.of((), (), values).hide_whole_words(text)
 
 

@@ -52,7 +52,6 @@ def is_url(spec: str) -> bool:
 
 
 def default_name(spec: str) -> str:
-    """Return the name of a target that is given none. Raises UsageError."""
     kind, _, rest = spec.partition(":")
     if kind != "cmd":
         return without_url_secrets(spec)
@@ -307,7 +306,6 @@ class TargetSpec:
             )
 
     def _requirements(self, built_in: BuiltIn, version: str, asgi: AsgiServer) -> tuple[str, ...]:
-        """Return what pip fetches: the release, and the servers of the others."""
         spec = self.table.spec
         if not built_in.packages:
             key = spec.partition("@")[0]

@@ -21,7 +21,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def parse_seconds(option: str, text: str) -> float:
-    """Return the seconds of a time such as 0.3s, 500ms or 2m. Raises UsageError."""
     match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)(ms|s|m|h)?", text.strip())
     if not match:
         raise UsageError(f"{text!r}: use a time such as 0.3s, 500ms or 2m", option=option)
@@ -29,7 +28,6 @@ def parse_seconds(option: str, text: str) -> float:
 
 
 def parse_rate(text: str) -> float:
-    """Return the requests/s that a text such as 5000 means. Raises UsageError."""
     match = re.fullmatch(r"\d{1,7}(\.\d{1,3})?", text.strip())
     if not match or not float(text):
         raise UsageError(
@@ -39,7 +37,6 @@ def parse_rate(text: str) -> float:
 
 
 def parse_share(option: str, text: str) -> float:
-    """Return the share that a text such as 5% means. Raises UsageError."""
     match = re.fullmatch(r"(\d{1,3}(?:\.\d+)?)%", text.strip())
     if not match:
         raise UsageError(f"{text!r}: use a share such as 5%", option=option)

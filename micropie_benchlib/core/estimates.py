@@ -21,8 +21,6 @@ from micropie_benchlib.core.values import (
 
 
 class Interval(NamedTuple):
-    """The ends of an interval of ratios."""
-
     low: float
     high: float
 

@@ -23,7 +23,6 @@ class LoadId:
 
     @property
     def without_rate(self) -> LoadId:
-        """The same load, but as fast as the server answers."""
         return dataclasses.replace(self, rate_per_s=None)
 
     @property
@@ -89,7 +88,6 @@ class Load:
 
     @property
     def without_rate(self) -> Load:
-        """The same load, but as fast as the server answers."""
         return dataclasses.replace(self, rate_per_s=None)
 
     @property

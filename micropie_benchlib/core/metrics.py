@@ -9,13 +9,10 @@ from micropie_benchlib.core.measurements import Measurement, WrkResult
 
 
 def valid_runs(measurements: Iterable[Measurement]) -> list[WrkResult]:
-    """Return what wrk reported in the valid ones of the measurements."""
     return [m.wrk for m in measurements if m.valid and m.wrk]
 
 
 class Metric(StrEnum):
-    """What a comparison compares."""
-
     full_name: str
     short_name: str
     measure: str  # it completes the sentence "A is 1.5x as fast as B ..."

@@ -13,12 +13,10 @@ APPS = ROOT / "apps" if BUNDLED else ROOT  # where apps.py lies, without package
 
 @functools.cache
 def packaged_text(package: str, name: str) -> str:
-    """Return the text of a file that lies in the package of that name."""
     import importlib.resources  # slow to import
 
     return importlib.resources.files(package).joinpath(name).read_text(encoding="utf-8")
 
 
 def has_module(directory: Path, name: str) -> bool:
-    """Return whether a module or a package of that name lies in the directory."""
     return (directory / name).is_dir() or (directory / f"{name}.py").is_file()

@@ -50,7 +50,6 @@ class PublishedRow:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """The gist's columns after the name."""
         read = f"{parse_bytes(self.read) / 2**20:.2f}" if self.read else ""
         transfer = f"{parse_bytes(self.transfer) / 2**10:.2f}" if self.transfer else ""
         return self.mean, self.max, f"{self.requests_per_s:.2f}", read, transfer
@@ -100,7 +99,6 @@ class PublishedTable:
 
     @property
     def names(self) -> list[str]:
-        """The frameworks' built-ins, in the order of the table."""
         return [row.name for row in next(iter(self.rows.values()))]
 
     @property
@@ -115,18 +113,15 @@ class PublishedTable:
 
 
 def label_of(name: str) -> str:
-    """Return what tables show for a built-in."""
     return BUILT_INS[name].label
 
 
 def by_throughput(rows: Iterable[PublishedRow]) -> list[PublishedRow]:
-    """Return the rows in the published order: by requests/s, the most first."""
     return sorted(rows, key=lambda row: -row.requests_per_s)
 
 
 @functools.cache
 def published_tables() -> dict[str, PublishedTable]:
-    """Return the published tables by their days, the gist's first."""
     tables = tomllib.loads(packaged_text(__package__, "published_tables.toml"))["tables"]
     return {table["day"]: published_of(table) for table in tables}
 

@@ -56,7 +56,6 @@ class Workload:
 
 
 def _upload_body() -> bytes:
-    """Return some 10 kB of JSON."""
     items = [{"id": number, "name": f"item {number}", "tags": ["a", "b"]} for number in range(222)]
     return json.dumps(items, separators=(",", ":")).encode()
 
@@ -111,7 +110,6 @@ class Response:
 
     @property
     def says_close(self) -> bool:
-        """Whether it says that its connection ends with it."""
         connection = (header_value(self.headers, "Connection") or "").lower()
         if self.http_version == "1.0":
             return connection != "keep-alive"

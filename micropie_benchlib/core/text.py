@@ -37,7 +37,6 @@ USELESS_NOISE = 9.0  # half an interval's width, as a share
 
 
 def format_noise(half_width: float) -> str:
-    """Return half the width of a speed's interval in words."""
     if half_width < 1:
         return f"±{half_width:.0%}"
     if half_width < USELESS_NOISE:
@@ -51,7 +50,6 @@ def format_precision(half_width: float) -> str:
 
 
 def show_value(value: object) -> str:
-    """Return a setting's value for people."""
     if value is None:
         return "none"
     if isinstance(value, bool):

@@ -118,7 +118,6 @@ class BenchWarning:
 
     @classmethod
     def of(cls, kind: Kind, **data: float | str) -> BenchWarning:
-        """Return the warning with these figures and words."""
         figures: dict[str, float] = {}
         words: dict[str, str] = {}
         for name, value in data.items():

@@ -83,7 +83,6 @@ class ThisHost:
         return meter
 
     def trim_logs(self) -> None:
-        """Cut what the servers have written, if it is much."""
         for log in self._logs:
             trim(log)
 
@@ -194,7 +193,6 @@ class Hosts:
 
 
 def all_here(wrk: str, work_dir: Path, secrets: Secrets = NO_SECRETS) -> Hosts:
-    """Return this machine alone."""
     here = ThisHost(wrk, work_dir)
     return Hosts(here=here, server=here, loads=(here,), secrets=secrets)
 

@@ -80,7 +80,6 @@ class LinkMeter:
         return (counters.bytes_sent, counters.bytes_recv) if counters else (0, 0)
 
     def full(self) -> BenchWarning | None:
-        """Return that the link was the limit, if it was."""
         seconds = time.monotonic() - self._start
         sent_before, received_before = self._before
         sent, received = self._bytes()
@@ -89,7 +88,6 @@ class LinkMeter:
 
 
 def link_full(link: Link, mbit_s: float) -> BenchWarning | None:
-    """Return that a link that carried so much was the limit, if it was."""
     if not link.speed_mbit_s or mbit_s < FULL_SHARE * link.speed_mbit_s:
         return None
     return BenchWarning.of(

@@ -42,7 +42,6 @@ def merge_runs(runs: Sequence[WrkResult]) -> WrkResult:
 
 
 def sum_of(records: Sequence[Record]) -> Record:
-    """Return a record each of whose fields is the sum of theirs."""
     sums: dict[str, Any] = {}
     for field in dataclasses.fields(records[0]):
         sums[field.name] = sum(getattr(record, field.name) for record in records)

@@ -52,7 +52,6 @@ def server_environment(target: LaunchedTarget, inherited: Mapping[str, str]) -> 
 
 
 def filled(text: str, target: LaunchedTarget, settings: ServerSettings, port: int) -> str:
-    """Return the text with {port}, {host}, {workers} and {python} filled in."""
     values = {
         "{port}": str(port),
         "{host}": settings.host,

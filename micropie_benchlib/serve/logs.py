@@ -91,7 +91,6 @@ EFFECTS = re.compile(
 
 
 def log_lines(log: str) -> list[str]:
-    """Return the lines of a log that are not blank, without styles."""
     lines = [line.rstrip() for line in TERMINAL_STYLE.sub("", log).splitlines()]
     return [line for line in lines if line]
 

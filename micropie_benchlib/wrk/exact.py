@@ -130,7 +130,6 @@ class ExactFigures:
 
 
 def require_ascending(histogram: Histogram) -> None:
-    """Raise ValueError if the latencies do not ascend."""
     for (earlier, _), (later, _) in itertools.pairwise(histogram):
         if later <= earlier:
             raise ValueError("the histogram is not in ascending order")

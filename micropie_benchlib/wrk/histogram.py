@@ -10,7 +10,6 @@ from micropie_benchlib.core.measurements import Histogram, Latency
 
 
 def sample_count(histogram: Histogram) -> int:
-    """Return how many latencies the histogram holds."""
     return sum(count for _, count in histogram)
 
 

@@ -118,7 +118,6 @@ def parse_reports(text: str) -> ParsedText:
 
 
 def why_nothing_is_found(text: str, lines: Sequence[TextLine]) -> str:
-    """Return what the text is, where it has no report."""
     if text.lstrip("\ufeff \r\n\t").startswith(("{", "[")):
         if '"micropie-bench/' in text:
             return "this is a results file, not wrk's text: use report"
