@@ -13,6 +13,8 @@ def valid_runs(measurements: Iterable[Measurement]) -> list[WrkResult]:
 
 
 class Metric(StrEnum):
+    """What a comparison compares."""
+
     full_name: str
     short_name: str
     measure: str  # it completes the sentence "A is 1.5x as fast as B ..."
