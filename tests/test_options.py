@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import io
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import typer
 from conftest import NAMES, RATES, Asked, run_command, set_bundled, set_cores, single_results
 
 import micropie_bench as mb
-from micropie_benchlib.cli.bench_file import content_type, read_bench_file
+from micropie_benchlib.cli.bench_file import content_type
 from micropie_benchlib.cli.commands import command_line, option, with_groups_as_options
 from micropie_benchlib.cli.gate import check_baseline, make_gate
 from micropie_benchlib.cli.loads import (
@@ -40,16 +41,10 @@ from micropie_benchlib.cli.options import (
 from micropie_benchlib.cli.plans import make_plan
 from micropie_benchlib.cli.progress import ProgressReport
 from micropie_benchlib.cli.records import settings_of
-from micropie_benchlib.cli.requests import (
-    RESERVED_HEADERS,
-    parse_headers,
-    parse_method,
-    parse_path,
-    read_body,
-)
-from micropie_benchlib.cli.targets import parse_target, parse_targets
+from micropie_benchlib.cli.requests import RESERVED_HEADERS, parse_headers, parse_method, parse_path
+from micropie_benchlib.cli.targets import parse_target
 from micropie_benchlib.cli.text import parse_seconds
-from micropie_benchlib.core.choices import AsgiServer, Decisive, Http, Inconclusive, Loop
+from micropie_benchlib.core.choices import AsgiServer, Decisive, Http, Loop
 from micropie_benchlib.core.errors import UsageError
 from micropie_benchlib.core.loads import Load, LoadId
 from micropie_benchlib.core.paths import APPS, ROOT
@@ -206,23 +201,6 @@ def test_a_bundle_serves_the_built_ins_with_its_own_packages(
 def test_another_python_runs_what_is_the_users_own(text: str, python: str) -> None:
     """The built-ins need the packages that are installed for this one."""
     assert parse_target(text, ServingOptions(python=sys.executable)).python == python
-
-
-@pytest.mark.parametrize(
-    "texts", [["asgi", "asgi"], ["a=asgi", "a=fastapi"], ["fastapi", "FastAPI=asgi"]]
-)
-def test_two_targets_of_one_name_are_refused(texts: list[str]) -> None:
-    with pytest.raises(UsageError, match=r"two targets have the name '.*': rename one"):
-        parse_targets(texts, ServingOptions())
-
-
-def test_an_http_parser_is_refused_for_a_server_that_has_its_own() -> None:
-    for server in AsgiServer:
-        ServingOptions(server=server).settings()
-    ServingOptions(http=Http.H11).settings()
-    serving = ServingOptions(server=AsgiServer.GRANIAN, http=Http.H11)
-    with pytest.raises(UsageError, match="--http is uvicorn's: granian has its own"):
-        serving.settings()
 
 
 # The request.
@@ -382,26 +360,6 @@ def test_named_workloads_come_once_each_in_the_order_of_the_tables() -> None:
     assert names == ["hello", "json", "upload"]
 
 
-@pytest.mark.parametrize(
-    ("options", "complaint"),
-    [
-        ({"workload": ["nope"]}, "--workload 'nope': use hello, greet, json, delayed, compute, up"),
-        ({"workload": ["json"], "path": ["/"]}, "--workload already describes the request"),
-        ({"workload": ["json"], "body": "b"}, "--workload already describes the request"),
-        ({"path": ["/a", "/a"]}, "--path '/a' is given twice"),
-        ({"header": ["X-Key: 1", "x-key: 2"]}, "each name once"),
-        ({"timeout": "121s"}, "--timeout '121s': at most 120s"),
-        ({"timeout": "0.5s"}, "--timeout '0.5s': wrk takes whole seconds"),
-        ({"body": __file__}, f"--body {__file__!r} is a file: to send its content, use @"),
-        ({"body": "@/nowhere"}, "--body '/nowhere': No such file or directory"),
-        ({"body": "@/"}, "--body '/': Is a directory"),
-    ],
-)
-def test_a_request_that_cannot_be_sent_is_refused(options: dict[str, Any], complaint: str) -> None:
-    with pytest.raises(UsageError, match=re.escape(complaint)):
-        parse_workloads(RequestOptions(**options))
-
-
 # The load.
 
 
@@ -481,22 +439,6 @@ def test_paired_trials_are_made_where_they_tell_something(
     assert plan_of(targets, **options).paired is paired
 
 
-@pytest.mark.parametrize(
-    ("targets", "options", "complaint"),
-    [
-        (ONE, {}, "--paired needs two targets that this tool starts"),
-        (FOREIGN, {}, "--paired needs two targets that this tool starts"),
-        (TWO, {"port": 8000}, "leave out --port, or use --no-paired"),
-    ],
-)
-@pytest.mark.usefixtures("two_cores")
-def test_a_paired_that_cannot_be_had_is_refused(
-    targets: Sequence[str], options: dict[str, Any], complaint: str
-) -> None:
-    with pytest.raises(UsageError, match=complaint):
-        plan_of(targets, paired=True, **options)
-
-
 @pytest.mark.parametrize("cores", [[], [0]], ids=["a system that does not tell", "one core"])
 def test_a_paired_needs_a_core_for_each_side(
     cores: list[int], monkeypatch: pytest.MonkeyPatch
@@ -528,46 +470,7 @@ def test_without_a_margin_there_is_no_gate() -> None:
     assert make_gate(GateOptions(), plan_of(ONE, rounds=1)) is None
 
 
-@pytest.mark.parametrize(
-    ("options", "targets", "rounds", "complaint"),
-    [
-        ({"fail_if_slower": "5%"}, TWO, 1, "at least 2 rounds and 2 targets"),
-        ({"fail_if_slower": "5%"}, ONE, 6, "at least 2 rounds and 2 targets"),
-        ({"baseline": "a.json"}, TWO, 6, "--baseline needs --fail-if-slower"),
-        ({"inconclusive": Inconclusive.FAIL}, TWO, 6, "--inconclusive needs --fail-if-slower"),
-        (
-            {"baseline_optional": True, "fail_if_slower": "5%"},
-            *(TWO, 6, "--baseline-optional needs --baseline"),
-        ),
-        (
-            {"accept_changed_response": True, "fail_if_slower": "5%"},
-            *(TWO, 6, "--accept-changed-response needs --baseline"),
-        ),
-        (
-            {"baseline": "/nowhere.json", "fail_if_slower": "5%"},
-            *(
-                TWO,
-                6,
-                "--baseline '/nowhere.json': there is no such file; with --baseline-optional",
-            ),
-        ),
-    ],
-)
-def test_a_gate_that_could_not_decide_is_refused(
-    options: dict[str, Any], targets: Sequence[str], rounds: int, complaint: str
-) -> None:
-    with pytest.raises(UsageError, match=re.escape(complaint)):
-        make_gate(GateOptions(**options), plan_of(targets, rounds=rounds))
-
-
 BASE_AND_MORE = tuple(f"{name}=asgi" for name in NAMES)
-
-
-def test_a_baseline_is_not_overwritten_by_the_run_that_it_judges(asked: Asked) -> None:
-    words = "compare --baseline main.json --fail-if-slower 5% --export-json main.json"
-    with pytest.raises(UsageError, match=r"'main.json' is an input: export to another file"):
-        run_command(*words.split())
-    assert asked.plan is None
 
 
 def test_a_gate_goes_by_the_comparisons_of_its_baseline(tmp_path: Path) -> None:
@@ -690,6 +593,96 @@ def test_the_threads_that_are_recorded_do_not_depend_on_the_order_of_loads(asked
         run_command("compare", "--rate", "500", "-c", connections, "-t", "4")
         assert asked.plan
         assert settings_of(asked.plan).threads == 4
+
+
+# What is refused.
+
+NAMED_TWICE = "two targets have the name 'a': rename one"
+NOT_OUR_OWN = "--paired needs two targets that this tool starts"
+NO_INTERVAL = "at least 2 rounds and 2 targets"
+DESCRIBED = "--workload already describes the request"
+REFUSED = [
+    ("compare a=asgi a=fastapi", NAMED_TWICE),
+    ("compare fastapi FastAPI=asgi", "two targets have the name 'FastAPI': rename one"),
+    ("compare asgi --server granian --http h11", "--http is uvicorn's: granian has its own"),
+    ("compare --python /nowhere app:app", "python '/nowhere': no such program"),
+    ("compare http://a..b/", "not this machine"),
+    # Requests.
+    ("compare --workload nope", "--workload 'nope': use hello, greet, json, delayed, compute, up"),
+    ("compare --workload json --path /", DESCRIBED),
+    ("compare --workload json --body b", DESCRIBED),
+    ("compare --path /a --path /a", "--path '/a' is given twice"),
+    ("compare -H 'X-Key: 1' -H 'x-key: 2'", "each name once"),
+    ("compare --timeout 121s", "--timeout '121s': at most 120s"),
+    ("compare --timeout 0.5s", "--timeout '0.5s': wrk takes whole seconds"),
+    (f"compare --body {__file__}", f"--body {__file__!r} is a file: to send its content, use @"),
+    ("compare --body @/nowhere", "--body '/nowhere': No such file or directory"),
+    ("compare --body @/", "--body '/': Is a directory"),
+    ("compare --body @/dev/zero", "it has more than 64 MiB"),
+    ("compare --config /dev/zero", "--config '/dev/zero'"),
+    # Paired trials, and the gate.
+    ("compare --paired asgi", NOT_OUR_OWN),
+    ("compare --paired asgi http://127.0.0.1:1/", NOT_OUR_OWN),
+    ("compare --paired --port 8000", "leave out --port, or use --no-paired"),
+    ("compare --fail-if-slower 5% -r 1", NO_INTERVAL),
+    ("compare --fail-if-slower 5% asgi", NO_INTERVAL),
+    ("compare --baseline a.json", "--baseline needs --fail-if-slower"),
+    ("compare --inconclusive fail", "--inconclusive needs --fail-if-slower"),
+    ("compare --fail-if-slower 5% --baseline-optional", "--baseline-optional needs --baseline"),
+    (
+        "compare --fail-if-slower 5% --accept-changed-response",
+        "--accept-changed-response needs --baseline",
+    ),
+    (
+        "compare --fail-if-slower 5% --baseline /nowhere.json",
+        "--baseline '/nowhere.json': there is no such file; with --baseline-optional",
+    ),
+    (
+        "compare --fail-if-slower 5% --baseline main.json --export-json main.json",
+        "'main.json' is an input: export to another file",
+    ),
+    # Rates, and limits of latency.
+    ("compare --rate 0", "use requests/s such as 5000"),
+    ("compare --rate fast", "use requests/s such as 5000"),
+    ("compare --rate 0%", "use a share from 1% to 100%"),
+    ("compare --rate 101%", "use a share from 1% to 100%"),
+    ("compare --rate 1 -d 2s -c 1", "1 requests/s are 2 requests in a trial of 2 s: use -d 20s"),
+    ("compare --rate 5000 -c 2000", "use 1000 or fewer"),
+    ("compare --rate 5000 --no-keep-alive", "the time of a new connection would count"),
+    ("compare --rate 20 -c 100 -d 30s", "idle for 5.0 s, and servers close idle ones: use -c 40"),
+    ("compare --rate 9999999", "19,999,998 requests in a trial of 2 s: use a shorter -d"),
+    ("compare --rate 5000 --metric throughput", "use cpu or p99"),
+    ("capacity --p99-limit 0", "such as 50ms"),
+    ("capacity --p99-limit x", "0.3s"),
+    ("capacity --p99-limit 50", "use a time with its unit, such as 50ms"),
+    ("capacity --p99-limit 200ms", "would not reach it in 2 s: use -d 4s or longer"),
+    # Machines.
+    ("compare --load-on '-oProxyCommand=touch /tmp/x'", "is not a host name for ssh"),
+    ("compare --server-on ''", "is not a host name for ssh"),
+    ("compare --load-on ,", "names no machine"),
+    ("compare --load-on a,a", "names a machine twice"),
+    ("compare --server-on a --load-on a,b", "both the server and one of several load machines"),
+    ("compare --load-on a,b,c -c 8 -t 4", "use a smaller -t, or a larger -c"),
+    ("compare --ssh-config /dev/null", "--ssh-config is for other machines"),
+    ("compare --load-on a --ssh-config /nowhere", "there is no such file"),
+    ("compare --load-on a http://127.0.0.1:9000/", "means a different server on each machine"),
+    ("reproduce 2025-06-04", "'2025-06-04' (did you mean 2025-06-03?): use"),
+]
+
+
+@pytest.mark.parametrize(("words", "complaint"), REFUSED)
+def test_what_cannot_be_carried_out_is_refused_before_the_run(
+    words: str, complaint: str, asked: Asked
+) -> None:
+    with pytest.raises(UsageError, match=re.escape(complaint)):
+        run_command(*shlex.split(words))
+    assert asked.plan is None
+
+
+def test_no_server_refuses_its_own_settings() -> None:
+    for server in AsgiServer:
+        ServingOptions(server=server).settings()
+    ServingOptions(http=Http.H11).settings()
 
 
 # Each command's options.
@@ -912,21 +905,9 @@ def test_each_published_table_is_asked_for_as_it_was_published(asked: Asked) -> 
     assert [load.workload.path for load in asked.plan.loads] == ["/json", "/compute", "/delayed"]
 
 
-def test_an_unknown_published_table_is_told_with_those_there_are(asked: Asked) -> None:
-    with pytest.raises(UsageError, match=r"'2025-06-04' \(did you mean 2025-06-03\?\): use"):
-        run_command("reproduce", "2025-06-04")
-
-
 def test_published_tables_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     run_command("reproduce", "--list")
     out = capsys.readouterr().out
     for published in published_tables().values():
         assert published.day in out
     assert "granian, 8 workers" in out
-
-
-def test_a_file_without_end_is_refused() -> None:
-    with pytest.raises(UsageError, match="it has more than 64 MiB"):
-        read_body("@/dev/zero")
-    with pytest.raises(UsageError, match="--config '/dev/zero'"):
-        read_bench_file("/dev/zero")

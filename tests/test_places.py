@@ -20,7 +20,7 @@ from micropie_benchlib.cli.plans import make_plan
 from micropie_benchlib.cli.records import new_results
 from micropie_benchlib.cli.targets import parse_target
 from micropie_benchlib.core.choices import Loop
-from micropie_benchlib.core.errors import BenchError, CannotGoOnError, UsageError
+from micropie_benchlib.core.errors import BenchError, CannotGoOnError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import Errors, Histogram, ServerUse, WrkResult
 from micropie_benchlib.core.paths import APPS, ROOT
@@ -149,32 +149,6 @@ def test_machines_are_part_of_the_plan(asked: Asked, tmp_path: Path) -> None:
         server="s", loads=("me@a", "b"), ssh_config=str(config)
     )
     assert asked.plan.paired
-
-
-@pytest.mark.parametrize(
-    ("options", "complaint"),
-    [
-        (["--load-on", "-oProxyCommand=touch /tmp/x"], "is not a host name for ssh"),
-        (["--server-on", ""], "is not a host name"),
-        (["--load-on", ","], "names no machine"),
-        (["--load-on", "a,a"], "names a machine twice"),
-        (
-            ["--server-on", "a", "--load-on", "a,b"],
-            "cannot be both the server and one of several load machines",
-        ),
-        (["--load-on", "a,b,c", "-c", "8", "-t", "4"], "use a smaller -t, or a larger -c"),
-        (["--ssh-config", "/dev/null"], "--ssh-config is for other machines"),
-        (["--load-on", "a", "--ssh-config", "/nowhere"], "there is no such file"),
-        (["--load-on", "a", "http://127.0.0.1:9000/"], "means a different server on each machine"),
-    ],
-)
-def test_machines_that_cannot_be_are_refused(
-    asked: Asked, options: list[str], complaint: str
-) -> None:
-    with pytest.raises(UsageError) as refusal:
-        run_command("compare", "--no-paired", *options)
-    assert complaint in str(refusal.value)
-    assert asked.plan is None
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from micropie_benchlib.cli.progress import rates_text
 from micropie_benchlib.cli.records import settings_of
 from micropie_benchlib.cli.session import status_of
 from micropie_benchlib.core.choices import Limit, Method, Verdict
-from micropie_benchlib.core.errors import BenchError, CannotGoOnError, UnmeasurableError, UsageError
+from micropie_benchlib.core.errors import BenchError, CannotGoOnError, UnmeasurableError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import ArrivalRate, Histogram, Measurement
 from micropie_benchlib.core.metrics import Metric
@@ -205,27 +205,6 @@ def test_of_several_wrks_rates_are_summed_and_the_latest_counts() -> None:
 # The command line.
 
 
-@pytest.mark.parametrize(
-    ("words", "complaint"),
-    [
-        ("--rate 0", "use requests/s such as 5000"),
-        ("--rate fast", "use requests/s such as 5000"),
-        ("--rate 0%", "use a share from 1% to 100%"),
-        ("--rate 101%", "use a share from 1% to 100%"),
-        ("--rate 1 -d 2s -c 1", "1 requests/s are 2 requests in a trial of 2 s: use -d 20s"),
-        ("--rate 5000 -c 2000", "use 1000 or fewer"),
-        ("--rate 5000 --no-keep-alive", "the time of a new connection would count"),
-        ("--rate 20 -c 100 -d 30s", "idle for 5.0 s, and servers close idle ones: use -c 40"),
-        ("--rate 9999999", "19,999,998 requests in a trial of 2 s: use a shorter -d"),
-        ("--rate 5000 --metric throughput", "use cpu or p99"),
-    ],
-)
-def test_a_rate_that_cannot_be_made_is_refused(words: str, complaint: str, asked: Asked) -> None:
-    with pytest.raises(UsageError, match=complaint):
-        run_command("compare", *words.split())
-    assert asked.plan is None
-
-
 def test_one_connection_is_enough_at_a_rate(asked: Asked) -> None:
     run_command("compare", "--rate", "200", "-c", "1,30", "--load-on", "elsewhere")
     assert asked.plan
@@ -242,21 +221,6 @@ def test_a_share_is_not_known_before_the_start(asked: Asked) -> None:
     assert asked.plan.rate_share == 0.7
     assert asked.plan.is_at_a_rate
     assert {load.rate_per_s for load in asked.plan.loads} == {None}
-
-
-@pytest.mark.parametrize(
-    ("words", "complaint"),
-    [
-        ("--p99-limit 0", "such as 50ms"),
-        ("--p99-limit x", "0.3s"),
-        ("--p99-limit 50", "use a time with its unit, such as 50ms"),
-        ("--p99-limit 200ms", "5% of a trial's time or less, .*: use -d 4s or longer"),
-    ],
-)
-def test_a_limit_that_is_no_time_is_refused(words: str, complaint: str, asked: Asked) -> None:
-    with pytest.raises(UsageError, match=complaint):
-        run_command("capacity", *words.split())
-    assert asked.plan is None
 
 
 # In a fake world: servers that queue, each with a capacity of its own.

@@ -604,20 +604,3 @@ def test_method_header_and_body_reach_the_server(tool: Tool, tmp_path: Path) -> 
     assert m["valid"]
     assert m["wrk"]["errors"]["status"] == 0
     assert m["load"]["workload"] == "PUT /x"
-
-
-@pytest.mark.parametrize(
-    ("args", "complaint"),
-    [
-        (("http://127.0.0.1:99999/",), "is not an HTTP URL: use http://HOST:PORT/PATH"),
-        (("http://h:0/",), "is not an HTTP URL"),
-        (("http://a..b/",), "not this machine"),
-        (("--python", "/nowhere", "app:app"), "python '/nowhere': no such program"),
-        (("--header", "Connection: x"), "not allowed: connection, content-length, expect,"),
-        (("--method", "G T"), "use a method such as GET or POST"),
-    ],
-)
-def test_wrong_arguments_are_told_in_one_line(
-    args: tuple[str, ...], complaint: str, in_process: InProcess
-) -> None:
-    assert complaint in in_process.refusal("compare", *args)
