@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import scipy.stats
 from conftest import Asked, InProcess, Tool, measured, results_of, run_command
 from results_schema import loaded
 from test_experiment import HELLO, NOTHING_YET, Fault, World, observation_of, plan_of
@@ -377,12 +376,12 @@ def test_a_capacity_is_not_known_where_wrk_is_the_limit() -> None:
 @pytest.mark.parametrize(
     ("over", "requests", "outcome"),
     [
-        (0, 300, Outcome.INCONCLUSIVE),  # 5% of trials of a share of 1% have none, either
-        (0, 400, Outcome.KEPT),
-        (5, 1000, Outcome.INCONCLUSIVE),
-        (3, 1000, Outcome.KEPT),
-        (16, 1000, Outcome.INCONCLUSIVE),
-        (18, 1000, Outcome.MISSED),
+        (0, 300, Outcome.INCONCLUSIVE),  # 0 to 1.22%, by scipy.stats.binomtest
+        (0, 400, Outcome.KEPT),  # 0 to 0.92%
+        (5, 1000, Outcome.INCONCLUSIVE),  # 0.16 to 1.16%
+        (3, 1000, Outcome.KEPT),  # 0.06 to 0.87%
+        (16, 1000, Outcome.INCONCLUSIVE),  # 0.92 to 2.58%
+        (18, 1000, Outcome.MISSED),  # 1.07 to 2.83%
         (1000, 1000, Outcome.MISSED),
         (0, 0, Outcome.INCONCLUSIVE),
     ],
@@ -391,11 +390,6 @@ def test_a_rate_is_kept_or_missed_only_with_confidence(
     over: int, requests: int, outcome: Outcome
 ) -> None:
     assert Tally(over=over, requests=requests).outcome is outcome
-    low, high = 0.0, 1.0
-    if requests:
-        interval = scipy.stats.binomtest(over, requests).proportion_ci()  # Clopper and Pearson's
-        low, high = interval.low, interval.high
-    assert (high < 0.01, low > 0.01) == (outcome is Outcome.KEPT, outcome is Outcome.MISSED)
 
 
 @dataclasses.dataclass

@@ -222,7 +222,7 @@ def test_the_speed_is_the_geometric_mean_of_the_rounds(rates: list[tuple[float, 
 
 def test_paired_trials_decide_by_cpu_time_even_against_the_throughput() -> None:
     """By throughput `more` is slower; but its requests take 0.8 of the CPU time."""
-    alone = run_of(SLOWER)
+    alone = run_of(SLOWER, cpu_s=(1.2, 0.8))
     together = run_of([(1000, 1000 + number) for number in range(4)], partners=True, cpu_s=(1, 0.8))
     (line,) = verdict_lines_of(results_of([*alone, *together]))
     assert line.comparison.speed
@@ -249,7 +249,8 @@ SECOND_CPU = (1, 0.8)
 
 def waiting_run(*who: str) -> Results:
     """Return rounds in which these targets waited; in the paired trials `more` used less CPU."""
-    rounds = [*run_of(SLOWER), *run_of(FASTER, partners=True, cpu_s=SECOND_CPU)]
+    alone = run_of(SLOWER, cpu_s=(1.2, 0.7))
+    rounds = [*alone, *run_of(FASTER, partners=True, cpu_s=SECOND_CPU)]
     limited = []
     for measurement in rounds:
         waits = measurement.target in who and measurement.method is Method.SINGLE
@@ -435,7 +436,8 @@ def test_one_target_has_no_answer() -> None:
 def test_why_throughput_and_cpu_time_differ_is_said_only_where_they_do() -> None:
     """On shared cores a request costs the server's CPU time and wrk's."""
     twice = run_of([(1000, 1000 + n) for n in range(4)], partners=True, cpu_s=(2, 1))
-    (shared,) = shared_cores(results_of([*run_of(FASTER), *twice]))
+    alone = run_of(FASTER, cpu_s=(1.25, 0.75))
+    (shared,) = shared_cores(results_of([*alone, *twice]))
     assert shared.warning.kind is Kind.SHARED_CORES
     assert shared.warning.figures == {"share": pytest.approx(1 / 3)}
     equal = run_of([(1000, 1000 + n) for n in range(4)], partners=True)

@@ -40,6 +40,7 @@ from micropie_benchlib.stats.compare import compare_metric, has_few_responses
 from micropie_benchlib.stats.cores import CoreUse
 from micropie_benchlib.stats.intervals import estimate_ratio, rounds_needed, stein_rounds, student_t
 from micropie_benchlib.stats.ranking import PairwiseComparisons
+from micropie_benchlib.stats.steadiness import unsteadiness
 from micropie_benchlib.stats.validity import (
     ResponseSizes,
     clock_set,
@@ -47,6 +48,7 @@ from micropie_benchlib.stats.validity import (
     silent_connections,
 )
 from micropie_benchlib.stats.verdicts import decisive_comparisons, in_all_rounds, log_stdev
+from micropie_benchlib.stats.warnings import warnings_of
 from micropie_benchlib.system.machine import MachineTimes
 from micropie_benchlib.wrk.histogram import histogram_percentile, pool, uncorrect
 
@@ -836,3 +838,71 @@ def test_a_load_of_more_threads_than_connections_is_counted_too() -> None:
     assert wrk
     few = LoadId(workload="hello", connections=3)
     assert wrk.requests / measured("base", 1, 100.0, load=few).open_connections == 2000
+
+
+# Rounds that do not show one figure.
+
+
+def speeds_of(logs: Sequence[float]) -> dict[int, float]:
+    return {number: math.exp(log) for number, log in enumerate(logs, start=1)}
+
+
+def kind_of(logs: Sequence[float]) -> Kind | None:
+    warning = unsteadiness(speeds_of(logs), Metric.CPU)
+    return warning.kind if warning else None
+
+
+@pytest.mark.parametrize(
+    ("series", "kind"),
+    [
+        pytest.param(lambda k: -0.04 * k, Kind.TREND, id="each launch is 4% slower"),
+        pytest.param(
+            lambda k: 0.3 * (k % 3 == 0), Kind.TWO_MODES, id="each third launch is faster"
+        ),
+        pytest.param(lambda k: -0.5 * (k == 7), Kind.OUTLYING_LAUNCH, id="one launch is slow"),
+        pytest.param(lambda k: 0.001 * k, None, id="next to nothing"),
+    ],
+)
+def test_rounds_that_do_not_show_one_figure_are_told(
+    series: Callable[[int], float], kind: Kind | None
+) -> None:
+    draw = random.Random(1)
+    assert kind_of([series(k) + draw.gauss(0, 0.02) for k in range(1, 19)]) is kind
+    assert kind_of([series(k) for k in range(1, 7)]) is None, "6 rounds show no order"
+
+
+def test_equal_rounds_show_one_figure() -> None:
+    assert kind_of([0.0] * 18) is None
+
+
+@pytest.mark.parametrize("runs", [600, pytest.param(10_000, marks=NIGHTLY)])
+def test_independent_rounds_seldom_look_unsteady(runs: int) -> None:
+    draw = random.Random(1)
+    told = Counter(kind_of([draw.gauss(0, 0.02) for _ in range(18)]) for _ in range(runs))
+    assert runs - told[None] < 0.01 * runs
+
+
+@pytest.mark.parametrize(
+    ("single_cpu_s", "is_paired"), [(0.5, True), (0.6, True), (0.03, False), (20.0, False)]
+)
+def test_a_pair_that_shares_something_is_decided_by_single_trials(
+    single_cpu_s: float, is_paired: bool
+) -> None:
+    """By CPU per request, in paired trials one needs half of what the other does."""
+    measurements = []
+    for number, name in itertools.product(range(1, 7), NAMES):
+        other = NAMES[1 - NAMES.index(name)]
+        cpu_s = {"base": (1.0, 1.0), "more": (single_cpu_s, 0.5)}[name]
+        for partner, mean_s in zip((None, other), cpu_s, strict=True):
+            spread = 1 + number / 100 if name == "more" else 1.0
+            made = measured(name, number, 1000, cpu_s=mean_s * spread, partner=partner)
+            measurements.append(made)
+    results = results_of(measurements)
+    (decisive,) = decisive_comparisons(results)
+    assert (decisive.method is Method.PAIRED) == is_paired
+    told = [each.warning for each in warnings_of(results)]
+    told = [warning for warning in told if warning.kind is Kind.DEPENDENT_PAIR]
+    assert len(told) == (0 if is_paired else 1)
+    for warning in told:
+        assert warning.figures["single"] == pytest.approx(1 / single_cpu_s, rel=0.05)
+        assert warning.figures["paired"] == pytest.approx(2, rel=0.05)

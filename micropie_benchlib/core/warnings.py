@@ -97,6 +97,10 @@ class Kind(StrEnum):
     RECONNECTS = auto()
     RECONNECTS_COUNTED = auto()
     IMPRECISE = auto()
+    TREND = auto()  # of the rounds
+    TWO_MODES = auto()
+    OUTLYING_LAUNCH = auto()
+    DEPENDENT_PAIR = auto()
     SHARED_CORES = auto()
     DISAGREEMENT = auto()
 

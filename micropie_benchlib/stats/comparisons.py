@@ -12,7 +12,12 @@ from micropie_benchlib.core.estimates import Comparison, Distribution
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.metrics import Metric, valid_runs
 from micropie_benchlib.core.results import Results
-from micropie_benchlib.stats.compare import compare_metric, comparison_of
+from micropie_benchlib.stats.compare import (
+    compare_metric,
+    comparison_of,
+    pair_by_round,
+    ratios_by_round,
+)
 from micropie_benchlib.stats.verdicts import compared_metrics
 from micropie_benchlib.wrk.histogram import histogram_percentile, pool
 
@@ -83,6 +88,18 @@ def capacity_ratios(
         if number in references:
             ratios[number] = rate_per_s / references[number]
     return ratios
+
+
+def speeds_by_round(results: Results, comparison: Comparison) -> dict[int, float]:
+    """Return how many times as fast as the reference the target was, by round."""
+    names = {"reference": comparison.reference, "target": comparison.target}
+    if comparison.metric is Metric.CAPACITY:
+        ratios = capacity_ratios(results, comparison.load, **names)
+    else:
+        trials = results.trials(comparison.load, comparison.method)
+        ratios = ratios_by_round(pair_by_round(trials, **names), comparison.metric)
+    power = 1 if comparison.metric.higher_is_faster else -1
+    return {number: ratio**power for number, ratio in ratios.items()}
 
 
 def compare_capacities(

@@ -86,6 +86,35 @@ def fails_alone(results: Results, name: str, load: LoadId) -> bool:
     return 2 * failed > len(trials)
 
 
+MAX_GAP = 1.2  # as a ratio; single and paired trials differ by less where targets share nothing
+
+
+def paired_and_single(
+    results: Results, comparison: Comparison
+) -> tuple[Comparison, Comparison] | None:
+    """Return the comparisons of CPU per request by paired and single trials, if both are known."""
+    by_method = {}
+    wanted = (comparison.target, comparison.reference, comparison.load, Metric.CPU)
+    for each in results.comparisons:
+        if (each.target, each.reference, each.load, each.metric) == wanted and each.interval:
+            by_method[each.method] = each
+    if len(by_method) < 2:
+        return None
+    return by_method[Method.PAIRED], by_method[Method.SINGLE]
+
+
+def are_dependent(results: Results, comparison: Comparison) -> bool:
+    """Return whether paired trials change what the two targets do, as by a cache they share.
+
+    Then the intervals of paired and single trials exclude each other by far.
+    """
+    both = paired_and_single(results, comparison)
+    if not both or not both[0].interval or not both[1].interval:
+        return False
+    paired, single = both[0].interval, both[1].interval
+    return max(paired.low / single.high, single.low / paired.high) > MAX_GAP
+
+
 def chosen_metric(results: Results) -> Decisive | None:
     """Return what the verdicts were asked to be based on, if anything."""
     return results.settings.metric if results.settings else None
@@ -101,6 +130,8 @@ def may_decide(results: Results, comparison: Comparison, chosen: Decisive | None
     load = comparison.load
     if results.seeks_capacity:
         return comparison.metric is Metric.CAPACITY
+    if comparison.method is Method.PAIRED and are_dependent(results, comparison):
+        return False
     if chosen:
         kind = (comparison.method, comparison.metric)
         return kind in deciding_metrics(load, chosen)

@@ -12,10 +12,9 @@ from micropie_benchlib.core.estimates import Comparison, Estimate, Rank, Ranking
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.results import Results
-from micropie_benchlib.stats.compare import pair_by_round, ratios_by_round, reason_for_no_estimate
-from micropie_benchlib.stats.comparisons import capacity_ratios
+from micropie_benchlib.stats.comparisons import speeds_by_round
 from micropie_benchlib.stats.intervals import degrees_of_freedom, estimate_ratio
-from micropie_benchlib.stats.verdicts import decisive_comparisons
+from micropie_benchlib.stats.verdicts import comparison_beside, decisive_comparisons
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,21 +104,16 @@ def compare_pairwise(
     method, metric = kinds.pop()
     if kinds:
         method, metric = Method.SINGLE, Metric.CPU if load.rate_per_s else Metric.REQUESTS
-    trials = results.trials(load, method)
     speeds: dict[str, dict[int, float]] = {}
     for comparison in decisive:
-        names = {"reference": reference, "target": comparison.target}
-        if metric is Metric.CAPACITY:
-            ratios = capacity_ratios(results, load, **names)
-        else:
-            pairs = pair_by_round(trials, **names)
-            ratios = ratios_by_round(pairs, metric)
-            if reason_for_no_estimate(pairs, metric, values=len(ratios)):
-                continue
-        power = 1 if metric.higher_is_faster else -1
-        speeds[comparison.target] = {number: ratios[number] ** power for number in ratios}
+        other: Comparison | None = comparison
+        if (comparison.method, comparison.metric) != (method, metric):
+            other = comparison_beside(results, comparison, method, metric)
+        if other and other.estimate:
+            speeds[comparison.target] = speeds_by_round(results, other)
     if not speeds:
         return None
+    trials = results.trials(load, method)
     own_speed = {trial.round: 1.0 for trial in trials}  # in their order: the first stage's first
     return PairwiseComparisons(
         load=load,

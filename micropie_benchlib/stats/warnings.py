@@ -17,9 +17,11 @@ from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.results import Results, Role, TargetFacts
 from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.stats.compare import has_few_responses
-from micropie_benchlib.stats.deciding import chosen_metric, waits
+from micropie_benchlib.stats.comparisons import speeds_by_round
+from micropie_benchlib.stats.deciding import are_dependent, chosen_metric, paired_and_single, waits
 from micropie_benchlib.stats.equal_work import BODY_HASH, WORKERS, work_of
 from micropie_benchlib.stats.ranking import rankings_of
+from micropie_benchlib.stats.steadiness import unsteadiness
 from micropie_benchlib.stats.verdicts import comparison_beside, decisive_comparisons
 
 
@@ -71,6 +73,8 @@ def warnings_of(results: Results) -> list[Sighting]:
         *unequal_work(results),
         *reconnecting(results),
         *imprecise(results),
+        *dependent_pairs(results),
+        *unsteady(results),
         *shared_cores(results),
     ]
 
@@ -218,6 +222,33 @@ def imprecise(results: Results) -> Iterator[Sighting]:
         if wanted and half and half > wanted * (1 + ROUNDING):
             where = (comparison.target, comparison.load)
             yield seen(Kind.IMPRECISE, *where, half_width=half, wanted=wanted)
+
+
+def dependent_pairs(results: Results) -> Iterator[Sighting]:
+    for comparison in results.comparisons:
+        both = paired_and_single(results, comparison)
+        if not both or comparison is not both[0] or not are_dependent(results, comparison):
+            continue
+        paired, single = both[0].speed, both[1].speed
+        if paired and single:
+            where = (comparison.target, comparison.load)
+            yield seen(Kind.DEPENDENT_PAIR, *where, paired=paired.ratio, single=single.ratio)
+
+
+def unsteady(results: Results) -> Iterator[Sighting]:
+    """Yield which verdicts are of rounds that do not show one figure.
+
+    CPU per request in paired trials shows it best, whatever the verdict is based on.
+    """
+    for comparison in decisive_comparisons(results):
+        paired = comparison_beside(results, comparison, Method.PAIRED, Metric.CPU)
+        for each in filter(None, (comparison, paired)):
+            warning = None
+            if each.estimate:
+                warning = unsteadiness(speeds_by_round(results, each), each.metric)
+            if warning:
+                yield Sighting(warning, each.target, each.load)
+                break
 
 
 def load_share(results: Results) -> float | None:
