@@ -210,3 +210,20 @@ def test_work_again_and_again_is_a_servers_own_and_not_put_off() -> None:
 def test_little_work_after_a_load_is_not_waited_for() -> None:
     watch, _ = watched([0.0] * 10 + [0.004] + [0.0] * 30, rest_s=0.5)
     assert (watch.is_at_rest, watch.gap_s) == (True, 0)
+
+
+def test_a_rest_amid_work_of_its_own_is_no_delay() -> None:
+    ticks = [*[0.003] * 40, *[0.0] * 5, *[0.003] * 1000]  # it had no core for a while
+    watch, _ = watched(ticks, rest_s=0.5)
+    assert watch.gap_s == 0
+    assert idle_use(watch.idle_steps).cores == pytest.approx(0.15, rel=0.02)
+
+
+def test_what_remained_of_a_load_is_not_taken_for_idle_use() -> None:
+    habits = Habits()
+    usual = habits.take_idle(idle_use([spent(1, main=0.001)]))
+    assert usual.cores == pytest.approx(0.001)
+    later = habits.take_idle(idle_use([spent(0.25, main=0.002)]))
+    assert later.cores == pytest.approx(0.00125)
+    restless = habits.take_idle(idle_use([spent(1, main=0.2)]))
+    assert restless.cores == pytest.approx(0.2), "more than a trace is what it is"

@@ -8,6 +8,8 @@ serves, and all that it used during the load is an upper bound.
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +17,7 @@ from micropie_benchlib.system.schedstat import Account, ThreadId, Times
 
 STEP_S = 0.02
 TRACE_S = 0.001  # of CPU time in a step, beyond idle use, that is still rest
+TRACE_CORES = TRACE_S / STEP_S
 BUSY_CORES = 0.5  # of a thread that is likely to be runnable at any moment, while idle
 RESTLESS_SHARE = 0.9  # of the time that a thread runs or could run
 POLLING_SHARE = 0.1  # of its CPU time is what a polling server has left without its polling
@@ -24,7 +27,8 @@ NEGLIGIBLE_SHARE = 0.01
 OWN_RHYTHM = 3  # rests of like length, between work that no load has caused
 IDLE_S = 0.25  # in which idle use is measured after a warm-up,
 FIRST_IDLE_S = 2.0  # in the first launch of a target, to see whether it puts off work,
-LONG_IDLE_S = 1.0  # and of a server that does not come to rest
+LONG_IDLE_S = 1.0  # and of a server that uses more than a trace
+LIKE_BEFORE = 1.25  # times the least idle use of earlier launches may be that of another
 FIRST_REST_S = 0.5  # after the first trial of a target
 RESTLESS_S = 5.0  # at most, until a server is at rest after a load
 NO_TIMES = Times(0.0, 0.0)
@@ -106,6 +110,15 @@ class IdleUse:
         """Return whether that thread works half of the time or more, or never rests."""
         own = self.threads.get(thread, NO_USE)
         return own.is_restless or own.cores >= BUSY_CORES
+
+    def at_most(self, cores: float) -> IdleUse:
+        """Return the same with no more CPU seconds for each second."""
+        share = min(1.0, cores / self.cores) if self.cores else 1.0
+        threads = {}
+        for thread, own in self.threads.items():
+            threads[thread] = dataclasses.replace(own, cores=share * own.cores)
+        ended = dataclasses.replace(self.ended, cores=share * self.ended.cores)
+        return IdleUse(threads=threads, ended=ended)
 
     def excess_s(self, step: Spent) -> float:
         """Return the CPU time in a step that idle use does not explain."""
@@ -222,12 +235,24 @@ def work_in(spent: Spent, idle: IdleUse) -> Work:
 class Habits:
     """What was learned of a target's servers while they were idle, from launch to launch.
 
-    `burst_s` is the most CPU time in a step. `gap_s` is how long they rested after a load before
+    `cores` is the least CPU time in each second, `burst_s` the most in a step. `gap_s` is how long they rested after a load before
     they went on with work that they had put off; 0 if they did not, None if not known.
     """
 
+    cores: float = math.inf
     burst_s: float = 0.0
     gap_s: float | None = None
+
+    def take_idle(self, idle: IdleUse) -> IdleUse:
+        """Take in the idle use of one launch, and return it without what remained of a load.
+
+        That matters where there is little, measured in a short time.
+        """
+        if idle.cores < TRACE_CORES:
+            idle = idle.at_most(LIKE_BEFORE * self.cores)
+        self.cores = min(self.cores, idle.cores)
+        self.burst_s = max(self.burst_s, idle.burst_s)
+        return idle
 
     @property
     def is_busy(self) -> bool:
@@ -248,7 +273,10 @@ class Habits:
     @property
     def idle_s(self) -> float:
         """For how long idle use is measured after the warm-up."""
-        return FIRST_IDLE_S if self.gap_s is None else max(IDLE_S, self.rest_s)
+        if self.gap_s is None:
+            return FIRST_IDLE_S
+        is_traceable = self.cores > TRACE_CORES
+        return max(LONG_IDLE_S if is_traceable else IDLE_S, self.rest_s)
 
     def excess_s(self, step: Spent) -> float:
         """Return the CPU time in a step that is more than earlier launches used while idle."""
@@ -341,19 +369,30 @@ class RestWatch:
     def _rest_before_late_work(self) -> list[Spent]:
         """Return the steps of the longest rest before work that matters; none if there is none.
 
-        What rests again and again as long has work of its own, and put off nothing.
+        A server that rests again and again as long, or worked as much before that for longer
+        than it rested, has work of its own, and put off nothing.
         """
-        rests: list[list[Spent]] = [[]]
-        late_s = 0.0
-        for step, excess_s, waits in zip(self.steps, self._excesses, self._waits, strict=True):
-            if excess_s < trace_s(step) and not waits:
-                rests[-1].append(step)
-            elif rests[-1]:
-                rests.append([])
-            if rests[0]:
-                late_s += excess_s
-        rests.pop()  # nothing came after it
-        longest = max(rests, key=len, default=[])
+        rests = self._rests()
+        if not rests:
+            return []
+        longest = max(rests, key=len)
+        late_s = sum(self._excesses[longest.stop :])
+        earlier_s = sum(self._excesses[: longest.start])
         alike = [rest for rest in rests if 2 * len(rest) >= len(longest)]
+        later_share = late_s / (len(self.steps) - longest.stop)
+        worked_before = longest.start > len(longest) and earlier_s / longest.start > later_share / 2
         is_material = late_s > max(MATERIAL_S, MATERIAL_SHARE * self._load_cpu_s)
-        return longest if is_material and len(alike) < OWN_RHYTHM else []
+        if not is_material or worked_before or len(alike) >= OWN_RHYTHM:
+            return []
+        return self.steps[longest.start : longest.stop]
+
+    def _rests(self) -> list[range]:
+        """Return the stretches of steps at rest after which it worked."""
+        rests = []
+        start = 0
+        for number, step in enumerate(self.steps):
+            if self._excesses[number] >= trace_s(step) or self._waits[number]:
+                if number > start:
+                    rests.append(range(start, number))
+                start = number + 1
+        return rests

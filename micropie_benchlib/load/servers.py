@@ -119,8 +119,7 @@ class CpuMeter:
 
     def learn(self, watch: RestWatch) -> None:
         """Take in what a watch after the warm-up has shown: the idle use, and habits."""
-        self.idle = idle_use(watch.idle_steps)
-        self.habits.burst_s = max(self.habits.burst_s, self.idle.burst_s)
+        self.idle = self.habits.take_idle(idle_use(watch.idle_steps))
         self.habits.take_gap(watch.gap_s)
         self.is_at_rest = watch.is_at_rest or not watch.gap_s
 
