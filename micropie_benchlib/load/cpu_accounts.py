@@ -235,8 +235,9 @@ def work_in(spent: Spent, idle: IdleUse) -> Work:
 class Habits:
     """What was learned of a target's servers while they were idle, from launch to launch.
 
-    `cores` is the least CPU time in each second, `burst_s` the most in a step. `gap_s` is how long they rested after a load before
-    they went on with work that they had put off; 0 if they did not, None if not known.
+    `cores` is the least CPU time in each second, `burst_s` the most in a step. `gap_s` is how
+    long they rested after a load before they went on with work that they had put off; 0 if
+    they did not, None if not known.
     """
 
     cores: float = math.inf
