@@ -10,7 +10,7 @@ import math
 import re
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,6 @@ from conftest import (
     HUNDRED,
     NAMES,
     RATES,
-    SECONDS,
     SETTINGS,
     Asked,
     facts_of,
@@ -39,7 +38,6 @@ from micropie_benchlib.cli.github import tell_github
 from micropie_benchlib.cli.records import new_results
 from micropie_benchlib.cli.session import status_of
 from micropie_benchlib.core.choices import Decisive, Inconclusive
-from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.estimates import Comparison, Estimate
 from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.metrics import Metric
@@ -82,42 +80,6 @@ def invalid_of(measurement: Measurement) -> Measurement:
     return dataclasses.replace(measurement, wrk=None, use=None, invalid=failed("died"))
 
 
-def edited(where: Place, value: object) -> dict[str, Any]:
-    """Return what SAVED holds, with another value, or one more, at that place."""
-    return edited_at({where: value})
-
-
-def edited_at(changes: Mapping[Place, object]) -> dict[str, Any]:
-    """Return what SAVED holds, with another value, or one more, at each of these places."""
-    data: dict[str, Any] = json.loads(SAVED)
-    for where, value in changes.items():
-        inner: Any = data
-        for step in where[:-1]:
-            inner = inner[step]
-        inner[where[-1]] = value
-    return data
-
-
-def without(where: Place) -> dict[str, Any]:
-    """Return what SAVED holds, but nothing at that place."""
-    data: dict[str, Any] = json.loads(SAVED)
-    inner: Any = data
-    for step in where[:-1]:
-        inner = inner[step]
-    del inner[where[-1]]
-    return data
-
-
-def complaint_about(text: str) -> str:
-    """Return what is told of a text that is no results file: one line, safe on a terminal."""
-    with pytest.raises(BenchError) as raised:
-        from_json(text)
-    complaint = str(raised.value)
-    assert complaint.isprintable()
-    assert len(complaint) < 1000
-    return complaint
-
-
 # Results files.
 
 
@@ -155,233 +117,6 @@ def test_the_schema_is_that_of_the_types() -> None:
         f'print(s(), end="")\' > {SCHEMA_FILE}'
     )
     assert schema_text() == SCHEMA_FILE.read_text(), f"renew it: {command}"
-
-
-# What is no results file.
-
-FIRST = ("measurements", 0)
-DIED = [{"kind": "failed", "figures": {}, "words": {"error": "died"}}]
-WRK = (*FIRST, "wrk")
-USE = (*FIRST, "use")
-TARGET = ("targets", 0)
-RESPONSE = (*TARGET, "responses", "hello")
-PERCENTILE = ("distributions", 0, "percentiles", 0)
-
-
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        pytest.param("", "not a results file, or an incomplete one: ", id="nothing"),
-        pytest.param(SAVED[:1000], "not a results file, or an incomplete one: ", id="cut short"),
-        pytest.param("[]", "not a results file: it is not a JSON object", id="a list"),
-        pytest.param('{"a":' * 100_000, "nested too deeply", id="nested 100,000 deep"),
-        pytest.param(
-            '{"schema": "micropie-bench/3", "targets": ' + "[" * 500 + "]" * 500 + "}",
-            "not a results file, or an incomplete one: ",
-            id="a value nested 500 deep",
-        ),
-        pytest.param("{}", "its schema is None, not 'micropie-bench/3'", id="no schema"),
-        pytest.param(
-            json.dumps(edited(("schema",), "micropie-bench/2")),
-            "its schema is 'micropie-bench/2', not 'micropie-bench/3'; "
-            "measure again, or use the version that wrote it",
-            id="the schema before",
-        ),
-        pytest.param(
-            json.dumps(edited(("schema",), "\x1b[31m")),
-            r"its schema is '\x1b[31m', not 'micropie-bench/3'",
-            id="a schema with an escape sequence",
-        ),
-        pytest.param(
-            json.dumps(edited(("schema",), "s" * 10_000)), "its schema is 'sss", id="a long schema"
-        ),
-        pytest.param(
-            json.dumps(edited(("command",), "\ud800")),
-            "not a results file, or an incomplete one: ",
-            id="half a character",
-        ),
-        pytest.param(
-            json.dumps(edited((*TARGET, "versions"), {"a\x1b[31m\n": 1})),
-            r"targets.0.versions.'a\x1b[31m\n' contains an impossible value, 1: ",
-            id="a name with an escape sequence",
-        ),
-    ],
-)
-def test_what_is_no_results_file_is_told_in_one_line(text: str, complaint: str) -> None:
-    assert complaint in complaint_about(text)
-
-
-def test_what_is_not_a_text_is_told_in_one_line(tmp_path: Path) -> None:
-    (tmp_path / "r.json").write_text(SAVED, encoding="utf-16")
-    with pytest.raises(BenchError, match=r"^cannot read '.*/r.json': it is not text$"):
-        read_results(str(tmp_path / "r.json"))
-
-
-@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "1" * 5000])
-def test_no_rate_is_read_that_is_not_a_number(number: str) -> None:
-    rate = '"requests_per_s": 100.0'
-    assert rate in SAVED
-    assert complaint_about(SAVED.replace(rate, f'"requests_per_s": {number}', 1))
-
-
-WRONG = [
-    pytest.param((*WRK, "requests_per_s"), -1.0, id="a negative rate"),
-    pytest.param((*WRK, "requests_per_s"), 1.001e15, id="an enormous rate"),
-    pytest.param((*WRK, "duration_s"), 1.001e9, id="a duration of decades"),
-    pytest.param((*WRK, "requests"), 0.5, id="half a request"),
-    pytest.param((*WRK, "bytes"), 10**18 + 1, id="an enormous count"),
-    pytest.param((*WRK, "errors", "timeout"), -1, id="a negative count of errors"),
-    pytest.param((*WRK, "latency", "p99_s"), -1e6, id="a negative latency"),
-    pytest.param((*PERCENTILE, 0), 101, id="a percentile of 101%"),
-    pytest.param((*PERCENTILE,), [0.0], id="a percentile without its latency"),
-    pytest.param((*USE, "worker_balance"), 1.5, id="a balance above 1"),
-    pytest.param((*FIRST, "round"), 100_001, id="an endless run"),
-    pytest.param((*FIRST, "load", "connections"), 10**400, id="connections beyond all numbers"),
-    pytest.param((*RESPONSE, "status"), 1000, id="a status above 999"),
-    pytest.param((*RESPONSE, "headers", 0), ["a", "b", "c"], id="a header of three parts"),
-    pytest.param(("settings", "server", "port"), 65536, id="port 65536"),
-    pytest.param(("settings", "rounds"), 0, id="no rounds asked for"),
-    pytest.param(("settings", "rounds"), True, id="a truth value for a number"),
-    pytest.param(("settings", "paired"), 1, id="a number for a truth value"),
-    pytest.param(("settings",), [], id="a list for the settings"),
-    pytest.param(("environment", "cpu_count"), "2", id="a text for a count"),
-    pytest.param(FIRST, 1, id="a number for a measurement"),
-    pytest.param((*FIRST, "report"), None, id="null for a text"),
-    pytest.param((*FIRST, "method"), "trio", id="an unknown method"),
-]
-
-
-@pytest.mark.parametrize(("where", "value"), WRONG)
-def test_a_file_that_no_run_wrote_is_refused_by_reader_and_schema(
-    where: Place, value: object
-) -> None:
-    data = edited(where, value)
-    place = re.escape(".".join(map(str, where)))  # or one within
-    complaint = complaint_about(json.dumps(data))
-    assert re.match(rf"{place}(\.\w+)? contains an impossible value, ", complaint)
-    assert not VALIDATOR.is_valid(data)
-
-
-@pytest.mark.parametrize("name", ["", "a\x1b[31m", "a\nb"])
-@pytest.mark.parametrize(
-    "where",
-    [(*TARGET, "name"), (*TARGET, "label"), (*FIRST, "target"), (*FIRST, "load", "workload")],
-)
-def test_a_name_that_cannot_be_shown_is_refused(where: Place, name: str) -> None:
-    place = ".".join(map(str, where))
-    told = complaint_about(json.dumps(edited(where, name)))
-    assert told.startswith(f"{place} contains an impossible value, ")
-
-
-@pytest.mark.parametrize(
-    "where",
-    [("created",), ("settings", "rounds"), (*TARGET, "label"), (*WRK, "latency", "max_s")],
-    ids=lambda where: ".".join(map(str, where)),
-)
-def test_a_file_with_a_gap_is_refused_by_reader_and_schema(where: Place) -> None:
-    data = without(where)
-    complaint = complaint_about(json.dumps(data))
-    assert complaint.startswith(f"{'.'.join(map(str, where))} contains an impossible value, ")
-    assert complaint.endswith("Field required")
-    assert not VALIDATOR.is_valid(data)
-
-
-@pytest.mark.parametrize(
-    "where",
-    [
-        ("seed",),
-        ("settings",),
-        ("environment",),
-        ("environment", "governor"),
-        (*WRK, "latency"),
-        (*WRK, "latency", "p99_s"),
-        USE,
-        (*USE, "worker_balance"),
-        (*FIRST, "limited_by"),
-    ],
-    ids=lambda where: ".".join(map(str, where)),
-)
-def test_what_an_older_file_lacks_is_not_known(where: Place) -> None:
-    lacking, unknown = json.dumps(without(where)), json.dumps(edited(where, None))
-    assert loaded(lacking)
-    assert from_json(lacking) == from_json(unknown)
-
-
-def test_a_warning_of_a_later_version_is_read() -> None:
-    later = edited((*FIRST, "warnings"), [{"kind": "of 2030", "figures": {"new": 1.5}}])
-    (warning,) = from_json(json.dumps(later)).measurements[0].warnings
-    assert warning == BenchWarning.of(Kind.UNKNOWN, new=1.5)
-
-
-def test_what_a_newer_file_has_beyond_is_left_out() -> None:
-    places = ((), ("settings", "server"), ("environment",), TARGET, RESPONSE, FIRST, WRK, USE)
-    newer = json.dumps(edited_at({(*place, "surprise"): 1 for place in places}))
-    assert loaded(newer)
-    assert from_json(newer) == from_json(SAVED)
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        pytest.param(
-            {
-                (*WRK, "requests_per_s"): 1e15,
-                (*WRK, "requests"): SECONDS * 10**15,
-                (*WRK, "latency_uncorrected"): None,
-            },
-            id="the highest rate",
-        ),
-        pytest.param(
-            {(*WRK, "duration_s"): 1e9, (*WRK, "requests_per_s"): 0, (*WRK, "bytes_per_s"): 0},
-            id="the longest time, with a rate that is rounded to 0",
-        ),
-        pytest.param({(*FIRST, "round"): 100_000}, id="the last round"),
-        pytest.param({(*FIRST, "load", "connections"): 999_999}, id="999999 connections"),
-        pytest.param({("measurements",): []}, id="no measurements"),
-        pytest.param({("distributions", 0, "percentiles"): []}, id="no percentiles"),
-        pytest.param({("distributions", 0, "percentiles"): [[100, 0]]}, id="a maximum of 0"),
-        pytest.param({("distributions",): []}, id="no distributions"),
-        pytest.param({(*TARGET, "responses"): {}}, id="no responses"),
-        pytest.param({("targets",): []}, id="no targets"),
-    ],
-)
-def test_whatever_is_read_can_be_reported(changes: Mapping[Place, object]) -> None:
-    text = json.dumps(edited_at(changes))
-    assert loaded(text)
-    results = from_json(text)
-    assert facts_in(to_json(results)) == facts_in(text)
-    report = report_of(results)
-    for render in (to_markdown, to_csv, to_html, to_github_benchmark):
-        assert render(report)
-    draw_speeds(results, results.comparisons, width=60)
-
-
-def facts_in(text: str) -> dict[str, Any]:
-    """Return what a results file holds, without what follows from it."""
-    data: dict[str, Any] = json.loads(text)
-    del data["comparisons"], data["rankings"]
-    return data
-
-
-def test_a_trial_that_counts_without_requests_is_refused() -> None:
-    nothing = edited_at({(*WRK, "requests"): 0, (*WRK, "requests_per_s"): 0})
-    told = complaint_about(json.dumps(nothing))
-    assert told.startswith("measurements.0 contains an impossible value, ")
-    assert told.endswith("a trial without requests cannot be valid")
-    nothing["measurements"][0] |= {"valid": False, "invalid": DIED}
-    assert from_json(json.dumps(nothing)).measurements[0].wrk
-
-
-def test_values_that_nobody_measured_are_told_in_one_line(typed: Typed, tmp_path: Path) -> None:
-    file, page = tmp_path / "edited.json", tmp_path / "page.html"
-    file.write_text(json.dumps(edited((*WRK, "requests_per_s"), -1.0)))
-    done = typed("report", str(file), "--export-html", str(page))
-    assert (done.returncode, done.stdout, page.exists()) == (1, "", False)
-    (line,) = done.stderr.splitlines()
-    assert line.startswith(
-        f"micropie_bench: '{file}': "
-        "measurements.0.wrk.requests_per_s contains an impossible value, -1.0: "
-    )
 
 
 @pytest.mark.parametrize(

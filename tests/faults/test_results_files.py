@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import dataclasses
-import hashlib
 import io
 import json
 import re
@@ -16,25 +15,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import RATES, SECONDS, failed, measured, results_of, single_results
+from conftest import (
+    ENVIRONMENT,
+    RATES,
+    SECONDS,
+    SETTINGS,
+    failed,
+    measured,
+    results_of,
+    single_results,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from results_schema import VALIDATOR, loaded
 from rich.console import Console
 
 import micropie_bench as mb
 from micropie_benchlib.cli.exports import Exporter
+from micropie_benchlib.cli.gate import read_results
 from micropie_benchlib.cli.records import new_results
 from micropie_benchlib.cli.screen import show_report
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.measurements import WrkResult
-from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
-from micropie_benchlib.core.results import Results, Settings, WorkloadFacts
-from micropie_benchlib.core.targets import ServerSettings
+from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.load.generators import check_room
 from micropie_benchlib.load.wrk_program import find_wrk
 from micropie_benchlib.report.conclusions import conclude
 from micropie_benchlib.report.csv_rows import csv_cell, to_csv
+from micropie_benchlib.report.drawing import draw_speeds
 from micropie_benchlib.report.github import to_github_benchmark
 from micropie_benchlib.report.layout import Report
 from micropie_benchlib.report.markdown import to_markdown
@@ -46,34 +55,23 @@ from micropie_benchlib.wrk.exact import EXACT_MARK, parse_exact
 from micropie_benchlib.wrk.rows import parse_reports
 
 if TYPE_CHECKING:
-    from conftest import Tool
+    from conftest import Tool, Typed
 
-SETTINGS = Settings(
-    server=ServerSettings(port=8000),
-    workloads=(
-        WorkloadFacts(
-            name=DEFAULT_WORKLOAD,
-            method="GET",
-            path="/",
-            headers=(),
-            body_sha256=hashlib.sha256(b"").hexdigest(),
-        ),
-    ),
-    connections=(100,),
-    threads=4,
-    duration_s=SECONDS,
-    rounds=4,
-    paired=True,
-    warm_up_s=0.3,
-)
 PAIRED = [measured("base", 1, 100, partner="more"), measured("more", 1, 90, partner="base")]
-RUN = results_of([*single_results().measurements, *PAIRED], settings=SETTINGS)
+RUN = results_of(
+    [*single_results().measurements, *PAIRED], settings=SETTINGS, environment=ENVIRONMENT
+)
 SAVED = to_json(RUN)
 RENDERERS = (to_markdown, to_csv, to_html, to_github_benchmark)
 Place = tuple[str | int, ...]
-MEASUREMENT = ("measurements", 0)
-WRK = (*MEASUREMENT, "wrk")
+FIRST = ("measurements", 0)
+WRK = (*FIRST, "wrk")
+USE = (*FIRST, "use")
+TARGET = ("targets", 0)
+RESPONSE = (*TARGET, "responses", "hello")
 COMPARISON = ("comparisons", 0)
+PERCENTILE = ("distributions", 0, "percentiles", 0)
+DIED = [{"kind": "failed", "figures": {}, "words": {"error": "died"}}]
 
 
 def report_of(results: Results) -> Report:
@@ -90,89 +88,85 @@ def shown(results: Results, *, width: int = 80) -> str:
     return console.file.getvalue()
 
 
-def edited(changes: Mapping[Place, object]) -> str:
-    """Return SAVED with other values at these places."""
-    data = json.loads(SAVED)
+def edited(where: Place, value: object) -> dict[str, Any]:
+    """Return what SAVED holds, with another value, or one more, at that place."""
+    return edited_at({where: value})
+
+
+def edited_at(changes: Mapping[Place, object]) -> dict[str, Any]:
+    """Return what SAVED holds, with another value, or one more, at each of these places."""
+    data: dict[str, Any] = json.loads(SAVED)
     for where, value in changes.items():
-        inner = data
+        inner: Any = data
         for step in where[:-1]:
             inner = inner[step]
         inner[where[-1]] = value
-    return json.dumps(data)
+    return data
+
+
+def without(where: Place) -> dict[str, Any]:
+    """Return what SAVED holds, but nothing at that place."""
+    data: dict[str, Any] = json.loads(SAVED)
+    inner: Any = data
+    for step in where[:-1]:
+        inner = inner[step]
+    del inner[where[-1]]
+    return data
 
 
 def complaint_about(text: str) -> str:
-    """Return what is told of a text that is no results file, in one line."""
+    """Return what is told of a text that is no results file: one line, safe on a terminal."""
     with pytest.raises(BenchError) as raised:
         from_json(text)
-    assert str(raised.value).isprintable()
-    return str(raised.value)
+    complaint = str(raised.value)
+    assert complaint.isprintable()
+    assert len(complaint) < 1000
+    return complaint
 
 
 # --- values that contradict one another -------------------------------------------------
 
-OTHER = {"workload": "hello", "connections": 7}
+MEAN = "latency contains .*: .*the mean or the deviation is above the maximum"
+PERCENTILES = "latency contains .*: .*a percentile is above"
+PARTNER = "measurements.0 contains .*: .*a paired trial has a partner, and a single trial none"
 
 
 @pytest.mark.parametrize(
-    ("changes", "complaint"),
+    ("where", "value", "complaint"),
     [
+        pytest.param((*WRK, "latency", "mean_s"), 0.5, MEAN, id="a mean above the maximum"),
+        pytest.param((*WRK, "latency", "stdev_s"), 0.5, MEAN, id="a deviation above the maximum"),
+        pytest.param((*WRK, "latency", "p99_s"), 0.5, PERCENTILES, id="a p99 above the maximum"),
+        pytest.param((*WRK, "latency", "p50_s"), 0.02, PERCENTILES, id="a median above the p99"),
+        pytest.param((*FIRST, "partner"), "more", PARTNER, id="a single trial of two"),
+        pytest.param((*FIRST, "method"), "paired", PARTNER, id="a paired trial of one"),
         pytest.param(
-            {(*WRK, "latency", "mean_s"): 0.5},
-            "measurements.0.wrk.latency contains .*: .*the mean or the deviation is above the",
-            id="a mean above the maximum",
-        ),
-        pytest.param(
-            {(*WRK, "latency", "stdev_s"): 0.5},
-            "measurements.0.wrk.latency contains .*: .*the mean or the deviation is above the",
-            id="a deviation above the maximum",
-        ),
-        pytest.param(
-            {(*WRK, "latency", "p99_s"): 0.5},
-            "measurements.0.wrk.latency contains .*: .*a percentile is above",
-            id="a p99 above the maximum",
-        ),
-        pytest.param(
-            {(*WRK, "latency", "p50_s"): 0.02},
-            "measurements.0.wrk.latency contains .*: .*a percentile is above",
-            id="a median above the p99",
-        ),
-        pytest.param(
-            {(*MEASUREMENT, "partner"): "more"},
-            "measurements.0 contains .*: .*a paired trial has a partner, and a single trial none",
-            id="a single trial of two",
-        ),
-        pytest.param(
-            {(*MEASUREMENT, "method"): "paired"},
-            "measurements.0 contains .*: .*a paired trial has a partner, and a single trial none",
-            id="a paired trial of one",
-        ),
-        pytest.param(
-            {("measurements", 8, "partner"): "base"},
+            ("measurements", 8, "partner"),
+            "base",
             "measurements.8 contains .*: .*a target cannot be its own partner",
             id="a paired trial with itself",
         ),
     ],
 )
 def test_a_file_that_contradicts_itself_is_refused_in_one_line(
-    changes: Mapping[Place, object], complaint: str
+    where: Place, value: object, complaint: str
 ) -> None:
     assert from_json(SAVED)
-    assert re.match(complaint, complaint_about(edited(changes)))
+    assert re.search(complaint, complaint_about(json.dumps(edited(where, value))))
 
 
 def test_what_a_file_says_of_its_figures_is_worked_out_again() -> None:
     """So no verdict, interval or rank of a file can be another than its figures give."""
-    lies = edited(
+    lies = edited_at(
         {
             (*COMPARISON, "verdict"): "faster",
             (*COMPARISON, "estimate", "ratio"): 2.0,
             (*COMPARISON, "rounds"): 50,
             ("rankings",): [],
-            (*MEASUREMENT, "valid"): False,
+            (*FIRST, "valid"): False,
         }
     )
-    assert from_json(lies) == from_json(SAVED)
+    assert from_json(json.dumps(lies)) == from_json(SAVED)
 
 
 def test_the_figures_of_wrks_text_agree_as_it_rounds_them() -> None:
@@ -199,6 +193,219 @@ def test_nesting_is_told_in_one_line(depth: int, brackets: str) -> None:
     for name in ("targets", "measurements", "settings"):
         data = SAVED.rstrip().removesuffix("}") + f', "{name}": {value}}}'
         assert complaint_about(data)
+
+
+# --- what no run wrote -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        pytest.param("", "not a results file, or an incomplete one: ", id="nothing"),
+        pytest.param(SAVED[:1000], "not a results file, or an incomplete one: ", id="cut short"),
+        pytest.param("[]", "not a results file: it is not a JSON object", id="a list"),
+        pytest.param("{}", "its schema is None, not 'micropie-bench/3'", id="no schema"),
+        pytest.param(
+            json.dumps(edited(("schema",), "micropie-bench/2")),
+            "its schema is 'micropie-bench/2', not 'micropie-bench/3'; "
+            "measure again, or use the version that wrote it",
+            id="the schema before",
+        ),
+        pytest.param(
+            json.dumps(edited(("schema",), "\x1b[31m")),
+            r"its schema is '\x1b[31m', not 'micropie-bench/3'",
+            id="a schema with an escape sequence",
+        ),
+        pytest.param(
+            json.dumps(edited(("schema",), "s" * 10_000)), "its schema is 'sss", id="a long schema"
+        ),
+        pytest.param(
+            json.dumps(edited(("command",), "\ud800")),
+            "not a results file, or an incomplete one: ",
+            id="half a character",
+        ),
+        pytest.param(
+            json.dumps(edited((*TARGET, "versions"), {"a\x1b[31m\n": 1})),
+            r"targets.0.versions.'a\x1b[31m\n' contains an impossible value, 1: ",
+            id="a name with an escape sequence",
+        ),
+    ],
+)
+def test_what_is_no_results_file_is_told_in_one_line(text: str, complaint: str) -> None:
+    assert complaint in complaint_about(text)
+
+
+def test_what_is_not_a_text_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text(SAVED, encoding="utf-16")
+    with pytest.raises(BenchError, match=r"^cannot read '.*/r.json': it is not text$"):
+        read_results(str(tmp_path / "r.json"))
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "1" * 5000])
+def test_no_rate_is_read_that_is_not_a_number(number: str) -> None:
+    rate = '"requests_per_s": 100.0'
+    assert rate in SAVED
+    assert complaint_about(SAVED.replace(rate, f'"requests_per_s": {number}', 1))
+
+
+WRONG = [
+    pytest.param((*WRK, "requests_per_s"), -1.0, id="a negative rate"),
+    pytest.param((*WRK, "requests_per_s"), 1.001e15, id="an enormous rate"),
+    pytest.param((*WRK, "duration_s"), 1.001e9, id="a duration of decades"),
+    pytest.param((*WRK, "requests"), 0.5, id="half a request"),
+    pytest.param((*WRK, "bytes"), 10**18 + 1, id="an enormous count"),
+    pytest.param((*WRK, "errors", "timeout"), -1, id="a negative count of errors"),
+    pytest.param((*WRK, "latency", "p99_s"), -1e6, id="a negative latency"),
+    pytest.param((*PERCENTILE, 0), 101, id="a percentile of 101%"),
+    pytest.param((*PERCENTILE,), [0.0], id="a percentile without its latency"),
+    pytest.param((*USE, "worker_balance"), 1.5, id="a balance above 1"),
+    pytest.param((*FIRST, "round"), 100_001, id="an endless run"),
+    pytest.param((*FIRST, "load", "connections"), 10**400, id="connections beyond all numbers"),
+    pytest.param((*RESPONSE, "status"), 1000, id="a status above 999"),
+    pytest.param((*RESPONSE, "headers", 0), ["a", "b", "c"], id="a header of three parts"),
+    pytest.param(("settings", "server", "port"), 65536, id="port 65536"),
+    pytest.param(("settings", "rounds"), 0, id="no rounds asked for"),
+    pytest.param(("settings", "rounds"), True, id="a truth value for a number"),
+    pytest.param(("settings", "paired"), 1, id="a number for a truth value"),
+    pytest.param(("settings",), [], id="a list for the settings"),
+    pytest.param(("environment", "cpu_count"), "2", id="a text for a count"),
+    pytest.param(FIRST, 1, id="a number for a measurement"),
+    pytest.param((*FIRST, "report"), None, id="null for a text"),
+    pytest.param((*FIRST, "method"), "trio", id="an unknown method"),
+]
+
+
+@pytest.mark.parametrize(("where", "value"), WRONG)
+def test_a_file_that_no_run_wrote_is_refused_by_reader_and_schema(
+    where: Place, value: object
+) -> None:
+    data = edited(where, value)
+    place = re.escape(".".join(map(str, where)))  # or one within
+    complaint = complaint_about(json.dumps(data))
+    assert re.match(rf"{place}(\.\w+)? contains an impossible value, ", complaint)
+    assert not VALIDATOR.is_valid(data)
+
+
+@pytest.mark.parametrize("name", ["", "a\x1b[31m", "a\nb"])
+@pytest.mark.parametrize(
+    "where",
+    [(*TARGET, "name"), (*TARGET, "label"), (*FIRST, "target"), (*FIRST, "load", "workload")],
+)
+def test_a_name_that_cannot_be_shown_is_refused(where: Place, name: str) -> None:
+    place = ".".join(map(str, where))
+    told = complaint_about(json.dumps(edited(where, name)))
+    assert told.startswith(f"{place} contains an impossible value, ")
+
+
+@pytest.mark.parametrize(
+    "where",
+    [("created",), ("settings", "rounds"), (*TARGET, "label"), (*WRK, "latency", "max_s")],
+    ids=lambda where: ".".join(map(str, where)),
+)
+def test_a_file_with_a_gap_is_refused_by_reader_and_schema(where: Place) -> None:
+    data = without(where)
+    complaint = complaint_about(json.dumps(data))
+    assert complaint.startswith(f"{'.'.join(map(str, where))} contains an impossible value, ")
+    assert complaint.endswith("Field required")
+    assert not VALIDATOR.is_valid(data)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        ("seed",),
+        ("settings",),
+        ("environment",),
+        ("environment", "governor"),
+        (*WRK, "latency"),
+        (*WRK, "latency", "p99_s"),
+        USE,
+        (*USE, "worker_balance"),
+        (*FIRST, "limited_by"),
+    ],
+    ids=lambda where: ".".join(map(str, where)),
+)
+def test_what_an_older_file_lacks_is_not_known(where: Place) -> None:
+    lacking, unknown = json.dumps(without(where)), json.dumps(edited(where, None))
+    assert loaded(lacking)
+    assert from_json(lacking) == from_json(unknown)
+
+
+def test_a_warning_of_a_later_version_is_read() -> None:
+    later = edited((*FIRST, "warnings"), [{"kind": "of 2030", "figures": {"new": 1.5}}])
+    (warning,) = from_json(json.dumps(later)).measurements[0].warnings
+    assert warning == BenchWarning.of(Kind.UNKNOWN, new=1.5)
+
+
+def test_what_a_newer_file_has_beyond_is_left_out() -> None:
+    places = ((), ("settings", "server"), ("environment",), TARGET, RESPONSE, FIRST, WRK, USE)
+    newer = json.dumps(edited_at({(*place, "surprise"): 1 for place in places}))
+    assert loaded(newer)
+    assert from_json(newer) == from_json(SAVED)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param(
+            {
+                (*WRK, "requests_per_s"): 1e15,
+                (*WRK, "requests"): SECONDS * 10**15,
+                (*WRK, "latency_uncorrected"): None,
+            },
+            id="the highest rate",
+        ),
+        pytest.param(
+            {(*WRK, "duration_s"): 1e9, (*WRK, "requests_per_s"): 0, (*WRK, "bytes_per_s"): 0},
+            id="the longest time, with a rate that is rounded to 0",
+        ),
+        pytest.param({(*FIRST, "round"): 100_000}, id="the last round"),
+        pytest.param({(*FIRST, "load", "connections"): 999_999}, id="999999 connections"),
+        pytest.param({("measurements",): []}, id="no measurements"),
+        pytest.param({("distributions", 0, "percentiles"): []}, id="no percentiles"),
+        pytest.param({("distributions", 0, "percentiles"): [[100, 0]]}, id="a maximum of 0"),
+        pytest.param({("distributions",): []}, id="no distributions"),
+        pytest.param({(*TARGET, "responses"): {}}, id="no responses"),
+        pytest.param({("targets",): []}, id="no targets"),
+    ],
+)
+def test_whatever_is_read_can_be_reported(changes: Mapping[Place, object]) -> None:
+    text = json.dumps(edited_at(changes))
+    assert loaded(text)
+    results = from_json(text)
+    assert facts_in(to_json(results)) == facts_in(text)
+    report = report_of(results)
+    for render in RENDERERS:
+        assert render(report)
+    draw_speeds(results, results.comparisons, width=60)
+
+
+def facts_in(text: str) -> dict[str, Any]:
+    """Return what a results file holds, without what follows from it."""
+    data: dict[str, Any] = json.loads(text)
+    del data["comparisons"], data["rankings"]
+    return data
+
+
+def test_a_trial_that_counts_without_requests_is_refused() -> None:
+    nothing = edited_at({(*WRK, "requests"): 0, (*WRK, "requests_per_s"): 0})
+    told = complaint_about(json.dumps(nothing))
+    assert told.startswith("measurements.0 contains an impossible value, ")
+    assert told.endswith("a trial without requests cannot be valid")
+    nothing["measurements"][0] |= {"valid": False, "invalid": DIED}
+    assert from_json(json.dumps(nothing)).measurements[0].wrk
+
+
+def test_values_that_nobody_measured_are_told_in_one_line(typed: Typed, tmp_path: Path) -> None:
+    file, page = tmp_path / "edited.json", tmp_path / "page.html"
+    file.write_text(json.dumps(edited((*WRK, "requests_per_s"), -1.0)))
+    done = typed("report", str(file), "--export-html", str(page))
+    assert (done.returncode, done.stdout, page.exists()) == (1, "", False)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(
+        f"micropie_bench: '{file}': "
+        "measurements.0.wrk.requests_per_s contains an impossible value, -1.0: "
+    )
 
 
 # --- any file ---------------------------------------------------------------------------
@@ -528,9 +735,6 @@ def test_a_file_whose_replacement_fails_is_as_it_was(
 # --- what is told before, and after -----------------------------------------------------
 
 
-DIED = [{"kind": "failed", "figures": {}, "words": {"error": "died"}}]
-
-
 def compare(*args: str) -> int:
     return mb.main(["compare", "base=asgi", "more=asgi", "-c", "100", *args])
 
@@ -542,9 +746,10 @@ def compare(*args: str) -> int:
         pytest.param({("schema",): "micropie-bench/1"}, "its schema is", id="another schema"),
         pytest.param(
             {
-                (*MEASUREMENT, "invalid"): DIED,
+                (*FIRST, "invalid"): DIED,
                 ("measurements", 2, "invalid"): DIED,
                 ("measurements", 4, "invalid"): DIED,
+                ("settings",): None,
             },
             "has no interval for more",
             id="one round that counts",
@@ -564,7 +769,7 @@ def test_a_bad_baseline_is_told_before_anything_is_started(
     monkeypatch.setattr("micropie_benchlib.cli.session.run_plan", start)
     monkeypatch.setattr("micropie_bench.handle_signals", lambda: None)
     file = tmp_path / "baseline.json"
-    file.write_text(edited(changes))
+    file.write_text(json.dumps(edited_at(changes)))
     assert compare("--fail-if-slower", "5%", "--baseline", str(file)) in (1, 2)
     (line,) = capsys.readouterr().err.splitlines()
     assert complaint in line
