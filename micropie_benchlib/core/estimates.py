@@ -37,30 +37,28 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """A ratio, and its confidence interval; one round shows none."""
+    """A ratio, and its confidence interval."""
 
     ratio: Ratio
-    low: Ratio | None
-    high: Ratio | None
+    low: Ratio
+    high: Ratio
     confidence: Confidence
 
     @property
-    def interval(self) -> Interval | None:
-        if self.low is None or self.high is None:
-            return None
+    def interval(self) -> Interval:
         return Interval(self.low, self.high)
 
     def inverse(self) -> Estimate:
-        low = high = None
-        if self.interval:
-            low, high = 1 / self.interval.high, 1 / self.interval.low
-        return Estimate(ratio=1 / self.ratio, low=low, high=high, confidence=self.confidence)
+        return Estimate(
+            ratio=1 / self.ratio,
+            low=1 / self.high,
+            high=1 / self.low,
+            confidence=self.confidence,
+        )
 
     @property
-    def half_width(self) -> float | None:
-        """Half the width of the interval as a share of the ratio, if there is one."""
-        if self.interval is None:
-            return None
+    def half_width(self) -> float:
+        """Half the width of the interval as a share of the ratio."""
         return math.expm1(self.interval.log_half_width)
 
 
@@ -69,7 +67,7 @@ class Comparison:
     """A metric of a target over the reference's, by the rounds valid for both.
 
     The estimate is the geometric mean of the rounds' ratios; None if there is none, for
-    the `reason`. Its interval has `degrees` of freedom: one less than its rounds, or than
+    the `reason`, as of one round. Its interval has `degrees` of freedom: one less than its rounds, or than
     those of the first stage (stein_rounds()).
     """
 

@@ -59,9 +59,8 @@ def line_of_labels(axis: Axis, cells: int) -> str:
 def line_of_speed(axis: Axis, cells: int, speed: Estimate) -> str:
     """Return the line of a speed and its interval; `|` stands at 1."""
     characters = [" "] * cells
-    if speed.interval:
-        low, high = (cell_of(end, axis, cells) for end in speed.interval)
-        characters[low : high + 1] = "─" * (high + 1 - low)
+    low, high = (cell_of(end, axis, cells) for end in speed.interval)
+    characters[low : high + 1] = "─" * (high + 1 - low)
     characters[cell_of(1, axis, cells)] = "|"
     characters[cell_of(speed.ratio, axis, cells)] = "◆"
     return "".join(characters).rstrip()

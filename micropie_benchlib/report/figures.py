@@ -13,10 +13,8 @@ def format_ratio(ratio: float, decimals: int) -> str:
 
 def speed_decimals(speed: Estimate) -> int:
     """Return 2, or 3 where two would hide the interval, or show an end near 1 as 1."""
-    if speed.interval is None:
-        return 2
     is_near_1 = any(abs(end - 1) < 0.005 for end in speed.interval)
-    is_narrow = speed.interval.high / speed.interval.low < 1.01
+    is_narrow = speed.high / speed.low < 1.01
     return 3 if is_near_1 or is_narrow else 2
 
 
@@ -24,28 +22,23 @@ def format_speed(speed: Estimate) -> str:
     return f"{format_ratio(speed.ratio, speed_decimals(speed))}x"
 
 
+def speed_in_words(speed: Estimate) -> str:
+    """Return the speed with its interval; `too noisy` where that says little."""
+    return "too noisy" if says_little(speed) else f"{format_speed(speed)} ({format_range(speed)})"
+
+
 def format_range(speed: Estimate) -> str:
-    if speed.interval is None:
-        return ""
     decimals = speed_decimals(speed)
     low, high = (format_ratio(end, decimals) for end in speed.interval)
     return f"{low} to {high}"
 
 
-def format_interval(speed: Estimate) -> str:
-    return f" ({format_range(speed)})" if speed.interval else ""
-
-
 def says_little(speed: Estimate) -> bool:
     """Return whether the interval says less than a factor of two."""
-    return (speed.half_width or 0) > 1
-
-
-def useful_interval(speed: Estimate) -> str:
-    return "" if says_little(speed) else format_interval(speed)
+    return speed.half_width > 1
 
 
 def interval_cell(speed: Estimate | None) -> str:
-    if speed is None or speed.half_width is None:
+    if speed is None:
         return ""
     return "too wide" if speed.half_width >= USELESS_NOISE else format_range(speed)

@@ -85,9 +85,9 @@ def finding_on(speed: Estimate | None) -> str:
     """Return what a speed says of a published order, by which it should lie above 1."""
     if speed is None:
         return "not measured"
-    if speed.interval is None or speed.interval.contains(1):
+    if speed.interval.contains(1):
         return "no significant difference here"
-    return "confirmed" if speed.interval.low > 1 else "reversed"
+    return "confirmed" if speed.low > 1 else "reversed"
 
 
 def stack_sentences(results: Results, published: PublishedTable) -> list[str]:

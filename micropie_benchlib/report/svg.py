@@ -127,7 +127,7 @@ def speed_axis(speeds: Iterable[Estimate], others: Iterable[float] = ()) -> Axis
     ends = [0.95, 1.05, *others]
     lowest, highest = 0.25, 4.0
     for speed in speeds:
-        ends += speed.interval or [speed.ratio]
+        ends += speed.interval
         lowest, highest = min(lowest, speed.ratio), max(highest, speed.ratio)
     low, high = max(min(ends), lowest), min(max(ends), highest)
     room_beyond = (high / low) ** 0.05  # for the last labels
@@ -289,13 +289,11 @@ def speed_figure(title: str, about: str, rows: Sequence[SpeedRow]) -> str:
 
 def svg_speed(row: SpeedRow, y: float, *, axis: Axis, plot: Plot) -> str:
     """Return a row's bar with a mark at each end on the axis, its estimate, and rounds below."""
-    path = ""
-    if row.speed.interval:
-        low, high = (axis.position(end, plot.width) for end in row.speed.interval)
-        path = svg_path([(low, y), (high, y)])
-        for end, x in zip(row.speed.interval, (low, high), strict=True):
-            if axis.contains(end):
-                path += svg_path([(x, y - END_MARK), (x, y + END_MARK)])
+    low, high = (axis.position(end, plot.width) for end in row.speed.interval)
+    path = svg_path([(low, y), (high, y)])
+    for end, x in zip(row.speed.interval, (low, high), strict=True):
+        if axis.contains(end):
+            path += svg_path([(x, y - END_MARK), (x, y + END_MARK)])
     dots = []
     for speed, text in row.rounds:
         if axis.contains(speed):

@@ -89,7 +89,7 @@ def comparison_of(
     if not reason:
         degrees = degrees_of_freedom(ratios, first_rounds)
         estimate = estimate_ratio(ratios.values(), confidence=confidence, degrees=degrees)
-        reason = None if estimate.interval else ONE_ROUND
+        reason = None if estimate else ONE_ROUND
     comparison = Comparison(
         load=load,
         method=method,

@@ -68,8 +68,8 @@ def degrees_of_freedom(rounds: Iterable[int], first_rounds: int | None) -> int |
 
 def estimate_ratio(
     ratios: Iterable[float], *, confidence: float, degrees: int | None = None
-) -> Estimate:
-    """Return the mean of the rounds' ratios; its interval needs two of them or more.
+) -> Estimate | None:
+    """Return the mean of the rounds' ratios, with its interval; None of fewer than two.
 
     The sample is the log of a round's ratio, and the interval is
     Student's t. The launch is the unit of replication: the requests
@@ -78,14 +78,18 @@ def estimate_ratio(
     these are given (stein_rounds()).
     """
     logs = [math.log(ratio) for ratio in ratios]
+    if len(logs) < 2:
+        return None
     mean = statistics.fmean(logs)
-    low = high = None
-    if len(logs) > 1:
-        degrees = degrees or len(logs) - 1
-        error = statistics.stdev(logs[: degrees + 1]) / math.sqrt(len(logs))
-        half = min(WIDEST_LOG, student_t(confidence, degrees) * error)
-        low, high = math.exp(mean - half), math.exp(mean + half)
-    return Estimate(ratio=math.exp(mean), low=low, high=high, confidence=confidence)
+    degrees = degrees or len(logs) - 1
+    error = statistics.stdev(logs[: degrees + 1]) / math.sqrt(len(logs))
+    half = min(WIDEST_LOG, student_t(confidence, degrees) * error)
+    return Estimate(
+        ratio=math.exp(mean),
+        low=math.exp(mean - half),
+        high=math.exp(mean + half),
+        confidence=confidence,
+    )
 
 
 def rounds_needed(stdev: float, target: float, confidence: float = 0.95) -> int | None:

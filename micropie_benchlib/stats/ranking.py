@@ -46,8 +46,6 @@ class PairwiseComparisons:
         for number in speeds:
             if number in others:
                 ratios[number] = speeds[number] / others[number]
-        if not ratios:
-            return None
         return estimate_ratio(
             ratios.values(),
             confidence=1 - 0.05 / math.comb(len(self.speeds), 2),
@@ -57,7 +55,7 @@ class PairwiseComparisons:
     def is_faster(self, target: str, other: str) -> bool:
         """Return whether a target is significantly faster than the other one."""
         speed = self.compare(target, other)
-        return bool(speed and speed.interval and speed.interval.low > 1)
+        return bool(speed and speed.low > 1)
 
     def rank(self, target: str) -> Rank:
         """Return the rank of a target.

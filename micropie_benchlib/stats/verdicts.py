@@ -18,13 +18,12 @@ SAME_WITHIN = 0.05  # either way, as a share
 
 def judge(speed: Estimate | None) -> Verdict:
     """Return the verdict on a speed."""
-    interval = speed.interval if speed else None
-    if interval is None:
+    if speed is None:
         return Verdict.INCONCLUSIVE
-    if not interval.contains(1):
-        return Verdict.FASTER if interval.low > 1 else Verdict.SLOWER
+    if not speed.interval.contains(1):
+        return Verdict.FASTER if speed.low > 1 else Verdict.SLOWER
     near_1 = Interval(1 - SAME_WITHIN, 1 + SAME_WITHIN)
-    if near_1.contains(interval.low) and near_1.contains(interval.high):
+    if near_1.contains(speed.low) and near_1.contains(speed.high):
         return Verdict.SAME
     return Verdict.INCONCLUSIVE
 
@@ -35,10 +34,10 @@ def log_standard_error(comparison: Comparison) -> float | None:
     The interval is Student's t over the rounds, so it is half the interval over
     t.
     """
-    estimate, interval = comparison.estimate, comparison.interval
-    if not estimate or not interval or not comparison.degrees:
+    estimate = comparison.estimate
+    if not estimate or not comparison.degrees:
         return None
-    return interval.log_half_width / student_t(estimate.confidence, comparison.degrees)
+    return estimate.interval.log_half_width / student_t(estimate.confidence, comparison.degrees)
 
 
 def log_stdev(comparison: Comparison) -> float | None:

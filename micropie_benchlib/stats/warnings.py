@@ -278,7 +278,7 @@ def shared_cores(results: Results) -> Iterator[Sighting]:
             continue
         here = comparison_beside(results, comparison, Method.SINGLE, Metric.REQUESTS)
         speed, plain = comparison.speed, here.speed if here else None
-        if not speed or not plain or not speed.interval or not plain.interval:
+        if not speed or not plain:
             continue
         if speed.interval.overlaps(plain.interval):
             continue
