@@ -361,7 +361,7 @@ def test_an_interruption_in_the_first_round_keeps_the_bounds_of_a_capacity(
 
 def test_a_capacity_is_not_known_where_wrk_is_the_limit() -> None:
     world = Queues(most_per_s={"base": 500.0, "more": 1100.0}, saturated_above_per_s=600)
-    results = run(world, capacity_plan(rounds=1))
+    results = run(world, capacity_plan(rounds=2))
     by_name = {capacity.target: capacity for capacity in results.capacities}
     assert by_name["base"].rate_per_s
     assert by_name["more"].rate_per_s is None

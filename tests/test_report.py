@@ -54,25 +54,24 @@ SINGLE, PAIRED = Method.SINGLE, Method.PAIRED
 def comparison_of(
     metric: Metric,
     ratio: float,
-    interval: tuple[float, float] | None,
+    interval: tuple[float, float],
     *,
     method: Method = SINGLE,
     load: LoadId = HUNDRED,
     confidence: float = 0.95,
 ) -> Comparison:
-    """Return a comparison of `more` with `base`: of 6 rounds, or 1 without an interval."""
-    low, high = interval or (None, None)
+    """Return a comparison of `more` with `base`, of 6 rounds."""
+    low, high = interval
     comparison = Comparison(
         load=load,
         method=method,
         metric=metric,
         reference="base",
         target="more",
-        rounds=6 if interval else 1,
-        degrees=5 if interval else None,
+        rounds=6,
+        degrees=5,
         estimate=Estimate(ratio=ratio, low=low, high=high, confidence=confidence),
         verdict=Verdict.INCONCLUSIVE,
-        reason=None if interval else "one round gives no interval",
     )
     return dataclasses.replace(comparison, verdict=judge(comparison.speed))
 
@@ -146,13 +145,6 @@ PLAIN = comparison_of(REQUESTS, 1.2, (1.1, 1.3))  # the requests/s of the gist's
             Verdict.INCONCLUSIVE,
             "More is 1.31x as fast as Base in requests/s: too noisy",
             id="an interval without bounds is not no difference",
-        ),
-        pytest.param(
-            comparison_of(REQUESTS, 1.1, None),
-            Verdict.INCONCLUSIVE,
-            "More is 1.10x as fast as Base in requests/s, "
-            "but one round gives no interval; use -r 6; 3 of 4 rounds excluded",
-            id="one round",
         ),
     ],
 )
@@ -385,8 +377,7 @@ def test_new_connections_are_told_by_what_was_opened(results: Results, cost: str
         ),
         pytest.param(
             [*run_of([(100.0, 110.0)]), *run_of(FASTER, invalid="gone", first_round=2)],
-            "More is 1.10x as fast as Base in requests/s, "
-            "but one round gives no interval; use -r 6; 4 of 5 rounds excluded",
+            "More against Base: one round gives no interval (Base: gone)",
             id="one valid round",
         ),
         pytest.param(

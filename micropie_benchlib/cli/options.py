@@ -428,7 +428,9 @@ class ExportOptions:
     PANEL: ClassVar = "Exports"
 
     export_json: str | None = file_option("Write the results as JSON ('-': stdout).")
-    export_markdown: str | None = file_option("Write the whole report in Markdown.")
+    export_markdown: str | None = file_option(
+        "Write verdict and tables in Markdown; -v: the whole report."
+    )
     export_csv: str | None = file_option("Write a row for each measurement.")
     export_html: str | None = file_option("Write a page with charts.")
     export_github_benchmark: str | None = file_option("Write JSON for github-action-benchmark.")

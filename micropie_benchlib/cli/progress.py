@@ -8,14 +8,18 @@ import sys
 import time
 
 from micropie_benchlib.cli.terminal import console_on, say, show_text
+from micropie_benchlib.core.choices import Method
+from micropie_benchlib.core.estimates import Comparison
+from micropie_benchlib.core.loads import LoadId
+from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.text import format_precision
-from micropie_benchlib.report.figures import format_speed, useful_interval
+from micropie_benchlib.report.figures import speed_in_words
 from micropie_benchlib.report.printing import printable
 from micropie_benchlib.run.actions import SecondStage, Step
 from micropie_benchlib.run.schedule import launch_groups, planned_s
-from micropie_benchlib.stats.verdicts import decisive_comparisons
+from micropie_benchlib.stats.verdicts import comparison_beside, decisive_comparisons
 from micropie_benchlib.system.children import TICK_S
 
 
@@ -41,7 +45,8 @@ class ProgressReport:
     """Tells on standard error how much of the plan is done.
 
     On a terminal that is what runs now, a bar, and each target's speed so far; elsewhere
-    one line for each finished round, and with `verbose` for each step.
+    one line for each finished round, and with `verbose` for each step. A speed keeps the
+    metric that it had first.
     """
 
     def __init__(self, plan: Plan, *, verbose: bool) -> None:
@@ -53,10 +58,11 @@ class ProgressReport:
         self._launches_done = 0
         self._total_s = planned_s(plan)
         self._text = ""
+        self._round = 1
         self._speeds: list[str] = []
-        self._rounds_done = 0
+        self._kinds: dict[tuple[str, LoadId], tuple[Method, Metric]] = {}
         self._before_s = self._step_s = 0.0
-        self._start = self._step_start = self._refreshed = time.monotonic()
+        self._step_start = self._refreshed = time.monotonic()
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._is_live = sys.stderr.isatty() and not console.is_dumb_terminal
         if self._is_live:
@@ -69,9 +75,10 @@ class ProgressReport:
         self._refreshed = 0.0  # long ago: what begins is shown at once
         what = step.load.sentence if step.load else "starting"
         labels = " and ".join(target.label for target in step.targets)
-        self._text = f"{labels}: {what} (round {step.round})"
+        self._text = f"{labels}: {what}"
+        self._round = step.round
         if self._verbose and not self._is_live:
-            say(self._text)
+            say(f"{self._text} (round {step.round})")
         self.tick()
 
     def extend(self, plan: Plan, stage: SecondStage | None) -> None:
@@ -84,28 +91,32 @@ class ProgressReport:
 
     def update(self, results: Results) -> None:
         """Take in what was measured so far, with one more launch."""
+        decisive = decisive_comparisons(results)
         self._speeds = []
-        for comparison in decisive_comparisons(results):
-            speed = comparison.speed
-            if speed:
-                self._speeds.append(
-                    f"{results.label(comparison.target)}, {comparison.load.sentence}: "
-                    f"{format_speed(speed)} as fast{useful_interval(speed)}"
-                )
+        for comparison in decisive:
+            shown = self._in_its_metric(results, comparison)
+            if shown.speed:
+                text = speed_in_words(shown.speed, shown.metric.measure)
+                where = f"{results.label(shown.target)}, {shown.load.sentence} "
+                self._speeds.append(text if len(decisive) == 1 else where + text)
         self._launches_done += 1
-        done = self._launches_done // len(launch_groups(self._plan))
-        if done > self._rounds_done and not self._is_live:
-            parts = [f"round {done} of {self._plan.rounds} done", self._times(), *self._speeds]
-            say("; ".join(parts))
-        self._rounds_done = done
+        if self._launches_done % len(launch_groups(self._plan)) == 0 and not self._is_live:
+            say(": ".join(filter(None, [self._progress(), "; ".join(self._speeds)])))
+
+    def _in_its_metric(self, results: Results, comparison: Comparison) -> Comparison:
+        """Return the comparison of the same targets and load in the metric that was first."""
+        if not comparison.speed:
+            return comparison
+        where = (comparison.target, comparison.load)
+        kind = self._kinds.setdefault(where, (comparison.method, comparison.metric))
+        return comparison_beside(results, comparison, *kind) or comparison
 
     def _done_s(self) -> float:
         return self._before_s + min(self._step_s, time.monotonic() - self._step_start)
 
-    def _times(self) -> str:
-        elapsed = datetime.timedelta(seconds=round(time.monotonic() - self._start))
-        left = datetime.timedelta(seconds=round(max(0.0, self._total_s - self._done_s())))
-        return f"{elapsed} elapsed, {left} left"
+    def _progress(self) -> str:
+        minutes, seconds = divmod(round(max(0.0, self._total_s - self._done_s())), 60)
+        return f"round {self._round} of {self._plan.rounds}, {minutes}:{seconds:02} left"
 
     def tick(self) -> None:
         """Redraw, but seldom: it takes CPU time from what is measured."""
@@ -122,7 +133,7 @@ class ProgressReport:
             lines.append(Text(printable(f"  {speed} so far"), no_wrap=False, overflow="fold"))
         bar = ProgressBar(total=self._total_s, completed=self._done_s(), width=40)
         try:
-            self._live.update(Group(bar, Text(f" {self._times()}"), *lines), refresh=True)
+            self._live.update(Group(bar, Text(f" {self._progress()}"), *lines), refresh=True)
         except OSError:  # the terminal is gone, as after an ssh session
             self._is_live = False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -27,14 +28,13 @@ VERDICT_STYLES = {
     Verdict.SAME: "bold cyan",
     Verdict.INCONCLUSIVE: "bold yellow",
 }
-MAX_WARNINGS = 8  # that are shown without -v
+MAX_WARNING_LINES = 7  # that are shown without -v
 
 
 def show_verdicts(conclusion: Conclusion, console: Console) -> None:
     from rich.text import Text
 
-    if conclusion.heading:
-        show_text(console, conclusion.heading)
+    if conclusion.verdict_lines:
         console.print()
     room = max(len(verdict) for verdict in Verdict)
     for line in conclusion.verdict_lines:
@@ -52,18 +52,11 @@ def show_verdicts(conclusion: Conclusion, console: Console) -> None:
 
 
 def show_report(report: Report, console: Console, *, verbose: bool, was_run: bool) -> None:
-    """Print the verdicts, the tables, and the warnings; with verbose all that there is.
+    """Print tables and warnings, then what follows from them, which stays on the screen.
 
-    What was said before a run is not said again.
+    With verbose it is all that there is. What was said before a run is not said again.
     """
     results, conclusion = report.results, report.conclusion
-    show_verdicts(conclusion, console)
-    for sentence in conclusion.sentences:
-        show_text(console, sentence)
-    if console.is_terminal and not console.is_dumb_terminal:
-        compared = [line.comparison for line in conclusion.verdict_lines]
-        drawing = draw_speeds(results, compared, width=min(100, console.width))
-        show_lines(["", *drawing] if drawing else [], console)
     tables = [*result_tables(results, details=verbose), *conclusion.tables]
     tables += work_tables(results, details=verbose)
     if verbose:
@@ -74,6 +67,15 @@ def show_report(report: Report, console: Console, *, verbose: bool, was_run: boo
     show_warnings(warnings, console, verbose=verbose)
     if verbose:
         show_lines(["", *wrk_reports(results)], console)
+    if conclusion.heading:
+        console.print()
+        show_text(console, conclusion.heading)
+    if console.is_terminal and not console.is_dumb_terminal:
+        compared = [line.comparison for line in conclusion.verdict_lines]
+        show_lines(draw_speeds(results, compared, width=min(100, console.width)), console)
+    for sentence in conclusion.sentences:
+        show_text(console, sentence)
+    show_verdicts(conclusion, console)
     for line in conclusion.gate:  # last, where a job's log is looked at first
         show_text(console, line)
 
@@ -81,12 +83,15 @@ def show_report(report: Report, console: Console, *, verbose: bool, was_run: boo
 def show_warnings(warnings: Sequence[str], console: Console, *, verbose: bool) -> None:
     if not warnings:
         return
-    console.print("Warnings", style="bold")
-    shown = list(warnings if verbose else warnings[:MAX_WARNINGS])
-    if len(shown) < len(warnings):
-        shown.append(f"{len(warnings) - len(shown)} more; -v prints them")
-    for line in shown:
-        show_text(console, line, first="  - ", indent="    ")
+    console.print("\nWarnings", style="bold")
+    room = math.inf if verbose else MAX_WARNING_LINES
+    for number, warning in enumerate(warnings):
+        lines = wrapped(warning, console, first="  - ", indent="    ")
+        room -= len(lines)
+        if room < 0:
+            show_lines([f"  - {len(warnings) - number} more (-v)"], console)
+            break
+        show_lines(lines, console)
 
 
 def finish(

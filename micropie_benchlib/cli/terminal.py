@@ -83,7 +83,7 @@ def show_table(table: Table, console: Console) -> None:
         lines = terminal_lines(table, width=console.width)
     else:
         lines = ["", *markdown_lines(table)] if table.title else markdown_lines(table)
-    print("\n".join([*lines, ""]), file=console.file)
+    print("\n".join(lines), file=console.file)
 
 
 def wrapped(text: str, console: Console, *, first: str = "", indent: str = "") -> list[str]:

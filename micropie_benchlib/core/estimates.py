@@ -50,10 +50,7 @@ class Estimate:
 
     def inverse(self) -> Estimate:
         return Estimate(
-            ratio=1 / self.ratio,
-            low=1 / self.high,
-            high=1 / self.low,
-            confidence=self.confidence,
+            ratio=1 / self.ratio, low=1 / self.high, high=1 / self.low, confidence=self.confidence
         )
 
     @property
@@ -67,8 +64,8 @@ class Comparison:
     """A metric of a target over the reference's, by the rounds valid for both.
 
     The estimate is the geometric mean of the rounds' ratios; None if there is none, for
-    the `reason`, as of one round. Its interval has `degrees` of freedom: one less than its rounds, or than
-    those of the first stage (stein_rounds()).
+    the `reason`, as of one round. Its interval has `degrees` of freedom: one less than its
+    rounds, or than those of the first stage (stein_rounds()).
     """
 
     load: LoadId

@@ -86,6 +86,9 @@ class Kind(StrEnum):
     THROUGHPUT_UNKNOWN = auto()
     # What follows from the results as a whole.
     ONE_TARGET = auto()
+    ONE_ROUND = auto()
+    CAPACITY = auto()
+    CAPACITY_OF_ONE = auto()  # launch: it has no interval
     KNEE = auto()
     OVERLAPPING_RANKS = auto()
     FEW_FOR_P99 = auto()
@@ -93,7 +96,8 @@ class Kind(StrEnum):
     DELAYED_ACKS = auto()
     UNEQUAL_WORK = auto()
     UNEQUAL_WORKERS = auto()
-    EQUAL_RESPONSES = auto()
+    UNEQUAL_RESPONSES = auto()
+    UNEQUAL_BUILT_INS = auto()  # the same, where a workload has equal ones
     RECONNECTS = auto()
     RECONNECTS_COUNTED = auto()
     IMPRECISE = auto()
@@ -101,6 +105,7 @@ class Kind(StrEnum):
     TWO_MODES = auto()
     OUTLYING_LAUNCH = auto()
     DEPENDENT_PAIR = auto()
+    WIDE_SPREAD = auto()
     SHARED_CORES = auto()
     DISAGREEMENT = auto()
 

@@ -22,20 +22,17 @@ def format_speed(speed: Estimate) -> str:
     return f"{format_ratio(speed.ratio, speed_decimals(speed))}x"
 
 
-def speed_in_words(speed: Estimate) -> str:
-    """Return the speed with its interval; `too noisy` where that says little."""
-    return "too noisy" if says_little(speed) else f"{format_speed(speed)} ({format_range(speed)})"
-
-
 def format_range(speed: Estimate) -> str:
     decimals = speed_decimals(speed)
     low, high = (format_ratio(end, decimals) for end in speed.interval)
     return f"{low} to {high}"
 
 
-def says_little(speed: Estimate) -> bool:
-    """Return whether the interval says less than a factor of two."""
-    return speed.half_width > 1
+def speed_in_words(speed: Estimate, measure: str = "") -> str:
+    """Return the speed with its interval; neither where that is wider than a factor of two."""
+    if speed.half_width > 1:
+        return f"too noisy {measure}".rstrip()
+    return f"{format_speed(speed)} {measure}".rstrip() + f" ({format_range(speed)})"
 
 
 def interval_cell(speed: Estimate | None) -> str:

@@ -54,10 +54,11 @@ class Conclusion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What every export is made of."""
+    """What every export is made of; with details it is all that there is, if that is long."""
 
     results: Results
     conclusion: Conclusion
+    details: bool = False
 
 
 class Code(str):

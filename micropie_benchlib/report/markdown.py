@@ -1,4 +1,4 @@
-"""The whole report in Markdown."""
+"""The report in Markdown, to be pasted; with details the whole."""
 
 from __future__ import annotations
 
@@ -35,12 +35,13 @@ def wrk_reports(results: Results) -> list[str]:
     return texts
 
 
+MAX_WARNINGS = 5  # without details
+
+
 def to_markdown(report: Report) -> str:
-    """Return all that was found, to be pasted."""
-    results, conclusion = report.results, report.conclusion
-    parts = [f"# {markdown_text(report_title(results))}"]
-    if conclusion.heading:
-        parts.append(markdown_text(f"{conclusion.heading}."))
+    """Return the verdicts, the tables, and under which conditions; with details all else."""
+    results, conclusion, details = report.results, report.conclusion, report.details
+    parts = [f"### {markdown_text(conclusion.heading or report_title(results))}"]
     verdict_lines = []
     for line in conclusion.verdict_lines:
         load, verdict = line.comparison.load, line.comparison.verdict
@@ -49,11 +50,18 @@ def to_markdown(report: Report) -> str:
     if verdict_lines:
         parts.append("\n".join(verdict_lines))
     parts += map(markdown_text, [*conclusion.gate, *conclusion.sentences])
-    warnings = [*conclusion.warnings, *conclusion.run_warnings]
-    parts += markdown_section("Warnings", [f"- {markdown_text(line)}" for line in warnings])
-    tables = [*result_tables(results), *conclusion.tables, *work_tables(results)]
-    for table in (*tables, *machine_tables(results), about_table(results)):
+    tables = [*result_tables(results, details=details), *conclusion.tables]
+    tables += work_tables(results, details=details)
+    if details:
+        tables += [*machine_tables(results), about_table(results)]
+    for table in tables:
         parts += markdown_section(markdown_text(table.title), markdown_lines(table))
+    warnings = [*conclusion.warnings, *conclusion.run_warnings]
+    if not details and len(warnings) > MAX_WARNINGS:
+        warnings[MAX_WARNINGS:] = [f"{len(warnings) - MAX_WARNINGS} more (-v)"]
+    parts += markdown_section("Warnings", [f"- {markdown_text(line)}" for line in warnings])
+    if not details:
+        return "\n\n".join([*parts, *conditions(results)]) + "\n"
     commands = []
     for label, command in server_commands(results).items():
         commands.append(f"- {markdown_text(label)}: {markdown_code(command)}")
@@ -63,6 +71,18 @@ def to_markdown(report: Report) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def conditions(results: Results) -> list[str]:
+    """Return a line on when, where and by which command the results came about."""
+    facts = [results.created.replace("T", " ")]
+    environment = results.environment
+    if environment:
+        versions = {"Python": environment.python, **environment.packages}
+        facts += [environment.cpu_model or environment.platform, f"{environment.cpu_count} CPUs"]
+        facts += [f"kernel {environment.kernel}", f"wrk {environment.wrk_version}"]
+        facts += [f"{package} {version}" for package, version in versions.items()]
+    return [f"{markdown_text(', '.join(facts))}: {markdown_code(results.command)}"]
+
+
 def markdown_section(title: str, lines: Sequence[str]) -> list[str]:
     """Return heading and lines as paragraphs; none if there are no lines."""
-    return [f"### {title}", "\n".join(lines)] if lines else []
+    return [f"#### {title}", "\n".join(lines)] if lines else []

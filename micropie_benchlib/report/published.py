@@ -40,7 +40,7 @@ def reproduction_conclusion(results: Results, published: PublishedTable) -> Conc
             orders.append(order_table(published, load, pairwise_by_load.get(load)))
     warnings = []
     for sighting in warnings_of(results):
-        if sighting.warning.kind is not Kind.EQUAL_RESPONSES:  # of apps that are not the table's
+        if sighting.warning.kind is not Kind.UNEQUAL_BUILT_INS:  # of apps that are not the table's
             warnings.append(sighting)
     return dataclasses.replace(
         conclude(results),

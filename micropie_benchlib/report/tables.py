@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Sequence
 
+from micropie_benchlib.core.choices import Method
 from micropie_benchlib.core.estimates import Comparison, Distribution, Ranking
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.measurements import Measurement
@@ -15,7 +16,7 @@ from micropie_benchlib.report.figures import format_speed, interval_cell
 from micropie_benchlib.report.layout import Table
 from micropie_benchlib.report.warnings import texts_of
 from micropie_benchlib.stats.equal_work import work_of
-from micropie_benchlib.stats.intervals import mean_and_half_width
+from micropie_benchlib.stats.intervals import is_wide, mean_and_half_width
 from micropie_benchlib.stats.ranking import rankings_of
 from micropie_benchlib.stats.search import outcome_of, tally_of
 
@@ -23,10 +24,8 @@ GIST_TITLES = (
     *("Framework", "Avg Latency", "Max Latency", "Requests/Sec"),
     *("Data Transferred (MB)", "Transfer Rate (KB/s)"),
 )
-DETAIL_TITLES = (
-    *("Framework", "p50", "p90", "p99", "p99.9"),
-    *("CPU/Request (us)", "Peak Memory (MiB)", "Errors"),
-)
+CPU_TITLE = "CPU per Request (us)"
+DETAIL_TITLES = ("Framework", "p50", "p90", "p99", "p99.9", "Peak Memory (MiB)", "Errors")
 CAPACITY_TITLES = ("Framework", "Requests/Sec", "Launches")
 RATE_TITLES = ("Framework", "Offered/Sec", "Answered/Sec", "wrk late, p50", "wrk late, p99")
 RANKING_TITLES = ("Rank", "Framework", "Speed", "Interval")
@@ -35,9 +34,12 @@ COMPARISON_TITLES = ("Framework", "Metric", "Rounds", "Method", "Speed", "Interv
 
 
 def format_mean(values: Sequence[float]) -> str:
-    """Return the mean, with half its 95% interval if there are several values."""
+    """Return the mean, with half its 95% interval if there are several values and it is of use."""
     mean, half = mean_and_half_width(values)
-    return f"{mean:.2f} ± {half:.2f}" if len(values) > 1 else f"{mean:.2f}"
+    decimals = 2 if len(values) == 1 or mean < 100 else 0
+    shown = f"{mean:.{decimals}f}"
+    is_useful = len(values) > 1 and not is_wide(mean, half)
+    return f"{shown} ± {half:.{decimals}f}" if is_useful else shown
 
 
 def gist_row(measurements: Iterable[Measurement]) -> list[str]:
@@ -71,9 +73,12 @@ def gist_row(measurements: Iterable[Measurement]) -> list[str]:
 
 
 def gist_table(results: Results, load: LoadId) -> Table:
-    """Return the gist's table of one load. Absolute figures come from single trials."""
+    """Return the gist's table of one load, and CPU time per request where that is known.
+
+    All but that comes from single trials.
+    """
     measured = {trial.target for trial in results.measurements if trial.load == load}
-    rows = []
+    rows, cpu_cells = [], []
     for name in results.names:
         if name not in measured:
             continue
@@ -82,27 +87,41 @@ def gist_table(results: Results, load: LoadId) -> Table:
         errors = sum(run.errors.total for run in valid_runs(trials))
         mark = f" ({pluralize(errors, 'error')})" if errors else ""
         rows.append((results.label(name) + mark, *gist_row(trials)))
-    return Table(title=load.title, titles=GIST_TITLES, rows=tuple(rows))
+        cpu_cells.append(cpu_cell(results, name, load))
+    titles: tuple[str, ...] = GIST_TITLES
+    if any(cpu_cells):
+        titles = (*titles, CPU_TITLE)
+        rows = [(*row, cell) for row, cell in zip(rows, cpu_cells, strict=True)]
+    return Table(title=load.title, titles=titles, rows=tuple(rows))
+
+
+def cpu_cell(results: Results, name: str, load: LoadId) -> str:
+    """Return the mean CPU time per request in us, of paired trials if there are any."""
+    for method in (Method.PAIRED, Method.SINGLE):
+        costs_s = []
+        for trial in results.trials(load, method):
+            if trial.target == name and trial.valid and trial.server_cpu_per_request_s:
+                costs_s.append(trial.server_cpu_per_request_s)
+        if costs_s:
+            return f"{statistics.fmean(costs_s) * 1e6:.1f}"
+    return ""
 
 
 def detail_table(results: Results, load: LoadId) -> Table:
-    """Return percentiles, CPU, memory and errors of those targets that show any.
+    """Return percentiles, memory and errors of those targets that show any.
 
-    Percentiles of all valid rounds' samples together, their mean CPU time and highest
-    memory, and the errors of all rounds, invalid ones too.
+    Percentiles of all valid rounds' samples together, their highest memory, and the errors of
+    all rounds, invalid ones too.
     """
     rows = []
     for name in results.names:
-        cpu_s, memory = [], []
+        memory = []
         errors = 0
         for trial in results.single_trials(name, load):
             errors += trial.wrk.errors.total if trial.wrk else 0
             if trial.valid and trial.use:
                 memory.append(trial.use.server_rss_bytes)
-            if trial.valid and trial.server_cpu_per_request_s:
-                cpu_s.append(trial.server_cpu_per_request_s)
         figures = percentile_cells(results.distribution(name, load))
-        figures.append(f"{statistics.fmean(cpu_s) * 1e6:.1f}" if cpu_s else "")
         figures.append(f"{max(memory) / 1024**2:.1f}" if memory else "")
         if any(figures):
             rows.append((results.label(name), *figures, str(errors)))
@@ -176,8 +195,7 @@ def comparison_cells(comparison: Comparison) -> list[str]:
     speed = comparison.speed
     if speed:
         ratio = f"{speed.ratio:.3f}x"
-    if speed and speed.interval:
-        interval = f"{speed.interval.low:.3f} to {speed.interval.high:.3f}"
+        interval = f"{speed.low:.3f} to {speed.high:.3f}"
     verdict: str = comparison.verdict
     if comparison.reason:
         verdict += f": {comparison.reason}"
@@ -262,13 +280,15 @@ def result_tables(results: Results, *, details: bool = True) -> list[Table]:
 def work_tables(results: Results, *, details: bool = True) -> list[Table]:
     """Return the table of what is equal between the targets and what differs.
 
-    There is none if nothing differs; without details it has only what does, and of many
-    targets a row for each.
+    There is none if nothing differs; without details it has only what does, other than the
+    responses, and of many targets a row for each.
     """
     work = work_of(results)
-    if not any(fact.differs for fact in work):
+    shown = [fact for fact in work if fact.differs and not fact.is_of_response]
+    if details:
+        shown = work if any(fact.differs for fact in work) else []
+    if not shown:
         return []
-    shown = [fact for fact in work if details or fact.differs]
     labels = [facts.label for facts in results.targets]
     titles = ("What", *labels, "State")
     rows = [(fact.name, *fact.values, fact.state) for fact in shown]

@@ -8,7 +8,6 @@ from micropie_benchlib.core.choices import Limit, Method, Verdict
 from micropie_benchlib.core.estimates import Comparison
 from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.metrics import Metric
-from micropie_benchlib.core.plan import USEFUL_ROUNDS
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.text import (
     UNKNOWN,
@@ -17,7 +16,7 @@ from micropie_benchlib.core.text import (
     format_noise,
     pluralize,
 )
-from micropie_benchlib.report.figures import format_interval, format_speed, says_little
+from micropie_benchlib.report.figures import format_range, format_speed, speed_in_words
 from micropie_benchlib.report.layout import VerdictLine
 from micropie_benchlib.report.warnings import texts_of
 from micropie_benchlib.stats.deciding import waits
@@ -29,8 +28,10 @@ from micropie_benchlib.stats.verdicts import (
 
 
 def verdict_lines_of(results: Results) -> list[VerdictLine]:
-    """Return the verdict for each load and target."""
-    lines = []
+    """Return the verdict for each load and target; a run of one round has none."""
+    lines: list[VerdictLine] = []
+    if results.settings and results.settings.rounds == 1:
+        return lines
     for comparison in decisive_comparisons(results):
         sentence = verdict_sentence(results, comparison)
         lines.append(VerdictLine(comparison=comparison, sentence=sentence))
@@ -50,13 +51,11 @@ def verdict_sentence(results: Results, comparison: Comparison) -> str:
         return f"{target} against {reference}: {comparison.reason}{failure}"
     than_reference = f"as fast as {reference} {comparison.metric.measure}"
     sentence = f"{target} is {format_speed(speed)} {than_reference}"
-    if comparison.verdict is Verdict.SAME and speed.interval:
-        within = max(speed.interval.high - 1, 1 - speed.interval.low)
+    if comparison.verdict is Verdict.SAME:
+        within = max(speed.high - 1, 1 - speed.low)
         sentence = f"{target} is {than_reference}, within {within:.1%}"
     elif comparison.verdict is not Verdict.INCONCLUSIVE:
-        sentence += format_interval(speed)
-    elif speed.half_width is None:
-        sentence += f", but {comparison.reason}; use -r {USEFUL_ROUNDS}"
+        sentence += f" ({format_range(speed)})"
     else:
         if speed.half_width < USELESS_NOISE:
             sentence += f", {format_noise(speed.half_width)}"
@@ -96,9 +95,7 @@ def beside_remark(results: Results, comparison: Comparison) -> str:
     beside = comparison_beside(results, comparison, method, metric)
     if not beside or not beside.speed:
         return ""
-    shown = "too noisy"
-    if not says_little(beside.speed):
-        shown = f"{format_speed(beside.speed)}{format_interval(beside.speed)}"
+    shown = speed_in_words(beside.speed)
     if metric is Metric.P99:
         shown = f"{typical_p99s(results, beside)}, {shown}"
     return f"{metric.short_name} here {shown}"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from micropie_benchlib.core.requests import Response, header_value
 from micropie_benchlib.core.results import Results, TargetFacts
-from micropie_benchlib.core.text import UNKNOWN, show_value
+from micropie_benchlib.core.text import UNKNOWN, pluralize, show_value
 from micropie_benchlib.core.warnings import BenchWarning, Kind
 
 HEAD = "head bytes"  # all that is not the body: framing of chunks, too
@@ -65,10 +67,21 @@ def changed_responses(before: TargetFacts, now: TargetFacts) -> list[BenchWarnin
     return changes
 
 
-def work_facts(results: Results, facts: TargetFacts) -> dict[tuple[str, str], str]:
+MEDIA = {"application/json": "JSON", "text/html": "HTML", "text/plain": "text"}
+
+
+def response_in_words(response: Response) -> str:
+    """Return the response in short, such as `JSON of 19 bytes`."""
+    media = (header_value(response.headers, "Content-Type") or "").partition(";")[0]
+    return f"{MEDIA.get(media, media or 'no type')} of {pluralize(response.body_bytes, 'byte')}"
+
+
+def work_facts(
+    results: Results, facts: TargetFacts, shared: Collection[str]
+) -> dict[tuple[str | None, str], str]:
     """Return what decides how much work a target has with a request, by workload and what it is.
 
-    The workload is empty where there is one, or for what is of all.
+    The workload is None for what is of the server: with the packages that are `shared`.
     """
     served = dict(facts.served_as)
     own_python = results.environment.python if results.environment and facts.server else None
@@ -76,9 +89,13 @@ def work_facts(results: Results, facts: TargetFacts) -> dict[tuple[str, str], st
     if python:
         served.setdefault("Python", python)
     served["scheme"] = facts.scheme
-    known = {("", what): value for what, value in served.items()}
-    for name, response in facts.responses.items():
-        workload = name if len(facts.responses) > 1 else ""
+    for package, version in facts.versions.items():
+        if package in shared and f"{package} {version}" not in served.values():
+            served[package] = version
+    known: dict[tuple[str | None, str], str] = {}
+    for what, value in served.items():
+        known[None, what] = value
+    for workload, response in facts.responses.items():
         for what, value in response_facts(response).items():
             known[workload, what] = value
     return known
@@ -86,15 +103,20 @@ def work_facts(results: Results, facts: TargetFacts) -> dict[tuple[str, str], st
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkFact:
-    """Something that decides how much work a request is: its value of each target."""
+    """Something that decides how much work a request is: its value of each target.
 
-    workload: str
+    The workload is that of a response, and None for what is of the server; the name has it
+    where there are several.
+    """
+
+    workload: str | None
     what: str
+    name: str
     values: tuple[str, ...]
 
     @property
-    def name(self) -> str:
-        return f"{self.workload}: {self.what}" if self.workload else self.what
+    def is_of_response(self) -> bool:
+        return self.workload is not None
 
     @property
     def differs(self) -> bool:
@@ -111,12 +133,32 @@ class WorkFact:
 
 def work_of(results: Results) -> list[WorkFact]:
     """Return what decides how much work a request is, if there are targets to compare."""
-    by_target = [work_facts(results, facts) for facts in results.targets]
+    packages = Counter(itertools.chain(*(facts.versions for facts in results.targets)))
+    shared = {package for package, count in packages.items() if count > 1}
+    by_target = [work_facts(results, facts, shared) for facts in results.targets]
     if len(by_target) < 2:
         return []
+    has_several = any(len(facts.responses) > 1 for facts in results.targets)
     found = []
     for fact in dict.fromkeys(itertools.chain(*by_target)):
         values = tuple(known.get(fact, UNKNOWN) for known in by_target)
         workload, what = fact
-        found.append(WorkFact(workload=workload, what=what, values=values))
+        name = f"{workload}: {what}" if workload and has_several else what
+        found.append(WorkFact(workload=workload, what=what, name=name, values=values))
     return found
+
+
+def differing_responses(results: Results, differing: Iterable[WorkFact]) -> str:
+    """Return what the responses are where that differs, else in what; of several by workload."""
+    whats: dict[str, list[str]] = {}
+    for fact in differing:
+        whats.setdefault(fact.workload or "", []).append(fact.what)
+    parts = []
+    for workload, names in whats.items():
+        found: dict[str, None] = {}
+        for facts in results.targets:
+            if workload in facts.responses:
+                found[response_in_words(facts.responses[workload])] = None
+        shown = ", ".join(found if len(found) > 1 else names)
+        parts.append(f"{workload}: {shown}" if len(results.workloads) > 1 else shown)
+    return "; ".join(parts)

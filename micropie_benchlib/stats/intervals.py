@@ -54,6 +54,11 @@ def mean_and_half_width(samples: Sequence[float]) -> tuple[float, float]:
     return mean, student_t(0.95, count - 1) * error
 
 
+def is_wide(mean: float, half_width: float) -> bool:
+    """Return whether an interval is wider than the figure that it belongs to."""
+    return 2 * half_width > mean
+
+
 def degrees_of_freedom(rounds: Iterable[int], first_rounds: int | None) -> int | None:
     """Return one less than the rounds that decide on the spread; None without two.
 

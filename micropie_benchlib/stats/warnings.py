@@ -14,12 +14,14 @@ from micropie_benchlib.core.estimates import Interval
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.measurements import ROUNDING
 from micropie_benchlib.core.metrics import Metric
+from micropie_benchlib.core.plan import USEFUL_ROUNDS
 from micropie_benchlib.core.results import Results, Role, TargetFacts
 from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.stats.compare import has_few_responses
 from micropie_benchlib.stats.comparisons import speeds_by_round
 from micropie_benchlib.stats.deciding import are_dependent, chosen_metric, paired_and_single, waits
-from micropie_benchlib.stats.equal_work import BODY_HASH, WORKERS, work_of
+from micropie_benchlib.stats.equal_work import BODY_HASH, WORKERS, differing_responses, work_of
+from micropie_benchlib.stats.intervals import is_wide, mean_and_half_width
 from micropie_benchlib.stats.ranking import rankings_of
 from micropie_benchlib.stats.steadiness import unsteadiness
 from micropie_benchlib.stats.verdicts import comparison_beside, decisive_comparisons
@@ -43,13 +45,12 @@ def seen(
 
 
 def findings_of(results: Results) -> Iterator[Sighting]:
-    """Yield what else the results show beside the verdicts.
+    """Yield what the results show beside the verdicts, or instead of them.
 
     A knee is the load from which on a target's throughput stops growing: the fewest
     connections with 95% of its most, of three counts or more.
     """
-    if results.settings and len(results.names) == 1:
-        yield seen(Kind.ONE_TARGET)
+    yield from known_capacities(results)
     for workload, name in itertools.product(results.workloads, results.names):
         means = {}
         for load in results.loads:
@@ -60,21 +61,42 @@ def findings_of(results: Results) -> Iterator[Sighting]:
             enough = 0.95 * max(means.values())
             load = next(load for load, mean in means.items() if mean >= enough)
             yield seen(Kind.KNEE, name, load)
+    if results.settings and len(results.names) == 1:
+        yield seen(Kind.ONE_TARGET)
+    elif results.settings and results.settings.rounds == 1:
+        yield seen(Kind.ONE_ROUND, rounds=USEFUL_ROUNDS)
+
+
+def known_capacities(results: Results) -> Iterator[Sighting]:
+    """Yield how many requests/s each target answers within its limit of the p99 latency."""
+    for load, name in itertools.product(results.reported_loads, results.names):
+        rates_per_s = list(results.capacities_of(name, load).values())
+        if not rates_per_s:
+            continue
+        mean, half = mean_and_half_width(rates_per_s)
+        kind, interval = Kind.CAPACITY_OF_ONE, {}
+        if len(rates_per_s) > 1 and not is_wide(mean, half):
+            kind = Kind.CAPACITY
+            interval = {"interval_per_s_min": mean - half, "interval_per_s_max": mean + half}
+        limit_s = results.capacities[0].p99_limit_s
+        data = {"rate_per_s": mean, "limit_s": limit_s, **interval}
+        yield seen(kind, None, load, target=results.label(name), **data)
 
 
 def warnings_of(results: Results) -> list[Sighting]:
     """Return all but the warnings of the run itself, in the order in which they are told."""
     return [
         *unfinished(results),
+        *dependent_pairs(results),
+        *unsteady(results),
         *overlapping_ranks(results),
         *few_for_p99(results),
         *waiting(results),
-        *measured_warnings(results),
         *unequal_work(results),
+        *measured_warnings(results),
+        *wide_spreads(results),
         *reconnecting(results),
         *imprecise(results),
-        *dependent_pairs(results),
-        *unsteady(results),
         *shared_cores(results),
     ]
 
@@ -163,15 +185,28 @@ def waiting(results: Results) -> Iterator[Sighting]:
 
 def unequal_work(results: Results) -> Iterator[Sighting]:
     differing = [fact for fact in work_of(results) if fact.differs]
-    if not differing:
-        return
-    yield seen(Kind.UNEQUAL_WORK, facts=", ".join(fact.name for fact in differing))
-    whats = {fact.what for fact in differing}
-    if WORKERS in whats and chosen_metric(results) is None:
+    of_servers = [fact.what for fact in differing if not fact.is_of_response]
+    if of_servers:
+        yield seen(Kind.UNEQUAL_WORK, facts=", ".join(of_servers))
+    if WORKERS in of_servers and chosen_metric(results) is None:
         yield seen(Kind.UNEQUAL_WORKERS)
-    are_built_in = all(facts.spec.partition("@")[0] in BUILT_INS for facts in results.targets)
-    if BODY_HASH in whats and are_built_in:
-        yield seen(Kind.EQUAL_RESPONSES)
+    of_responses = [fact for fact in differing if fact.is_of_response]
+    if of_responses:
+        are_built_in = all(facts.spec.partition("@")[0] in BUILT_INS for facts in results.targets)
+        has_equal = are_built_in and BODY_HASH in {fact.what for fact in of_responses}
+        kind = Kind.UNEQUAL_BUILT_INS if has_equal else Kind.UNEQUAL_RESPONSES
+        yield seen(kind, responses=differing_responses(results, of_responses))
+
+
+def wide_spreads(results: Results) -> Iterator[Sighting]:
+    """Yield whose mean requests/s stand without an interval, since that is wider than they."""
+    for load, name in itertools.product(results.reported_loads, results.names):
+        for rates_per_s in (
+            results.throughputs(name, load),
+            list(results.capacities_of(name, load).values()),
+        ):
+            if rates_per_s and is_wide(*mean_and_half_width(rates_per_s)):
+                yield seen(Kind.WIDE_SPREAD, name, load)
 
 
 MAX_FOR_ONE_CONNECTION = 20  # requests; with more, new connections cost little
