@@ -386,8 +386,8 @@ def parse(
             say(f"micropie_bench: {text_of(warning)}")
         return 1
     results = new_results(measurements=parsed.measurements, warnings=parsed.warnings)
-    report = Report(results=results, conclusion=conclude(results))
-    failure = finish(report, exports, verbose=verbose)
+    report = Report(results=results, conclusion=conclude(results), details=verbose)
+    failure = finish(report, exports)
     if failure:
         raise failure
     has_figures = any(measurement.valid for measurement in results.measurements)
@@ -419,7 +419,8 @@ def report_again(
         check_same_load(results_by_file)
         results = merge(suffixed_by_file(results_by_file))
         conclusion = conclude_side_by_side(results_by_file)
-    failure = finish(Report(results=results, conclusion=conclusion), exports, verbose=verbose)
+    report = Report(results=results, conclusion=conclusion, details=verbose)
+    failure = finish(report, exports)
     if failure:
         raise failure
     return 0

@@ -72,7 +72,7 @@ Place = tuple[str | int, ...]
 
 
 def report_of(results: Results) -> Report:
-    return Report(results=results, conclusion=conclude(results))
+    return Report(results=results, conclusion=conclude(results), details=True)
 
 
 def invalid_of(measurement: Measurement) -> Measurement:
@@ -181,10 +181,10 @@ def test_csv_has_a_row_for_each_measurement() -> None:
 def test_markdown_is_whole() -> None:
     text = to_markdown(report_of(dataclasses.replace(RUN, warnings=failed("load average: 9"))))
     for part in (
-        "# Base and More, measured by micropie_bench",
+        "### More against Base: ",
         "- **100 connections: slower.** More is 0.90x as fast as Base in requests/s (",
-        "### Warnings\n\n- load average: 9",
-        "### 100 Connections, against Base\n\n| Framework",
+        "#### Warnings\n\n- load average: 9",
+        "#### 100 Connections, against Base\n\n| Framework",
         "| python",
         "- Base: `serve`",
     ):

@@ -624,10 +624,9 @@ def test_calibration_says_what_can_be_told_apart() -> None:
     reference = rounds_of("a", [1000] * 6)
     target = rounds_of("b", [1000, 1020, 980, 1010, 990, 1000])
     results = Results(created="", command="", comparisons=(compared(*reference, *target),))
-    (sentence,) = calibration_conclusion(results).sentences
-    match = re.fullmatch(
-        r"requests per .* under (1\.\d)% are within noise; for 1.0% use -r (\d+)\.", sentence
-    )
+    heading, line = calibration_conclusion(results).sentences
+    assert heading == "Differences are within noise up to:"
+    match = re.fullmatch(r"(1\.\d)% in requests/s, single trials, .*; for 1.0% use -r (\d+)", line)
     assert match
     assert (float(match[1]), int(match[2])) == (1.5, 11)
 

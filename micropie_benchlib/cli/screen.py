@@ -51,12 +51,12 @@ def show_verdicts(conclusion: Conclusion, console: Console) -> None:
         console.print(text)
 
 
-def show_report(report: Report, console: Console, *, verbose: bool, was_run: bool) -> None:
+def show_report(report: Report, console: Console, *, was_run: bool) -> None:
     """Print tables and warnings, then what follows from them, which stays on the screen.
 
-    With verbose it is all that there is. What was said before a run is not said again.
+    What was said before a run is not said again.
     """
-    results, conclusion = report.results, report.conclusion
+    results, conclusion, verbose = report.results, report.conclusion, report.details
     tables = [*result_tables(results, details=verbose), *conclusion.tables]
     tables += work_tables(results, details=verbose)
     if verbose:
@@ -94,14 +94,12 @@ def show_warnings(warnings: Sequence[str], console: Console, *, verbose: bool) -
         show_lines(lines, console)
 
 
-def finish(
-    report: Report, exports: Exports, *, verbose: bool, was_run: bool = False
-) -> BenchError | None:
+def finish(report: Report, exports: Exports, *, was_run: bool = False) -> BenchError | None:
     """Write the exports and print the report; return what was not written, if anything."""
     failure = None
     try:
         exports.write(report)
     except BenchError as error:
         failure = error
-    show_report(report, exports.console, verbose=verbose, was_run=was_run)
+    show_report(report, exports.console, was_run=was_run)
     return failure

@@ -108,8 +108,8 @@ def run_and_report(
             gate=tuple(line for _, line in told),
             warnings=(*changes, *conclusion.warnings),
         )
-    report = Report(results=results, conclusion=conclusion)
-    failure = finish(report, exports, verbose=verbose, was_run=True)
+    report = Report(results=results, conclusion=conclusion, details=verbose)
+    failure = finish(report, exports, was_run=True)
     tell_github(report, told)
     if early_end:
         kept = "the rounds before" if early_end.figures["round"] > 1 else "what was measured"

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 
-from micropie_benchlib.core.estimates import Comparison
+from micropie_benchlib.core.estimates import Comparison, Interval
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.text import UNKNOWN
 from micropie_benchlib.report.about import describe_environment, heading_of
@@ -65,26 +65,24 @@ def conclude_side_by_side(files: Mapping[str, Results]) -> Conclusion:
 
 def calibration_conclusion(results: Results) -> Conclusion:
     """Return what a target against itself says of the machine."""
-    sentences: list[str] = []
+    sentences = ["Differences are within noise up to:"]
     for comparison in results.comparisons:
-        sentences += calibration_sentences(results, comparison)
+        stdev = log_stdev(comparison)
+        if comparison.interval and stdev:
+            sentences.append(noise_line(results, comparison, comparison.interval, stdev))
     return dataclasses.replace(conclude(results), verdict_lines=(), sentences=tuple(sentences))
 
 
-def calibration_sentences(results: Results, comparison: Comparison) -> list[str]:
+def noise_line(results: Results, comparison: Comparison, interval: Interval, stdev: float) -> str:
     """Return how small a difference the comparison's metric can tell from noise."""
-    interval, stdev = comparison.interval, log_stdev(comparison)
-    if not interval or not stdev:
-        return []
     half = interval.log_half_width
     narrower = [step for step in RESOLUTION_STEPS if step < half] or [half / 2]
     rounds = rounds_needed(stdev, math.log1p(narrower[0]))
-    advice = ""
+    line = f"{math.expm1(half):.1%} in {comparison.metric.short_name}, {comparison.method} trials"
+    line += f", {comparison.load.sentence}"
     if rounds:
         in_all = in_all_rounds(results, comparison, rounds)
-        advice = f"; for {narrower[0]:.1%} use -r {in_all}"
-    what = f"{comparison.metric.full_name} ({comparison.method} trials, {comparison.load.sentence})"
-    sentences = [f"{what}: differences under {math.expm1(half):.1%} are within noise{advice}."]
+        line += f"; for {narrower[0]:.1%} use -r {in_all}"
     if not interval.contains(1):
-        sentences.append(f"{what}: the A/A difference is significant, as expected in 1 of 20 runs.")
-    return sentences
+        line += "; this A/A difference is significant, as in 1 of 20 runs"
+    return line

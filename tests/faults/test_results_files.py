@@ -75,7 +75,7 @@ DIED = [{"kind": "failed", "figures": {}, "words": {"error": "died"}}]
 
 
 def report_of(results: Results) -> Report:
-    return Report(results=results, conclusion=conclude(results))
+    return Report(results=results, conclusion=conclude(results), details=True)
 
 
 def shown(results: Results, *, width: int = 80) -> str:
@@ -83,7 +83,7 @@ def shown(results: Results, *, width: int = 80) -> str:
     console = Console(
         file=io.StringIO(), width=width, force_terminal=True, markup=False, highlight=False
     )
-    show_report(report_of(results), console, verbose=True, was_run=False)
+    show_report(report_of(results), console, was_run=False)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -641,7 +641,7 @@ def test_no_text_is_markdown_but_in_code() -> None:
     assert "](" not in outside
     assert not re.search(r"(?<![\\*])\*b\*", outside)
     headings = [line for line in outside.split("\n") if line.startswith("#")]
-    assert all(line.startswith(("# Base and More", "### ")) for line in headings)
+    assert all(line.startswith(("### ", "#### ")) for line in headings)
 
 
 def test_pipes_shift_no_column_of_markdown() -> None:

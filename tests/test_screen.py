@@ -1,0 +1,214 @@
+"""What stays on the screen and what is pasted: order and length of the default report."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import re
+
+import pytest
+from conftest import ENVIRONMENT, HUNDRED, SETTINGS, Typed, failed, measured, results_of
+from rich.console import Console
+
+from micropie_benchlib.cli.screen import show_report
+from micropie_benchlib.core.loads import LoadId
+from micropie_benchlib.core.measurements import Measurement
+from micropie_benchlib.core.results import Results
+from micropie_benchlib.report.conclusions import calibration_conclusion, conclude
+from micropie_benchlib.report.layout import Report
+from micropie_benchlib.report.markdown import to_markdown
+from micropie_benchlib.report.results_file import to_json
+
+LOADS = (HUNDRED, dataclasses.replace(HUNDRED, connections=200))
+LABELS = {"base": "FastAPI", "more": "MicroPie"}
+
+
+def measured_pair(number: int, load: LoadId, *, is_paired: bool) -> list[Measurement]:
+    """Return a round's trials of both, with requests/s as on a machine of today."""
+    drift = number % 5
+    made = []
+    for name, partner, rate_per_s, cpu_s in (
+        ("base", "more", 11_000.0 + 400 * drift, 1.9),
+        ("more", "base", 17_000.0 - 300 * drift, 1.8 + 0.01 * drift),
+    ):
+        other = partner if is_paired else None
+        trial = measured(name, number, rate_per_s, cpu_s=cpu_s, partner=other, load=load)
+        made.append(dataclasses.replace(trial, warnings=failed(f"neighbour {number} was busy")))
+    return made
+
+
+def default_run(*, rounds: int = 18, is_paired: bool = True) -> Results:
+    """Return what the default run of two targets under two loads gives, with many warnings."""
+    measurements = []
+    for number in range(1, rounds + 1):
+        for load in LOADS:
+            measurements += measured_pair(number, load, is_paired=False)
+            if is_paired:
+                measurements += measured_pair(number, load, is_paired=True)
+    results = results_of(measurements, labels=LABELS)
+    more = results.targets[1]
+    response = dataclasses.replace(
+        more.responses["hello"],
+        headers=(("content-type", "text/html; charset=utf-8"),),
+        body_sha256="1" * 64,
+    )
+    targets = (
+        dataclasses.replace(results.targets[0], spec="fastapi"),
+        dataclasses.replace(more, spec="micropie", responses={"hello": response}),
+    )
+    settings = dataclasses.replace(SETTINGS, rounds=rounds, connections=(100, 200))
+    return dataclasses.replace(results, targets=targets, settings=settings, environment=ENVIRONMENT)
+
+
+def screen(report: Report, *, width: int = 80) -> list[str]:
+    """Return the lines that a terminal of that width shows after a run."""
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    show_report(report, console, was_run=True)
+    assert isinstance(console.file, io.StringIO)
+    return re.sub(r"\x1b\[[\d;]*m", "", console.file.getvalue()).splitlines()
+
+
+def report_of(results: Results, *, details: bool = False) -> Report:
+    return Report(results=results, conclusion=conclude(results), details=details)
+
+
+def position(lines: list[str], start: str) -> int:
+    """Return the number of the only line that starts so."""
+    (found,) = [number for number, line in enumerate(lines) if line.strip().startswith(start)]
+    return found
+
+
+def test_the_default_report_has_40_lines_and_ends_in_its_verdicts() -> None:
+    lines = screen(report_of(default_run()))
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 80
+    order = ("100 Connections", "200 Connections", "Warnings", "MicroPie against FastAPI")
+    positions = [position(lines, start) for start in order]
+    positions.append(position(lines, "MicroPie, 200 connections  "))  # the chart's last line
+    positions.append(position(lines, "faster        100 connections: MicroPie is "))
+    positions.append(position(lines, "faster        200 connections: MicroPie is "))
+    assert positions == sorted(positions)
+    assert len(lines) - positions[-1] <= 2, "nothing stands below the last verdict"
+    assert len(lines) - positions[3] <= 24, "a small terminal shows all of the answer"
+
+
+def test_warnings_that_are_left_out_are_counted() -> None:
+    results = default_run()
+    lines = screen(report_of(results))
+    start = position(lines, "Warnings")
+    shown = 0
+    for line in lines[start:]:
+        shown += line.startswith("  - ") and not line.endswith("more (-v)")
+    every = len(conclude(results).warnings)
+    assert f"  - {every - shown} more (-v)" in lines
+    assert shown < every
+
+
+def test_equal_work_is_one_warning_and_its_table_is_a_detail() -> None:
+    results = default_run()
+    body_bytes = results.targets[0].responses["hello"].body_bytes
+    text = " ".join(" ".join(screen(report_of(results))).split())
+    assert (
+        f"Equal work? Responses differ: text of {body_bytes} bytes, HTML of {body_bytes} bytes; "
+        "--workload json compares equal ones." in text
+    )
+    assert "content type" not in text
+    detailed = " ".join(screen(report_of(results, details=True)))
+    assert re.search(r"content type +text/plain +text/html", detailed)
+
+
+def test_what_a_reader_would_not_expect_to_differ_has_a_table() -> None:
+    """Versions of shared packages, as workers, decide the speed beside the code."""
+    results = default_run()
+    targets = []
+    for number, facts in enumerate(results.targets):
+        versions = {"starlette": f"1.{number}", facts.spec: "3"}
+        targets.append(dataclasses.replace(facts, versions=versions))
+    lines = screen(report_of(dataclasses.replace(results, targets=tuple(targets))))
+    position(lines, "Equal work?")
+    assert re.search(r"\n +starlette +1\.0 +1\.1 +differs\n", "\n".join(lines))
+    position(lines, "- Equal work? The targets differ in starlette.")
+
+
+def test_one_round_has_tables_and_no_ratio_and_names_the_rounds_that_would_do() -> None:
+    results = default_run(rounds=1)
+    for details in (False, True):
+        lines = screen(report_of(results, details=details))
+        assert not re.search(r"\d\.\d+x", "\n".join(lines))
+        assert lines[-1] == "One round gives no verdict: use -r 6."
+        position(lines, "100 Connections" if not details else "100 Connections, details")
+    assert "0x" not in to_markdown(report_of(results, details=True)).replace("200x", "")
+    assert all(each["estimate"] is None for each in comparisons_in(results))
+
+
+def comparisons_in(results: Results) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = json.loads(to_json(results))["comparisons"]
+    return found
+
+
+def test_a_calibration_ends_in_what_the_machine_can_tell() -> None:
+    results = default_run()
+    conclusion = calibration_conclusion(results)
+    lines = screen(Report(results=results, conclusion=conclusion))
+    assert position(lines, "Differences are within noise up to:") > position(lines, "Warnings")
+    assert len(conclusion.sentences) == 1 + 5 * len(LOADS), "each metric at each load"
+    assert lines[-1].endswith(conclusion.sentences[-1][-20:])
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_each_load_has_its_cpu_time_per_request(width: int) -> None:
+    """The verdict's: of the paired trials, here 1.9 s for 11,000 to 12,600 requests."""
+    lines = screen(report_of(default_run()), width=width)
+    assert max(map(len, lines)) <= width
+    words = " ".join(" ".join(lines).split())
+    assert "CPU per Request" in words or re.search(r"CPU per .*\bRequest\b", words)
+    costs_us = [1.9e6 / (11_000 + 400 * (number % 5)) for number in range(1, 19)]
+    assert words.count(f"{sum(costs_us) / 18:.1f}") == 2
+
+
+@pytest.mark.parametrize(
+    ("rates", "shown", "is_told"),
+    [
+        # 100.5 and t(95%, 1) x 1.5 = 19.06: the interval is 38 wide, and of use.
+        ((99.0, 102.0), "100 ± 19", False),
+        # 150 and t(95%, 1) x 50 = 635.
+        ((100.0, 200.0), "150", True),
+        ((123.456,), "123.46", False),
+    ],
+)
+def test_a_figure_whose_interval_is_wider_stands_without_it(
+    rates: tuple[float, ...], shown: str, is_told: bool
+) -> None:
+    measurements = [measured("base", number, rate) for number, rate in enumerate(rates)]
+    results = results_of(measurements, labels={"base": "Base"})
+    lines = screen(report_of(results))
+    (row,) = [line for line in lines if line.startswith("  Base ")]
+    assert re.search(rf"ms +{re.escape(shown)}  ", row)
+    warning = "Base: requests/s differ so much between rounds that no ± stands beside their mean"
+    assert (warning in " ".join(" ".join(lines).split())) == is_told
+
+
+def test_markdown_has_30_lines_and_the_conditions() -> None:
+    results = default_run()
+    text = to_markdown(report_of(results))
+    lines = text.splitlines()
+    assert len(lines) <= 30
+    assert lines[0].startswith("### MicroPie against FastAPI: ")
+    assert lines[2].startswith("- **100 connections: faster.** MicroPie is ")
+    for condition in ("2026-11-26", "Python 3.11.7", "kernel 6.1.0", "`micropie_bench compare`"):
+        assert condition in lines[-1]
+    whole = to_markdown(report_of(results, details=True))
+    assert len(whole.splitlines()) > 60
+    assert "more (-v)" not in whole
+
+
+def test_markdown_on_standard_output_stands_alone(
+    typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is piped into a comment; the tables for people go to standard error."""
+    results = default_run()
+    monkeypatch.setattr("micropie_benchlib.cli.session.run_plan", lambda *_, **__: results)
+    done = typed("compare", "asgi", "--export-markdown", "-")
+    assert done.stdout == to_markdown(report_of(results))
+    assert "100 Connections" in done.stderr
