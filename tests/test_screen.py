@@ -152,7 +152,7 @@ def test_a_calibration_ends_in_what_the_machine_can_tell() -> None:
     conclusion = calibration_conclusion(results)
     lines = screen(Report(results=results, conclusion=conclusion))
     assert position(lines, "Differences are within noise up to:") > position(lines, "Warnings")
-    assert len(conclusion.sentences) == 1 + 5 * len(LOADS), "each metric at each load"
+    assert len(conclusion.sentences) == 1 + 4 * len(LOADS), "each metric at each load"
     assert lines[-1].endswith(conclusion.sentences[-1][-20:])
 
 
