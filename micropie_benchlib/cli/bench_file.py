@@ -150,6 +150,7 @@ def plain_line(error: Mapping[str, Any]) -> str:
     kind, context = error["type"], error.get("ctx", {})
     steps = []
     for step in error["loc"]:
+        # pydantic's mark of a name, and positions in unions and lists, say nothing to a user
         if step != "[key]" and not isinstance(step, int):
             steps.append(step if step.isprintable() and step else repr(step))
     location = ".".join(steps)
@@ -255,7 +256,7 @@ def parse_settings(texts: Sequence[str], variables: Variables) -> Mapping[str, T
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigOptions:
-    """Where targets have settings of their own."""
+    """bench.toml, and --set."""
 
     PANEL: ClassVar = "Targets"
 

@@ -45,7 +45,7 @@ OVERRIDES: Mapping[str, Sequence[str]] = {
     "gist": (*PRESET_NAMES, "quick", "short"),
     "workload": REQUEST_NAMES,
     **dict.fromkeys(REQUEST_NAMES, ("workload",)),
-}
+}  # what bench.toml says of these does not count beside such an option
 
 
 OLD_NAMES = {"duet": "paired", "no-duet": "no-paired", "p99": "p99-limit"}  # of options

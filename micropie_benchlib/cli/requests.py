@@ -56,9 +56,8 @@ def parse_headers(texts: Iterable[str]) -> Headers:
         match = re.fullmatch(r"([!#$%&'*+.^_`|~\w-]+):[ \t]*([ -~]*)", text, re.ASCII)
         name = match[1].lower() if match else ""
         if not match or name in headers or name in RESERVED_HEADERS:
-            shown, colon, _ = text.partition(":")
-            if colon or shown:  # its value may be a secret
-                shown = f"{shown}: {HIDDEN}" if colon else HIDDEN
+            before, colon, _ = text.partition(":")
+            shown = f"{before}: {HIDDEN}" if colon else HIDDEN  # it may be a secret
             raise UsageError(
                 f"{shown!r}: use 'Name: value'; each name once; "
                 f"not allowed: {', '.join(RESERVED_HEADERS)}",

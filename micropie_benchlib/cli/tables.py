@@ -35,7 +35,7 @@ def seconds(value: Any, _: Path) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetTable:
-    """A target as a table has it; None for what is as for all targets."""
+    """A target's table. None is a key that is absent: what all targets have applies."""
 
     __pydantic_config__: ClassVar = TABLE_CONFIG
 

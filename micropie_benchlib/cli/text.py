@@ -1,4 +1,4 @@
-"""Values as typed, and as bench.toml writes them where that is otherwise."""
+"""Values as typed on the command line, and how bench.toml may write them instead."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def parse_share(option: str, text: str) -> float:
     return float(match[1]) / 100
 
 
-# What bench.toml writes otherwise.
+# What bench.toml may write in another way.
 
 Reader = Callable[[Any, Path], Any]
 
 
 class Reads:
-    """Has pydantic check what a function makes of a value, with the directory of the file.
+    """Lets pydantic check a value as `reader` returns it, which is given the file's directory, too.
 
     pydantic's own BeforeValidator would have to be imported at each start.
     """

@@ -39,7 +39,7 @@ class LoadId:
 
     @property
     def sentence(self) -> str:
-        """The load in words. The gist's own request goes without saying."""
+        """The load in words, without the name of the gist's own request."""
         return self.text if self.workload == DEFAULT_WORKLOAD else self.in_full
 
     @property

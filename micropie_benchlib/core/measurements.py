@@ -81,7 +81,7 @@ class ArrivalRate:
 
     `offered` requests were scheduled in the trial's time. `answered_per_s` are those answered
     in it, over that time; what is under way at its end is answered later, and counts in all else.
-    What a free connection waited to send was sent this much too late by wrk itself.
+    wrk itself was `late` by that much with requests for which a connection was free.
     """
 
     offered: Count
@@ -100,7 +100,7 @@ class WrkResult:
     `latency_uncorrected` is as measured. A text report tells neither that nor the CPU
     time. Both are None where wrk timed no request, as when each came too late.
 
-    Of a load at a rate there is a `arrival_rate`. Its `latency` counts from the time at which a
+    A load at a rate has an `arrival_rate`. Its `latency` counts from the time at which a
     request was scheduled (G. Tene, "How NOT to Measure Latency", 2013), `latency_uncorrected` from
     when it was sent, and `duration_s` is until the server had caught up.
     """
@@ -151,7 +151,7 @@ class ServerUse:
 class Measurement:
     """What one trial yielded of one target.
 
-    With what makes it `invalid` it is shown, but left out of the statistics. Nothing was
+    An `invalid` one is shown with the reasons, but left out of the statistics. Nothing was
     observed where `wrk` is None; of somebody else's server `use` is not known.
     `partner` is the other target of a paired trial. `connections_opened` counts all that were
     opened on this machine meanwhile, of a single trial. It may have `warnings` and be valid.

@@ -35,7 +35,8 @@ class MachineNames:
 
     @property
     def are_one(self) -> bool:
-        return set(self.loads) == {self.server} - {""}
+        """Whether one machine does both: this one, if none is named."""
+        return self.loads == ((self.server,) if self.server else ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,8 +59,8 @@ def published_rows(text: str) -> tuple[PublishedRow, ...]:
     """Return the rows of a text with the fields of PublishedRow in columns; `-` is none."""
     rows = []
     for line in text.strip().splitlines():
-        name, rate, *texts, timeouts = ("" if word == "-" else word for word in line.split())
-        mean, longest, requests, read, transfer = texts
+        words = ["" if word == "-" else word for word in line.split()]
+        name, rate, mean, longest, requests, read, transfer, timeouts = words
         rows.append(
             PublishedRow(
                 name=name,

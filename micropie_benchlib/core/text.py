@@ -45,7 +45,7 @@ def format_noise(half_width: float) -> str:
 
 
 def format_precision(half_width: float) -> str:
-    """Return half the width of an interval with the digits that a wish for it has."""
+    """Return half the width of an interval with two digits, as --precision has."""
     return f"±{100 * half_width:.2g}%" if half_width < 1 else format_noise(half_width)
 
 

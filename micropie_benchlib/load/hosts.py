@@ -46,7 +46,7 @@ class ThisHost:
         self._meters: list[CpuMeter] = []  # of the servers that run
 
     def examine(self, *, workers: int, threads: int, connections: int) -> list[Finding]:
-        """0 is of what runs elsewhere."""
+        """Return what could spoil a measurement here; a count is 0 for what runs elsewhere."""
         return examine(workers=workers, threads=threads, connections=connections)
 
     def fetch(self, target: Target, announce: Callable[[str], None]) -> Target:
@@ -180,7 +180,7 @@ class Hosts:
         return at_once(calls)[0]
 
     def sides(self, servers: Servers, load: Load) -> Sides:
-        """Of two servers on the machine that makes the load, each side has half the cores."""
+        """Return both sides; with two servers on one machine each side has half of its cores."""
         halves = self.are_one and len(servers) > 1
         server_host = self.host_of(servers[0].target)
         server_side = server_host.server_side(servers, halves=halves)

@@ -64,9 +64,9 @@ BucketHistogram = tuple[tuple[BucketMicroseconds, Count], ...]
 class RateFigures:
     """What rate.lua adds of a load at a rate.
 
-    Histograms of the responses' latencies from when they were scheduled, and from when they were
-    sent, and of how late wrk sent what a free connection waited to send. `in_window` were
-    answered before the trial's time was up. `third_p50_us` are the medians from when they
+    Histograms of the latencies from when requests were scheduled, and from when they were sent.
+    `late` is how late wrk itself sent requests for which a connection was free. `in_window` were
+    answered before the trial's time was up. `third_p50_us` are the medians from when requests
     were scheduled, of the trial's first, second and last third.
     """
 
@@ -85,7 +85,8 @@ class RateFigures:
         for histogram in (self.from_scheduled, self.from_sent, self.late):
             require_ascending(histogram)
         answered = sample_count(self.from_scheduled)
-        if not self.in_window <= answered == sample_count(self.from_sent) <= self.offered:
+        are_same = answered == sample_count(self.from_sent)
+        if not are_same or not self.in_window <= answered <= self.offered:
             raise ValueError("latencies and requests do not match")
 
     @property

@@ -80,7 +80,8 @@ class Namer:
             elif RULE.fullmatch(text) or WRK_PHRASES.search(text):
                 self._label = above = ""
             elif text:
-                self._label = "" if above or not is_label(text) else plain(text)
+                stands_alone = not above and is_label(text)
+                self._label = plain(text) if stands_alone else ""
                 above = text
             else:
                 above = ""
@@ -100,7 +101,7 @@ class Namer:
             if not fence or (self._fence and fence[1] != self._fence):
                 said.append(text)
             elif self._fence:
-                said[begun_at:] = [""]
+                said[begun_at:] = [""]  # what a closed fence holds says nothing of the report
                 self._fence = ""
             else:
                 said.append("")
