@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +58,24 @@ def short_repr(value: object) -> str:
     """Return the value as in Python's source, cut after 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+@functools.cache
+def adapter(kind: Any) -> Any:
+    """Return pydantic's reader and writer of that type; both are slow to import and to make."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+def read_json(kind: Any, text: str, *, whole: str) -> Any:
+    """Return the value of that type in a text. Raises ValueError, as first_complaint() says it."""
+    from pydantic import ValidationError
+
+    try:
+        return adapter(kind).validate_json(text, strict=True)
+    except ValidationError as error:
+        raise ValueError(first_complaint(error.errors(), whole=whole)) from None
 
 
 def first_complaint(errors: Sequence[Mapping[str, Any]], *, whole: str) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Iterable
 from typing import Any
 
-from micropie_benchlib.core.errors import BenchError, first_complaint, short_repr
+from micropie_benchlib.core.errors import BenchError, adapter, read_json, short_repr
 from micropie_benchlib.core.estimates import Ranking
 from micropie_benchlib.core.results import SCHEMA, Results
 from micropie_benchlib.core.warnings import BenchWarning
@@ -28,14 +27,6 @@ NOT_SAVED = {
     },
     "targets": {"__all__": {"responses": {"__all__": {"excerpt": True}}}},
 }
-
-
-@functools.cache
-def adapter(of: Any) -> Any:
-    """Return what reads and writes such values; pydantic is slow to import."""
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(of)
 
 
 def results_data(results: Results) -> dict[str, Any]:
@@ -83,8 +74,6 @@ def from_json(text: str) -> Results:
     BenchError, with the place, if it has another schema, or a value that cannot have been
     measured.
     """
-    from pydantic import ValidationError
-
     try:
         data = json.loads(text)
     except RecursionError:
@@ -102,10 +91,10 @@ def from_json(text: str) -> Results:
     data.pop("comparisons", None)
     try:
         # As JSON again: strict validation takes tuples and enums from JSON alone.
-        results: Results = adapter(Results).validate_json(json.dumps(data), strict=True)
-    except ValidationError as error:
-        complaint = first_complaint(error.errors(), whole="a results file, or an incomplete one")
-        raise BenchError(complaint) from None
+        whole = "a results file, or an incomplete one"
+        results: Results = read_json(Results, json.dumps(data), whole=whole)
+    except ValueError as error:
+        raise BenchError(str(error)) from None
     return with_derived(results)
 
 

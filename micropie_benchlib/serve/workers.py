@@ -7,18 +7,16 @@ programs/loader. So what a server is made of is known from inside it.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from micropie_benchlib.core.built_ins import FRAMEWORK_PACKAGES, OTHER_PACKAGES
-from micropie_benchlib.core.errors import BenchError
+from micropie_benchlib.core.errors import BenchError, adapter
 from micropie_benchlib.core.paths import ROOT, has_module
 from micropie_benchlib.core.results import WorkerFacts
 from micropie_benchlib.core.targets import AsgiTarget, ServerSettings
@@ -57,13 +55,6 @@ class Worker:
         return {name: known[name] for name in dict.fromkeys(names) if name in known}
 
 
-@functools.cache
-def worker_reader() -> Any:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(Worker)
-
-
 class LoadedApp:
     """An app that its server gets by way of the loader, and what its workers said."""
 
@@ -99,7 +90,7 @@ class LoadedApp:
         for file in sorted(self._files()):
             text = file.read_text(encoding="utf-8")
             if text:
-                worker: Worker = worker_reader().validate_json(text)
+                worker: Worker = adapter(Worker).validate_json(text)
                 check_origin(self._target, worker.facts)
                 return worker
         return None

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from micropie_benchlib.core.errors import BenchError, first_complaint
+from micropie_benchlib.core.errors import BenchError, read_json
 from micropie_benchlib.core.measurements import ArrivalRate, Errors, Histogram, WrkResult
 from micropie_benchlib.core.values import (
     Bounds,
@@ -41,20 +40,15 @@ def parse_exact(
     time under load, where that is not all of wrk's own. Raises BenchError if wrk printed
     no such line, as after a SIGTERM, or one with figures that wrk cannot have measured.
     """
-    from pydantic import ValidationError
-
     report, mark, line = output.partition(f"\n{EXACT_MARK}")
     if not mark:
         last_lines = output.strip().splitlines()[-1:] or ["nothing"]
         raise BenchError(f"wrk printed no result; its last line: {last_lines[0]}")
     try:
-        figures = exact_adapter().validate_json(line, strict=True)
+        figures: ExactFigures = read_json(ExactFigures, line, whole="JSON")
         return exact_result(figures, connections, span_s), report.rstrip() + "\n"
-    except ValidationError as error:
-        reason = first_complaint(error.errors(), whole="JSON")
-    except ValueError as error:  # of figures that each can be, but not together
-        reason = str(error)
-    raise BenchError(f"unexpected line from wrk's script: {reason}")
+    except ValueError as error:
+        raise BenchError(f"unexpected line from wrk's script: {error}") from None
 
 
 BucketHistogram = tuple[tuple[BucketMicroseconds, Count], ...]
@@ -134,14 +128,6 @@ def require_ascending(histogram: Histogram) -> None:
     for (earlier, _), (later, _) in itertools.pairwise(histogram):
         if later <= earlier:
             raise ValueError("the histogram is not in ascending order")
-
-
-@functools.cache
-def exact_adapter() -> Any:
-    """Return what reads ExactFigures; pydantic is slow to import."""
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(ExactFigures)
 
 
 def result_at_rate(figures: ExactFigures, rate: RateFigures) -> WrkResult:
