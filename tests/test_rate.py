@@ -137,7 +137,12 @@ def test_latency_at_a_rate_counts_from_when_a_request_was_due() -> None:
     assert wrk.latency_uncorrected.mean_s == pytest.approx(90e-6)
     assert (wrk.requests, wrk.requests_per_s, wrk.duration_s) == (4, 2.0, 2.0)
     assert wrk.arrival_rate == ArrivalRate(
-        offered=4, offered_per_s=2.0, answered_per_s=1.5, late_p50_s=5e-6, late_p99_s=5e-6
+        offered=4,
+        offered_per_s=2.0,
+        answered_per_s=1.5,
+        late_p50_s=5e-6,
+        late_p99_s=5e-6,
+        late_max_s=5e-6,
     )
 
 
@@ -193,7 +198,12 @@ def test_of_several_wrks_rates_are_summed_and_the_latest_counts() -> None:
     other, _ = parse_exact(exact_line({**PACE, "late": [[70, 1]]}), connections=1)
     merged = merge_runs([one, other])
     assert merged.arrival_rate == ArrivalRate(
-        offered=8, offered_per_s=4.0, answered_per_s=3.0, late_p50_s=70e-6, late_p99_s=70e-6
+        offered=8,
+        offered_per_s=4.0,
+        answered_per_s=3.0,
+        late_p50_s=70e-6,
+        late_p99_s=70e-6,
+        late_max_s=70e-6,
     )
     assert (merged.requests, merged.requests_per_s) == (8, 4.0)
     assert merged.latency
@@ -240,6 +250,8 @@ class Queues(World):
     saturated_above_per_s: float = math.inf
     first_per_s: float | None = None  # what trials without a rate answer
     late_s: float = 0.0
+    late_max_s: float = 0.0
+    fastest_s: float | None = None  # of responses, however few are under way
 
     def histogram(self, requests: int, p99_s: float) -> Histogram:
         """Return latencies of which 5% are at that p99."""
@@ -255,7 +267,9 @@ class Queues(World):
         self.offered.append((name, rate_per_s))
         measurement = measured(name, 1, answered_per_s, seconds=load.duration_s)
         assert measurement.wrk
-        wrk = dataclasses.replace(measurement.wrk, latency_uncorrected=None)
+        fastest_us = round((self.fastest_s or 0.0) * 1e6)
+        sent = latency_from_histogram(((fastest_us, 1),)) if self.fastest_s else None
+        wrk = dataclasses.replace(measurement.wrk, latency_uncorrected=sent)
         if load.rate_per_s:
             is_kept = rate_per_s < most_per_s and len(self.offered) not in self.bad_luck
             p99_s = queue_p99_s(rate_per_s, most_per_s) if is_kept else 1.0
@@ -266,6 +280,7 @@ class Queues(World):
                 offered_per_s=rate_per_s,
                 answered_per_s=answered_per_s,
                 late_p99_s=self.late_s,
+                late_max_s=self.late_max_s,
             )
             wrk = dataclasses.replace(wrk, latency=latency, arrival_rate=arrival_rate)
             wrk = dataclasses.replace(wrk, requests=requests, bytes=144 * requests)
@@ -485,6 +500,23 @@ def test_a_rate_that_a_target_does_not_keep_ends_the_run_before_it_begins() -> N
     assert not_sustained.kind is Kind.NOT_SUSTAINED
     assert not_sustained.figures["answered_per_s"] == pytest.approx(500, rel=0.01)
     assert world.saved == []
+
+
+def test_a_rate_that_the_connections_do_not_allow_is_told_with_how_many_would() -> None:
+    """A response takes 0.4 s, however few are under way: 100 connections allow 250 a second."""
+    world = Queues(most_per_s={"base": 250.0, "more": 2000.0}, fastest_s=0.4)
+    with pytest.raises(UnmeasurableError) as raised:
+        run(world, plan_of(loads=(AT_1000,)))
+    (reason,) = raised.value.reasons
+    advice = reason.warnings[0]
+    assert advice.kind is Kind.TOO_FEW_CONNECTIONS
+    assert advice.figures == {"fastest_s": 0.4, "most_per_s": 250, "enough": 500}
+
+
+def test_a_wrk_that_was_suspended_at_a_rate_did_not_measure_its_server() -> None:
+    world = Queues(most_per_s={"base": 2000.0, "more": 2000.0}, late_max_s=4.97)
+    for measurement in run(world, plan_of(loads=(AT_1000,))).measurements:
+        assert measurement.invalid == (BenchWarning.of(Kind.SUSPENDED, late_s=4.97),)
 
 
 def test_a_rate_that_wrk_cannot_make_is_told_with_the_remedy() -> None:

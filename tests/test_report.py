@@ -475,6 +475,21 @@ def test_warnings_of_one_kind_are_told_once_with_their_range(
     assert line in warning_lines(busy_neighbours(shares, rounds=3))
 
 
+@pytest.mark.parametrize(
+    ("latencies_s", "text"),
+    [
+        ((0.00215, 4.98), "2.15ms to 4.98s"),
+        ((0.002, 0.03), "2.00 to 30.00ms"),
+        ((1, 90), "1.00s to 1.50m"),
+    ],
+)
+def test_the_ends_of_a_range_have_one_unit_or_their_own(
+    latencies_s: Sequence[float], text: str
+) -> None:
+    warnings = [BenchWarning.of(Kind.LATE_FOR_LIMIT, late_p99_s=each) for each in latencies_s]
+    assert f"sent {text} too late" in text_of(*warnings)
+
+
 def test_what_is_invalid_is_told_for_each_target_with_its_method() -> None:
     paired = run_of(FASTER[:1], invalid="worker 7 died", partners=True)
     results = results_of([*paired, *run_of(FASTER[:1])])

@@ -89,6 +89,7 @@ class ArrivalRate:
     answered_per_s: Rate
     late_p50_s: Seconds = 0.0
     late_p99_s: Seconds = 0.0
+    late_max_s: Seconds = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,7 @@ class Kind(StrEnum):
     UNREAD_REPORT = auto()
     # The load was another than the one asked for.
     OTHER_DURATION = auto()
+    SUSPENDED = auto()  # at a rate
     SATURATED = auto()
     SATURATED_FOREIGN = auto()  # of a server whose use is not known
     LINK_FULL = auto()
@@ -82,6 +83,7 @@ class Kind(StrEnum):
     LATE_FOR_LIMIT = auto()
     CANNOT_OFFER = auto()
     RATE_NOT_KEPT = auto()
+    TOO_FEW_CONNECTIONS = auto()
     PAIRED_RATE_NOT_KEPT = auto()
     THROUGHPUT_UNKNOWN = auto()
     # What follows from the results as a whole.

@@ -54,7 +54,10 @@ def merge_arrival_rates(rates: Sequence[ArrivalRate]) -> ArrivalRate | None:
         return None
     late_p50_s = max(rate.late_p50_s for rate in rates)
     late_p99_s = max(rate.late_p99_s for rate in rates)
-    return dataclasses.replace(sum_of(rates), late_p50_s=late_p50_s, late_p99_s=late_p99_s)
+    late_max_s = max(rate.late_max_s for rate in rates)
+    return dataclasses.replace(
+        sum_of(rates), late_p50_s=late_p50_s, late_p99_s=late_p99_s, late_max_s=late_max_s
+    )
 
 
 def total_opened(readings: Iterable[LoadReading]) -> int | None:

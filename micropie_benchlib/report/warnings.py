@@ -65,9 +65,14 @@ def range_text(warnings: Sequence[BenchWarning], name: str, how: str) -> str:
     if noun and text != "1" and not noun.endswith("s"):
         noun += "s"
     if first != text:
-        unit = text.lstrip("±+-.,0123456789")
-        text = f"{first.removesuffix(unit)} to {text}"
+        if unit_of(first) == unit_of(text):
+            first = first.removesuffix(unit_of(text))
+        text = f"{first} to {text}"
     return f"{text} {noun}".rstrip()
+
+
+def unit_of(text: str) -> str:
+    return text.lstrip("±+-.,0123456789")
 
 
 def texts_of(warnings: Iterable[BenchWarning]) -> str:

@@ -61,12 +61,19 @@ def core_use(observations: Sequence[Observation], load: Load, workers: int | Non
     )
 
 
+LONGEST_PAUSE_S = 1.0  # of wrk, which a busy machine does not make
+
+
 def wrong_load(
     observations: Sequence[Observation], load: Load, cores: CoreUse
 ) -> BenchWarning | None:
     """Return why a trial did not measure its servers: wrk was stopped, or the limit."""
+    for seen in observations:
+        rate = seen.wrk.arrival_rate
+        if rate and rate.late_max_s > LONGEST_PAUSE_S:
+            return BenchWarning.of(Kind.SUSPENDED, late_s=rate.late_max_s)
     duration_s = longest_s(observations)
-    if not load.rate_per_s and not -0.05 <= duration_s - load.duration_s <= 1:
+    if not load.rate_per_s and not -0.05 <= duration_s - load.duration_s <= LONGEST_PAUSE_S:
         return BenchWarning.of(Kind.OTHER_DURATION, duration_s=duration_s, asked_s=load.duration_s)
     return observations[0].busy_partner or observations[0].full_link or cores.saturation
 

@@ -152,6 +152,30 @@ def throughput_of(measurement: Measurement, share: float) -> float:
     return min(measurement.requests_per_s, arrival_rate.answered_per_s)
 
 
+BURSTS = 1.25  # as many connections as responses take on average are all busy in each burst
+
+
+def rate_advice(measurement: Measurement, label: str) -> BenchWarning:
+    """Return why a rate was not kept, by what a response takes where none waits for another."""
+    load, wrk = measurement.load, measurement.wrk
+    words = {"target": label, "load": load.sentence}
+    latency = wrk.latency_uncorrected if wrk else None
+    if latency and latency.histogram and load.rate_per_s:
+        fastest_s = latency.histogram[0][0] / 1e6
+        needed = load.rate_per_s * fastest_s
+        if needed > load.connections:
+            return BenchWarning.of(
+                Kind.TOO_FEW_CONNECTIONS,
+                **words,
+                fastest_s=fastest_s,
+                most_per_s=load.connections / fastest_s,
+                enough=math.ceil(BURSTS * needed),
+            )
+    if measurement.method is Method.SINGLE:
+        return BenchWarning.of(Kind.RATE_NOT_KEPT, **words)
+    return BenchWarning.of(Kind.PAIRED_RATE_NOT_KEPT, **words)
+
+
 def prepare_rates(plan: Plan, results: Results, actions: Actions) -> tuple[Plan, Results]:
     """Return plan and results with the loads' rates, and what the targets answered.
 
@@ -167,12 +191,7 @@ def prepare_rates(plan: Plan, results: Results, actions: Actions) -> tuple[Plan,
     reasons = []
     for measurement in preflight.measurements:
         if over_limit(measurement, math.inf):
-            is_single = measurement.method is Method.SINGLE
-            warning = BenchWarning.of(
-                Kind.RATE_NOT_KEPT if is_single else Kind.PAIRED_RATE_NOT_KEPT,
-                target=results.label(measurement.target),
-                load=measurement.load.sentence,
-            )
+            warning = rate_advice(measurement, results.label(measurement.target))
             reasons.append(Reason(warnings=(warning, *measurement.invalid)))
     if reasons:
         raise UnmeasurableError(reasons)

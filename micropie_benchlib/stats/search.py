@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from micropie_benchlib.core.choices import Limit
 from micropie_benchlib.core.loads import Load
-from micropie_benchlib.core.measurements import ArrivalRate, Measurement, WrkResult
+from micropie_benchlib.core.measurements import Measurement, WrkResult
 from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.stats.intervals import binomial_at_least, binomial_at_most
 from micropie_benchlib.stats.validity import generator_is_late
@@ -18,6 +18,7 @@ CLOSE_BOUNDS = 1.02  # of a capacity, as a ratio
 MAX_SHARE = 0.01  # of a rate's requests over the limit, which a p99 is about
 RISK = 0.025  # on either side, of an interval of 95%
 CHANCE = 1e-4  # with which a trial is as bad as that for no reason of its own
+LATENESS = (Kind.TIMEOUTS, Kind.UNANSWERED, Kind.NOT_SUSTAINED)
 MAX_TRIALS = 8  # at one rate
 
 
@@ -44,10 +45,8 @@ def over_limit(measurement: Measurement, limit_s: float) -> int | None:
         if is_near and generator_is_late(wrk, limit_s):
             return None
         return sum(count for us, count in wrk.latency.histogram if us / 1e6 > limit_s)
-    came_too_late = wrk.errors.timeout or not is_sustained(wrk, wrk.arrival_rate)
-    if came_too_late and wrk.errors.total == wrk.errors.timeout:
-        return wrk.arrival_rate.offered
-    return None
+    is_late = all(warning.kind in LATENESS for warning in measurement.invalid)
+    return wrk.arrival_rate.offered if is_late else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,11 +110,6 @@ def are_enough(trials: Sequence[Measurement]) -> bool:
     return outcome is Outcome.KEPT or len(trials) > 1
 
 
-def is_sustained(wrk: WrkResult, arrival_rate: ArrivalRate) -> bool:
-    """Return whether the requests were answered at the rate at which they were offered."""
-    return wrk.requests_per_s >= (1 - SUSTAINED_WITHIN) * arrival_rate.offered_per_s
-
-
 def rate_not_kept(wrk: WrkResult, load: Load) -> BenchWarning | None:
     """Return why a rate was not kept, if it was not: responses lack, or came ever later."""
     rate = wrk.arrival_rate
@@ -126,7 +120,7 @@ def rate_not_kept(wrk: WrkResult, load: Load) -> BenchWarning | None:
         return BenchWarning.of(
             Kind.UNANSWERED, count=lacking, offered=rate.offered, timeout_s=load.workload.timeout_s
         )
-    if is_sustained(wrk, rate):
+    if wrk.requests_per_s >= (1 - SUSTAINED_WITHIN) * rate.offered_per_s:
         return None
     return BenchWarning.of(
         Kind.NOT_SUSTAINED, offered_per_s=rate.offered_per_s, answered_per_s=wrk.requests_per_s

@@ -154,6 +154,7 @@ def result_at_rate(figures: ExactFigures, rate: RateFigures) -> WrkResult:
             answered_per_s=rate.in_window / window_s,
             late_p50_s=histogram_percentile(rate.late, 50),
             late_p99_s=histogram_percentile(rate.late, 99),
+            late_max_s=histogram_percentile(rate.late, 100),
         ),
     )
 
