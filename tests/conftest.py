@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -50,6 +51,7 @@ from micropie_benchlib.serve.launched import LaunchedServer
 from micropie_benchlib.serve.servers import LocalServer
 from micropie_benchlib.stats.comparisons import with_derived
 from micropie_benchlib.system.children import Child
+from micropie_benchlib.wrk.exact import EXACT_MARK
 
 ROOT = Path(__file__).parent.parent
 TARGETS = Path(__file__).parent / "targets"
@@ -548,3 +550,21 @@ def unpacked(pyz: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with only_build():
         subprocess.run([sys.executable, str(pyz), "-V"], env=env, check=True, capture_output=True)
     return shared / "unpacked/micropie_bench"
+
+
+EXACT: dict[str, Any] = {
+    "duration_us": 1_000_000,
+    "requests": 10,
+    "bytes": 1440,
+    "cpu_s": 0.1,
+    "errors": {"connect": 0, "read": 0, "write": 0, "status": 0, "timeout": 0},
+    "mean_us": 150.5,
+    "stdev_us": 50.5,
+    "max_us": 200,
+    "histogram": [[100, 5], [200, 5]],
+}  # as done.lua reports
+
+
+def exact_line(**changes: Any) -> str:
+    """Return what wrk prints with a script of ours, with other figures in it."""
+    return f"report\n{EXACT_MARK}{json.dumps({**EXACT, **changes})}\n"

@@ -9,17 +9,15 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Any
 
 import pytest
-import typer
 from conftest import NAMES, RATES, Asked, run_command, set_bundled, set_cores, single_results
 
 import micropie_bench as mb
 from micropie_benchlib.cli.bench_file import content_type
-from micropie_benchlib.cli.commands import command_line, option, with_groups_as_options
+from micropie_benchlib.cli.commands import command_line
 from micropie_benchlib.cli.gate import check_baseline, make_gate
 from micropie_benchlib.cli.loads import (
     make_loads,
@@ -482,11 +480,6 @@ def test_a_gate_goes_by_the_comparisons_of_its_baseline(tmp_path: Path) -> None:
     assert gate
     assert gate.baseline
     assert gate.baseline.comparisons == baseline.comparisons
-    other_plan = plan_of(("base=asgi", "other=asgi"))
-    with pytest.raises(
-        UsageError, match="has no interval for other against base at 100 connections; it has: "
-    ):
-        make_gate(options, other_plan)
 
 
 ITS_OWN = "it has: more against base, 100 connections, hello"
@@ -686,42 +679,6 @@ def test_no_server_refuses_its_own_settings() -> None:
 
 
 # Each command's options.
-
-
-@dataclass(frozen=True, kw_only=True)
-class Paint:
-    """A group of options."""
-
-    PANEL: ClassVar = "Paint"
-
-    colour: str = option("-c", "--colour", default="blue", help="Its colour.")
-    coats: int | None = option(help="How many.", show_default="2")
-
-
-painted: list[tuple[str, Paint, bool]] = []
-
-
-def paint_wall(
-    wall: Annotated[str, typer.Argument()] = "north",
-    *,
-    paint: Paint,
-    dry: Annotated[bool, typer.Option("--dry")] = False,
-) -> int:
-    """Paint it."""
-    painted.append((wall, paint, dry))
-    return 3
-
-
-def test_a_groups_fields_are_options_and_reach_the_function_as_the_group() -> None:
-    painted.clear()
-    app = typer.Typer(add_completion=False)
-    app.command()(with_groups_as_options(paint_wall))
-    assert app(args=["--coats", "5", "--dry"], standalone_mode=False) == 3
-    assert app(args=["south", "-c", "red"], standalone_mode=False) == 3
-    assert painted == [
-        ("north", Paint(colour="blue", coats=5), True),
-        ("south", Paint(colour="red", coats=None), False),
-    ]
 
 
 COMMANDS = sorted(command_line(mb.top).commands)

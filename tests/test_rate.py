@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import math
 import random
 import statistics
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Asked, InProcess, Tool, measured, results_of, run_command
+from conftest import Asked, InProcess, Tool, exact_line, measured, results_of, run_command
 from results_schema import loaded
 from test_experiment import HELLO, NOTHING_YET, Fault, World, observation_of, plan_of
 
@@ -46,7 +45,7 @@ from micropie_benchlib.run.schedule import schedule
 from micropie_benchlib.stats.search import Outcome, Tally, rate_not_kept, tally_of
 from micropie_benchlib.stats.verdicts import decisive_comparisons
 from micropie_benchlib.stats.warnings import few_for_p99
-from micropie_benchlib.wrk.exact import EXACT_MARK, parse_exact
+from micropie_benchlib.wrk.exact import parse_exact
 from micropie_benchlib.wrk.histogram import latency_from_histogram
 
 AT_1000 = dataclasses.replace(HELLO, rate_per_s=1000.0)
@@ -99,23 +98,6 @@ def test_machines_share_a_rate_as_they_share_connections(connections: int, machi
 # What wrk's script tells.
 
 
-def exact_line(at_rate: dict[str, Any] | None, **changes: Any) -> str:
-    figures = {
-        "duration_us": 2_100_000,
-        "requests": 4,
-        "bytes": 400,
-        "cpu_s": 0.1,
-        "errors": {"connect": 0, "read": 0, "write": 0, "status": 0, "timeout": 0},
-        "mean_us": 90.0,
-        "stdev_us": 1.0,
-        "max_us": 99.0,
-        "histogram": [[90, 4]],
-    }
-    if at_rate:
-        figures["at_rate"] = at_rate
-    return f"report\n{EXACT_MARK}{json.dumps({**figures, **changes})}\n"
-
-
 PACE: dict[str, Any] = {
     "offered": 4,
     "window_us": 2_000_000,
@@ -128,7 +110,7 @@ PACE: dict[str, Any] = {
 
 
 def test_latency_at_a_rate_counts_from_when_a_request_was_due() -> None:
-    wrk, report = parse_exact(exact_line(PACE), connections=1)
+    wrk, report = parse_exact(exact_line(at_rate=PACE), connections=1)
     assert report == "report\n"
     assert wrk.latency
     assert wrk.latency_uncorrected
@@ -162,7 +144,7 @@ def test_latency_at_a_rate_counts_from_when_a_request_was_due() -> None:
 def test_a_server_falls_behind_where_latencies_grow_steadily(
     thirds_us: list[int], behind_s: float
 ) -> None:
-    wrk, _ = parse_exact(exact_line({**PACE, "third_p50_us": thirds_us}), connections=1)
+    wrk, _ = parse_exact(exact_line(at_rate={**PACE, "third_p50_us": thirds_us}), connections=1)
     assert wrk.duration_s == pytest.approx(2 + behind_s)
     reason = rate_not_kept(wrk, dataclasses.replace(HELLO, duration_s=2, rate_per_s=2.0))
     assert bool(reason) == bool(behind_s)
@@ -170,7 +152,7 @@ def test_a_server_falls_behind_where_latencies_grow_steadily(
 
 
 def test_requests_without_an_answer_invalid() -> None:
-    wrk, _ = parse_exact(exact_line({**PACE, "offered": 6}), connections=1)
+    wrk, _ = parse_exact(exact_line(at_rate={**PACE, "offered": 6}), connections=1)
     load = dataclasses.replace(HELLO, duration_s=2, rate_per_s=3.0)
     unanswered = BenchWarning.of(Kind.UNANSWERED, count=2, offered=6, timeout_s=2)
     assert rate_not_kept(wrk, load) == unanswered
@@ -190,12 +172,12 @@ def test_requests_without_an_answer_invalid() -> None:
 )
 def test_figures_that_the_script_cannot_have_given_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(BenchError, match="unexpected line from"):
-        parse_exact(exact_line({**PACE, **change}), connections=1)
+        parse_exact(exact_line(at_rate={**PACE, **change}), connections=1)
 
 
 def test_of_several_wrks_rates_are_summed_and_the_latest_counts() -> None:
-    one, _ = parse_exact(exact_line(PACE), connections=1)
-    other, _ = parse_exact(exact_line({**PACE, "late": [[70, 1]]}), connections=1)
+    one, _ = parse_exact(exact_line(at_rate=PACE), connections=1)
+    other, _ = parse_exact(exact_line(at_rate={**PACE, "late": [[70, 1]]}), connections=1)
     merged = merge_runs([one, other])
     assert merged.arrival_rate == ArrivalRate(
         offered=8,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from conftest import (
     ENVIRONMENT,
+    EXACT,
     RATES,
     SECONDS,
     SETTINGS,
@@ -482,18 +483,6 @@ def test_any_text_is_a_results_file_or_refused_in_one_line(text: str) -> None:
 
 
 # --- wrk's own line ---------------------------------------------------------------------
-
-EXACT: dict[str, Any] = {
-    "duration_us": 1_000_000,
-    "requests": 10,
-    "bytes": 1440,
-    "cpu_s": 0.1,
-    "errors": {"connect": 0, "read": 0, "write": 0, "status": 0, "timeout": 0},
-    "mean_us": 150.5,
-    "stdev_us": 50.5,
-    "max_us": 200,
-    "histogram": [[100, 5], [200, 5]],
-}
 
 
 def exact_of(line: str) -> WrkResult:
