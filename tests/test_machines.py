@@ -222,11 +222,27 @@ def kill_controller(_: Site, process: subprocess.Popen[str]) -> None:
     process.kill()
 
 
-def kill_agent(site: Site, _: subprocess.Popen[str]) -> None:
-    processes = map(psutil.Process, pids_in(site.lab.machines["a"].namespace))
+def agent_of_a(site: Site) -> psutil.Process | None:
     bare = "exec(eval(sys.stdin.readline()))"  # what execnet starts, and what that forks
-    agents = [process for process in processes if bare in process.cmdline()[-1]]
-    min(agents, key=psutil.Process.create_time).kill()
+    agents = []
+    for pid in pids_in(site.lab.machines["a"].namespace):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            if process.name().startswith("python") and bare in process.cmdline()[-1]:
+                agents.append(process)
+    return min(agents, key=psutil.Process.create_time, default=None)
+
+
+def kill_agent(site: Site, _: subprocess.Popen[str]) -> None:
+    agent = agent_of_a(site)
+    assert agent
+    agent.kill()
+
+
+def stop_agent(site: Site, _: subprocess.Popen[str]) -> None:
+    agent = agent_of_a(site)
+    assert agent
+    agent.suspend()
 
 
 def kill_sshd(site: Site, _: subprocess.Popen[str]) -> None:
@@ -259,15 +275,37 @@ def lose(
 
 
 @pytest.mark.parametrize(
-    ("fault", "host"), [(kill_agent, "a"), nightly(break_link, "a"), nightly(kill_sshd, "s")]
+    ("fault", "said"),
+    [
+        (kill_agent, "the connection to a was lost: its agent ended"),
+        (stop_agent, "a does not respond any more"),
+        nightly(break_link, "the connection to a was lost"),
+        nightly(kill_sshd, "the connection to s was lost"),
+    ],
 )
 def test_nothing_is_left_when_a_machine_is_lost_and_the_run_says_which(
-    site: Site, tmp_path: Path, fault: Callable[[Site, subprocess.Popen[str]], None], host: str
+    site: Site, tmp_path: Path, fault: Callable[[Site, subprocess.Popen[str]], None], said: str
 ) -> None:
     done = lose(site, tmp_path / "out.json", fault)
     assert done.returncode == 1
-    assert f"the connection to {host} was lost" in done.stderr
+    assert said in done.stderr
     assert "results cover only the rounds before" in done.stderr
+
+
+@pytest.mark.parametrize("after_s", [0, nightly(0.2), nightly(0.5), nightly(1)])
+def test_the_machine_of_an_agent_that_is_killed_at_its_start_is_named(
+    site: Site, after_s: float
+) -> None:
+    process = site.compare("asgi", "--load-on", "a", "-r", "1", "-d", "9s")
+    while not (agent := agent_of_a(site)):
+        assert process.poll() is None
+    time.sleep(after_s)
+    agent.kill()
+    done = finished(process)
+    assert (done.returncode, done.stdout) == (1, "")
+    told = r"micropie_bench: (a: |the connection to a was lost: )its agent ended"
+    assert re.fullmatch(told, done.stderr.splitlines()[-1]), done.stderr
+    site.await_running(lambda running: not running, seconds=SOON_S)
 
 
 @pytest.mark.nightly

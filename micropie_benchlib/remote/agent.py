@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fcntl
 import itertools
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +29,7 @@ from micropie_benchlib.load.machine import describe_machine, link_of
 from micropie_benchlib.load.wrk_program import find_wrk
 from micropie_benchlib.remote.messages import (
     BEAT,
+    CONTROLLER_SILENCE_S,
     HEARTBEAT_S,
     SHUTDOWN,
     Outcome,
@@ -42,6 +46,7 @@ from micropie_benchlib.system.children import TRIAL_ERRORS, reason_of
 from micropie_benchlib.system.processes import boot_id, require_proc
 from micropie_benchlib.system.temporary import remove_at_end, temporary_directory
 
+WATCHDOG = ROOT / "micropie_benchlib" / "programs" / "watchdog.py"
 AGENT_SILENCE_S = 2.5  # an agent that has not heard from its controller for so long ends
 
 
@@ -64,8 +69,12 @@ def serve_controller(channel: Any, private: str) -> None:
         if message != BEAT:
             calls.put(message)
 
+    signs_of_life = start_watchdog()
+
     def watch() -> None:
         while time.monotonic() - heard_at < AGENT_SILENCE_S:
+            with contextlib.suppress(OSError):  # somebody killed the watchdog
+                os.write(signs_of_life.fileno(), b".")
             time.sleep(HEARTBEAT_S / 2)
         end_process()
 
@@ -81,6 +90,22 @@ def serve_controller(channel: Any, private: str) -> None:
             outcome, reply = reply_to(agent, part, method, arguments)
             channel.send((outcome.value, reply))
     end_process()
+
+
+def start_watchdog() -> IO[bytes]:
+    """Have this process killed when it falls silent for as long as the controller waits for it.
+
+    Return what the signs of life are written to.
+    """
+    child = subprocess.Popen(
+        [sys.executable, "-I", "-S", str(WATCHDOG), str(CONTROLLER_SILENCE_S)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    assert child.stdin is not None  # noqa: S101  # it is a pipe
+    return child.stdin
 
 
 def end_process() -> NoReturn:

@@ -29,6 +29,7 @@ from micropie_benchlib.load.sides import Servers
 from micropie_benchlib.remote.agent import Agent
 from micropie_benchlib.remote.messages import (
     BEAT,
+    CONTROLLER_SILENCE_S,
     SHUTDOWN,
     Outcome,
     from_text,
@@ -43,7 +44,6 @@ from micropie_benchlib.system.checks import Finding
 from micropie_benchlib.system.children import POLL_S, TICK_S, Tick
 
 COPY_DEADLINE_S = 600.0
-CONTROLLER_SILENCE_S = 10.0  # a controller gives up an agent that was silent for so long
 ENDED = (BenchError, CannotGoOnError)  # what a lost connection has ended already raises these
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -107,21 +107,22 @@ class OtherMachine:
         spec = f"ssh={' '.join(options)} {self.host}//python={shlex.quote(self.python)}"
         if self._ssh.config:
             spec += f"//ssh_config={self._ssh.config}"
+        program = remote_program()
         self._group = execnet.Group()
-        # Ctrl-C is for the controller alone, which then ends all in good order.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            gateway = self._group.makegateway(spec)
-        except (EOFError, OSError, execnet.HostNotFound):
-            raise BenchError(f"{self.host}: {self._log_reason()}") from None
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        self._channel = gateway.remote_exec(remote_program())
-        try:
-            self._bring_up(content)
-        except BaseException:
-            self._group.terminate(timeout=2.0)
-            raise
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._group.terminate, timeout=2.0)
+            try:
+                # Ctrl-C is for the controller alone, which then ends all in good order.
+                signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+                try:
+                    gateway = self._group.makegateway(spec)
+                finally:
+                    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+                self._channel = gateway.remote_exec(program)
+                self._bring_up(content)
+            except (EOFError, OSError, execnet.HostNotFound):
+                raise BenchError(f"{self.host}: {self._log_reason()}") from None
+            stack.pop_all()
 
     def _bring_up(self, content: bytes) -> None:
         import threading
@@ -145,18 +146,17 @@ class OtherMachine:
         """Return the next that the bootstrap sends. Raises BenchError."""
         try:
             word, text = self._channel.receive(timeout=COPY_DEADLINE_S)
-        except (EOFError, OSError, self._channel.RemoteError, self._channel.TimeoutError) as error:
-            reason = self._log_reason() if isinstance(error, EOFError) else str(error)
-            raise BenchError(f"{self.host}: {reason.strip().splitlines()[-1]}") from None
+        except (self._channel.RemoteError, self._channel.TimeoutError) as error:
+            raise BenchError(f"{self.host}: {str(error).strip().splitlines()[-1]}") from None
         return str(word), str(text)
 
-    def _log_reason(self, unless_told: str = "ssh printed no error") -> str:
-        """Return what ssh wrote of the end of a connection, if it did."""
+    def _log_reason(self) -> str:
+        """Return why a connection ended: what ssh wrote of it, if it did."""
         time.sleep(POLL_S)  # for ssh to write it
+        lines: list[str] = []
         with contextlib.suppress(OSError):
             lines = self._log.read_text(errors="replace").splitlines()
-            return ssh_reason(lines) or unless_told
-        return unless_told
+        return ssh_reason(lines) or "its agent ended"
 
     def _hear(self, message: Any) -> None:
         self._heard_at = time.monotonic()
@@ -231,9 +231,7 @@ class OtherMachine:
         """Return that the connection is lost, and why."""
         if not self._is_cut:
             return CannotGoOnError(f"{self.host} does not respond any more")
-        return CannotGoOnError(
-            f"the connection to {self.host} was lost: {self._log_reason('its agent ended')}"
-        )
+        return CannotGoOnError(f"the connection to {self.host} was lost: {self._log_reason()}")
 
     def round_trip_s(self) -> float:
         """Return how long a call and its reply take, in seconds: the median of five."""

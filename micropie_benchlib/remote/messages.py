@@ -12,6 +12,7 @@ from typing import Any
 from micropie_benchlib.core.errors import BenchError, CannotGoOnError, first_complaint
 
 HEARTBEAT_S = 0.5
+CONTROLLER_SILENCE_S = 10.0  # a controller gives up an agent that was silent for so long
 BEAT = "beat"
 SHUTDOWN = "shutdown"  # instead of a call
 
