@@ -5,10 +5,12 @@ Real processes: killed, hung, stopped, and their files taken away.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
 import os
+import random
 import re
 import resource
 import shutil
@@ -115,6 +117,41 @@ def test_a_tool_that_is_killed_while_it_measures_leaves_no_process_and_no_file(
     assert process.returncode in (130, -number)
     assert "Traceback" not in err
     await_nothing_left(tool, scratch)
+
+
+CAMPAIGNS = {
+    "a comparison": ("compare", "asgi", "starlette", *FAST, "-r", "1"),
+    "a search for a capacity": ("capacity", "asgi", *FAST, "--p99-limit", "50ms"),
+    "a .pyz without a cache": ("compare", "asgi", *FAST, "-r", "1", "--rate", "100"),
+}
+MOMENTS = 60
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("campaign", CAMPAIGNS)
+def test_nothing_is_left_by_signals_at_random_moments(
+    campaign: str, tool: Tool, scratch: Path, request: pytest.FixtureRequest
+) -> None:
+    seed = random.SystemRandom().randrange(2**32)
+    draw = random.Random(seed)
+    if ".pyz" in campaign:
+        tool.program = request.getfixturevalue("pyz")
+    for moment in range(MOMENTS):
+        number = draw.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+        after_s = draw.uniform(0, 8)
+        where = f"moment {moment} of seed {seed}: {number.name} after {after_s:.2f} s"
+        cache = scratch.with_name(f"cache-{moment}")
+        process = tool.start(*CAMPAIGNS[campaign], TMPDIR=str(scratch), XDG_CACHE_HOME=str(cache))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(after_s)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode in (0, 130, -number), (where, err)
+        tool.await_running(lambda running: not running, seconds=30)
+        assert list(scratch.iterdir()) == [], where
+        assert not list(cache.rglob("*.part")), where
+        shutil.rmtree(cache, ignore_errors=True)
 
 
 def test_nohup_keeps_a_run_alive(tool: Tool, scratch: Path) -> None:
