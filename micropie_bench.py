@@ -72,7 +72,14 @@ from micropie_benchlib.cli.options import (
 )
 from micropie_benchlib.cli.plans import make_plan
 from micropie_benchlib.cli.targets import compared_targets, parse_target, parse_targets
-from micropie_benchlib.cli.terminal import console_on, say, show_lines, show_table, table_of_texts
+from micropie_benchlib.cli.terminal import (
+    console_on,
+    say,
+    show_lines,
+    show_table,
+    show_text,
+    table_of_texts,
+)
 from micropie_benchlib.core.built_ins import BUILT_INS
 from micropie_benchlib.core.errors import BenchError, CannotGoOnError, UnmeasurableError, UsageError
 from micropie_benchlib.core.plan import USEFUL_ROUNDS
@@ -455,10 +462,11 @@ def list_targets(wrk: WrkOption = None) -> int:
     show_table(table_of_texts(("Target", "What it is", "Versions"), rows), console)
     servers = describe_versions(package_versions(SERVER_PACKAGES))
     python = f"Python {platform.python_version()} ({sys.executable})"
-    console.print(f"\nServed by {servers}; {python}.")
+    console.print()
+    show_text(console, f"Served by {servers}; {python}.")
     wrk_found = examine_wrk(wrk)
     load = f"{wrk_found.found}: {wrk_found.remedy}" if wrk_found.warns else f"wrk {wrk_found.found}"
-    console.print(f"Load by {load}.")
+    show_text(console, f"Load by {load}.")
     return 0
 
 

@@ -191,6 +191,13 @@ def test_targets_are_listed_with_their_versions(typed: Typed) -> None:
     assert f"| micropie {importlib.metadata.version('micropie')} |" in " ".join(listed.split())
 
 
+@pytest.mark.slow
+def test_the_list_of_targets_fits_a_narrow_terminal(typed: Typed) -> None:
+    listed = typed("targets", FORCE_COLOR="1", COLUMNS="60", NO_COLOR="1").stdout
+    for line in listed.splitlines():
+        assert len(line) <= 60 or " " not in line.strip(), "broken at spaces alone"
+
+
 def test_parse_prints_the_gists_two_tables(typed: Typed) -> None:
     expected = (DATA / "gist_tables.md").read_text()
     assert typed("parse", str(GIST)).stdout.strip() == expected.strip()

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from conftest import NAMES, RATES, Asked, run_command, set_bundled, set_cores, single_results
+from pydantic import BaseModel, ValidationError
 
 import micropie_bench as mb
 from micropie_benchlib.cli.bench_file import content_type
@@ -40,10 +41,10 @@ from micropie_benchlib.cli.plans import make_plan
 from micropie_benchlib.cli.progress import ProgressReport
 from micropie_benchlib.cli.records import settings_of
 from micropie_benchlib.cli.requests import RESERVED_HEADERS, parse_headers, parse_method, parse_path
-from micropie_benchlib.cli.targets import parse_target
-from micropie_benchlib.cli.text import parse_seconds
+from micropie_benchlib.cli.targets import parse_target, parse_targets
+from micropie_benchlib.cli.text import Reads, parse_seconds
 from micropie_benchlib.core.choices import AsgiServer, Decisive, Http, Loop
-from micropie_benchlib.core.errors import UsageError
+from micropie_benchlib.core.errors import UsageError, first_complaint
 from micropie_benchlib.core.loads import Load, LoadId
 from micropie_benchlib.core.paths import APPS, ROOT
 from micropie_benchlib.core.plan import Plan
@@ -199,6 +200,68 @@ def test_a_bundle_serves_the_built_ins_with_its_own_packages(
 def test_another_python_runs_what_is_the_users_own(text: str, python: str) -> None:
     """The built-ins need the packages that are installed for this one."""
     assert parse_target(text, ServingOptions(python=sys.executable)).python == python
+
+
+@pytest.mark.parametrize(
+    ("texts", "name", "example"),
+    [
+        (["asgi", "asgi"], "asgi", "'a=asgi' 'b=asgi'"),
+        (["a=asgi", "a=fastapi"], "a", "'a=asgi' 'b=fastapi'"),
+        (["fastapi", "asgi", "FastAPI=cmd:x {port}"], "FastAPI", "'a=fastapi' 'b=cmd:x {port}'"),
+    ],
+)
+def test_two_targets_of_one_name_are_refused(texts: list[str], name: str, example: str) -> None:
+    with pytest.raises(UsageError) as refusal:
+        parse_targets(texts, ServingOptions())
+    said = f"two targets have the name {name!r}: rename one, as in {example}"
+    assert str(refusal.value) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("fastapi", "FastAPI"),
+        ("fastapi=fastapi@0.115.7", "FastAPI"),
+        ("fastapi=cmd:serve {port}", "FastAPI"),
+        ("litestar=http://127.0.0.1:1/", "Litestar"),
+        ("litestar=app:app", "Litestar"),
+        ("mine=fastapi", "mine"),
+    ],
+)
+def test_a_target_named_like_a_built_in_has_its_capitals(text: str, label: str) -> None:
+    assert parse_target(text).label == label
+
+
+def test_a_wrong_value_in_a_file_is_told_in_our_words() -> None:
+    class Whole(BaseModel):
+        count: int
+        text: Annotated[str, Reads(lambda value, _: parse_path(value))] = "/"
+
+    def told(**values: Any) -> str:
+        with pytest.raises(ValidationError) as refusal:
+            Whole.model_validate(values, context=Path())
+        return first_complaint(refusal.value.errors(), whole="JSON")
+
+    assert told(count="x") == "count contains an impossible value, 'x': must be a whole number"
+    assert told(count=1, text="x").startswith("text contains an impossible value, 'x': 'x': a path")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--rounds", "x"), "--rounds: must be a whole number, not 'x'"),
+        (("-w", "0"), "--workers: must be 1 or more, not '0'"),
+        (("--port", "65536"), "--port: must be 65,535 or less, not '65536'"),
+        (("--http", "x"), "--http: 'x' is not one of 'auto', 'h11', 'httptools'."),
+    ],
+)
+def test_a_wrong_value_of_an_option_is_told_once(
+    words: tuple[str, ...], said: str, asked: Asked
+) -> None:
+    with pytest.raises(UsageError) as refusal:
+        run_command("compare", *words)
+    assert str(refusal.value) == said
+    assert asked.plan is None
 
 
 # The request.

@@ -33,6 +33,7 @@ from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.targets import ServerSettings
 from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.report.layout import Table
+from micropie_benchlib.report.markdown import wrk_reports
 from micropie_benchlib.report.markdown_text import markdown_lines
 from micropie_benchlib.report.tables import result_tables, work_tables
 from micropie_benchlib.report.terminal import terminal_lines
@@ -315,6 +316,16 @@ def opened_run(
         changed = dataclasses.replace(facts.responses["hello"], **response)
         targets.append(dataclasses.replace(facts, responses={"hello": changed}))
     return dataclasses.replace(results, targets=tuple(targets))
+
+
+def test_wrks_own_reports_stand_under_the_target_and_the_rate() -> None:
+    measurements: list[Measurement] = []
+    for rate_per_s, text in ((None, "fast\n"), (500.0, "slow 1\n"), (500.0, "slow 2\n")):
+        load = dataclasses.replace(HUNDRED, rate_per_s=rate_per_s)
+        measurement = measured("base", len(measurements) + 1, 100.0, load=load)
+        measurements.append(dataclasses.replace(measurement, report=text))
+    at_a_rate = "Base at 500 requests/s\n\nslow 1\nslow 2\n"
+    assert wrk_reports(results_of(measurements)) == ["Base\n\nfast\n", at_a_rate]
 
 
 @pytest.mark.parametrize(

@@ -33,12 +33,10 @@ from micropie_benchlib.cli.tables import (
 )
 from micropie_benchlib.cli.targets import default_name, spec_table, split_target
 from micropie_benchlib.cli.text import Reads, did_you_mean
-from micropie_benchlib.core.errors import BenchError, UsageError
+from micropie_benchlib.core.errors import BenchError, UsageError, problem_in
 from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.secrets import has_secret_name
 from micropie_benchlib.core.values import Name
-
-MAX_SHOWN = 60  # characters of a wrong value
 
 
 class Variables:
@@ -124,30 +122,9 @@ def read_content(content: Mapping[str, Any], directory: Path) -> Any:
         raise UsageError(plain_line(error.errors()[0])) from None
 
 
-WANTED = {
-    "bool_parsing": "true or false",
-    "bool_type": "true or false",
-    "dataclass_type": "a table",
-    "dict_type": "a table",
-    "mapping_type": "a table",
-    "enum": "{expected}",
-    "literal_error": "{expected}",
-    "float_type": "a time",
-    "greater_than_equal": "{ge:,.0f} or more",
-    "less_than_equal": "{le:,.0f} or less",
-    "int_from_float": "a whole number",
-    "int_parsing": "a whole number",
-    "int_type": "a whole number",
-    "finite_number": "a whole number",
-    "list_type": "a list",
-    "tuple_type": "a list",
-    "string_type": "a text",
-}  # by pydantic's name of an error
-
-
 def plain_line(error: Mapping[str, Any]) -> str:
     """Return what is wrong, and where, of an error of pydantic's."""
-    kind, context = error["type"], error.get("ctx", {})
+    kind = error["type"]
     steps = []
     for step in error["loc"]:
         # pydantic's mark of a name, and positions in unions and lists, say nothing to a user
@@ -156,16 +133,7 @@ def plain_line(error: Mapping[str, Any]) -> str:
     location = ".".join(steps)
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"{location}: unknown key{known_keys(*error['loc'])}"
-    if kind == "value_error":
-        return f"{location}: {context['error']}"
-    if kind not in WANTED:
-        return f"{location}: {error['msg']}"
-    wanted = WANTED[kind].format(**context)
-    shown = repr(error["input"])
-    # Whole or not at all: a part of a secret would not be known.
-    is_shown = len(shown) <= MAX_SHOWN and not has_secret_name(location)
-    but = f", not {shown}" if is_shown else ""
-    return f"{location}: must be {wanted}{but}"
+    return f"{location}: {problem_in(error, shows_value=not has_secret_name(location))}"
 
 
 def known_keys(*location: str) -> str:

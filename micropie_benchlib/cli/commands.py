@@ -14,7 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from micropie_benchlib.cli.examples import ABOUT, EXAMPLES, TOP_EXAMPLES
 from micropie_benchlib.cli.text import Reader, Reads
-from micropie_benchlib.core.errors import UsageError
+from micropie_benchlib.core.errors import UsageError, problem_in
 
 OTHER_OPTIONS = "Other options"
 
@@ -75,9 +75,13 @@ class GroupedCommand(TyperCommand):
         try:
             return super().parse_args(ctx, args)
         except typer.BadParameter as error:
-            if error.param and came_from(ctx, error.param.name or "") == "DEFAULT_MAP":
-                raise UsageError(f"{ctx.params['config']}: {error.format_message()}") from None
-            raise
+            if not error.param or not isinstance(error.__cause__, ValueError):
+                raise
+            (first, *_) = error.__cause__.errors()  # type: ignore[attr-defined]  # of pydantic
+            said = f"{error.param.opts[-1]}: {problem_in(first, shows_value=True)}"
+            if came_from(ctx, error.param.name or "") == "DEFAULT_MAP":
+                said = f"{ctx.params['config']}: {said}"
+            raise UsageError(said) from None
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command, without what the command line overrides."""

@@ -167,7 +167,7 @@ class TargetSpec:
             raise unknown_target(table.spec)
         target = AsgiTarget(
             app=table.spec,
-            label=self.name,
+            label=self._label,
             arguments=self._arguments(),
             **self._surroundings(),
             **self._common("an ASGI app"),
@@ -184,6 +184,11 @@ class TargetSpec:
         for key in KEYS_WITHOUT_MEANING[kind]:
             if key in self.table.given:
                 raise UsageError(f"{self.name}.{key} does not apply to {kind}: leave it out")
+
+    @property
+    def _label(self) -> str:
+        """The name; that of a built-in in its own capitals, as others beside it have them."""
+        return BUILT_INS[self.name].label if self.name in BUILT_INS else self.name
 
     def _common(self, kind: str) -> dict[str, Any]:
         """Return what all targets that are started have. Raises UsageError."""
@@ -223,7 +228,7 @@ class TargetSpec:
             raise UsageError(f"{url!r}: a URL begins with http:// or https://")
         self._check_keys("a URL")
         split_url(url)  # raises UsageError
-        return UrlTarget(name=self.name, label=self.name, spec=without_url_secrets(url), url=url)
+        return UrlTarget(name=self.name, label=self._label, spec=without_url_secrets(url), url=url)
 
     def _command_target(self, command_line: str) -> CommandTarget:
         texts = [*command_words(command_line), *(self.table.env or {}).values()]
@@ -236,7 +241,7 @@ class TargetSpec:
         if self.table.workers and not any("{workers}" in text for text in texts):
             raise UsageError(f"{self.name}.workers: the command has no {{workers}} placeholder")
         return CommandTarget(
-            label=self.name,
+            label=self._label,
             command=command_line,
             **self._surroundings(),
             **self._common("a command"),
@@ -253,7 +258,7 @@ class TargetSpec:
         label = f"{built_in.label} {version}" if version else built_in.label
         python = find_python(self.table.python)
         target = AsgiTarget(
-            label=label if self.name == self.table.spec else self.name,
+            label=label if self.name == self.table.spec else self._label,
             app=f"apps:{key}",
             directory=APPS,
             python=python,
@@ -353,12 +358,13 @@ def parse_targets(
         target = TargetSpec(
             name=name, table=table, directory=directory, server=server, python=serving.python
         ).target()
-        labels = [each.label for each in targets.values()]
-        if target.name in targets or target.label in labels:
-            raise UsageError(
-                f"two targets have the name {target.name!r}: rename one, "
-                f"as in 'a={target.spec}' 'b={target.spec}'"
-            )
+        for other in targets.values():
+            if target.name == other.name or target.label == other.label:
+                shared = target.name if target.name == other.name else target.label
+                raise UsageError(
+                    f"two targets have the name {shared!r}: rename one, "
+                    f"as in 'a={other.spec}' 'b={target.spec}'"
+                )
         targets[target.name] = dataclasses.replace(target, spec=file.hide(target.spec))
     for name in file.settings:
         if name not in targets:

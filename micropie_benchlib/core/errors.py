@@ -78,6 +78,41 @@ def read_json(kind: Any, text: str, *, whole: str) -> Any:
         raise ValueError(first_complaint(error.errors(), whole=whole)) from None
 
 
+WANTED = {
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "dataclass_type": "a table",
+    "dict_type": "a table",
+    "mapping_type": "a table",
+    "enum": "{expected}",
+    "literal_error": "{expected}",
+    "float_type": "a number",
+    "greater_than_equal": "{ge:,.0f} or more",
+    "less_than_equal": "{le:,.0f} or less",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "finite_number": "a finite number",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "string_type": "a text",
+}  # by pydantic's name of an error
+MAX_SHOWN = 60  # characters of a wrong value
+
+
+def problem_in(error: Mapping[str, Any], *, shows_value: bool) -> str:
+    """Return what is wrong with a value, of an error of pydantic's: `must be a text, not 1`."""
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "value_error":
+        return str(context["error"])
+    if kind not in WANTED:
+        return str(error["msg"])
+    shown = repr(error["input"])
+    # Whole or not at all: a part of a secret would not be known.
+    but = f", not {shown}" if shows_value and len(shown) <= MAX_SHOWN else ""
+    return f"must be {WANTED[kind].format(**context)}{but}"
+
+
 def first_complaint(errors: Sequence[Mapping[str, Any]], *, whole: str) -> str:
     """Return what pydantic found wrong first, in one line, with its place.
 
@@ -90,5 +125,5 @@ def first_complaint(errors: Sequence[Mapping[str, Any]], *, whole: str) -> str:
         steps.append(step if is_plain else short_repr(step))
     if not steps:
         return f"not {whole}: {first['msg']}"
-    value = short_repr(first["input"])
-    return f"{'.'.join(steps)} contains an impossible value, {value}: {first['msg']}"
+    value, problem = short_repr(first["input"]), problem_in(first, shows_value=False)
+    return f"{'.'.join(steps)} contains an impossible value, {value}: {problem}"

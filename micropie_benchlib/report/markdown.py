@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from micropie_benchlib.core.choices import Method
 from micropie_benchlib.core.results import Results
+from micropie_benchlib.core.text import format_rate
 from micropie_benchlib.report.about import (
     about_table,
     machine_tables,
@@ -23,16 +24,16 @@ from micropie_benchlib.report.tables import result_tables, work_tables
 
 
 def wrk_reports(results: Results) -> list[str]:
-    """Return wrk's own reports, each target's under its name as the gist has them."""
-    texts = []
+    """Return wrk's own reports, under the target's name as in the gist, and the rate if any."""
+    texts: dict[str, str] = {}
     for name in results.names:
-        reports = ""
         for trial in results.measurements:
-            if (trial.target, trial.method) == (name, Method.SINGLE):
-                reports += trial.report
-        if reports:
-            texts.append(f"{results.label(name)}\n\n{reports}")
-    return texts
+            if (trial.target, trial.method) == (name, Method.SINGLE) and trial.report:
+                rate_per_s = trial.load.rate_per_s
+                at_a_rate = f" at {format_rate(rate_per_s)}" if rate_per_s else ""
+                title = results.label(name) + at_a_rate
+                texts[title] = texts.get(title, f"{title}\n\n") + trial.report
+    return [*texts.values()]
 
 
 MAX_WARNINGS = 5  # without details
