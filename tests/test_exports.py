@@ -150,6 +150,7 @@ CSV_COLUMNS = [
         "wrk_arrival_rate_answered_per_s",
     ],
     *["wrk_arrival_rate_late_p50_s", "wrk_arrival_rate_late_p99_s"],
+    "wrk_arrival_rate_late_max_s",
     *["use_server_cpu_s", "use_server_rss_bytes", "use_worker_balance"],
     "use_idle_cores",
     *["limited_by", "connections_opened", "over_limit", "warnings", "invalid", "valid"],
