@@ -93,12 +93,12 @@ def serve_controller(channel: Any, private: str) -> None:
 
 
 def start_watchdog() -> IO[bytes]:
-    """Have this process killed when it falls silent for as long as the controller waits for it.
+    """Have this process killed once it was silent for so long that its controller gave it up.
 
     Return what the signs of life are written to.
     """
     child = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(WATCHDOG), str(CONTROLLER_SILENCE_S)],
+        [sys.executable, "-I", "-S", str(WATCHDOG), str(1.5 * CONTROLLER_SILENCE_S)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -4,14 +4,14 @@
 -- min, max, data[]) if what lies there agrees with what wrk says of it. The request is set
 -- once, when the script is read, and is as static as wrk's own: see wrk_request().
 
-local request = os.getenv("MICROPIE_BENCH_REQUEST")
-if request then
-    local file = assert(io.open(request, "rb"))
+local request_file = os.getenv("MICROPIE_BENCH_REQUEST")
+if request_file then
+    local file = assert(io.open(request_file, "rb"))
     wrk.method, wrk.path = file:read("*l"):match("^(%S+) (.*)$")
     for line in file:lines() do
         if line == "" then break end
-        local name, value = line:match("^(.-): (.*)$")
-        wrk.headers[name] = value
+        local header, value = line:match("^(.-): (.*)$")
+        wrk.headers[header] = value
     end
     local body = file:read("*a")
     if body ~= "" or wrk.method ~= "GET" then wrk.body = body end

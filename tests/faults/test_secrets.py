@@ -284,6 +284,36 @@ def test_the_value_of_a_variable_is_written_nowhere(tool: Tool, tmp_path: Path) 
     assert ["x-sent", "kind ***"] in response["headers"]
 
 
+def test_what_is_named_like_a_secret_is_written_nowhere(tool: Tool, tmp_path: Path) -> None:
+    (tmp_path / "telltale.py").write_text(TELLTALE)
+    command = (
+        "{python} telltale.py {port} --password pw-11aa22 --api-key=ak-33bb44 --token 'to ken'"
+    )
+    words = [f"a=cmd:{command}", "-r", "1", "-d", "1s", "-c", "4", "-t", "2"]
+    words += ["--set", "a.env.GIVEN=me:url-77cc88@db", "--set", "a.env.DB=pg://me:url-77cc88@db/"]
+    words += ["--set", "a.env.DSN=db:dsn-5c1d7@tcp(db)/", "--body", '{"pin": "body-99dd00"}']
+    texts = written(tool, tmp_path, *words)
+    for kind, text in texts.items():
+        for secret in (
+            "pw-11aa22",
+            "ak-33bb44",
+            "to ken",
+            "url-77cc88",
+            "dsn-5c1d7",
+            "body-99dd00",
+        ):
+            assert secret not in text, (kind, secret)
+    data = json.loads(texts["json"])
+    assert "telltale.py {port} --password *** --api-key=*** --token" in data["command"]
+    assert "--body '***'" in data["command"]
+    (target,) = data["targets"]
+    assert target["spec"].endswith("--password *** --api-key=*** --token '***'")
+    assert "DSN=*** " in target["server_command"]
+    assert target["server_command"].endswith("--password *** '--api-key=***' --token ***")
+    (response,) = target["responses"].values()
+    assert ["x-given", "me:***@db --password *** --api-key=*** --token ***"] in response["headers"]
+
+
 UNSEEN = """
 [targets.a]
 command = "{python} telltale.py {port}"
