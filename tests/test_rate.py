@@ -525,8 +525,31 @@ def test_at_a_rate_cpu_decides_though_nothing_was_busy_and_p99_stands_beside() -
     sentence = verdict_sentence(results, decisive)
     assert sentence == (
         "More is 2.000x as fast as Base per CPU second (2.000 to 2.000); "
-        "p99 here 1.00ms against 1.00ms, 1.000x (1.000 to 1.000)"
+        "p99 here 30.00ms against 30.00ms, 1.000x (1.000 to 1.000)"
     )
+
+
+def test_at_a_rate_a_target_has_one_p99_in_tables_and_verdict_lines() -> None:
+    """The reference is the same beside each target, and its single trials are others."""
+    load = AT_1000.id
+    measurements = []
+    for number, name in itertools.product((1, 2, 3), ("more", "less")):
+        for target, partner in ((name, "base"), ("base", name), (name, None), ("base", None)):
+            made = measured(target, number, 1000, load=load, partner=partner)
+            latency_us = 40_000 + 10 * number + (1 if name == "more" else 0)
+            histogram = ((latency_us if partner else 1000, 1000),)
+            assert made.wrk
+            wrk = dataclasses.replace(made.wrk, latency=latency_from_histogram(histogram))
+            measurements.append(dataclasses.replace(made, wrk=wrk))
+    labels = {"base": "Base", "more": "More", "less": "Less"}
+    results = results_of(measurements, labels=labels)
+    tables = {table.title: table for table in load_tables(results, load)}
+    title = "100 Connections at 1,000 requests/s, paired trials"
+    p99s = {row[0]: row[3] for row in tables[f"{title}, details"].rows}
+    longest = {row[0]: row[2] for row in tables[title].rows}
+    assert p99s == longest == {"Base": "40.03ms", "More": "40.03ms", "Less": "40.03ms"}
+    for line in conclude(results).verdict_lines:
+        assert "p99 here 40.03ms against 40.03ms" in line.sentence
 
 
 def test_at_a_rate_p99_decides_between_servers_that_wait() -> None:

@@ -121,11 +121,12 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distribution:
-    """Latencies of a target under a load, of all valid single trials together.
+    """Latencies of a target under a load, of all valid trials of one method together.
 
-    As pairs of percent and seconds, ascending.
+    As pairs of percent and seconds, ascending. The method is that of the verdict on latency.
     """
 
     target: Name
     load: LoadId
+    method: Method = Method.SINGLE
     percentiles: tuple[tuple[Percent, Seconds], ...]

@@ -272,6 +272,18 @@ class Results:
         """Return the measurements of a target alone under a load, invalid ones too."""
         return [m for m in self.trials(load, Method.SINGLE) if m.target == name]
 
+    def reported_method(self, load: LoadId) -> Method:
+        """Return by which trials the tables of a load are: the ones of its latencies."""
+        for distribution in self.distributions:
+            if distribution.load == load:
+                return distribution.method
+        return Method.SINGLE
+
+    def reported_trials(self, name: str, load: LoadId) -> list[Measurement]:
+        """Return a target's measurements that the tables of a load are of, invalid ones too."""
+        trials = self.trials(load, self.reported_method(load))
+        return [trial for trial in trials if trial.target == name]
+
     def throughputs(self, name: str, load: LoadId) -> list[float]:
         """Return the requests/s of a target's valid single trials under a load."""
         return [run.requests_per_s for run in valid_runs(self.single_trials(name, load))]

@@ -75,14 +75,14 @@ def gist_row(measurements: Iterable[Measurement]) -> list[str]:
 def gist_table(results: Results, load: LoadId) -> Table:
     """Return the gist's table of one load, and CPU time per request where that is known.
 
-    All but that comes from single trials.
+    All but that comes from single trials, or at a rate from those of the verdict.
     """
     measured = {trial.target for trial in results.measurements if trial.load == load}
     rows, cpu_cells = [], []
     for name in results.names:
         if name not in measured:
             continue
-        trials = results.single_trials(name, load)
+        trials = results.reported_trials(name, load)
         # Errors of valid trials, as those of a parsed text.
         errors = sum(run.errors.total for run in valid_runs(trials))
         mark = f" ({pluralize(errors, 'error')})" if errors else ""
@@ -92,7 +92,12 @@ def gist_table(results: Results, load: LoadId) -> Table:
     if any(cpu_cells):
         titles = (*titles, CPU_TITLE)
         rows = [(*row, cell) for row, cell in zip(rows, cpu_cells, strict=True)]
-    return Table(title=load.title, titles=titles, rows=tuple(rows))
+    return Table(title=title_of(results, load), titles=titles, rows=tuple(rows))
+
+
+def title_of(results: Results, load: LoadId) -> str:
+    is_paired = results.reported_method(load) is Method.PAIRED
+    return f"{load.title}, paired trials" if is_paired else load.title
 
 
 def cpu_cell(results: Results, name: str, load: LoadId) -> str:
@@ -117,7 +122,7 @@ def detail_table(results: Results, load: LoadId) -> Table:
     for name in results.names:
         memory = []
         errors = 0
-        for trial in results.single_trials(name, load):
+        for trial in results.reported_trials(name, load):
             errors += trial.wrk.errors.total if trial.wrk else 0
             if trial.valid and trial.use:
                 memory.append(trial.use.server_rss_bytes)
@@ -125,7 +130,8 @@ def detail_table(results: Results, load: LoadId) -> Table:
         figures.append(f"{max(memory) / 1024**2:.1f}" if memory else "")
         if any(figures):
             rows.append((results.label(name), *figures, str(errors)))
-    return Table(title=f"{load.title}, details", titles=DETAIL_TITLES, rows=tuple(rows))
+    title = f"{title_of(results, load)}, details"
+    return Table(title=title, titles=DETAIL_TITLES, rows=tuple(rows))
 
 
 def percentile_cells(distribution: Distribution | None) -> list[str]:
@@ -171,11 +177,11 @@ def step_table(results: Results, load: LoadId) -> Table:
 
 
 def rate_table(results: Results, load: LoadId) -> Table:
-    """Return how a rate was kept by each target alone, and by wrk: means of its valid trials."""
+    """Return how a rate was kept by each target, and by wrk: means of its valid trials."""
     rows = []
     for name in results.names:
         rates = []
-        for run in valid_runs(results.single_trials(name, load)):
+        for run in valid_runs(results.reported_trials(name, load)):
             if run.arrival_rate:
                 rates.append(run.arrival_rate)
         if not rates:
@@ -186,7 +192,7 @@ def rate_table(results: Results, load: LoadId) -> Table:
         row.append(format_latency(statistics.fmean(rate.late_p50_s for rate in rates)))
         row.append(format_latency(statistics.fmean(rate.late_p99_s for rate in rates)))
         rows.append(tuple(row))
-    return Table(title=f"{load.title}, kept", titles=RATE_TITLES, rows=tuple(rows))
+    return Table(title=f"{title_of(results, load)}, kept", titles=RATE_TITLES, rows=tuple(rows))
 
 
 def comparison_cells(comparison: Comparison) -> list[str]:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import statistics
-
 from micropie_benchlib.core.choices import Limit, Method, Verdict
 from micropie_benchlib.core.estimates import Comparison
-from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.text import (
@@ -97,39 +94,29 @@ def beside_remark(results: Results, comparison: Comparison) -> str:
         return ""
     shown = speed_in_words(beside.speed)
     if metric is Metric.P99:
-        shown = f"{typical_p99s(results, beside)}, {shown}"
+        shown = f"{pooled_p99s(results, beside)}, {shown}"
     return f"{metric.short_name} here {shown}"
 
 
-def typical_p99s(results: Results, comparison: Comparison) -> str:
-    """Return the median p99 latencies of target and reference."""
-    pair = (comparison.target, comparison.reference)
+def pooled_p99s(results: Results, comparison: Comparison) -> str:
+    """Return the p99 latencies of target and reference, as in the tables."""
     shown = []
-    for name, other in (pair, pair[::-1]):
-        latencies_s = []
-        for trial in trials_of(results, comparison, name, other):
-            if trial.valid:
-                latencies_s.append(trial.latency_p99_s or 0.0)
-        shown.append(format_latency(statistics.median(latencies_s)) if latencies_s else UNKNOWN)
+    for name in (comparison.target, comparison.reference):
+        distribution = results.distribution(name, comparison.load)
+        by_percent = dict(distribution.percentiles) if distribution else {}
+        shown.append(format_latency(by_percent[99]) if 99 in by_percent else UNKNOWN)
     return " against ".join(shown)
-
-
-def trials_of(results: Results, comparison: Comparison, name: str, other: str) -> list[Measurement]:
-    """Return the trials of one of the comparison's two targets."""
-    partner = other if comparison.method is Method.PAIRED else None
-    trials = []
-    for trial in results.trials(comparison.load, comparison.method):
-        if (trial.target, trial.partner) == (name, partner):
-            trials.append(trial)
-    return trials
 
 
 def excluded_remark(results: Results, comparison: Comparison) -> str:
     """Return how many rounds are excluded from the comparison, if any."""
-    trials = trials_of(results, comparison, comparison.target, comparison.reference)
-    rounds = len({trial.round for trial in trials})
-    excluded = rounds - comparison.rounds
-    return f"{excluded} of {pluralize(rounds, 'round')} excluded" if excluded > 0 else ""
+    partner = comparison.reference if comparison.method is Method.PAIRED else None
+    rounds = set()
+    for trial in results.trials(comparison.load, comparison.method):
+        if (trial.target, trial.partner) == (comparison.target, partner):
+            rounds.add(trial.round)
+    excluded = len(rounds) - comparison.rounds
+    return f"{excluded} of {pluralize(len(rounds), 'round')} excluded" if excluded > 0 else ""
 
 
 def waiting_remark(results: Results, comparison: Comparison) -> str:

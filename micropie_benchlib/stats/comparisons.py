@@ -18,7 +18,7 @@ from micropie_benchlib.stats.compare import (
     pair_by_round,
     ratios_by_round,
 )
-from micropie_benchlib.stats.verdicts import compared_metrics
+from micropie_benchlib.stats.verdicts import compared_metrics, decisive_comparisons
 from micropie_benchlib.wrk.histogram import histogram_percentile, pool
 
 # Of the charts and the results file; tables show 50, 90, 99 and 99.9.
@@ -45,8 +45,9 @@ def with_derived(results: Results) -> Results:
     comparisons: list[Comparison] = []
     for reference, targets in targets_by_reference.items():
         comparisons += compare_all(results, reference, targets)
+    results = dataclasses.replace(results, comparisons=tuple(comparisons))
     distributions = tuple(distribute(results)) or results.distributions
-    return dataclasses.replace(results, comparisons=tuple(comparisons), distributions=distributions)
+    return dataclasses.replace(results, distributions=distributions)
 
 
 def compare_all(results: Results, reference: str, targets: Sequence[str]) -> Iterator[Comparison]:
@@ -124,10 +125,24 @@ def compare_capacities(
 
 def distribute(results: Results) -> Iterator[Distribution]:
     """Yield the distribution of each target under each load that has histograms."""
+    method_by_load = latency_methods(results)
     for load, name in itertools.product(results.reported_loads, results.names):
-        runs = valid_runs(results.single_trials(name, load))
+        method = method_by_load.get(load, Method.SINGLE)
+        runs = valid_runs(trial for trial in results.trials(load, method) if trial.target == name)
         pooled = pool(run.latency.histogram for run in runs if run.latency)
         if pooled:
             seconds = map(functools.partial(histogram_percentile, pooled), PERCENTS)
             percentiles = tuple(zip(PERCENTS, seconds, strict=True))
-            yield Distribution(target=name, load=load, percentiles=percentiles)
+            yield Distribution(target=name, load=load, method=method, percentiles=percentiles)
+
+
+def latency_methods(results: Results) -> dict[LoadId, Method]:
+    """Return whose latencies count under the loads at a rate: the verdict's trials.
+
+    Without a rate, latencies of paired trials are no figure for anyone (compared_metrics).
+    """
+    methods: dict[LoadId, Method] = {}
+    for comparison in decisive_comparisons(results):
+        if comparison.load.rate_per_s:
+            methods.setdefault(comparison.load, comparison.method)
+    return methods
