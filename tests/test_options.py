@@ -50,6 +50,7 @@ from micropie_benchlib.core.paths import APPS, ROOT
 from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.published import published_tables
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD, WORKLOADS, WRK_TIMEOUT_S, Workload
+from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.targets import (
     AsgiTarget,
     CommandTarget,
@@ -567,6 +568,21 @@ def test_a_baseline_that_says_nothing_of_the_plan_is_refused_before_the_run(
         check_baseline("old.json", baseline, plan)
     assert str(refusal.value).startswith("--baseline 'old.json' has no interval for ")
     assert str(refusal.value).endswith(complaint)
+
+
+def test_a_baseline_that_shows_a_secret_in_a_command_is_of_the_same_target() -> None:
+    def baseline_of(command: str) -> Results:
+        baseline = single_results()
+        base, more = baseline.targets
+        shown = dataclasses.replace(base, spec=f"cmd:{command}")
+        return dataclasses.replace(baseline, targets=(shown, more))
+
+    plan = plan_of(("base=cmd:serve --token tok-1 {port}", "more=asgi"))
+    check_baseline("old.json", baseline_of("serve --token tok-1 {port}"), plan)
+    with pytest.raises(UsageError) as refusal:
+        check_baseline("old.json", baseline_of("other --token tok-1 {port}"), plan)
+    was = "base was cmd:other --token *** {port} there, and is cmd:serve --token *** {port} now"
+    assert str(refusal.value) == f"--baseline 'old.json' does not match: {was}"
 
 
 def test_a_baseline_of_another_request_of_that_name_is_refused() -> None:

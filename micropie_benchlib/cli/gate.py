@@ -12,6 +12,7 @@ from micropie_benchlib.core.choices import Inconclusive, Method
 from micropie_benchlib.core.errors import BenchError, UsageError
 from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.results import Results
+from micropie_benchlib.core.secrets import without_named_secrets
 from micropie_benchlib.report.results_file import from_json
 from micropie_benchlib.stats.deciding import deciding_metrics
 from micropie_benchlib.stats.gate import Gate
@@ -76,8 +77,9 @@ def baseline_differences(baseline: Results, plan: Plan) -> list[str]:
         if facts is None:
             continue
         spec = plan.secrets.hide_whole_words(target.spec)
-        if facts.spec not in (spec, target.spec):
-            differences.append(f"{target.name} was {facts.spec} there, and is {spec} now")
+        earlier = plan.secrets.hide_whole_words(without_named_secrets(facts.spec))
+        if earlier != spec:
+            differences.append(f"{target.name} was {earlier} there, and is {spec} now")
         then, now = facts.server, plan.server_of(target)
         if then is None or not target.is_app:
             continue

@@ -37,7 +37,7 @@ def facts_of(
         served = served_as(settings, versions.packages, worker)
     return TargetFacts(
         name=target.name,
-        spec=target.spec,
+        spec=secrets.hide_whole_words(target.spec),
         label=target.label,
         versions=versions.packages,
         server_command=server_command(server, secrets) if server else "",
