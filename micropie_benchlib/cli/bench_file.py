@@ -32,7 +32,7 @@ from micropie_benchlib.cli.tables import (
     without_variables,
 )
 from micropie_benchlib.cli.targets import default_name, spec_table, split_target
-from micropie_benchlib.cli.text import Reads, did_you_mean
+from micropie_benchlib.cli.text import Reads, did_you_mean, named_twice
 from micropie_benchlib.core.errors import BenchError, UsageError, problem_in
 from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.secrets import has_secret_name
@@ -87,7 +87,7 @@ def named_targets(targets: Any, _: Path) -> Any:
         given_name, spec = split_target(text)
         name = given_name or default_name(spec)
         if name in tables:
-            raise ValueError(f"two have the name {name!r}: rename one, as 'a={spec}'")
+            raise ValueError(named_twice(name, tables[name].spec, spec))
         tables[name] = spec_table(spec)
     return tables
 

@@ -15,7 +15,7 @@ from typing import Any
 from micropie_benchlib.cli.options import ServingOptions
 from micropie_benchlib.cli.tables import NO_FILE, SERVER_SETTINGS, SPEC_KEYS, BenchFile, TargetTable
 from micropie_benchlib.cli.terminal import say
-from micropie_benchlib.cli.text import did_you_mean
+from micropie_benchlib.cli.text import did_you_mean, named_twice
 from micropie_benchlib.core.built_ins import BUILT_INS, BuiltIn
 from micropie_benchlib.core.choices import AsgiServer
 from micropie_benchlib.core.errors import UsageError
@@ -361,10 +361,7 @@ def parse_targets(
         for other in targets.values():
             if target.name == other.name or target.label == other.label:
                 shared = target.name if target.name == other.name else target.label
-                raise UsageError(
-                    f"two targets have the name {shared!r}: rename one, "
-                    f"as in 'a={other.spec}' 'b={target.spec}'"
-                )
+                raise UsageError(named_twice(shared, other.spec, target.spec))
         targets[target.name] = dataclasses.replace(target, spec=file.hide(target.spec))
     for name in file.settings:
         if name not in targets:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from micropie_benchlib.core.errors import UsageError
+from micropie_benchlib.core.secrets import without_named_secrets
 from micropie_benchlib.core.text import SECONDS_IN
 
 
@@ -18,6 +19,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
     matches = difflib.get_close_matches(word, known, n=1)
     return f" (did you mean {matches[0]}?)" if matches else ""
+
+
+def named_twice(name: str, first: str, second: str) -> str:
+    """Return that two targets have the name, whose specs these are, and what to do."""
+    example = without_named_secrets(f"'a={first}' 'b={second}'")
+    return f"two targets have the name {name!r}: rename one, as in {example}"
 
 
 def parse_seconds(option: str, text: str) -> float:
