@@ -22,7 +22,7 @@ BUSY_CORES = 0.5  # of a thread that is likely to be runnable at any moment, whi
 RESTLESS_SHARE = 0.9  # of the time that a thread runs or could run
 POLLING_SHARE = 0.1  # of its CPU time is what a polling server has left without its polling
 MATERIAL_SHARE = 0.05  # of the CPU time of a load matters,
-MATERIAL_S = 0.05  # of work that was put off, if that is more
+MATERIAL_S = 0.02  # of work that was put off, if that is more
 NEGLIGIBLE_SHARE = 0.01
 OWN_RHYTHM = 3  # rests of like length, between work that no load has caused
 IDLE_S = 0.25  # in which idle use is measured after a warm-up,
@@ -285,11 +285,6 @@ class Habits:
         return max(0.0, step.cpu_s - 1.25 * burst_s)
 
 
-def trace_s(step: Spent) -> float:
-    """Return how much CPU time beyond idle use in a step is still rest."""
-    return TRACE_S * max(1.0, step.seconds / STEP_S)
-
-
 class RestWatch:
     """Tells from one account after the other when a server is at rest after a load.
 
@@ -323,7 +318,9 @@ class RestWatch:
         step = spent_between(self.account, account)
         self.account = account
         self.steps.append(step)
-        self._excesses.append(self._excess_s(step))
+        excess_s = self._excess_s(step)
+        trace_s = TRACE_S * max(1.0, step.seconds / STEP_S)
+        self._excesses.append(excess_s if excess_s >= trace_s else 0.0)
         self._waits.append(is_waiting)
 
     @property
@@ -334,7 +331,7 @@ class RestWatch:
     @property
     def is_at_rest(self) -> bool:
         """Whether the server is."""
-        if self.seconds < self.rest_s or self._excesses[-1] >= trace_s(self.steps[-1]):
+        if self.seconds < self.rest_s or self._excesses[-1]:
             return False
         count = len(self._last_steps(self.rest_s))
         least_s = max(TRACE_S, NEGLIGIBLE_SHARE * self._load_cpu_s)
@@ -391,8 +388,8 @@ class RestWatch:
         """Return the stretches of steps at rest after which it worked."""
         rests = []
         start = 0
-        for number, step in enumerate(self.steps):
-            if self._excesses[number] >= trace_s(step) or self._waits[number]:
+        for number, excess_s in enumerate(self._excesses):
+            if excess_s or self._waits[number]:
                 if number > start:
                     rests.append(range(start, number))
                 start = number + 1

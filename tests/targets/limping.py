@@ -5,8 +5,8 @@
     spin N          the same, and polls without ever resting
     ticks MS        plain, with MS ms of work of its own in each 20
     bgproc          plain, with a child that burns a core
-    deferred S      answers at once, does 5,000 turns for each request once it was idle for S s
-    forks           each request's work is done by a child that nobody waits for
+    deferred S      answers at once, does 2,000 turns for each request once it was idle for S s
+    forks N         N turns for each request, in a grandchild that it leaves behind
 
 At its end it appends a JSON line to LIMPING_LOG: its requests, and the CPU seconds that it spent on
 them by its own clock.
@@ -108,7 +108,7 @@ while True:
             pass
     if owed and not events and time.monotonic() - last > arg:
         for _ in range(owed):
-            loop(5000)
+            loop(2000)
         owed = 0
         has_worked = True
     if has_worked:
