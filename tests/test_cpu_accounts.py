@@ -193,6 +193,13 @@ def test_work_that_was_put_off_is_waited_for_and_its_delay_remembered() -> None:
     assert Habits(gap_s=watch.gap_s).rest_s > 0.3
 
 
+def test_a_delay_is_told_in_spite_of_neighbours() -> None:
+    watch, _ = watched([0.0] * 15 + [0.02] * 40 + [0.0] * 30, rest_s=0.5, waiting=[6, 7, 12])
+    assert watch.gap_s == pytest.approx(0.3, rel=0.01)
+    starved, _ = watched([0.0] * 15 + [0.02] + [0.0] * 1000, rest_s=0.5, waiting=range(1, 16))
+    assert starved.gap_s == 0
+
+
 def test_what_was_put_off_and_takes_longer_than_the_watch_is_no_idle_use() -> None:
     watch, _ = watched([0.0] * 15 + [0.02] * 1000, rest_s=0.5)
     assert not watch.is_at_rest

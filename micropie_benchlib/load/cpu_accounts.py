@@ -385,12 +385,16 @@ class RestWatch:
         return self.steps[longest.start : longest.stop]
 
     def _rests(self) -> list[range]:
-        """Return the stretches of steps at rest after which it worked."""
+        """Return the stretches of steps at rest after which it worked.
+
+        Steps in which a thread only waited for a core are none, and end none.
+        """
         rests = []
-        start = 0
+        quiet: list[int] = []
         for number, excess_s in enumerate(self._excesses):
-            if excess_s or self._waits[number]:
-                if number > start:
-                    rests.append(range(start, number))
-                start = number + 1
+            if excess_s and quiet:
+                rests.append(range(quiet[0], quiet[-1] + 1))
+                quiet = []
+            elif not excess_s and not self._waits[number]:
+                quiet.append(number)
         return rests
