@@ -24,15 +24,20 @@ PARAMETER = re.compile(r"[?&]([^=&#\s]*)(=?)")  # it ends where no other can beg
 # The punctuation of a sentence behind the URL is not of the value.
 PARAMETER_VALUE = re.compile(r"[^&#\s]*[^&#\s;,.:'\")]")
 USER_IN_URL = re.compile(r"(?<=//)(?:[^/?#@:\s]*+:)?([^/?#\s]*)@")
-# In commands, variables and bodies: --api-key=VALUE, --token VALUE, DB_PASSWORD=VALUE,
-# "password": "VALUE", X-Key: VALUE. A run of a name's characters is looked into once: linear.
+# A value with its name in a command, a variable or a body.
 NAMED_VALUE = re.compile(
-    rf"(?<![\w.-])(?=[\w.-]*{PRIVATE_NAME})"
-    r"(?:\w[\w.-]*+:[ ]+(?P<line>[^\"'\\\n]+)"
-    r"|(?:-[\w.-]++(?:=|\s+(?![\s-]))|\w[\w.-]*+(?:=|\\?[\"']\s*:\s*))(?P<quote>\\?[\"'])?"
-    r"(?!\{(?:host|port|python|workers)\})"
-    r"(?P<value>(?(quote)(?:(?!(?P=quote)).)*|[^\s\"'&;]+)))",
-    re.IGNORECASE | re.DOTALL,
+    rf"""
+    (?<![\w.-]) (?=[\w.-]*{PRIVATE_NAME})  # each run of a name's characters once: linear
+    (?: \w[\w.-]*+ : [ ]+ (?P<line>[^"'\\\n]+)  # X-Key: all that is in the line
+      | (?: -[\w.-]++ (?: = | \s+(?![\s-]) )  # --api-key=VALUE, --token VALUE
+          | \w[\w.-]*+ (?: = | \\?["']\s*:\s* )  # DB_PASSWORD=VALUE, "password": "VALUE"
+        )
+        (?P<quote>\\?["'])?
+        (?!\{{(?:host|port|python|workers)\}})
+        (?P<value>(?(quote)(?:(?!(?P=quote)).)*|[^\s"'&;]+))
+    )
+    """,
+    re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
 MAX_SEARCHED = 1 << 20  # characters of a body
 MIN_SECRET = 6  # characters: a shorter text stands in many places that are not secret

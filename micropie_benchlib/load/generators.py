@@ -70,9 +70,11 @@ def goals_of(
     """Return where the load goes. Raises BenchError if it must not go there."""
     goals = []
     for server in servers:
-        *origin, path = server.load_url(load.workload.path).split("/", 3)
-        url = "/".join([*origin, secrets.hide_whole_words(path)])
-        goals.append(Goal(url=url, path=f"/{path}", host_header=server.host_header))
+        *origin, rest = server.load_url(load.workload.path).split("/", 3)
+        path = f"/{rest}"
+        shown = secrets.hide_whole_words(path).removeprefix("/")
+        url = "/".join([*origin, shown])
+        goals.append(Goal(url=url, path=path, host_header=server.host_header))
     return goals
 
 

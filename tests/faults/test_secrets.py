@@ -14,6 +14,7 @@ from micropie_benchlib.cli.records import new_results
 from micropie_benchlib.cli.requests import parse_headers
 from micropie_benchlib.cli.targets import parse_target
 from micropie_benchlib.core.errors import UsageError
+from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.secrets import (
     NO_SECRETS,
@@ -23,6 +24,9 @@ from micropie_benchlib.core.secrets import (
     without_named_secrets,
     without_url_secrets,
 )
+from micropie_benchlib.core.targets import UrlTarget
+from micropie_benchlib.load.generators import goals_of
+from micropie_benchlib.serve.servers import UrlServer
 
 if TYPE_CHECKING:
     from conftest import Tool
@@ -312,6 +316,29 @@ def test_what_is_named_like_a_secret_is_written_nowhere(tool: Tool, tmp_path: Pa
     assert target["server_command"].endswith("--password *** '--api-key=***' --token ***")
     (response,) = target["responses"].values()
     assert ["x-given", "me:***@db --password *** --api-key=*** --token ***"] in response["headers"]
+
+
+@pytest.mark.parametrize(
+    ("url", "path", "variables", "shown"),
+    [
+        ("http://127.0.0.1:1/", "/a?b=1", (), "/a?b=1"),
+        ("http://127.0.0.1:1/", f"/a?token={TOKEN}&c=1", (), "/a?token=***&c=1"),
+        ("http://127.0.0.1:1", "/items/7?x", ("items", "7"), "/***/***?x"),
+        ("http://127.0.0.1:1", "/items", ("/items",), "/***"),
+        (f"http://127.0.0.1:1/b?key={KEY}", "/", (), "/b?key=***"),
+        ("http://127.0.0.1:1/1", "/", ("127.0.0.1", "1"), "/***"),
+    ],
+)
+def test_wrk_is_shown_the_path_without_secrets_and_sends_it_with_them(
+    url: str, path: str, variables: tuple[str, ...], shown: str
+) -> None:
+    target = parse_target(url)
+    assert isinstance(target, UrlTarget)
+    load = Load(connections=1, threads=1, duration_s=1, workload=Workload(path=path))
+    secrets = Secrets.of([load.workload], [target], variables)
+    (goal,) = goals_of([UrlServer(target)], load, secrets)
+    assert goal.url == f"http://127.0.0.1:1{shown}"
+    assert goal.path == (path if path != "/" else f"/{url.split('/', 3)[3]}")
 
 
 UNSEEN = """
