@@ -253,7 +253,7 @@ def test_a_wrong_value_in_a_file_is_told_in_our_words() -> None:
         (("--rounds", "x"), "--rounds: must be a whole number, not 'x'"),
         (("-w", "0"), "--workers: must be 1 or more, not '0'"),
         (("--port", "65536"), "--port: must be 65,535 or less, not '65536'"),
-        (("--http", "x"), "--http: 'x' is not one of 'auto', 'h11', 'httptools'."),
+        (("--http", "x"), "--http: 'x' is not one of 'auto', 'h11', 'httptools'"),
     ],
 )
 def test_a_wrong_value_of_an_option_is_told_once(

@@ -104,7 +104,7 @@ def problem_in(error: Mapping[str, Any], *, shows_value: bool) -> str:
     """Return what is wrong with a value, of an error of pydantic's: `must be a text, not 1`."""
     kind, context = error["type"], error.get("ctx", {})
     if kind == "value_error":
-        return str(context["error"])
+        return str(context["error"]).rstrip(".")
     if kind not in WANTED:
         return str(error["msg"])
     shown = repr(error["input"])

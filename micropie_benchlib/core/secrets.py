@@ -39,7 +39,7 @@ NAMED_VALUE = re.compile(
     """,
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
-MAX_SEARCHED = 1 << 20  # characters of a body
+MAX_SEARCHED = 1 << 16  # characters of a body
 MIN_SECRET = 6  # characters: a shorter text stands in many places that are not secret
 SECRET_PART = re.compile(r"[^\s;,=]{12,}")  # a token within a header's value, or a cookie's
 
