@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import NAMES, measured, results_of, run_load
+from test_experiment import HELLO, plan_of
 
+from micropie_benchlib.cli.records import settings_of
 from micropie_benchlib.cli.targets import parse_target
 from micropie_benchlib.core.choices import Decisive, Limit, Method, Verdict
 from micropie_benchlib.core.estimates import Comparison
@@ -48,6 +50,7 @@ from micropie_benchlib.stats.validity import (
     silent_connections,
 )
 from micropie_benchlib.stats.verdicts import decisive_comparisons, in_all_rounds, log_stdev
+from micropie_benchlib.stats.warming import warming
 from micropie_benchlib.stats.warnings import warnings_of
 from micropie_benchlib.system.machine import MachineTimes
 from micropie_benchlib.wrk.histogram import histogram_percentile, pool, uncorrect
@@ -904,3 +907,49 @@ def test_a_pair_that_shares_something_is_decided_by_single_trials(
     for warning in told:
         assert warning.figures["single"] == pytest.approx(1 / single_cpu_s, rel=0.05)
         assert warning.figures["paired"] == pytest.approx(2, rel=0.05)
+
+
+def launched(plan: Plan, draw: random.Random, *, cold_trials: int) -> Results:
+    """Return the results of a plan in which `more` is twice as slow for a launch's first trials."""
+    measurements = []
+    for launch in schedule(plan):
+        for position, trial in enumerate(launch.trials):
+            names = [target.name for target in trial.targets]
+            for name, other in zip(names, [*names[1:], names[0]], strict=True):
+                is_cold = name == "more" and position < cold_trials
+                cpu_s = (2 if is_cold else 1) * trial.load.connections * draw.gauss(1, 0.05)
+                partner = other if other != name else None
+                load = trial.load.id
+                made = measured(name, launch.round, 1000, cpu_s=cpu_s, load=load, partner=partner)
+                measurements.append(made)
+    return results_of(measurements, settings=settings_of(plan))
+
+
+@pytest.mark.parametrize("paired", [True, False])
+@pytest.mark.parametrize("cold_trials", [0, 1, 2])
+def test_servers_that_warm_up_for_longer_are_told_with_how_long(
+    cold_trials: int, paired: bool
+) -> None:
+    loads = (HELLO, dataclasses.replace(HELLO, connections=200))
+    plan = plan_of(loads=loads, rounds=18, paired=paired)
+    results = launched(plan, random.Random(1), cold_trials=cold_trials)
+    assert warming(results, "base") is None
+    warning = warming(results, "more")
+    if not cold_trials or (cold_trials == 2 and not paired):  # where all trials are cold
+        assert warning is None
+        return
+    assert warning
+    enough_s = plan.warm_up_s + cold_trials * HELLO.duration_s
+    assert warning.figures == {"slower": pytest.approx(2, rel=0.05), "enough_s": enough_s}
+
+
+@pytest.mark.parametrize("runs", [40, pytest.param(1000, marks=NIGHTLY)])
+def test_warm_servers_seldom_look_cold(runs: int) -> None:
+    draw = random.Random(1)
+    loads = (HELLO, dataclasses.replace(HELLO, connections=200))
+    told = 0
+    for seed in range(runs):
+        plan = plan_of(loads=loads, rounds=10, paired=True, seed=seed)
+        results = launched(plan, draw, cold_trials=0)
+        told += any(warming(results, name) for name in NAMES)
+    assert told <= 0.01 * runs

@@ -103,6 +103,7 @@ class Kind(StrEnum):
     RECONNECTS = auto()
     RECONNECTS_COUNTED = auto()
     IMPRECISE = auto()
+    WARMING_UP = auto()
     TREND = auto()  # of the rounds
     TWO_MODES = auto()
     OUTLYING_LAUNCH = auto()

@@ -20,6 +20,7 @@ FORMATS: Mapping[str, Callable[[float], str]] = {
     "cores": "{:.2f}".format,
     "percent": "{:.0%}".format,
     "share": "{:.2%}".format,
+    "factor": "{:.3g}".format,
     "speed": "{:.3g}x".format,
     "precision": format_precision,
     "seconds": "{:.4g} s".format,

@@ -25,6 +25,7 @@ from micropie_benchlib.stats.intervals import is_wide, mean_and_half_width
 from micropie_benchlib.stats.ranking import rankings_of
 from micropie_benchlib.stats.steadiness import unsteadiness
 from micropie_benchlib.stats.verdicts import comparison_beside, decisive_comparisons
+from micropie_benchlib.stats.warming import warming
 
 
 class Sighting(NamedTuple):
@@ -88,6 +89,7 @@ def warnings_of(results: Results) -> list[Sighting]:
     return [
         *unfinished(results),
         *dependent_pairs(results),
+        *warming_up(results),
         *unsteady(results),
         *overlapping_ranks(results),
         *few_for_p99(results),
@@ -268,6 +270,13 @@ def dependent_pairs(results: Results) -> Iterator[Sighting]:
         if paired and single:
             where = (comparison.target, comparison.load)
             yield seen(Kind.DEPENDENT_PAIR, *where, paired=paired.ratio, single=single.ratio)
+
+
+def warming_up(results: Results) -> Iterator[Sighting]:
+    for name in results.names:
+        warning = warming(results, name)
+        if warning:
+            yield Sighting(warning, name)
 
 
 def unsteady(results: Results) -> Iterator[Sighting]:

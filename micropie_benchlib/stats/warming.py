@@ -1,0 +1,121 @@
+"""Whether servers still warmed up in the first trials of their launches."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from micropie_benchlib.core.choices import Method
+from micropie_benchlib.core.loads import LoadId
+from micropie_benchlib.core.measurements import Measurement
+from micropie_benchlib.core.metrics import Metric
+from micropie_benchlib.core.results import Results
+from micropie_benchlib.core.warnings import BenchWarning, Kind
+
+RISK = 0.0005
+SWEEPS = 10
+MIN_SLOWER = 1.1  # as a ratio; what is nearer to 1 hardly moves a figure
+
+Key = TypeVar("Key", bound=Hashable)
+Slowness = dict[int, list[float]]  # logarithms, by a trial's position in its launch
+
+
+def with_positions(results: Results) -> Iterator[tuple[int, Measurement]]:
+    """Yield the measurements, each with how many trials its launch had before."""
+    is_paired = any(trial.partner for trial in results.measurements)
+    names: set[str | None] = set()
+    number = position = 0
+    other_half: Measurement | None = None
+    for trial in results.measurements:
+        of_launch = {*names, trial.target, trial.partner} - {None}
+        if trial.round != number or len(of_launch) > 1 + is_paired:
+            of_launch = {trial.target, trial.partner} - {None}
+            number, position, other_half = trial.round, -1, None
+        names = of_launch
+        if other_half and (other_half.partner, other_half.load) == (trial.target, trial.load):
+            other_half = None
+        else:
+            position += 1
+            other_half = trial if trial.partner else None
+        yield position, trial
+
+
+def slowness_by_position(results: Results, name: str, metric: Metric) -> Slowness:
+    """Return how slow a target's trials were, apart from what their load and method make of it.
+
+    Trials come in random order, so loads and positions are told apart by sweeps over both.
+    """
+    kinds: list[tuple[LoadId, Method]] = []
+    positions: list[int] = []
+    logs: list[float] = []
+    power = -1 if metric.higher_is_faster else 1
+    for position, trial in with_positions(results):
+        figure = metric.read(trial) if trial.valid and trial.target == name else None
+        if figure and (metric is Metric.CPU or trial.method is Method.SINGLE):
+            kinds.append((trial.load, trial.method))
+            positions.append(position)
+            logs.append(power * math.log(figure))
+    apart = logs
+    mean_by_position = dict.fromkeys(positions, 0.0)
+    for _ in range(SWEEPS):
+        even = [log - mean_by_position[each] for log, each in zip(logs, positions, strict=True)]
+        mean_by_kind = means_by(kinds, even)
+        apart = [log - mean_by_kind[kind] for log, kind in zip(logs, kinds, strict=True)]
+        mean_by_position = means_by(positions, apart)
+    return grouped(positions, apart)
+
+
+def grouped(keys: Iterable[Key], values: Iterable[float]) -> dict[Key, list[float]]:
+    """Return the values of each key, in the order of keys."""
+    groups: dict[Key, list[float]] = {}
+    for key, value in zip(keys, values, strict=True):
+        groups.setdefault(key, []).append(value)
+    return groups
+
+
+def means_by(keys: Iterable[Key], values: Iterable[float]) -> dict[Key, float]:
+    groups = grouped(keys, values)
+    return {key: statistics.fmean(group) for key, group in groups.items()}
+
+
+def cold_trials(slowness: Slowness) -> int:
+    """Return how many of a launch's first trials were slower than the steadiest."""
+    means = [statistics.fmean(slowness[position]) for position in sorted(slowness)]
+    count = 0
+    while means and means[count] > min(means) + math.log(MIN_SLOWER):
+        count += 1
+    return count
+
+
+def are_higher(values: Sequence[float], others: Sequence[float]) -> bool:
+    """Return whether values rank above the others."""
+    above = sum(value > other for value in values for other in others)
+    pairs = len(values) * len(others)
+    stdev = math.sqrt(pairs * (len(values) + len(others) + 1) / 12)
+    return (above - pairs / 2 - 0.5) / stdev > statistics.NormalDist().inv_cdf(1 - RISK)
+
+
+def warming(results: Results, name: str) -> BenchWarning | None:
+    """Return that the first trials of launches were slower than the later ones, if so.
+
+    That is by the rank test of Mann and Whitney (1947), and by 10% or more on average.
+    """
+    if not results.settings or results.seeks_capacity:
+        return None
+    for metric in (Metric.CPU, Metric.REQUESTS):
+        slowness = slowness_by_position(results, name, metric)
+        count = cold_trials(slowness)
+        cold: list[float] = []
+        warm: list[float] = []
+        for position, logs in slowness.items():
+            (cold if position < count else warm).extend(logs)
+        if not cold or not warm:
+            continue
+        difference = statistics.fmean(cold) - statistics.fmean(warm)
+        if difference > math.log(MIN_SLOWER) and are_higher(cold, warm):
+            enough_s = results.settings.warm_up_s + count * results.settings.duration_s
+            figures = {"slower": math.exp(difference), "enough_s": enough_s}
+            return BenchWarning.of(Kind.WARMING_UP, measure=metric.measure, **figures)
+    return None
