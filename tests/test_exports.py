@@ -754,3 +754,28 @@ def test_all_exports_of_one_run_and_github(
     (line,) = (line for line in done.stdout.splitlines() if line.startswith("gate "))
     assert line.startswith("gate failed: MicroPie at 8 connections is 0.000x as fast as ")
     assert "as in the baseline, each against ASGI (" in line
+
+
+def test_a_real_target_must_respond_as_in_the_baseline_that_a_first_run_wrote(
+    tool: Tool, tmp_path: Path
+) -> None:
+    file = tmp_path / "main.json"
+    server = f"mine=cmd:sh -c 'exec {sys.executable} odd.py {{port}} $MODE'"
+    words = ["compare", "asgi", server, "-r", "2", "-d", "1s", "-c", "8", "-t", "1", "-w", "1"]
+    words += ["--fail-if-slower", "900%", "--baseline", str(file), "--baseline-optional"]
+    for _ in range(3):  # a busy machine may make a trial invalid
+        if not file.exists():
+            done = tool.run(*words, MODE="counts")
+    assert "gate passed: there was no baseline; " in done.stdout, done.stdout + done.stderr
+
+    done = tool.run(*words, MODE="plain")
+    assert (done.returncode, done.stdout) == (1, "")
+    *_, line, excerpt = done.stderr.splitlines()
+    assert line == (
+        "micropie_bench: mine, hello: body bytes 200, in the baseline 201; "
+        "if that is right, use --accept-changed-response"
+    )
+    assert excerpt == f"    {'hello' * 40}"
+
+    done = tool.run(*words, MODE="counts")
+    assert "as fast as in the baseline" in " ".join(done.stdout.split()), "its bodies vary"
