@@ -136,7 +136,9 @@ def test_the_limit_of_a_capacity_is_the_files(here: Path, asked: Asked) -> None:
 @pytest.mark.parametrize(
     ("content", "args", "expected"),
     [
-        ("rounds = 4", ["--quick"], (1, [100], 1, ["hello"])),
+        ("rounds = 4", ["--quick"], (3, [100], 1, ["hello"])),
+        ("rounds = 4\nconnections = 8", ["--quick", "-t", "1"], (3, [8], 1, ["hello"])),
+        ("rounds = 4\nconnections = 8", ["--short"], (10, [100], 1, ["hello"])),
         ("gist = true", ["--short"], (10, [100], 1, ["hello"])),
         ("quick = true", ["--gist"], (1, [100, 200], 30, ["hello"])),
         ("quick = true\nrounds = 2", [], (2, [100], 1, ["hello"])),
@@ -148,7 +150,7 @@ def test_the_limit_of_a_capacity_is_the_files(here: Path, asked: Asked) -> None:
             ["--workload", "other", "--workload", "json"],
             (18, [100, 200], 2, ["json", "other"]),
         ),
-        ("precision = '1%'\nmax_time = '10m'", ["--quick"], (1, [100], 1, ["hello"])),
+        ("precision = '1%'\nmax_time = '10m'", ["--quick"], (3, [100], 1, ["hello"])),
     ],
 )
 def test_the_command_line_goes_before_the_file(

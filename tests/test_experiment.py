@@ -17,7 +17,7 @@ from conftest import cores_of, failed, measured
 
 from micropie_benchlib.cli.progress import stage_text
 from micropie_benchlib.cli.targets import parse_target
-from micropie_benchlib.core.choices import Limit
+from micropie_benchlib.core.choices import Decisive, Limit
 from micropie_benchlib.core.errors import BenchError, UnmeasurableError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import Errors, Measurement, WrkResult
@@ -59,6 +59,10 @@ OK = Response(
 REFUSED = dataclasses.replace(OK, status=404)
 ACTIONS = ("announce", "start", "tick", "await", "ask", "warm_up", "load", "save", "exit")
 TRIAL_ERRORS = (BenchError("broken"), OSError("broken"), psutil.NoSuchProcess(7, msg="broken"))
+
+
+# Where single trials decide, each round has both kinds.
+PAIRED_AND_SINGLE = {"paired": True, "metric": Decisive.P99}
 
 
 def plan_of(*targets: Target, **changes: Any) -> Plan:
@@ -412,7 +416,7 @@ def test_both_targets_of_a_paired_start_before_either_is_awaited(world: World) -
 
 
 def test_a_paired_measures_each_target_alone_and_both_together(world: World) -> None:
-    results = run(world, plan_of(paired=True))
+    results = run(world, plan_of(**PAIRED_AND_SINGLE))
     made = sorted((m.round, m.method, m.target, m.partner) for m in results.measurements)
     expected: list[tuple[int, str, str, str | None]] = []
     for number in (1, 2, 3):
@@ -424,11 +428,11 @@ def test_a_paired_measures_each_target_alone_and_both_together(world: World) -> 
 @pytest.mark.parametrize(
     ("changes", "seconds"),
     [
-        # 3 rounds: two launches of 3 s, two trials of 1 s; before that one launch to check
-        ({}, 3.0 + 3 * (2 * 3.0 + 2 * 1)),
-        ({"paired": True}, 3 * (2 * 3.0 + 3 * 1)),
-        ({"loads": (HELLO, JSON)}, 3.0 + 3 * (2 * 3.0 + 4 * 1)),
-        ({"targets": (BASE, MORE, LAST), "paired": True}, 6.0 + 3 * (4 * 3.0 + 5 * 1)),
+        # 3 rounds: two launches of 1.5 s, two trials of 1 s; before that one launch to check
+        ({}, 1.5 + 3 * (2 * 1.5 + 2 * 1)),
+        ({"paired": True}, 3 * (2 * 1.5 + 1) + 2),
+        ({"loads": (HELLO, JSON)}, 1.5 + 3 * (2 * 1.5 + 4 * 1)),
+        ({"targets": (BASE, MORE, LAST), "paired": True}, 3.0 + 3 * (4 * 1.5 + 2) + 3),
     ],
 )
 def test_the_seconds_noted_add_up_to_those_planned(
@@ -550,7 +554,7 @@ def test_a_server_that_does_not_start_leaves_the_other_of_a_paired_its_own_trial
     world: World, action: str
 ) -> None:
     world.faults = [Fault(BenchError("no such file"), action, subject="more", round=2)]
-    results = run(world, plan_of(paired=True))
+    results = run(world, plan_of(**PAIRED_AND_SINGLE))
     assert reasons(results) == {
         (2, "single", "more", "hello"): "no such file",
         (2, "paired", "more", "hello"): "no such file",
@@ -664,7 +668,7 @@ def test_a_server_that_dies_in_a_trial_invalidates_that_trial_alone(
 
 def test_a_server_that_dies_in_a_paired_invalidates_it_for_both(world: World) -> None:
     world.faults = [Fault(BenchError("more died"), "load", subject="base+more hello", round=2)]
-    results = run(world, plan_of(paired=True))
+    results = run(world, plan_of(**PAIRED_AND_SINGLE))
     assert reasons(results) == {
         (2, "paired", "more", "hello"): "more died",
         (2, "paired", "base", "hello"): "more died",

@@ -13,7 +13,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from conftest import NAMES, RATES, Asked, run_command, set_bundled, set_cores, single_results
+from conftest import (
+    NAMES,
+    RATES,
+    Asked,
+    measured,
+    results_of,
+    run_command,
+    set_bundled,
+    set_cores,
+    single_results,
+)
 from pydantic import BaseModel, ValidationError
 
 import micropie_bench as mb
@@ -61,6 +71,7 @@ from micropie_benchlib.core.targets import (
 from micropie_benchlib.load.trial import endless
 from micropie_benchlib.report.results_file import to_json
 from micropie_benchlib.run.actions import SecondStage, Step
+from micropie_benchlib.run.schedule import planned_s
 from micropie_benchlib.serve.asgi import SERVER_PACKAGES
 from micropie_benchlib.serve.versions import package_versions
 
@@ -486,7 +497,8 @@ def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
         (("a=asgi", "b=asgi", "c=cmd:s {port}"), {}, True),
         (TWO, {"rounds": 2}, True),
         (TWO, {"rounds": 1}, False),
-        (TWO, {"preset": QUICK}, False),
+        (TWO, {"preset": QUICK}, True),
+        (TWO, {"preset": GIST}, False),
         (TWO, {"port": 8000}, False),
         (ONE, {}, False),
         (FOREIGN, {}, False),
@@ -628,6 +640,15 @@ def standard_error(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     return terminal
 
 
+@pytest.mark.usefixtures("two_cores")
+def test_quick_is_planned_to_give_an_interval_within_15_s(asked: Asked) -> None:
+    run_command("compare", "--quick")
+    assert asked.plan
+    assert asked.plan.paired
+    assert asked.plan.rounds >= 3
+    assert planned_s(asked.plan) <= 15
+
+
 def test_why_there_are_more_rounds_stays_above_what_is_live(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -640,6 +661,24 @@ def test_why_there_are_more_rounds_stays_above_what_is_live(
     erase_line = "\x1b[2K"
     assert before.endswith(erase_line)
     assert "round 1 of 18, " in after
+
+
+def test_progress_names_the_metric_and_keeps_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """Requests/s decide at first; then CPU time could, and a reader would not know the change."""
+    alone, together = [], []
+    for number in (1, 2):
+        for name, other, rate in (("base", "more", 100.0), ("more", "base", 120.0 + number)):
+            alone.append(measured(name, number, rate))
+            together.append(measured(name, number, rate, partner=other, cpu_s=1 + number / 100))
+    progress = ProgressReport(plan_of(), verbose=False)
+    progress.update(results_of(alone[:2]))
+    progress.update(results_of(alone))
+    progress.update(results_of([*alone, *together]))
+    one_round, *others = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"round 1 of 18, \d:\d\d left", one_round)
+    pattern = r"round 1 of 18, \d:\d\d left: 1\.2\dx in requests/s \(1\.\d\d to 1\.\d\d\)"
+    assert len(others) == 2
+    assert all(re.fullmatch(pattern, line) for line in others)
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.EPIPE])

@@ -38,11 +38,12 @@ def write_options(subject: Any, context: typer.Context, formatter: Any) -> None:
 
 
 REQUEST_NAMES = ("path", "method", "header", "body")
-PRESET_NAMES = ("connections", "duration", "rounds", "precision", "max_time")
+ROUND_NAMES = ("duration", "rounds", "precision", "max_time")
+# What an option of the command line overrides of a bench.toml: what its help says.
 OVERRIDES: Mapping[str, Sequence[str]] = {
-    "quick": (*PRESET_NAMES, "short", "gist"),
-    "short": (*PRESET_NAMES, "quick", "gist"),
-    "gist": (*PRESET_NAMES, "quick", "short"),
+    "quick": (*ROUND_NAMES, "short", "gist"),
+    "short": ("connections", *ROUND_NAMES, "quick", "gist"),
+    "gist": ("connections", *ROUND_NAMES, "quick", "short"),
     "workload": REQUEST_NAMES,
     **dict.fromkeys(REQUEST_NAMES, ("workload",)),
 }  # what bench.toml says of these does not count beside such an option

@@ -6,7 +6,7 @@ TOP_EXAMPLES = """
 \b
 Examples:
   micropie_bench compare              MicroPie and FastAPI, about 4 minutes
-  micropie_bench compare --quick      a try in 10 s: one round, so no result
+  micropie_bench compare --quick      a first result in 15 s
   micropie_bench compare a=old:app b=new:app
   micropie_bench COMMAND --help       all options of a command
 """

@@ -49,7 +49,7 @@ class Preset:
 
 
 DEFAULTS = Preset(connections="100,200", duration="2s", rounds=DEFAULT_ROUNDS)
-QUICK = Preset(connections="100", duration="1s", rounds=1)
+QUICK = Preset(connections="100", duration="1s", rounds=3)
 SHORT = Preset(connections="100", duration="1s", rounds=10)
 GIST = Preset(connections="100,200", duration="30s", rounds=1)
 SEARCH = Preset(connections="100", duration="2s", rounds=USEFUL_ROUNDS)
@@ -60,7 +60,9 @@ MAX_TIME_S = 3600  # for a --precision
 class QuickOptions:
     PANEL: ClassVar = "Rounds and trials"
 
-    quick: bool = option("--quick", default=False, help="A quick try: 1 round of 1 s.")
+    quick: bool = option(
+        "--quick", default=False, help="A first result in 15 s: 3 rounds of 1 s, no --precision."
+    )
 
     def preset(self) -> Preset:
         return QUICK if self.quick else DEFAULTS
@@ -69,9 +71,15 @@ class QuickOptions:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresetOptions(QuickOptions):
     short: bool = option(
-        "--short", default=False, help="A minute: 10 rounds of 1 s at 100 connections."
+        "--short",
+        default=False,
+        help="A minute: 10 rounds of 1 s at 100 connections, no --precision.",
     )
-    gist: bool = option("--gist", default=False, help="As in the gist: 1 round of 30 s.")
+    gist: bool = option(
+        "--gist",
+        default=False,
+        help="As in the gist: 1 round of 30 s at 100 and 200 connections, no --precision.",
+    )
 
     def preset(self) -> Preset:
         """Return the values of what no other option sets. Raises UsageError for two presets."""

@@ -13,7 +13,7 @@ from micropie_benchlib.core.targets import ServerSettings, Target
 
 DEFAULT_ROUNDS = 18
 USEFUL_ROUNDS = 6  # their interval is of some use
-MIN_ROUNDS_WITHOUT_SINGLE = 4  # of a comparison in which some have paired trials alone
+MIN_ROUNDS_WITH_SOME_SINGLE = 4  # of a comparison in which more than the first have such trials
 WARM_UP_S = 0.3
 
 
@@ -92,16 +92,20 @@ class Plan:
     def measures_alone(self, round_number: int) -> bool:
         """Return whether that round has single trials, too.
 
-        Where paired trials decide, each second round has: the time is better spent on those.
+        Where paired trials decide, each second round has, and of few rounds the first: the
+        time is better spent on those.
         """
-        if not self.paired or self.rounds < MIN_ROUNDS_WITHOUT_SINGLE:
+        if not self.paired:
             return True
         if self.metric is None:
             workers = {self.server_of(target).workers for target in self.targets}
             single_decides = len(workers) > 1
         else:
             single_decides = self.metric is not Decisive.CPU and not self.is_at_a_rate
-        return single_decides or round_number % 2 == 1
+        is_for_tables = round_number == 1
+        if self.rounds >= MIN_ROUNDS_WITH_SOME_SINGLE:
+            is_for_tables = round_number % 2 == 1
+        return single_decides or is_for_tables
 
     def server_of(self, target: Target) -> ServerSettings:
         return target.server or self.server

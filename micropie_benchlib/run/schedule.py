@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from micropie_benchlib.core.plan import Launch, Plan, Trial
 from micropie_benchlib.core.targets import Target
 
-LAUNCH_ESTIMATE_S = 3.0  # for one server
+LAUNCH_ESTIMATE_S = 1.5  # for one server of 4 workers, on 2 cores
 PREFLIGHT_TRIAL_S = 2  # of a load at a rate, at most
 SEARCH_STEPS = 7  # that a search for a capacity usually takes
 SEARCH_TRIALS = 1 + 1.5 * SEARCH_STEPS  # if half of them are tried twice
