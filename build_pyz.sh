@@ -19,7 +19,8 @@ case "${1-}" in
     *) echo "usage: ./build_pyz.sh [--all]" >&2; exit 2 ;;
 esac
 
-stop() { echo "build_pyz: $1" >&2; exit 1; }
+announce() { echo "build_pyz: $1" >&2; }
+stop() { announce "$1"; exit 1; }
 
 # install PYTHON PLATFORM WHEELS: the packages for that Python, wherever this runs.
 install() {
@@ -29,6 +30,7 @@ install() {
         --no-build --require-hashes -r requirements.lock
 }
 
+announce "preparing .venv"
 .ci/env --build
 rm -rf build/pyz
 mkdir -p build/pyz
@@ -40,20 +42,22 @@ for platform in $platforms; do
         *) stop "cannot build for $platform: its wheels' name is not known here" ;;
     esac
     for python in $pythons; do
+        announce "packages for Python $python on $platform"
         install "$python" "$platform" "$wheels"
     done
     run=
     if [ "$debian" = "$(dpkg --print-architecture 2>/dev/null)" ]; then
         run=${debian:+run}
     fi
+    announce "wrk for $platform"
     if [ "$debian" ] && portable_wrk "build/debian-$debian" "$debian" $run; then
         mkdir "build/pyz/wrk-$platform"
         cp -R "build/debian-$debian/wrk" "build/pyz/wrk-$platform/wrk"
     elif [ "$run" ]; then
         stop "cannot fetch wrk, or it does not run"
     else
-        echo "build_pyz: no wrk for $platform can be had here:" \
-            "there the file uses the system's" >&2
+        announce "no wrk for $platform can be had here: there the file uses the system's"
     fi
 done
+announce "assembling micropie_bench.pyz"
 .venv/bin/python packaging/assemble.py build/pyz micropie_bench.pyz

@@ -61,9 +61,14 @@ def handle_signals():
             signal.signal(number, signal.default_int_handler)
 
 
+def announce(message):
+    """Print the message as one line on standard error."""
+    sys.stderr.write("micropie_bench: " + message + "\n")
+
+
 def fail(message):
     """Print the message as one line, and exit with status 1."""
-    sys.stderr.write("micropie_bench: " + message + "\n")
+    announce(message)
     sys.exit(1)
 
 
@@ -142,7 +147,7 @@ def cached(wanted):
             with open(os.path.join(cache, "lock"), "a") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 if not is_whole(directory):
-                    sys.stderr.write("unpacking into %s (once)\n" % cache)
+                    announce("unpacking and compiling into %s (once)" % cache)
                     remove_stale(cache)
                     unpack(wanted, directory)
         return directory
@@ -170,6 +175,7 @@ def temporary(wanted):
             remove_private = remove_at_end(private)
             bundle = os.path.join(private, "bundle")
             if keeps_modes(private) and may_run_programs(private):
+                announce("unpacking and compiling into %s (for this start alone)" % private)
                 unpack(wanted, bundle)
                 return bundle, remove_private
         except OSError as error:

@@ -246,7 +246,7 @@ def test_first_starts_at_the_same_time_share_one_whole_cache(
     ]
     outputs = [process.communicate(timeout=300) for process in started]
     assert [process.returncode for process in started] == [0, 0, 0], outputs
-    assert sum("unpacking into" in errors for _, errors in outputs) == 1
+    assert sum("unpacking and compiling into" in errors for _, errors in outputs) == 1
     assert len(cached(home)) == 1
     assert not list((tmp_path / "tmp").iterdir())
 
