@@ -266,7 +266,7 @@ def calibrate(
         raise UsageError("1 gives no interval: calibrate needs at least 2", option="--rounds")
     file = config.read()
     server = timing.serving(serving.settings())
-    texts = [target] if target else [*file.targets][:1] or ["fastapi"]
+    texts = [target] if target else [*file.targets, "fastapi"][:1]
     (original,) = parse_targets(texts, serving, server=server, file=file)
     twins = [
         dataclasses.replace(original, name=name, label=f"{original.label} ({name})")

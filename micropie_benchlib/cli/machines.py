@@ -83,12 +83,12 @@ def connect_hosts(
     load_names = " and ".join(names.loads) or "this machine"
     say(f"servers listen on {plan.server.host} of {server_name}; load comes from {load_names}")
     machines = record_machines(plan, here, connected, facts)
-    served = next(each.environment for each in machines if each.role is not Role.LOAD)
-    loaded = next(each.environment for each in machines if each.role is not Role.SERVER)
+    serving = next(each.environment for each in machines if each.role is not Role.LOAD)
+    loading = next(each.environment for each in machines if each.role is not Role.SERVER)
     return Connected(
         plan=plan,
         hosts=hosts,
-        environment=dataclasses.replace(served, wrk=loaded.wrk, wrk_version=loaded.wrk_version),
+        environment=dataclasses.replace(serving, wrk=loading.wrk, wrk_version=loading.wrk_version),
         machines=tuple(machines),
         warnings=tuple(same_machine_warnings(machines, facts)),
     )

@@ -62,7 +62,7 @@ def wrk_version(wrk: str) -> str:
     """
     usage = wrk_output(wrk, "-v")
     match = re.match(r"wrk (\S*) ?\[", usage)
-    if match and WRK_USAGE not in usage:
+    if match and WRK_USAGE not in usage:  # some print it only without arguments
         usage = wrk_output(wrk)
     if not match or WRK_USAGE not in usage:
         raise UnusableWrkError(f"{wrk} is not wrk")

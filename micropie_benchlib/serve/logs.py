@@ -106,7 +106,7 @@ def exceptions_in(lines: Sequence[str]) -> Iterator[list[str]]:
     """Yield the messages of exceptions that tracebacks end with, each by its lines."""
     prefix: str | None = None  # of the traceback's lines; None outside of one
     message: list[str] = []
-    for line in [*lines, TRACEBACK]:
+    for line in [*lines, TRACEBACK]:  # as after the last line, so that its message ends, too
         before, found, _ = line.partition(TRACEBACK)
         if message and (found or severity_of(line) is not Severity.PLAIN):
             yield message[:EXCERPT_LINES]
@@ -114,7 +114,7 @@ def exceptions_in(lines: Sequence[str]) -> Iterator[list[str]]:
         text = line.removeprefix(prefix or "")
         if found:
             prefix = before
-        elif prefix is not None and EXCEPTION.match(text):
+        elif prefix is not None and EXCEPTION.match(text):  # frames are indented
             prefix, message = None, [text]
         elif message:
             message.append(line)

@@ -102,10 +102,10 @@ def install(target: AsgiTarget, directory: Path) -> None:
         lines = done.errors.splitlines()
         errors = [line for line in lines if line.startswith(("ERROR", sys.executable))]
         reason = (errors or lines or [NO_REASON])[-1].removeprefix("ERROR: ")
-        older = ", or do its packages need an older Python?" if target.as_of else "?"
+        or_older = ", or do its packages need an older Python?" if target.as_of else "?"
         raise BenchError(
             f"{target.spec} is not in the cache, and pip cannot fetch it for Python "
-            f"{platform.python_version()}: {reason}. Is the index reachable{older}"
+            f"{platform.python_version()}: {reason}. Is the index reachable{or_older}"
         )
 
 

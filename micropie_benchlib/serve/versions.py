@@ -54,13 +54,6 @@ def package_versions(
     return versions
 
 
-def all_versions(directory: Path) -> dict[str, str]:
-    import importlib.metadata
-
-    found = importlib.metadata.distributions(path=[str(directory)])
-    return dict(sorted((each.name.lower(), each.version) for each in found))
-
-
 def versions_of(target: Target) -> PackageVersions:
     """Return the versions that decide the target's speed on this machine."""
     packages = [*target.packages, *SERVER_PACKAGES]
@@ -68,10 +61,13 @@ def versions_of(target: Target) -> PackageVersions:
     if target.python:
         packages += [*FRAMEWORK_PACKAGES, *OTHER_PACKAGES]
         python = examine_python(target.python).python
-    elif not target.is_app:
+    elif not target.is_app:  # what a command runs is not known
         return PackageVersions(packages={}, python=None)
     if target.package_dir and target.requirements:
-        versions = all_versions(target.package_dir)
+        import importlib.metadata
+
+        found = importlib.metadata.distributions(path=[str(target.package_dir)])
+        versions = dict(sorted((each.name.lower(), each.version) for each in found))
     else:
         names = dict.fromkeys(packages)
         versions = package_versions(names, directory=target.package_dir, python=target.python)
