@@ -46,7 +46,7 @@ from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.report.conclusions import conclude
 from micropie_benchlib.report.csv_rows import to_csv
 from micropie_benchlib.report.drawing import MIN_DRAWING, draw_speeds
-from micropie_benchlib.report.gate import gate_lines
+from micropie_benchlib.report.gate import GateLine, gate_lines
 from micropie_benchlib.report.github import to_github_benchmark
 from micropie_benchlib.report.layout import Report
 from micropie_benchlib.report.markdown import to_markdown
@@ -238,7 +238,7 @@ def decision_on(
 ) -> tuple[bool, list[str]]:
     """Return whether the gate fails, and what it says."""
     decision = Gate(margin=margin, baseline=baseline).decide(results)
-    lines = [line for _, line in gate_lines(results, decision)]
+    lines = [line.text for line in gate_lines(results, decision)]
     return decision.outcome is GateOutcome.FAILED, lines
 
 
@@ -320,12 +320,9 @@ def test_a_target_that_the_gate_cannot_compare_is_not_measured() -> None:
     """Be it at one load of several: the others' intervals say nothing of that."""
     decision = Gate(margin=0.05, baseline=single_results(RATES[:1])).decide(RUN)
     assert decision.outcome is GateOutcome.NOT_MEASURED
-    assert gate_lines(RUN, decision) == [
-        (
-            GateOutcome.NOT_MEASURED,
-            "gate not measured: More at 100 connections has no interval to decide by.",
-        )
-    ]
+    (line,) = gate_lines(RUN, decision)
+    assert line.outcome is GateOutcome.NOT_MEASURED
+    assert line.text == "gate not measured: More at 100 connections has no interval to decide by."
     at_200 = []
     for each in RUN.measurements[:2]:
         load = dataclasses.replace(each.load, connections=200)
@@ -548,16 +545,43 @@ def test_targets_are_to_respond_as_in_the_baseline(
     assert asked.plan.baseline == (() if accepts else baseline.targets)
 
 
-def test_an_annotation_is_one_line_where_a_terminal_is_feigned(
+def test_each_target_has_one_annotation_in_a_line_where_a_terminal_is_feigned(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     monkeypatch.setenv("FORCE_COLOR", "1")
-    line = f"gate failed: {'a long sentence ' * 20}"
-    tell_github(report_of(single_results()), [(GateOutcome.FAILED, line)])
+    text = f"gate failed: {'a long sentence ' * 20}"
+    failed_line = GateLine(outcome=GateOutcome.FAILED, text=text, target="more")
+    passed = GateLine(outcome=GateOutcome.PASSED, text="gate passed: 95%", target="more")
+    other = GateLine(outcome=GateOutcome.PASSED, text="gate passed", target="other")
+    tell_github(report_of(single_results()), None, [passed, failed_line, other])
     _, err = capsys.readouterr()
-    assert err == f"::error title=micropie_bench::{line}\n"
+    assert err == (
+        f"::error title=micropie_bench::gate passed: 95%25%0A{text}\n"
+        "::notice title=micropie_bench::gate passed\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("margin", "verdict"), [(None, "slower"), ("5%", "failed"), ("15%", "passed")]
+)
+def test_a_step_has_the_comparison_that_decides_as_outputs(
+    margin: str | None, verdict: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gate's line has 0.902x (0.890 to 0.914)."""
+    file = tmp_path / "outputs"
+    file.write_text("before=1\n")
+    monkeypatch.setenv("GITHUB_OUTPUT", str(file))
+    options = ["--fail-if-slower", margin] if margin else []
+    compare_with_gate(*options, monkeypatch=monkeypatch)
+    before, outcome, *figures = file.read_text().splitlines()
+    assert (before, outcome) == ("before=1", f"verdict={verdict}")
+    names, values = zip(*(figure.split("=") for figure in figures), strict=True)
+    assert names == ("ratio", "low", "high")
+    assert list(map(float, values)) == pytest.approx([0.902, 0.890, 0.914], abs=0.001)
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path))
+    assert compare_with_gate(monkeypatch=monkeypatch) == 0, "a directory"
 
 
 def test_without_a_gate_a_slower_target_is_no_failure(

@@ -105,12 +105,12 @@ def run_and_report(
         changes = map(text_of, gate.changed_responses(results))
         conclusion = dataclasses.replace(
             conclusion,
-            gate=tuple(line for _, line in told),
+            gate=tuple(line.text for line in told),
             warnings=(*changes, *conclusion.warnings),
         )
     report = Report(results=results, conclusion=conclusion, details=verbose)
     failure = finish(report, exports, was_run=True)
-    tell_github(report, told)
+    tell_github(report, decision, told)
     if early_end:
         kept = "the rounds before" if early_end.figures["round"] > 1 else "what was measured"
         say(f"{text_of(early_end)}: the results cover only {kept}")

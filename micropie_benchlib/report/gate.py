@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.stats.changes import Change
@@ -20,33 +21,44 @@ NEW_BASELINE: Mapping[GateOutcome, str] = {
 }
 
 
-def gate_lines(results: Results, decision: GateDecision) -> list[tuple[GateOutcome, str]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateLine:
+    """The gate's outcome in a sentence, of one target under one load; of none in a first run."""
+
+    outcome: GateOutcome
+    text: str
+    target: str = ""
+
+
+def gate_lines(results: Results, decision: GateDecision) -> list[GateLine]:
     """Return the gate's outcome for each target and load, with its reason."""
     new_baseline = decision.gate.new_baseline
     if new_baseline:
         finding = NEW_BASELINE[decision.outcome].format(file=new_baseline)
-        return [(decision.outcome, f"gate {decision.outcome}: {finding}")]
+        text = f"gate {decision.outcome}: {finding}"
+        return [GateLine(outcome=decision.outcome, text=text)]
     lines = []
     for change in decision.changes:
-        lines.append((decision.outcome_of(change), gate_line(results, decision, change)))
+        lines.append(gate_line(results, decision, change))
     for target, load in decision.unknown:
         outcome = GateOutcome.NOT_MEASURED
         where = f"{results.label(target)} at {load.sentence}"
-        lines.append((outcome, f"gate {outcome}: {where} has no interval to decide by."))
+        text = f"gate {outcome}: {where} has no interval to decide by."
+        lines.append(GateLine(outcome=outcome, text=text, target=target))
     return lines
 
 
-def gate_line(results: Results, decision: GateDecision, change: Change) -> str:
-    """Return the gate's decision on one target under one load."""
+def gate_line(results: Results, decision: GateDecision, change: Change) -> GateLine:
     comparison, outcome = change.comparison, decision.outcome_of(change)
     target, reference = results.label(comparison.target), results.label(comparison.reference)
     compared_with = reference
     if decision.gate.baseline:
         compared_with = f"in the baseline, each against {reference}"
     finding = FINDINGS[outcome].format(margin=f"{100 * decision.gate.margin:.4g}%")
-    return (
+    text = (
         f"gate {outcome}: {target} at {comparison.load.sentence} is "
         f"{1 / change.slowdown:.3f}x as fast as {compared_with} "
         f"({100 * change.confidence:.4g}% interval {1 / change.high:.3f} to {1 / change.low:.3f}, "
         f"{comparison.metric.measure}): {finding}."
     )
+    return GateLine(outcome=outcome, text=text, target=comparison.target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -33,6 +34,10 @@ class GateOutcome(StrEnum):
     PASSED = "passed"
 
 
+def worst(outcomes: Iterable[GateOutcome]) -> GateOutcome:
+    return min(outcomes, key=[*GateOutcome].index, default=GateOutcome.PASSED)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateDecision:
     """The changes by which the gate decides, and targets under loads that have none."""
@@ -54,7 +59,7 @@ class GateDecision:
         outcomes = [self.outcome_of(change) for change in self.changes]
         if self.unknown:
             outcomes.append(GateOutcome.NOT_MEASURED)
-        return min(outcomes, key=[*GateOutcome].index, default=GateOutcome.PASSED)
+        return worst(outcomes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
