@@ -8,7 +8,6 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -38,6 +37,7 @@ from micropie_benchlib.run.launch import LaunchRun
 from micropie_benchlib.run.schedule import planned_s, schedule
 from micropie_benchlib.serve.launched import LaunchedServer
 from micropie_benchlib.serve.servers import RunningServer, UrlServer
+from micropie_benchlib.stats.gate import is_whole
 from micropie_benchlib.stats.verdicts import widest_interval
 from micropie_benchlib.stats.warnings import imprecise
 from micropie_benchlib.system.children import Tick
@@ -47,6 +47,7 @@ MORE = UrlTarget(name="more", label="More", spec="http://m/", url="http://m/")
 LAST = UrlTarget(name="last", label="Last", spec="http://l/", url="http://l/")
 
 HELLO = Load(connections=100, threads=4, duration_s=1)
+LONGER = dataclasses.replace(HELLO, duration_s=5)
 JSON = dataclasses.replace(HELLO, workload=WORKLOADS["json"])
 
 A_WARNING = failed("a warning")
@@ -57,6 +58,7 @@ OK = Response(
     status=200, bytes=144, headers=(), body_sha256="0" * 64, body_bytes=13, http_version="1.1"
 )
 REFUSED = dataclasses.replace(OK, status=404)
+SLOW = dataclasses.replace(OK, took_s=2.5)
 ACTIONS = ("announce", "start", "tick", "await", "ask", "warm_up", "load", "save", "exit")
 TRIAL_ERRORS = (BenchError("broken"), OSError("broken"), psutil.NoSuchProcess(7, msg="broken"))
 
@@ -159,6 +161,7 @@ class World:
     saved: list[Results] = field(default_factory=list)
     announced_s: list[float] = field(default_factory=list)
     extensions: list[tuple[Plan, SecondStage | None]] = field(default_factory=list)
+    dropped: list[tuple[Plan, Sequence[BenchWarning]]] = field(default_factory=list)
 
     @property
     def actions(self) -> Actions:
@@ -166,6 +169,7 @@ class World:
         return Actions(
             prepare=lambda _target: None,
             extend=self.extend,
+            drop=self.drop,
             start=self.start,
             ask=self.ask,
             warm_up=self.warm_up,
@@ -196,10 +200,10 @@ class World:
             return FakeLaunchedServer(target, self, workers=self.workers)
         return FakeServer(target, self)
 
-    def ask(self, server: RunningServer, workload: Workload) -> Response:
+    def ask(self, server: RunningServer, workload: Workload) -> tuple[Response, ...]:
         asked = f"{server.target.name} {workload.name}"
         self.happen("ask", asked)
-        return self.responses.get(asked, OK)
+        return (self.responses.get(asked, OK),)
 
     def warm_up(self, servers: Sequence[RunningServer], load: Load) -> None:
         names = sorted(server.target.name for server in servers)
@@ -228,6 +232,9 @@ class World:
 
     def extend(self, plan: Plan, stage: SecondStage | None) -> None:
         self.extensions.append((plan, stage))
+
+    def drop(self, plan: Plan, reasons: Sequence[BenchWarning]) -> None:
+        self.dropped.append((plan, reasons))
 
     def announce(self, step: Step) -> None:
         self.round = step.round
@@ -638,9 +645,12 @@ def test_a_target_that_responds_otherwise_than_in_the_baseline_is_not_measured(
 def test_bodies_that_vary_from_launch_to_launch_are_recorded_as_such(world: World) -> None:
     """Such as of an app that responds with its process's number: 1 byte longer in round 3."""
     lengths = {1: 13, 2: 13, 3: 14}
-    world.ask = lambda *_: dataclasses.replace(  # type: ignore[method-assign]
-        OK, body_bytes=lengths[world.round], body_sha256=f"{world.round:064}"
-    )
+
+    def ask_in_this_round(*_: object) -> tuple[Response, ...]:
+        sha256 = f"{world.round:064}"
+        return (dataclasses.replace(OK, body_bytes=lengths[world.round], body_sha256=sha256),)
+
+    world.ask = ask_in_this_round  # type: ignore[assignment, method-assign]
     base, more = run(world, plan_of()).targets
     for facts in (base, more):
         response = facts.responses["hello"]
@@ -648,6 +658,27 @@ def test_bodies_that_vary_from_launch_to_launch_are_recorded_as_such(world: Worl
     del world.ask
     base, more = run(world, plan_of()).targets
     assert base.responses["hello"].body_varies_by is None
+
+
+@pytest.mark.parametrize(
+    ("location", "advice"),
+    [
+        ("/items/?page=1", "use --path /items/?page=1, or --expect-status 307"),
+        ("http://127.0.0.1:8000/items/", "use --path /items/, or --expect-status 307"),
+        ("https://127.0.0.1:8000/", "use the target https://127.0.0.1:8000/, or --expect-status"),
+        ("//login.example/", "use the target http://login.example/, or --expect-status 307"),
+    ],
+)
+def test_a_redirect_is_told_with_what_to_ask_for_instead(
+    world: World, location: str, advice: str
+) -> None:
+    redirect = dataclasses.replace(OK, status=307, headers=(("location", location),))
+    world.responses = {"more hello": redirect}
+    with pytest.raises(UnmeasurableError) as raised:
+        run_experiment(plan_of(), NOTHING_YET, world.actions)
+    (reason,) = raised.value.reasons
+    told = f"more: GET / returned 307, which leads to {location}: {advice}"
+    assert texts_of(reason.warnings).startswith(told)
 
 
 def test_a_target_that_answers_one_workload_is_measured_on_that(world: World) -> None:
@@ -897,22 +928,44 @@ def test_of_a_launch_only_the_server_that_runs_is_asked_and_put_under_load(world
         assert set(world.subjects(action)) == {"base hello", "base json"}
 
 
-def test_an_answer_that_is_late_after_the_load_invalidates(
-    world: World, monkeypatch: pytest.MonkeyPatch
+def test_a_target_slower_than_the_timeout_does_not_stop_the_others(world: World) -> None:
+    world.responses = {"more hello": SLOW}
+    plan = plan_of(BASE, MORE, LAST, rounds=2, loads=(LONGER,))
+    world.seen = dict.fromkeys(("base", "last"), seen_of(duration_s=5))
+    results = run_experiment(plan, NOTHING_YET, world.actions)
+    ((plan, (warning,)),) = world.dropped
+    assert plan.names == results.names == ["base", "last"]
+    assert texts_of([warning]) == ("more: GET / takes 2.5 s: use a longer --timeout")
+    assert results.warnings == (*A_WARNING, warning)
+    assert not is_whole(results)
+    assert all(measurement.valid for measurement in results.measurements)
+
+
+@pytest.mark.parametrize(
+    ("names", "slow"), [(["base", "more"], "more"), (["base", "more", "last"], "base")]
+)
+def test_where_a_slow_target_leaves_nothing_to_compare_the_run_ends(
+    world: World, names: list[str], slow: str
 ) -> None:
+    world.responses = {f"{slow} hello": SLOW}
+    targets = [target for target in (BASE, MORE, LAST) if target.name in names]
+    with pytest.raises(UnmeasurableError) as raised:
+        run_experiment(plan_of(*targets), NOTHING_YET, world.actions)
+    assert [reason.warnings[0].kind for reason in raised.value.reasons] == [Kind.TOO_SLOW]
+    assert world.made == []
+
+
+def test_an_answer_that_is_late_after_the_load_invalidates(world: World) -> None:
     """As of a server that stopped answering shortly before the end, which wrk does not tell."""
     late = dataclasses.replace(HELLO, workload=dataclasses.replace(HELLO.workload, timeout_s=1))
     ask = world.actions.ask
-    passed_s = 0.0
-    clock = SimpleNamespace(monotonic=lambda: passed_s)
-    monkeypatch.setattr("micropie_benchlib.run.launch.time", clock)
 
-    def slow_ask(server: RunningServer, workload: Workload) -> Response:
-        nonlocal passed_s
+    def slow_ask(server: RunningServer, workload: Workload) -> tuple[Response, ...]:
+        (response,) = ask(server, workload)
         is_loaded = "more" in [name for _, name in world.made]
         if is_loaded and server.target.name == "more":
-            passed_s += 1.1
-        return ask(server, workload)
+            response = dataclasses.replace(response, took_s=1.1)
+        return OK, response
 
     actions = dataclasses.replace(world.actions, ask=slow_ask)
     plan = plan_of(loads=(late,), rounds=1)

@@ -218,7 +218,7 @@ def test_serve_runs_four_workers_of_this_python(
                 time.sleep(0.1)
             while True:
                 with contextlib.suppress(BenchError):
-                    assert probe.ask().status == 200
+                    assert probe.ask()[0].status == 200
                     break
                 assert time.monotonic() < deadline
                 time.sleep(0.1)

@@ -45,9 +45,11 @@ from micropie_benchlib.stats.ranking import PairwiseComparisons
 from micropie_benchlib.stats.steadiness import unsteadiness
 from micropie_benchlib.stats.validity import (
     ResponseSizes,
+    changes_on_connection,
     clock_set,
     littles_law,
     silent_connections,
+    too_slow,
 )
 from micropie_benchlib.stats.verdicts import decisive_comparisons, in_all_rounds, log_stdev
 from micropie_benchlib.stats.warming import warming
@@ -706,6 +708,47 @@ def test_bytes_for_each_request_are_those_of_the_checked_answer(
 ) -> None:
     change = ResponseSizes.of(responses).change(wrk_of(requests, size), FIVE_SECONDS)
     assert (change.kind if change else None) is kind
+
+
+def connections_of(*texts: str) -> list[list[Response]]:
+    """Return responses on connections: a letter for the body of each."""
+    connections = []
+    for text in texts:
+        bodies = [dataclasses.replace(response_of(200), body_sha256=letter) for letter in text]
+        connections.append(bodies)
+    return connections
+
+
+@pytest.mark.parametrize(
+    ("texts", "number"),
+    [
+        pytest.param(("abbb", "abbb", "ab", "abbb"), 2, id="all but the first"),
+        pytest.param(("aabb", "aabb", "aab", "aa"), 3, id="from the third on"),
+        pytest.param(("abcd", "aefg", "ahij", "aklm"), 2, id="later ones that vary"),
+        pytest.param(("aaaa", "aaaa", "aa", "aaaa"), None, id="one body"),
+        pytest.param(("abcd", "efgh", "ijkl", "mnop"), None, id="a counter"),
+        pytest.param(("aaab", "bbbb", "bbbb", "bbbb"), None, id="a clock"),
+        pytest.param(("abab", "abba", "aabb", "abbb"), None, id="one of two by chance"),
+        pytest.param(("ab", "ab"), None, id="too few connections"),
+    ],
+)
+def test_a_body_that_changes_as_its_connection_is_used_is_found(
+    texts: Sequence[str], number: int | None
+) -> None:
+    warning = changes_on_connection("a", FIVE_SECONDS, connections_of(*texts))
+    assert (warning.figures["number"] if warning else None) == number
+
+
+@pytest.mark.parametrize(
+    ("took_s", "options"),
+    [((0.1, 3.0), None), ((2.1, 3.0), "--timeout"), ((5.5, 6.0), "--duration and --timeout")],
+)
+def test_responses_that_are_all_too_slow_are_told_with_the_options(
+    took_s: Sequence[float], options: str | None
+) -> None:
+    responses = [dataclasses.replace(response_of(200), took_s=each) for each in took_s]
+    warning = too_slow("a", FIVE_SECONDS, responses)
+    assert (warning.words["options"] if warning else None) == options
 
 
 @pytest.mark.parametrize(

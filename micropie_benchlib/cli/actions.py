@@ -42,7 +42,7 @@ def actions_for(
         progress.update(results)
         save(results)
 
-    def ask(server: RunningServer, workload: Workload) -> Response:
+    def ask(server: RunningServer, workload: Workload) -> tuple[Response, ...]:
         return hosts.ask(server, workload, tick=tick)
 
     def warm_up(servers: Sequence[RunningServer], load: Load) -> None:
@@ -66,6 +66,7 @@ def actions_for(
         tick=tick,
         announce=progress.announce,
         extend=progress.extend,
+        drop=progress.drop,
         secrets=plan.secrets,
         baseline={facts.name: facts for facts in plan.baseline},
     )

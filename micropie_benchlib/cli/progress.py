@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import sys
 import time
+from collections.abc import Sequence
 
 from micropie_benchlib.cli.terminal import console_on, say, show_text
 from micropie_benchlib.core.choices import Method
@@ -15,8 +16,10 @@ from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.text import format_precision
+from micropie_benchlib.core.warnings import BenchWarning
 from micropie_benchlib.report.figures import speed_in_words
 from micropie_benchlib.report.printing import printable
+from micropie_benchlib.report.warnings import text_of
 from micropie_benchlib.run.actions import SecondStage, Step
 from micropie_benchlib.run.schedule import launch_groups, planned_s
 from micropie_benchlib.stats.verdicts import comparison_beside, decisive_comparisons
@@ -83,10 +86,17 @@ class ProgressReport:
 
     def extend(self, plan: Plan, stage: SecondStage | None) -> None:
         """Take in that there are more rounds, or that the loads have got rates, and say so."""
+        self._change(plan, stage_text(plan, stage) if stage else rates_text(plan))
+
+    def drop(self, plan: Plan, reasons: Sequence[BenchWarning]) -> None:
+        """Take in that there are fewer targets, and say why."""
+        for reason in reasons:
+            self._change(plan, f"warning: {text_of(reason)}; the others are measured")
+
+    def _change(self, plan: Plan, text: str) -> None:
         self._plan = plan
         self._total_s = planned_s(plan)
         with contextlib.suppress(OSError):
-            text = stage_text(plan, stage) if stage else rates_text(plan)
             show_text(self._live.console, text)  # above what is live
 
     def update(self, results: Results) -> None:

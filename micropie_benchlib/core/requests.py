@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
 
 from micropie_benchlib.core.values import Count, Headers, Positive, Status
 
@@ -49,6 +50,10 @@ class Workload:
             return self.headers
         return (*self.headers, ("Connection", "close"))
 
+    @property
+    def request_line(self) -> str:
+        return f"{self.method} {self.path}"
+
     def expects(self, status: int) -> bool:
         if self.expect_status is None:
             return 200 <= status <= 299
@@ -84,8 +89,9 @@ class Response:
 
     `bytes` counts everything on the wire, the head included, as wrk counts; `body_bytes`
     the body alone, decoded. `http_version` is such as `1.1`. `excerpt` is the body's
-    beginning, where it is a text; it is not saved. Where bodies of others like it differ,
-    `body_varies_by` is how many bytes longer or shorter they were; None if all were the same.
+    beginning, where it is a text, and it took `took_s` to come; these are not saved. Where
+    bodies of others like it differ, `body_varies_by` is how many bytes longer or shorter they
+    were; None if all were the same.
     """
 
     status: Status
@@ -95,6 +101,7 @@ class Response:
     body_bytes: Count
     http_version: str
     excerpt: str = ""
+    took_s: float = 0.0
     body_varies_by: Count | None = None
 
     def beside(self, others: Iterable[Response]) -> Response:
@@ -114,3 +121,17 @@ class Response:
         if self.http_version == "1.0":
             return connection != "keep-alive"
         return connection == "close"
+
+
+def redirect_advice(url: str, response: Response) -> str:
+    """Return where a response to the URL leads to, and what to do; empty if it does not."""
+    location = header_value(response.headers, "Location")
+    if location is None or not 300 <= response.status <= 399:
+        return ""
+    goal = urljoin(url, location)
+    before, after = urlsplit(url), urlsplit(goal)
+    other = f"the target {goal}"
+    if before[:2] == after[:2]:
+        path = after._replace(scheme="", netloc="", fragment="").geturl()
+        other = f"--path {path}"
+    return f", which leads to {location}: use {other}, or --expect-status {response.status}"

@@ -24,6 +24,8 @@ class Kind(StrEnum):
     # A target or trial failed; the error is told in words.
     FAILED = auto()
     FAILED_AFTER_LOAD = auto()
+    TOO_SLOW = auto()
+    CHANGES_ON_CONNECTION = auto()
     WARM_UP_FAILED = auto()
     LIFESPAN_FAILED = auto()
     # What wrk counted.

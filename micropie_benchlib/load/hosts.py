@@ -86,8 +86,8 @@ class ThisHost:
         for log in self._logs:
             trim(log)
 
-    def reach(self, server: RunningServer, workload: Workload) -> Response:
-        """Return the response of a server anywhere. Raises BenchError."""
+    def reach(self, server: RunningServer, workload: Workload) -> tuple[Response, ...]:
+        """Return the responses of a server anywhere. Raises BenchError."""
         url = server.url(workload.path)
         return Probe(url, workload, address=server.address).ask()
 
@@ -168,14 +168,14 @@ class Hosts:
         self.here.check_needed()
         return self.host_of(target).start(target, settings)
 
-    def ask(self, server: RunningServer, workload: Workload, *, tick: Tick) -> Response:
-        """Return the response to where the load comes from. Raises BenchError.
+    def ask(self, server: RunningServer, workload: Workload, *, tick: Tick) -> tuple[Response, ...]:
+        """Return the responses to where the load comes from. Raises BenchError.
 
         The server's own machine asks first, which proves that it is the right one.
         """
-        response = server.ask(workload, tick=tick)
+        responses = server.ask(workload, tick=tick)
         if self.are_one:
-            return response
+            return responses
         calls = [functools.partial(load.reach, server, workload) for load in self.loads]
         return at_once(calls)[0]
 

@@ -228,13 +228,15 @@ class Agent:
         server.await_workers()
         return server.warnings
 
-    def ask(self, part: str, workload: Workload) -> tuple[Response, tuple[BenchWarning, ...]]:
-        """Return the server's response to its own machine, and what is odd about the server."""
+    def ask(
+        self, part: str, workload: Workload
+    ) -> tuple[tuple[Response, ...], tuple[BenchWarning, ...]]:
+        """Return the server's responses to its own machine, and what is odd about the server."""
         server = self._servers[part]
         return server.ask(workload), server.warnings
 
-    def reach(self, url: str, workload: Workload, address: str) -> Response:
-        """Return the response to a request from this machine to a server anywhere."""
+    def reach(self, url: str, workload: Workload, address: str) -> tuple[Response, ...]:
+        """Return the responses to requests from this machine to a server anywhere."""
         return Probe(url, workload, address=address).ask()
 
     def enter_servers(self, parts: tuple[str, ...], *, halves: bool) -> None:

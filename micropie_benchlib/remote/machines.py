@@ -275,10 +275,10 @@ class RemoteServer(RunningServer):
         assert deadline_s is None  # noqa: S101  # only `serve` has one, which is here
         self.warnings = self._there("agent", Agent.await_workers, tick=tick)(self.part)
 
-    def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> Response:
+    def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> tuple[Response, ...]:
         ask = self._there("agent", Agent.ask, tick=tick)
-        response, self.warnings = ask(self.part, workload)
-        return response
+        responses, self.warnings = ask(self.part, workload)
+        return responses
 
     def lost_workers(self) -> str | None:
         return self._there(self.part, LocalServer.lost_workers)()
@@ -374,7 +374,7 @@ class RemoteHost:
     def start(self, target: Target, settings: ServerSettings) -> RemoteServer:
         return RemoteServer(self._machine, target, settings)
 
-    def reach(self, server: RunningServer, workload: Workload) -> Response:
+    def reach(self, server: RunningServer, workload: Workload) -> tuple[Response, ...]:
         url = server.url(workload.path)
         try:
             return self._machine.there("agent", Agent.reach)(url, workload, server.address)

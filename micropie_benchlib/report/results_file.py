@@ -15,7 +15,7 @@ from micropie_benchlib.stats.comparisons import with_derived
 from micropie_benchlib.stats.ranking import rankings_of
 
 # By the names of their types.
-FIELDS_NOT_SAVED = {"Latency": {"histogram"}, "Response": {"excerpt"}}
+FIELDS_NOT_SAVED = {"Latency": {"histogram"}, "Response": {"excerpt", "took_s"}}
 FIELDS_DERIVED = {
     "BenchWarning": {"text": {"type": "string"}},
     "Measurement": {"valid": {"type": "boolean"}},
@@ -25,7 +25,7 @@ NOT_SAVED = {
     "measurements": {
         "__all__": {"wrk": {"latency": EXCLUDE_HISTOGRAM, "latency_uncorrected": EXCLUDE_HISTOGRAM}}
     },
-    "targets": {"__all__": {"responses": {"__all__": {"excerpt": True}}}},
+    "targets": {"__all__": {"responses": {"__all__": {"excerpt", "took_s"}}}},
 }
 
 

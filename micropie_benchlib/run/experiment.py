@@ -106,6 +106,26 @@ def with_second_stage(
 
 
 def run_experiment(plan: Plan, results: Results, actions: Actions) -> Results:
+    """Return the results with the plan's measurements, but for targets that are too slow for it.
+
+    See run_rounds(). Raises UnmeasurableError if there is nothing to compare then.
+    """
+    try:
+        return run_rounds(plan, results, actions)
+    except UnmeasurableError as error:
+        warnings = tuple(reason.warnings[0] for reason in error.reasons)
+        slow = {warning.words.get("target") for warning in warnings}
+        targets = [target for target in plan.targets if target.name not in slow]
+        are_all_slow = all(warning.kind is Kind.TOO_SLOW for warning in warnings)
+        if not are_all_slow or targets[:1] != [plan.targets[0]] or len(targets) < 2:
+            raise
+    plan = dataclasses.replace(plan, targets=tuple(targets))
+    results = dataclasses.replace(results, warnings=(*results.warnings, *warnings))
+    actions.drop(plan, warnings)
+    return run_rounds(plan, results, actions)
+
+
+def run_rounds(plan: Plan, results: Results, actions: Actions) -> Results:
     """Return the results with the plan's measurements; they tell if it ended early.
 
     They are saved after each launch where that can be done. After an interruption, or a

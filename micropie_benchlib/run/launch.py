@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import math
+import itertools
 import time
 from collections.abc import Iterator, Sequence
 
@@ -13,7 +13,7 @@ from micropie_benchlib.core.errors import BenchError, CannotGoOnError, Reason
 from micropie_benchlib.core.loads import Load, LoadId, rate_problem
 from micropie_benchlib.core.measurements import Capacity, Measurement
 from micropie_benchlib.core.plan import Launch, Trial
-from micropie_benchlib.core.requests import WORKLOADS, Response, Workload
+from micropie_benchlib.core.requests import WORKLOADS, Response, Workload, redirect_advice
 from micropie_benchlib.core.results import TargetFacts
 from micropie_benchlib.core.targets import Target
 from micropie_benchlib.core.warnings import BenchWarning, Kind
@@ -26,7 +26,7 @@ from micropie_benchlib.run.schedule import start_estimate_s
 from micropie_benchlib.serve.servers import RunningServer
 from micropie_benchlib.stats.equal_work import changed_responses
 from micropie_benchlib.stats.search import are_enough, over_limit
-from micropie_benchlib.stats.validity import ResponseSizes
+from micropie_benchlib.stats.validity import ResponseSizes, changes_on_connection, too_slow
 from micropie_benchlib.system.children import TRIAL_ERRORS, reason_of
 
 MIN_PROBES = 5  # requests of one kind, before any load
@@ -49,9 +49,9 @@ class LaunchRun:
             load_by_workload.setdefault(trial.load.workload.name, trial.load)
         self._first_loads = load_by_workload.values()
         self._servers: dict[str, RunningServer] = {}
-        self._broken: dict[str, str] = {}  # reasons, by target
+        self._broken: dict[str, BenchWarning] = {}  # reasons, by target
         self._logs: dict[str, list[str]] = {}  # of servers that failed to start, likewise
-        self._failed: dict[tuple[str, str], str] = {}  # by target and workload
+        self._failed: dict[tuple[str, str], BenchWarning] = {}  # by target and workload
         self._odd_warm_ups: dict[str, BenchWarning] = {}  # by target
         self._responses: dict[tuple[str, str], list[Response]] = {}  # before any load, likewise
         self._changed: dict[str, Reason] = {}  # since the baseline, by target
@@ -82,31 +82,41 @@ class LaunchRun:
         try:
             yield
         except TRIAL_ERRORS as error:
-            self._broken[name] = reason_of(error)
+            self._broken[name] = failure(reason_of(error))
 
     def ask_each_workload(self, target: Target) -> TargetFacts:
         """Return the target's facts, with its response to each workload.
 
-        A response other than 2xx, or none, fails the target for that workload.
+        A response other than 2xx, none in time, or one that changes as its connection is used,
+        fails the target for that workload.
         """
         responses: dict[str, Response] = {}
         for load in self._first_loads:
             if target.name in self._broken:
                 break
             workload = load.workload
-            before = self._responses.setdefault((target.name, workload.name), [])
+            connections: list[tuple[Response, ...]] = []
+            found: BenchWarning | None
             try:
-                for response in self._ask_repeatedly(target, workload):
-                    headers = self._secrets.hide_in_headers(response.headers)
-                    shown = dataclasses.replace(response, headers=headers)
+                for answered in self._ask_repeatedly(target, workload):
+                    connections.append(answered)
+                    headers = self._secrets.hide_in_headers(answered[0].headers)
+                    shown = dataclasses.replace(answered[0], headers=headers)
                     responses.setdefault(workload.name, shown)
-                    before.append(response)
-                    self._check_status(target, workload, response)
-                    self._check_closing(target, workload, response)
+                    self._check_statuses(target, workload, answered)
+                    self._check_closing(target, workload, answered[0])
             except TRIAL_ERRORS as error:
-                self._failed[target.name, workload.name] = reason_of(error)
+                found = failure(reason_of(error))
                 if self._servers[target.name].lost_workers():
                     self._logs[target.name] = self._servers[target.name].log_excerpt()
+            else:
+                found = changes_on_connection(target.name, load, connections)
+            before = list(itertools.chain(*connections))
+            self._responses[target.name, workload.name] = before
+            if not found and before:
+                found = too_slow(target.name, load, before)
+            if found:
+                self._failed[target.name, workload.name] = found
         order = [*WORKLOADS, *responses]
         in_order = {}
         for name, response in sorted(responses.items(), key=lambda pair: order.index(pair[0])):
@@ -124,57 +134,47 @@ class LaunchRun:
             bodies = [self._secrets.hide(facts.responses[name].excerpt) for name in requests]
             self._changed[facts.name] = Reason(warnings=warnings, log=tuple(filter(None, bodies)))
 
-    def _ask_repeatedly(self, target: Target, workload: Workload) -> Iterator[Response]:
-        """Yield responses to one request, which show whether their size varies by nature.
+    def _ask_repeatedly(self, target: Target, workload: Workload) -> Iterator[tuple[Response, ...]]:
+        """Yield responses on some connections, which show whether their size varies by nature.
 
-        There are two at least, and within PROBES_S some more; many if it does vary.
-        Raises BenchError if a trial is too short for them.
+        There are two connections at least, and within PROBES_S some more; many if it does vary.
         """
         start = time.monotonic()
-        shortest_s = math.inf
         sizes: set[int] = set()
         for number in range(MAX_PROBES):
             is_enough = number >= MIN_PROBES and len(sizes) == 1
             is_late = number >= 2 and time.monotonic() - start > PROBES_S
             if is_enough or is_late:
                 break
-            asked = time.monotonic()
-            response = self._actions.ask(self._servers[target.name], workload)
-            shortest_s = min(shortest_s, time.monotonic() - asked)
-            sizes.add(response.bytes)
-            yield response
-        duration_s = self._launch.trials[0].load.duration_s  # as of all
-        if shortest_s > duration_s:
-            raise BenchError(
-                f"{target.name}: {workload.method} {workload.path} takes {shortest_s:.1f} s, "
-                f"and a trial {duration_s} s: use a longer --duration"
-            )
+            answered = self._actions.ask(self._servers[target.name], workload)
+            sizes.update(response.bytes for response in answered)
+            yield answered
 
     def _change_since(
         self, target: Target, load: Load, sizes: ResponseSizes
     ) -> BenchWarning | None:
         workload = load.workload
-        asked = time.monotonic()
         try:
-            response = self._actions.ask(self._servers[target.name], workload)
-            self._check_status(target, workload, response)
+            answered = self._actions.ask(self._servers[target.name], workload)
+            self._check_statuses(target, workload, answered)
         except TRIAL_ERRORS as error:
             return BenchWarning.of(Kind.FAILED_AFTER_LOAD, error=str(error))
-        took_s = time.monotonic() - asked
+        took_s = max(response.took_s for response in answered)
         if took_s > workload.timeout_s:
             return BenchWarning.of(
                 Kind.LATE_AFTER_LOAD, took_s=took_s, timeout_s=workload.timeout_s
             )
-        if not sizes.is_like(response):
-            return BenchWarning.of(
-                Kind.SIZE_AFTER_LOAD,
-                bytes=response.bytes,
-                checked_bytes_min=sizes.least,
-                checked_bytes_max=sizes.most,
-            )
+        for response in answered:
+            if not sizes.is_like(response):
+                return BenchWarning.of(
+                    Kind.SIZE_AFTER_LOAD,
+                    bytes=response.bytes,
+                    checked_bytes_min=sizes.least,
+                    checked_bytes_max=sizes.most,
+                )
         before = self._responses[target.name, workload.name]
         bodies = {each.body_sha256 for each in before}
-        if len(bodies) == 1 and response.body_sha256 not in bodies:
+        if len(bodies) == 1 and bodies != {each.body_sha256 for each in answered}:
             return BenchWarning.of(Kind.BODY_AFTER_LOAD)
         return None
 
@@ -186,14 +186,24 @@ class LaunchRun:
                 "(--no-keep-alive): use --keep-alive"
             )
 
-    def _check_status(self, target: Target, workload: Workload, response: Response) -> None:
-        if workload.expects(response.status):
+    def _check_statuses(
+        self, target: Target, workload: Workload, answered: Sequence[Response]
+    ) -> None:
+        """Raise BenchError if a response on a connection is not the one that is expected."""
+        statuses = [response.status for response in answered]
+        if all(map(workload.expects, statuses)):
             return
+        number = [workload.expects(status) for status in statuses].index(False)
+        response = answered[number]
         server = self._servers[target.name]
-        path = server.url(workload.path).split("/", 3)[3]
+        url = server.url(workload.path)
+        path = url.split("/", 3)[3]
         complaint = f"{target.name}: {workload.method} /{path} returned {response.status}"
+        if number:
+            complaint += f" as response {number + 1} of a connection"
         if workload.expect_status:
             complaint += f", not {workload.expect_status} as expected"
+        complaint += redirect_advice(url, response)
         if response.excerpt:
             complaint += f": {response.excerpt}"
         if response.status >= 500 and server.complaint():
@@ -216,7 +226,7 @@ class LaunchRun:
             self._actions.warm_up([self._servers[name] for name in names], load)
         except TRIAL_ERRORS as error:
             if len(names) == 1:
-                self._failed[names[0], load.workload.name] = reason_of(error)
+                self._failed[names[0], load.workload.name] = failure(reason_of(error))
                 return
             for name in names:
                 self._odd_warm_ups[name] = BenchWarning.of(
@@ -233,14 +243,16 @@ class LaunchRun:
             failures = [self._failure(name, load.workload) for load in self._first_loads]
             reason = failures[0]
             if reason and all(failures):
-                text = reason if name in reason else f"{name}: {reason}"
+                error = reason.words.get("error", name)
+                if name not in error:
+                    reason = failure(f"{name}: {error}")
                 log = tuple(map(hide, self._logs.get(name, [])))
-                reasons.append(Reason(warnings=(failure(hide(text)),), log=log))
+                reasons.append(Reason(warnings=(reason.without(self._secrets),), log=log))
             elif name in self._changed:
                 reasons.append(self._changed[name])
         return reasons
 
-    def _failure(self, name: str, workload: Workload) -> str | None:
+    def _failure(self, name: str, workload: Workload) -> BenchWarning | None:
         return self._broken.get(name) or self._failed.get((name, workload.name))
 
     def measure(self, trial: Trial) -> Iterator[Measurement]:
@@ -253,8 +265,7 @@ class LaunchRun:
         observations: list[Observation] = []
         cores = None
         failures = [self._failure(name, trial.load.workload) for name in names]
-        first_failure = next(filter(None, failures), None)
-        reason = failure(first_failure) if first_failure else None
+        reason = next(filter(None, failures), None)
         if not reason:
             try:
                 servers = [self._servers[name] for name in names]

@@ -174,8 +174,8 @@ class LaunchedServer(LocalServer):
             self._check_deadline(time.monotonic() - start, limit_s)
         raise BenchError(self._start_failure())
 
-    def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> Response:
-        """Return its response to one request, of any status. Raises BenchError if there is none.
+    def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> tuple[Response, ...]:
+        """Return its responses on one connection, of any status. Raises BenchError without one.
 
         It may listen long before it can respond, as gunicorn does while its workers load the app.
         So the first response has `start_timeout_s` from the start, and is asked for again where a
@@ -190,7 +190,7 @@ class LaunchedServer(LocalServer):
         while True:
             try:
                 left_s = deadline - time.monotonic()
-                response = self._ask(workload, left_s, tick, tries_tls=is_first)
+                responses = self._ask(workload, left_s, tick, tries_tls=is_first)
                 break
             except NotReachedError:
                 is_first = False
@@ -203,11 +203,11 @@ class LaunchedServer(LocalServer):
         has_waited = time.monotonic() - begun > SETTLE_STEP_S
         if has_waited and not self.readiness.has_fixed_workers:
             self._settle(tick)  # others of its workers may still be loading
-        return response
+        return responses
 
     def _ask(
         self, workload: Workload, deadline_s: float, tick: Tick, *, tries_tls: bool = True
-    ) -> Response:
+    ) -> tuple[Response, ...]:
         probe = Probe(
             self.url(workload.path),
             workload,

@@ -1,4 +1,4 @@
-"""One request and its response, counted in bytes as wrk counts."""
+"""Requests on one connection and their responses, counted in bytes as wrk counts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.requests import Response, Workload, header_value
@@ -15,6 +15,8 @@ from micropie_benchlib.serve.addresses import addresses_of, are_loopback, split_
 from micropie_benchlib.system.children import POLL_S
 
 PROBE_DEADLINE_S = 10.0
+MAX_IN_TURN = 10  # requests on one connection
+IN_TURN_S = 0.1  # for these, but for the first two
 EXCERPT_BYTES = 200  # of a body, for those who read why it was refused
 TLS_ALERT = b"\x15"  # RFC 8446, 5.1
 
@@ -111,7 +113,7 @@ class Reading:
     def on_message_complete(self) -> None:
         self.is_whole = True
 
-    def response(self) -> Response:
+    def response(self, took_s: float) -> Response:
         return Response(
             status=self._parser.get_status_code(),
             bytes=self.bytes,
@@ -120,6 +122,7 @@ class Reading:
             body_bytes=self._body_bytes,
             http_version=self._parser.get_http_version(),
             excerpt=excerpt_of(self._excerpt),
+            took_s=took_s,
         )
 
 
@@ -136,7 +139,7 @@ def excerpt_of(body: bytes) -> str:
 
 
 class Probe:
-    """One request, made as a workload is, and its response; bytes of TLS are not counted."""
+    """Requests on one connection, made as a workload is; bytes of TLS are not counted."""
 
     def __init__(
         self,
@@ -148,7 +151,7 @@ class Probe:
         tries_tls: bool = True,
         address: str = "",
     ) -> None:
-        """Prepare it. It may take `deadline_s` in all (probe_limit_s()).
+        """Prepare it. The first response may take `deadline_s`, others probe_limit_s().
 
         Meanwhile `watch` is called every POLL_S; what it raises ends the probe. With `tries_tls` a
         server that closes the connection is asked for TLS. An `address` replaces the host's.
@@ -167,16 +170,52 @@ class Probe:
         self._reading = Reading()
         self._name = f"{workload.method} {self._path}"
 
-    def ask(self) -> Response:
-        reading = self._reading
+    def ask(self) -> tuple[Response, ...]:
+        """Return the responses to some requests in turn: later ones may be others than the first.
+
+        There are two at least, unless the server closes the connection after one.
+        """
+        start = time.monotonic()
         try:
             with self._connect() as connection:
-                connection.sendall(self._request())
-                is_open = True
-                while is_open and not reading.is_whole and not reading.fault:
-                    is_open = self._receive(connection)
+                responses = [self._ask_on(connection)]
+                while self._may_go_on(responses, start):
+                    try:
+                        responses.append(self._ask_again_on(connection))
+                    except NotReachedError:
+                        break
         except OSError as error:
             raise self._failure(error) from None
+        return tuple(responses)
+
+    def _may_go_on(self, responses: Sequence[Response], start: float) -> bool:
+        if not self._workload.keep_alive or responses[-1].says_close:
+            return False
+        is_soon = len(responses) < 2 or time.monotonic() - start < IN_TURN_S
+        return is_soon and len(responses) < MAX_IN_TURN
+
+    def _ask_again_on(self, connection: socket.socket) -> Response:
+        """Raises NotReachedError if the server closes the connection instead."""
+        self._limit_s = probe_limit_s(self._workload)
+        self._deadline = time.monotonic() + self._limit_s
+        self._tries_tls = False
+        self._first_byte = b""
+        self._reading = Reading()
+        self._name = f"a later {self._workload.method} {self._path} on its connection"
+        try:
+            return self._ask_on(connection)
+        except TimeoutError:
+            raise
+        except OSError:
+            raise self._fault() from None
+
+    def _ask_on(self, connection: socket.socket) -> Response:
+        reading = self._reading
+        start = time.monotonic()
+        connection.sendall(self._request())
+        is_open = True
+        while is_open and not reading.is_whole and not reading.fault:
+            is_open = self._receive(connection)
         if reading.interim_status:
             raise BenchError(
                 f"{self._name}: the server sends {reading.interim_status} responses, "
@@ -184,7 +223,7 @@ class Probe:
             )
         if not reading.is_whole:
             raise self._fault()
-        return reading.response()
+        return reading.response(time.monotonic() - start)
 
     def _failure(self, error: OSError) -> BenchError:
         start = f"no complete response to {self._name}: "
@@ -244,7 +283,7 @@ class Probe:
             headers.insert(0, ("Host", self._authority))
         if workload.method != "GET" or workload.body:
             headers.append(("Content-Length", str(len(workload.body))))
-        lines = [f"{self._name} HTTP/1.1"]
+        lines = [f"{workload.method} {self._path} HTTP/1.1"]
         lines += [f"{name}: {value}" for name, value in headers]
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + workload.body
 

@@ -57,8 +57,8 @@ class RunningServer(abc.ABC):
         """Return once it is ready. Raises BenchError if it is not in time."""
 
     @abc.abstractmethod
-    def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> Response:
-        """Return its response to one request. Raises BenchError if there is none in time."""
+    def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> tuple[Response, ...]:
+        """Return its responses on one connection. Raises BenchError if there is none in time."""
 
     def worker_facts(self) -> WorkerFacts | None:
         """Return what a worker told of itself; None if none can."""
@@ -152,8 +152,8 @@ class UrlServer(LocalServer):
         self, *, tick: Tick = lambda: None, deadline_s: float | None = None
     ) -> None: ...
 
-    def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> Response:
-        """Return its response; it is not asked twice, for it should run already."""
+    def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> tuple[Response, ...]:
+        """Return its responses; no other connection is tried, for it should run already."""
         url = self.url(workload.path)
         return Probe(url, workload, watch=tick, address=self.address).ask()
 

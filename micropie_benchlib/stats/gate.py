@@ -9,17 +9,18 @@ from enum import StrEnum
 
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.results import Results
-from micropie_benchlib.core.warnings import BenchWarning
+from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.stats.changes import Change, changes_between
 from micropie_benchlib.stats.deciding import chosen_metric, may_decide_all
 from micropie_benchlib.stats.equal_work import changed_responses
 
 
 def is_whole(results: Results) -> bool:
-    """Return whether all rounds were made, all measurements are valid, and capacities known."""
+    """Return whether all rounds were made, of all targets, and are valid; and capacities known."""
     are_valid = [each.valid or results.is_step(each.load) for each in results.measurements]
     are_known = [capacity.rate_per_s is not None for capacity in results.capacities]
-    return not results.early_end and all(are_valid + are_known)
+    are_measured = [warning.kind is not Kind.TOO_SLOW for warning in results.warnings]
+    return not results.early_end and all(are_valid + are_known + are_measured)
 
 
 class GateOutcome(StrEnum):

@@ -41,6 +41,53 @@ def kept_open(wrk: WrkResult, opened: int | None) -> BenchWarning | None:
     return BenchWarning.of(Kind.KEPT_OPEN, requests=wrk.requests, opened=opened)
 
 
+def too_slow(target: str, load: Load, responses: Sequence[Response]) -> BenchWarning | None:
+    """Return that each response took longer than wrk waits for it, or than a trial."""
+    took_s = min(response.took_s for response in responses)
+    limits_s = {"--duration": load.duration_s, "--timeout": load.workload.timeout_s}
+    exceeded = [option for option, limit_s in limits_s.items() if took_s > limit_s]
+    if not exceeded:
+        return None
+    return BenchWarning.of(
+        Kind.TOO_SLOW,
+        target=target,
+        request=load.workload.request_line,
+        took_s=took_s,
+        options=" and ".join(exceeded),
+    )
+
+
+MIN_CONNECTIONS = 4  # fewer begin with the same body by chance, where it varies
+
+
+def changes_on_connection(
+    target: str, load: Load, connections: Sequence[Sequence[Response]]
+) -> BenchWarning | None:
+    """Return that the body depends on how often a connection was used, if so.
+
+    All begin with the same one, and each has others alone from the same position on: else
+    it varies by nature. Nearly all responses of a trial are later ones.
+    """
+    bodies = [[response.body_sha256 for response in each] for each in connections]
+    first = bodies[0][0]
+    position = max(each.count(first) for each in bodies)
+    is_by_position = all(set(each[:position]) == {first} for each in bodies)
+    later = [response for each in connections for response in each[position:]]
+    if len(connections) < MIN_CONNECTIONS or not is_by_position or not later:
+        return None
+    before = connections[0][0]
+    return BenchWarning.of(
+        Kind.CHANGES_ON_CONNECTION,
+        target=target,
+        request=load.workload.request_line,
+        number=position + 1,
+        first=before.excerpt,
+        first_bytes=before.body_bytes,
+        later=later[0].excerpt,
+        bytes=later[0].body_bytes,
+    )
+
+
 LONGEST_SILENCE_S = 1.0  # of a connection whose server still responds
 CLOCK_TOLERANCE_S = 0.01  # beyond the 0.1% by which a clock may be slewed
 

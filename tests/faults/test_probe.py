@@ -77,6 +77,10 @@ def resetting(connection: socket.socket) -> None:
 def ask(port: int, host: str = "127.0.0.1", scheme: str = "http") -> Response:
     """Return the response of a running server."""
     url = f"{scheme}://{host_and_port(host, port)}/"
+    return on_one_connection(url)[0]
+
+
+def on_one_connection(url: str) -> tuple[Response, ...]:
     return UrlServer(UrlTarget(name="u", label="U", spec=url, url=url)).ask(Workload(timeout_s=1))
 
 

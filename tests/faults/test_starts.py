@@ -324,7 +324,7 @@ SHORT = Workload(timeout_s=1)  # less than LATE takes to its first answer
 @pytest.mark.parametrize("fault", ["none", "closes"])
 def test_a_server_that_listens_before_it_can_answer_is_waited_for(fault: str, late: Start) -> None:
     with late(fault) as server:
-        assert server.ask(SHORT).status == 200
+        assert server.ask(SHORT)[0].status == 200
 
 
 def test_a_server_that_dies_before_its_first_answer_is_told_at_once(late: Start) -> None:

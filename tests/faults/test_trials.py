@@ -124,11 +124,9 @@ def test_a_server_that_dies_when_it_is_asked_is_told(
     monkeypatch.setattr(
         "micropie_benchlib.serve.launched.DYING_S", 30.0
     )  # its news is heard before
-    with start(odd("dies_at_second"), workers=1) as server:
-        assert server.ask(Workload()).status == 200
-        reason = (
-            "^dies_at_second died with status 1 during a probe request: ValueError: no database$"
-        )
+    with start(odd("dies_at_second_connection"), workers=1) as server:
+        assert server.ask(Workload())[0].status == 200
+        reason = "died with status 1 during a probe request: ValueError: no database$"
         with pytest.raises(BenchError, match=reason):
             server.ask(Workload())
 
@@ -138,6 +136,23 @@ def test_interim_answers_are_refused(in_process: InProcess) -> None:
     done = in_process.run("compare", odd("hints"), "--quick")
     assert (done.returncode, done.stdout) == (1, "")
     assert "sends 103 responses, which wrk counts as responses" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [
+        ("empties", "another body from response 3 of a connection on (0 bytes"),
+        ("pretends", "another body from response 2 of a connection on (200 bytes: sorry"),
+        ("not_modified", "returned 304 as response 2 of a connection"),
+    ],
+)
+def test_later_responses_of_a_connection_are_checked_too(
+    in_process: InProcess, mode: str, reason: str
+) -> None:
+    done = in_process.run("compare", odd(mode), "--quick")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert reason in done.stderr
 
 
 @pytest.mark.slow

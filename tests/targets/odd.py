@@ -42,6 +42,11 @@ class Odd(asyncio.Protocol):
             if mode == "http10":
                 self.transport.close()
 
+    @property
+    def is_worn(self) -> bool:
+        """Whether it has been used more often than a probe's connection is."""
+        return self.answered > 20
+
     def plain(self, number: int) -> bytes:
         return answer()
 
@@ -49,29 +54,39 @@ class Odd(asyncio.Protocol):
         return b"HTTP/1.1 103 Early Hints\r\nLink: </s.css>; rel=preload\r\n\r\n" + answer()
 
     def later_hints(self, number: int) -> bytes:
-        """Interim answers once a connection has been used twice, as an idle probe sees none."""
-        return self.hints(number) if self.answered > 1 else answer()
+        """Interim answers later on a connection, as an idle probe sees none."""
+        return self.hints(number) if self.is_worn else answer()
 
     def shrinks(self, number: int) -> bytes:
-        return answer(b"") if self.answered > 1 else answer()
+        return answer(b"") if self.is_worn else answer()
 
     def doubles(self, number: int) -> bytes:
-        return answer(BODY * 5) if self.answered > 1 else answer()
+        return answer(BODY * 5) if self.is_worn else answer()
 
     def twice(self, number: int) -> bytes:
-        """Each answer comes twice, once a connection has been used twice."""
-        return answer() * 2 if self.answered > 1 else answer()
+        """Each answer comes twice, later on a connection."""
+        return answer() * 2 if self.is_worn else answer()
 
     def another(self, number: int) -> bytes:
         """An error of the same size, after the first hundred answers."""
         return answer(b"sorry" * 40) if number > 100 else answer()
 
+    def empties(self, number: int) -> bytes:
+        return answer(b"") if self.answered > 1 else answer()
+
+    def pretends(self, number: int) -> bytes:
+        """Of the same size, and another thing, for all but the first of each connection."""
+        return answer(b"sorry" * 40) if self.answered else answer()
+
+    def not_modified(self, number: int) -> bytes:
+        return b"HTTP/1.1 304 Not Modified\r\n\r\n" if self.answered else answer()
+
     def redirects(self, number: int) -> bytes:
         """To a login, for every connection, after the first hundred answers."""
         return answer(status="302 Found") if number > 100 else answer()
 
-    def dies_at_second(self, number: int) -> bytes:
-        if number:
+    def dies_at_second_connection(self, number: int) -> bytes:
+        if self.number:
             sys.exit("ValueError: no database")
         return answer()
 

@@ -44,12 +44,12 @@ async def answer_slowly_to_many() -> None:
 
 
 async def sometimes_there(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer 404 at first, and 200 in each tenth answer after the 40th."""
+    """Answer 404 at first, and 200 in each tenth answer after the 150th."""
     global answers
     if scope["type"] == "lifespan":
         raise NotImplementedError
     answers += 1
-    status = 200 if answers > 40 and answers % 10 == 0 else 404
+    status = 200 if answers > 150 and answers % 10 == 0 else 404
     headers = [(b"content-length", b"0")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body"})
