@@ -392,7 +392,12 @@ def measured(
         load=load,
         threads=4,
         wrk=wrk,
-        use=ServerUse(server_cpu_s=seconds * cpu_s, server_rss_bytes=2**20, worker_balance=0.5),
+        use=ServerUse(
+            server_cpu_s=seconds * cpu_s,
+            server_rss_bytes=2**20,
+            worker_balance=0.5,
+            idle_cores=0.001,
+        ),
         limited_by=limited_by,
         invalid=failed(invalid) if invalid else (),
     )

@@ -25,7 +25,8 @@ GIST_TITLES = (
     *("Data Transferred (MB)", "Transfer Rate (KB/s)"),
 )
 CPU_TITLE = "CPU per Request (us)"
-DETAIL_TITLES = ("Framework", "p50", "p90", "p99", "p99.9", "Peak Memory (MiB)", "Errors")
+MEASURED_TITLES = ("Peak Memory (MiB)", "CPU while idle (ms/s)", "Errors")
+DETAIL_TITLES = ("Framework", "p50", "p90", "p99", "p99.9", *MEASURED_TITLES)
 CAPACITY_TITLES = ("Framework", "Requests/Sec", "Launches")
 RATE_TITLES = ("Framework", "Offered/Sec", "Answered/Sec", "wrk late, p50", "wrk late, p99")
 RANKING_TITLES = ("Rank", "Framework", "Speed", "Interval")
@@ -113,21 +114,25 @@ def cpu_cell(results: Results, name: str, load: LoadId) -> str:
 
 
 def detail_table(results: Results, load: LoadId) -> Table:
-    """Return percentiles, memory and errors of those targets that show any.
+    """Return percentiles, memory, idle CPU and errors of those targets that show any.
 
-    Percentiles of all valid rounds' samples together, their highest memory, and the errors of
-    all rounds, invalid ones too.
+    Percentiles of all valid rounds' samples together, their highest memory, their mean CPU time
+    in each second before the load, and the errors of all rounds, invalid ones too.
     """
     rows = []
     for name in results.names:
         memory = []
+        idle_cores = []
         errors = 0
         for trial in results.reported_trials(name, load):
             errors += trial.wrk.errors.total if trial.wrk else 0
             if trial.valid and trial.use:
                 memory.append(trial.use.server_rss_bytes)
+                if trial.use.idle_cores is not None:
+                    idle_cores.append(trial.use.idle_cores)
         figures = percentile_cells(results.distribution(name, load))
         figures.append(f"{max(memory) / 1024**2:.1f}" if memory else "")
+        figures.append(f"{statistics.fmean(idle_cores) * 1000:.1f}" if idle_cores else "")
         if any(figures):
             rows.append((results.label(name), *figures, str(errors)))
     title = f"{title_of(results, load)}, details"
