@@ -308,7 +308,7 @@ def test_a_capacity_is_written_and_read_again() -> None:
     assert again.comparisons == results.comparisons
     report = Report(results=again, conclusion=conclude(again))
     page = to_html(report)
-    assert "p99 latency over the rate, 100 connections" in page
+    assert "p99 latency by rate, 100 connections" in page
     assert "capacity with p99 up to 50.00ms" in to_markdown(report)
 
 
@@ -715,4 +715,4 @@ def test_a_capacity_is_found(names: tuple[str, ...], tool: Tool, tmp_path: Path)
         if capacity["rate_per_s"]:
             assert max(kept) <= capacity["rate_per_s"] <= 1.02 * max(kept)
     assert "capacity with p99 up to 50.00ms" in done.stdout
-    assert "p99 latency over the rate" in page.read_text()
+    assert "p99 latency by rate" in page.read_text()

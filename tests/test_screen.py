@@ -212,3 +212,22 @@ def test_markdown_on_standard_output_stands_alone(
     done = typed("compare", "asgi", "--export-markdown", "-")
     assert done.stdout == to_markdown(report_of(results))
     assert "100 Connections" in done.stderr
+
+
+def test_a_target_without_a_result_is_ranked_last_with_the_reason() -> None:
+    measurements = []
+    for number in range(1, 5):
+        for name, rate_per_s in (("a", 100.0), ("b", 150.0 + number), ("c", 200.0 + number)):
+            measurements.append(measured(name, number, rate_per_s))
+        measurements.append(measured("d", number, 300.0, invalid="worker 7 died"))
+    results = results_of(measurements, labels={name: name.upper() for name in "abcd"})
+    lines = screen(report_of(results))
+    start = position(lines, "100 Connections, ranks by speed")
+    ranks = [" ".join(line.split()) for line in lines[start + 3 : start + 7]]
+    assert [rank.split()[:2] for rank in ranks] == [
+        ["1", "C"],
+        ["2", "B"],
+        ["3", "A"],
+        ["none", "D"],
+    ]
+    assert ranks[-1] == "none D no round is valid for both targets"

@@ -275,7 +275,7 @@ def test_no_package_is_run_from_where_others_may_write(
 
 # All of it for real.
 
-SHORT = ("--quick", "-c", "8", "-t", "2", "-w", "1", "--warm-up", "0s")
+SHORT = ("--quick", "-r", "1", "-c", "8", "-t", "2", "-w", "1", "--warm-up", "0s")
 
 
 def results(tool: Tool, *args: str, cwd: Path = TARGETS, **env: Any) -> dict[str, Any]:
@@ -549,15 +549,15 @@ def test_reproduce_measures_the_stack_that_was_published(tool: Tool) -> None:
     data = loaded(done.stderr[done.stderr.rindex("\n{") :])
     assert data["settings"]["server"]["workers"] == 4
     for line in (
-        "FastAPI sends 144 bytes, published 144.2: as published.",
-        "MicroPie sends 265 bytes, published 265.2: as published.",
+        "FastAPI sends 144 bytes, as published.",
+        "MicroPie sends 265 bytes, as published.",
     ):
         assert line in done.stdout
     versions = {target["name"]: target["versions"] for target in data["targets"]}
     assert (versions["MicroPie"]["micropie"], versions["FastAPI"]["fastapi"]) == ("0.9", "0.115.7")
     assert {facts["uvicorn"] for facts in versions.values()} == {"0.34.0"}
     for ratio in ("1.103x", "1.116x"):
-        assert re.search(rf"MicroPie over FastAPI +\| +{ratio} \|", done.stdout)
+        assert re.search(rf"MicroPie over FastAPI: published {ratio}, here ", done.stdout)
     for cells in (
         "| 49.15ms | 102.39ms | 2031.28 | 8.39 | 285.95 |",
         "| 81.46ms | 142.96ms | 2450.02 | 18.61 | 634.76 |",

@@ -94,7 +94,7 @@ def latency_charts(results: Results, load: LoadId) -> list[str]:
         return []
     figure = series_figure(
         "Latency by percentile",
-        "Latency of all single trials together; the axis stretches towards the slowest requests.",
+        "Latency of all single trials together; the axis expands the slowest requests.",
         series,
         x=percentile_axis(max(point.x for point in points)),
         y=latency_axis(max(point.y for point in points)),
@@ -134,7 +134,7 @@ def sweep_chart(results: Results, workload: str, loads: Sequence[LoadId]) -> lis
     series, points = series_of(results, functools.partial(throughput_points, results, loads))
     if not points:
         return []
-    title = "Throughput over connections"
+    title = "Throughput by connections"
     if workload != DEFAULT_WORKLOAD:
         title += f", {workload}"
     counts = sorted(load.connections for load in loads)
@@ -170,7 +170,7 @@ def capacity_charts(results: Results) -> list[str]:
         if not points:
             continue
         figure = series_figure(
-            f"p99 latency over the rate, {load.sentence}",
+            f"p99 latency by rate, {load.sentence}",
             "Each valid trial of the search, in all launches.",
             series,
             x=round_axis(max(point.x for point in points)),

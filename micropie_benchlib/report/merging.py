@@ -63,7 +63,7 @@ def check_same_load(files: Mapping[str, Results]) -> None:
         if differing:
             raise UsageError(
                 f"{file!r} and {first_file!r} differ in {', '.join(differing)}: "
-                "show them one by one"
+                "report each file alone"
             )
 
 

@@ -18,7 +18,7 @@ from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.warnings import Kind
 from micropie_benchlib.report.conclusions import conclude
-from micropie_benchlib.report.figures import format_speed, interval_cell
+from micropie_benchlib.report.figures import speed_in_words
 from micropie_benchlib.report.layout import Conclusion, Table
 from micropie_benchlib.report.tables import GIST_TITLES, gist_row
 from micropie_benchlib.report.warnings import lines_of
@@ -27,25 +27,24 @@ from micropie_benchlib.stats.warnings import warnings_of
 
 SAME_BYTES = 1.0  # what was read is printed with two decimals
 MAX_IN_FLIGHT = 1.05  # requests for each connection: latencies are rounded
-ORDER_TITLES = ("Published Order", "Published", "Here", "Interval", "Finding")
 
 
 def reproduction_conclusion(results: Results, published: PublishedTable) -> Conclusion:
     """Return the published figures beside those of the results, and what they say."""
     pairwise_by_load = {pairwise.load: pairwise for pairwise in all_pairwise(results)}
-    figures, orders = [], []
+    figures, sentences = [], stack_sentences(results, published)
     for load in published.rows:
         if load in results.loads:
             figures.append(side_by_side_table(results, published, load))
-            orders.append(order_table(published, load, pairwise_by_load.get(load)))
+            sentences += order_lines(published, load, pairwise_by_load.get(load))
     warnings = []
     for sighting in warnings_of(results):
         if sighting.warning.kind is not Kind.UNEQUAL_BUILT_INS:  # of apps that are not the table's
             warnings.append(sighting)
     return dataclasses.replace(
         conclude(results),
-        sentences=tuple(stack_sentences(results, published)),
-        tables=(*figures, *orders),
+        sentences=tuple(sentences),
+        tables=tuple(figures),
         warnings=(*published_warnings(published), *lines_of(results, warnings)),
     )
 
@@ -62,31 +61,28 @@ def side_by_side_table(results: Results, published: PublishedTable, load: LoadId
     )
 
 
-def order_table(
+def order_lines(
     published: PublishedTable, load: LoadId, pairwise: PairwiseComparisons | None
-) -> Table:
+) -> list[str]:
     """Return of each two neighbours in the published order which is ahead here, if known."""
-    rows = []
+    lines = []
     for ahead, behind in itertools.pairwise(by_throughput(published.rows[load])):
         margin = ahead.requests_per_s / behind.requests_per_s
         names = label_of(ahead.name), label_of(behind.name)
-        speed = None
+        here = "not measured"
         if pairwise and all(name in pairwise.speeds for name in names):
             speed = pairwise.compare(*names)
-        here = format_speed(speed) if speed else "none"
+            if speed:
+                here = f"{speed_in_words(speed, pairwise.metric.measure)}: {finding_on(speed)}"
         pair = f"{names[0]} over {names[1]}"
-        rows.append((pair, f"{margin:.3f}x", here, interval_cell(speed), finding_on(speed)))
-    measure = f" {pairwise.metric.measure}" if pairwise else ""
-    title = f"{load.title}, the published order, and speed{measure} here"
-    return Table(title=title, titles=ORDER_TITLES, left=("Finding",), rows=tuple(rows))
+        lines.append(f"{load.sentence}, {pair}: published {margin:.3f}x, here {here}")
+    return lines
 
 
-def finding_on(speed: Estimate | None) -> str:
+def finding_on(speed: Estimate) -> str:
     """Return what a speed says of a published order, by which it should lie above 1."""
-    if speed is None:
-        return "not measured"
     if speed.interval.contains(1):
-        return "no significant difference here"
+        return "no significant difference"
     return "confirmed" if speed.low > 1 else "reversed"
 
 
@@ -100,14 +96,11 @@ def stack_sentences(results: Results, published: PublishedTable) -> list[str]:
             response = responses.get(label, {}).get(load.workload)
             if not response or not row.response_bytes:
                 continue
-            finding = "not as published"
+            finding = f"; published: {row.response_bytes:.1f}."
             if abs(response.bytes - row.response_bytes) <= SAME_BYTES:
-                finding = "as published"
+                finding = ", as published."
             to = "" if load.workload == DEFAULT_WORKLOAD else f" to {load.workload}"
-            sentences.append(
-                f"{label} sends{to} {response.bytes} bytes, "
-                f"published {row.response_bytes:.1f}: {finding}."
-            )
+            sentences.append(f"{label} sends{to} {response.bytes} bytes{finding}")
     return list(dict.fromkeys(sentences))
 
 
@@ -139,9 +132,9 @@ def published_warnings(published: PublishedTable) -> list[str]:
 def little_warning(row: PublishedRow, load: LoadId) -> str:
     return (
         f"The published row of {label_of(row.name)} breaks Little's law: "
-        f"{row.requests_per_s:.0f} requests/s of {row.mean} need "
+        f"{row.requests_per_s:.0f} requests/s of {row.mean} would need "
         f"{row.in_flight:.0f} requests in flight, "
-        f"on {load.connections} connections. "
+        f"but had {load.connections} connections. "
         "wrk's correction raises its mean like this when responses stall."
     )
 

@@ -30,7 +30,6 @@ DETAIL_TITLES = ("Framework", "p50", "p90", "p99", "p99.9", *MEASURED_TITLES)
 CAPACITY_TITLES = ("Framework", "Requests/Sec", "Launches")
 RATE_TITLES = ("Framework", "Offered/Sec", "Answered/Sec", "wrk late, p50", "wrk late, p99")
 RANKING_TITLES = ("Rank", "Framework", "Speed", "Interval")
-MAX_WORK_COLUMNS = 4  # targets that fit beside each other on a terminal
 COMPARISON_TITLES = ("Framework", "Metric", "Rounds", "Method", "Speed", "Interval", "Verdict")
 
 
@@ -241,19 +240,24 @@ def comparison_tables(results: Results, load: LoadId) -> list[Table]:
 
 
 def ranking_table(results: Results, ranking: Ranking) -> Table:
-    """Return the order of more than two targets."""
+    """Return the order of more than two targets; last those without a speed, and why."""
     kind = (ranking.load, ranking.method, ranking.metric, ranking.reference)
-    speeds = {}
+    speeds, without = {}, []
     for each in results.comparisons:
         if (each.load, each.method, each.metric, each.reference) == kind:
             speeds[each.target] = each.speed
+            if each.speed is None:
+                without.append(("none", results.label(each.target), "", each.reason or UNKNOWN))
     rows = []
     for rank in ranking.ranks:
         speed = speeds.get(rank.target)
         shown = format_speed(speed) if speed else "1"
         rows.append((rank.title, results.label(rank.target), shown, interval_cell(speed)))
+    rows += without
     title = f"{ranking.load.title}, ranks by speed {ranking.metric.measure}"
-    return Table(title=title, titles=RANKING_TITLES, left=("Framework",), rows=tuple(rows))
+    return Table(
+        title=title, titles=RANKING_TITLES, left=("Framework", "Interval"), rows=tuple(rows)
+    )
 
 
 def load_tables(results: Results, load: LoadId, *, details: bool = True) -> list[Table]:
@@ -292,7 +296,7 @@ def work_tables(results: Results, *, details: bool = True) -> list[Table]:
     """Return the table of what is equal between the targets and what differs.
 
     There is none if nothing differs; without details it has only what does, other than the
-    responses, and of many targets a row for each.
+    responses.
     """
     work = work_of(results)
     shown = [fact for fact in work if fact.differs and not fact.is_of_response]
@@ -303,6 +307,4 @@ def work_tables(results: Results, *, details: bool = True) -> list[Table]:
     labels = [facts.label for facts in results.targets]
     titles = ("What", *labels, "State")
     rows = [(fact.name, *fact.values, fact.state) for fact in shown]
-    if not details and len(labels) > MAX_WORK_COLUMNS:
-        titles, *rows = zip(titles, *rows, strict=True)
     return [Table(title="Equal work?", titles=titles, left=titles, rows=tuple(rows))]
