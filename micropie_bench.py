@@ -241,7 +241,7 @@ def calibrate(
         str | None,
         typer.Argument(
             metavar="[NAME=]TARGET",
-            help="What is measured against itself.  [default: fastapi]",
+            help="The target to measure against itself.  [default: fastapi]",
             show_default=False,
             autocompletion=target_names,
         ),

@@ -102,7 +102,7 @@ TargetsArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[NAME=]TARGET",
-        help="What is compared; the first is the reference.  [default: fastapi micropie]",
+        help="Targets to compare; the first is the reference.  [default: fastapi micropie]",
         show_default=False,
         autocompletion=target_names,
     ),
@@ -212,8 +212,7 @@ class TimingOptions(TrialOptions):
     """The same, and what a verdict is based on."""
 
     precision: str | None = option(
-        metavar="SHARE",
-        help="Half-width that intervals should have, such as 1%: adds the rounds needed.",
+        metavar="SHARE", help="Wanted half-width of intervals, such as 1%; adds the rounds needed."
     )
     max_time: str | None = option(
         metavar="TIME", help="How long --precision may take.", show_default=f"{MAX_TIME_S // 3600}h"
@@ -344,7 +343,7 @@ class ServingOptions(WorkersOptions):
     python: str | None = option(
         metavar="PATH", help="The Python that runs your own apps.", reads=program
     )
-    host: str = option(default="127.0.0.1", metavar="ADDRESS", help="The address to listen on.")
+    host: str = option(default="127.0.0.1", metavar="ADDRESS", help="Address to listen on.")
 
     def settings(self, *, port: int | None = None) -> ServerSettings:
         """Return the settings of every server. Raises UsageError if they exclude each other."""
@@ -427,7 +426,7 @@ class RemoteOptions(MachineOptions):
     """The same, and whether URLs may be other machines'."""
 
     allow_remote: bool = option(
-        "--allow-remote", default=False, help="Send load to other machines, too."
+        "--allow-remote", default=False, help="Allow URLs of other machines."
     )
 
 
