@@ -131,13 +131,10 @@ def core_halves() -> CoreHalves:
     groups = list(by_physical_core.values())
     if len(groups) == 1:
         groups = [[core] for core in groups[0]]
-    halves = CoreHalves([], [])
     half = len(groups) // 2
-    for group in groups[:half]:
-        halves.servers.extend(group)
-    for group in groups[half:]:
-        halves.loads.extend(group)
-    return halves
+    return CoreHalves(
+        servers=list(itertools.chain(*groups[:half])), loads=list(itertools.chain(*groups[half:]))
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,6 +97,21 @@ class RateFigures:
         is_steady = 0.25 <= (second_us - first_us) / (last_us - first_us) <= 0.75
         return growth_us / 1e6 if is_steady else 0.0
 
+    @property
+    def window_s(self) -> float:
+        return self.window_us / 1e6
+
+    @property
+    def arrival_rate(self) -> ArrivalRate:
+        return ArrivalRate(
+            offered=self.offered,
+            offered_per_s=self.offered / self.window_s,
+            answered_per_s=self.in_window / self.window_s,
+            late_p50_s=histogram_percentile(self.late, 50),
+            late_p99_s=histogram_percentile(self.late, 99),
+            late_max_s=histogram_percentile(self.late, 100),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExactFigures:
@@ -130,54 +145,38 @@ def require_ascending(histogram: Histogram) -> None:
             raise ValueError("the histogram is not in ascending order")
 
 
-def result_at_rate(figures: ExactFigures, rate: RateFigures) -> WrkResult:
-    """Return the result of a load at that rate.
+def exact_result(figures: ExactFigures, connections: int, span_s: float | None) -> WrkResult:
+    """Return the result from what done.lua wrote. Raises ValueError, BenchError.
 
-    wrk's own latencies are not those from when a request was scheduled, and corrected besides.
+    At a rate wrk's own latencies do not count from when a request was scheduled, and are
+    corrected besides: then those of rate.lua are taken.
     """
-    window_s = rate.window_us / 1e6
-    duration_s = window_s + rate.behind_s
-    requests = sample_count(rate.from_scheduled)
+    rate = figures.at_rate
+    if rate:
+        duration_s = rate.window_s + rate.behind_s
+        requests = sample_count(rate.from_scheduled)
+        latency = latency_from_histogram(rate.from_scheduled)
+        as_measured: Histogram = rate.from_sent
+    else:
+        duration_s = span_s or figures.duration_us / 1e6
+        requests = figures.requests
+        latency = latency_with_percentiles(
+            figures.histogram,
+            mean_s=figures.mean_us / 1e6,
+            stdev_s=figures.stdev_us / 1e6,
+            max_s=figures.max_us / 1e6,
+        )
+        interval_us = correction_interval_us(figures.duration_us, requests, connections)
+        as_measured = uncorrect(figures.histogram, interval_us)
     return WrkResult(
         duration_s=duration_s,
         requests=requests,
         bytes=figures.bytes,
         requests_per_s=requests / duration_s,
         bytes_per_s=figures.bytes / duration_s,
-        latency=latency_from_histogram(rate.from_scheduled),
+        latency=latency,
         errors=Errors(**figures.errors),
-        latency_uncorrected=latency_from_histogram(rate.from_sent),
+        latency_uncorrected=latency_from_histogram(as_measured),
         load_cpu_s=figures.cpu_s,
-        arrival_rate=ArrivalRate(
-            offered=rate.offered,
-            offered_per_s=rate.offered / window_s,
-            answered_per_s=rate.in_window / window_s,
-            late_p50_s=histogram_percentile(rate.late, 50),
-            late_p99_s=histogram_percentile(rate.late, 99),
-            late_max_s=histogram_percentile(rate.late, 100),
-        ),
-    )
-
-
-def exact_result(figures: ExactFigures, connections: int, span_s: float | None) -> WrkResult:
-    """Return the result from what done.lua wrote. Raises ValueError, BenchError."""
-    if figures.at_rate:
-        return result_at_rate(figures, figures.at_rate)
-    duration_s = span_s or figures.duration_us / 1e6
-    interval_us = correction_interval_us(figures.duration_us, figures.requests, connections)
-    return WrkResult(
-        duration_s=duration_s,
-        requests=figures.requests,
-        bytes=figures.bytes,
-        requests_per_s=figures.requests / duration_s,
-        bytes_per_s=figures.bytes / duration_s,
-        latency=latency_with_percentiles(
-            figures.histogram,
-            mean_s=figures.mean_us / 1e6,
-            stdev_s=figures.stdev_us / 1e6,
-            max_s=figures.max_us / 1e6,
-        ),
-        errors=Errors(**figures.errors),
-        latency_uncorrected=latency_from_histogram(uncorrect(figures.histogram, interval_us)),
-        load_cpu_s=figures.cpu_s,
+        arrival_rate=rate.arrival_rate if rate else None,
     )
