@@ -59,7 +59,7 @@ def more_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def runs_of(modes: Sequence[str], out: Path) -> dict[str, Any]:
     """Return one measurement of each mode, what was said of all, and the exit status."""
-    options = ("--quick", "--warm-up", "0s", "--export-json", str(out), "-v")
+    options = ("--quick", "-r", "1", "--warm-up", "0s", "--export-json", str(out), "-v")
     with (
         pytest.MonkeyPatch.context() as patch,
         contextlib.redirect_stdout(io.StringIO()) as said,
