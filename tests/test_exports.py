@@ -187,7 +187,8 @@ def test_markdown_is_whole() -> None:
         "#### Warnings\n\n- load average: 9",
         "#### 100 Connections, against Base\n\n| Framework",
         "| python",
-        "- Base: `serve`",
+        "| server of Base ",
+        "| `serve` ",
     ):
         assert part in text
 

@@ -59,6 +59,9 @@ def about_table(results: Results) -> Table:
     """Return how the results came about: when, by which command, how, where."""
     facts = {"made": results.created, "command": Code(results.command)}
     facts["seed"] = show_value(results.seed)
+    for target in results.targets:
+        if target.server_command:
+            facts[f"server of {target.label}"] = Code(target.server_command)
     facts |= describe_settings(results.settings)
     facts |= describe_environment(results)
     if results.environment:
@@ -71,15 +74,6 @@ def about_table(results: Results) -> Table:
         left=("Value",),
         rows=tuple(facts.items()),
     )
-
-
-def server_commands(results: Results) -> dict[str, str]:
-    """Return the command of each server that was started, by its target's label."""
-    commands = {}
-    for facts in results.targets:
-        if facts.server_command:
-            commands[facts.label] = facts.server_command
-    return commands
 
 
 def heading_of(results: Results) -> str:

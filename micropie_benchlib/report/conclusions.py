@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from micropie_benchlib.core.estimates import Comparison, Interval
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.text import UNKNOWN
 from micropie_benchlib.report.about import describe_environment, heading_of
-from micropie_benchlib.report.layout import Conclusion, VerdictLine
+from micropie_benchlib.report.layout import Conclusion
 from micropie_benchlib.report.merging import short_names, suffixed_by_file
 from micropie_benchlib.report.verdict_lines import verdict_lines_of
 from micropie_benchlib.report.warnings import lines_of, text_of, warning_lines
@@ -34,16 +35,11 @@ def conclude(results: Results) -> Conclusion:
 
 def conclude_side_by_side(files: Mapping[str, Results]) -> Conclusion:
     """Return each file's conclusions, and in what the places differ."""
-    verdict_lines: list[VerdictLine] = []
-    sentences: list[str] = []
-    warnings: list[str] = []
-    run_warnings: list[str] = []
+    fields: dict[str, list[Any]] = {}
     for part in suffixed_by_file(files):
         conclusion = conclude(part)
-        verdict_lines += conclusion.verdict_lines
-        sentences += conclusion.sentences
-        warnings += conclusion.warnings
-        run_warnings += conclusion.run_warnings
+        for name in ("verdict_lines", "sentences", "warnings", "run_warnings"):
+            fields.setdefault(name, []).extend(getattr(conclusion, name))
     names = short_names(files)
     described = {file: describe_environment(part) for file, part in files.items()}
     facts: set[str] = set()
@@ -53,13 +49,10 @@ def conclude_side_by_side(files: Mapping[str, Results]) -> Conclusion:
         values = {names[file]: described[file].get(fact, UNKNOWN) for file in files}
         if len(set(values.values())) > 1:
             listed = "; ".join(f"{name}: {value}" for name, value in values.items())
-            run_warnings.append(f"They differ in {fact}: {listed}.")
+            fields["run_warnings"].append(f"They differ in {fact}: {listed}.")
     return Conclusion(
         heading=f"{' and '.join(names.values())}, side by side",
-        verdict_lines=tuple(verdict_lines),
-        sentences=tuple(sentences),
-        warnings=tuple(warnings),
-        run_warnings=tuple(run_warnings),
+        **{name: tuple(each) for name, each in fields.items()},
     )
 
 

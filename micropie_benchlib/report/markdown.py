@@ -7,12 +7,7 @@ from collections.abc import Sequence
 from micropie_benchlib.core.choices import Method
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.text import format_rate
-from micropie_benchlib.report.about import (
-    about_table,
-    machine_tables,
-    report_title,
-    server_commands,
-)
+from micropie_benchlib.report.about import about_table, machine_tables, report_title
 from micropie_benchlib.report.layout import Report
 from micropie_benchlib.report.markdown_text import (
     markdown_block,
@@ -63,10 +58,6 @@ def to_markdown(report: Report) -> str:
     parts += markdown_section("Warnings", [f"- {markdown_text(line)}" for line in warnings])
     if not details:
         return "\n\n".join([*parts, *conditions(results)]) + "\n"
-    commands = []
-    for label, command in server_commands(results).items():
-        commands.append(f"- {markdown_text(label)}: {markdown_code(command)}")
-    parts += markdown_section("Server commands", commands)
     reports = "\n\n".join(map(markdown_block, wrk_reports(results)))
     parts += markdown_section("wrk's own reports", [reports] if reports else [])
     return "\n\n".join(parts) + "\n"

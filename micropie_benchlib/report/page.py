@@ -8,12 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from micropie_benchlib.core.paths import packaged_text
 from micropie_benchlib.core.results import Results
-from micropie_benchlib.report.about import (
-    about_table,
-    machine_tables,
-    report_title,
-    server_commands,
-)
+from micropie_benchlib.report.about import about_table, machine_tables, report_title
 from micropie_benchlib.report.charts import (
     capacity_charts,
     latency_charts,
@@ -112,8 +107,7 @@ def html_details(report: Report) -> list[str]:
 
 
 def html_environment(results: Results) -> list[str]:
-    commands = [f"{label}: {command}" for label, command in server_commands(results).items()]
-    lines = html_list("Server commands", commands)
+    lines = []
     for table in (*machine_tables(results), about_table(results)):
         lines.append(html_table(table, sortable=False))
     return lines

@@ -16,7 +16,6 @@ from micropie_benchlib.core.text import (
 from micropie_benchlib.report.figures import format_range, format_speed, speed_in_words
 from micropie_benchlib.report.layout import VerdictLine
 from micropie_benchlib.report.warnings import texts_of
-from micropie_benchlib.stats.deciding import waits
 from micropie_benchlib.stats.verdicts import (
     comparison_beside,
     decisive_comparisons,
@@ -60,12 +59,7 @@ def verdict_sentence(results: Results, comparison: Comparison) -> str:
         rounds = rounds_to_decide(results, comparison)
         if rounds:
             sentence += f"; try -r {rounds}"
-    remarks = [
-        sentence,
-        beside_remark(results, comparison),
-        waiting_remark(results, comparison),
-        excluded_remark(results, comparison),
-    ]
+    remarks = [sentence, beside_remark(results, comparison), excluded_remark(results, comparison)]
     return "; ".join(filter(None, remarks))
 
 
@@ -117,17 +111,3 @@ def excluded_remark(results: Results, comparison: Comparison) -> str:
             rounds.add(trial.round)
     excluded = len(rounds) - comparison.rounds
     return f"{excluded} of {pluralize(len(rounds), 'round')} excluded" if excluded > 0 else ""
-
-
-def waiting_remark(results: Results, comparison: Comparison) -> str:
-    """Return that a target mostly waited, if so."""
-    if comparison.metric is Metric.CAPACITY:
-        return ""
-    waiting = []
-    for name in (comparison.target, comparison.reference):
-        if waits(results, name, comparison.load):
-            waiting.append(results.label(name))
-    if not waiting:
-        return ""
-    who = "both were" if len(waiting) == 2 else f"{waiting[0]} was"
-    return f"{who} mostly idle"
