@@ -86,6 +86,7 @@ from micropie_benchlib.core.plan import USEFUL_ROUNDS
 from micropie_benchlib.core.published import GIST_DAY
 from micropie_benchlib.core.secrets import without_url_secrets
 from micropie_benchlib.core.targets import ServerSettings
+from micropie_benchlib.system.children import TRIAL_ERRORS, reason_of
 
 
 def top(
@@ -492,7 +493,7 @@ def handle_signals() -> None:
 
 
 def print_error(
-    error: BenchError | CannotGoOnError | TyperException | OSError | psutil.Error,
+    error: BenchError | CannotGoOnError | TyperException | OSError | MemoryError | psutil.Error,
 ) -> int:
     """Print the error as one line on standard error, and return the exit status."""
     number = getattr(error, "errno", None)
@@ -502,7 +503,7 @@ def print_error(
     if number == errno.ENOSPC and getattr(error, "filename", None) is None:
         say(f"micropie_bench: {error}: standard output or {tempfile.gettempdir()}")
     elif number != errno.EPIPE:
-        message = error.format_message() if isinstance(error, TyperException) else str(error)
+        message = error.format_message() if isinstance(error, TyperException) else reason_of(error)
         logs_by_text: dict[str, tuple[str, ...]] = {message: ()}
         if isinstance(error, UnmeasurableError):
             from micropie_benchlib.report.warnings import texts_of
@@ -532,7 +533,7 @@ def main(argv: Sequence[str]) -> int:
         return command_line(top)(args=arguments, prog_name=name, standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
         return 130
-    except (BenchError, CannotGoOnError, TyperException, OSError, psutil.Error) as error:
+    except (*TRIAL_ERRORS, CannotGoOnError, TyperException, MemoryError) as error:
         if "--debug" in leading:
             traceback.print_exc()
         return print_error(error)

@@ -312,7 +312,12 @@ def test_a_chosen_port_is_free_again() -> None:
 
 def test_how_a_command_ended_is_told() -> None:
     said = [Exit(code=code, cpu_s=0.0, survivors=0).sentence for code in (0, 3, -11, -99)]
-    assert said == ["", " with status 3", " with status -11 (SIGSEGV)", " with status -99"]
+    assert said == [
+        " with status 0",
+        " with status 3",
+        " with status -11 (SIGSEGV)",
+        " with status -99",
+    ]
 
 
 def test_a_worker_more_than_there_should_be_is_told(start: Start) -> None:

@@ -296,7 +296,7 @@ def test_commands_that_go_wrong_are_told_in_a_line_each_and_leave_nothing(
     assert (done.returncode, done.stdout) == (1, "")
     for complaint in (
         "exits died while starting with status 1: ValueError: nothing to serve",
-        r"other-port: nothing listens on port \d+ \(its \{port\}\) .* \(it listens on port \d+\)",
+        r"other-port: nothing listens on port \d+ .* \(it listens on port \d+: use \{port\}",
         r"daemon: the command ended and left 1 processes behind \(a daemon\)",
     ):
         assert re.search(f"^micropie_bench: {complaint}", done.stderr, re.MULTILINE), done.stderr

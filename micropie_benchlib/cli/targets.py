@@ -236,7 +236,7 @@ class TargetSpec:
             shown = without_named_secrets(self.table.spec)
             raise UsageError(
                 f"{shown!r}: a command needs {{port}} where its port goes, "
-                "as in 'cmd:server --port {port}'"
+                "as in 'cmd:server --port {port}'; of a server that already runs give the URL"
             )
         if self.table.workers and not any("{workers}" in text for text in texts):
             raise UsageError(f"{self.name}.workers: the command has no {{workers}} placeholder")

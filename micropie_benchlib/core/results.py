@@ -40,6 +40,7 @@ class WorkerFacts:
     `event_loop` is the class of the loop that ran then; empty if none did. `module_file` is
     the file of the app's module, and it ran in `directory`. `flags` are those of the
     interpreter that are on, `variables` those of its environment that change its speed.
+    `scheduling` is the class of its scheduling; empty where it is not known.
     """
 
     executable: str
@@ -52,6 +53,7 @@ class WorkerFacts:
     directory: str
     variables: Mapping[str, str]
     nice: int
+    scheduling: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,7 +110,7 @@ def end_all(pid: int) -> None:
 
 def main() -> None:
     """Run the command. Write JSON lines to the status pipe: {"ready"} at the gate; {"pid"} or
-    {"error"}; then {"exit", "cpu_s", "left"}: negative for a signal, living descendants.
+    {"error": errno}; then {"exit", "cpu_s", "left"}: negative for a signal, living descendants.
     """
     status, grace_s, cores, gate, *command = sys.argv[1:]
     os.set_inheritable(int(status), False)
@@ -137,7 +137,7 @@ def main() -> None:
             setsigdef=[*defaults, signal.SIGCHLD],
         )
     except OSError as error:
-        tell(error=str(error.strerror))
+        tell(error=error.errno or 0)
         return
     tell(pid=pid)
     end = watch(pid, wake_reader, float(grace_s))

@@ -8,7 +8,7 @@ import re
 from micropie_benchlib.core.choices import AsgiServer
 from micropie_benchlib.core.results import WorkerFacts
 from micropie_benchlib.core.targets import ServerSettings
-from micropie_benchlib.core.text import show_value
+from micropie_benchlib.core.text import UNKNOWN, show_value
 from micropie_benchlib.serve.asgi_server import Versions, with_version
 from micropie_benchlib.serve.granian import GRANIAN
 from micropie_benchlib.serve.hypercorn import HYPERCORN
@@ -55,4 +55,5 @@ def interpreter_of(worker: WorkerFacts) -> dict[str, str]:
         "Python": f"{worker.implementation} {worker.python}{gil}",
         "Python's settings": ", ".join(changed) or "none",
         "nice": str(worker.nice),
+        "scheduling": worker.scheduling or UNKNOWN,
     }

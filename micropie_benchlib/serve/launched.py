@@ -51,7 +51,7 @@ from micropie_benchlib.serve.probe import (
     probe_limit_s,
 )
 from micropie_benchlib.serve.servers import LocalServer, UrlServer
-from micropie_benchlib.serve.versions import PackageVersions
+from micropie_benchlib.serve.versions import PackageVersions, examine_python
 from micropie_benchlib.serve.workers import LoadedApp, Worker
 from micropie_benchlib.system import processes
 from micropie_benchlib.system.children import (
@@ -327,7 +327,12 @@ class LaunchedServer(LocalServer):
         for process in self.processes():
             ports.update(each.port for each in processes.listeners(process))
         others = sorted(ports - {self.port})
-        return f"it listens on port {', '.join(map(str, others))}" if others else ""
+        if not others:
+            return ""
+        return (
+            f"it listens on port {', '.join(map(str, others))}: use {{port}} for it, "
+            "or start it yourself and give its http:// URL"
+        )
 
     def _check_address(self) -> None:
         """Raise BenchError if it listens on its port on other addresses alone."""
@@ -359,8 +364,14 @@ class LaunchedServer(LocalServer):
                 f"{self.target.name}: the command ended and left {end.survivors} processes "
                 "behind (a daemon): it must stay in the foreground"
             )
+        reason = self._reason()
+        python = self.target.python
+        if python and not examine_python(python).python:
+            reason += f" ({python} does not run as a Python: use another --python)"
+        if end and not end.code:
+            return f"{self.target.name}: it ended at once with exit status 0: {reason}"
         status = end.sentence if end else ""
-        return f"{self.target.name} died while starting{status}: {self._reason()}"
+        return f"{self.target.name} died while starting{status}: {reason}"
 
     def lost_workers(self) -> str | None:
         if self.child.exit:

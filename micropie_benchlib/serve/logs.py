@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import sys
@@ -13,6 +14,7 @@ from typing import IO
 
 from micropie_benchlib.core.choices import AsgiServer
 from micropie_benchlib.core.targets import AsgiTarget
+from micropie_benchlib.system.children import LIMITS
 
 LOG_TAIL_BYTES = 2**20  # a second of an access log, and what came before it
 LOG_LIMIT_BYTES = 16 * 2**20  # beyond it only the tail is kept
@@ -162,6 +164,9 @@ HINTS = (
         r".*(Could not import|module not found|ModuleNotFoundError: No module named)",
         "modules are looked for in {directory} and in the packages of {python}{other_python}",
     ),
+    (r".*Too many open files", LIMITS[errno.EMFILE]),
+    (r".*Resource temporarily unavailable|.*can't start new thread", LIMITS[errno.EAGAIN]),
+    (r"MemoryError|.*Cannot allocate memory", LIMITS[errno.ENOMEM]),
     (rf".*No module named ({'|'.join(AsgiServer)})$", "install it: {python} -m pip install {0}"),
 )
 

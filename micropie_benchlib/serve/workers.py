@@ -22,7 +22,7 @@ from micropie_benchlib.core.results import WorkerFacts
 from micropie_benchlib.core.targets import AsgiTarget, ServerSettings
 from micropie_benchlib.serve.asgi import SERVER_PACKAGES
 from micropie_benchlib.serve.kinds import app_argv, app_environment
-from micropie_benchlib.system.processes import is_alive
+from micropie_benchlib.system.processes import SPEED_VARIABLES, is_alive
 
 LOADER = ROOT / "micropie_benchlib" / "programs" / "loader"
 LOADED_APP = "micropie_bench_app:app"
@@ -72,6 +72,7 @@ class LoadedApp:
         return environment | {
             "PYTHONPATH": os.pathsep.join(filter(None, paths)),
             "MICROPIE_BENCH_APP": self._target.app,
+            "MICROPIE_BENCH_VARIABLES": SPEED_VARIABLES.pattern,
             "MICROPIE_BENCH_FACTS": str(self._directory),
         }
 

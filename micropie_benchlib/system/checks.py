@@ -17,7 +17,7 @@ import psutil
 from micropie_benchlib.core.text import pluralize
 from micropie_benchlib.system.control_groups import cpu_groups
 from micropie_benchlib.system.machine import MAX_STOLEN, machine_times
-from micropie_benchlib.system.processes import core_count, cpu_time_s, search_file
+from micropie_benchlib.system.processes import SPEED_VARIABLES, core_count, cpu_time_s, search_file
 
 CPU_FILES = "/sys/devices/system/cpu"
 POWER_SUPPLIES = Path("/sys/class/power_supply")
@@ -143,6 +143,29 @@ def check_quota(_: Circumstances) -> tuple[bool | None, str]:
     if groups.directories:
         return None, "none visible; a container hides those of its host"
     return None, UNAVAILABLE
+
+
+@check(
+    "variables",
+    why="servers inherit them, and they slow some more than others",
+    remedy="unset them",
+)
+def check_variables(_: Circumstances) -> tuple[bool | None, str]:
+    found = []
+    for name, value in sorted(os.environ.items()):
+        if value and SPEED_VARIABLES.match(name):
+            found.append(f"{name}={value}")
+    return bool(found), ", ".join(found) or "none"
+
+
+@check(
+    "priority", why="servers inherit it, and get less or more of the CPU", remedy="use the default"
+)
+def check_priority(_: Circumstances) -> tuple[bool | None, str]:
+    nice = os.getpriority(os.PRIO_PROCESS, 0)
+    is_usual = not hasattr(os, "sched_getscheduler") or os.sched_getscheduler(0) == os.SCHED_OTHER
+    scheduling = "" if is_usual else ", another scheduling class"
+    return bool(nice or scheduling), f"nice {nice}{scheduling}"
 
 
 @check(

@@ -33,9 +33,23 @@ GUARD = ROOT / "micropie_benchlib" / "programs" / "guard.py"
 TRIAL_ERRORS = (BenchError, OSError, psutil.Error)  # they invalidate a trial; others go on
 
 
+LIMITS = {
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "raise the machine's limit of open files (sysctl fs.file-max)",
+    errno.EAGAIN: "raise the limit of processes (ulimit -u, or a container's pids)",
+    errno.ENOMEM: "raise the limit of memory (ulimit -v, or a container's)",
+}
+
+
 def reason_of(error: Exception) -> str:
-    """Return why a trial is invalid: the error in words, and for a full disk what to do."""
-    if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    """Return the error in words, and for a full disk or another limit what to do."""
+    if isinstance(error, MemoryError):
+        error = OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+    if not isinstance(error, OSError):
+        return str(error)
+    if error.errno in LIMITS:
+        return f"{error.strerror}: {LIMITS[error.errno]}"
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return str(error)
     directory = tempfile.gettempdir()
     return f"{error.strerror} in {directory}: make room there, or set TMPDIR to another directory"
@@ -49,9 +63,7 @@ class Exit:
 
     @property
     def sentence(self) -> str:
-        """The status in words, with a space before them; nothing for a good end."""
-        if not self.code:
-            return ""
+        """The status in words, with a space before them."""
         with contextlib.suppress(ValueError):
             return f" with status {self.code} ({signal.Signals(-self.code).name})"
         return f" with status {self.code}"
@@ -142,7 +154,8 @@ class Child:
             return
         message = json.loads(line)
         if "error" in message:
-            raise BenchError(f"cannot run {self.command}: {message['error']}")
+            error = OSError(message["error"], os.strerror(message["error"]))
+            raise BenchError(f"cannot run {self.command}: {reason_of(error)}")
         self.pid = message.get("pid", self.pid)
         if "exit" in message:
             self.exit = Exit(

@@ -81,6 +81,13 @@ def search_file(path: str, pattern: str) -> str | None:
     return match[1].strip() if match else None
 
 
+# Variables that change the speed of a program, and of one more than of another.
+SPEED_VARIABLES = re.compile(
+    r"PYTHON(TRACEMALLOC|DEVMODE|MALLOC|PROFILEIMPORTTIME|ASYNCIODEBUG|OPTIMIZE|VERBOSE|DEBUG"
+    r"|PERF|GIL|JIT|_GIL|_JIT)|MALLOC_|LD_PRELOAD$|LD_AUDIT$|GLIBC_TUNABLES$"
+)
+
+
 class Listener(NamedTuple):
     descriptor: int
     address: str

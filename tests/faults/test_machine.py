@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
@@ -16,16 +21,22 @@ from micropie_benchlib.system.checks import (
     State,
     check_load_average,
     check_power,
+    check_priority,
     check_quota,
+    check_variables,
     check_virtual_machine,
 )
+from micropie_benchlib.system.children import reason_of
 from micropie_benchlib.system.control_groups import (
     NO_GROUPS,
     CpuGroups,
     cpu_groups,
     find_cpu_groups,
 )
-from micropie_benchlib.system.processes import require_proc
+from micropie_benchlib.system.processes import SPEED_VARIABLES, require_proc
+
+if TYPE_CHECKING:
+    from conftest import Tool
 
 IDLE = Circumstances(
     cores=4, workers=1, threads=1, connections=1, busy_processes=(), stolen_share=0.0
@@ -210,3 +221,61 @@ def test_without_the_machines_times_nothing_is_begun(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("micropie_benchlib.system.processes.search_file", lambda *_: None)
     with pytest.raises(BenchError, match="cannot read /proc/stat"):
         require_proc()
+
+
+def test_variables_that_change_the_speed_of_servers_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in os.environ:
+        if SPEED_VARIABLES.match(name):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PYTHONDEVMODE", "")  # as good as not set
+    monkeypatch.setenv("LD_PRELOADED", "other")
+    assert check_variables(IDLE).state is State.OK
+    monkeypatch.setenv("PYTHONTRACEMALLOC", "1")
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "2")
+    finding = check_variables(IDLE)
+    assert (finding.state, finding.found) == (
+        State.WARNING,
+        "MALLOC_ARENA_MAX=2, PYTHONTRACEMALLOC=1",
+    )
+
+
+@pytest.mark.parametrize(
+    ("nice", "scheduling", "found", "state"),
+    [
+        (0, os.SCHED_OTHER, "nice 0", State.OK),
+        (5, os.SCHED_OTHER, "nice 5", State.WARNING),
+        (0, os.SCHED_BATCH, "nice 0, another scheduling class", State.WARNING),
+    ],
+)
+def test_a_priority_that_servers_inherit_is_told(
+    nice: int, scheduling: int, found: str, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getpriority", lambda *_: nice)
+    monkeypatch.setattr(os, "sched_getscheduler", lambda _: scheduling)
+    finding = check_priority(IDLE)
+    assert (finding.found, finding.state) == (found, state)
+
+
+@pytest.mark.parametrize(
+    ("error", "limit"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), "ulimit -n"),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "ulimit -u"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "ulimit -v"),
+        (MemoryError(), "ulimit -v"),
+    ],
+)
+def test_a_limit_that_is_reached_is_named(error: Exception, limit: str) -> None:
+    assert limit in reason_of(error)
+
+
+def test_few_open_files_end_the_run_in_a_line(tool: Tool) -> None:
+    argv = [sys.executable, str(tool.program), "compare", "asgi", "--quick"]
+    command = ["sh", "-c", f"ulimit -n 12; exec {shlex.join(argv)}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    (told,) = (line for line in done.stderr.splitlines() if line.startswith("micropie_bench: "))
+    assert "Too many open files" in told
+    assert "raise the limit of open files (ulimit -n)" in told

@@ -221,6 +221,9 @@ def test_a_line_of_an_access_log_is_not_a_reason(line: str) -> None:
         ("TypeError: app() missing 1 required positional argument: 'start_response'", "gunicorn"),
         ("TypeError: Flask.__call__() takes 3 positional arguments but 4 were given", "gunicorn"),
         ("TypeError: price() takes 1 positional argument but 2 were given", ""),
+        ("OSError: [Errno 24] Too many open files", "ulimit -n"),
+        ("MemoryError", "ulimit -v"),
+        ("RuntimeError: can't start new thread", "ulimit -u"),
         ('ERROR: Error loading ASGI app. Could not import module "a".', "/own/apps"),
         ("ModuleNotFoundError: No module named 'db'", "/own/apps"),
         ("/v/bin/python: No module named granian", "/v/bin/python -m pip install granian"),
@@ -270,12 +273,12 @@ def test_the_exception_of_a_startup_hook_is_told(
         start("hook:app", workers=workers)
 
 
-def test_a_server_that_ends_without_an_error_has_no_status_to_tell(
+def test_a_server_that_ends_without_an_error_is_told_with_its_status(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "done.py").write_text("print('all done')")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(BenchError, match=r"^d died while starting: all done$"):
+    with pytest.raises(BenchError, match=r"^d: it ended at once with exit status 0: all done$"):
         start("d=cmd:{python} done.py {port}")
 
 
@@ -359,3 +362,22 @@ def test_a_server_that_has_answered_once_is_given_less_time(late: Start) -> None
         with pytest.raises(BenchError, match="no response after 1 s"):
             server.ask(SHORT)
         server.child.send_signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("exit 0", "^p: it ended at once with exit status 0: it printed no error "),
+        ("echo version 3.99 is not installed; exit 1", "status 1: version 3.99 is not installed "),
+    ],
+    ids=["as /bin/true", "as a shim of a version that is not installed"],
+)
+def test_a_python_that_does_not_run_is_told(
+    script: str, reason: str, start: Start, tmp_path: Path
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{script}\n")
+    python.chmod(0o755)
+    advice = rf"\({python} does not run as a Python: use another --python\)$"
+    with pytest.raises(BenchError, match=f"{reason}{advice}"):
+        start("p=shop:app", python=str(python))

@@ -1,6 +1,7 @@
 """The app of a server under test, as `micropie_bench_app:app`; tells what its worker sees.
 
 MICROPIE_BENCH_APP names the app, `module:attribute`: the server gets that very object.
+MICROPIE_BENCH_VARIABLES matches the names of variables to tell, and
 MICROPIE_BENCH_FACTS is a directory. A worker leaves an empty file there, PID.json, before it
 imports the app, and its facts after that: so one that dies of the import is known, too.
 
@@ -17,11 +18,6 @@ import re
 import sys
 
 DISTRIBUTION = re.compile(r"(.+?)-([^-]+)(?:-.*)?\.(?:dist|egg)-info")
-# What changes a Python's speed.
-VARIABLES = re.compile(
-    r"PYTHON(TRACEMALLOC|DEVMODE|MALLOC|PROFILEIMPORTTIME|ASYNCIODEBUG|OPTIMIZE|VERBOSE|DEBUG"
-    r"|PERF|GIL|JIT|_GIL|_JIT)|MALLOC_|LD_PRELOAD$|LD_AUDIT$|GLIBC_TUNABLES$"
-)
 
 
 def distributions() -> dict[str, str]:
@@ -67,8 +63,19 @@ def changed_flags() -> dict[str, int]:
     return flags
 
 
+def scheduling() -> str:
+    """Return the name of the scheduling class; empty where there is none."""
+    if not hasattr(os, "sched_getscheduler"):
+        return ""
+    number = os.sched_getscheduler(0)
+    classes = ("SCHED_OTHER", "SCHED_BATCH", "SCHED_IDLE", "SCHED_FIFO", "SCHED_RR")
+    names = {getattr(os, name, None): name for name in classes}
+    return names.get(number, str(number))
+
+
 def facts(module_file: str | None) -> dict[str, object]:
     """Return what is recorded of this worker."""
+    told = re.compile(os.environ["MICROPIE_BENCH_VARIABLES"])
     is_gil_enabled = getattr(sys, "_is_gil_enabled", lambda: True)
     return {
         "executable": sys.executable,
@@ -79,8 +86,9 @@ def facts(module_file: str | None) -> dict[str, object]:
         "event_loop": running_loop(),
         "module_file": module_file and os.path.realpath(module_file),
         "directory": os.getcwd(),  # noqa: PTH109
-        "variables": {name: text for name, text in os.environ.items() if VARIABLES.match(name)},
+        "variables": {name: text for name, text in os.environ.items() if told.match(name)},
         "nice": os.getpriority(os.PRIO_PROCESS, 0),
+        "scheduling": scheduling(),
     }
 
 
