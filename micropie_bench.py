@@ -58,13 +58,15 @@ from micropie_benchlib.cli.options import (
     PresetOptions,
     QuickOptions,
     RateOptions,
+    ReferenceOption,
     RemoteOptions,
     RequestOptions,
+    SearchLoadOptions,
     SearchOptions,
+    SearchTrialOptions,
     ServingOptions,
     TargetsArgument,
     TimingOptions,
-    TrialOptions,
     VerboseOption,
     WorkersOptions,
     WrkOption,
@@ -148,6 +150,7 @@ def serve(
 def compare(
     targets: TargetsArgument = None,
     *,
+    reference: ReferenceOption = None,
     config: ConfigOptions,
     load: LoadOptions,
     rate: RateOptions,
@@ -168,7 +171,7 @@ def compare(
     preset = presets.preset()
     file = config.read()
     server = timing.serving(serving.settings(port=serving.port))
-    parsed = compared_targets(targets, serving, server=server, file=file)
+    parsed = compared_targets(targets, serving, server=server, file=file, reference=reference)
     loads = planned_loads(load, timing, request, preset, file, rate=rate)
     plan = make_plan(
         parsed,
@@ -197,10 +200,11 @@ def compare(
 def capacity(
     targets: TargetsArgument = None,
     *,
+    reference: ReferenceOption = None,
     config: ConfigOptions,
     search: SearchOptions,
-    load: LoadOptions,
-    trials: TrialOptions,
+    load: SearchLoadOptions,
+    trials: SearchTrialOptions,
     request: RequestOptions,
     serving: ServingOptions,
     machines: RemoteOptions,
@@ -214,7 +218,7 @@ def capacity(
 
     file = config.read()
     server = trials.serving(serving.settings())
-    parsed = compared_targets(targets, serving, server=server, file=file)
+    parsed = compared_targets(targets, serving, server=server, file=file, reference=reference)
     loads = planned_loads(load, trials, request, SEARCH, file, seeks_capacity=True)
     plan = make_plan(
         parsed,
@@ -529,7 +533,7 @@ def main(argv: Sequence[str]) -> int:
         arguments = [renamed(word) for word in argv]
         name = Path(sys.argv[0]).name  # by this name a shell completes the command
         if name.endswith(".py"):
-            name = "micropie_bench"
+            name = "micropie-bench"
         return command_line(top)(args=arguments, prog_name=name, standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
         return 130

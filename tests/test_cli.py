@@ -125,15 +125,15 @@ def test_help_of_compare_has_groups_target_syntax_and_examples(typed: Typed) -> 
         "Other options",
     ]
     assert "A target is one of" in text
-    assert "  micropie_bench compare -c 50,400 -r 12\n" in text
+    assert "  micropie-bench compare -c 50,400 -r 12\n" in text
 
 
 @pytest.mark.parametrize(
     ("shell", "script"),
     [
-        ("bash", "complete -o default -F _micropie_bench_completion micropie_bench"),
-        ("zsh", "#compdef micropie_bench"),
-        ("fish", "complete --command micropie_bench "),
+        ("bash", "complete -o default -F _micropie_bench_completion micropie-bench"),
+        ("zsh", "#compdef micropie-bench"),
+        ("fish", "complete --command micropie-bench "),
     ],
 )
 def test_each_shell_has_its_completion(typed: Typed, shell: str, script: str) -> None:

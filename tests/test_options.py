@@ -17,6 +17,7 @@ from conftest import (
     NAMES,
     RATES,
     Asked,
+    Typed,
     measured,
     results_of,
     run_command,
@@ -813,7 +814,7 @@ def test_an_option_means_the_same_in_every_command() -> None:
     for command in COMMANDS:
         for each in options_of(command):
             aliases = (*each.opts, *each.secondary_opts)
-            values = (each.default, each.show_default, each.min, each.max, each.multiple)
+            values = (each.default, each.min, each.max, each.multiple)
             for alias in aliases:
                 meaning = (aliases, each.help, each.metavar, each.envvar, values)
                 meanings.setdefault(alias, set()).add(meaning)
@@ -878,6 +879,7 @@ def test_without_options_a_comparison_is_what_its_help_says(
         "--host": plan.server.host,
         "--port": "free ports",
         "--inconclusive": "pass",
+        "--reference": "the first",
     }
     assert plan.paired
     assert plan.server.port is None
@@ -986,3 +988,40 @@ def test_published_tables_are_listed(capsys: pytest.CaptureFixture[str]) -> None
     for published in published_tables().values():
         assert published.day in out
     assert "granian, 8 workers" in out
+
+
+def test_the_help_of_capacity_has_its_own_defaults(
+    asked: Asked, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_command("capacity")
+    assert asked.plan
+    defaults = shown_defaults("capacity", capsys)
+    assert defaults["--rounds"] == str(asked.plan.rounds)
+    assert [defaults["--connections"]] == [str(load.connections) for load in asked.plan.loads]
+
+
+@pytest.mark.parametrize(
+    ("args", "names"),
+    [
+        (("a=asgi", "b=asgi", "c=asgi", "--reference", "b"), ["b", "a", "c"]),
+        (("a=asgi", "b=asgi"), ["a", "b"]),
+        (("--reference", "micropie"), ["micropie", "fastapi"]),
+    ],
+)
+def test_the_reference_can_be_named(args: Sequence[str], names: list[str], asked: Asked) -> None:
+    run_command("compare", *args)
+    assert asked.plan
+    assert asked.plan.names == names
+
+
+def test_a_reference_that_is_no_target_is_refused(asked: Asked) -> None:
+    with pytest.raises(UsageError, match="did you mean micropie"):
+        run_command("compare", "--reference", "micropy")
+    assert asked.plan is None
+
+
+def test_options_have_hyperfines_names_too(typed: Typed, asked: Asked) -> None:
+    assert typed("compare", "--runs", "4", "--warmup=1s", "-R", "300").returncode == 0
+    assert asked.plan
+    assert (asked.plan.rounds, asked.plan.warm_up_s) == (4, 1)
+    assert asked.plan.loads[0].rate_per_s == 300

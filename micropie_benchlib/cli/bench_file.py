@@ -16,7 +16,7 @@ import typer
 
 from micropie_benchlib.cli.commands import (
     COMMANDS,
-    OLD_NAMES,
+    OTHER_NAMES,
     REQUEST_NAMES,
     Command,
     option,
@@ -169,7 +169,8 @@ def read_bench_file(file: str) -> BenchFile:
     try:
         filled = {}
         for key, value in data.items():
-            filled[OLD_NAMES.get(key, key)] = variables.fill(value, key)
+            name = OTHER_NAMES[key].replace("-", "_") if key in OTHER_NAMES else key
+            filled[name] = variables.fill(value, key)
         directory = Path(file).parent
         read = read_content(filled, directory)
         options = {name: getattr(read, name) for name in read.model_fields_set}

@@ -49,13 +49,19 @@ OVERRIDES: Mapping[str, Sequence[str]] = {
 }  # what bench.toml says of these does not count beside such an option
 
 
-OLD_NAMES = {"duet": "paired", "no-duet": "no-paired", "p99": "p99-limit"}  # of options
+OTHER_NAMES = {
+    "duet": "paired",
+    "no-duet": "no-paired",
+    "p99": "p99-limit",  # older ones
+    "runs": "rounds",
+    "warmup": "warm-up",  # hyperfine's
+}  # of options
 
 
 def renamed(word: str) -> str:
-    """Return the word of a command line with the present name of an option."""
+    """Return the word of a command line with the name that its option has in the help."""
     name, sign, value = word.partition("=")
-    known = OLD_NAMES.get(name.removeprefix("--")) if name.startswith("--") else None
+    known = OTHER_NAMES.get(name.removeprefix("--")) if name.startswith("--") else None
     return f"--{known}{sign}{value}" if known else word
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 TOP_EXAMPLES = """
 \b
 Examples:
-  micropie_bench compare              MicroPie and FastAPI, about 4 minutes
-  micropie_bench compare --quick      a first result in 15 s
-  micropie_bench compare a=old:app b=new:app
-  micropie_bench COMMAND --help       all options of a command
+  micropie-bench compare              MicroPie and FastAPI, about 4 minutes
+  micropie-bench compare --quick      a first result in 15 s
+  micropie-bench compare a=old:app b=new:app
+  micropie-bench COMMAND --help       all options of a command
 """
 TARGET_SYNTAX = """
 \b
@@ -26,48 +26,48 @@ EXAMPLES = {
     "serve": """
 \b
 Examples:
-  micropie_bench serve micropie
-  micropie_bench serve app:app --port 9000 -w 2
+  micropie-bench serve micropie
+  micropie-bench serve app:app --port 9000 -w 2
 """,
     "compare": TARGET_SYNTAX
     + """
 \b
 Examples:
-  micropie_bench compare -c 50,400 -r 12
-  micropie_bench compare before=old:app after=app:app --path /items
-  micropie_bench compare mine=app:app 'go=cmd:./server -port {port}'
-  micropie_bench compare one=app:app four=app:app --set one.workers=1
-  micropie_bench compare --config bench.toml
-  micropie_bench compare micropie@0.13 micropie --fail-if-slower 5%
-  micropie_bench compare --export-json run.json --export-html run.html
+  micropie-bench compare -c 50,400 -r 12
+  micropie-bench compare before=old:app after=app:app --path /items
+  micropie-bench compare mine=app:app 'go=cmd:./server -port {port}'
+  micropie-bench compare one=app:app four=app:app --set one.workers=1
+  micropie-bench compare --config bench.toml
+  micropie-bench compare micropie@0.13 micropie --fail-if-slower 5%
+  micropie-bench compare --export-json run.json --export-html run.html
 """,
     "capacity": TARGET_SYNTAX
     + """
 \b
 Examples:
-  micropie_bench capacity
-  micropie_bench capacity fastapi mine=app:app --p99-limit 20ms -c 50
-  micropie_bench capacity mine=app:app -r 1    # a first look, no interval
+  micropie-bench capacity
+  micropie-bench capacity fastapi mine=app:app --p99-limit 20ms -c 50
+  micropie-bench capacity mine=app:app -r 1    # a first look, no interval
 """,
     "calibrate": TARGET_SYNTAX,
     "reproduce": """
 \b
 Examples:
-  micropie_bench reproduce             the gist
-  micropie_bench reproduce --list      the six published tables
-  micropie_bench reproduce 2026-05-11
+  micropie-bench reproduce             the gist
+  micropie-bench reproduce --list      the six published tables
+  micropie-bench reproduce 2026-05-11
 """,
     "parse": """
 \b
 Examples:
-  wrk -t4 -c100 -d30s --latency http://127.0.0.1:8000/ | micropie_bench parse
-  micropie_bench parse reports.txt --export-markdown tables.md
+  wrk -t4 -c100 -d30s --latency http://127.0.0.1:8000/ | micropie-bench parse
+  micropie-bench parse reports.txt --export-markdown tables.md
 The heading above a report names its target.
 """,
     "report": """
 \b
 Examples:
-  micropie_bench report run.json --export-html run.html
-  micropie_bench report here.json there.json
+  micropie-bench report run.json --export-html run.html
+  micropie-bench report here.json there.json
 """,
 }  # by command

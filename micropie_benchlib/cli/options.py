@@ -107,6 +107,15 @@ TargetsArgument = Annotated[
         autocompletion=target_names,
     ),
 ]
+ReferenceOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="The target that the others are compared with.  [default: the first]",
+        show_default=False,
+        rich_help_panel="Targets",
+    ),
+]
 WrkOption = Annotated[
     str | None,
     typer.Option(
@@ -120,17 +129,31 @@ VerboseOption = Annotated[
 ]
 
 
+def connections_option(preset: Preset) -> Any:
+    return option(
+        *("-c", "--connections"),
+        metavar="N,N...",
+        help="Numbers of connections, separated by commas.",
+        show_default=preset.connections,
+        reads=comma_separated,
+    )
+
+
+def rounds_option(preset: Preset) -> Any:
+    return option(
+        *("-r", "--rounds"),
+        min=1,
+        metavar="N",
+        help="Rounds: each starts every server afresh.",
+        show_default=str(preset.rounds),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadOptions:
     PANEL: ClassVar = "Load"
 
-    connections: str | None = option(
-        *("-c", "--connections"),
-        metavar="N,N...",
-        help="Numbers of connections, separated by commas.",
-        show_default=f"{DEFAULTS.connections}; {SEARCH.connections} for capacity",
-        reads=comma_separated,
-    )
+    connections: str | None = connections_option(DEFAULTS)
     threads: int = option("-t", "--threads", default=4, min=1, metavar="N", help="wrk's threads.")
 
 
@@ -139,6 +162,7 @@ class RateOptions:
     PANEL: ClassVar = "Load"
 
     rate: str | None = option(
+        *("-R", "--rate"),
         metavar="RATE",
         help="Requests/s in total, such as 5000, or a share of what the slowest target can "
         "handle, such as 70%; latency counts from each request's scheduled time.",
@@ -173,13 +197,7 @@ class TrialOptions:
         help="Duration of each trial, such as 5s or 1m.",
         show_default=DEFAULTS.duration,
     )
-    rounds: int | None = option(
-        *("-r", "--rounds"),
-        min=1,
-        metavar="N",
-        help="Rounds: each starts every server afresh.",
-        show_default=f"{DEFAULTS.rounds}; {SEARCH.rounds} for capacity",
-    )
+    rounds: int | None = rounds_option(DEFAULTS)
     warm_up: str = option(
         default=f"{WARM_UP_S}s",
         metavar="TIME",
@@ -242,6 +260,16 @@ class TimingOptions(TrialOptions):
     @property
     def most_s(self) -> float:
         return MAX_TIME_S if self.max_time is None else parse_seconds("--max-time", self.max_time)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchLoadOptions(LoadOptions):
+    connections: str | None = connections_option(SEARCH)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchTrialOptions(TrialOptions):
+    rounds: int | None = rounds_option(SEARCH)
 
 
 MAX_LIMIT_SHARE = 0.05  # of a trial's time: a rate that is 5% too high makes such a queue

@@ -374,8 +374,26 @@ def parse_targets(
 
 
 def compared_targets(
-    texts: Sequence[str] | None, serving: ServingOptions, *, server: ServerSettings, file: BenchFile
+    texts: Sequence[str] | None,
+    serving: ServingOptions,
+    *,
+    server: ServerSettings,
+    file: BenchFile,
+    reference: str | None = None,
 ) -> tuple[Target, ...]:
-    """Return the targets asked for, or those of the file, or the gist's. Raises UsageError."""
+    """Return the targets asked for, or those of the file, or the gist's; the reference first.
+
+    Raises UsageError.
+    """
     wanted = texts or [*file.targets] or ["fastapi", "micropie"]
-    return parse_targets(wanted, serving, server=server, file=file)
+    targets = parse_targets(wanted, serving, server=server, file=file)
+    names = [target.name for target in targets]
+    if reference is None:
+        return targets
+    if reference not in names:
+        raise UsageError(
+            f"{reference!r}: no target has that name{did_you_mean(reference, names)}: "
+            f"use {', '.join(names)}",
+            option="--reference",
+        )
+    return tuple(sorted(targets, key=lambda target: target.name != reference))
