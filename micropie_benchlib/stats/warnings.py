@@ -115,7 +115,8 @@ def measured_warnings(results: Results) -> Iterator[Sighting]:
             yield Sighting(warning, *where, is_invalid=True)
     for each in results.capacities:
         for warning in each.reasons:
-            yield Sighting(warning, each.target, each.load, each.round, is_invalid=True)
+            is_unknown = warning.kind is not Kind.LIMIT_MISSED
+            yield Sighting(warning, each.target, each.load, each.round, is_invalid=is_unknown)
     for trial in trials:
         for warning in trial.warnings:
             yield Sighting(warning, trial.target, trial.load, trial.round, trial.method)
