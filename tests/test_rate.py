@@ -628,7 +628,7 @@ def test_both_targets_are_measured_at_a_rate(in_process: InProcess, tmp_path: Pa
     assert {c["metric"] for c in results["comparisons"] if c["method"] == "paired"} == {
         *("latency_p50_s", "latency_p99_s", "latency_p99_9_s", "server_cpu_per_request_s")
     }
-    assert "100 connections at 60 requests/s" in done.stdout
+    assert "100 Connections at 60 requests/s" in done.stdout
 
 
 def sojourns(moments: Sequence[float], service_s: float) -> list[float]:
