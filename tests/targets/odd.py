@@ -50,6 +50,9 @@ class Odd(asyncio.Protocol):
     def plain(self, number: int) -> bytes:
         return answer()
 
+    def fallen(self, number: int) -> bytes:
+        return answer(b"error: no database")
+
     def hints(self, number: int) -> bytes:
         return b"HTTP/1.1 103 Early Hints\r\nLink: </s.css>; rel=preload\r\n\r\n" + answer()
 
