@@ -52,6 +52,7 @@ from micropie_benchlib.cli.options import (
     SEARCH,
     ExportOptions,
     GateOptions,
+    LimitOptions,
     LoadOptions,
     MachineOptions,
     PortOptions,
@@ -154,6 +155,7 @@ def compare(
     config: ConfigOptions,
     load: LoadOptions,
     rate: RateOptions,
+    limit: LimitOptions,
     timing: TimingOptions,
     presets: PresetOptions,
     request: RequestOptions,
@@ -173,6 +175,9 @@ def compare(
     server = timing.serving(serving.settings(port=serving.port))
     parsed = compared_targets(targets, serving, server=server, file=file, reference=reference)
     loads = planned_loads(load, timing, request, preset, file, rate=rate)
+    limit_s = limit.limit_s(loads[0].duration_s) if rate.rate else None
+    if limit.p99_limit and not rate.rate:
+        say("warning: --p99-limit needs a --rate; `capacity` finds the highest one")
     plan = make_plan(
         parsed,
         loads=loads,
@@ -183,6 +188,7 @@ def compare(
         strict=gate_options.strict,
         machines=machines,
         rate_share=rate.share,
+        p99_limit_s=limit_s,
     )
     baseline, new_baseline = gate_options.baseline, gate_options.new_baseline
     inputs = [baseline] if baseline and not new_baseline else []

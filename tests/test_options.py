@@ -819,7 +819,8 @@ def test_an_option_means_the_same_in_every_command() -> None:
                 meaning = (aliases, each.help, each.metavar, each.envvar, values)
                 meanings.setdefault(alias, set()).add(meaning)
     differing = [name for name, each in meanings.items() if len(each) > 1]
-    assert differing == ["--port"], "`serve` listens where it always does, `compare` anywhere"
+    # `capacity` always has a limit; `serve` listens where it always does, `compare` anywhere.
+    assert differing == ["--p99-limit", "--port"]
     assert {"--connections", "-c", "--no-paired", "--export-json", "--wrk"} <= set(meanings)
 
 

@@ -8,10 +8,12 @@ import json
 import re
 
 import pytest
-from conftest import ENVIRONMENT, HUNDRED, SETTINGS, Typed, failed, measured, results_of
+from conftest import ENVIRONMENT, HUNDRED, SETTINGS, Asked, Typed, failed, measured, results_of
 from rich.console import Console
 
 from micropie_benchlib.cli.screen import show_report
+from micropie_benchlib.cli.session import status_of
+from micropie_benchlib.core.choices import Inconclusive
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.results import Results
@@ -231,3 +233,45 @@ def test_a_target_without_a_result_is_ranked_last_with_the_reason() -> None:
         ["none", "D"],
     ]
     assert ranks[-1] == "none D no round is valid for both targets"
+
+
+@pytest.mark.parametrize(
+    ("p99s_ms", "told", "status", "strict_status"),
+    [
+        # t(95%, 2) = 4.30: of 10, 11 and 12 ms it is 8.7 to 13.8.
+        ((10, 11, 12), "FastAPI meets the limit of 20.00ms: p99 10.97ms (", 0, 0),
+        ((30, 31, 32), "FastAPI misses the limit of 20.00ms: p99 30.99ms (", 3, 3),
+        ((15, 20, 25), "FastAPI meets or misses the limit of 20.00ms: p99 19.57ms (", 0, 4),
+    ],
+)
+def test_a_limit_at_a_rate_is_met_missed_or_inconclusive(
+    p99s_ms: tuple[float, ...], told: str, status: int, strict_status: int
+) -> None:
+    load = dataclasses.replace(HUNDRED, rate_per_s=300.0)
+    measurements = []
+    for number, p99_ms in enumerate(p99s_ms, start=1):
+        for name, p99_s in (("base", p99_ms / 1e3), ("more", 0.001)):
+            trial = measured(name, number, 300.0, load=load, cpu_s=0.5)
+            assert trial.wrk
+            assert trial.wrk.latency
+            latency = dataclasses.replace(trial.wrk.latency, p99_s=p99_s, max_s=0.05)
+            wrk = dataclasses.replace(trial.wrk, latency=latency)
+            measurements.append(dataclasses.replace(trial, wrk=wrk))
+    settings = dataclasses.replace(SETTINGS, rounds=3, rate_per_s=300.0, p99_limit_s=0.02)
+    results = results_of(measurements, labels=LABELS, settings=settings)
+    lines = screen(report_of(results))
+    first = position(lines, told)
+    assert first < position(lines, "MicroPie meets the limit of 20.00ms: p99 1.00ms (")
+    assert all(position(lines, line.strip()) > first for line in lines if "per CPU second" in line)
+    assert status_of(results) == status
+    assert status_of(results, None, Inconclusive.FAIL) == strict_status
+
+
+def test_a_limit_needs_a_rate_and_then_no_rate_is_searched(typed: Typed, asked: Asked) -> None:
+    done = typed("compare", "--rate", "300", "--p99-limit", "20ms")
+    assert asked.plan
+    assert (asked.plan.p99_limit_s, asked.plan.seeks_capacity) == (0.02, False)
+    assert "warning" not in done.stderr
+    done = typed("compare", "--p99-limit", "20ms")
+    assert asked.plan.p99_limit_s is None
+    assert "--p99-limit needs a --rate" in done.stderr

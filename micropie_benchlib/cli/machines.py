@@ -174,7 +174,7 @@ def examine_hosts(plan: Plan, hosts: Hosts) -> list[Finding]:
     """Return what on each machine could spoil the measurement; others' by their names."""
     workers = max(plan.server_of(target).workers for target in plan.targets)
     connections = max(load.connections for load in plan.loads)
-    if plan.is_at_a_rate or plan.p99_limit_s:
+    if plan.is_at_a_rate or plan.seeks_capacity:
         connections *= 2  # the thread of each has an open file, too
     findings: list[Finding] = []
     for host in dict.fromkeys([hosts.server, *hosts.loads]):

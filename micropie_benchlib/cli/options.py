@@ -275,16 +275,22 @@ class SearchTrialOptions(TrialOptions):
 MAX_LIMIT_SHARE = 0.05  # of a trial's time: a rate that is 5% too high makes such a queue
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchOptions:
-    PANEL: ClassVar = "Load"
-
-    p99_limit: str = option(
-        default="50ms", metavar="TIME", help="The limit of the p99 latency, such as 50ms."
+def limit_option(default: str | None) -> Any:
+    return option(
+        default=default, metavar="TIME", help="The limit of the p99 latency, such as 50ms."
     )
 
-    def limit_s(self, duration_s: int) -> float:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitOptions:
+    PANEL: ClassVar = "Load"
+
+    p99_limit: str | None = limit_option(None)
+
+    def limit_s(self, duration_s: int) -> float | None:
         """Return the limit of the p99 latency, for trials of that time. Raises UsageError."""
+        if self.p99_limit is None:
+            return None
         limit_s = parse_seconds("--p99-limit", self.p99_limit)
         if not limit_s or self.p99_limit.strip()[-1].isdigit():
             raise UsageError(
@@ -299,6 +305,11 @@ class SearchOptions:
                 option="--p99-limit",
             )
         return limit_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchOptions(LimitOptions):
+    p99_limit: str | None = limit_option("50ms")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

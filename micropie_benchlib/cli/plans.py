@@ -144,7 +144,7 @@ def described_amount(plan: Plan) -> str:
         seconds = max(seconds, plan.most_s)
     connections = max(load.connections for load in plan.loads)
     pace = "without pause"
-    if plan.p99_limit_s:
+    if plan.seeks_capacity:
         seconds *= SEARCH_TRIALS
     if plan.is_at_a_rate:
         rates = [load.rate_per_s for load in plan.loads if load.rate_per_s]

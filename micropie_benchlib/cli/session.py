@@ -24,6 +24,7 @@ from micropie_benchlib.report.layout import Conclusion, Report
 from micropie_benchlib.report.warnings import text_of
 from micropie_benchlib.run.experiment import run_experiment
 from micropie_benchlib.stats.gate import Gate, GateDecision, GateOutcome, is_whole
+from micropie_benchlib.stats.warnings import findings_of
 from micropie_benchlib.system.processes import require_proc
 from micropie_benchlib.system.temporary import temporary_directory
 
@@ -65,17 +66,19 @@ def status_of(
 ) -> int:
     """Return the exit status.
 
-    1: something was not measured. 3: the gate failed. 4: it is inconclusive, and that fails.
+    1: something was not measured. 3: the gate failed, or a limit of the p99 was missed. 4: that
+    is inconclusive, and fails.
     """
     if results.early_end:
         return 130 if results.early_end.kind is Kind.INTERRUPTED else 1
     outcome = decision.outcome if decision else GateOutcome.PASSED
-    if outcome is GateOutcome.FAILED:
+    found = {finding.warning.kind for finding in findings_of(results)}
+    if outcome is GateOutcome.FAILED or Kind.P99_MISSED in found:
         return 3
     if outcome is GateOutcome.NOT_MEASURED or not is_whole(results):
         return 1
-    fails = outcome is GateOutcome.INCONCLUSIVE and inconclusive is Inconclusive.FAIL
-    return 4 if fails else 0
+    is_unclear = outcome is GateOutcome.INCONCLUSIVE or Kind.P99_INCONCLUSIVE in found
+    return 4 if is_unclear and inconclusive is Inconclusive.FAIL else 0
 
 
 def run_and_report(

@@ -48,8 +48,8 @@ class Plan:
     were taken from the environment. What is not equal work is not measured if it is `strict`,
     nor a target that responds otherwise than in the `baseline`.
     With a `rate_share` the loads get their rates later: that share of what the slowest target
-    answers. With a `p99_limit_s` it is the highest rate that is looked for, at which the p99
-    latency stays below that.
+    answers. With a `p99_limit_s` it is told at a rate whether the p99 latency keeps that, and
+    else the highest rate is looked for at which it does.
     """
 
     targets: tuple[Target, ...]
@@ -73,6 +73,10 @@ class Plan:
     def is_at_a_rate(self) -> bool:
         """Whether requests are made at the same rate for all targets."""
         return self.rate_share is not None or self.loads[0].rate_per_s is not None
+
+    @property
+    def seeks_capacity(self) -> bool:
+        return self.p99_limit_s is not None and not self.is_at_a_rate
 
     @property
     def secrets(self) -> Secrets:

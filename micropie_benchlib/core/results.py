@@ -242,8 +242,10 @@ class Results:
 
     @property
     def seeks_capacity(self) -> bool:
-        limit_s = self.settings.p99_limit_s if self.settings else None
-        return limit_s is not None or bool(self.capacities)
+        settings = self.settings
+        if settings and settings.p99_limit_s and not settings.rate_per_s:
+            return settings.rate_share is None
+        return bool(self.capacities)
 
     @property
     def reported_loads(self) -> list[LoadId]:

@@ -89,6 +89,9 @@ class Kind(StrEnum):
     PAIRED_RATE_NOT_KEPT = auto()
     THROUGHPUT_UNKNOWN = auto()
     # What follows from the results as a whole.
+    P99_MET = auto()
+    P99_MISSED = auto()
+    P99_INCONCLUSIVE = auto()
     ONE_TARGET = auto()
     ONE_ROUND = auto()
     CAPACITY = auto()

@@ -97,7 +97,7 @@ def heading_of(results: Results) -> str:
         parts.append(f"{workers} workers" if more else pluralize(fewest, "worker"))
     rounds = max((measurement.round for measurement in results.measurements), default=0)
     trials = f"{settings.duration_s} s"
-    if settings.p99_limit_s:
+    if results.seeks_capacity and settings.p99_limit_s:
         trials = f"trials of {trials}"
         heading += f", capacity with p99 up to {format_latency(settings.p99_limit_s)}"
     parts.append(f"{pluralize(rounds, 'round')} of {trials}")

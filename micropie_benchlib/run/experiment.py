@@ -153,9 +153,8 @@ def run_rounds(plan: Plan, results: Results, actions: Actions) -> Results:
             launch = launches.pop(0)
             current_round = launch.round
             found = preflight.unmeasurable if launch is first_launch else None
-            for outcome in measure_launch(
-                launch, actions, unmeasurable=found, p99_limit_s=plan.p99_limit_s
-            ):
+            limit_s = plan.p99_limit_s if plan.seeks_capacity else None
+            for outcome in measure_launch(launch, actions, unmeasurable=found, p99_limit_s=limit_s):
                 results = with_outcome(results, outcome, plan.names)
             results = with_derived(results)
             with contextlib.suppress(BenchError):  # the last save says so if it fails

@@ -91,7 +91,7 @@ def planned_s(plan: Plan) -> float:
     before = launches_to_check(launches, strict=plan.strict or plan.is_at_a_rate)
     for launch in [*before, *launches]:
         seconds += start_estimate_s(launch)
-    trials = SEARCH_TRIALS if plan.p99_limit_s else 1
+    trials = SEARCH_TRIALS if plan.seeks_capacity else 1
     for launch in launches:
         for trial in launch.trials:
             seconds += trials * trial.load.duration_s

@@ -21,7 +21,7 @@ from micropie_benchlib.stats.compare import has_few_responses
 from micropie_benchlib.stats.comparisons import speeds_by_round
 from micropie_benchlib.stats.deciding import are_dependent, chosen_metric, paired_and_single, waits
 from micropie_benchlib.stats.equal_work import BODY_HASH, WORKERS, differing_responses, work_of
-from micropie_benchlib.stats.intervals import is_wide, mean_and_half_width
+from micropie_benchlib.stats.intervals import estimate_ratio, is_wide, mean_and_half_width
 from micropie_benchlib.stats.ranking import rankings_of
 from micropie_benchlib.stats.steadiness import unsteadiness
 from micropie_benchlib.stats.verdicts import comparison_beside, decisive_comparisons
@@ -52,6 +52,7 @@ def findings_of(results: Results) -> Iterator[Sighting]:
     connections with 95% of its most, of three counts or more.
     """
     yield from known_capacities(results)
+    yield from kept_limits(results)
     for workload, name in itertools.product(results.workloads, results.names):
         means = {}
         for load in results.loads:
@@ -82,6 +83,26 @@ def known_capacities(results: Results) -> Iterator[Sighting]:
         limit_s = results.capacities[0].p99_limit_s
         data = {"rate_per_s": mean, "limit_s": limit_s, **interval}
         yield seen(kind, None, load, target=results.label(name), **data)
+
+
+def kept_limits(results: Results) -> Iterator[Sighting]:
+    """Yield whether each target's p99 latency kept its limit at a rate, by the rounds' interval."""
+    limit_s = results.settings.p99_limit_s if results.settings else None
+    if not limit_s or results.seeks_capacity:
+        return
+    for load, name in itertools.product(results.reported_loads, results.names):
+        p99s_s = []
+        for trial in results.reported_trials(name, load):
+            if trial.valid and trial.latency_p99_s:
+                p99s_s.append(trial.latency_p99_s)
+        p99 = estimate_ratio(p99s_s, confidence=0.95)
+        if p99 is None:
+            continue
+        kind = Kind.P99_INCONCLUSIVE
+        if not p99.interval.contains(limit_s):
+            kind = Kind.P99_MET if p99.high < limit_s else Kind.P99_MISSED
+        data = {"p99_s": p99.ratio, "interval_s_min": p99.low, "interval_s_max": p99.high}
+        yield seen(kind, None, load, target=results.label(name), limit_s=limit_s, **data)
 
 
 def warnings_of(results: Results) -> list[Sighting]:
