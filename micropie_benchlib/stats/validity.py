@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from micropie_benchlib.core.errors import short_repr
 from micropie_benchlib.core.estimates import Interval
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import WrkResult
@@ -81,9 +82,9 @@ def changes_on_connection(
         target=target,
         request=load.workload.request_line,
         number=position + 1,
-        first=before.excerpt,
+        first=short_repr(before.excerpt),
         first_bytes=before.body_bytes,
-        later=later[0].excerpt,
+        later=short_repr(later[0].excerpt),
         bytes=later[0].body_bytes,
     )
 

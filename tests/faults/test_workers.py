@@ -133,6 +133,7 @@ def test_facts_come_from_the_worker_whatever_starts_it(start: Start, tmp_path: P
         assert facts.python == sys.version.split()[0]
         assert facts.variables == {"PYTHONASYNCIODEBUG": "1"}
         assert facts.nice == os.getpriority(os.PRIO_PROCESS, 0)
+        assert facts.scheduling.startswith("SCHED_")
         assert facts.event_loop
         assert server.versions().packages["uvicorn"]
 
