@@ -117,10 +117,11 @@ class CpuMeter:
         self.habits.take_gap(spent.seconds)
         return charge.requests_s
 
-    def learn(self, watch: RestWatch) -> None:
-        """Take in what a watch after the warm-up has shown: the idle use, and habits."""
+    def learn(self, watch: RestWatch, *, is_after_load: bool) -> None:
+        """Take in what a watch has shown: idle use, and after a load whether it put off work."""
         self.idle = self.habits.take_idle(idle_use(watch.idle_steps))
-        self.habits.take_gap(watch.gap_s)
+        if is_after_load:
+            self.habits.take_gap(watch.gap_s)
         self.is_at_rest = watch.is_at_rest or not watch.gap_s
 
 
@@ -231,7 +232,7 @@ class ServerGroup:
         watch_all(self._meters, watches)
         for meter, watch in zip(self._meters, watches, strict=True):
             if not meter.idle:
-                meter.learn(watch)
+                meter.learn(watch, is_after_load=bool(self._before))
             else:
                 meter.is_at_rest = watch.is_at_rest
 
