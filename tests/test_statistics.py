@@ -35,6 +35,7 @@ from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.load.cpu_accounts import Work
 from micropie_benchlib.load.readings import Ending, Observation, TrialCores
 from micropie_benchlib.report.conclusions import calibration_conclusion
+from micropie_benchlib.report.tables import gist_table
 from micropie_benchlib.run.observed import core_use, wrong_load
 from micropie_benchlib.run.schedule import schedule
 from micropie_benchlib.stats import ranking as stats_ranking
@@ -945,6 +946,8 @@ def test_a_pair_that_shares_something_is_decided_by_single_trials(
     results = results_of(measurements)
     (decisive,) = decisive_comparisons(results)
     assert (decisive.method is Method.PAIRED) == is_paired
+    _, more_row = gist_table(results, results.loads[0]).rows
+    assert float(more_row[-1]) == pytest.approx(500 if is_paired else 1000 * single_cpu_s, rel=0.05)
     told = [each.warning for each in warnings_of(results)]
     told = [warning for warning in told if warning.kind is Kind.DEPENDENT_PAIR]
     assert len(told) == (0 if is_paired else 1)

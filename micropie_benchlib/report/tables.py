@@ -19,6 +19,7 @@ from micropie_benchlib.stats.equal_work import work_of
 from micropie_benchlib.stats.intervals import is_wide, mean_and_half_width
 from micropie_benchlib.stats.ranking import rankings_of
 from micropie_benchlib.stats.search import outcome_of, tally_of
+from micropie_benchlib.stats.verdicts import decisive_comparisons
 
 GIST_TITLES = (
     *("Framework", "Avg Latency", "Max Latency", "Requests/Sec"),
@@ -79,6 +80,7 @@ def gist_table(results: Results, load: LoadId) -> Table:
     """
     measured = {trial.target for trial in results.measurements if trial.load == load}
     rows, cpu_cells = [], []
+    methods = cpu_methods(results, load)
     for name in results.names:
         if name not in measured:
             continue
@@ -87,7 +89,7 @@ def gist_table(results: Results, load: LoadId) -> Table:
         errors = sum(run.errors.total for run in valid_runs(trials))
         mark = f" ({pluralize(errors, 'error')})" if errors else ""
         rows.append((results.label(name) + mark, *gist_row(trials)))
-        cpu_cells.append(cpu_cell(results, name, load))
+        cpu_cells.append(cpu_cell(results, name, load, methods))
     titles: tuple[str, ...] = GIST_TITLES
     if any(cpu_cells):
         titles = (*titles, CPU_TITLE)
@@ -100,9 +102,15 @@ def title_of(results: Results, load: LoadId) -> str:
     return f"{load.title}, paired trials" if is_paired else load.title
 
 
-def cpu_cell(results: Results, name: str, load: LoadId) -> str:
-    """Return the mean CPU time per request in us, of paired trials if there are any."""
-    for method in (Method.PAIRED, Method.SINGLE):
+def cpu_methods(results: Results, load: LoadId) -> list[Method]:
+    """Return whose CPU time counts: the verdict's trials, or the others where these have none."""
+    methods = [each.method for each in decisive_comparisons(results) if each.load == load]
+    return list(dict.fromkeys([*methods, Method.PAIRED, Method.SINGLE]))
+
+
+def cpu_cell(results: Results, name: str, load: LoadId, methods: Iterable[Method]) -> str:
+    """Return the mean CPU time per request in us, by the first of the methods that tells it."""
+    for method in methods:
         costs_s = []
         for trial in results.trials(load, method):
             if trial.target == name and trial.valid and trial.server_cpu_per_request_s:
