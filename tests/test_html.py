@@ -286,6 +286,32 @@ def test_tables_sort_by_value_and_by_keyboard(browser: Browser, tmp_path: Path) 
 
 
 @needs_chromium
+def test_on_a_phone_no_table_hides_a_column(browser: Browser, tmp_path: Path) -> None:
+    page, _ = opened(browser, page_of(sweep(100)), tmp_path, viewport={"width": 390, "height": 900})
+    boxes = page.locator(".scroll:has(table.sortable)")
+    assert boxes.count() >= 3
+    for box in boxes.all():
+        assert box.evaluate("box => box.scrollWidth <= box.clientWidth")
+    titles = page.locator("td[data-title=Verdict], td[data-title=Method]")
+    assert titles.count() >= 2
+    assert all(title.is_visible() for title in titles.all())
+    page.close()
+
+
+@needs_chromium
+def test_plots_fill_their_cards(browser: Browser, tmp_path: Path) -> None:
+    page, _ = opened(
+        browser, page_of(sweep(1, 10, 100)), tmp_path, viewport={"width": 1280, "height": 900}
+    )
+    for figure in page.locator("figure").all():
+        card, drawing = figure.bounding_box(), figure.locator("[role=img] svg").bounding_box()
+        assert card
+        assert drawing
+        assert drawing["width"] > 0.9 * card["width"]
+    page.close()
+
+
+@needs_chromium
 def test_names_cannot_become_part_of_the_page(browser: Browser, tmp_path: Path) -> None:
     whole = sweep(1, 100, 1000, labels=LABELS | {"more": HOSTILE})
     whole = dataclasses.replace(whole, command=HOSTILE, warnings=failed(HOSTILE))

@@ -309,6 +309,8 @@ def test_a_capacity_is_written_and_read_again() -> None:
     report = Report(results=again, conclusion=conclude(again))
     page = to_html(report)
     assert "p99 latency by rate, 100 connections" in page
+    assert "the line is the limit of 50.00ms" in page
+    assert page.count('<g class="reference">') == 2, "at a speed of 1, and at the limit"
     assert "capacity with p99 up to 50.00ms" in to_markdown(report)
 
 

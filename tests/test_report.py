@@ -32,13 +32,14 @@ from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.targets import ServerSettings
 from micropie_benchlib.core.warnings import BenchWarning, Kind
+from micropie_benchlib.report.conclusions import conclude
 from micropie_benchlib.report.layout import Table
 from micropie_benchlib.report.markdown import wrk_reports
 from micropie_benchlib.report.markdown_text import markdown_lines
 from micropie_benchlib.report.tables import result_tables, work_tables
 from micropie_benchlib.report.terminal import terminal_lines
 from micropie_benchlib.report.verdict_lines import verdict_lines_of, verdict_sentence
-from micropie_benchlib.report.warnings import lines_of, templates, text_of, warning_lines
+from micropie_benchlib.report.warnings import lines_of, templates, text_of
 from micropie_benchlib.stats.deciding import SATURATED
 from micropie_benchlib.stats.equal_work import work_of
 from micropie_benchlib.stats.gate import Gate
@@ -478,7 +479,7 @@ def busy_neighbours(shares: Mapping[int, float], *, rounds: int) -> Results:
 def test_warnings_of_one_kind_are_told_once_with_their_range(
     shares: Mapping[int, float], line: str
 ) -> None:
-    assert line in warning_lines(busy_neighbours(shares, rounds=3))
+    assert line in conclude(busy_neighbours(shares, rounds=3)).warnings
 
 
 @pytest.mark.parametrize(
@@ -499,7 +500,7 @@ def test_the_ends_of_a_range_have_one_unit_or_their_own(
 def test_what_is_invalid_is_told_for_each_target_with_its_method() -> None:
     paired = run_of(FASTER[:1], invalid="worker 7 died", partners=True)
     results = results_of([*paired, *run_of(FASTER[:1])])
-    assert warning_lines(results)[:2] == [
+    assert list(conclude(results).warnings[:2]) == [
         "Base, paired trials: invalid: worker 7 died",
         "More, paired trials: invalid: worker 7 died",
     ]

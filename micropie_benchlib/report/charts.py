@@ -162,20 +162,21 @@ def throughput_points(results: Results, loads: Iterable[LoadId], name: str) -> l
 
 def capacity_charts(results: Results) -> list[str]:
     """Return a figure of latency over rates for each load whose capacity was searched."""
+    figures: list[str] = []
     if not results.capacities:
-        return []
-    figures = []
+        return figures
+    limit_s = results.capacities[0].p99_limit_s
     for load in results.reported_loads:
         series, points = series_of(results, functools.partial(step_points, results, load))
         if not points:
             continue
         figure = series_figure(
             f"p99 latency by rate, {load.sentence}",
-            "Each valid trial of the search, in all launches.",
+            f"Each valid trial of the search; the line is the limit of {format_latency(limit_s)}.",
             series,
             x=round_axis(max(point.x for point in points)),
-            y=latency_axis(max(point.y for point in points)),
-            joined=False,
+            y=latency_axis(max(limit_s, *(point.y for point in points))),
+            limit=limit_s,
         )
         figures.append(figure)
     return figures

@@ -14,10 +14,10 @@ from micropie_benchlib.report.about import describe_environment, heading_of
 from micropie_benchlib.report.layout import Conclusion
 from micropie_benchlib.report.merging import short_names, suffixed_by_file
 from micropie_benchlib.report.verdict_lines import verdict_lines_of
-from micropie_benchlib.report.warnings import lines_of, text_of, warning_lines
+from micropie_benchlib.report.warnings import lines_of, text_of
 from micropie_benchlib.stats.intervals import rounds_needed
 from micropie_benchlib.stats.verdicts import in_all_rounds, log_stdev
-from micropie_benchlib.stats.warnings import findings_of
+from micropie_benchlib.stats.warnings import findings_of, warnings_of
 
 RESOLUTION_STEPS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 
@@ -28,7 +28,7 @@ def conclude(results: Results) -> Conclusion:
         heading=heading_of(results),
         verdict_lines=tuple(verdict_lines_of(results)),
         sentences=tuple(lines_of(results, findings_of(results))),
-        warnings=tuple(warning_lines(results)),
+        warnings=tuple(lines_of(results, warnings_of(results))),
         run_warnings=tuple(map(text_of, results.warnings)),
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from micropie_benchlib.core.estimates import Estimate
-from micropie_benchlib.core.text import USELESS_NOISE
 
 
 def format_ratio(ratio: float, decimals: int) -> str:
@@ -33,9 +32,3 @@ def speed_in_words(speed: Estimate, measure: str = "") -> str:
     if speed.half_width > 1:
         return f"too noisy {measure}".rstrip()
     return f"{format_speed(speed)} {measure}".rstrip() + f" ({format_range(speed)})"
-
-
-def interval_cell(speed: Estimate | None) -> str:
-    if speed is None:
-        return ""
-    return "too wide" if speed.half_width >= USELESS_NOISE else format_range(speed)

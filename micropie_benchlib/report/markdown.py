@@ -38,6 +38,7 @@ def to_markdown(report: Report) -> str:
     """Return the verdicts, the tables, and under which conditions; with details all else."""
     results, conclusion, details = report.results, report.conclusion, report.details
     parts = [f"### {markdown_text(conclusion.heading or report_title(results))}"]
+    parts += map(markdown_text, conclusion.sentences)
     verdict_lines = []
     for line in conclusion.verdict_lines:
         load, verdict = line.comparison.load, line.comparison.verdict
@@ -45,7 +46,7 @@ def to_markdown(report: Report) -> str:
         verdict_lines.append(f"- **{markdown_text(load.sentence)}: {verdict}.** {sentence}.")
     if verdict_lines:
         parts.append("\n".join(verdict_lines))
-    parts += map(markdown_text, [*conclusion.gate, *conclusion.sentences])
+    parts += map(markdown_text, conclusion.gate)
     tables = [*result_tables(results, details=details), *conclusion.tables]
     tables += work_tables(results, details=details)
     if details:

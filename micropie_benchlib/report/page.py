@@ -22,9 +22,9 @@ from micropie_benchlib.stats.verdicts import decisive_comparisons
 
 
 def html_table(table: Table, *, sortable: bool = True) -> str:
-    """Return a table of HTML, in a box that scrolls where the screen is narrow.
+    """Return a table of HTML; the first cell of a row is its head.
 
-    The titles of a sortable table are buttons; the first cell of a row is its head.
+    The titles of a sortable table are buttons; where the screen is narrow, each cell has its own.
     """
     title = html.escape(table.title)
     css_class = "sortable" if sortable else "facts"
@@ -43,8 +43,8 @@ def html_table(table: Table, *, sortable: bool = True) -> str:
     ]
     for first, *cells in table.rows:
         row = f'<th scope="row">{html.escape(first)}</th>'
-        for cell, align in zip(cells, classes[1:], strict=True):
-            row += f"<td{align}>{html.escape(cell)}</td>"
+        for heading, cell, align in zip(table.titles[1:], cells, classes[1:], strict=True):
+            row += f'<td{align} data-title="{html.escape(heading)}">{html.escape(cell)}</td>'
         lines.append(f"<tr>{row}</tr>")
     return "\n".join([*lines, "</tbody></table></div>"])
 
@@ -80,14 +80,14 @@ def html_summary(report: Report) -> list[str]:
     lines = []
     if conclusion.heading:
         lines.append(f'<p class="heading">{html.escape(conclusion.heading)}</p>')
+    lines += [f"<p>{html.escape(sentence)}</p>" for sentence in conclusion.sentences]
     lines.append('<ul class="verdicts">')
     for line in conclusion.verdict_lines:
         load, verdict = html.escape(line.comparison.load.sentence), line.comparison.verdict
         shown_verdict = f'<strong class="{verdict}">{verdict}</strong>'
         lines.append(f"<li>{load}: {shown_verdict}. {html.escape(line.sentence)}.</li>")
     lines.append("</ul>")
-    for sentence in [*conclusion.gate, *conclusion.sentences]:
-        lines.append(f"<p>{html.escape(sentence)}</p>")
+    lines += [f"<p>{html.escape(sentence)}</p>" for sentence in conclusion.gate]
     compared = [line.comparison for line in conclusion.verdict_lines]
     figures = speed_charts(results, compared or decisive_comparisons(results))
     lines += html_charts([*figures, *sweep_charts(results), *capacity_charts(results)])

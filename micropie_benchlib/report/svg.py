@@ -218,6 +218,10 @@ def svg_group(look: int, path: str, dots: Iterable[str]) -> str:
     return f'<g class="{classes}">{line}<g class="dots">{"".join(dots)}</g></g>'
 
 
+def svg_reference(path: str) -> str:
+    return f'<g class="reference"><path class="line" d="{path}"/></g>'
+
+
 def svg_x_axis(axis: Axis, plot: Plot) -> str:
     """Return the axis below a plot; labels that would touch another are left out."""
     parts = ['<g class="axis x">']
@@ -242,12 +246,21 @@ def svg_y_axis(axis: Axis, plot: Plot) -> str:
 
 
 def series_figure(
-    title: str, about: str, series: Sequence[Series], *, x: Axis, y: Axis, joined: bool = True
+    title: str,
+    about: str,
+    series: Sequence[Series],
+    *,
+    x: Axis,
+    y: Axis,
+    limit: float | None = None,
 ) -> str:
-    """Return a figure of the series, as lines with small dots or as dots alone."""
+    """Return a figure of the series, as lines with small dots; as dots alone with a limit of y."""
     longest_label = max(len(tick.label) for tick in y.ticks)
     plot = Plot(left=LEFT_MARGIN + DIGIT_WIDTH * longest_label, height=PLOT_HEIGHT)
     parts = [svg_x_axis(x, plot), svg_y_axis(y, plot)]
+    if limit is not None:
+        line = plot.horizontal(plot.height - y.position(limit, plot.height))
+        parts.append(svg_reference(line))
     spoken = []
     for one in series:
         path = []
@@ -256,8 +269,8 @@ def series_figure(
             dot_x = x.position(point.x, plot.width)
             dot_y = plot.height - y.position(point.y, plot.height)
             path.append((dot_x, dot_y))
-            dots.append(svg_dot(dot_x, dot_y, point.text, radius=2 if joined else 4))
-        parts.append(svg_group(one.look, svg_path(path) if joined else "", dots))
+            dots.append(svg_dot(dot_x, dot_y, point.text, radius=2 if limit is None else 4))
+        parts.append(svg_group(one.look, svg_path(path) if limit is None else "", dots))
         spoken.append(f"{one.name}: {', '.join(point.text for point in one.points)}")
     return html_figure(title, about, plot.svg(parts), spoken=spoken, keys=html_keys(series))
 
@@ -269,7 +282,6 @@ def speed_figure(title: str, about: str, rows: Sequence[SpeedRow]) -> str:
         every_round += [speed for speed, _ in row.rounds]
     axis = speed_axis((row.speed for row in rows), every_round)
     plot = Plot(left=LEFT_MARGIN, height=ROW_HEIGHT * len(rows))
-    line = plot.vertical(axis.position(1, plot.width))
     names = []
     drawings = []
     for number, row in enumerate(rows):
@@ -279,7 +291,7 @@ def speed_figure(title: str, about: str, rows: Sequence[SpeedRow]) -> str:
         drawings.append(svg_speed(row, y, axis=axis, plot=plot))
     parts = [
         svg_x_axis(axis, plot),
-        f'<g class="reference"><path class="line" d="{line}"/></g>',
+        svg_reference(plot.vertical(axis.position(1, plot.width))),
         f'<g class="axis y rows">{"".join(names)}</g>',
         *drawings,
     ]

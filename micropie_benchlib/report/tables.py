@@ -6,13 +6,13 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 from micropie_benchlib.core.choices import Method
-from micropie_benchlib.core.estimates import Comparison, Distribution, Ranking
+from micropie_benchlib.core.estimates import Comparison, Ranking
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.metrics import valid_runs
 from micropie_benchlib.core.results import Results
-from micropie_benchlib.core.text import UNKNOWN, format_latency, pluralize
-from micropie_benchlib.report.figures import format_speed, interval_cell
+from micropie_benchlib.core.text import UNKNOWN, USELESS_NOISE, format_latency, pluralize
+from micropie_benchlib.report.figures import format_range, format_speed
 from micropie_benchlib.report.layout import Table
 from micropie_benchlib.report.warnings import texts_of
 from micropie_benchlib.stats.equal_work import work_of
@@ -137,22 +137,18 @@ def detail_table(results: Results, load: LoadId) -> Table:
                 memory.append(trial.use.server_rss_bytes)
                 if trial.use.idle_cores is not None:
                     idle_cores.append(trial.use.idle_cores)
-        figures = percentile_cells(results.distribution(name, load))
+        distribution = results.distribution(name, load)
+        latency_by_percent = dict(distribution.percentiles) if distribution else {}
+        figures = []
+        for percent in (50, 90, 99, 99.9):
+            seconds = latency_by_percent.get(percent)
+            figures.append("" if seconds is None else format_latency(seconds))
         figures.append(f"{max(memory) / 1024**2:.1f}" if memory else "")
         figures.append(f"{statistics.fmean(idle_cores) * 1000:.1f}" if idle_cores else "")
         if any(figures):
             rows.append((results.label(name), *figures, str(errors)))
     title = f"{title_of(results, load)}, details"
     return Table(title=title, titles=DETAIL_TITLES, rows=tuple(rows))
-
-
-def percentile_cells(distribution: Distribution | None) -> list[str]:
-    latency_by_percent = dict(distribution.percentiles) if distribution else {}
-    cells = []
-    for percent in (50, 90, 99, 99.9):
-        seconds = latency_by_percent.get(percent)
-        cells.append("" if seconds is None else format_latency(seconds))
-    return cells
 
 
 def capacity_table(results: Results, load: LoadId) -> Table:
@@ -259,8 +255,11 @@ def ranking_table(results: Results, ranking: Ranking) -> Table:
     rows = []
     for rank in ranking.ranks:
         speed = speeds.get(rank.target)
-        shown = format_speed(speed) if speed else "1"
-        rows.append((rank.title, results.label(rank.target), shown, interval_cell(speed)))
+        cells = ["1", ""]  # of the reference
+        if speed:
+            is_useful = speed.half_width < USELESS_NOISE
+            cells = [format_speed(speed), format_range(speed) if is_useful else "too wide"]
+        rows.append((rank.title, results.label(rank.target), *cells))
     rows += without
     title = f"{ranking.load.title}, ranks by speed {ranking.metric.measure}"
     return Table(

@@ -12,7 +12,7 @@ from micropie_benchlib.core.paths import packaged_text
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.text import UNKNOWN, format_latency, format_precision, format_rate
 from micropie_benchlib.core.warnings import BenchWarning, Kind
-from micropie_benchlib.stats.warnings import Sighting, warnings_of
+from micropie_benchlib.stats.warnings import Sighting
 
 FORMATS: Mapping[str, Callable[[float], str]] = {
     "count": "{:.0f}".format,
@@ -78,11 +78,6 @@ def unit_of(text: str) -> str:
 
 def texts_of(warnings: Iterable[BenchWarning]) -> str:
     return "; ".join(map(text_of, warnings))
-
-
-def warning_lines(results: Results) -> list[str]:
-    """Return what should be known before the results are quoted, but for their own warnings."""
-    return lines_of(results, warnings_of(results))
 
 
 def lines_of(results: Results, sightings: Iterable[Sighting]) -> list[str]:

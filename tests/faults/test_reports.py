@@ -24,7 +24,7 @@ from micropie_benchlib.report.csv_rows import to_csv
 from micropie_benchlib.report.layout import Report
 from micropie_benchlib.report.results_file import from_json, to_json
 from micropie_benchlib.report.tables import gist_table, result_tables
-from micropie_benchlib.report.warnings import text_of, warning_lines
+from micropie_benchlib.report.warnings import text_of
 from micropie_benchlib.wrk.histogram import latency_from_histogram, latency_with_percentiles
 from micropie_benchlib.wrk.reports import decode_text
 from micropie_benchlib.wrk.rows import parse_reports
@@ -108,7 +108,7 @@ def test_a_latency_that_wrk_did_not_time_is_unknown(share: str) -> None:
     assert measurement.valid
     assert measurement.latency_p99_s is None
     assert rows(printed.text)[0][1:4] == ("unknown", "unknown", "13865.62")
-    assert any("the latency is not known" in line for line in warning_lines(results))
+    assert any("the latency is not known" in line for line in conclude(results).warnings)
     saved = loaded(to_json(results))
     assert saved["measurements"][0]["wrk"]["latency"] is None
     assert from_json(to_json(results)) == results
@@ -137,7 +137,7 @@ def test_errors_of_a_report_mark_its_figures_and_are_told_of_its_own_row() -> No
         ("alpha (2 errors)", "13865.62"),
         ("beta (30 errors)", "254749.13"),
     ]
-    assert [line.partition(": slower")[0] for line in warning_lines(read(text))] == [
+    assert [line.partition(": slower")[0] for line in conclude(read(text)).warnings] == [
         "alpha: 2 timeouts",
         "beta: 30 timeouts",
     ]
