@@ -396,7 +396,7 @@ def test_a_tool_that_is_replaced_in_mid_run_changes_nothing_since_all_was_read_b
     tool.program.write_text(textwrap.dedent(text))
     args = ("asgi", "starlette", *FAST, "-r", "2", *exports(tmp_path))
     process = tool.start("compare", *args)
-    read_until(process, "round 1 of 2 done")
+    read_until(process, "round 1 of 2, ")
     replace_tool(copy)
     _, err = process.communicate(timeout=100)
     assert process.returncode == 0, err
@@ -410,7 +410,7 @@ def test_apps_that_are_removed_end_the_run_at_the_next_launch(
 ) -> None:
     tool.program = copy / "micropie_bench.py"
     process = tool.start("compare", "asgi", *FAST, "-r", "30", *exports(tmp_path))
-    read_until(process, "round 1 of 30 done")
+    read_until(process, "round 1 of 30, ")
     (copy / "apps.py").unlink()
     _, err = process.communicate(timeout=100)
     assert process.returncode == 1
@@ -430,7 +430,7 @@ def test_an_app_that_is_changed_in_mid_run_is_not_measured_as_one(
     app = tmp_path / "mine.py"
     shutil.copy(ROOT / "apps.py", app)
     process = tool.start("compare", "mine:asgi", *FAST, "-r", "30", cwd=tmp_path)
-    read_until(process, "round 1 of 30 done")
+    read_until(process, "round 1 of 30, ")
     app.write_text(app.read_text() + "\n")
     _, err = process.communicate(timeout=100)
     assert process.returncode == 1
@@ -492,7 +492,7 @@ def test_a_cache_that_is_removed_in_mid_run_ends_it_with_what_was_measured(
 ) -> None:
     args = ("asgi", "starlette", *FAST, "-r", "30", *exports(tmp_path))
     process = packed.start("compare", *args, TMPDIR=str(scratch))
-    read_until(process, "round 1 of 30 done")
+    read_until(process, "round 1 of 30, ")
     (tmp_path / "cache").rename(tmp_path / "no cache")  # all at once
     _, err = process.communicate(timeout=100)
     assert process.returncode == 1
