@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import itertools
 import json
 import re
 
@@ -11,6 +12,7 @@ import pytest
 from conftest import ENVIRONMENT, HUNDRED, SETTINGS, Asked, Typed, failed, measured, results_of
 from rich.console import Console
 
+from micropie_benchlib.cli.plans import find_published
 from micropie_benchlib.cli.screen import show_report
 from micropie_benchlib.cli.session import status_of
 from micropie_benchlib.core.choices import Inconclusive
@@ -20,6 +22,7 @@ from micropie_benchlib.core.results import Results
 from micropie_benchlib.report.conclusions import calibration_conclusion, conclude
 from micropie_benchlib.report.layout import Report
 from micropie_benchlib.report.markdown import to_markdown
+from micropie_benchlib.report.published import reproduction_conclusion
 from micropie_benchlib.report.results_file import to_json
 
 LOADS = (HUNDRED, dataclasses.replace(HUNDRED, connections=200))
@@ -275,3 +278,23 @@ def test_a_limit_needs_a_rate_and_then_no_rate_is_searched(typed: Typed, asked: 
     done = typed("compare", "--p99-limit", "20ms")
     assert asked.plan.p99_limit_s is None
     assert "--p99-limit needs a --rate" in done.stderr
+
+
+def test_a_reproduction_ends_in_what_became_of_the_published_order() -> None:
+    published = find_published("2025-01-29")
+    measurements = []
+    for number, load in itertools.product(range(1, 7), published.rows):
+        for name, rate_per_s in (("FastAPI", 2000.0), ("MicroPie", 3000.0 + number)):
+            measurements.append(measured(name, number, rate_per_s, load=load))
+    results = results_of(measurements, labels={name: name for name in ("FastAPI", "MicroPie")})
+    settings = dataclasses.replace(SETTINGS, rounds=6)
+    results = dataclasses.replace(results, settings=settings)
+    conclusion = reproduction_conclusion(results, published)
+    lines = screen(Report(results=results, conclusion=conclusion))
+    start = position(lines, "MicroPie against FastAPI")
+    answer = " ".join(" ".join(lines[start:]).split())
+    for count, margin in ((100, "1.103x"), (200, "1.116x")):
+        told = f"{count} connections, MicroPie over FastAPI: published {margin}, here 1.502x in"
+        assert told in answer
+    assert answer.count(": confirmed") == 2
+    assert len(lines) - start <= 24
