@@ -83,7 +83,7 @@ def test_help_has_each_command_with_its_whole_line(tool: Tool, typed: Typed) -> 
     for line in (
         "compare Measure targets under the same load, and print the gist's tables and a verdict.",
         "doctor Show what would spoil a measurement on this machine, with remedies.",
-        "Examples: micropie_bench compare ",
+        "Examples: micropie-bench compare ",
     ):
         assert line in words
 
