@@ -260,7 +260,10 @@ def test_a_clock_that_is_set_in_a_trial_is_seen(
         (seen,) = run_load([server], load_of(1), work_dir=tmp_path)
     warning = clock_set(seen.clock_step_s, 1)
     assert warning
-    assert text_of(warning) == "the machine's clock was changed by +0.50 s during the trial, and wrk uses it"
+    assert (
+        text_of(warning)
+        == "the machine's clock was changed by +0.50 s during the trial, and wrk uses it"
+    )
 
 
 def test_one_busy_thread_is_what_a_server_of_one_process_can_use(
