@@ -663,7 +663,7 @@ def test_bodies_that_vary_from_launch_to_launch_are_recorded_as_such(world: Worl
 @pytest.mark.parametrize(
     ("location", "advice"),
     [
-        ("/items/?page=1", "use --path /items/?page=1, or --expect-status 307"),
+        ("/items/?page=1", "use --path '/items/?page=1', or --expect-status 307"),
         ("http://127.0.0.1:8000/items/", "use --path /items/, or --expect-status 307"),
         ("https://127.0.0.1:8000/", "use the target https://127.0.0.1:8000/, or --expect-status"),
         ("//login.example/", "use the target http://login.example/, or --expect-status 307"),

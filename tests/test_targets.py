@@ -289,18 +289,19 @@ def results(tool: Tool, *args: str, cwd: Path = TARGETS, **env: Any) -> dict[str
 def test_commands_that_go_wrong_are_told_in_a_line_each_and_leave_nothing(
     in_process: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("micropie_benchlib.serve.launched.ELSEWHERE_S", 0.3)
-    faults = ("exits", "other-port", "daemon")
+    monkeypatch.setattr("micropie_benchlib.serve.launched.VAIN_WAIT_S", 0.3)
+    faults = ("exits", "other-port", "daemon", "worker")
     commands = [f"{fault}=cmd:{{python}} command.py {fault} {{port}}" for fault in faults]
     done = in_process.run("compare", *commands, *SHORT)
     assert (done.returncode, done.stdout) == (1, "")
     for complaint in (
         "exits died while starting with status 1: ValueError: nothing to serve",
         r"other-port: nothing listens on port \d+ .* \(it listens on port \d+: use \{port\}",
+        r"worker: .* \(processes of its own have ended\); .*: ValueError: nothing to import",
         r"daemon: the command ended and left 1 processes behind \(a daemon\)",
     ):
         assert re.search(f"^micropie_bench: {complaint}", done.stderr, re.MULTILINE), done.stderr
-    assert done.stderr.count("micropie_bench: ") == 3
+    assert done.stderr.count("micropie_bench: ") == 4
     assert not in_process.running()
 
 

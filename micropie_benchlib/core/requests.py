@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
@@ -133,5 +134,5 @@ def redirect_advice(url: str, response: Response) -> str:
     other = f"the target {goal}"
     if before[:2] == after[:2]:
         path = after._replace(scheme="", netloc="", fragment="").geturl()
-        other = f"--path {path}"
+        other = f"--path {shlex.quote(path)}"
     return f", which leads to {location}: use {other}, or --expect-status {response.status}"

@@ -38,8 +38,10 @@ from micropie_benchlib.serve.kinds import (
 from micropie_benchlib.serve.logs import (
     NO_REASON,
     advice_on,
+    exceptions_in,
     excerpt,
     last_error,
+    log_lines,
     new_log,
     read_tail,
 )
@@ -63,7 +65,7 @@ from micropie_benchlib.system.children import (
     run_guarded,
 )
 
-ELSEWHERE_S = 15.0  # a command that listens on other ports alone has its port wrong
+VAIN_WAIT_S = 15.0  # then it is looked whether a command's port is to be expected at all
 SETTLE_S = 10.0  # at most, for the rest of a command's processes
 SETTLE_STEP_S = 0.3
 DYING_S = 0.2  # between the end of a connection and that of its server
@@ -300,21 +302,21 @@ class LaunchedServer(LocalServer):
         self.workers = {each for each in self.processes() if processes.listens(each, self.port)}
 
     def _check_deadline(self, waited_s: float, limit_s: float) -> None:
-        elsewhere = ""
+        in_vain = ""
         if self.readiness.has_fixed_workers:
             state = f"only {len(self.workers)} of {self.readiness.processes} workers are ready"
         else:
             state = f"nothing listens on port {self.port} (its {{port}})"
-            if waited_s > ELSEWHERE_S:
-                elsewhere = self._elsewhere()
-        if not elsewhere and waited_s <= limit_s:
+            if waited_s > VAIN_WAIT_S:
+                in_vain = self._why_in_vain()
+        if not in_vain and waited_s <= limit_s:
             return
-        hint = elsewhere or "--start-timeout"
+        hint = in_vain or "--start-timeout"
         failure = f"{self.target.name}: {state} after {waited_s:.0f} s ({hint})"
         raise BenchError(self._with_last_error(failure))
 
-    def _elsewhere(self) -> str:
-        """Return on which other ports it listens, in words; empty if on none.
+    def _why_in_vain(self) -> str:
+        """Return why waiting longer is in vain, in words; empty if it may not be.
 
         Raises BenchError if something outside its processes, such as Docker's, has its port.
         """
@@ -328,7 +330,9 @@ class LaunchedServer(LocalServer):
             ports.update(each.port for each in processes.listeners(process))
         others = sorted(ports - {self.port})
         if not others:
-            return ""
+            ended = [each for each in self.processes() if not processes.is_alive(each)]
+            has_failed = any(exceptions_in(log_lines(self.log_text())))
+            return "processes of its own have ended" if ended and has_failed else ""
         return (
             f"it listens on port {', '.join(map(str, others))}: use {{port}} for it, "
             "or start it yourself and give its http:// URL"

@@ -17,6 +17,7 @@ from micropie_benchlib.system.children import POLL_S
 PROBE_DEADLINE_S = 10.0
 MAX_IN_TURN = 10  # requests on one connection
 IN_TURN_S = 0.1  # for these, but for the first two
+SECOND_WITHIN_S = 1.0  # of the first: else each launch would wait for long
 EXCERPT_BYTES = 200  # of a body, for those who read why it was refused
 TLS_ALERT = b"\x15"  # RFC 8446, 5.1
 
@@ -173,7 +174,7 @@ class Probe:
     def ask(self) -> tuple[Response, ...]:
         """Return the responses to some requests in turn: later ones may be others than the first.
 
-        There are two at least, unless the server closes the connection after one.
+        There are two at least, unless the server closes the connection after one, or is slow.
         """
         start = time.monotonic()
         try:
@@ -191,8 +192,8 @@ class Probe:
     def _may_go_on(self, responses: Sequence[Response], start: float) -> bool:
         if not self._workload.keep_alive or responses[-1].says_close:
             return False
-        is_soon = len(responses) < 2 or time.monotonic() - start < IN_TURN_S
-        return is_soon and len(responses) < MAX_IN_TURN
+        limit_s = SECOND_WITHIN_S if len(responses) < 2 else IN_TURN_S
+        return time.monotonic() - start < limit_s and len(responses) < MAX_IN_TURN
 
     def _ask_again_on(self, connection: socket.socket) -> Response:
         """Raises NotReachedError if the server closes the connection instead."""

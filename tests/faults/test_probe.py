@@ -293,7 +293,7 @@ def test_a_server_outside_the_commands_processes_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a container's is, that the command starts."""
-    monkeypatch.setattr("micropie_benchlib.serve.launched.ELSEWHERE_S", 0.5)
+    monkeypatch.setattr("micropie_benchlib.serve.launched.VAIN_WAIT_S", 0.5)
     target = parse_target("c=cmd:sh -c 'sleep 600; : {port}'")
     assert isinstance(target, CommandTarget)
     with LaunchedServer(target, ServerSettings(), log=tmp_path / "log") as running:
