@@ -1,6 +1,6 @@
 """Whether rounds show one figure: without a trend, a second mode or an outlying launch.
 
-Each test errs in 1 of 1,000 series of rounds that are independent.
+Each test errs in 1 of 1,000 series of independent rounds, or fewer.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.stats.intervals import student_t
 
 RISK = 0.001
+OUTLIER_RISK = 1e-5  # less, since the noise of machines has heavier tails than a normal one
 MIN_ROUNDS = 7  # with fewer no order is as unlikely as that
 NORMAL_WITHIN = 1 - 2 / math.pi  # the share of a normal variance that its halves keep
 WITHIN_FALLS = 1.1  # over the root of the rounds: 1 in 1,000 has less left (by simulation)
@@ -85,6 +86,6 @@ def outlying(values: Mapping[int, float]) -> int | None:
     count = len(values)
     mean, stdev = statistics.fmean(values.values()), statistics.stdev(values.values())
     farthest = max(values, key=lambda number: abs(values[number] - mean))
-    t = student_t(1 - RISK / count, count - 2)
+    t = student_t(1 - OUTLIER_RISK / count, count - 2)
     limit = (count - 1) / math.sqrt(count) * math.sqrt(t**2 / (count - 2 + t**2))
     return farthest if abs(values[farthest] - mean) > limit * stdev else None
