@@ -748,7 +748,7 @@ def test_all_exports_of_one_run_and_github(
     )
     assert done.returncode == 0, done.stderr
     assert summary.read_text() == files["markdown"].read_text()
-    assert "```\nMicroPie\n\nRunning 1s test @" in files["markdown"].read_text()
+    assert "\n| MicroPie " in files["markdown"].read_text()
     assert len(files["csv"].read_text().splitlines()) == 5
     entries = json.loads(files["github-benchmark"].read_text())
     units = ["requests/s", "requests/s", "times the reference's"]
