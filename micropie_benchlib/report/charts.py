@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 from micropie_benchlib.core.estimates import Comparison
 from micropie_benchlib.core.loads import LoadId
-from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.text import format_latency, pluralize
@@ -28,8 +27,7 @@ from micropie_benchlib.report.svg import (
     ticks_at,
 )
 from micropie_benchlib.report.tables import comparison_cells
-from micropie_benchlib.stats.compare import pair_by_round, ratios_by_round
-from micropie_benchlib.stats.comparisons import capacity_ratios
+from micropie_benchlib.stats.comparisons import speeds_by_round
 
 
 def speed_charts(results: Results, comparisons: Iterable[Comparison]) -> list[str]:
@@ -39,13 +37,16 @@ def speed_charts(results: Results, comparisons: Iterable[Comparison]) -> list[st
         if comparison.speed is None:
             continue
         label = shortened(results.label(comparison.target))
+        rounds = []
+        for number, speed in speeds_by_round(results, comparison).items():
+            rounds.append(TickMark(speed, f"round {number}: {speed:.3f}x"))
         _, _, ratio, interval, verdict = comparison_cells(comparison)
         row = SpeedRow(
             name=f"{label}, {comparison.load.sentence}",
             look=results.names.index(comparison.target),
             speed=comparison.speed,
             text=f"{ratio} ({interval}), {comparison.metric.short_name}, {verdict}",
-            rounds=round_speeds(results, comparison),
+            rounds=tuple(rounds),
         )
         rows.append(row)
     about = (
@@ -54,22 +55,6 @@ def speed_charts(results: Results, comparisons: Iterable[Comparison]) -> list[st
         "the chart."
     )
     return [speed_figure("Speed", about, rows)] if rows else []
-
-
-def round_speeds(results: Results, comparison: Comparison) -> tuple[TickMark, ...]:
-    """Return the speed of each round that the comparison's estimate is made of."""
-    names = {"reference": comparison.reference, "target": comparison.target}
-    if comparison.metric is Metric.CAPACITY:
-        ratios = capacity_ratios(results, comparison.load, **names)
-    else:
-        kind = (comparison.load, comparison.method)
-        trials = [trial for trial in results.measurements if (trial.load, trial.method) == kind]
-        ratios = ratios_by_round(pair_by_round(trials, **names), comparison.metric)
-    speeds = []
-    for number, ratio in ratios.items():
-        speed = ratio if comparison.metric.higher_is_faster else 1 / ratio
-        speeds.append(TickMark(speed, f"round {number}: {speed:.3f}x"))
-    return tuple(speeds)
 
 
 def series_of(

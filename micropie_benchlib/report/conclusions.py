@@ -42,10 +42,7 @@ def conclude_side_by_side(files: Mapping[str, Results]) -> Conclusion:
             fields.setdefault(name, []).extend(getattr(conclusion, name))
     names = short_names(files)
     described = {file: describe_environment(part) for file, part in files.items()}
-    facts: set[str] = set()
-    for known in described.values():
-        facts.update(known)
-    for fact in sorted(facts):
+    for fact in sorted(set[str]().union(*described.values())):
         values = {names[file]: described[file].get(fact, UNKNOWN) for file in files}
         if len(set(values.values())) > 1:
             listed = "; ".join(f"{name}: {value}" for name, value in values.items())
