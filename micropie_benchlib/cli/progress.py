@@ -115,11 +115,12 @@ class ProgressReport:
 
     def _in_its_metric(self, results: Results, comparison: Comparison) -> Comparison:
         """Return the comparison of the same targets and load in the metric that was first."""
-        if not comparison.speed:
-            return comparison
         where = (comparison.target, comparison.load)
-        kind = self._kinds.setdefault(where, (comparison.method, comparison.metric))
-        return comparison_beside(results, comparison, *kind) or comparison
+        if comparison.speed:
+            self._kinds.setdefault(where, (comparison.method, comparison.metric))
+        if where not in self._kinds:
+            return comparison
+        return comparison_beside(results, comparison, *self._kinds[where]) or comparison
 
     def _done_s(self) -> float:
         return self._before_s + min(self._step_s, time.monotonic() - self._step_start)
