@@ -214,7 +214,7 @@ def test_an_interruption_keeps_whole_rounds(tool: Tool, tmp_path: Path) -> None:
         made = [m for m in data["measurements"] if m["load"]["connections"] == connections]
         assert [m["round"] for m in made] == list(range(1, whole + 1))
         rates = [m["wrk"]["requests_per_s"] for m in made]
-        assert re.search(rf"\| {statistics.mean(rates):.0f}( ± \d+)? \|", stdout)
+        assert re.search(rf"\| +{statistics.mean(rates):.0f}( ± \d+)? \|", stdout)
 
 
 @pytest.mark.slow
