@@ -323,7 +323,8 @@ def test_doctor_reports_every_check(in_process: InProcess) -> None:
     states = {finding["check"]: finding["state"] for finding in findings}
     assert list(states) == [
         *("wrk", "CPU governor", "turbo", "load average", "other processes", "CPU quota"),
-        *("cores", "open files", "ephemeral ports", "power", "virtual machine"),
+        *("variables", "priority", "cores", "open files", "ephemeral ports", "power"),
+        "virtual machine",
     ]
     assert states["cores"] == "warning"
     assert all(finding["why"] and finding["remedy"] for finding in findings)
