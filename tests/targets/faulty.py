@@ -39,16 +39,16 @@ async def sometimes_503(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
         raise NotImplementedError
     requests += 1
-    await answer(send, 503 if requests % 50 == 0 else 200)
+    await answer(send, 503 if requests % 500 == 0 else 200)
 
 
 async def dies_under_load(scope: Scope, receive: Receive, send: Send) -> None:
-    """The first worker that is asked for the 50th time, as none is before a load, exits."""
+    """The first worker that is asked for the 500th time, as none is before a load, exits."""
     global requests
     if scope["type"] == "lifespan":
         raise NotImplementedError
     requests += 1
-    if requests == 50:
+    if requests == 500:
         with contextlib.suppress(FileExistsError):
             Path(os.environ["FAULTY_MARKS"], "died").touch(exist_ok=False)
             os._exit(9)
