@@ -290,7 +290,7 @@ def test_a_process_whose_name_is_no_text_keeps_no_guard_from_its_work(tmp_path: 
 def test_a_command_that_cannot_start_is_one_error(tmp_path: Path) -> None:
     with (
         (tmp_path / "out").open("w+b") as output,
-        pytest.raises(BenchError, match="no-such-command: No such file"),
+        pytest.raises(BenchError, match="cannot run no-such-command: No such file"),
     ):
         Child(["no-such-command"], output=output)
 

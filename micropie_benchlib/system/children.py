@@ -50,7 +50,8 @@ def reason_of(error: Exception) -> str:
     if error.errno in LIMITS:
         return f"{error.strerror}: {LIMITS[error.errno]}"
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-        return str(error)
+        path = f": {error.filename}" if error.filename else ""
+        return f"{error.strerror or error}{path}"
     directory = tempfile.gettempdir()
     return f"{error.strerror} in {directory}: make room there, or set TMPDIR to another directory"
 
