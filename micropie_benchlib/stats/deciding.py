@@ -80,9 +80,10 @@ def fails_alone(results: Results, name: str, load: LoadId) -> bool:
     trials = results.single_trials(name, load)
     failed = 0
     for trial in trials:
-        is_partners = any(warning.kind is Kind.BUSY_PARTNER for warning in trial.invalid)
-        if not trial.valid and not is_partners:
-            failed += trial.limited_by is not Limit.LOAD_GENERATOR
+        if trial.valid or trial.limited_by is Limit.LOAD_GENERATOR:
+            continue
+        kinds = [warning.kind for warning in trial.invalid]
+        failed += Kind.BUSY_PARTNER not in kinds
     return 2 * failed > len(trials)
 
 
@@ -92,11 +93,12 @@ MAX_GAP = 1.2  # as a ratio; single and paired trials differ by less where targe
 def paired_and_single(
     results: Results, comparison: Comparison
 ) -> tuple[Comparison, Comparison] | None:
-    """Return the comparisons of CPU per request by paired and single trials, if both are known."""
+    """Return the comparisons of CPU per request by either method, if both are known."""
     by_method = {}
     wanted = (comparison.target, comparison.reference, comparison.load, Metric.CPU)
     for each in results.comparisons:
-        if (each.target, each.reference, each.load, each.metric) == wanted and each.interval:
+        found = (each.target, each.reference, each.load, each.metric)
+        if found == wanted and each.interval:
             by_method[each.method] = each
     if len(by_method) < 2:
         return None
@@ -109,14 +111,15 @@ def are_dependent(results: Results, comparison: Comparison) -> bool:
     Then the intervals of paired and single trials exclude each other by far.
     """
     both = paired_and_single(results, comparison)
-    if not both or not both[0].interval or not both[1].interval:
+    if not both:
         return False
     paired, single = both[0].interval, both[1].interval
+    if not paired or not single:
+        return False
     return max(paired.low / single.high, single.low / paired.high) > MAX_GAP
 
 
 def chosen_metric(results: Results) -> Decisive | None:
-    """Return what the verdicts were asked to be based on, if anything."""
     return results.settings.metric if results.settings else None
 
 
@@ -138,8 +141,11 @@ def may_decide(results: Results, comparison: Comparison, chosen: Decisive | None
     if comparison.metric is not Metric.CPU:
         return True
     names = (comparison.reference, comparison.target)
-    servers = [facts.server for facts in results.targets if facts.name in names]
-    if len({server.workers for server in servers if server}) > 1:
+    workers = set()
+    for facts in results.targets:
+        if facts.server and facts.name in names:
+            workers.add(facts.server.workers)
+    if len(workers) > 1:
         return False
     for name in names:
         if waits(results, name, load):
@@ -150,5 +156,4 @@ def may_decide(results: Results, comparison: Comparison, chosen: Decisive | None
 
 
 def may_decide_all(results: Results, chosen: Decisive | None) -> list[Comparison]:
-    """Return the comparisons that a verdict may be based on."""
     return [each for each in results.comparisons if may_decide(results, each, chosen)]

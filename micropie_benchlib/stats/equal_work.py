@@ -43,8 +43,10 @@ def changed_responses(before: TargetFacts, now: TargetFacts) -> list[BenchWarnin
     changes = []
     for workload, response in now.responses.items():
         earlier = before.responses.get(workload, response)
-        variations = [each.body_varies_by for each in (earlier, response)]
-        known = [variation for variation in variations if variation is not None]
+        known = []
+        for each in (earlier, response):
+            if each.body_varies_by is not None:
+                known.append(each.body_varies_by)
         is_longer = abs(earlier.body_bytes - response.body_bytes) > 2 * sum(known)
         compared = ["status", "content type"]
         if is_longer:
@@ -125,7 +127,6 @@ class WorkFact:
 
     @property
     def state(self) -> str:
-        """Whether it is equal, in a word."""
         if self.differs:
             return "differs"
         return UNKNOWN if UNKNOWN in self.values else "equal"
@@ -133,7 +134,9 @@ class WorkFact:
 
 def work_of(results: Results) -> list[WorkFact]:
     """Return what decides how much work a request is, if there are targets to compare."""
-    packages = Counter(itertools.chain(*(facts.versions for facts in results.targets)))
+    packages: Counter[str] = Counter()
+    for facts in results.targets:
+        packages.update(facts.versions.keys())
     shared = {package for package, count in packages.items() if count > 1}
     by_target = [work_facts(results, facts, shared) for facts in results.targets]
     if len(by_target) < 2:

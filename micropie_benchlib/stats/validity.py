@@ -46,7 +46,10 @@ def too_slow(target: str, load: Load, responses: Sequence[Response]) -> BenchWar
     """Return that each response took longer than wrk waits for it, or than a trial."""
     took_s = min(response.took_s for response in responses)
     limits_s = {"--duration": load.duration_s, "--timeout": load.workload.timeout_s}
-    exceeded = [option for option, limit_s in limits_s.items() if took_s > limit_s]
+    exceeded = []
+    for option, limit_s in limits_s.items():
+        if took_s > limit_s:
+            exceeded.append(option)
     if not exceeded:
         return None
     return BenchWarning.of(
@@ -69,13 +72,19 @@ def changes_on_connection(
     All begin with the same one, and each has others alone from the same position on: else
     it varies by nature. Nearly all responses of a trial are later ones.
     """
-    bodies = [[response.body_sha256 for response in each] for each in connections]
+    bodies = []
+    for connection in connections:
+        bodies.append([response.body_sha256 for response in connection])
     first = bodies[0][0]
     position = max(each.count(first) for each in bodies)
-    is_by_position = all(set(each[:position]) == {first} for each in bodies)
-    later = [response for each in connections for response in each[position:]]
-    if len(connections) < MIN_CONNECTIONS or not is_by_position or not later:
+    later: list[Response] = []
+    for connection in connections:
+        later.extend(connection[position:])
+    if len(connections) < MIN_CONNECTIONS or not later:
         return None
+    for each in bodies:
+        if set(each[:position]) != {first}:
+            return None
     before = connections[0][0]
     return BenchWarning.of(
         Kind.CHANGES_ON_CONNECTION,

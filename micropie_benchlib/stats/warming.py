@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from micropie_benchlib.core.choices import Method
@@ -23,18 +23,21 @@ Slowness = dict[int, list[float]]  # logarithms, by a trial's position in its la
 
 
 def with_positions(results: Results) -> Iterator[tuple[int, Measurement]]:
-    """Yield the measurements, each with how many trials its launch had before."""
+    """Yield each measurement with how many trials its launch had before."""
     is_paired = any(trial.partner for trial in results.measurements)
     names: set[str | None] = set()
     number = position = 0
     other_half: Measurement | None = None
     for trial in results.measurements:
-        of_launch = {*names, trial.target, trial.partner} - {None}
-        if trial.round != number or len(of_launch) > 1 + is_paired:
-            of_launch = {trial.target, trial.partner} - {None}
-            number, position, other_half = trial.round, -1, None
-        names = of_launch
-        if other_half and (other_half.partner, other_half.load) == (trial.target, trial.load):
+        of_trial = {trial.target, trial.partner} - {None}
+        names = names | of_trial
+        if trial.round != number or len(names) > 1 + is_paired:
+            names = of_trial
+            number = trial.round
+            position = -1
+            other_half = None
+        here = (trial.target, trial.load)
+        if other_half and (other_half.partner, other_half.load) == here:
             other_half = None
         else:
             position += 1
@@ -52,19 +55,30 @@ def slowness_by_position(results: Results, name: str, metric: Metric) -> Slownes
     logs: list[float] = []
     power = -1 if metric.higher_is_faster else 1
     for position, trial in with_positions(results):
-        figure = metric.read(trial) if trial.valid and trial.target == name else None
-        if figure and (metric is Metric.CPU or trial.method is Method.SINGLE):
+        if not trial.valid or trial.target != name:
+            continue
+        if metric is not Metric.CPU and trial.method is not Method.SINGLE:
+            continue
+        figure = metric.read(trial)
+        if figure:
             kinds.append((trial.load, trial.method))
             positions.append(position)
             logs.append(power * math.log(figure))
     apart = logs
     mean_by_position = dict.fromkeys(positions, 0.0)
     for _ in range(SWEEPS):
-        even = [log - mean_by_position[each] for log, each in zip(logs, positions, strict=True)]
+        even = less_means(logs, positions, mean_by_position)
         mean_by_kind = means_by(kinds, even)
-        apart = [log - mean_by_kind[kind] for log, kind in zip(logs, kinds, strict=True)]
+        apart = less_means(logs, kinds, mean_by_kind)
         mean_by_position = means_by(positions, apart)
     return grouped(positions, apart)
+
+
+def less_means(
+    values: Iterable[float], keys: Iterable[Key], mean_by_key: Mapping[Key, float]
+) -> list[float]:
+    """Return each value without the mean of its key."""
+    return [value - mean_by_key[key] for value, key in zip(values, keys, strict=True)]
 
 
 def grouped(keys: Iterable[Key], values: Iterable[float]) -> dict[Key, list[float]]:
@@ -82,7 +96,9 @@ def means_by(keys: Iterable[Key], values: Iterable[float]) -> dict[Key, float]:
 
 def cold_trials(slowness: Slowness) -> int:
     """Return how many of a launch's first trials were slower than the steadiest."""
-    means = [statistics.fmean(slowness[position]) for position in sorted(slowness)]
+    means = []
+    for position in sorted(slowness):
+        means.append(statistics.fmean(slowness[position]))
     count = 0
     while means and means[count] > min(means) + math.log(MIN_SLOWER):
         count += 1
@@ -90,11 +106,13 @@ def cold_trials(slowness: Slowness) -> int:
 
 
 def are_higher(values: Sequence[float], others: Sequence[float]) -> bool:
-    """Return whether values rank above the others."""
-    above = sum(value > other for value in values for other in others)
+    above = 0
+    for value in values:
+        above += sum(value > other for other in others)
     pairs = len(values) * len(others)
     stdev = math.sqrt(pairs * (len(values) + len(others) + 1) / 12)
-    return (above - pairs / 2 - 0.5) / stdev > statistics.NormalDist().inv_cdf(1 - RISK)
+    limit = statistics.NormalDist().inv_cdf(1 - RISK)
+    return (above - pairs / 2 - 0.5) / stdev > limit
 
 
 def warming(results: Results, name: str) -> BenchWarning | None:

@@ -61,8 +61,8 @@ def findings_of(results: Results) -> Iterator[Sighting]:
                 means[load] = statistics.fmean(throughputs)
         if len(means) >= 3:
             enough = 0.95 * max(means.values())
-            load = next(load for load, mean in means.items() if mean >= enough)
-            yield seen(Kind.KNEE, name, load)
+            knee = next(load for load, mean in means.items() if mean >= enough)
+            yield seen(Kind.KNEE, name, knee)
     if results.settings and len(results.names) == 1:
         yield seen(Kind.ONE_TARGET)
     elif results.settings and results.settings.rounds == 1:
@@ -76,17 +76,18 @@ def known_capacities(results: Results) -> Iterator[Sighting]:
         if not rates_per_s:
             continue
         mean, half = mean_and_half_width(rates_per_s)
-        kind, interval = Kind.CAPACITY_OF_ONE, {}
+        kind = Kind.CAPACITY_OF_ONE
+        limit_s = results.capacities[0].p99_limit_s
+        data = {"rate_per_s": mean, "limit_s": limit_s}
         if len(rates_per_s) > 1 and not is_wide(mean, half):
             kind = Kind.CAPACITY
-            interval = {"interval_per_s_min": mean - half, "interval_per_s_max": mean + half}
-        limit_s = results.capacities[0].p99_limit_s
-        data = {"rate_per_s": mean, "limit_s": limit_s, **interval}
+            data["interval_per_s_min"] = mean - half
+            data["interval_per_s_max"] = mean + half
         yield seen(kind, None, load, target=results.label(name), **data)
 
 
 def kept_limits(results: Results) -> Iterator[Sighting]:
-    """Yield whether each target's p99 latency kept its limit at a rate, by the rounds' interval."""
+    """Yield whether each target's p99 latency at a rate kept its limit, by an interval."""
     limit_s = results.settings.p99_limit_s if results.settings else None
     if not limit_s or results.seeks_capacity:
         return
@@ -106,7 +107,7 @@ def kept_limits(results: Results) -> Iterator[Sighting]:
 
 
 def warnings_of(results: Results) -> list[Sighting]:
-    """Return all but the warnings of the run itself, in the order in which they are told."""
+    """Return all but the warnings of the run itself, in the order to show them."""
     return [
         *unfinished(results),
         *dependent_pairs(results),
@@ -147,9 +148,10 @@ def unfinished(results: Results) -> Iterator[Sighting]:
     """Yield that rounds are missing, where the run could not say so itself."""
     if results.settings is None or results.early_end:
         return
-    made = max((measurement.round for measurement in results.measurements), default=0)
-    if made < results.settings.rounds:
-        yield seen(Kind.UNFINISHED, made=made, rounds=results.settings.rounds)
+    rounds = results.settings.rounds
+    made = max((trial.round for trial in results.measurements), default=0)
+    if made < rounds:
+        yield seen(Kind.UNFINISHED, made=made, rounds=rounds)
 
 
 def overlapping_ranks(results: Results) -> Iterator[Sighting]:
@@ -208,27 +210,32 @@ def waiting(results: Results) -> Iterator[Sighting]:
 
 
 def unequal_work(results: Results) -> Iterator[Sighting]:
-    differing = [fact for fact in work_of(results) if fact.differs]
-    of_servers = [fact.what for fact in differing if not fact.is_of_response]
+    of_servers = []
+    of_responses = []
+    for fact in work_of(results):
+        if fact.differs and fact.is_of_response:
+            of_responses.append(fact)
+        elif fact.differs:
+            of_servers.append(fact.what)
     if of_servers:
         yield seen(Kind.UNEQUAL_WORK, facts=", ".join(of_servers))
     if WORKERS in of_servers and chosen_metric(results) is None:
         yield seen(Kind.UNEQUAL_WORKERS)
-    of_responses = [fact for fact in differing if fact.is_of_response]
     if of_responses:
-        are_built_in = all(facts.spec.partition("@")[0] in BUILT_INS for facts in results.targets)
-        has_equal = are_built_in and BODY_HASH in {fact.what for fact in of_responses}
-        kind = Kind.UNEQUAL_BUILT_INS if has_equal else Kind.UNEQUAL_RESPONSES
+        apps = {facts.spec.partition("@")[0] for facts in results.targets}
+        whats = {fact.what for fact in of_responses}
+        kind = Kind.UNEQUAL_RESPONSES
+        if apps <= set(BUILT_INS) and BODY_HASH in whats:
+            kind = Kind.UNEQUAL_BUILT_INS
         yield seen(kind, responses=differing_responses(results, of_responses))
 
 
 def wide_spreads(results: Results) -> Iterator[Sighting]:
     """Yield whose mean requests/s stand without an interval, since that is wider than they."""
     for load, name in itertools.product(results.reported_loads, results.names):
-        for rates_per_s in (
-            results.throughputs(name, load),
-            list(results.capacities_of(name, load).values()),
-        ):
+        throughputs = results.throughputs(name, load)
+        capacities = list(results.capacities_of(name, load).values())
+        for rates_per_s in (throughputs, capacities):
             if rates_per_s and is_wide(*mean_and_half_width(rates_per_s)):
                 yield seen(Kind.WIDE_SPREAD, name, load)
 
@@ -286,7 +293,9 @@ def imprecise(results: Results) -> Iterator[Sighting]:
 def dependent_pairs(results: Results) -> Iterator[Sighting]:
     for comparison in results.comparisons:
         both = paired_and_single(results, comparison)
-        if not both or comparison is not both[0] or not are_dependent(results, comparison):
+        if not both or comparison is not both[0]:
+            continue
+        if not are_dependent(results, comparison):
             continue
         paired, single = both[0].speed, both[1].speed
         if paired and single:
