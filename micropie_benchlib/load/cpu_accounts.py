@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from micropie_benchlib.system.schedstat import Account, ThreadId, Times
@@ -34,6 +34,14 @@ RESTLESS_S = 5.0  # at most, until a server is at rest after a load
 NO_TIMES = Times(0.0, 0.0)
 
 
+def total(threads: Iterable[Times]) -> Times:
+    cpu_s = delay_s = 0.0
+    for times in threads:
+        cpu_s += times.cpu_s
+        delay_s += times.delay_s
+    return Times(cpu_s, delay_s)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
     """What a server used in some seconds; `ended_s` is the CPU time of what has ended in them."""
@@ -44,8 +52,7 @@ class Spent:
 
     @property
     def cpu_s(self) -> float:
-        """The CPU time of all."""
-        return self.ended_s + sum(times.cpu_s for times in self.threads.values())
+        return self.ended_s + total(self.threads.values()).cpu_s
 
 
 def spent_between(before: Account, after: Account) -> Spent:
@@ -69,7 +76,7 @@ def spent_between(before: Account, after: Account) -> Spent:
         if process not in after.processes:
             inherited_s -= cpu_s + before.reaped.get(process, 0.0)
     total_s += max(0.0, inherited_s)
-    ended_s = total_s - sum(times.cpu_s for times in threads.values())
+    ended_s = total_s - total(threads.values()).cpu_s
     return Spent(seconds=after.at_s - before.at_s, threads=threads, ended_s=max(0.0, ended_s))
 
 
@@ -141,12 +148,11 @@ def idle_use(steps: Sequence[Spent]) -> IdleUse:
     threads = {}
     for thread in steps[-1].threads:
         used = [step.threads.get(thread, NO_TIMES) for step in steps]
-        cpu_s = sum(times.cpu_s for times in used)
-        wanted_s = cpu_s + sum(times.delay_s for times in used)
+        cpu_s, delay_s = total(used)
         threads[thread] = IdleThread(
             cores=cpu_s / seconds,
             burst_s=max(times.cpu_s for times in used),
-            is_restless=wanted_s >= RESTLESS_SHARE * seconds,
+            is_restless=cpu_s + delay_s >= RESTLESS_SHARE * seconds,
         )
     ended = IdleThread(
         cores=sum(step.ended_s for step in steps) / seconds,
@@ -222,10 +228,11 @@ def work_in(spent: Spent, idle: IdleUse) -> Work:
             counted.append(times)
     most_s = max((times.cpu_s for times in counted), default=0.0)
     busy = [times for times in counted if times.cpu_s and times.cpu_s >= 0.1 * most_s]
+    cpu_s, delay_s = total(counted)
     return Work(
         seconds=spent.seconds,
-        cpu_s=spent.ended_s + sum(times.cpu_s for times in counted),
-        delay_s=sum(times.delay_s for times in counted),
+        cpu_s=spent.ended_s + cpu_s,
+        delay_s=delay_s,
         threads=len(busy),
         busiest_s=max((sum(times) for times in counted), default=0.0),
     )

@@ -107,8 +107,9 @@ class LaunchRun:
                     self._check_closing(target, workload, answered[0])
             except TRIAL_ERRORS as error:
                 found = failure(reason_of(error))
-                if self._servers[target.name].lost_workers():
-                    self._logs[target.name] = self._servers[target.name].log_excerpt()
+                server = self._servers[target.name]
+                if server.lost_workers():
+                    self._logs[target.name] = server.log_excerpt()
             else:
                 found = changes_on_connection(target.name, load, connections)
             before = list(itertools.chain(*connections))
@@ -119,20 +120,27 @@ class LaunchRun:
                 self._failed[target.name, workload.name] = found
         order = [*WORKLOADS, *responses]
         in_order = {}
-        for name, response in sorted(responses.items(), key=lambda pair: order.index(pair[0])):
-            in_order[name] = response.beside(self._responses[target.name, name])
-        facts = facts_of(target, self._servers.get(target.name), in_order, self._secrets)
+        for name in sorted(responses, key=order.index):
+            before = self._responses[target.name, name]
+            in_order[name] = responses[name].beside(before)
+        running = self._servers.get(target.name)
+        facts = facts_of(target, running, in_order, self._secrets)
         self._compare_with_baseline(facts)
         return facts
 
     def _compare_with_baseline(self, facts: TargetFacts) -> None:
         before = self._actions.baseline.get(facts.name, facts)
         changes = changed_responses(before, facts)
-        if changes:
-            warnings = (*changes, BenchWarning.of(Kind.ACCEPT_CHANGES))
-            requests = dict.fromkeys(change.words["request"] for change in changes)
-            bodies = [self._secrets.hide(facts.responses[name].excerpt) for name in requests]
-            self._changed[facts.name] = Reason(warnings=warnings, log=tuple(filter(None, bodies)))
+        if not changes:
+            return
+        body_by_request = {}
+        for change in changes:
+            request = change.words["request"]
+            excerpt = facts.responses[request].excerpt
+            body_by_request[request] = self._secrets.hide(excerpt)
+        warnings = (*changes, BenchWarning.of(Kind.ACCEPT_CHANGES))
+        log = tuple(filter(None, body_by_request.values()))
+        self._changed[facts.name] = Reason(warnings=warnings, log=log)
 
     def _ask_repeatedly(self, target: Target, workload: Workload) -> Iterator[tuple[Response, ...]]:
         """Yield responses on some connections, which show whether their size varies by nature.
@@ -160,10 +168,9 @@ class LaunchRun:
         except TRIAL_ERRORS as error:
             return BenchWarning.of(Kind.FAILED_AFTER_LOAD, error=str(error))
         took_s = max(response.took_s for response in answered)
-        if took_s > workload.timeout_s:
-            return BenchWarning.of(
-                Kind.LATE_AFTER_LOAD, took_s=took_s, timeout_s=workload.timeout_s
-            )
+        limit_s = workload.timeout_s
+        if took_s > limit_s:
+            return BenchWarning.of(Kind.LATE_AFTER_LOAD, took_s=took_s, timeout_s=limit_s)
         for response in answered:
             if not sizes.is_like(response):
                 return BenchWarning.of(
@@ -189,18 +196,22 @@ class LaunchRun:
     def _check_statuses(
         self, target: Target, workload: Workload, answered: Sequence[Response]
     ) -> None:
-        """Raise BenchError if a response on a connection is not the one that is expected."""
-        statuses = [response.status for response in answered]
-        if all(map(workload.expects, statuses)):
-            return
-        number = [workload.expects(status) for status in statuses].index(False)
-        response = answered[number]
+        """Raise BenchError if a response on a connection is not as expected."""
+        for number, response in enumerate(answered, 1):
+            if not workload.expects(response.status):
+                raise BenchError(self._complaint(target, workload, response, number))
+
+    def _complaint(
+        self, target: Target, workload: Workload, response: Response, number: int
+    ) -> str:
+        """Return how the response with that number on its connection is wrong."""
         server = self._servers[target.name]
         url = server.url(workload.path)
         path = url.split("/", 3)[3]
-        complaint = f"{target.name}: {workload.method} /{path} returned {response.status}"
-        if number:
-            complaint += f" as response {number + 1} of a connection"
+        complaint = f"{target.name}: {workload.method} /{path}"
+        complaint += f" returned {response.status}"
+        if number > 1:
+            complaint += f" as response {number} of a connection"
         if workload.expect_status:
             complaint += f", not {workload.expect_status} as expected"
         complaint += redirect_advice(url, response)
@@ -208,7 +219,7 @@ class LaunchRun:
             complaint += f": {response.excerpt}"
         if response.status >= 500 and server.complaint():
             complaint += f"; its last error line: {server.complaint()}"
-        raise BenchError(complaint)
+        return complaint
 
     def warm_up(self) -> None:
         """For each workload together those that can respond."""
@@ -229,9 +240,8 @@ class LaunchRun:
                 self._failed[names[0], load.workload.name] = failure(reason_of(error))
                 return
             for name in names:
-                self._odd_warm_ups[name] = BenchWarning.of(
-                    Kind.WARM_UP_FAILED, error=reason_of(error)
-                )
+                odd = BenchWarning.of(Kind.WARM_UP_FAILED, error=reason_of(error))
+                self._odd_warm_ups[name] = odd
                 self._warm_up([name], load)
 
     def unmeasurable(self) -> list[Reason]:
@@ -246,8 +256,9 @@ class LaunchRun:
                 error = reason.words.get("error", name)
                 if name not in error:
                     reason = failure(f"{name}: {error}")
+                shown = reason.without(self._secrets)
                 log = tuple(map(hide, self._logs.get(name, [])))
-                reasons.append(Reason(warnings=(reason.without(self._secrets),), log=log))
+                reasons.append(Reason(warnings=(shown,), log=log))
             elif name in self._changed:
                 reasons.append(self._changed[name])
         return reasons
@@ -284,7 +295,8 @@ class LaunchRun:
             )
 
     def _announce(self, targets: tuple[Target, ...], load: LoadId | None, seconds: float) -> None:
-        step = Step(targets=targets, load=load, round=self._launch.round, seconds=seconds)
+        number = self._launch.round
+        step = Step(targets=targets, load=load, round=number, seconds=seconds)
         self._actions.announce(step)
 
     def _workers(self, trial: Trial) -> int | None:
@@ -321,9 +333,12 @@ class LaunchRun:
         if seen:
             sizes = ResponseSizes.of(self._responses[name, load.workload.name])
             change = self._change_since(target, load, sizes)
-            for warning in filter(None, [*warnings_in(trial, seen, sizes), change]):
-                may_count = warning.kind in MAY_COUNT
-                (warnings if may_count else invalid).append(warning)
+            found = [*warnings_in(trial, seen, sizes), change]
+            for warning in filter(None, found):
+                if warning.kind in MAY_COUNT:
+                    warnings.append(warning)
+                else:
+                    invalid.append(warning)
         return Measurement(
             round=self._launch.round,
             method=trial.method,

@@ -37,26 +37,30 @@ def core_use(observations: Sequence[Observation], load: Load, workers: int | Non
     duration_s = longest_s(observations)
     cores = observations[0].cores
     work = [seen.ending.work for seen in observations if seen.use and seen.ending.work]
-    threads = sum(each.threads for each in work)
+    threads = 0
+    server_cpu = server_delay = busiest = 0.0
+    for each in work:
+        threads += each.threads
+        server_cpu += each.cpu_s / each.seconds
+        server_delay += each.delay_s / each.seconds
+        busiest = max(busiest, each.busiest_s / each.seconds)
     server_cores = min(workers or threads or cores.servers, cores.servers)
-    server_cpu = None
-    if len(work) == count:
-        server_cpu = sum(each.cpu_s / each.seconds for each in work)
-    busiest = (0.0, 1, 0.0)
+    busiest_machine = (0.0, 1, 0.0)
     for machine, load_cores in enumerate(cores.loads):
         usable = min(count * load.wrk_threads, load_cores)
         spent_s = sum(seen.load_cpus_s[machine] for seen in observations)
-        if spent_s / usable >= busiest[0] / busiest[1]:
-            busiest = (spent_s, usable, observations[0].load_delays_s[machine])
-    load_cpu_s, usable_cores, load_delay_s = busiest
+        if spent_s / usable >= busiest_machine[0] / busiest_machine[1]:
+            delay_s = observations[0].load_delays_s[machine]
+            busiest_machine = (spent_s, usable, delay_s)
+    load_cpu_s, usable_cores, load_delay_s = busiest_machine
     return CoreUse(
         load_cpu=load_cpu_s / duration_s,
         load_cores=usable_cores,
         load_delay=load_delay_s / duration_s,
-        server_cpu=server_cpu,
+        server_cpu=server_cpu if len(work) == count else None,
         server_cores=server_cores,
-        busiest=max((each.busiest_s / each.seconds for each in work), default=0.0),
-        server_delay=sum(each.delay_s / each.seconds for each in work),
+        busiest=busiest,
+        server_delay=server_delay,
         shared_cores=cores.servers if cores.are_shared else 0,
     )
 

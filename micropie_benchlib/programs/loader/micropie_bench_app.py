@@ -36,7 +36,6 @@ def distributions() -> dict[str, str]:
 
 
 def loaded_files() -> list[str]:
-    """Return the files of all modules that are loaded."""
     files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
     return sorted(os.path.abspath(file) for file in files if file)  # noqa: PTH100
 
@@ -76,6 +75,10 @@ def scheduling() -> str:
 def facts(module_file: str | None) -> dict[str, object]:
     """Return what is recorded of this worker."""
     told = re.compile(os.environ["MICROPIE_BENCH_VARIABLES"])
+    variables = {}
+    for name, text in os.environ.items():
+        if told.match(name):
+            variables[name] = text
     is_gil_enabled = getattr(sys, "_is_gil_enabled", lambda: True)
     return {
         "executable": sys.executable,
@@ -86,7 +89,7 @@ def facts(module_file: str | None) -> dict[str, object]:
         "event_loop": running_loop(),
         "module_file": module_file and os.path.realpath(module_file),
         "directory": os.getcwd(),  # noqa: PTH109
-        "variables": {name: text for name, text in os.environ.items() if told.match(name)},
+        "variables": variables,
         "nice": os.getpriority(os.PRIO_PROCESS, 0),
         "scheduling": scheduling(),
     }
