@@ -35,13 +35,15 @@ def stage_text(plan: Plan, stage: SecondStage) -> str:
         text += f", and --max-time allows {plan.rounds}"
     more = plan.rounds - stage.first_rounds
     if more:
-        text += f": {more} more, about {datetime.timedelta(seconds=round(stage.seconds))}"
+        longer = datetime.timedelta(seconds=round(stage.seconds))
+        text += f": {more} more, about {longer}"
     return text
 
 
 def rates_text(plan: Plan) -> str:
+    share = plan.rate_share or 0
     rates = "; ".join(load.id.sentence for load in plan.loads)
-    return f"{plan.rate_share or 0:.0%} of what the slowest target can handle: {rates}"
+    return f"{share:.0%} of what the slowest target can handle: {rates}"
 
 
 class ProgressReport:
@@ -86,7 +88,8 @@ class ProgressReport:
 
     def extend(self, plan: Plan, stage: SecondStage | None) -> None:
         """Take in that there are more rounds, or that the loads have got rates, and say so."""
-        self._change(plan, stage_text(plan, stage) if stage else rates_text(plan))
+        text = stage_text(plan, stage) if stage else rates_text(plan)
+        self._change(plan, text)
 
     def drop(self, plan: Plan, reasons: Sequence[BenchWarning]) -> None:
         """Take in that there are fewer targets, and say why."""
@@ -105,13 +108,21 @@ class ProgressReport:
         self._speeds = []
         for comparison in decisive:
             shown = self._in_its_metric(results, comparison)
-            if shown.speed:
-                text = speed_in_words(shown.speed, shown.metric.measure)
-                where = f"{results.label(shown.target)}, {shown.load.sentence} "
-                self._speeds.append(text if len(decisive) == 1 else where + text)
+            if not shown.speed:
+                continue
+            text = speed_in_words(shown.speed, shown.metric.measure)
+            if len(decisive) > 1:
+                label = results.label(shown.target)
+                text = f"{label}, {shown.load.sentence} {text}"
+            self._speeds.append(text)
         self._launches_done += 1
-        if self._launches_done % len(launch_groups(self._plan)) == 0 and not self._is_live:
-            say(": ".join(filter(None, [self._progress(), "; ".join(self._speeds)])))
+        launches_per_round = len(launch_groups(self._plan))
+        is_round_done = self._launches_done % launches_per_round == 0
+        if is_round_done and not self._is_live:
+            line = self._progress()
+            if self._speeds:
+                line += ": " + "; ".join(self._speeds)
+            say(line)
 
     def _in_its_metric(self, results: Results, comparison: Comparison) -> Comparison:
         """Return the comparison of the same targets and load in the metric that was first."""
@@ -123,10 +134,12 @@ class ProgressReport:
         return comparison_beside(results, comparison, *self._kinds[where]) or comparison
 
     def _done_s(self) -> float:
-        return self._before_s + min(self._step_s, time.monotonic() - self._step_start)
+        in_step_s = time.monotonic() - self._step_start
+        return self._before_s + min(self._step_s, in_step_s)
 
     def _progress(self) -> str:
-        minutes, seconds = divmod(round(max(0.0, self._total_s - self._done_s())), 60)
+        left_s = max(0.0, self._total_s - self._done_s())
+        minutes, seconds = divmod(round(left_s), 60)
         return f"round {self._round} of {self._plan.rounds}, {minutes}:{seconds:02} left"
 
     def tick(self) -> None:

@@ -122,8 +122,11 @@ def by_throughput(rows: Iterable[PublishedRow]) -> list[PublishedRow]:
 
 @functools.cache
 def published_tables() -> dict[str, PublishedTable]:
-    tables = tomllib.loads(packaged_text(__package__, "published_tables.toml"))["tables"]
-    return {table["day"]: published_of(table) for table in tables}
+    text = packaged_text(__package__, "published_tables.toml")
+    tables = {}
+    for table in tomllib.loads(text)["tables"]:
+        tables[table["day"]] = published_of(table)
+    return tables
 
 
 def published_of(table: dict[str, Any]) -> PublishedTable:

@@ -80,14 +80,17 @@ def html_summary(report: Report) -> list[str]:
     lines = []
     if conclusion.heading:
         lines.append(f'<p class="heading">{html.escape(conclusion.heading)}</p>')
-    lines += [f"<p>{html.escape(sentence)}</p>" for sentence in conclusion.sentences]
+    for sentence in conclusion.sentences:
+        lines.append(f"<p>{html.escape(sentence)}</p>")
     lines.append('<ul class="verdicts">')
     for line in conclusion.verdict_lines:
-        load, verdict = html.escape(line.comparison.load.sentence), line.comparison.verdict
+        load = html.escape(line.comparison.load.sentence)
+        verdict = line.comparison.verdict
         shown_verdict = f'<strong class="{verdict}">{verdict}</strong>'
         lines.append(f"<li>{load}: {shown_verdict}. {html.escape(line.sentence)}.</li>")
     lines.append("</ul>")
-    lines += [f"<p>{html.escape(sentence)}</p>" for sentence in conclusion.gate]
+    for sentence in conclusion.gate:
+        lines.append(f"<p>{html.escape(sentence)}</p>")
     compared = [line.comparison for line in conclusion.verdict_lines]
     figures = speed_charts(results, compared or decisive_comparisons(results))
     lines += html_charts([*figures, *sweep_charts(results), *capacity_charts(results)])

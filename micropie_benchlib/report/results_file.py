@@ -20,11 +20,9 @@ FIELDS_DERIVED = {
     "BenchWarning": {"text": {"type": "string"}},
     "Measurement": {"valid": {"type": "boolean"}},
 }
-EXCLUDE_HISTOGRAM = {"histogram": True}
+HISTOGRAMS = {"latency": {"histogram": True}, "latency_uncorrected": {"histogram": True}}
 NOT_SAVED = {
-    "measurements": {
-        "__all__": {"wrk": {"latency": EXCLUDE_HISTOGRAM, "latency_uncorrected": EXCLUDE_HISTOGRAM}}
-    },
+    "measurements": {"__all__": {"wrk": HISTOGRAMS}},
     "targets": {"__all__": {"responses": {"__all__": {"excerpt", "took_s"}}}},
 }
 
@@ -36,14 +34,17 @@ def results_data(results: Results) -> dict[str, Any]:
     the rankings.
     """
     data: dict[str, Any] = adapter(Results).dump_python(results, mode="json", exclude=NOT_SAVED)
-    for measurement, dumped in zip(results.measurements, data["measurements"], strict=True):
+    dumps = data["measurements"]
+    for measurement, dumped in zip(results.measurements, dumps, strict=True):
         dumped["valid"] = measurement.valid
         add_texts(measurement.invalid, dumped["invalid"])
         add_texts(measurement.warnings, dumped["warnings"])
-    for capacity, dumped in zip(results.capacities, data["capacities"], strict=True):
+    dumps = data["capacities"]
+    for capacity, dumped in zip(results.capacities, dumps, strict=True):
         add_texts(capacity.reasons, dumped["reasons"])
     add_texts(results.warnings, data["warnings"])
-    data["rankings"] = adapter(list[Ranking]).dump_python(rankings_of(results), mode="json")
+    rankings = rankings_of(results)
+    data["rankings"] = adapter(list[Ranking]).dump_python(rankings, mode="json")
     return data
 
 
@@ -59,9 +60,10 @@ def to_json(results: Results) -> str:
 
 
 def json_text(data: object) -> str:
-    """Return the data as JSON that a terminal can show: ASCII alone if it holds what steers one."""
+    """Return the data as JSON that a terminal can show."""
     text = json.dumps(data, indent=2, ensure_ascii=False)
-    if not text.replace("\n", "").isprintable():
+    is_safe = text.replace("\n", "").isprintable()
+    if not is_safe:  # in ASCII it steers no terminal
         text = json.dumps(data, indent=2)
     return text + "\n"
 
@@ -114,10 +116,12 @@ def schema_text() -> str:
     schema["$defs"] |= rankings.pop("$defs")
     schema["properties"]["rankings"] = rankings
     schema["required"].append("schema")
-    del schema["properties"]["version"]["default"]  # it changes with each release
+    # It changes with each release.
+    del schema["properties"]["version"]["default"]
+    types = schema["$defs"]
     for name, fields in FIELDS_NOT_SAVED.items():
         for field in fields:
-            del schema["$defs"][name]["properties"][field]
+            del types[name]["properties"][field]
     for name, derived_fields in FIELDS_DERIVED.items():
-        schema["$defs"][name]["properties"] |= derived_fields
+        types[name]["properties"] |= derived_fields
     return json.dumps(schema, indent=2, sort_keys=True) + "\n"

@@ -53,9 +53,12 @@ def gist_row(measurements: Iterable[Measurement]) -> list[str]:
     runs = valid_runs(measurements)
     if not runs:
         return ["invalid"] * (len(GIST_TITLES) - 1)
-    timed, latency_sum_s, longest_s = 0, 0.0, 0.0
+    timed = 0
+    latency_sum_s = 0.0
+    longest_s = 0.0
     rates_per_s = []
-    total_bytes, bytes_per_s = 0, 0.0
+    total_bytes = 0
+    bytes_per_s = 0.0
     for run in runs:
         rates_per_s.append(run.requests_per_s)
         total_bytes += run.bytes
@@ -64,9 +67,13 @@ def gist_row(measurements: Iterable[Measurement]) -> list[str]:
             timed += run.requests
             latency_sum_s += run.latency.mean_s * run.requests
             longest_s = max(longest_s, run.latency.max_s)
+    mean = longest = UNKNOWN
+    if timed:
+        mean = format_latency(latency_sum_s / timed)
+        longest = format_latency(longest_s)
     return [
-        format_latency(latency_sum_s / timed) if timed else UNKNOWN,
-        format_latency(longest_s) if timed else UNKNOWN,
+        mean,
+        longest,
         format_mean(rates_per_s),
         f"{total_bytes / 1024**2:.2f}",
         f"{bytes_per_s / len(runs) / 1024:.2f}",
@@ -79,7 +86,8 @@ def gist_table(results: Results, load: LoadId) -> Table:
     All but that comes from single trials, or at a rate from those of the verdict.
     """
     measured = {trial.target for trial in results.measurements if trial.load == load}
-    rows, cpu_cells = [], []
+    rows = []
+    cpu_cells = []
     methods = cpu_methods(results, load)
     for name in results.names:
         if name not in measured:
@@ -87,8 +95,10 @@ def gist_table(results: Results, load: LoadId) -> Table:
         trials = results.reported_trials(name, load)
         # Errors of valid trials, as those of a parsed text.
         errors = sum(run.errors.total for run in valid_runs(trials))
-        mark = f" ({pluralize(errors, 'error')})" if errors else ""
-        rows.append((results.label(name) + mark, *gist_row(trials)))
+        label = results.label(name)
+        if errors:
+            label += f" ({pluralize(errors, 'error')})"
+        rows.append((label, *gist_row(trials)))
         cpu_cells.append(cpu_cell(results, name, load, methods))
     titles: tuple[str, ...] = GIST_TITLES
     if any(cpu_cells):
@@ -104,8 +114,12 @@ def title_of(results: Results, load: LoadId) -> str:
 
 def cpu_methods(results: Results, load: LoadId) -> list[Method]:
     """Return whose CPU time counts: the verdict's trials, or the others where these have none."""
-    methods = [each.method for each in decisive_comparisons(results) if each.load == load]
-    return list(dict.fromkeys([*methods, Method.PAIRED, Method.SINGLE]))
+    methods = []
+    for comparison in decisive_comparisons(results):
+        if comparison.load == load:
+            methods.append(comparison.method)
+    methods += [Method.PAIRED, Method.SINGLE]
+    return list(dict.fromkeys(methods))
 
 
 def cpu_cell(results: Results, name: str, load: LoadId, methods: Iterable[Method]) -> str:
@@ -113,8 +127,9 @@ def cpu_cell(results: Results, name: str, load: LoadId, methods: Iterable[Method
     for method in methods:
         costs_s = []
         for trial in results.trials(load, method):
-            if trial.target == name and trial.valid and trial.server_cpu_per_request_s:
-                costs_s.append(trial.server_cpu_per_request_s)
+            cost_s = trial.server_cpu_per_request_s
+            if trial.target == name and trial.valid and cost_s:
+                costs_s.append(cost_s)
         if costs_s:
             return f"{statistics.fmean(costs_s) * 1e6:.1f}"
     return ""
@@ -133,10 +148,11 @@ def detail_table(results: Results, load: LoadId) -> Table:
         errors = 0
         for trial in results.reported_trials(name, load):
             errors += trial.wrk.errors.total if trial.wrk else 0
-            if trial.valid and trial.use:
-                memory.append(trial.use.server_rss_bytes)
-                if trial.use.idle_cores is not None:
-                    idle_cores.append(trial.use.idle_cores)
+            use = trial.use
+            if trial.valid and use:
+                memory.append(use.server_rss_bytes)
+                if use.idle_cores is not None:
+                    idle_cores.append(use.idle_cores)
         distribution = results.distribution(name, load)
         latency_by_percent = dict(distribution.percentiles) if distribution else {}
         figures = []
@@ -173,7 +189,9 @@ def step_table(results: Results, load: LoadId) -> Table:
             trials_by_step.setdefault(step, []).append(trial)
     rows = []
     for (name, number, rate_per_s), trials in trials_by_step.items():
-        row = [results.label(name), str(number), f"{rate_per_s:.1f}", str(len(trials))]
+        row = [results.label(name), str(number)]
+        row.append(f"{rate_per_s:.1f}")
+        row.append(str(len(trials)))
         row.append(f"{tally_of(trials).share:.2%}")
         row.append(outcome_of(trials))
         row.append(texts_of(trials[-1].invalid))
@@ -225,7 +243,8 @@ def comparison_tables(results: Results, load: LoadId) -> list[Table]:
             continue
         rows = rows_by_reference.setdefault(comparison.reference, [])
         label = results.label(comparison.target)
-        rows.append((label, comparison.metric.full_name, *comparison_cells(comparison)))
+        cells = comparison_cells(comparison)
+        rows.append((label, comparison.metric.full_name, *cells))
         if comparison.rounds > 1:
             references_with_rounds.add(comparison.reference)
     tables = []
@@ -246,12 +265,15 @@ def comparison_tables(results: Results, load: LoadId) -> list[Table]:
 def ranking_table(results: Results, ranking: Ranking) -> Table:
     """Return the order of more than two targets; last those without a speed, and why."""
     kind = (ranking.load, ranking.method, ranking.metric, ranking.reference)
-    speeds, without = {}, []
+    speeds = {}
+    without = []
     for each in results.comparisons:
-        if (each.load, each.method, each.metric, each.reference) == kind:
-            speeds[each.target] = each.speed
-            if each.speed is None:
-                without.append(("none", results.label(each.target), "", each.reason or UNKNOWN))
+        if (each.load, each.method, each.metric, each.reference) != kind:
+            continue
+        speeds[each.target] = each.speed
+        if each.speed is None:
+            label = results.label(each.target)
+            without.append(("none", label, "", each.reason or UNKNOWN))
     rows = []
     for rank in ranking.ranks:
         speed = speeds.get(rank.target)
@@ -262,9 +284,8 @@ def ranking_table(results: Results, ranking: Ranking) -> Table:
         rows.append((rank.title, results.label(rank.target), *cells))
     rows += without
     title = f"{ranking.load.title}, ranks by speed {ranking.metric.measure}"
-    return Table(
-        title=title, titles=RANKING_TITLES, left=("Framework", "Interval"), rows=tuple(rows)
-    )
+    left = ("Framework", "Interval")
+    return Table(title=title, titles=RANKING_TITLES, left=left, rows=tuple(rows))
 
 
 def load_tables(results: Results, load: LoadId, *, details: bool = True) -> list[Table]:
