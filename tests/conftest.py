@@ -44,6 +44,7 @@ from micropie_benchlib.core.results import (
 )
 from micropie_benchlib.core.targets import ServerSettings, UrlTarget
 from micropie_benchlib.core.warnings import BenchWarning, Kind
+from micropie_benchlib.load import cpu_accounts
 from micropie_benchlib.load.hosts import all_here
 from micropie_benchlib.load.readings import Observation, TrialCores
 from micropie_benchlib.load.trial import apply_load, load_of_wrk
@@ -523,11 +524,19 @@ def kept_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+PATIENCE_S = (cpu_accounts.FIRST_IDLE_S, cpu_accounts.FIRST_REST_S)
+
+
 @pytest.fixture
 def in_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[InProcess]:
-    """Return what runs commands in this process, where that tells as much as one of their own."""
+    """Return what runs commands in this process, where that tells as much as one of their own.
+
+    Work that is put off is watched for only in tests of that: see `patient`.
+    """
+    monkeypatch.setattr(cpu_accounts, "FIRST_IDLE_S", cpu_accounts.IDLE_S)
+    monkeypatch.setattr(cpu_accounts, "FIRST_REST_S", cpu_accounts.STEP_S)
     in_process = InProcess(capture=capsys)
     monkeypatch.chdir(TARGETS)
     monkeypatch.delenv("FORCE_COLOR", raising=False)
@@ -573,3 +582,11 @@ EXACT: dict[str, Any] = {
 def exact_line(**changes: Any) -> str:
     """Return what wrk prints with a script of ours, with other figures in it."""
     return f"report\n{EXACT_MARK}{json.dumps({**EXACT, **changes})}\n"
+
+
+@pytest.fixture
+def patient(in_process: InProcess, monkeypatch: pytest.MonkeyPatch) -> InProcess:
+    """Return the same, with all the time that users' runs are given."""
+    monkeypatch.setattr(cpu_accounts, "FIRST_IDLE_S", PATIENCE_S[0])
+    monkeypatch.setattr(cpu_accounts, "FIRST_REST_S", PATIENCE_S[1])
+    return in_process

@@ -23,6 +23,10 @@ def limping(name: str, mode: str) -> str:
     return f"{name}=cmd:{sys.executable} {TARGETS / 'limping.py'} {{port}} {mode}"
 
 
+def nightly(mode: str) -> Any:
+    return pytest.param(mode, marks=pytest.mark.nightly)
+
+
 @dataclass(frozen=True)
 class Told:
     """What was told of a limping server beside one that does not: CPU per request in seconds.
@@ -62,15 +66,13 @@ class Told:
 
 
 @pytest.fixture
-def told(request: pytest.FixtureRequest, in_process: InProcess, tmp_path: Path) -> Told:
+def told(request: pytest.FixtureRequest, patient: InProcess, tmp_path: Path) -> Told:
     """Return what a comparison of a plain server with one in that mode told."""
     log = tmp_path / "limping.log"
     patch = pytest.MonkeyPatch()
     patch.setenv("LIMPING_LOG", str(log))
     with patch.context():
-        done = in_process.run(
-            "compare", limping("a", "cost 1000"), limping("b", request.param), *LOAD
-        )
+        done = patient.run("compare", limping("a", "cost 1000"), limping("b", request.param), *LOAD)
     patch.undo()
     own_s = []
     for line in log.read_text().splitlines():
@@ -81,7 +83,9 @@ def told(request: pytest.FixtureRequest, in_process: InProcess, tmp_path: Path) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("told", ["plain", "cost 3000"], indirect=True)
+@pytest.mark.parametrize(
+    "told", [pytest.param("plain", marks=pytest.mark.nightly), "cost 3000"], indirect=True
+)
 def test_a_server_that_rests_while_idle_has_its_own_clocks_figure(told: Told) -> None:
     assert all(map(told.is_near, told.paired_s)), (told.paired_s, told.own_s)
     assert [*told.kinds("b", "paired"), *told.kinds("a", "single")] == [set()] * 3
@@ -113,6 +117,7 @@ def test_a_server_that_polls_where_it_serves_has_an_upper_bound(told: Told) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("told", ["ticks 3"], indirect=True)
 def test_work_of_its_own_is_left_out_and_told(told: Told) -> None:
     for told_s, kinds in zip(told.paired_s, told.kinds("b", "paired"), strict=True):
@@ -121,7 +126,9 @@ def test_work_of_its_own_is_left_out_and_told(told: Told) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("told", ["deferred 0.3", "deferred 1"], indirect=True)
+@pytest.mark.parametrize(
+    "told", ["deferred 0.3", pytest.param("deferred 1", marks=pytest.mark.nightly)], indirect=True
+)
 def test_work_that_was_put_off_is_charged(told: Told) -> None:
     for told_s, kinds in zip(told.paired_s, told.kinds("b", "paired"), strict=True):
         assert Kind.PUT_OFF in kinds
