@@ -292,8 +292,9 @@ class Results:
         """Return the requests/s of a target's valid single trials under a load."""
         return [run.requests_per_s for run in valid_runs(self.single_trials(name, load))]
 
-    def distribution(self, name: str, load: LoadId) -> Distribution | None:
+    def latencies(self, name: str, load: LoadId) -> dict[float, float]:
+        """Return a target's known latencies under a load, in seconds by percent."""
         for distribution in self.distributions:
             if (distribution.target, distribution.load) == (name, load):
-                return distribution
-        return None
+                return dict(distribution.percentiles)
+        return {}

@@ -92,9 +92,8 @@ def percentile_points(results: Results, load: LoadId, name: str) -> list[Point]:
 
     The maximum is left out: on the axis of percentiles, 100% is infinitely far away.
     """
-    distribution = results.distribution(name, load)
     points = []
-    for percent, latency_s in distribution.percentiles if distribution else ():
+    for percent, latency_s in results.latencies(name, load).items():
         if percent < 100:
             text = f"{percent:g}% {format_latency(latency_s)}"
             points.append(Point(percent, latency_s, text))

@@ -153,11 +153,10 @@ def detail_table(results: Results, load: LoadId) -> Table:
                 memory.append(use.server_rss_bytes)
                 if use.idle_cores is not None:
                     idle_cores.append(use.idle_cores)
-        distribution = results.distribution(name, load)
-        latency_by_percent = dict(distribution.percentiles) if distribution else {}
+        latencies = results.latencies(name, load)
         figures = []
         for percent in (50, 90, 99, 99.9):
-            seconds = latency_by_percent.get(percent)
+            seconds = latencies.get(percent)
             figures.append("" if seconds is None else format_latency(seconds))
         figures.append(f"{max(memory) / 1024**2:.1f}" if memory else "")
         figures.append(f"{statistics.fmean(idle_cores) * 1000:.1f}" if idle_cores else "")

@@ -96,9 +96,8 @@ def pooled_p99s(results: Results, comparison: Comparison) -> str:
     """Return the p99 latencies of target and reference, as in the tables."""
     shown = []
     for name in (comparison.target, comparison.reference):
-        distribution = results.distribution(name, comparison.load)
-        by_percent = dict(distribution.percentiles) if distribution else {}
-        shown.append(format_latency(by_percent[99]) if 99 in by_percent else UNKNOWN)
+        p99_s = results.latencies(name, comparison.load).get(99)
+        shown.append(UNKNOWN if p99_s is None else format_latency(p99_s))
     return " against ".join(shown)
 
 

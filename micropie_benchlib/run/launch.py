@@ -208,8 +208,7 @@ class LaunchRun:
         server = self._servers[target.name]
         url = server.url(workload.path)
         path = url.split("/", 3)[3]
-        complaint = f"{target.name}: {workload.method} /{path}"
-        complaint += f" returned {response.status}"
+        complaint = f"{target.name}: {workload.method} /{path} returned {response.status}"
         if number > 1:
             complaint += f" as response {number} of a connection"
         if workload.expect_status:

@@ -7,6 +7,7 @@ import dataclasses
 import os
 import re
 import shlex
+import stat
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -164,7 +165,7 @@ def with_addresses(target: Target, addresses: Sequence[str]) -> Target:
 def stamp(path: Path) -> tuple[int, ...]:
     """Return inode, size and time of a file; nothing of a directory, which may change."""
     status = path.stat()
-    if path.is_dir():
+    if stat.S_ISDIR(status.st_mode):
         return ()
     return status.st_ino, status.st_size, status.st_mtime_ns
 

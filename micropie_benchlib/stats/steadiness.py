@@ -29,16 +29,12 @@ def unsteadiness(speeds: Mapping[int, float], metric: Metric) -> BenchWarning | 
     logs = list(map(math.log, speeds.values()))
     if has_trend(logs):
         third = len(logs) // 3
-        first, last = statistics.fmean(logs[:third]), statistics.fmean(logs[-third:])
-        return BenchWarning.of(
-            Kind.TREND, measure=measure, first=math.exp(first), last=math.exp(last)
-        )
+        first, last = mean_speed(logs[:third]), mean_speed(logs[-third:])
+        return BenchWarning.of(Kind.TREND, measure=measure, first=first, last=last)
     lower, higher, within = halves(logs)
     if within < NORMAL_WITHIN - WITHIN_FALLS / math.sqrt(len(logs)):
-        low, high = statistics.fmean(lower), statistics.fmean(higher)
-        return BenchWarning.of(
-            Kind.TWO_MODES, measure=measure, low=math.exp(low), high=math.exp(high)
-        )
+        low, high = mean_speed(lower), mean_speed(higher)
+        return BenchWarning.of(Kind.TWO_MODES, measure=measure, low=low, high=high)
     number = outlying(dict(zip(speeds, logs, strict=True)))
     if number is None:
         return None

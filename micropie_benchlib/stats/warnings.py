@@ -187,15 +187,10 @@ DELAYED_ACK_S = (0.038, 0.05)
 
 
 def waits_for_acks(results: Results, name: str, load: LoadId) -> bool:
-    distribution = results.distribution(name, load)
+    latencies = results.latencies(name, load)
+    known = [latencies[percent] for percent in (10, 50, 75) if percent in latencies]
     least_s, most_s = DELAYED_ACK_S
-    are_some_known = False
-    for percent, seconds in distribution.percentiles if distribution else ():
-        if percent in (10, 50, 75):
-            are_some_known = True
-            if not least_s <= seconds <= most_s:
-                return False
-    return are_some_known
+    return bool(known) and least_s <= min(known) and max(known) <= most_s
 
 
 def waiting(results: Results) -> Iterator[Sighting]:
