@@ -17,7 +17,7 @@ from micropie_benchlib.core.targets import Target
 from micropie_benchlib.serve.asgi import SERVER_PACKAGES
 from micropie_benchlib.system.children import run_guarded
 
-LISTER = ROOT / "micropie_benchlib" / "programs" / "distributions.py"
+LOADER = ROOT / "micropie_benchlib" / "programs" / "loader" / "micropie_bench_app.py"
 
 
 class PackageVersions(NamedTuple):
@@ -31,7 +31,7 @@ class PackageVersions(NamedTuple):
 def examine_python(python: str) -> PackageVersions:
     """Return the versions of all in another Python; nothing if it does not tell."""
     with contextlib.suppress(BenchError, ValueError):
-        version, packages = json.loads(run_guarded([python, str(LISTER)], timeout_s=20).output)
+        version, packages = json.loads(run_guarded([python, str(LOADER)], timeout_s=20).output)
         return PackageVersions(packages=packages, python=version)
     return PackageVersions(packages={}, python=None)
 

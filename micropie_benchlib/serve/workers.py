@@ -17,14 +17,14 @@ import psutil
 
 from micropie_benchlib.core.built_ins import FRAMEWORK_PACKAGES, OTHER_PACKAGES
 from micropie_benchlib.core.errors import BenchError, adapter
-from micropie_benchlib.core.paths import ROOT, has_module
+from micropie_benchlib.core.paths import has_module
 from micropie_benchlib.core.results import WorkerFacts
 from micropie_benchlib.core.targets import AsgiTarget, ServerSettings
 from micropie_benchlib.serve.asgi import SERVER_PACKAGES
 from micropie_benchlib.serve.kinds import app_argv, app_environment
+from micropie_benchlib.serve.versions import LOADER
 from micropie_benchlib.system.processes import SPEED_VARIABLES, is_alive
 
-LOADER = ROOT / "micropie_benchlib" / "programs" / "loader"
 LOADED_APP = "micropie_bench_app:app"
 
 
@@ -68,7 +68,7 @@ class LoadedApp:
 
     def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
         environment = app_environment(self._target, inherited)
-        paths = [str(LOADER), environment.get("PYTHONPATH", "")]
+        paths = [str(LOADER.parent), environment.get("PYTHONPATH", "")]
         return environment | {
             "PYTHONPATH": os.pathsep.join(filter(None, paths)),
             "MICROPIE_BENCH_APP": self._target.app,

@@ -221,7 +221,7 @@ def test_a_python_that_hangs_when_asked_for_its_packages_dies_with_the_tool(
 ) -> None:
     text = f"""\
         case "$*" in
-            *distributions.py*) sleep 600 & sleep 600 ;;
+            *micropie_bench_app.py*) sleep 600 & sleep 600 ;;
             *) exec {sys.executable} "$@" ;;
         esac
     """

@@ -5,6 +5,9 @@ MICROPIE_BENCH_VARIABLES matches the names of variables to tell, and
 MICROPIE_BENCH_FACTS is a directory. A worker leaves an empty file there, PID.json, before it
 imports the app, and its facts after that: so one that dies of the import is known, too.
 
+Started by its path, it prints the Python's version and all distributions as JSON: without -I
+and -S, since a server in that Python has its site-packages and PYTHONPATH, too.
+
 It runs in the target's own Python, from 3.8 on, and needs the standard library alone.
 """
 
@@ -83,7 +86,7 @@ def facts(module_file: str | None) -> dict[str, object]:
     return {
         "executable": sys.executable,
         "implementation": platform.python_implementation(),
-        "python": sys.version.split()[0],
+        "python": platform.python_version(),
         "gil": is_gil_enabled(),
         "flags": changed_flags(),
         "event_loop": running_loop(),
@@ -132,5 +135,7 @@ def main() -> object:
     return found
 
 
-if "MICROPIE_BENCH_APP" in os.environ:
+if __name__ == "__main__":
+    json.dump([platform.python_version(), distributions()], sys.stdout)
+elif "MICROPIE_BENCH_APP" in os.environ:
     app = main()
