@@ -234,3 +234,12 @@ def test_what_remained_of_a_load_is_not_taken_for_idle_use() -> None:
     assert later.cores == pytest.approx(0.00125)
     restless = habits.take_idle(idle_use([spent(1, main=0.2)]))
     assert restless.cores == pytest.approx(0.2), "more than a trace is what it is"
+
+
+def test_a_disturbed_launch_does_not_make_later_ones_look_idle() -> None:
+    """Seen in a default run: 0.005 cores in most launches, 0.35 in one whose warm-up lingered."""
+    habits = Habits()
+    habits.take_idle(idle_use([spent(1, main=0.005)]))
+    steps = [spent(STEP_S, main=0.35 * STEP_S)] * 13
+    assert habits.take_idle(idle_use(steps)).cores == pytest.approx(0.00625)
+    assert habits.excess_s(steps[0]) > 0, "that is no rest"

@@ -92,16 +92,23 @@ class IdleThread:
         """Return how much CPU time it may use in a short time and still be idle."""
         return max(self.cores * seconds, self.burst_s)
 
+    def times(self, share: float) -> IdleThread:
+        return dataclasses.replace(self, cores=share * self.cores, burst_s=share * self.burst_s)
+
 
 NO_USE = IdleThread()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdleUse:
-    """What a server uses while it is idle; `ended` is of what comes and goes."""
+    """What a server uses while it is idle; `ended` is of what comes and goes.
+
+    It was watched for so many `seconds`.
+    """
 
     threads: Mapping[ThreadId, IdleThread] = field(default_factory=dict)
     ended: IdleThread = NO_USE
+    seconds: float = 0.0
 
     @property
     def cores(self) -> float:
@@ -119,13 +126,12 @@ class IdleUse:
         return own.is_restless or own.cores >= BUSY_CORES
 
     def at_most(self, cores: float) -> IdleUse:
-        """Return the same with no more CPU seconds for each second."""
+        """Return the same with no more CPU seconds for each second, and bursts in proportion."""
         share = min(1.0, cores / self.cores) if self.cores else 1.0
         threads = {}
         for thread, own in self.threads.items():
-            threads[thread] = dataclasses.replace(own, cores=share * own.cores)
-        ended = dataclasses.replace(self.ended, cores=share * self.ended.cores)
-        return IdleUse(threads=threads, ended=ended)
+            threads[thread] = own.times(share)
+        return dataclasses.replace(self, threads=threads, ended=self.ended.times(share))
 
     def excess_s(self, step: Spent) -> float:
         """Return the CPU time in a step that idle use does not explain."""
@@ -158,7 +164,7 @@ def idle_use(steps: Sequence[Spent]) -> IdleUse:
         cores=sum(step.ended_s for step in steps) / seconds,
         burst_s=max(step.ended_s for step in steps),
     )
-    return IdleUse(threads=threads, ended=ended)
+    return IdleUse(threads=threads, ended=ended, seconds=seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,9 +260,9 @@ class Habits:
     def take_idle(self, idle: IdleUse) -> IdleUse:
         """Take in the idle use of one launch, and return it without what remained of a load.
 
-        That matters where there is little, measured in a short time.
+        That may be most of what a short time shows, so there it is as in earlier launches.
         """
-        if idle.cores < TRACE_CORES:
+        if idle.seconds < LONG_IDLE_S:
             idle = idle.at_most(LIKE_BEFORE * self.cores)
         self.cores = min(self.cores, idle.cores)
         self.burst_s = max(self.burst_s, idle.burst_s)
