@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
+from unittest.mock import Mock
 
 import pytest
 
@@ -19,6 +20,8 @@ from micropie_benchlib.load.cpu_accounts import (
     unexplained_s,
     work_in,
 )
+from micropie_benchlib.load.servers import CpuMeter
+from micropie_benchlib.serve.servers import LocalServer
 from micropie_benchlib.system.schedstat import Account, Times
 
 GUARD, MASTER, WORKER, CHILD = (1, 0.0), (2, 0.0), (3, 0.0), (4, 0.0)
@@ -132,6 +135,15 @@ def test_a_loop_that_gets_little_of_the_cores_never_rests_either() -> None:
     assert idle_use([sleeper]).restless_cores == 0
 
 
+def test_a_loop_whose_core_the_hypervisor_takes_never_rests_either() -> None:
+    threads = {MAIN: Times(0.6, 0.1)}
+    stolen = Spent(seconds=1, threads=threads, ended_s=0, runnable=frozenset([MAIN]))
+    assert idle_use([stolen] * 10).restless_cores == pytest.approx(0.6)
+    seldom = {MAIN: Times(0.1, 0.1)}
+    woken_with_us = Spent(seconds=1, threads=seldom, ended_s=0, runnable=frozenset([MAIN]))
+    assert idle_use([woken_with_us] * 10).restless_cores == 0
+
+
 def test_work_is_of_the_threads_that_rest_while_idle() -> None:
     idle = idle_use([spent(1, main=0.0, helper=1.0)])
     load = Spent(seconds=2, threads={MAIN: Times(0.4, 1.5), HELPER: Times(2.0, 0.0)}, ended_s=0)
@@ -243,3 +255,13 @@ def test_a_disturbed_launch_does_not_make_later_ones_look_idle() -> None:
     steps = [spent(STEP_S, main=0.35 * STEP_S)] * 13
     assert habits.take_idle(idle_use(steps)).cores == pytest.approx(0.00625)
     assert habits.excess_s(steps[0]) > 0, "that is no rest"
+
+
+def test_a_warm_up_of_few_requests_does_not_tell_that_nothing_is_put_off() -> None:
+    meter = CpuMeter(Mock(spec=LocalServer))
+    after_few, _ = watched([0.0] * 15 + [0.01] + [0.0] * 30, rest_s=0.5)
+    meter.learn(after_few, is_after_load=True)
+    assert meter.habits.gap_s is None, "the first trial is watched for long, too"
+    after_many, _ = watched([0.0] * 15 + [0.02] * 40 + [0.0] * 30, rest_s=0.5)
+    meter.learn(after_many, is_after_load=True)
+    assert meter.habits.gap_s == pytest.approx(0.3, rel=0.01)

@@ -49,6 +49,7 @@ class Spent:
     seconds: float
     threads: Mapping[ThreadId, Times]
     ended_s: float
+    runnable: frozenset[ThreadId] = frozenset()  # at the end
 
     @property
     def cpu_s(self) -> float:
@@ -77,7 +78,12 @@ def spent_between(before: Account, after: Account) -> Spent:
             inherited_s -= cpu_s + before.reaped.get(process, 0.0)
     total_s += max(0.0, inherited_s)
     ended_s = total_s - total(threads.values()).cpu_s
-    return Spent(seconds=after.at_s - before.at_s, threads=threads, ended_s=max(0.0, ended_s))
+    return Spent(
+        seconds=after.at_s - before.at_s,
+        threads=threads,
+        ended_s=max(0.0, ended_s),
+        runnable=after.runnable,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,10 +161,14 @@ def idle_use(steps: Sequence[Spent]) -> IdleUse:
     for thread in steps[-1].threads:
         used = [step.threads.get(thread, NO_TIMES) for step in steps]
         cpu_s, delay_s = total(used)
+        # A hypervisor that takes the core away is in neither: then only its state tells.
+        booked_share = (cpu_s + delay_s) / seconds
+        runnable_share = sum(thread in step.runnable for step in steps) / len(steps)
+        is_restless = max(booked_share, runnable_share) >= RESTLESS_SHARE
         threads[thread] = IdleThread(
             cores=cpu_s / seconds,
             burst_s=max(times.cpu_s for times in used),
-            is_restless=cpu_s + delay_s >= RESTLESS_SHARE * seconds,
+            is_restless=is_restless and booked_share >= BUSY_CORES,
         )
     ended = IdleThread(
         cores=sum(step.ended_s for step in steps) / seconds,

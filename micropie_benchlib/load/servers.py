@@ -38,7 +38,7 @@ from micropie_benchlib.system.children import await_any
 from micropie_benchlib.system.control_groups import NO_PERIODS, Periods, cpu_groups, periods_of
 from micropie_benchlib.system.machine import MachineMeter
 from micropie_benchlib.system.processes import all_cores, core_count, is_stopped, peak_memory_bytes
-from micropie_benchlib.system.schedstat import Account, is_runnable, read_account
+from micropie_benchlib.system.schedstat import Account, read_account
 
 DRAIN_S = 1.5  # at most: servers close connections that are idle for 2 s, or for 5
 MAX_BUSY_PARTNER = 0.02  # of the cores, by a server that has no part in a trial
@@ -99,11 +99,8 @@ class CpuMeter:
     def is_waiting(self, account: Account) -> bool:
         """Return whether a thread that mostly sleeps while idle could run now."""
         if not self.idle:
-            return not self.habits.is_busy and any(map(is_runnable, account.threads))
-        for thread in account.threads:
-            if not self.idle.is_busy(thread) and is_runnable(thread):
-                return True
-        return False
+            return not self.habits.is_busy and bool(account.runnable)
+        return not all(map(self.idle.is_busy, account.runnable))
 
     def unseen_s(self, now: Account) -> float:
         """Return the CPU time since it was last at rest, if that is of work that it put off."""
@@ -118,9 +115,12 @@ class CpuMeter:
         return charge.requests_s
 
     def learn(self, watch: RestWatch, *, is_after_load: bool) -> None:
-        """Take in what a watch has shown: idle use, and after a load whether it put off work."""
+        """Take in what a watch has shown: idle use, and after a load whether it put off work.
+
+        That it did not tells nothing yet: a warm-up may have too few requests.
+        """
         self.idle = self.habits.take_idle(idle_use(watch.idle_steps))
-        if is_after_load:
+        if is_after_load and watch.gap_s:
             self.habits.take_gap(watch.gap_s)
         self.is_at_rest = watch.is_at_rest or not watch.gap_s
 

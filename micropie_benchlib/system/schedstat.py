@@ -43,6 +43,7 @@ class Account:
     threads: Mapping[ThreadId, Times]
     processes: Mapping[ProcessId, float]
     reaped: Mapping[ProcessId, float]
+    runnable: frozenset[ThreadId] = frozenset()  # running, or waiting for a core
 
 
 def read_account(processes: Iterable[psutil.Process], reaper: int | None = None) -> Account:
@@ -60,7 +61,8 @@ def read_account(processes: Iterable[psutil.Process], reaper: int | None = None)
     if reaper is not None:
         with contextlib.suppress(OSError, psutil.Error):
             reaped[reaper, 0.0] = children_cpu_s(reaper)
-    return Account(at_s=at_s, threads=threads, processes=spent, reaped=reaped)
+    runnable = frozenset(filter(is_runnable, threads))
+    return Account(at_s=at_s, threads=threads, processes=spent, reaped=reaped, runnable=runnable)
 
 
 def children_cpu_s(pid: int) -> float:
