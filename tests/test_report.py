@@ -267,6 +267,18 @@ def test_cpu_decides_only_between_servers_that_it_limits(
     assert [change.comparison.metric.measure for change in decision.changes] == [measure]
 
 
+def test_an_upper_bound_of_the_cpu_time_does_not_decide() -> None:
+    results = waiting_run()
+    polls = BenchWarning.of(Kind.POLLS, cores=1.0)
+    trials = []
+    for trial in results.measurements:
+        is_polling = trial.target == "more"
+        trials.append(dataclasses.replace(trial, warnings=(polls,)) if is_polling else trial)
+    results = results_of(trials)
+    (line,) = verdict_lines_of(results)
+    assert " as fast as Base in requests/s (" in line.sentence
+
+
 def acks_of(*, p50_s: float = 0.044) -> Results:
     """Return what waiting for delayed ACKs looks like."""
     percentiles = ((10.0, 0.041), (50.0, p50_s), (75.0, 0.046), (99.0, 0.2))

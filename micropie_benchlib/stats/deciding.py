@@ -70,6 +70,15 @@ def took_long(measurement: Measurement) -> bool:
     return cpu_s < CPU_SHARE_OF_WAITING * latency.p50_s
 
 
+def polls(results: Results, name: str, load: LoadId) -> bool:
+    """Return whether a target polled in a valid trial: its CPU per request is an upper bound."""
+    kinds: set[Kind] = set()
+    for trial in results.measurements:
+        if trial.valid and (trial.target, trial.load) == (name, load):
+            kinds.update(warning.kind for warning in trial.warnings)
+    return Kind.POLLS in kinds
+
+
 def fails_alone(results: Results, name: str, load: LoadId) -> bool:
     """Return whether most of a target's single trials are invalid, and that for its own sake.
 
@@ -126,9 +135,9 @@ def chosen_metric(results: Results) -> Decisive | None:
 def may_decide(results: Results, comparison: Comparison, chosen: Decisive | None) -> bool:
     """Return whether a verdict may be based on the comparison.
 
-    CPU per request says which server is faster only where CPU limits them, and both may
-    use as much of it: not between one worker and four. What the user chose decides in any
-    case.
+    CPU per request says which server is faster only where CPU limits them, is known of both,
+    and both may use as much of it: not between one worker and four. What the user chose
+    decides in any case.
     """
     load = comparison.load
     if results.seeks_capacity:
@@ -148,7 +157,7 @@ def may_decide(results: Results, comparison: Comparison, chosen: Decisive | None
     if len(workers) > 1:
         return False
     for name in names:
-        if waits(results, name, load):
+        if waits(results, name, load) or polls(results, name, load):
             return False
         if comparison.method is Method.PAIRED and fails_alone(results, name, load):
             return False
