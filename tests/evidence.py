@@ -5,9 +5,10 @@ Each takes minutes to an hour, on a machine left alone.
 python tests/evidence.py aa [RUNS [OPTION...]]
     `compare a=fastapi b=fastapi` with the options (-r 5 -d 1s -c 50): verdicts, half-widths
     and how many intervals contain 1
-python tests/evidence.py power PERCENT [RUNS]
-    a bare ASGI app with itself plus about that much CPU time per request, at 100 and at 200
-    connections: is it found, and does the interval contain what the apps account for?
+python tests/evidence.py power PERCENT [RUNS [OPTION...]]
+    a bare ASGI app with itself plus about that much CPU time per request, with the options (at
+    100 and at 200 connections): is it found, and does the interval contain what the apps account
+    for?
 python tests/evidence.py ranks [RUNS]
     `compare fastapi a=micropie b=micropie -r 4 -d 1s -c 50`: how often do the two that are one
     app share a rank, and how often has fastapi the last one?
@@ -165,7 +166,7 @@ def accounted(log: str) -> dict[str, float]:
     return found
 
 
-def power(percent: str, runs: str = "5") -> None:
+def power(percent: str, runs: str = "5", *options: str) -> None:
     pair = ("base=burner:base", "more=burner:more")
     with tempfile.NamedTemporaryFile() as log:
         compare(*pair, "-r", "3", "-d", "3s", "-c", "100", BURN_LOG=log.name, BURN_LOOPS="1000")
@@ -174,9 +175,10 @@ def power(percent: str, runs: str = "5") -> None:
     print(f"{loops} loops in every second block for about +{percent}%", flush=True)
     comparisons: list[tuple[Comparison, float | None]] = []
     # Apart, because an app does not know which of the loads it has.
-    for number, connections in itertools.product(range(int(runs)), ("100", "200")):
+    loads = [options] if options else [("-c", "100"), ("-c", "200")]
+    for number, load in itertools.product(range(int(runs)), loads):
         with tempfile.NamedTemporaryFile() as log:
-            made = compare(*pair, "-c", connections, BURN_LOG=log.name, BURN_LOOPS=str(loops))
+            made = compare(*pair, *load, BURN_LOG=log.name, BURN_LOOPS=str(loops))
             truths = accounted(Path(log.name).read_text())
         described = ", ".join(f"{method} {truth:.4f}" for method, truth in truths.items())
         print(number + 1, "accounted:", described)
