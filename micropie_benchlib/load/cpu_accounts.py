@@ -1,9 +1,9 @@
 """Whose CPU time it is: that of the requests, apart from what a server uses while it is idle.
 
 The CPU time of the requests is what a server used from the start of the load until it was at
-rest, less its idle use in that time. What never rests (a loop that polls, a process that
-burns a core) is left out, unless that leaves next to nothing: then the server polls where it
-serves, and all that it used during the load is an upper bound.
+rest, less its idle use in that time. What never rests (a loop that polls, a process that burns
+a core) is left out, unless that leaves next to nothing: then the server polls where it serves,
+and all that it used during the load is an upper bound.
 """
 
 from __future__ import annotations
@@ -57,11 +57,7 @@ class Spent:
 
 
 def spent_between(before: Account, after: Account) -> Spent:
-    """Return what was used between two accounts of a server.
-
-    A process that has ended since has left all of its CPU time to the one that waited for
-    it, what it had used before as well; or to nobody.
-    """
+    """A process that has ended has left all of its CPU time to the one that waited for it."""
     threads = {}
     for thread, times in after.threads.items():
         earlier = before.threads.get(thread, NO_TIMES)
@@ -95,7 +91,6 @@ class IdleThread:
     is_restless: bool = False
 
     def allowance_s(self, seconds: float) -> float:
-        """Return how much CPU time it may use in a short time and still be idle."""
         return max(self.cores * seconds, self.burst_s)
 
     def times(self, share: float) -> IdleThread:
@@ -107,10 +102,7 @@ NO_USE = IdleThread()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdleUse:
-    """What a server uses while it is idle; `ended` is of what comes and goes.
-
-    It was watched for so many `seconds`.
-    """
+    """What a server uses while it is idle; `ended` is of what comes and goes."""
 
     threads: Mapping[ThreadId, IdleThread] = field(default_factory=dict)
     ended: IdleThread = NO_USE
@@ -118,7 +110,6 @@ class IdleUse:
 
     @property
     def cores(self) -> float:
-        """CPU seconds for each second."""
         return self.ended.cores + sum(thread.cores for thread in self.threads.values())
 
     @property
@@ -127,12 +118,10 @@ class IdleUse:
         return self.ended.burst_s + sum(thread.burst_s for thread in self.threads.values())
 
     def is_busy(self, thread: ThreadId) -> bool:
-        """Return whether that thread works half of the time or more, or never rests."""
         own = self.threads.get(thread, NO_USE)
         return own.is_restless or own.cores >= BUSY_CORES
 
     def at_most(self, cores: float) -> IdleUse:
-        """Return the same with no more CPU seconds for each second, and bursts in proportion."""
         share = min(1.0, cores / self.cores) if self.cores else 1.0
         threads = {}
         for thread, own in self.threads.items():
@@ -140,7 +129,6 @@ class IdleUse:
         return dataclasses.replace(self, threads=threads, ended=self.ended.times(share))
 
     def excess_s(self, step: Spent) -> float:
-        """Return the CPU time in a step that idle use does not explain."""
         excess_s = max(0.0, step.ended_s - self.ended.allowance_s(step.seconds))
         for thread, times in step.threads.items():
             idle = self.threads.get(thread, NO_USE)
@@ -150,12 +138,10 @@ class IdleUse:
 
     @property
     def restless_cores(self) -> float:
-        """The part of `cores` that never rests."""
         return sum(thread.cores for thread in self.threads.values() if thread.is_restless)
 
 
 def idle_use(steps: Sequence[Spent]) -> IdleUse:
-    """Return the idle use that these steps, one after the other, show."""
     seconds = sum(step.seconds for step in steps)
     threads = {}
     for thread in steps[-1].threads:
@@ -193,13 +179,11 @@ class Charge:
 
     @property
     def upper_s(self) -> float:
-        """That of the requests; all of it, an upper bound, if the server polls."""
         own_s = self.idle_s + self.restless_s if self.polls else 0.0
         return self.requests_s + own_s
 
 
 def charge_of(spent: Spent, idle: IdleUse) -> Charge:
-    """Return the causes of the CPU time that was spent."""
     idle_s = min(spent.ended_s, idle.ended.cores * spent.seconds)
     restless_s = 0.0
     for thread, times in spent.threads.items():
@@ -223,9 +207,8 @@ def unexplained_s(late_cpu_s: float, *, load_cpu_s: float, requests: int, under_
 class Work:
     """What threads that work for requests did under load: those that rest while idle, if any.
 
-    In that many `seconds`, `cpu_s` and `delay_s` were spent on a core, and runnable without one.
-    `threads` counts those with a tenth of the busiest's CPU time or more; `busiest_s` is how long
-    one of them ran or could have run, at most.
+    `threads` counts those with a tenth of the busiest's CPU time or more; `busiest_s` is how
+    long one of them ran or could have run, at most.
     """
 
     seconds: float
@@ -236,7 +219,6 @@ class Work:
 
 
 def work_in(spent: Spent, idle: IdleUse) -> Work:
-    """Return the work that was done under load."""
     is_polling = charge_of(spent, idle).polls
     counted = []
     for thread, times in spent.threads.items():
@@ -258,9 +240,9 @@ def work_in(spent: Spent, idle: IdleUse) -> Work:
 class Habits:
     """What was learned of a target's servers while they were idle, from launch to launch.
 
-    `cores` is the least CPU time in each second, `burst_s` the most in a step. `gap_s` is how
-    long they rested after a load before they went on with work that they had put off; 0 if
-    they did not, None if not known.
+    `cores` is the least, `burst_s` the most in a step. `gap_s` is how long they rested after a
+    load before they went on with work that they had put off; 0 if they did not, None if not
+    known.
     """
 
     cores: float = math.inf
@@ -280,11 +262,9 @@ class Habits:
 
     @property
     def is_busy(self) -> bool:
-        """Whether something is likely to run, or to wait for a core, at any moment."""
         return self.burst_s >= BUSY_CORES * STEP_S
 
     def take_gap(self, gap_s: float) -> None:
-        """Take in for how long a server rested before work that it had put off."""
         self.gap_s = max(self.gap_s or 0.0, gap_s)
 
     @property
@@ -296,14 +276,12 @@ class Habits:
 
     @property
     def idle_s(self) -> float:
-        """For how long idle use is measured after the warm-up."""
         if self.gap_s is None:
             return FIRST_IDLE_S
         is_traceable = self.cores > TRACE_CORES
         return max(LONG_IDLE_S if is_traceable else IDLE_S, self.rest_s)
 
     def excess_s(self, step: Spent) -> float:
-        """Return the CPU time in a step that is more than earlier launches used while idle."""
         burst_s = self.burst_s * max(1.0, step.seconds / STEP_S)
         return max(0.0, step.cpu_s - 1.25 * burst_s)
 
@@ -311,8 +289,8 @@ class Habits:
 class RestWatch:
     """Tells from one account after the other when a server is at rest after a load.
 
-    That is once it has used no more than a trace beyond `excess_s` in a step, and in
-    `rest_s` nothing that matters beside the load's `load_cpu_s`.
+    That is once it has used no more than a trace beyond `excess_s` in a step, and in `rest_s`
+    nothing that matters beside the load's `load_cpu_s`.
     """
 
     def __init__(
@@ -334,10 +312,7 @@ class RestWatch:
         self._waits: list[bool] = []
 
     def take(self, account: Account, *, is_waiting: bool = False) -> None:
-        """Take in the next account, and whether a thread waits for a core now.
-
-        What that thread is to do is not known yet, so that nobody can say it is at rest.
-        """
+        """What a thread that waits for a core is to do is not known yet: that is no rest."""
         step = spent_between(self.account, account)
         self.account = account
         self.steps.append(step)
@@ -348,12 +323,10 @@ class RestWatch:
 
     @property
     def seconds(self) -> float:
-        """How long it has watched."""
         return sum(step.seconds for step in self.steps)
 
     @property
     def is_at_rest(self) -> bool:
-        """Whether the server is."""
         if self.seconds < self.rest_s or self._excesses[-1]:
             return False
         count = len(self._last_steps(self.rest_s))
@@ -362,11 +335,9 @@ class RestWatch:
 
     @property
     def is_over(self) -> bool:
-        """Whether it is at rest, or will not be in time."""
         return self.seconds > self._deadline_s or (self.is_at_rest and not self._waits[-1])
 
     def _last_steps(self, seconds: float) -> list[Spent]:
-        """Return the last steps, of so many seconds or a bit more."""
         count, counted_s = 0, 0.0
         for step in reversed(self.steps):
             if counted_s >= seconds:
@@ -382,7 +353,6 @@ class RestWatch:
 
     @property
     def idle_steps(self) -> list[Spent]:
-        """The steps in which it was idle, as far as can be told."""
         if self.is_at_rest:
             return self._last_steps(self.rest_s)
         return self._rest_before_late_work() or self._last_steps(LONG_IDLE_S)
@@ -408,10 +378,7 @@ class RestWatch:
         return self.steps[longest.start : longest.stop]
 
     def _rests(self) -> list[range]:
-        """Return the stretches of steps at rest after which it worked.
-
-        Steps in which a thread only waited for a core are none, and end none.
-        """
+        """Steps in which a thread only waited for a core are none, and end none."""
         rests = []
         quiet: list[int] = []
         for number, excess_s in enumerate(self._excesses):

@@ -39,7 +39,6 @@ ROOM_BYTES = 2**20  # more than wrk writes
 
 
 def live_process(child: Child) -> psutil.Process | None:
-    """Return the command's process; None if it has ended, heard of or not."""
     with contextlib.suppress(psutil.NoSuchProcess):
         return None if child.exit else psutil.Process(child.pid)
     return None
@@ -67,7 +66,7 @@ class Goal:
 def goals_of(
     servers: Sequence[RunningServer], load: Load, secrets: Secrets = NO_SECRETS
 ) -> list[Goal]:
-    """Return where the load goes. Raises BenchError if it must not go there."""
+    """Raises BenchError if the load must not go there."""
     goals = []
     for server in servers:
         *origin, rest = server.load_url(load.workload.path).split("/", 3)
@@ -141,14 +140,12 @@ class WrkGroup:
         return wrk_argv(self._wrk, load, goal.url, str(self._script), timeout_s=timeout_s)
 
     def _workload(self, goal: Goal) -> Workload:
-        """Return the workload as it is sent there."""
         headers = self._load.workload.headers
         if goal.host_header and header_value(headers, "Host") is None:
             headers = (*headers, ("Host", goal.host_header))
         return dataclasses.replace(self._load.workload, path=goal.path, headers=headers)
 
     def _environment(self, request: Path) -> dict[str, str]:
-        """Return wrk's environment, in which done.lua and rate.lua find what they need."""
         load = self._load
         environment = os.environ | {"MICROPIE_BENCH_REQUEST": str(request)}
         if load.rate_per_s:
@@ -180,10 +177,7 @@ class WrkGroup:
             child.send_signal(number)
 
     def suspend(self) -> None:
-        """Stop the wrks where they are (SIGSTOP), and take the time up to now.
-
-        They go on when they are interrupted.
-        """
+        """Stop the wrks where they are (SIGSTOP) until they are interrupted."""
         self._require_unstopped()
         self._signal(signal.SIGSTOP)
         self._span_s = time.monotonic() - self._start
@@ -193,14 +187,12 @@ class WrkGroup:
                 raise BenchError("a wrk of the paired trial ended too early")
 
     def _require_unstopped(self) -> None:
-        """Raise BenchError if somebody stopped a wrk where it is."""
         for child in self._children:
             process = live_process(child)
             if process and is_stopped(process):
                 raise BenchError("wrk was stopped (SIGSTOP)")
 
     def look(self) -> None:
-        """Take in how long the connections of each wrk have been silent."""
         if self._span_s is None:
             self._require_unstopped()
         self._silences_s = []
@@ -215,7 +207,7 @@ class WrkGroup:
                 self._delay_s += sum(times.delay_s for times in threads.values())
 
     def interrupt(self) -> None:
-        """Have the wrks that still run report and end. Raises BenchError if one does not.
+        """Have the wrks that still run report and end.
 
         Those that were suspended first read the responses that wait for them.
         """
@@ -230,7 +222,7 @@ class WrkGroup:
             raise overrun()
 
     def reading(self) -> LoadReading:
-        """Return what the wrks reported. Raises BenchError if one failed."""
+        """Raises BenchError if a wrk failed."""
         runs, reports = [], []
         for child, output in zip(self._children, self._outputs, strict=True):
             run, report = self._report(child, output)
@@ -254,7 +246,6 @@ class WrkGroup:
         )
 
     def _report(self, child: Child, output: IO[bytes]) -> tuple[WrkResult, str]:
-        """Return its figures and its text. Raises BenchError if it failed."""
         output.seek(0)
         text = output.read().decode(errors="replace")
         if child.exit and child.exit.code:

@@ -46,14 +46,13 @@ class ThisHost:
         self._meters: list[CpuMeter] = []  # of the servers that run
 
     def examine(self, *, workers: int, threads: int, connections: int) -> list[Finding]:
-        """Return what could spoil a measurement here; a count is 0 for what runs elsewhere."""
+        """A count is 0 for what runs elsewhere."""
         return examine(workers=workers, threads=threads, connections=connections)
 
     def fetch(self, target: Target, announce: Callable[[str], None]) -> Target:
         return fetch(target, announce)
 
     def need(self, targets: Sequence[Target]) -> None:
-        """Note what each launch of these targets needs, as it is now."""
         launched = launched_targets(targets)
         self._needed = needed_files(launched, self._wrk, self._work_dir)
 
@@ -73,7 +72,6 @@ class ThisHost:
         return server
 
     def _meter_of(self, server: LocalServer) -> CpuMeter:
-        """Return what keeps the CPU accounts of a server of this machine."""
         for meter in self._meters:
             if meter.server is server:
                 return meter
@@ -87,7 +85,6 @@ class ThisHost:
             trim(log)
 
     def reach(self, server: RunningServer, workload: Workload) -> tuple[Response, ...]:
-        """Return the responses of a server anywhere. Raises BenchError."""
         url = server.url(workload.path)
         return Probe(url, workload, address=server.address).ask()
 
@@ -112,17 +109,12 @@ class ThisHost:
 
 
 class CoreHalves(NamedTuple):
-    """The cores of a paired trial's servers, and of its load generators."""
-
     servers: list[int]
     loads: list[int]
 
 
 def core_halves() -> CoreHalves:
-    """Return the two halves of this machine's cores.
-
-    No physical core is in both, unless there is just one: its threads are shared out.
-    """
+    """No physical core is in both, unless there is just one: its threads are shared out."""
     by_physical_core: dict[str, list[int]] = {}
     for core in all_cores():
         topology = f"/sys/devices/system/cpu/cpu{core}/topology"
@@ -139,10 +131,7 @@ def core_halves() -> CoreHalves:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hosts:
-    """What runs servers, and what makes load; `here` may be one of them.
-
-    The `secrets` are not shown to other users of these.
-    """
+    """What runs servers, and what makes load; `here` may be one of them."""
 
     here: ThisHost
     server: Host
@@ -161,12 +150,11 @@ class Hosts:
         self.server.need(launched_targets(targets))
 
     def start(self, target: Target, settings: ServerSettings) -> RunningServer:
-        """Raises BenchError or CannotGoOnError."""
         self.here.check_needed()
         return self.host_of(target).start(target, settings)
 
     def ask(self, server: RunningServer, workload: Workload, *, tick: Tick) -> tuple[Response, ...]:
-        """Return the responses to where the load comes from. Raises BenchError.
+        """Return the responses to where the load comes from.
 
         The server's own machine asks first, which proves that it is the right one.
         """
@@ -177,7 +165,6 @@ class Hosts:
         return at_once(calls)[0]
 
     def sides(self, servers: Servers, load: Load) -> Sides:
-        """Return both sides; with two servers on one machine each side has half of its cores."""
         halves = self.are_one and len(servers) > 1
         server_host = self.host_of(servers[0].target)
         server_side = server_host.server_side(servers, halves=halves)
@@ -195,10 +182,7 @@ def all_here(wrk: str, work_dir: Path, secrets: Secrets = NO_SECRETS) -> Hosts:
 
 
 def share_out(load: Load, machines: int) -> list[Load]:
-    """Return the load's share for each machine: as even as threads of wrk can be.
-
-    A rate is shared out like the connections, and each share has a schedule of its own.
-    """
+    """The shares are as even as threads of wrk can be; at a rate each has its own schedule."""
     if machines == 1:
         return [load]
     threads = 1 if load.rate_per_s else load.wrk_threads

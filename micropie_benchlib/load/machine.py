@@ -24,7 +24,6 @@ from micropie_benchlib.system.processes import core_count, search_file
 
 
 def describe_machine(wrk: str) -> Environment:
-    """Return what the results depend on: interpreter, machine, wrk and packages."""
     cpu_model = search_file("/proc/cpuinfo", r"^model name\s*: (.*)$")
     return Environment(
         python=platform.python_version(),
@@ -44,8 +43,6 @@ def describe_machine(wrk: str) -> Environment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """The network device that has an address of this machine, and its speed."""
-
     device: str
     speed_mbit_s: float | None
 
@@ -54,7 +51,6 @@ NO_LINK = Link(device="", speed_mbit_s=None)
 
 
 def link_of(address: str) -> Link:
-    """Return the link with that address; NO_LINK if no device has it, or only loopback."""
     if not address or are_loopback([address]):
         return NO_LINK
     for device, addresses in psutil.net_if_addrs().items():

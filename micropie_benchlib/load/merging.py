@@ -14,9 +14,8 @@ Record = TypeVar("Record", Errors, ArrivalRate)
 
 
 def merge_runs(runs: Sequence[WrkResult]) -> WrkResult:
-    """Return what several wrks that ran at the same time measured together.
+    """Percentiles are those of all samples.
 
-    Counts are summed, and histograms merged, so that percentiles are those of all samples.
     A rate is the sum of theirs, and the duration the one that has this rate.
     """
     if len(runs) == 1:
@@ -49,7 +48,7 @@ def sum_of(records: Sequence[Record]) -> Record:
 
 
 def merge_arrival_rates(rates: Sequence[ArrivalRate]) -> ArrivalRate | None:
-    """Return what several wrks offered together; it was as late as the latest of them."""
+    """It was as late as the latest of them."""
     if not rates:
         return None
     late_p50_s = max(rate.late_p50_s for rate in rates)
@@ -61,7 +60,6 @@ def merge_arrival_rates(rates: Sequence[ArrivalRate]) -> ArrivalRate | None:
 
 
 def total_opened(readings: Iterable[LoadReading]) -> int | None:
-    """Return how many connections all load machines opened; None if one does not tell."""
     total = 0
     for reading in readings:
         if reading.connections_opened is None:

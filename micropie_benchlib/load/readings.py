@@ -13,14 +13,12 @@ from micropie_benchlib.load.cpu_accounts import Work
 class Ending:
     """What was seen of one server when the time of a trial was up, and until it was at rest.
 
-    `silences_s` says how long ago each of wrk's connections received anything, as far as
-    it is known. `work` was done until then. Of the CPU time under load `idle_cpu_s` was idle
-    use of threads that also work: that is not in the server's use, nor is the CPU time of what
-    never rests (`restless_cores` while idle), unless the server `polls`. `late_cpu_s` was used
-    after the load, and of that `put_off_s` not for requests under way. It `had_backlog` if it
-    still worked on an earlier load when this one began; `unseen_s` of CPU time was used between
-    the two. The CPU quota of
-    the server's control group stopped it in `throttled` of so many `periods`.
+    `silences_s` says how long ago each of wrk's connections received anything. `idle_cpu_s` of
+    the CPU time under load was idle use of threads that also work: it is not in the server's
+    use, nor is what never rests (`restless_cores` while idle), unless the server `polls`.
+    `late_cpu_s` was used after the load, and of that `put_off_s` not for requests under way. It
+    `had_backlog` if it still worked on an earlier load; `unseen_s` was used between the two.
+    Its CPU quota stopped it in `throttled` of so many `periods`.
     """
 
     silences_s: tuple[float, ...] = ()
@@ -41,8 +39,7 @@ class Ending:
 class ServerReading:
     """What was seen of the servers of one trial, where they run: an item for each server.
 
-    They could use `cores`, as a number. `disturbances` are those of their machine, and
-    `full_link` says so if its network was the limit. The endings are without silences.
+    The endings are without silences.
     """
 
     uses: tuple[ServerUse | None, ...]
@@ -57,9 +54,8 @@ class ServerReading:
 class LoadReading:
     """What the wrks of one machine reported in one trial: an item for each server.
 
-    Together they used `cpu_s` and could use `cores`, as a number; for `delay_s` of the load
-    they could have run and others had those. `clock_step_s` is by how much that machine's clock
-    was set meanwhile; `disturbances` are those of that machine.
+    For `delay_s` they could have run and others had their `cores`. `clock_step_s` is by how
+    much that machine's clock was set meanwhile.
     """
 
     runs: tuple[WrkResult, ...]
@@ -76,10 +72,7 @@ class LoadReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialCores:
-    """How many cores all servers of a trial could use, and the wrks of each load machine.
-
-    `are_shared` is whether they are the same cores.
-    """
+    """How many cores all servers of a trial could use, and the wrks of each load machine."""
 
     servers: int
     loads: tuple[int, ...]
@@ -90,10 +83,9 @@ class TrialCores:
 class Observation:
     """What was seen of one server in one trial.
 
-    `clock_step_s` is by how much the clock was set meanwhile. `load_cpus_s` is the CPU time
-    of the server's wrk on each load machine, `load_delays_s` how long all wrks there could have
-    run and others had the cores. `full_link` says so if a network link was the limit, and
-    `busy_partner` if a server of this tool that had no part in the trial worked meanwhile.
+    `load_cpus_s` is the CPU time of the server's wrk on each load machine, `load_delays_s` how
+    long all wrks there could have run and others had the cores. `busy_partner` is a server of
+    this tool that worked meanwhile without a part in the trial.
     """
 
     wrk: WrkResult

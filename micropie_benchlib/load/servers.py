@@ -46,7 +46,7 @@ MAX_BUSY_PARTNER = 0.02  # of the cores, by a server that has no part in a trial
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastLoad:
-    """The account of a server once it was at rest after its last load, and that load's CPU time."""
+    """The account of a server at rest after its last load, and that load's CPU time."""
 
     rest: Account
     cpu_s: float
@@ -64,7 +64,6 @@ class CpuMeter:
 
     @property
     def is_running(self) -> bool:
-        """Whether the server was launched, and has not been ended."""
         child = self.server.child
         return child is not None and child.is_watched
 
@@ -90,7 +89,6 @@ class CpuMeter:
         load_cpu_s: float = 0.0,
         deadline_s: float = RESTLESS_S,
     ) -> RestWatch:
-        """Return a watch for when it is at rest: as it is while idle, or was in other launches."""
         excess_s = self.idle.excess_s if self.idle else self.habits.excess_s
         return RestWatch(
             start, excess_s, rest_s=rest_s, load_cpu_s=load_cpu_s, deadline_s=deadline_s
@@ -115,10 +113,7 @@ class CpuMeter:
         return charge.requests_s
 
     def learn(self, watch: RestWatch, *, is_after_load: bool) -> None:
-        """Take in what a watch has shown: idle use, and after a load whether it put off work.
-
-        That it did not tells nothing yet: a warm-up may have too few requests.
-        """
+        """A warm-up without work put off tells nothing yet: it may have too few requests."""
         self.idle = self.habits.take_idle(idle_use(watch.idle_steps))
         if is_after_load and watch.gap_s:
             self.habits.take_gap(watch.gap_s)
@@ -137,9 +132,8 @@ def watch_all(meters: Sequence[CpuMeter], watches: Sequence[RestWatch]) -> None:
 class ServerGroup:
     """The servers of one trial, where they run: what is read of them, and done to them.
 
-    A context manager: on entering they are kept on their cores, all of them if none are
-    given; on leaving, what was suspended resumes. `others` are servers of this tool that
-    run meanwhile and have no part in the trial.
+    A context manager: on entering they are kept on their cores; on leaving, what was suspended
+    resumes. `others` are servers of this tool that have no part in the trial.
     """
 
     def __init__(
@@ -177,7 +171,6 @@ class ServerGroup:
                     action(process)
 
     def begin(self) -> None:
-        """Take the readings from which on everything counts."""
         self._meter = MachineMeter()
         self._link_meter = LinkMeter(self._link)
         self._others_before = [meter.account() for meter in self._others]
@@ -188,7 +181,6 @@ class ServerGroup:
             self._unseen_s.append(meter.unseen_s(before))
 
     def require_alive(self) -> None:
-        """Raise BenchError if a server has ended."""
         children = [server.child for server in self._servers if server.child]
         await_any(children, 0)
         for server in self._servers:
@@ -214,10 +206,7 @@ class ServerGroup:
             self._endings.append(Ending(work=work, throttled=throttled, periods=all_periods))
 
     def await_idle(self) -> None:
-        """Return once the servers are idle, with what they use then taken in if it is not known.
-
-        Those that have been at rest since their last load, and are known, are not waited for.
-        """
+        """Return once the servers are idle, with what they use then taken in if it is not known."""
         if all(meter.is_at_rest and meter.idle for meter in self._meters):
             return
         watches = []
@@ -248,17 +237,12 @@ class ServerGroup:
         self._on_each_process(psutil.Process.suspend)
 
     def resume(self) -> None:
-        """Let suspended servers go on."""
         if self._are_suspended:
             self._are_suspended = False
             self._on_each_process(psutil.Process.resume)
 
     def await_rest(self) -> None:
-        """Return once the servers are at rest after the load, or will not be in time.
-
-        What they used until it ended, or until they were suspended, is then known, and what they
-        used later.
-        """
+        """Return once the servers are at rest after the load, or will not be in time."""
         self._look_at_others()
         self.resume()
         watches = []
@@ -275,7 +259,6 @@ class ServerGroup:
             self._take_in(position, watch)
 
     def _look_at_others(self) -> None:
-        """Take in whether a server that has no part in the trial worked meanwhile."""
         for other, before in zip(self._others, self._others_before, strict=True):
             spent = spent_between(before, other.account())
             cores = spent.cpu_s / spent.seconds
@@ -284,7 +267,6 @@ class ServerGroup:
                 self._busy_partner = BenchWarning.of(Kind.BUSY_PARTNER, name=name, cores=cores)
 
     def _take_in(self, position: int, watch: RestWatch) -> None:
-        """Take in the use of one server, and what a watch after the load has shown of it."""
         meter, before, end = self._meters[position], self._before[position], self._ends[position]
         idle = meter.idle or IdleUse()
         charge = charge_of(spent_between(before, end), idle)
@@ -307,7 +289,6 @@ class ServerGroup:
 
     @staticmethod
     def _use(meter: CpuMeter, cpu_s: float, before: Account, after: Account) -> ServerUse | None:
-        """Return the use of a server that used that CPU time for requests under load."""
         server = meter.server
         if not server.child:
             return None
@@ -324,7 +305,7 @@ class ServerGroup:
         )
 
     def reading(self, *, load_cpu_s: float) -> ServerReading:
-        """Return what was seen. `load_cpu_s` is what load generators used of these cores."""
+        """`load_cpu_s` is what load generators used of these cores."""
         self.require_alive()
         own_cpu_s = load_cpu_s
         if not all(self._uses):

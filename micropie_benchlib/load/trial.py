@@ -29,7 +29,6 @@ Given = TypeVar("Given")
 
 
 def at_once(actions: Sequence[Callable[[], Given]]) -> list[Given]:
-    """Return what each of the actions gives, done at the same moment where there are several."""
     if len(actions) == 1:
         return [actions[0]()]
     import concurrent.futures
@@ -41,8 +40,7 @@ def at_once(actions: Sequence[Callable[[], Given]]) -> list[Given]:
 class LoadRun:
     """A load on servers, from its beginning to the reading of what was seen.
 
-    A context manager: on entering, the wrks wait at their gates; on leaving, they and
-    what was suspended are brought to an end.
+    A context manager: on entering, the wrks wait at their gates.
     """
 
     def __init__(self, sides: Sides, load: Load, *, tick: Tick) -> None:
@@ -63,13 +61,11 @@ class LoadRun:
         self._stack.close()
 
     def begin(self) -> None:
-        """Open the gates."""
         self._servers.begin()
         self._start = time.monotonic()
         self._on_each_machine(lambda load: load.open_gates())
 
     def _on_each_machine(self, action: Callable[[LoadSide], Given]) -> list[Given]:
-        """Return what the action gives for each load machine, done on all at once."""
         return at_once([functools.partial(action, load) for load in self._loads])
 
     def wait(self, seconds: float) -> bool:
@@ -89,11 +85,9 @@ class LoadRun:
                 return True
 
     def _have_ended_after(self, seconds: float) -> bool:
-        """Return whether all wrks have ended, after that time or at the news of one."""
         return all(self._on_each_machine(lambda load: load.wait(seconds)))
 
     def look(self) -> None:
-        """Take in what shows only while wrk's connections are open."""
         self._servers.look()
         self._on_each_machine(lambda load: load.look())
 
@@ -108,11 +102,10 @@ class LoadRun:
         self.interrupt()
 
     def interrupt(self) -> None:
-        """Have the wrks that still run report and end. Raises BenchError if one does not."""
         self._on_each_machine(lambda load: load.interrupt())
 
     def observations(self) -> list[Observation]:
-        """Return what was seen of each server. Raises BenchError if it, or a wrk, failed."""
+        """Raises BenchError if a server, or a wrk, failed."""
         self._servers.require_alive()
         try:
             readings = self._on_each_machine(lambda load: load.reading())
@@ -170,10 +163,7 @@ class LoadRun:
     def _with_late_work(
         self, use: ServerUse, ending: Ending, wrk: WrkResult
     ) -> tuple[ServerUse, Ending]:
-        """Return the use with the CPU time after the load that its requests caused.
-
-        Requests that were under way when it ended do not count, and explain some.
-        """
+        """Requests that were under way at the load's end do not count, and explain some."""
         put_off_s = unexplained_s(
             ending.late_cpu_s,
             load_cpu_s=use.server_cpu_s,
@@ -185,26 +175,23 @@ class LoadRun:
 
 
 def endless(load: Load, seconds: float) -> Load:
-    """Return the load for a wrk that will be interrupted then; at a rate, it as it is."""
+    """Return the load for a wrk that will be interrupted; at a rate, it as it is."""
     if load.rate_per_s:
         return load
     return dataclasses.replace(load, duration_s=math.ceil(seconds) + ENDLESS_S)
 
 
 def load_of_wrk(load: Load, *, is_paired: bool) -> Load:
-    """Return the load that each wrk is given: an endless() one in a paired trial (apply_load())."""
     return endless(load, load.duration_s) if is_paired else load
 
 
 def apply_load(sides: Sides, load: Load, *, is_paired: bool, tick: Tick) -> list[Observation]:
     """Return what was seen of each server, under one wrk each, all at the same moment.
 
-    The wrks of a paired trial are given an endless() load. wrk's threads look only ten times a
-    second whether to stop, so that one of two would run on alone; 9% of a trial alone
-    shifts CPU per request by some 4%. Hence both are stopped at one moment, and requests
-    and CPU time are of the same work. At a rate both do the same requests by themselves.
-
-    Raises BenchError if a wrk fails or hangs, or a server dies meanwhile.
+    wrk's threads look only ten times a second whether to stop, so that one of two would run on
+    alone; 9% of a trial alone shifts CPU per request by some 4%. Hence both are stopped at one
+    moment, and requests and CPU time are of the same work. At a rate both do the same requests
+    by themselves.
     """
     with LoadRun(sides, load, tick=tick) as run:
         sides.servers.await_idle()
@@ -223,7 +210,6 @@ def apply_load(sides: Sides, load: Load, *, is_paired: bool, tick: Tick) -> list
 
 
 def apply_warm_up(sides: Sides, load: Load, *, seconds: float, tick: Tick) -> None:
-    """Put the servers under an endless() load for that time. Raises BenchError, too."""
     with LoadRun(sides, load, tick=tick) as run:
         run.begin()
         run.wait(seconds)

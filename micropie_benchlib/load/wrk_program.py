@@ -21,18 +21,13 @@ MIN_WRK = (4, 1)  # what this tool undoes in latencies was read from 4.1 and 4.2
 
 
 class UnusableWrkError(BenchError):
-    """A wrk that is missing, or that this tool cannot use: what is wrong, and how to get one."""
-
     def __init__(self, problem: str) -> None:
         super().__init__(f"{problem}. {WRK_HELP}")
         self.problem = problem
 
 
 def find_wrk(wanted: str | None) -> str:
-    """Return the path of the wrk asked for, the one on PATH, or the one that comes with this.
-
-    Raises UnusableWrkError if there is none.
-    """
+    """Return the path of the wrk asked for, the one on PATH, or the one that comes with this."""
     if wanted:
         path = shutil.which(wanted)
     else:
@@ -56,9 +51,8 @@ def wrk_output(wrk: str, *options: str) -> str:
 def wrk_version(wrk: str) -> str:
     """Return the version that wrk prints of itself, such as `debian/4.1.0-3+b2`.
 
-    It is `unknown` where wrk was built without, as from a release archive. Raises
-    UnusableWrkError if it is not wrk, or one that this tool cannot use: wrk2, whose program
-    and version (4.0.0) are wrk's too, has --rate in its usage.
+    It is `unknown` where wrk was built without. wrk2, whose program and version (4.0.0) are
+    wrk's too, has --rate in its usage.
     """
     usage = wrk_output(wrk, "-v")
     match = re.match(r"wrk (\S*) ?\[", usage)
@@ -78,7 +72,6 @@ def wrk_version(wrk: str) -> str:
 
 
 def wrk_error(text: str) -> str:
-    """Return the line that says why wrk failed: the first that is not of its usage."""
     for line in text.splitlines():
         if line.strip() and not line.startswith((" ", "Usage: ", "Running ")):
             return line.strip()

@@ -51,10 +51,7 @@ AGENT_SILENCE_S = 2.5  # an agent that has not heard from its controller for so 
 
 
 def serve_controller(channel: Any, private: str) -> None:
-    """Do what the controller calls, and end this process as soon as it cannot be heard.
-
-    The directory `private`, if there is one, goes with this process.
-    """
+    """End this process, and `private` with it, as soon as the controller cannot be heard."""
     import queue
     import threading
 
@@ -114,7 +111,6 @@ def end_process() -> NoReturn:
 
 
 def reply_to(agent: Agent, part: str, name: str, texts: Mapping[str, str]) -> tuple[Outcome, str]:
-    """Return what became of a call of that part's method, and what it returned, or why."""
     try:
         method = getattr(agent.parts[part], name)
         kinds = get_type_hints(method)
@@ -134,8 +130,8 @@ def reply_to(agent: Agent, part: str, name: str, texts: Mapping[str, str]) -> tu
 class AgentFacts:
     """What an agent tells of its machine.
 
-    `boot_id` is the same only on the same machine (Linux); `address` is the one by which
-    the controller reached it, and `controller` the one that the controller came from.
+    `boot_id` is the same only on the same machine (Linux); `address` is the one by which the
+    controller reached it, and `controller` the one that the controller came from.
     """
 
     environment: Environment
@@ -157,8 +153,8 @@ class StartedServer:
 class Agent:
     """What a controller can call: an agent's own methods, and those of its other parts.
 
-    The parts are this machine (a ThisHost), each server, and what a trial has: at most one
-    runs at a time, so there is one side of servers, and one of wrks.
+    These are this machine (a ThisHost), each server, and both sides of a trial: one runs at a
+    time.
     """
 
     def __init__(self, work_dir: Path) -> None:
@@ -169,11 +165,9 @@ class Agent:
         self._lock: IO[str] | None = None  # held until this process ends
         self.parts: dict[str, object] = {"agent": self, "host": self._host}
 
-    def ping(self) -> None:
-        """Return."""
+    def ping(self) -> None: ...
 
     def describe(self, wrk: str | None, *, makes_load: bool) -> AgentFacts:
-        """Raises BenchError if there is no wrk, and load is to be made."""
         require_proc()
         self._lock_machine()
         wrk_path = find_wrk(wrk) if makes_load else ""
@@ -200,7 +194,6 @@ class Agent:
             raise BenchError("another run of this tool is measuring there: wait for it") from None
 
     def fetch(self, target: Target) -> Path | None:
-        """Return the directory of the target's packages, if it has one."""
         return self._host.fetch(target, lambda _: None).package_dir
 
     def need(self, targets: tuple[Target, ...]) -> None:
@@ -223,7 +216,6 @@ class Agent:
         self._servers.pop(part).__exit__()
 
     def await_workers(self, part: str) -> tuple[BenchWarning, ...]:
-        """Return what is odd about the server, once it is ready."""
         server = self._servers[part]
         server.await_workers()
         return server.warnings
@@ -231,12 +223,10 @@ class Agent:
     def ask(
         self, part: str, workload: Workload
     ) -> tuple[tuple[Response, ...], tuple[BenchWarning, ...]]:
-        """Return the server's responses to its own machine, and what is odd about the server."""
         server = self._servers[part]
         return server.ask(workload), server.warnings
 
     def reach(self, url: str, workload: Workload, address: str) -> tuple[Response, ...]:
-        """Return the responses to requests from this machine to a server anywhere."""
         return Probe(url, workload, address=address).ask()
 
     def enter_servers(self, parts: tuple[str, ...], *, halves: bool) -> None:
@@ -245,7 +235,7 @@ class Agent:
         self.parts["servers"] = self._server_side.__enter__()
 
     def require_alive(self) -> None:
-        """Raises BenchError if a server has ended. It comes often while a trial runs."""
+        """It comes often while a trial runs."""
         self._host.trim_logs()
         self._server_side.require_alive()
 
@@ -254,10 +244,7 @@ class Agent:
 
 
 def placed_here(target: Target) -> Target:
-    """Return the target with the apps and packages of this machine, if it is a built-in.
-
-    Those of a fetched one lie here already.
-    """
+    """A built-in has this machine's apps and packages; those of a fetched one lie here already."""
     if not target.is_built_in or target.requirements:
         return target
     package_dir = ROOT if target.package_dir else None

@@ -50,14 +50,12 @@ R = TypeVar("R")
 
 
 def remote_program() -> str:
-    """Return the text that execnet runs on another machine."""
     package = ROOT / "micropie_benchlib"
     files = (package / "system" / "cache.py", package / "programs" / "bootstrap.py")
     return "\n".join(file.read_text(encoding="utf-8") for file in files)
 
 
 def own_pyz() -> Path:
-    """Return the path of the .pyz that this runs from. Raises BenchError if it does not."""
     main_file = getattr(sys.modules["__main__"], "__file__", "")
     pyz = Path(main_file).parent
     if not BUNDLED or not pyz.is_file():
@@ -74,7 +72,6 @@ class OtherMachine:
     """
 
     def __init__(self, host: str, ssh: Ssh, *, announce: Callable[[str], None]) -> None:
-        """Raises BenchError if it cannot be connected to, or its agent not started."""
         import queue
 
         self.host = host
@@ -100,7 +97,6 @@ class OtherMachine:
         self._group.terminate(timeout=2.0)
 
     def _open(self, content: bytes) -> None:
-        """Open the connection, and have the program, the .pyz of that content, run there."""
         import execnet
 
         options = [*SSH_OPTIONS, "-E", str(self._log)]
@@ -143,7 +139,6 @@ class OtherMachine:
         threading.Thread(target=send_beats, args=[self._channel], daemon=True).start()
 
     def _first_words(self) -> tuple[str, str]:
-        """Return the next that the bootstrap sends. Raises BenchError."""
         try:
             word, text = self._channel.receive(timeout=COPY_DEADLINE_S)
         except (self._channel.RemoteError, self._channel.TimeoutError) as error:
@@ -151,7 +146,6 @@ class OtherMachine:
         return str(word), str(text)
 
     def _log_reason(self) -> str:
-        """Return why a connection ended: what ssh wrote of it, if it did."""
         time.sleep(POLL_S)  # for ssh to write it
         lines: list[str] = []
         with contextlib.suppress(OSError):
@@ -186,7 +180,6 @@ class OtherMachine:
         return call
 
     def _done_there(self, call: tuple[str, str, dict[str, str]], tick: Tick) -> str:
-        """Return what the agent replies to the call, if it could do it."""
         if self._is_busy:
             raise self._lost()
         self._is_busy = True
@@ -204,14 +197,12 @@ class OtherMachine:
 
     @contextlib.contextmanager
     def named(self) -> Iterator[None]:
-        """Have the machine's name in each BenchError."""
         try:
             yield
         except BenchError as error:
             raise BenchError(f"{self.host}: {error}") from None
 
     def _reply(self, tick: Tick) -> tuple[Outcome, str]:
-        """Return what became of the call. Raises CannotGoOnError if there is no reply."""
         import queue
 
         while True:
@@ -228,13 +219,11 @@ class OtherMachine:
             return Outcome(outcome), text
 
     def _lost(self) -> CannotGoOnError:
-        """Return that the connection is lost, and why."""
         if not self._is_cut:
             return CannotGoOnError(f"{self.host} does not respond any more")
         return CannotGoOnError(f"the connection to {self.host} was lost: {self._log_reason()}")
 
     def round_trip_s(self) -> float:
-        """Return how long a call and its reply take, in seconds: the median of five."""
         ping = self.there("agent", Agent.ping)
         times_s = []
         for _ in range(5):
@@ -245,8 +234,6 @@ class OtherMachine:
 
 
 class RemoteServer(RunningServer):
-    """A server that an agent starts on its machine."""
-
     settings: ServerSettings
 
     def __init__(self, machine: OtherMachine, target: Target, settings: ServerSettings) -> None:
@@ -291,8 +278,6 @@ class RemoteServer(RunningServer):
 
 
 class RemoteServerGroup:
-    """A ServerSide on another machine, which does there what ServerGroup does here."""
-
     def __init__(
         self, machine: OtherMachine, servers: Sequence[RemoteServer], *, halves: bool
     ) -> None:
@@ -317,8 +302,6 @@ class RemoteServerGroup:
 
 
 class RemoteWrkGroup:
-    """A LoadSide on another machine, which does there what WrkGroup does here."""
-
     def __init__(
         self, machine: OtherMachine, goals: Sequence[Goal], load: Load, *, halves: bool
     ) -> None:
@@ -348,7 +331,6 @@ class RemoteHost:
         self._machine = machine
 
     def examine(self, *, workers: int, threads: int, connections: int) -> list[Finding]:
-        """Return what ThisHost does, with the machine's name in each."""
         examine = self._machine.there("host", ThisHost.examine)
         findings = []
         for finding in examine(workers=workers, threads=threads, connections=connections):

@@ -44,7 +44,6 @@ def to_text(value: object) -> str:
 
 
 def from_text(kind: Any, text: str) -> Any:
-    """Return the value that to_text() was given. Raises CannotGoOnError for another kind."""
     from pydantic import ValidationError
 
     try:

@@ -29,10 +29,7 @@ SSH_ADVICE = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ssh:
-    """How other machines are reached: by the user's own configuration, or that of a file.
-
-    What ssh has to say is kept in `directory`.
-    """
+    """What ssh has to say is kept in `directory`; `config` is a file instead of the user's own."""
 
     directory: Path
     config: str | None = None

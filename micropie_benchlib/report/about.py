@@ -11,14 +11,12 @@ from micropie_benchlib.report.layout import Code, Table
 
 
 def report_title(results: Results) -> str:
-    """Return the heading of a report."""
     *others, last = results.labels or [""]
     labels = f"{', '.join(others)} and {last}" if others else last
     return f"{labels}, measured by micropie_bench {results.version}"
 
 
 def describe_settings(settings: Settings | None) -> dict[str, str]:
-    """Return the settings by name, for people."""
     if settings is None:
         return {}
     values: dict[str, object] = dataclasses.asdict(settings.server)
@@ -37,7 +35,6 @@ def describe_settings(settings: Settings | None) -> dict[str, str]:
 
 
 def describe_environment(results: Results) -> dict[str, str]:
-    """Return the facts of the machine and its software by name, for people."""
     environment = results.environment
     if environment is None:
         return {}
@@ -56,7 +53,6 @@ def describe_environment(results: Results) -> dict[str, str]:
 
 
 def about_table(results: Results) -> Table:
-    """Return how the results came about: when, by which command, how, where."""
     facts = {"made": results.created, "command": Code(results.command)}
     facts["seed"] = show_value(results.seed)
     for target in results.targets:
@@ -77,7 +73,6 @@ def about_table(results: Results) -> Table:
 
 
 def heading_of(results: Results) -> str:
-    """Return what was compared, and how; nothing for a text of wrk."""
     settings = results.settings
     if settings is None or not results.labels:
         return ""
@@ -107,7 +102,6 @@ def heading_of(results: Results) -> str:
 
 
 def machines_sentence(machines: Sequence[Machine]) -> str:
-    """Return where the servers ran, and where the load came from."""
     hosts: dict[Role, list[str]] = {}
     for machine in machines:
         hosts.setdefault(machine.role, []).append(machine.host or "here")
@@ -119,7 +113,6 @@ def machines_sentence(machines: Sequence[Machine]) -> str:
 
 
 def machine_tables(results: Results) -> list[Table]:
-    """Return a table of the machines that took part; none if that was one."""
     if not results.machines:
         return []
     titles = ("Machine", "Role", "Address", "CPU", "Cores", "Kernel", "Python", "wrk", "Round Trip")

@@ -31,7 +31,6 @@ from micropie_benchlib.stats.comparisons import speeds_by_round
 
 
 def speed_charts(results: Results, comparisons: Iterable[Comparison]) -> list[str]:
-    """Return a figure of these speeds, their intervals and rounds; none if none is known."""
     rows = []
     for comparison in comparisons:
         if comparison.speed is None:
@@ -73,7 +72,6 @@ def series_of(
 
 
 def latency_charts(results: Results, load: LoadId) -> list[str]:
-    """Return the figure of a load's latency percentiles; none if none are known."""
     series, points = series_of(results, functools.partial(percentile_points, results, load))
     if not points:
         return []
@@ -88,10 +86,7 @@ def latency_charts(results: Results, load: LoadId) -> list[str]:
 
 
 def percentile_points(results: Results, load: LoadId, name: str) -> list[Point]:
-    """Return a target's percentiles under a load as points, in percent and seconds.
-
-    The maximum is left out: on the axis of percentiles, 100% is infinitely far away.
-    """
+    """The maximum is left out: on the axis of percentiles, 100% is infinitely far away."""
     points = []
     for percent, latency_s in results.latencies(name, load).items():
         if percent < 100:
@@ -101,7 +96,6 @@ def percentile_points(results: Results, load: LoadId, name: str) -> list[Point]:
 
 
 def sweep_charts(results: Results) -> list[str]:
-    """Return a figure of throughput over connections for each workload with three counts."""
     figures = []
     for workload in results.workloads:
         loads = []
@@ -114,7 +108,6 @@ def sweep_charts(results: Results) -> list[str]:
 
 
 def sweep_chart(results: Results, workload: str, loads: Sequence[LoadId]) -> list[str]:
-    """Return the figure of throughput over a workload's loads; none without valid trials."""
     series, points = series_of(results, functools.partial(throughput_points, results, loads))
     if not points:
         return []
@@ -133,7 +126,6 @@ def sweep_chart(results: Results, workload: str, loads: Sequence[LoadId]) -> lis
 
 
 def throughput_points(results: Results, loads: Iterable[LoadId], name: str) -> list[Point]:
-    """Return connections and mean requests/s of a target's loads with valid trials."""
     points = []
     for load in loads:
         throughputs = results.throughputs(name, load)
@@ -145,7 +137,6 @@ def throughput_points(results: Results, loads: Iterable[LoadId], name: str) -> l
 
 
 def capacity_charts(results: Results) -> list[str]:
-    """Return a figure of latency over rates for each load whose capacity was searched."""
     figures: list[str] = []
     if not results.capacities:
         return figures
@@ -167,7 +158,6 @@ def capacity_charts(results: Results) -> list[str]:
 
 
 def step_points(results: Results, load: LoadId, name: str) -> list[Point]:
-    """Return rates and p99 latencies of a target's valid trials in search of its capacity."""
     points = []
     for measurement in results.measurements:
         rate_per_s, p99_s = measurement.load.rate_per_s, measurement.latency_p99_s

@@ -23,7 +23,6 @@ RESOLUTION_STEPS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 
 
 def conclude(results: Results) -> Conclusion:
-    """Return the verdict for each load and target, and what should be known."""
     return Conclusion(
         heading=heading_of(results),
         verdict_lines=tuple(verdict_lines_of(results)),
@@ -34,7 +33,6 @@ def conclude(results: Results) -> Conclusion:
 
 
 def conclude_side_by_side(files: Mapping[str, Results]) -> Conclusion:
-    """Return each file's conclusions, and in what the places differ."""
     fields: dict[str, list[Any]] = {}
     for part in suffixed_by_file(files):
         conclusion = conclude(part)
@@ -54,7 +52,6 @@ def conclude_side_by_side(files: Mapping[str, Results]) -> Conclusion:
 
 
 def calibration_conclusion(results: Results) -> Conclusion:
-    """Return what a target against itself says of the machine."""
     sentences = ["Differences are within noise up to:"]
     for comparison in results.comparisons:
         stdev = log_stdev(comparison)
@@ -64,7 +61,6 @@ def calibration_conclusion(results: Results) -> Conclusion:
 
 
 def noise_line(results: Results, comparison: Comparison, interval: Interval, stdev: float) -> str:
-    """Return how small a difference the comparison's metric can tell from noise."""
     half = interval.log_half_width
     narrower = [step for step in RESOLUTION_STEPS if step < half] or [half / 2]
     rounds = rounds_needed(stdev, math.log1p(narrower[0]))

@@ -42,7 +42,6 @@ def csv_cell(value: object) -> object:
 
 
 def to_csv(report: Report) -> str:
-    """Return a row for each measurement."""
     text = io.StringIO()
     columns = [*cells_of(Measurement, None), "valid"]
     writer = csv.DictWriter(text, columns, lineterminator="\n")

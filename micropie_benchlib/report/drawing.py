@@ -15,7 +15,6 @@ MIN_CELLS = 34  # of an axis beside the names; with less room it stands below ea
 
 
 def draw_speeds(results: Results, comparisons: Iterable[Comparison], *, width: int) -> list[str]:
-    """Return lines that draw speeds and their intervals, no wider than that."""
     speeds: dict[str, Estimate] = {}
     for comparison in comparisons:
         name = f"{results.label(comparison.target)}, {comparison.load.sentence}"
@@ -41,7 +40,6 @@ def draw_speeds(results: Results, comparisons: Iterable[Comparison], *, width: i
 
 
 def cell_of(speed: float, axis: Axis, cells: int) -> int:
-    """Return in which character the speed lies, from 0; at an end if it is beyond."""
     return round(axis.position(speed, cells - 1))
 
 

@@ -6,7 +6,6 @@ from micropie_benchlib.core.estimates import Estimate
 
 
 def format_ratio(ratio: float, decimals: int) -> str:
-    """Return the ratio with so many decimals, or two digits where it is small."""
     return f"{ratio:.{decimals}f}" if ratio >= 0.1 else f"{ratio:.2g}"
 
 

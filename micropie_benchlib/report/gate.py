@@ -31,7 +31,6 @@ class GateLine:
 
 
 def gate_lines(results: Results, decision: GateDecision) -> list[GateLine]:
-    """Return the gate's outcome for each target and load, with its reason."""
     new_baseline = decision.gate.new_baseline
     if new_baseline:
         finding = NEW_BASELINE[decision.outcome].format(file=new_baseline)

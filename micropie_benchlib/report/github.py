@@ -12,10 +12,9 @@ from micropie_benchlib.stats.intervals import mean_and_half_width
 
 
 def to_github_benchmark(report: Report) -> str:
-    """Return mean throughputs and speeds as customBiggerIsBetter of github-action-benchmark.
+    """Return customBiggerIsBetter of github-action-benchmark: see its README, "Examples".
 
     Where capacities were sought these stand for throughputs; at a rate there are speeds alone.
-    The format is in its README, "Examples".
     """
     results = report.results
     entries = []

@@ -11,10 +11,7 @@ from micropie_benchlib.core.results import Results
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Titles, and below them cells in rows.
-
-    The first column and those titled in `left` have texts, the others figures.
-    """
+    """The first column and those titled in `left` have texts, the others figures."""
 
     title: str
     titles: tuple[str, ...]
@@ -23,7 +20,6 @@ class Table:
 
     @property
     def are_texts(self) -> list[bool]:
-        """Whether each column has texts, aligned to the left."""
         return [title in (self.titles[0], *self.left) for title in self.titles]
 
 
@@ -39,8 +35,8 @@ class VerdictLine:
 class Conclusion:
     """What follows from results.
 
-    The verdict lines, the gate's decision, what else a command says, tables that only this
-    command has, and the warnings; those of the run were said before it.
+    `sentences` are what else a command says, and `tables` those that only it has; warnings of
+    the run were said before it.
     """
 
     heading: str = ""
@@ -68,7 +64,6 @@ class Code(str):
 
 
 def padded(cells: Sequence[str], widths: Sequence[int], are_texts: Sequence[bool]) -> list[str]:
-    """Return a row's cells, each as wide as its column, on the column's side."""
     result = []
     for cell, width, is_text in zip(cells, widths, are_texts, strict=True):
         padding = " " * (width - cell_width(cell))

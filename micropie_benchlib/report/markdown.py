@@ -35,7 +35,6 @@ MAX_WARNINGS = 5  # without details
 
 
 def to_markdown(report: Report) -> str:
-    """Return the verdicts, the tables, and under which conditions; with details all else."""
     results, conclusion, details = report.results, report.conclusion, report.details
     parts = [f"### {markdown_text(conclusion.heading or report_title(results))}"]
     parts += map(markdown_text, conclusion.sentences)
@@ -65,7 +64,6 @@ def to_markdown(report: Report) -> str:
 
 
 def conditions(results: Results) -> list[str]:
-    """Return a line on when, where and by which command the results came about."""
     facts = [results.created.replace("T", " ")]
     environment = results.environment
     if environment:
@@ -77,5 +75,4 @@ def conditions(results: Results) -> list[str]:
 
 
 def markdown_section(title: str, lines: Sequence[str]) -> list[str]:
-    """Return heading and lines as paragraphs; none if there are no lines."""
     return [f"#### {title}", "\n".join(lines)] if lines else []

@@ -27,7 +27,6 @@ def markdown_fence(text: str, *, shortest: int) -> str:
 
 
 def markdown_code(text: str) -> str:
-    """Return the text as code within a line of Markdown."""
     line = printable(text)
     fence = markdown_fence(line, shortest=1)
     padding = " " if line.startswith("`") or line.endswith("`") else ""
@@ -35,19 +34,16 @@ def markdown_code(text: str) -> str:
 
 
 def markdown_block(text: str) -> str:
-    """Return the text as a block of code in Markdown."""
     fence = markdown_fence(text, shortest=3)
     return f"{fence}\n{printable_lines(text.rstrip())}\n{fence}"
 
 
 def markdown_cell(cell: str) -> str:
-    """Return the cell of a table in Markdown."""
     shown = markdown_code(cell) if isinstance(cell, Code) else markdown_text(cell)
     return shown.replace("|", r"\|")
 
 
 def markdown_lines(table: Table) -> list[str]:
-    """Return the table in Markdown, a line for each row, in columns of even width."""
     rows = [tuple(map(markdown_cell, row)) for row in (table.titles, *table.rows)]
     widths = [max(map(cell_width, cells)) for cells in zip(*rows, strict=True)]
     lines = []

@@ -15,7 +15,6 @@ NAMES = ("name", "label", "target", "partner", "reference")  # that records may 
 
 
 def suffixed(results: Results, suffix: str) -> Results:
-    """Return the results with that suffix after each target's name and label."""
     changes: dict[str, Any] = {}
     for field in BY_TARGET:
         changes[field] = tuple(with_suffix(record, suffix) for record in getattr(results, field))
@@ -28,7 +27,6 @@ def suffixed(results: Results, suffix: str) -> Results:
 
 
 def with_suffix(record: Any, suffix: str) -> Any:
-    """Return the record with that suffix after each of NAMES that it has."""
     changes = {}
     for field in NAMES:
         name = getattr(record, field, None)
@@ -46,13 +44,11 @@ def short_names(files: Iterable[str]) -> dict[str, str]:
 
 
 def suffixed_by_file(files: Mapping[str, Results]) -> list[Results]:
-    """Return each file's results, their targets suffixed by the file's short name."""
     names = short_names(files)
     return [suffixed(results, f" [{names[file]}]") for file, results in files.items()]
 
 
 def check_same_load(files: Mapping[str, Results]) -> None:
-    """Raise UsageError if the results were not made under the same load."""
     (first_file, first), *others = files.items()
     for file, results in others:
         differing: list[str] = []
@@ -68,11 +64,7 @@ def check_same_load(files: Mapping[str, Results]) -> None:
 
 
 def merge(parts: Sequence[Results]) -> Results:
-    """Return the results of several files as one.
-
-    Seed, settings, environment and machines are each file's own, and left out where they
-    differ.
-    """
+    """Seed, settings, environment and machines are left out where they differ."""
     changes: dict[str, Any] = {}
     for field in (*BY_TARGET, "warnings"):
         changes[field] = ()

@@ -22,10 +22,7 @@ from micropie_benchlib.stats.verdicts import decisive_comparisons
 
 
 def html_table(table: Table, *, sortable: bool = True) -> str:
-    """Return a table of HTML; the first cell of a row is its head.
-
-    The titles of a sortable table are buttons; where the screen is narrow, each cell has its own.
-    """
+    """Titles of a sortable table are buttons; on a narrow screen each cell has its own."""
     title = html.escape(table.title)
     css_class = "sortable" if sortable else "facts"
     classes = ["" if is_text else ' class="number"' for is_text in table.are_texts]
@@ -61,7 +58,6 @@ def html_charts(figures: Sequence[str]) -> list[str]:
 
 
 def to_html(report: Report) -> str:
-    """Return one page that needs nothing else."""
     page = string.Template(packaged_text(__package__, "page.html")).substitute(
         title=html.escape(report_title(report.results)),
         style=packaged_text(__package__, "page.css"),
@@ -75,7 +71,6 @@ def to_html(report: Report) -> str:
 
 
 def html_summary(report: Report) -> list[str]:
-    """Return the verdicts, their chart and those of all loads, and the warnings."""
     results, conclusion = report.results, report.conclusion
     lines = []
     if conclusion.heading:
@@ -98,7 +93,6 @@ def html_summary(report: Report) -> list[str]:
 
 
 def html_details(report: Report) -> list[str]:
-    """Return the charts and tables of each load."""
     results = report.results
     lines = []
     for load in results.reported_loads:

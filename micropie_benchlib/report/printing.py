@@ -6,8 +6,8 @@ from __future__ import annotations
 def printable(text: str) -> str:
     """Return the text in one line, with what cannot be shown escaped as in Python's source.
 
-    Texts of servers, wrk and results files may hold what would steer a terminal, or turn
-    the order of the characters around.
+    Texts of servers, wrk and results files may hold what would steer a terminal, or turn the
+    order of the characters around.
     """
     if text.isprintable():
         return text

@@ -30,7 +30,6 @@ MAX_IN_FLIGHT = 1.05  # requests for each connection: latencies are rounded
 
 
 def reproduction_conclusion(results: Results, published: PublishedTable) -> Conclusion:
-    """Return the published figures beside those of the results, and what they say."""
     pairwise_by_load = {pairwise.load: pairwise for pairwise in all_pairwise(results)}
     figures, sentences = [], stack_sentences(results, published)
     for load in published.rows:
@@ -80,14 +79,12 @@ def order_lines(
 
 
 def finding_on(speed: Estimate) -> str:
-    """Return what a speed says of a published order, by which it should lie above 1."""
     if speed.interval.contains(1):
         return "no significant difference"
     return "confirmed" if speed.low > 1 else "reversed"
 
 
 def stack_sentences(results: Results, published: PublishedTable) -> list[str]:
-    """Return whether each target's bytes of a response are those of the published stack."""
     responses = {facts.name: facts.responses for facts in results.targets}
     sentences = []
     for load, rows in published.rows.items():
@@ -105,7 +102,6 @@ def stack_sentences(results: Results, published: PublishedTable) -> list[str]:
 
 
 def published_warnings(published: PublishedTable) -> list[str]:
-    """Return what a reader of the published table should know."""
     warnings = list(published.warnings)
     for load, rows in published.rows.items():
         first, second, *_ = by_throughput(rows)

@@ -28,11 +28,7 @@ NOT_SAVED = {
 
 
 def results_data(results: Results) -> dict[str, Any]:
-    """Return the results as a results file has them, in JSON's own types.
-
-    Each measurement also says whether it is valid, each warning what it says, and there are
-    the rankings.
-    """
+    """Return the results as a results file has them: with validity, texts of warnings, rankings."""
     data: dict[str, Any] = adapter(Results).dump_python(results, mode="json", exclude=NOT_SAVED)
     dumps = data["measurements"]
     for measurement, dumped in zip(results.measurements, dumps, strict=True):
@@ -49,18 +45,15 @@ def results_data(results: Results) -> dict[str, Any]:
 
 
 def add_texts(warnings: Iterable[BenchWarning], dumped: Iterable[dict[str, Any]]) -> None:
-    """Add to each of the dumped warnings what it says; it is not read again."""
     for warning, data in zip(warnings, dumped, strict=True):
         data["text"] = text_of(warning)
 
 
 def to_json(results: Results) -> str:
-    """Return the results file's text: schema micropie-bench/3, SI units."""
     return json_text(results_data(results))
 
 
 def json_text(data: object) -> str:
-    """Return the data as JSON that a terminal can show."""
     text = json.dumps(data, indent=2, ensure_ascii=False)
     is_safe = text.replace("\n", "").isprintable()
     if not is_safe:  # in ASCII it steers no terminal
@@ -71,10 +64,8 @@ def json_text(data: object) -> str:
 def from_json(text: str) -> Results:
     """Return the results in such a text, without histograms.
 
-    What follows from the measurements is worked out again, whatever the file says of it. What
-    it has beyond the known fields is left out: a later version may have written it. Raises
-    BenchError, with the place, if it has another schema, or a value that cannot have been
-    measured.
+    What follows from the measurements is worked out again, and unknown fields are left out: a
+    later version may have written them. Raises BenchError.
     """
     try:
         data = json.loads(text)
@@ -101,7 +92,7 @@ def from_json(text: str) -> Results:
 
 
 def schema_text() -> str:
-    """Return docs/results.schema.json: the JSON Schema of a results file, from its types.
+    """Return docs/results.schema.json.
 
     What is not required may be absent in an older file: it is then not known.
     """

@@ -25,8 +25,6 @@ LOOKS = 6  # of series: in colour, dot and dashes; beyond them, lines get bolder
 
 
 class TickMark(NamedTuple):
-    """A value at which an axis has a line, and its label."""
-
     value: float
     label: str
 
@@ -42,7 +40,7 @@ def percentile_scale(percent: float) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """An axis from `low` to `high`; its equal distances are equal steps of `scale`."""
+    """Its equal distances are equal steps of `scale`."""
 
     low: float
     high: float
@@ -53,10 +51,7 @@ class Axis:
         return self.low <= value <= self.high
 
     def position(self, value: float, length: float) -> float:
-        """Return how far along an axis of that length the value lies.
-
-        What lies beyond an end is moved to that end.
-        """
+        """Return how far along an axis of that length the value lies; never beyond an end."""
         start = self.scale(self.low)
         span = self.scale(self.high) - start
         nearest = max(self.low, min(self.high, value))
@@ -79,7 +74,6 @@ def round_axis(highest: float, *, unit: str = "", unit_size: float = 1.0) -> Axi
 
 
 def latency_axis(longest_s: float) -> Axis:
-    """Return an axis from 0 s to the longest latency, labelled in a unit that suits."""
     for unit, size_s in (("s", 1), ("ms", 1e-3)):
         if longest_s >= size_s:
             return round_axis(longest_s, unit=unit, unit_size=size_s)
@@ -87,7 +81,6 @@ def latency_axis(longest_s: float) -> Axis:
 
 
 def percentile_axis(highest: float) -> Axis:
-    """Return an axis of percentiles that stretches towards 100%, to the highest."""
     percents = (0, 90, 99, 99.9, 99.99)
     return Axis(
         low=0,
@@ -108,10 +101,7 @@ RATIO_LABELS = (
 
 
 def ratio_labels(reach: float) -> Sequence[float]:
-    """Return the finest labels that cover most of an axis to that ratio.
-
-    Beyond RATIO_LABELS they are powers of ten.
-    """
+    """Return the finest labels that cover most of an axis to that ratio: at last powers of ten."""
     for ratios in RATIO_LABELS:
         if reach <= ratios[-1] ** 1.75:
             return ratios
@@ -120,10 +110,7 @@ def ratio_labels(reach: float) -> Sequence[float]:
 
 
 def speed_axis(speeds: Iterable[Estimate], others: Iterable[float] = ()) -> Axis:
-    """Return a logarithmic axis of speeds.
-
-    It holds all estimates, and what of their intervals and of others lies from 1/4 to 4.
-    """
+    """It holds all estimates, and what of their intervals and of others lies from 1/4 to 4."""
     ends = [0.95, 1.05, *others]
     lowest, highest = 0.25, 4.0
     for speed in speeds:
@@ -137,8 +124,6 @@ def speed_axis(speeds: Iterable[Estimate], others: Iterable[float] = ()) -> Axis
 
 
 class Point(NamedTuple):
-    """A point of a chart, and the text that it shows when pointed at."""
-
     x: float
     y: float
     text: str
@@ -146,7 +131,7 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """Points that belong together; `look` is their target's number, from 0."""
+    """`look` is their target's number, from 0."""
 
     name: str
     look: int
@@ -155,8 +140,6 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeedRow:
-    """A target's speed, and that of each round which it was estimated from."""
-
     name: str
     look: int
     speed: Estimate
@@ -176,7 +159,6 @@ class Plot:
         return CHART_WIDTH - self.left - RIGHT_MARGIN
 
     def svg(self, parts: Iterable[str]) -> str:
-        """Return the whole SVG, with these parts in the plot."""
         chart_height = TOP_MARGIN + self.height + BOTTOM_MARGIN
         lines = [
             f'<svg viewBox="0 0 {CHART_WIDTH} {chart_height:.6g}">',
@@ -195,12 +177,10 @@ class Plot:
 
 
 def svg_path(points: Iterable[tuple[float, float]]) -> str:
-    """Return the `d` of an SVG path, a line through the points."""
     return "M" + "L".join(f"{x:.6g} {y:.6g}" for x, y in points)
 
 
 def svg_text(x: float, y: float, text: str) -> str:
-    """Return a text of an SVG; its style says which end of it is at x."""
     return f'<text x="{x:.6g}" y="{y:.6g}">{html.escape(text)}</text>'
 
 
@@ -212,7 +192,6 @@ def svg_dot(x: float, y: float, text: str, *, radius: int = 4) -> str:
 
 
 def svg_group(look: int, path: str, dots: Iterable[str]) -> str:
-    """Return a line and its dots in the look of a target: colour, dots and dashes."""
     line = f'<path class="line" d="{path}"/>' if path else ""
     classes = f"mark-{look % LOOKS} turn-{look // LOOKS}"
     return f'<g class="{classes}">{line}<g class="dots">{"".join(dots)}</g></g>'
@@ -223,7 +202,7 @@ def svg_reference(path: str) -> str:
 
 
 def svg_x_axis(axis: Axis, plot: Plot) -> str:
-    """Return the axis below a plot; labels that would touch another are left out."""
+    """Labels that would touch another are left out."""
     parts = ['<g class="axis x">']
     free_from = -math.inf
     for tick in axis.ticks:
@@ -254,7 +233,7 @@ def series_figure(
     y: Axis,
     limit: float | None = None,
 ) -> str:
-    """Return a figure of the series, as lines with small dots; as dots alone with a limit of y."""
+    """The series are lines with small dots; dots alone with a limit of y."""
     longest_label = max(len(tick.label) for tick in y.ticks)
     plot = Plot(left=LEFT_MARGIN + DIGIT_WIDTH * longest_label, height=PLOT_HEIGHT)
     parts = [svg_x_axis(x, plot), svg_y_axis(y, plot)]
@@ -276,7 +255,6 @@ def series_figure(
 
 
 def speed_figure(title: str, about: str, rows: Sequence[SpeedRow]) -> str:
-    """Return a figure with a row for each speed, and a line at 1."""
     every_round = []
     for row in rows:
         every_round += [speed for speed, _ in row.rounds]
@@ -300,7 +278,6 @@ def speed_figure(title: str, about: str, rows: Sequence[SpeedRow]) -> str:
 
 
 def svg_speed(row: SpeedRow, y: float, *, axis: Axis, plot: Plot) -> str:
-    """Return a row's bar with a mark at each end on the axis, its estimate, and rounds below."""
     low, high = (axis.position(end, plot.width) for end in row.speed.interval)
     path = svg_path([(low, y), (high, y)])
     for end, x in zip(row.speed.interval, (low, high), strict=True):
@@ -317,10 +294,7 @@ def svg_speed(row: SpeedRow, y: float, *, axis: Axis, plot: Plot) -> str:
 def html_figure(
     title: str, about: str, drawing: str, *, spoken: Sequence[str], keys: str = ""
 ) -> str:
-    """Return a figure: caption, drawing in a box that scrolls where narrow, keys.
-
-    A screen reader reads in words what the drawing shows.
-    """
+    """A screen reader reads in words what the drawing shows."""
     shown_title = html.escape(title)
     in_words = html.escape(". ".join([title, *spoken]))
     lines = [
@@ -346,5 +320,4 @@ def html_keys(series: Iterable[Series]) -> str:
 
 
 def shortened(label: str) -> str:
-    """Return a label that fits into a chart."""
     return label if len(label) <= 28 else f"{label[:27]}…"

@@ -46,9 +46,8 @@ def format_mean(values: Sequence[float]) -> str:
 def gist_row(measurements: Iterable[Measurement]) -> list[str]:
     """Return the gist's columns after the name, over the valid measurements.
 
-    They are those of a target under one load. The mean latency is over all requests that were
-    timed, the maximum the largest, data the sum; throughput and transfer rate are means over
-    rounds, throughput with half its 95% interval.
+    The mean latency is over all requests that were timed, the maximum the largest, data the
+    sum; throughput and transfer rate are means over rounds.
     """
     runs = valid_runs(measurements)
     if not runs:
@@ -81,10 +80,7 @@ def gist_row(measurements: Iterable[Measurement]) -> list[str]:
 
 
 def gist_table(results: Results, load: LoadId) -> Table:
-    """Return the gist's table of one load, and CPU time per request where that is known.
-
-    All but that comes from single trials, or at a rate from those of the verdict.
-    """
+    """All but the CPU time comes from single trials, or at a rate from those of the verdict."""
     measured = {trial.target for trial in results.measurements if trial.load == load}
     rows = []
     cpu_cells = []
@@ -123,7 +119,6 @@ def cpu_methods(results: Results, load: LoadId) -> list[Method]:
 
 
 def cpu_cell(results: Results, name: str, load: LoadId, methods: Iterable[Method]) -> str:
-    """Return the mean CPU time per request in us, by the first of the methods that tells it."""
     for method in methods:
         costs_s = []
         for trial in results.trials(load, method):
@@ -136,11 +131,7 @@ def cpu_cell(results: Results, name: str, load: LoadId, methods: Iterable[Method
 
 
 def detail_table(results: Results, load: LoadId) -> Table:
-    """Return percentiles, memory, idle CPU and errors of those targets that show any.
-
-    Percentiles of all valid rounds' samples together, their highest memory, their mean CPU time
-    in each second before the load, and the errors of all rounds, invalid ones too.
-    """
+    """Percentiles are of all valid rounds together, errors of invalid ones, too."""
     rows = []
     for name in results.names:
         memory = []
@@ -167,7 +158,6 @@ def detail_table(results: Results, load: LoadId) -> Table:
 
 
 def capacity_table(results: Results, load: LoadId) -> Table:
-    """Return the mean capacities of the launches, with half the 95% interval."""
     rows = []
     for name in results.names:
         capacities = list(results.capacities_of(name, load).values())
@@ -179,7 +169,6 @@ def capacity_table(results: Results, load: LoadId) -> Table:
 
 
 def step_table(results: Results, load: LoadId) -> Table:
-    """Return each rate that was tried for a capacity, and what its trials say together."""
     trials_by_step: dict[tuple[str, int, float], list[Measurement]] = {}
     for trial in results.measurements:
         rate_per_s = trial.load.rate_per_s
@@ -202,7 +191,6 @@ def step_table(results: Results, load: LoadId) -> Table:
 
 
 def rate_table(results: Results, load: LoadId) -> Table:
-    """Return how a rate was kept by each target, and by wrk: means of its valid trials."""
     rows = []
     for name in results.names:
         rates = []
@@ -221,7 +209,6 @@ def rate_table(results: Results, load: LoadId) -> Table:
 
 
 def comparison_cells(comparison: Comparison) -> list[str]:
-    """Return rounds, method, speed, its interval, and the verdict with its reason."""
     ratio = interval = ""
     speed = comparison.speed
     if speed:
@@ -234,7 +221,6 @@ def comparison_cells(comparison: Comparison) -> list[str]:
 
 
 def comparison_tables(results: Results, load: LoadId) -> list[Table]:
-    """Return a table of speeds for each reference that rounds were compared with."""
     rows_by_reference: dict[str, list[tuple[str, ...]]] = {}
     references_with_rounds = set()
     for comparison in results.comparisons:
@@ -262,7 +248,7 @@ def comparison_tables(results: Results, load: LoadId) -> list[Table]:
 
 
 def ranking_table(results: Results, ranking: Ranking) -> Table:
-    """Return the order of more than two targets; last those without a speed, and why."""
+    """The last are those without a speed, and why."""
     kind = (ranking.load, ranking.method, ranking.metric, ranking.reference)
     speeds = {}
     without = []
@@ -288,10 +274,6 @@ def ranking_table(results: Results, ranking: Ranking) -> Table:
 
 
 def load_tables(results: Results, load: LoadId, *, details: bool = True) -> list[Table]:
-    """Return one load's tables: the gist's, and with details all that there is data for.
-
-    More than two targets have an order, too, and a load at a rate its percentiles.
-    """
     tables = []
     for ranking in rankings_of(results):
         if ranking.load == load:
@@ -312,7 +294,6 @@ def load_tables(results: Results, load: LoadId, *, details: bool = True) -> list
 
 
 def result_tables(results: Results, *, details: bool = True) -> list[Table]:
-    """Return the tables of all loads."""
     tables = []
     for load in results.reported_loads:
         tables += load_tables(results, load, details=details)
@@ -320,11 +301,7 @@ def result_tables(results: Results, *, details: bool = True) -> list[Table]:
 
 
 def work_tables(results: Results, *, details: bool = True) -> list[Table]:
-    """Return the table of what is equal between the targets and what differs.
-
-    There is none if nothing differs; without details it has only what does, other than the
-    responses.
-    """
+    """There is none if nothing differs; without details it leaves out equals and responses."""
     work = work_of(results)
     shown = [fact for fact in work if fact.differs and not fact.is_of_response]
     if details:

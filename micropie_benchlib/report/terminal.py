@@ -13,10 +13,9 @@ GAP = "  "  # between the columns of a table there
 
 
 def terminal_lines(table: Table, *, width: int) -> list[str]:
-    """Return the table for a terminal of that width.
+    """Figures stay in one line if there is room, else they break at spaces as texts do.
 
-    Figures stay in one line if there is room, else they break at spaces as texts do. Where
-    that is not enough, each row becomes a list of its cells.
+    Where that is not enough, each row becomes a list of its cells.
     """
     rows = [list(table.titles)]
     for row in table.rows:
@@ -33,7 +32,7 @@ def terminal_lines(table: Table, *, width: int) -> list[str]:
 
 
 def narrowest(cells: Sequence[str], *, can_break: bool) -> int:
-    """Return how narrow a column may be; the first cell is its title, which always breaks."""
+    """The first cell is its title, which always breaks."""
     title, *others = cells
     pieces = title.split()
     for cell in others:
@@ -42,7 +41,6 @@ def narrowest(cells: Sequence[str], *, can_break: bool) -> int:
 
 
 def widened(rows: Sequence[Sequence[str]], widths: Sequence[int], spare: int) -> list[int]:
-    """Return the widths, with as much of what is to spare as the columns can use."""
     result = []
     for width, cells in zip(widths, zip(*rows, strict=True), strict=True):
         more = min(spare, max(map(cell_width, cells)) - width)
@@ -53,7 +51,6 @@ def widened(rows: Sequence[Sequence[str]], widths: Sequence[int], spare: int) ->
 
 
 def broken(text: str, width: int) -> list[str]:
-    """Return the text in lines of that width, broken at spaces; one line at least."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
@@ -65,7 +62,6 @@ def broken(text: str, width: int) -> list[str]:
 
 
 def drawn_lines(table: Table, rows: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]:
-    """Return the rows drawn in columns of these widths, which hold every word."""
     lines = []
     for row in rows:
         cells = list(map(broken, row, widths))
@@ -78,7 +74,6 @@ def drawn_lines(table: Table, rows: Sequence[Sequence[str]], widths: Sequence[in
 
 
 def listed_lines(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return each row as its first cell, and the others below it, by their titles."""
     (_, *titles), *others = rows
     room = max(map(len, titles))
     lines = []

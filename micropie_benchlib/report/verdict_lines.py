@@ -1,4 +1,4 @@
-"""The verdict lines."""
+"""What is said of each target's speed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from micropie_benchlib.stats.verdicts import (
 
 
 def verdict_lines_of(results: Results) -> list[VerdictLine]:
-    """Return the verdict for each load and target; a run of one round has none."""
+    """A run of one round has none."""
     lines: list[VerdictLine] = []
     if results.settings and results.settings.rounds == 1:
         return lines
@@ -35,10 +35,6 @@ def verdict_lines_of(results: Results) -> list[VerdictLine]:
 
 
 def verdict_sentence(results: Results, comparison: Comparison) -> str:
-    """Return what a comparison says of its target's speed.
-
-    Beside it stand plain requests/s, or at a rate the p99 latency.
-    """
     target = results.label(comparison.target)
     reference = results.label(comparison.reference)
     speed = comparison.speed
@@ -64,7 +60,6 @@ def verdict_sentence(results: Results, comparison: Comparison) -> str:
 
 
 def first_failure(results: Results, comparison: Comparison) -> str:
-    """Return why the first invalid trial of the two is invalid; nothing if none is."""
     pair = (comparison.target, comparison.reference)
     for capacity in results.capacities:
         if capacity.reasons and capacity.load == comparison.load and capacity.target in pair:
@@ -79,7 +74,6 @@ def first_failure(results: Results, comparison: Comparison) -> str:
 
 
 def beside_remark(results: Results, comparison: Comparison) -> str:
-    """Return the speed by what stands beside, if it is another metric and known."""
     method, metric = Method.SINGLE, Metric.REQUESTS
     if comparison.load.rate_per_s:
         method, metric = comparison.method, Metric.P99
@@ -93,7 +87,6 @@ def beside_remark(results: Results, comparison: Comparison) -> str:
 
 
 def pooled_p99s(results: Results, comparison: Comparison) -> str:
-    """Return the p99 latencies of target and reference, as in the tables."""
     shown = []
     for name in (comparison.target, comparison.reference):
         p99_s = results.latencies(name, comparison.load).get(99)
@@ -102,7 +95,6 @@ def pooled_p99s(results: Results, comparison: Comparison) -> str:
 
 
 def excluded_remark(results: Results, comparison: Comparison) -> str:
-    """Return how many rounds are excluded from the comparison, if any."""
     partner = comparison.reference if comparison.method is Method.PAIRED else None
     rounds = set()
     for trial in results.trials(comparison.load, comparison.method):

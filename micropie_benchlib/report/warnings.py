@@ -52,7 +52,7 @@ def text_of(*warnings: BenchWarning) -> str:
 
 
 def range_text(warnings: Sequence[BenchWarning], name: str, how: str) -> str:
-    """Return the range of a figure in a format of FORMATS, before a noun if there is one."""
+    """`how` is a name of FORMATS, before a noun if there is one."""
     values = []
     for warning in warnings:
         for figure in (name, f"{name}_min", f"{name}_max"):
@@ -101,7 +101,6 @@ def lines_of(results: Results, sightings: Iterable[Sighting]) -> list[str]:
 
 
 def line_of(results: Results, group: Sequence[Sighting]) -> str:
-    """Return where something was seen, if it is about a part of the results, and what it was."""
     warnings, targets, loads, rounds, methods, invalid = zip(*group, strict=True)
     in_order = filter(targets.__contains__, [*results.names, *targets])
     parts = [" and ".join(map(results.label, distinct(in_order)))]
@@ -119,7 +118,6 @@ def line_of(results: Results, group: Sequence[Sighting]) -> str:
 
 
 def rounds_text(results: Results, rounds: Sequence[int]) -> str:
-    """Return how many of all rounds these are, and which; nothing if there was only one."""
     made = {trial.round for trial in results.measurements}
     if not rounds or len(made) == 1:
         return ""
@@ -130,7 +128,6 @@ def rounds_text(results: Results, rounds: Sequence[int]) -> str:
 
 
 def distinct(items: Iterable[Any]) -> list[Any]:
-    """Return the items that are not None, each once."""
     found = dict.fromkeys(items)
     found.pop(None, None)
     return list(found)

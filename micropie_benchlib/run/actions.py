@@ -20,8 +20,6 @@ from micropie_benchlib.system.children import Tick
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What runs now, and the seconds that it should take: targets start, or are under a load."""
-
     targets: tuple[Target, ...]
     load: LoadId | None
     round: int
@@ -44,11 +42,10 @@ class SecondStage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actions:
-    """What an experiment does to the world, injected so that tests can provoke faults.
+    """What an experiment does to the world.
 
-    `extend` is called with a plan of more rounds than before, and why; or with one whose
-    loads have got their rates. `drop` is called with one of fewer targets, and why. What is
-    recorded is without the `secrets`. Targets are to respond as those of the `baseline`, by name.
+    `extend` is called with a plan of more rounds than before, and why; or with one whose loads
+    have got their rates. `drop` is called with one of fewer targets.
     """
 
     prepare: Callable[[Target], None]

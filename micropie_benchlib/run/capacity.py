@@ -14,7 +14,6 @@ LOW_SHARE = 1 / 8  # of the throughput: at that rate hardly a request waits for 
 
 
 def unknown_rate(trial: Measurement, rate_per_s: float) -> tuple[BenchWarning, ...]:
-    """Return why it is not known whether a rate was kept, by the last trial at it."""
     reasons = trial.invalid
     if not reasons:
         arrival_rate = trial.wrk.arrival_rate if trial.wrk else None
@@ -45,7 +44,6 @@ class Bisection:
 
     @property
     def middle_per_s(self) -> float:
-        """The geometric mean of the bounds."""
         return math.sqrt(self._kept_per_s * self._upper_per_s)
 
     @property
@@ -54,11 +52,9 @@ class Bisection:
 
     @property
     def is_over(self) -> bool:
-        """Whether there is none, or the bounds are close, and both were tried."""
         return bool(self.reasons) or (self._are_near and self._was_missed)
 
     def next_per_s(self) -> float:
-        """Return the rate to be tried next."""
         if self._are_near:
             return self._upper_per_s
         if self._kept_per_s:
@@ -68,7 +64,6 @@ class Bisection:
         return self._upper_per_s / 2
 
     def take(self, trials: Sequence[Measurement], rate_per_s: float) -> None:
-        """Take in the trials at a rate. It is kept only with confidence."""
         outcome = outcome_of(trials)
         if outcome is Outcome.UNKNOWN:
             self.reasons = unknown_rate(trials[-1], rate_per_s)
@@ -83,7 +78,6 @@ class Bisection:
 
 
 def none_kept(trials: Sequence[Measurement], rate_per_s: float) -> tuple[BenchWarning, ...]:
-    """Return that the lowest rate misses the limit, or that this is inconclusive."""
     tally = tally_of(trials)
     is_missed = tally.outcome is Outcome.MISSED
     kind = Kind.LIMIT_MISSED if is_missed else Kind.LIMIT_INCONCLUSIVE

@@ -36,9 +36,8 @@ def measure_launch(
 ) -> Iterator[TargetFacts | Measurement | Capacity]:
     """Yield each target's facts once its server is up, then the measurements, in order.
 
-    A server that does not start invalidates the trials that it has a part in; so does one that
-    answers other than expected, for that workload. The first launch raises UnmeasurableError
-    instead if a target cannot be measured at all; it is given what was found of others.
+    The first launch raises UnmeasurableError if a target cannot be measured at all; it is given
+    what was found of others.
     """
     run = LaunchRun(launch, actions)
     with contextlib.ExitStack() as stack:
@@ -60,7 +59,6 @@ def measure_launch(
 def with_outcome(
     results: Results, outcome: TargetFacts | Measurement | Capacity, names: Sequence[str]
 ) -> Results:
-    """Return the results with what a launch yielded; the targets in the order of names."""
     if isinstance(outcome, TargetFacts):
         return with_facts(results, outcome, names)
     if isinstance(outcome, Capacity):
@@ -69,7 +67,6 @@ def with_outcome(
 
 
 def of_whole_rounds(results: Results, current_round: int) -> Results:
-    """Return the results of the rounds before the current one; in the first, what there is."""
     if current_round == 1:
         return results
     whole = [each for each in results.measurements if each.round < current_round]
@@ -106,10 +103,7 @@ def with_second_stage(
 
 
 def run_experiment(plan: Plan, results: Results, actions: Actions) -> Results:
-    """Return the results with the plan's measurements, but for targets that are too slow for it.
-
-    See run_rounds(). Raises UnmeasurableError if there is nothing to compare then.
-    """
+    """Return the results with the plan's measurements, but for targets that are too slow for it."""
     try:
         return run_rounds(plan, results, actions)
     except UnmeasurableError as error:
@@ -128,9 +122,8 @@ def run_experiment(plan: Plan, results: Results, actions: Actions) -> Results:
 def run_rounds(plan: Plan, results: Results, actions: Actions) -> Results:
     """Return the results with the plan's measurements; they tell if it ended early.
 
-    They are saved after each launch where that can be done. After an interruption, or a
-    failure between trials, they are those of whole rounds; in the first round what there is.
-    Raises UnmeasurableError, before anything is measured, if a target cannot be.
+    After an interruption, or a failure between trials, they are those of whole rounds; in the
+    first round what there is.
     """
     current_round = 1
     first_rounds = plan.rounds

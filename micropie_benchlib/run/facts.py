@@ -51,10 +51,7 @@ def facts_of(
 
 
 def server_command(server: RunningServer, secrets: Secrets) -> str:
-    """Return the server's command as a shell would take it, after its own variables.
-
-    Secrets are hidden before a shell's quotes change the words.
-    """
+    """Secrets are hidden before a shell's quotes change the words."""
     words = []
     for name, value in server.target.env:
         shown = HIDDEN if has_secret_name(name) else secrets.hide_whole_words(value)

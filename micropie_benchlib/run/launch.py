@@ -58,10 +58,7 @@ class LaunchRun:
         self._secrets = actions.secrets
 
     def start(self, stack: contextlib.ExitStack) -> None:
-        """Start all servers at once, and return when each is ready or has failed.
-
-        Of two that start in turn, the second has the better luck.
-        """
+        """Start all servers at once: of two that start in turn, the second has the better luck."""
         self._announce(self._launch.targets, None, start_estimate_s(self._launch))
         for target in self._launch.targets:
             with self._taking_failures(target.name):
@@ -85,10 +82,10 @@ class LaunchRun:
             self._broken[name] = failure(reason_of(error))
 
     def ask_each_workload(self, target: Target) -> TargetFacts:
-        """Return the target's facts, with its response to each workload.
+        """Ask it, and note for which workloads it failed.
 
         A response other than 2xx, none in time, or one that changes as its connection is used,
-        fails the target for that workload.
+        is a failure.
         """
         responses: dict[str, Response] = {}
         for load in self._first_loads:
@@ -143,10 +140,7 @@ class LaunchRun:
         self._changed[facts.name] = Reason(warnings=warnings, log=log)
 
     def _ask_repeatedly(self, target: Target, workload: Workload) -> Iterator[tuple[Response, ...]]:
-        """Yield responses on some connections, which show whether their size varies by nature.
-
-        There are two connections at least, and within PROBES_S some more; many if it does vary.
-        """
+        """Yield responses on some connections, which show whether their size varies by nature."""
         start = time.monotonic()
         sizes: set[int] = set()
         for number in range(MAX_PROBES):
@@ -186,7 +180,6 @@ class LaunchRun:
         return None
 
     def _check_closing(self, target: Target, workload: Workload, response: Response) -> None:
-        """Raise BenchError if the connection does not end with the response as asked."""
         if not workload.keep_alive and not response.says_close:
             raise BenchError(
                 f"{target.name} keeps its connection open when asked to close it "
@@ -196,7 +189,6 @@ class LaunchRun:
     def _check_statuses(
         self, target: Target, workload: Workload, answered: Sequence[Response]
     ) -> None:
-        """Raise BenchError if a response on a connection is not as expected."""
         for number, response in enumerate(answered, 1):
             if not workload.expects(response.status):
                 raise BenchError(self._complaint(target, workload, response, number))
@@ -204,7 +196,6 @@ class LaunchRun:
     def _complaint(
         self, target: Target, workload: Workload, response: Response, number: int
     ) -> str:
-        """Return how the response with that number on its connection is wrong."""
         server = self._servers[target.name]
         url = server.url(workload.path)
         path = url.split("/", 3)[3]
@@ -221,7 +212,6 @@ class LaunchRun:
         return complaint
 
     def warm_up(self) -> None:
-        """For each workload together those that can respond."""
         for load in self._first_loads:
             names = []
             for target in self._launch.targets:
@@ -266,10 +256,7 @@ class LaunchRun:
         return self._broken.get(name) or self._failed.get((name, workload.name))
 
     def measure(self, trial: Trial) -> Iterator[Measurement]:
-        """Yield one measurement for each target of the trial.
-
-        If only one target of a paired trial fails, the other is valid.
-        """
+        """If only one target of a paired trial fails, the other is valid."""
         self._announce(trial.targets, trial.load.id, trial.load.duration_s)
         names = [target.name for target in trial.targets]
         observations: list[Observation] = []
@@ -299,7 +286,6 @@ class LaunchRun:
         self._actions.announce(step)
 
     def _workers(self, trial: Trial) -> int | None:
-        """Return how many the servers have together, where the tool decides that."""
         count = 0
         for target in trial.targets:
             settings = self._servers[target.name].settings
@@ -317,7 +303,6 @@ class LaunchRun:
         reason: BenchWarning | None,
         limited_by: Limit | None,
     ) -> Measurement:
-        """Return what the trial yielded of the target; it is invalid for the reason."""
         load, name = trial.load, target.name
         invalid = [reason] if reason else []
         partners = [each.name for each in trial.targets if each.name != name]

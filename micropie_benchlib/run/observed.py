@@ -28,9 +28,8 @@ def longest_s(observations: Iterable[Observation]) -> float:
 
 
 def core_use(observations: Sequence[Observation], load: Load, workers: int | None) -> CoreUse:
-    """Return how load generators and servers used the cores in one trial.
+    """The servers can use a core for each of their `workers`, or for each thread that worked.
 
-    The servers can use a core for each of their `workers`, or for each thread that worked.
     Of several load machines it is the one whose wrks used most of its cores.
     """
     count = len(observations)
@@ -71,7 +70,6 @@ LONGEST_PAUSE_S = 1.0  # of wrk, which a busy machine does not make
 def wrong_load(
     observations: Sequence[Observation], load: Load, cores: CoreUse
 ) -> BenchWarning | None:
-    """Return why a trial did not measure its servers: wrk was stopped, or the limit."""
     for seen in observations:
         rate = seen.wrk.arrival_rate
         if rate and rate.late_max_s > LONGEST_PAUSE_S:
@@ -91,7 +89,6 @@ MAY_COUNT = (
 
 
 def warnings_in(trial: Trial, seen: Observation, sizes: ResponseSizes) -> Iterator[BenchWarning]:
-    """Yield what was wrong, or odd, about a target in a trial."""
     wrk, load = seen.wrk, trial.load
     least = 1 if load.rate_per_s else load.connections
     yield from error_warnings(wrk, connections=least, expect_status=load.workload.expect_status)
@@ -114,7 +111,6 @@ def warnings_in(trial: Trial, seen: Observation, sizes: ResponseSizes) -> Iterat
 
 
 def cpu_warnings(seen: Observation) -> Iterator[BenchWarning]:
-    """Yield what is odd about the CPU time of a server."""
     use, ending = seen.use, seen.ending
     if ending.periods and ending.throttled:
         counts = {"throttled": ending.throttled, "periods": ending.periods}

@@ -25,8 +25,6 @@ from micropie_benchlib.stats.search import over_limit
 
 @dataclass(slots=True)
 class Preflight:
-    """What the launches before the first round showed."""
-
     facts: list[TargetFacts] = field(default_factory=list)
     unmeasurable: list[Reason] = field(default_factory=list)
     measurements: list[Measurement] = field(default_factory=list)
@@ -35,10 +33,7 @@ class Preflight:
 def try_launches(
     launches: Iterable[Launch], actions: Actions, *, under_load: bool = False
 ) -> Preflight:
-    """Launch the targets and ask them; under load, make the trials, too.
-
-    If one is unmeasurable, no trials are made.
-    """
+    """If one is unmeasurable, no trials are made."""
     preflight = Preflight()
     for launch in launches:
         run = LaunchRun(launch, actions)
@@ -72,11 +67,7 @@ def try_load(run: LaunchRun, trial: Trial) -> list[Measurement]:
 
 
 def require_equal_work(results: Results) -> None:
-    """Raise BenchError if what the targets are asked to do differs (--strict).
-
-    How a framework frames the same body, chunked or not and with which headers, is its own
-    work, and may differ.
-    """
+    """How a framework frames the same body, and with which headers, is its own work."""
     labels = [facts.label for facts in results.targets]
     differing = []
     for fact in work_of(results):
@@ -91,11 +82,7 @@ def require_equal_work(results: Results) -> None:
 
 
 def try_rates(plan: Plan, actions: Actions) -> Preflight:
-    """Launch what a round launches, and put each under the loads, as where it counts.
-
-    That is in paired trials if there are some, since each server then has half the cores.
-    Raises UnmeasurableError if a target is, or if wrk cannot offer a rate.
-    """
+    """Put what a round launches under the loads: paired servers have half the cores."""
     launches = []
     for group in launch_groups(plan):
         trials = []
@@ -116,10 +103,7 @@ def try_rates(plan: Plan, actions: Actions) -> Preflight:
 
 
 def with_rates(plan: Plan, share: float, measurements: Sequence[Measurement]) -> Plan:
-    """Return the plan with each load's rate, that share of what the slowest target answered.
-
-    Raises BenchError where that could not be measured.
-    """
+    """Each load's rate is that share of what the slowest target answered."""
     loads = []
     for load in plan.loads:
         throughputs = []
@@ -136,7 +120,6 @@ def with_rates(plan: Plan, share: float, measurements: Sequence[Measurement]) ->
 
 
 def throughput_of(measurement: Measurement, share: float) -> float:
-    """Raises UnmeasurableError if it is not known."""
     is_known = over_limit(measurement, math.inf) is not None
     if not is_known or measurement.requests_per_s is None:
         unknown = BenchWarning.of(
@@ -177,9 +160,9 @@ def rate_advice(measurement: Measurement, label: str) -> BenchWarning:
 
 
 def prepare_rates(plan: Plan, results: Results, actions: Actions) -> tuple[Plan, Results]:
-    """Return plan and results with the loads' rates, and what the targets answered.
+    """Raises UnmeasurableError if a rate is not kept.
 
-    Raises UnmeasurableError if a rate is not kept. What else is invalid is left to the rounds.
+    What else is invalid is left to the rounds.
     """
     if plan.rate_share:
         measurements = try_rates(plan, actions).measurements

@@ -16,9 +16,9 @@ SEARCH_TRIALS = 1 + 1.5 * SEARCH_STEPS  # if half of them are tried twice
 
 
 def schedule(plan: Plan) -> list[Launch]:
-    """Return the launches of all rounds, in random order within each round (seeded).
+    """The order within each round is random (seeded), so drift hits all targets alike.
 
-    So drift hits all targets alike. A single round keeps the order given.
+    A single round keeps the order given.
     """
     order = random.Random(plan.seed)  # noqa: S311  # nothing secret
     randomized = plan.rounds > 1
@@ -39,10 +39,6 @@ def schedule(plan: Plan) -> list[Launch]:
 
 
 def launch_groups(plan: Plan) -> list[tuple[Target, ...]]:
-    """Return which targets are launched together.
-
-    Without paired trials that is each alone; with paired trials each beside the reference.
-    """
     reference, *others = plan.targets
     if plan.paired:
         return [(reference, other) for other in others]
@@ -52,10 +48,9 @@ def launch_groups(plan: Plan) -> list[tuple[Target, ...]]:
 def launch_trials(
     plan: Plan, number: int, targets: tuple[Target, ...], *, is_first: bool
 ) -> list[Trial]:
-    """Return the trials of a launch in that round: of some targets alone, then of both at once.
+    """Of several pairs only the round's first measures the reference alone.
 
-    Of several pairs only the round's first measures the reference alone. The seed of the
-    arrival times is the round's, so that all targets get the same ones.
+    The seed of the arrival times is the round's, so that all targets get the same ones.
     """
     groups: list[tuple[Target, ...]] = []
     if plan.measures_alone(number):
@@ -76,10 +71,10 @@ def launch_trials(
 
 
 def launches_to_check(launches: Sequence[Launch], *, strict: bool) -> list[Launch]:
-    """Return the first round's launches that come after another one; all if it is strict.
+    """What cannot be measured is to be found before anything is.
 
-    What cannot be measured is to be found before anything is. The first launch shows that
-    by itself, but not whether its targets do the same work as the others.
+    The first launch shows that by itself, but not whether its targets do the same work as the
+    others.
     """
     first_round = [launch for launch in launches if launch.round == 1]
     return first_round if strict else first_round[1:]
@@ -103,7 +98,6 @@ def start_estimate_s(launch: Launch) -> float:
 
 
 def preflight_s(plan: Plan) -> float:
-    """Return how long loads at a rate are tried before the first round, in seconds."""
     if not plan.is_at_a_rate:
         return 0.0
     trial_s = sum(min(load.duration_s, PREFLIGHT_TRIAL_S) for load in plan.loads)

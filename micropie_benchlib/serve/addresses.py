@@ -28,7 +28,6 @@ def split_url(url: str) -> tuple[str, str, int]:
 
 
 def addresses_of(host: str) -> list[str]:
-    """Return the addresses that the name resolves to, each once; none if it is not known."""
     with contextlib.suppress(OSError, UnicodeError):
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
         return list(dict.fromkeys(str(info[4][0]) for info in found))
@@ -47,7 +46,6 @@ def free_port(host: str, wanted: int | None) -> int:
     """Return the wanted port, or one of OWN_PORTS, after a bind proves it free.
 
     The system's choice, the last resort, could go to a client before the server has it.
-    Raises BenchError where something listens: a server found there must never be measured.
     """
     try:
         addresses = socket.getaddrinfo(host, wanted or 0, type=socket.SOCK_STREAM)
@@ -66,7 +64,6 @@ def free_port(host: str, wanted: int | None) -> int:
 
 
 def _bound_port(family: int, address: tuple[Any, ...]) -> int:
-    """Return the port that was listened on: the address' own, or for 0 the system's choice."""
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         # As uvicorn does: an address in TIME_WAIT is not an obstacle.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -29,7 +29,6 @@ SILENT_SETTINGS = re.compile("|".join(facts.variables for facts in ASGI_SERVERS.
 def served_as(
     settings: ServerSettings, versions: Versions, worker: WorkerFacts | None
 ) -> dict[str, str]:
-    """Return what a server does for each request, in a report's words."""
     facts = ASGI_SERVERS[settings.asgi]
     proxy_headers = show_value(settings.proxy_headers) if facts.has_uvicorn_options else "none"
     event_loop = facts.event_loop(settings, versions)
@@ -47,7 +46,6 @@ def served_as(
 
 
 def interpreter_of(worker: WorkerFacts) -> dict[str, str]:
-    """Return what of a worker's Python and its environment changes its speed."""
     changed = [f"{name}={value}" for name, value in sorted(worker.variables.items())]
     changed += [f"{name}={value}" for name, value in sorted(worker.flags.items())]
     gil = "" if worker.gil else ", without the GIL"

@@ -37,7 +37,6 @@ class AsgiServerFacts:
 
 
 def with_version(name: str, versions: Versions) -> str:
-    """Return the package's name and version, or its name where that is not known."""
     return f"{name} {versions[name]}" if name in versions else name
 
 

@@ -10,10 +10,7 @@ from micropie_benchlib.serve.asgi_server import AsgiServerFacts, Versions, with_
 
 
 def options(target: AsgiTarget, settings: ServerSettings, port: int) -> list[str]:
-    """Return what follows `python -m hypercorn`.
-
-    It looks an app up among the module's attributes, and apps.py makes its own when asked.
-    """
+    """It looks an app up among the module's attributes, and apps.py makes its own when asked."""
     words = ["--bind", host_and_port(settings.host, port)]
     words += ["--workers", str(settings.workers)]
     if settings.access_log:
@@ -26,7 +23,7 @@ def options(target: AsgiTarget, settings: ServerSettings, port: int) -> list[str
 
 
 def chosen_loop(settings: ServerSettings) -> Loop:
-    """Return the event loop: it takes uvloop only when told to."""
+    """It takes uvloop only when told to."""
     return Loop.ASYNCIO if settings.loop is Loop.AUTO else settings.loop
 
 

@@ -35,7 +35,6 @@ class Readiness:
     """When a launched server counts as ready: `processes` must accept connections.
 
     With `has_fixed_workers` there are always just so many, and one that goes missing has died.
-    Else processes may come and go, and it is ready once they have come to rest.
     """
 
     processes: int
@@ -44,7 +43,7 @@ class Readiness:
 
 
 def server_environment(target: LaunchedTarget, inherited: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a server and its `prepare`: its Python's programs come first."""
+    """Its Python's programs come first."""
     environment = dict(inherited)
     if target.python:
         paths = [str(Path(target.python).parent), environment.get("PATH", os.defpath)]
@@ -90,10 +89,7 @@ def command_files(target: CommandTarget) -> set[Path]:
 
 
 def app_argv(target: AsgiTarget, settings: ServerSettings, port: int) -> list[str]:
-    """Return the command that serves the app on the port.
-
-    With a directory of packages (-S) all of them come from there.
-    """
+    """With a directory of packages (-S) all of them come from there."""
     python = [target.python or sys.executable]
     if target.package_dir:
         python.append("-S")
@@ -102,10 +98,9 @@ def app_argv(target: AsgiTarget, settings: ServerSettings, port: int) -> list[st
 
 
 def app_environment(target: AsgiTarget, inherited: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of the app's server.
+    """Variables that would silently change its settings are left out.
 
-    Variables that would silently change its settings are left out. In a .pyz the bundled
-    packages come first on PYTHONPATH.
+    In a .pyz the bundled packages come first on PYTHONPATH.
     """
     kept = {name: value for name, value in inherited.items() if not SILENT_SETTINGS.match(name)}
     environment = server_environment(target, kept)
@@ -126,7 +121,6 @@ def app_readiness(settings: ServerSettings) -> Readiness:
 
 
 def app_files(target: AsgiTarget) -> set[Path]:
-    """Return the files of the app's module, or of the whole package that it is in."""
     first, *rest = target.app.partition(":")[0].split(".")
     package = target.directory / first
     module = package.joinpath(*rest)
@@ -135,7 +129,7 @@ def app_files(target: AsgiTarget) -> set[Path]:
 
 
 class TargetKind(NamedTuple):
-    """How targets of one kind are launched; `files` are what a server's program is read from."""
+    """`files` are what a server's program is read from."""
 
     argv: Callable[[Any, ServerSettings, int], list[str]]
     environment: Callable[[Any, Mapping[str, str]], dict[str, str]]
@@ -198,7 +192,7 @@ def mapped_programs(processes: Iterable[psutil.Process]) -> set[Path]:
 
 
 def needed_files(targets: Iterable[LaunchedTarget], wrk: str, work_dir: Path) -> NeededFiles:
-    """Return what each launch of the targets needs on the disk; `wrk` is empty without load."""
+    """`wrk` is empty without load."""
     paths = {work_dir, Path(sys.executable), GUARD}
     if wrk:
         paths.add(Path(wrk))

@@ -74,8 +74,8 @@ DYING_S = 0.2  # between the end of a connection and that of its server
 class LaunchedServer(LocalServer):
     """A server that the constructor starts; it serves once await_workers() has returned.
 
-    Its output goes to the log, or where this process' goes. It runs in the target's directory,
-    so that modules where the user stands do not get in the way of the built-ins.
+    It runs in the target's directory, so that modules where the user stands do not get in the
+    way of the built-ins.
     """
 
     child: Child
@@ -85,7 +85,6 @@ class LaunchedServer(LocalServer):
     def __init__(
         self, target: LaunchedTarget, settings: ServerSettings, *, log: Path | None
     ) -> None:
-        """Start it. Raises BenchError if the port is taken, or it cannot be run at all."""
         self.settings = settings
         self.log = log
         self._kind = TARGET_KINDS[type(target)]
@@ -155,10 +154,7 @@ class LaunchedServer(LocalServer):
                     os.sched_setaffinity(int(task.name), cores)
 
     def await_workers(self, *, tick: Tick = lambda: None, deadline_s: float | None = None) -> None:
-        """Return once as many processes as it should have accept connections.
-
-        Raises BenchError if a process dies, another one has its port too, or at the deadline.
-        """
+        """Raises BenchError if a process dies, another one has its port too, or at the deadline."""
         limit_s = self.settings.start_timeout_s if deadline_s is None else deadline_s
         start = time.monotonic()
         while not self.child.exit and not self._has_lost_a_worker():
@@ -177,11 +173,10 @@ class LaunchedServer(LocalServer):
         raise BenchError(self._start_failure())
 
     def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> tuple[Response, ...]:
-        """Return its responses on one connection, of any status. Raises BenchError without one.
+        """It may listen long before it can respond, as gunicorn does.
 
-        It may listen long before it can respond, as gunicorn does while its workers load the app.
-        So the first response has `start_timeout_s` from the start, and is asked for again where a
-        connection is refused or closed.
+        So the first response has `start_timeout_s` from the start, and is asked for again where
+        a connection is refused or closed.
         """
         limit_s = probe_limit_s(workload)
         if self._has_answered:
@@ -248,11 +243,10 @@ class LaunchedServer(LocalServer):
             self.warnings = (BenchWarning.of(Kind.LIFESPAN_FAILED),)
 
     def _has_lost_a_worker(self) -> bool:
-        """Return whether a worker died, which uvicorn would replace for ever."""
         return self._loaded_app is not None and self._loaded_app.has_lost_a_worker()
 
     def _look_into_workers(self) -> None:
-        """Take in what the workers are made of. Raises BenchError if that is other code."""
+        """Raises BenchError if the workers are made of other code."""
         files = mapped_programs(self.processes())
         if self._loaded_app:
             self.worker = self._loaded_app.worker()
@@ -316,10 +310,7 @@ class LaunchedServer(LocalServer):
         raise BenchError(self._with_last_error(failure))
 
     def _why_in_vain(self) -> str:
-        """Return why waiting longer is in vain, in words; empty if it may not be.
-
-        Raises BenchError if something outside its processes, such as Docker's, has its port.
-        """
+        """Return why waiting longer is in vain; empty if it may not be."""
         if not self.workers and can_connect(self.settings.host, self.port):
             raise BenchError(
                 f"{self.target.name}: something outside the command's processes responds on "
@@ -339,7 +330,6 @@ class LaunchedServer(LocalServer):
         )
 
     def _check_address(self) -> None:
-        """Raise BenchError if it listens on its port on other addresses alone."""
         addresses: set[str] = set()
         for process in self.processes():
             on_port = [each for each in processes.listeners(process) if each.port == self.port]
@@ -354,7 +344,6 @@ class LaunchedServer(LocalServer):
         )
 
     def check_port(self) -> None:
-        """Raise BenchError if a process outside this tree listens on its port too."""
         own = {process.pid for process in self.processes()}
         if set(processes.listener_pids(self.port)) - own:
             raise BenchError(
@@ -429,7 +418,6 @@ def run_prepare(target: Target, *, timeout_s: float) -> None:
 
 
 def start_server(target: Target, settings: ServerSettings, *, log: Path | None) -> LocalServer:
-    """Return the target's server, started if it is not somebody else's. Raises BenchError."""
     if isinstance(target, UrlTarget):
         return UrlServer(target)
     return LaunchedServer(target, settings, log=log)

@@ -123,10 +123,7 @@ def exceptions_in(lines: Sequence[str]) -> Iterator[list[str]]:
 
 
 def last_error(log: str) -> str:
-    """Return the last of the most severe lines; empty if all are routine.
-
-    An exception that is the effect of another one is not among them.
-    """
+    """Return the last of the most severe lines; empty if all are routine."""
     worst, found = Severity.SUPERVISION, ""
     lines = log_lines(log)
     for line in lines:
@@ -141,7 +138,7 @@ def last_error(log: str) -> str:
 
 
 def excerpt(log: str) -> list[str]:
-    """Return the last lines of a log, below each different exception before them, in order."""
+    """Return the last lines of a log, below each different exception before them."""
     lines = log_lines(log)
     end = lines[-EXCERPT_LINES:]
     before = {message[0]: message for message in exceptions_in(lines)}

@@ -38,7 +38,6 @@ def can_connect(host: str, port: int) -> bool:
 
 
 def start_tls(connection: socket.socket, host: str) -> socket.socket:
-    """Return the connection with TLS on it. Raises OSError where the handshake fails."""
     import ssl  # slow to import
 
     context = ssl.create_default_context()
@@ -66,7 +65,7 @@ def refusal(host: str, port: int) -> str:
 
 
 class Reading:
-    """A response as llhttp reads it, the successor of wrk's parser; `fault` is what is wrong."""
+    """A response as llhttp reads it, the successor of wrk's parser."""
 
     def __init__(self) -> None:
         import httptools  # slow to import
@@ -85,7 +84,7 @@ class Reading:
         self.fault = ""
 
     def receive(self, data: bytes) -> None:
-        """Take in what has come; nothing is the end of the connection."""
+        """Nothing is the end of the connection."""
         self.bytes += len(data)
         if not data:
             ends_otherwise = {"content-length", "transfer-encoding"} & dict(self.headers).keys()
@@ -128,7 +127,6 @@ class Reading:
 
 
 def probe_limit_s(workload: Workload) -> float:
-    """Return how long one response may take, in seconds."""
     return max(PROBE_DEADLINE_S, workload.timeout_s)
 
 
@@ -152,10 +150,11 @@ class Probe:
         tries_tls: bool = True,
         address: str = "",
     ) -> None:
-        """Prepare it. The first response may take `deadline_s`, others probe_limit_s().
+        """The first response may take `deadline_s`, others probe_limit_s().
 
-        Meanwhile `watch` is called every POLL_S; what it raises ends the probe. With `tries_tls` a
-        server that closes the connection is asked for TLS. An `address` replaces the host's.
+        Meanwhile `watch` is called every POLL_S; what it raises ends the probe. With
+        `tries_tls` a server that closes the connection is asked for TLS. An `address` replaces
+        the host's.
         """
         self._scheme, self._host, self._port = split_url(url)
         self._address = address or self._host
@@ -172,10 +171,7 @@ class Probe:
         self._name = f"{workload.method} {self._path}"
 
     def ask(self) -> tuple[Response, ...]:
-        """Return the responses to some requests in turn: later ones may be others than the first.
-
-        There are two at least, unless the server closes the connection after one, or is slow.
-        """
+        """Return responses to requests in turn: later ones may be others than the first."""
         start = time.monotonic()
         try:
             with self._connect() as connection:
@@ -196,7 +192,6 @@ class Probe:
         return time.monotonic() - start < limit_s and len(responses) < MAX_IN_TURN
 
     def _ask_again_on(self, connection: socket.socket) -> Response:
-        """Raises NotReachedError if the server closes the connection instead."""
         self._limit_s = probe_limit_s(self._workload)
         self._deadline = time.monotonic() + self._limit_s
         self._tries_tls = False
@@ -289,7 +284,7 @@ class Probe:
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + workload.body
 
     def _receive(self, connection: socket.socket) -> bool:
-        """Take in what has come; return whether it is not the end. Raises TimeoutError."""
+        """Return whether this is not the end."""
         while True:
             left_s = self._deadline - time.monotonic()
             if left_s <= 0:

@@ -23,8 +23,8 @@ from micropie_benchlib.system.children import Child, Tick
 class RunningServer(abc.ABC):
     """A server that trials are made on; as a context manager it ends what was launched.
 
-    `settings` is how it is served, if this tool decides that. `warnings` are about it.
-    `child` is what runs it, if that is of this process.
+    `settings` is how it is served, if this tool decides that. `child` is what runs it, if that
+    is of this process.
     """
 
     target: Target
@@ -61,7 +61,6 @@ class RunningServer(abc.ABC):
         """Return its responses on one connection. Raises BenchError if there is none in time."""
 
     def worker_facts(self) -> WorkerFacts | None:
-        """Return what a worker told of itself; None if none can."""
         return None
 
     def lost_workers(self) -> str | None:
@@ -77,7 +76,7 @@ class RunningServer(abc.ABC):
 
 
 class LocalServer(RunningServer):
-    """A server that may be looked into from here: not one that somebody else runs.
+    """A server that may be looked into from here.
 
     `code` is the files that it was made of when it was ready.
     """
@@ -91,7 +90,6 @@ class LocalServer(RunningServer):
         return []
 
     def counted_workers(self) -> Iterable[psutil.Process]:
-        """Return its workers, if it has a fixed number of them."""
         return []
 
     @abc.abstractmethod
@@ -130,10 +128,7 @@ class UrlServer(LocalServer):
         return self._url if self._url != root else f"{root}/"
 
     def load_url(self, path: str) -> str:
-        """Return the URL with the address in it, where that can be. Raises BenchError.
-
-        With https the name must stay, as wrk sends it (SNI): it is looked up again just before.
-        """
+        """With https the name must stay, as wrk sends it (SNI): it is looked up again."""
         url = self.url(path)
         if self.host_header:
             place = host_and_port(self.address, self._port)
@@ -153,7 +148,7 @@ class UrlServer(LocalServer):
     ) -> None: ...
 
     def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> tuple[Response, ...]:
-        """Return its responses; no other connection is tried, for it should run already."""
+        """No other connection is tried, for it should run already."""
         url = self.url(workload.path)
         return Probe(url, workload, watch=tick, address=self.address).ask()
 

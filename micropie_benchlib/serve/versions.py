@@ -39,7 +39,6 @@ def examine_python(python: str) -> PackageVersions:
 def package_versions(
     names: Iterable[str], *, directory: Path | None = None, python: str = ""
 ) -> dict[str, str]:
-    """Return the versions of those that are in the directory, or else in this or another Python."""
     if python:
         known = examine_python(python).packages
         return {name: known[name] for name in names if name in known}
@@ -55,7 +54,6 @@ def package_versions(
 
 
 def versions_of(target: Target) -> PackageVersions:
-    """Return the versions that decide the target's speed on this machine."""
     packages = [*target.packages, *SERVER_PACKAGES]
     python = None
     if target.python:

@@ -1,7 +1,7 @@
 """What the workers of ASGI apps tell of themselves: which code they run, and in which Python.
 
 The server is given a module of ours, which imports the app and hands over the same object: see
-programs/loader. So what a server is made of is known from inside it.
+programs/loader.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Worker:
     """A worker that has imported the app.
 
     `distributions` are all that it could import, by lower-case name; `modules` the names of
-    the packages and modules that it did import, and `files` theirs.
+    what it did import, and `files` theirs.
     """
 
     facts: WorkerFacts
@@ -42,11 +42,7 @@ class Worker:
     files: tuple[Path, ...]
 
     def versions(self, target: AsgiTarget) -> dict[str, str]:
-        """Return the versions that decide the app's speed.
-
-        Of fetched packages all, since nothing else is there; else those of the server, and
-        of the frameworks that were imported.
-        """
+        """Of fetched packages all; else those of the server and of imported frameworks."""
         if target.requirements:
             return dict(sorted(self.distributions.items()))
         names = [*target.packages, *SERVER_PACKAGES]
@@ -56,8 +52,6 @@ class Worker:
 
 
 class LoadedApp:
-    """An app that its server gets by way of the loader, and what its workers said."""
-
     def __init__(self, target: AsgiTarget, work_dir: Path) -> None:
         self._target = target
         self._directory = Path(tempfile.mkdtemp(dir=work_dir, prefix="workers-"))
@@ -80,14 +74,10 @@ class LoadedApp:
         return self._directory.glob("*.json")
 
     def has_lost_a_worker(self) -> bool:
-        """Return whether one that asked for the app has ended since."""
         return not all(is_pid_alive(int(file.stem)) for file in self._files())
 
     def worker(self) -> Worker | None:
-        """Return one that has imported the app; None if none has said so.
-
-        Raises BenchError if it was imported from elsewhere than where it lies.
-        """
+        """Raises BenchError if it was imported from elsewhere than where it lies."""
         for file in sorted(self._files()):
             text = file.read_text(encoding="utf-8")
             if text:
@@ -98,7 +88,6 @@ class LoadedApp:
 
 
 def check_origin(target: AsgiTarget, facts: WorkerFacts) -> None:
-    """Raise BenchError if the app's module lies in its directory, but was not imported from it."""
     if not facts.module_file:
         return
     directory = target.directory.resolve()

@@ -34,7 +34,6 @@ class Change:
 
     @property
     def half_log(self) -> float:
-        """Half the interval's width on the log scale."""
         return min(WIDEST_LOG, student_t(self.confidence, self.degrees) * self.error)
 
     @property
@@ -47,7 +46,6 @@ class Change:
 
 
 def slowdowns(comparisons: Iterable[Comparison]) -> dict[Key, Change]:
-    """Return how much slower than its reference each target is, where there is an interval."""
     found = {}
     for each in comparisons:
         speed, error = each.speed, log_standard_error(each)

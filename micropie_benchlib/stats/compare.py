@@ -19,8 +19,6 @@ from micropie_benchlib.stats.verdicts import judge
 
 
 class Pair(NamedTuple):
-    """The measurements of one round that are compared."""
-
     reference: Measurement
     target: Measurement
 
@@ -30,7 +28,6 @@ class Pair(NamedTuple):
 
     @property
     def is_saturated(self) -> bool:
-        """Whether the load generator was the limit of either."""
         limits = (self.reference.limited_by, self.target.limited_by)
         return Limit.LOAD_GENERATOR in limits
 
@@ -47,7 +44,7 @@ class Pair(NamedTuple):
 def pair_by_round(
     measurements: Iterable[Measurement], *, reference: str, target: str
 ) -> list[Pair]:
-    """Return the pairs of a round's measurements; a paired trial's with its own partner alone."""
+    """A paired trial is paired with its own partner's alone."""
     references: dict[int, Measurement] = {}
     targets: dict[int, Measurement] = {}
     for measurement in measurements:
@@ -84,7 +81,7 @@ def comparison_of(
     first_rounds: int | None = None,
     reason: str | None = None,
 ) -> Comparison:
-    """Return what the ratios of the rounds say; with a `reason` they say nothing."""
+    """With a `reason` the ratios of the rounds say nothing."""
     estimate = degrees = None
     if not reason:
         degrees = degrees_of_freedom(ratios, first_rounds)
@@ -143,9 +140,9 @@ MIN_MIXED_RESPONSES = 10  # where all phases are cut off alike: half of one on a
 def has_few_responses(wrk: WrkResult, open_connections: int) -> bool:
     """Return whether the responses that are cut off at the end leave no rate.
 
-    Connections whose responses take the same time stay in step, and lose none or
-    one each. They are out of step once their latencies have varied by half of
-    one: after n responses that vary by s each, by s x sqrt(n).
+    Connections whose responses take the same time stay in step, and lose none or one each. They
+    are out of step once latencies have varied by half of one: after n responses that vary by s
+    each, by s x sqrt(n).
     """
     count = wrk.requests / open_connections
     latency = wrk.latency_uncorrected
@@ -156,11 +153,9 @@ def has_few_responses(wrk: WrkResult, open_connections: int) -> bool:
 
 
 def few_responses_reason(pairs: Iterable[Pair]) -> str | None:
-    """Return why the number of responses does not give a rate, if so.
+    """wrk counts whole responses: of n on each connection up to one more was cut off.
 
-    wrk counts whole responses. Of n on each connection, up to one more was cut off
-    when the trial ended, and in each trial the same share of one: that has no
-    spread to show.
+    In each trial it is the same share, which has no spread to show.
     """
     fewest, enough_s = math.inf, 0
     are_few = False
@@ -180,7 +175,7 @@ def few_responses_reason(pairs: Iterable[Pair]) -> str | None:
 
 
 def reason_for_no_estimate(pairs: Sequence[Pair], metric: Metric, *, values: int) -> str | None:
-    """Return why these pairs, with so many known values, give no ratio; None if they do."""
+    """Return why these pairs, with so many known values, give no ratio."""
     saturated = [pair for pair in pairs if pair.is_saturated]
     if 2 * len(saturated) >= len(pairs):
         return f"{SATURATED}: this would compare load generators, not servers"

@@ -31,10 +31,8 @@ PERCENTS = (
 def with_derived(results: Results) -> Results:
     """Return the results with what follows from their facts.
 
-    Each target is compared with its reference, beside the others that have the
-    same one. Of a parsed text, whose targets nobody launched, nothing is
-    compared. Distributions follow from histograms, which a file does not have:
-    there they are as recorded.
+    Of a parsed text nothing is compared. Distributions follow from histograms, which a file
+    does not have: there they are as recorded.
     """
     targets_by_reference: dict[str, list[str]] = {}
     for facts in results.targets:
@@ -53,8 +51,8 @@ def with_derived(results: Results) -> Results:
 def compare_all(results: Results, reference: str, targets: Sequence[str]) -> Iterator[Comparison]:
     """Yield all comparisons with the reference: by load, target, method, metric.
 
-    With k targets the intervals are widened to 1 - 0.05 / k, so that all of them
-    hold together with 95% confidence (Bonferroni).
+    With k targets the intervals are widened to 1 - 0.05 / k, so that all of them hold together
+    with 95% confidence (Bonferroni).
     """
     first_rounds = results.settings.first_rounds if results.settings else None
     confidence = 1 - 0.05 / max(1, len(targets))
@@ -82,7 +80,6 @@ def compare_all(results: Results, reference: str, targets: Sequence[str]) -> Ite
 def capacity_ratios(
     results: Results, load: LoadId, *, reference: str, target: str
 ) -> dict[int, float]:
-    """Return the target's capacity over the reference's, by round."""
     references = results.capacities_of(reference, load)
     ratios = {}
     for number, rate_per_s in results.capacities_of(target, load).items():
@@ -124,7 +121,6 @@ def compare_capacities(
 
 
 def distribute(results: Results) -> Iterator[Distribution]:
-    """Yield the distribution of each target under each load that has histograms."""
     method_by_load = latency_methods(results)
     for load, name in itertools.product(results.reported_loads, results.names):
         method = method_by_load.get(load, Method.SINGLE)

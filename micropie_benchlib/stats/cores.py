@@ -15,11 +15,9 @@ BUSY_SHARE = 0.75  # of cores that have little
 class CoreUse:
     """CPU seconds per second of a trial, and the cores that they could be spent on.
 
-    `server_cpu` is None where the server is somebody else's. `server_cores` counts no more
-    than the threads that worked. `shared_cores` counts the cores that load generator and
-    server share; 0 if each has its own. The delays are seconds per second in which threads
-    could have run and others had the cores; `busiest` is the share of the time in which one of the
-    server's ran or could have run, at most.
+    `server_cpu` is None where the server is somebody else's, `shared_cores` 0 if each side has
+    its own. The delays are of threads that could have run while others had the cores; `busiest`
+    is the share of the time in which one of the server's ran or could have run, at most.
     """
 
     load_cpu: float
@@ -35,16 +33,9 @@ class CoreUse:
     def limited_by(self) -> Limit | None:
         """What limited the trial's throughput; None if that cannot be told.
 
-        - The load generator, if it used 90% of its cores and the server did not.
-        - The server's CPU, if it used 90% of the cores that its threads could use.
-        - Where the two used 90% of the cores that they share, whichever used more of those
-          it could use.
-        - Neither, if the server mostly slept: its threads ran, or could have run, in less than
-          75% of the time, and so did each; on shared cores, together with wrk's, since two
-          processes that wait for one another leave some.
-        - The server's CPU otherwise.
-
-        So neighbours never are the limit: they do not make anybody sleep.
+        Neither, if the server mostly slept; on shared cores together with wrk, since two that
+        wait for one another leave some. Neighbours never are the limit: they do not make
+        anybody sleep.
         """
         load_is_full = self.load_cpu >= FULL_SHARE * self.load_cores
         if self.server_cpu is None:
@@ -66,7 +57,6 @@ class CoreUse:
 
     @property
     def saturation(self) -> BenchWarning | None:
-        """That the trial does not show the server, if the load generator was the limit."""
         if self.limited_by is not Limit.LOAD_GENERATOR:
             return None
         load = {"load_cpu": self.load_cpu, "load_cores": self.load_cores}

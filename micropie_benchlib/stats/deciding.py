@@ -35,7 +35,6 @@ SATURATED = "load generator saturated"
 
 
 def deciding_metrics(load: LoadId, chosen: Decisive | None) -> Kinds:
-    """Return what a verdict under the load is based on: the first of these that there is."""
     if load.rate_per_s:
         return METRICS_AT_A_RATE.get(chosen, (PAIRED_CPU, CPU, PAIRED_P99, P99))
     return CHOSEN_METRICS[chosen]
@@ -44,9 +43,8 @@ def deciding_metrics(load: LoadId, chosen: Decisive | None) -> Kinds:
 def waits(results: Results, name: str, load: LoadId) -> bool:
     """Return whether a target mostly waited for something other than the CPU.
 
-    That is, nothing was busy in most of its valid trials; alone, for in a paired trial two
-    share the cores. At a rate nothing need be busy: there a request must have taken several
-    times as long as its CPU time, too.
+    Nothing was busy in most of its valid single trials. At a rate nothing need be busy: there a
+    request must have taken several times as long as its CPU time, too.
     """
     trials = 0
     waiting = 0
@@ -62,7 +60,6 @@ CPU_SHARE_OF_WAITING = 0.25  # at most, of the time that a request took
 
 
 def took_long(measurement: Measurement) -> bool:
-    """Return whether the median request, from when it was sent, took far more than CPU time."""
     latency = measurement.wrk.latency_uncorrected if measurement.wrk else None
     cpu_s = measurement.server_cpu_per_request_s
     if cpu_s is None or latency is None or latency.p50_s is None:
@@ -80,9 +77,7 @@ def polls(results: Results, name: str, load: LoadId) -> bool:
 
 
 def fails_alone(results: Results, name: str, load: LoadId) -> bool:
-    """Return whether most of a target's single trials are invalid, and that for its own sake.
-
-    That is neither for wrk's limits nor for what its partner did, which had no part in them.
+    """Return whether most of a target's single trials are invalid for its own sake.
 
     Its paired trials then mean nothing: not all that is checked alone can be checked there.
     """
@@ -115,10 +110,7 @@ def paired_and_single(
 
 
 def are_dependent(results: Results, comparison: Comparison) -> bool:
-    """Return whether paired trials change what the two targets do, as by a cache they share.
-
-    Then the intervals of paired and single trials exclude each other by far.
-    """
+    """Return whether paired trials change what the two targets do, as by a cache they share."""
     both = paired_and_single(results, comparison)
     if not both:
         return False
@@ -136,8 +128,7 @@ def may_decide(results: Results, comparison: Comparison, chosen: Decisive | None
     """Return whether a verdict may be based on the comparison.
 
     CPU per request says which server is faster only where CPU limits them, is known of both,
-    and both may use as much of it: not between one worker and four. What the user chose
-    decides in any case.
+    and both may use as much of it: not between one worker and four.
     """
     load = comparison.load
     if results.seeks_capacity:

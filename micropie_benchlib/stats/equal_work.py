@@ -20,7 +20,6 @@ WORKERS = "workers"
 
 
 def response_facts(response: Response) -> dict[str, str]:
-    """Return what a response consists of, by what it is."""
     content_type = header_value(response.headers, "Content-Type")
     is_chunked = header_value(response.headers, "Transfer-Encoding") == "chunked"
     facts = {
@@ -73,7 +72,7 @@ MEDIA = {"application/json": "JSON", "text/html": "HTML", "text/plain": "text"}
 
 
 def response_in_words(response: Response) -> str:
-    """Return the response in short, such as `JSON of 19 bytes`."""
+    """Such as `JSON of 19 bytes`."""
     media = (header_value(response.headers, "Content-Type") or "").partition(";")[0]
     return f"{MEDIA.get(media, media or 'no type')} of {pluralize(response.body_bytes, 'byte')}"
 
@@ -81,7 +80,7 @@ def response_in_words(response: Response) -> str:
 def work_facts(
     results: Results, facts: TargetFacts, shared: Collection[str]
 ) -> dict[tuple[str | None, str], str]:
-    """Return what decides how much work a target has with a request, by workload and what it is.
+    """By workload and what it is.
 
     The workload is None for what is of the server: with the packages that are `shared`.
     """
@@ -107,8 +106,7 @@ def work_facts(
 class WorkFact:
     """Something that decides how much work a request is: its value of each target.
 
-    The workload is that of a response, and None for what is of the server; the name has it
-    where there are several.
+    The workload is None for what is of the server; the name has it where there are several.
     """
 
     workload: str | None
@@ -122,7 +120,6 @@ class WorkFact:
 
     @property
     def differs(self) -> bool:
-        """Whether it is certainly not the same for all."""
         return len(set(self.values) - {UNKNOWN}) > 1
 
     @property
@@ -133,7 +130,6 @@ class WorkFact:
 
 
 def work_of(results: Results) -> list[WorkFact]:
-    """Return what decides how much work a request is, if there are targets to compare."""
     packages: Counter[str] = Counter()
     for facts in results.targets:
         packages.update(facts.versions.keys())

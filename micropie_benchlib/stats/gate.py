@@ -16,7 +16,6 @@ from micropie_benchlib.stats.equal_work import changed_responses
 
 
 def is_whole(results: Results) -> bool:
-    """Return whether all rounds were made, of all targets, and are valid; and capacities known."""
     are_valid = [each.valid or results.is_step(each.load) for each in results.measurements]
     are_known = [capacity.rate_per_s is not None for capacity in results.capacities]
     are_measured = [warning.kind is not Kind.TOO_SLOW for warning in results.warnings]
@@ -24,10 +23,7 @@ def is_whole(results: Results) -> bool:
 
 
 class GateOutcome(StrEnum):
-    """Whether an interval lies beyond the margin of a slowdown, on both sides, or below it.
-
-    The worst comes first. Not measured: there is no interval.
-    """
+    """The worst comes first. Not measured: there is no interval."""
 
     FAILED = "failed"
     NOT_MEASURED = "not measured"
@@ -56,7 +52,6 @@ class GateDecision:
 
     @property
     def outcome(self) -> GateOutcome:
-        """The worst of all."""
         outcomes = [self.outcome_of(change) for change in self.changes]
         if self.unknown:
             outcomes.append(GateOutcome.NOT_MEASURED)
@@ -67,8 +62,8 @@ class GateDecision:
 class Gate:
     """When a slower target fails the run: beyond the margin, a share such as 0.05.
 
-    Each target is compared with the baseline's, or with the reference if there is none. Where
-    the results are to be the `new_baseline`, a file, nothing is compared.
+    Each target is compared with the baseline's, or without one with the reference. Where the
+    results are to be the `new_baseline`, a file, nothing is compared.
     """
 
     margin: float
@@ -76,7 +71,6 @@ class Gate:
     new_baseline: str | None = None
 
     def changed_responses(self, results: Results) -> list[BenchWarning]:
-        """Return in what targets respond otherwise than in the baseline."""
         changes = []
         targets = self.baseline.targets if self.baseline else ()
         for before, now in itertools.product(targets, results.targets):
@@ -85,7 +79,7 @@ class Gate:
         return changes
 
     def decide(self, results: Results) -> GateDecision:
-        """Return the decision: by intervals, never by a point estimate."""
+        """By intervals, never by a point estimate."""
         pairs = tuple(itertools.product(results.names[1:], results.reported_loads))
         if self.new_baseline:
             return GateDecision(gate=self, unknown=() if is_whole(results) else pairs)

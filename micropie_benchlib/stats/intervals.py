@@ -17,9 +17,8 @@ WIDEST_LOG = 100.0  # half an interval; a wider one says no more, and overflows
 def student_t(confidence: float, degrees: int) -> float:
     """Return t such that Student's t lies within -t to t with that probability.
 
-    The probability is the finite series for whole degrees of
-    freedom (Abramowitz and Stegun, 26.7.3 and 26.7.4, with theta =
-    atan(t / sqrt(degrees))), solved for theta by bisection.
+    That is the finite series for whole degrees of freedom (Abramowitz and Stegun, 26.7.3 and
+    26.7.4, with theta = atan(t / sqrt(degrees))), solved for theta by bisection.
     """
     low, high = 0.0, math.pi / 2
     for _ in range(60):
@@ -32,7 +31,6 @@ def student_t(confidence: float, degrees: int) -> float:
 
 
 def _student_probability(theta: float, degrees: int) -> float:
-    """Return the probability of |t| <= sqrt(degrees) * tan(theta)."""
     is_odd = degrees % 2 == 1
     term = total = math.cos(theta) if is_odd else 1.0
     for k in range(3 if is_odd else 2, degrees - 1, 2):
@@ -55,15 +53,13 @@ def mean_and_half_width(samples: Sequence[float]) -> tuple[float, float]:
 
 
 def is_wide(mean: float, half_width: float) -> bool:
-    """Return whether an interval is wider than the figure that it belongs to."""
     return 2 * half_width > mean
 
 
 def degrees_of_freedom(rounds: Iterable[int], first_rounds: int | None) -> int | None:
     """Return one less than the rounds that decide on the spread; None without two.
 
-    These are all, or those of the first stage if more were chosen
-    after it.
+    These are all, or those of the first stage if more were chosen after it.
     """
     every = list(rounds)
     first = [number for number in every if first_rounds is None or number <= first_rounds]
@@ -76,11 +72,9 @@ def estimate_ratio(
 ) -> Estimate | None:
     """Return the mean of the rounds' ratios, with its interval; None of fewer than two.
 
-    The sample is the log of a round's ratio, and the interval is
-    Student's t. The launch is the unit of replication: the requests
-    of one run are not independent samples. The spread is that of
-    the first ratios, one more than the `degrees` of freedom, if
-    these are given (stein_rounds()).
+    The interval is Student's t on the logarithms. The launch is the unit of replication: the
+    requests of one run are not independent samples. The spread is that of the first ratios, one
+    more than the `degrees` of freedom, if these are given (stein_rounds()).
     """
     logs = [math.log(ratio) for ratio in ratios]
     if len(logs) < 2:
@@ -98,10 +92,7 @@ def estimate_ratio(
 
 
 def rounds_needed(stdev: float, target: float, confidence: float = 0.95) -> int | None:
-    """Return the rounds for a half-width no more than the target; None above 1,000.
-
-    Both are on the log scale.
-    """
+    """Return the rounds for that half-width, both on the log scale; None above 1,000."""
 
     def is_narrow_enough(rounds: int) -> bool:
         return student_t(confidence, rounds - 1) * stdev / math.sqrt(rounds) <= target
@@ -112,15 +103,12 @@ def rounds_needed(stdev: float, target: float, confidence: float = 0.95) -> int 
 
 
 def stein_rounds(stdev: float, degrees: int, *, target: float, confidence: float) -> int:
-    """Return the rounds in all for a half-width no more than the target.
+    """Return the rounds in all for a half-width no more than the target, both on the log scale.
 
-    Both are on the log scale; the `stdev` has these degrees of
-    freedom. These are Stein's two stages (C. Stein, "A two-sample
-    test for a linear hypothesis whose power is independent of the
-    variance", 1945): the first stage's spread s decides on N >= (t
-    s / d)^2, and the interval is mean +- t s / sqrt(N), with t of
-    the first stage. Given N, the mean of the N does not depend on
-    s, so that the interval keeps its confidence.
+    These are Stein's two stages (C. Stein, "A two-sample test for a linear hypothesis whose
+    power is independent of the variance", 1945): the first stage's spread s decides on N >= (t
+    s / d)^2, and the interval is mean +- t s / sqrt(N), with t of the first stage. The mean of
+    the N does not depend on s, so that the interval keeps its confidence.
     """
     return math.ceil((student_t(confidence, degrees) * stdev / target) ** 2)
 
@@ -139,5 +127,4 @@ def binomial_at_most(successes: int, trials: int, chance: float) -> float:
 
 
 def binomial_at_least(successes: int, trials: int, chance: float) -> float:
-    """Return the probability of as many successes or more, likewise."""
     return 1 - binomial_at_most(successes - 1, trials, chance)

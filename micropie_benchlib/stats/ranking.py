@@ -21,9 +21,8 @@ from micropie_benchlib.stats.verdicts import comparison_beside, decisive_compari
 class PairwiseComparisons:
     """What targets did beside one reference, under one load, by one metric.
 
-    `speeds` has the speed of each target in each round, by name and round; the
-    reference's is 1. The number of rounds was chosen after `first_rounds`, if
-    given.
+    `speeds` are by name and round; the reference's is 1. The number of rounds was chosen after
+    `first_rounds`, if given.
     """
 
     load: LoadId
@@ -36,10 +35,9 @@ class PairwiseComparisons:
     def compare(self, target: str, other: str) -> Estimate | None:
         """Return how many times as fast as the other one a target is; None if unknown.
 
-        It is based on the rounds in which both met the reference. The intervals
-        of all pairs hold together with 95% confidence (Bonferroni; Tukey's
-        narrower ones want samples of one variance that do not depend on each
-        other, and here all share the reference).
+        The intervals of all pairs hold together with 95% confidence (Bonferroni; Tukey's
+        narrower ones want samples that do not depend on each other, and here all share the
+        reference).
         """
         speeds, others = self.speeds[target], self.speeds[other]
         ratios = {}
@@ -53,17 +51,14 @@ class PairwiseComparisons:
         )
 
     def is_faster(self, target: str, other: str) -> bool:
-        """Return whether a target is significantly faster than the other one."""
         speed = self.compare(target, other)
         return bool(speed and speed.low > 1)
 
     def rank(self, target: str) -> Rank:
-        """Return the rank of a target.
+        """It comes behind all that are significantly faster, and before all that are slower.
 
-        It comes behind all that are significantly faster, and before all that are
-        significantly slower (M. Mogstad et al., "Inference for Ranks with
-        Applications to Mobility across Neighbourhoods and Academic Achievement
-        across Countries", 2024).
+        M. Mogstad et al., "Inference for Ranks with Applications to Mobility across
+        Neighbourhoods and Academic Achievement across Countries", 2024.
         """
         faster = slower = 0
         for other in self.speeds:
@@ -73,7 +68,6 @@ class PairwiseComparisons:
         return Rank(target=target, first=1 + faster, last=len(self.speeds) - slower)
 
     def ranking(self) -> Ranking:
-        """Return the order of the targets."""
         mean_speeds = {}
         for name, speeds in self.speeds.items():
             mean_speeds[name] = statistics.geometric_mean(speeds.values())
@@ -91,11 +85,8 @@ class PairwiseComparisons:
 def compare_pairwise(
     results: Results, decisive: Sequence[Comparison]
 ) -> PairwiseComparisons | None:
-    """Return the pairwise comparisons of all that have one reference under one load.
-
-    `decisive` are those that the verdicts are based on. Where these differ in
-    their metric, it is plain requests/s, or at a rate CPU per request. Targets
-    without a speed by it are left out; None if all are.
+    """Where the `decisive` differ in their metric, it is plain requests/s, or at a rate CPU per
+    request. Targets without a speed by it are left out; None if all are.
     """
     load, reference = decisive[0].load, decisive[0].reference
     kinds = {(comparison.method, comparison.metric) for comparison in decisive}
@@ -124,7 +115,6 @@ def compare_pairwise(
 
 
 def all_pairwise(results: Results) -> list[PairwiseComparisons]:
-    """Return the pairwise comparisons of each load and reference."""
     groups: dict[tuple[LoadId, str], list[Comparison]] = {}
     for comparison in decisive_comparisons(results):
         if comparison.estimate:
@@ -138,6 +128,5 @@ def all_pairwise(results: Results) -> list[PairwiseComparisons]:
 
 
 def rankings_of(results: Results) -> list[Ranking]:
-    """Return the orders of more than two targets."""
     found = all_pairwise(results)
     return [pairwise.ranking() for pairwise in found if len(pairwise.speeds) > 2]

@@ -23,8 +23,6 @@ MAX_TRIALS = 8  # at one rate
 
 
 class Outcome(StrEnum):
-    """What the trials at a rate say of the limit of its p99 latency."""
-
     KEPT = "kept"
     MISSED = "missed"
     INCONCLUSIVE = "inconclusive"
@@ -34,8 +32,8 @@ class Outcome(StrEnum):
 def over_limit(measurement: Measurement, limit_s: float) -> int | None:
     """Return how many of a trial's requests took longer than the limit.
 
-    All, if responses came too late to count, or ever later; None where that is not known, as
-    of any other invalid trial, or where wrk itself was too late for the limit.
+    All, if responses came too late to count, or ever later; None where that is not known, or
+    where wrk itself was too late for the limit.
     """
     wrk, p99_s = measurement.wrk, measurement.latency_p99_s
     if measurement.limited_by is Limit.LOAD_GENERATOR or wrk is None or wrk.arrival_rate is None:
@@ -51,7 +49,7 @@ def over_limit(measurement: Measurement, limit_s: float) -> int | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """How many requests at a rate took longer than the limit, of all."""
+    """How many requests at a rate took longer than the limit."""
 
     over: int = 0
     requests: int = 0
@@ -93,17 +91,13 @@ def tally_of(trials: Sequence[Measurement]) -> Tally:
 
 
 def outcome_of(trials: Sequence[Measurement]) -> Outcome:
-    """Return what the trials at a rate say together."""
     if all(trial.over_limit is None for trial in trials):
         return Outcome.UNKNOWN
     return tally_of(trials).outcome
 
 
 def are_enough(trials: Sequence[Measurement]) -> bool:
-    """Return whether no more trials are to be made at a rate.
-
-    One is enough for a rate that is kept, since disturbances seldom lower latencies.
-    """
+    """One is enough for a rate that is kept, since disturbances seldom lower latencies."""
     outcome = outcome_of(trials)
     if outcome is Outcome.INCONCLUSIVE:
         return len(trials) == MAX_TRIALS
@@ -111,7 +105,7 @@ def are_enough(trials: Sequence[Measurement]) -> bool:
 
 
 def rate_not_kept(wrk: WrkResult, load: Load) -> BenchWarning | None:
-    """Return why a rate was not kept, if it was not: responses lack, or came ever later."""
+    """Return that responses lack, or came ever later."""
     rate = wrk.arrival_rate
     if rate is None:
         return None

@@ -22,7 +22,7 @@ WITHIN_FALLS = 1.1  # over the root of the rounds: 1 in 1,000 has less left (by 
 
 
 def unsteadiness(speeds: Mapping[int, float], metric: Metric) -> BenchWarning | None:
-    """Return why more rounds would change the figure, if so; the speeds are by round, in order."""
+    """Return why more rounds would change the figure; the speeds are by round, in order."""
     measure = metric.measure
     if len(speeds) < MIN_ROUNDS:
         return None

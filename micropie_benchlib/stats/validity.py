@@ -16,10 +16,9 @@ from micropie_benchlib.wrk.warnings import MAX_BUSY, MIN_BUSY
 
 
 def littles_law(wrk: WrkResult, load: Load) -> BenchWarning | None:
-    """Return that 15% more or fewer connections were busy than were open, if so.
+    """Return that 15% more or fewer connections were busy than were open.
 
-    Busy are throughput x mean latency as measured, on average.
-    More than open is impossible.
+    Busy are throughput x mean latency as measured. More than open is impossible.
     """
     if wrk.latency_uncorrected is None:
         return None
@@ -36,7 +35,6 @@ def littles_law(wrk: WrkResult, load: Load) -> BenchWarning | None:
 
 
 def kept_open(wrk: WrkResult, opened: int | None) -> BenchWarning | None:
-    """Return that connections were used again: 10% fewer than requests."""
     if opened is None or opened >= 0.9 * wrk.requests:
         return None
     return BenchWarning.of(Kind.KEPT_OPEN, requests=wrk.requests, opened=opened)
@@ -67,10 +65,10 @@ MIN_CONNECTIONS = 4  # fewer begin with the same body by chance, where it varies
 def changes_on_connection(
     target: str, load: Load, connections: Sequence[Sequence[Response]]
 ) -> BenchWarning | None:
-    """Return that the body depends on how often a connection was used, if so.
+    """Return that the body depends on how often a connection was used.
 
-    All begin with the same one, and each has others alone from the same position on: else
-    it varies by nature. Nearly all responses of a trial are later ones.
+    All begin with the same one, and each has others alone from the same position on: else it
+    varies by nature. Nearly all responses of a trial are later ones.
     """
     bodies = []
     for connection in connections:
@@ -107,9 +105,8 @@ def silent_connections(
 ) -> BenchWarning | None:
     """Return how many connections had no response for long when the trial ended.
 
-    wrk counts no error where a response never comes. `silences_s` has for each connection
-    the time since it last received anything. Silent is one for which that is over twice
-    the longest latency, and over 1 s or half the trial.
+    wrk counts no error where a response never comes. Silent is one that received nothing for
+    over twice the longest latency, and over 1 s or half the trial.
     """
     latency = wrk.latency_uncorrected or wrk.latency
     longest_s = latency.max_s if latency else 0.0
@@ -130,7 +127,6 @@ LATE_SHARE = 0.25  # of a p99 latency
 
 
 def generator_is_late(wrk: WrkResult, within_s: float) -> bool:
-    """Return whether wrk's own lateness matters within that latency."""
     return wrk.arrival_rate is not None and wrk.arrival_rate.late_p99_s > LATE_SHARE * within_s
 
 
@@ -152,8 +148,8 @@ def clock_set(step_s: float, duration_s: float) -> BenchWarning | None:
 class ResponseSizes:
     """Sizes of responses to single requests, in bytes on the wire.
 
-    Where the body varies by nature, `least` and `most` differ, and others may be as far
-    again beyond them, twice over. `body` is the smallest body; 0 if not known.
+    Where the body varies by nature, `least` and `most` differ, and others may be as far again
+    beyond them, twice over. `body` is the smallest body.
     """
 
     least: int
@@ -168,16 +164,15 @@ class ResponseSizes:
 
     @property
     def possible(self) -> Interval:
-        """The bounds of what other responses of the kind may have."""
         spread = self.most - self.least
         return Interval(max(1, self.least - 2 * spread), self.most + 2 * spread)
 
     def change(self, wrk: WrkResult, load: Load) -> BenchWarning | None:
         """Return how the mean size under load differs from the checked ones.
 
-        SIZE_CHANGED: it is off by 10%, or half of the bodies are missing.
-        SIZE_DIFFERS: it is off by 1%. wrk counts the bytes of responses that were under way at
-        the end: one for each connection at most.
+        SIZE_CHANGED: it is off by 10%, or half of the bodies are missing. SIZE_DIFFERS: by 1%.
+        wrk counts the bytes of responses that were under way at the end: one for each
+        connection at most.
         """
         if not wrk.requests:
             return None
@@ -194,5 +189,4 @@ class ResponseSizes:
         )
 
     def is_like(self, response: Response) -> bool:
-        """Return whether another response may be of the same kind, by its size."""
         return 0.9 * self.possible.low <= response.bytes <= 1.1 * self.possible.high

@@ -17,7 +17,6 @@ SAME_WITHIN = 0.05  # either way, as a share
 
 
 def judge(speed: Estimate | None) -> Verdict:
-    """Return the verdict on a speed."""
     if speed is None:
         return Verdict.INCONCLUSIVE
     if not speed.interval.contains(1):
@@ -29,11 +28,7 @@ def judge(speed: Estimate | None) -> Verdict:
 
 
 def log_standard_error(comparison: Comparison) -> float | None:
-    """Return the standard error of the ratio's log; None without an interval.
-
-    The interval is Student's t over the rounds, so it is half the interval over
-    t.
-    """
+    """Return the standard error of the ratio's log: half the interval over t."""
     estimate = comparison.estimate
     if not estimate or not comparison.degrees:
         return None
@@ -41,7 +36,7 @@ def log_standard_error(comparison: Comparison) -> float | None:
 
 
 def log_stdev(comparison: Comparison) -> float | None:
-    """Return the standard deviation of the log of one round's ratio, likewise."""
+    """Return the standard deviation of the log of one round's ratio."""
     error = log_standard_error(comparison)
     return None if error is None else error * math.sqrt(comparison.rounds)
 
@@ -60,8 +55,7 @@ def in_all_rounds(results: Results, comparison: Comparison, rounds: int) -> int:
 def rounds_to_decide(results: Results, comparison: Comparison) -> int | None:
     """Return how many rounds should decide an inconclusive comparison; None above 1,000.
 
-    Either the interval then leaves 1 out, or all of it lies near 1: whichever
-    takes fewer, if the ratio and its spread stay as they are.
+    Either the interval then leaves 1 out, or all of it lies near 1: whichever takes fewer.
     """
     estimate, stdev = comparison.estimate, log_stdev(comparison)
     if not estimate or stdev is None:
@@ -116,10 +110,7 @@ def comparison_beside(
 
 
 def rounds_for_precision(results: Results, precision: float) -> int | None:
-    """Return how many rounds give all verdicts an interval of that half-width, as a share.
-
-    None if no verdict has an interval.
-    """
+    """Return how many rounds give all verdicts that half-width; None if no verdict has one."""
     needed = []
     for comparison in decisive_comparisons(results):
         stdev, estimate = log_stdev(comparison), comparison.estimate
@@ -135,7 +126,7 @@ def rounds_for_precision(results: Results, precision: float) -> int | None:
 
 
 def widest_interval(results: Results) -> float | None:
-    """Return the largest half-width of the verdicts' intervals, as a share; None without."""
+    """Return the largest half-width of the verdicts' intervals, as a share."""
     widest = None
     for comparison in decisive_comparisons(results):
         half = comparison.estimate.half_width if comparison.estimate else None
@@ -145,11 +136,7 @@ def widest_interval(results: Results) -> float | None:
 
 
 def compared_metrics(method: Method, load: LoadId) -> Sequence[Metric]:
-    """Return the metrics that trials of that method and load show.
-
-    Latencies of a paired trial are no figure for anyone while its servers are
-    busy, since each has half the cores; at a rate they are.
-    """
+    """Latencies of a paired trial are no figure where each server has half the cores."""
     if load.rate_per_s:
         return (Metric.P50, Metric.P99, Metric.P99_9, Metric.CPU)
     if method is Method.PAIRED:

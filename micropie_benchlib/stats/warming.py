@@ -77,12 +77,10 @@ def slowness_by_position(results: Results, name: str, metric: Metric) -> Slownes
 def less_means(
     values: Iterable[float], keys: Iterable[Key], mean_by_key: Mapping[Key, float]
 ) -> list[float]:
-    """Return each value without the mean of its key."""
     return [value - mean_by_key[key] for value, key in zip(values, keys, strict=True)]
 
 
 def grouped(keys: Iterable[Key], values: Iterable[float]) -> dict[Key, list[float]]:
-    """Return the values of each key, in the order of keys."""
     groups: dict[Key, list[float]] = {}
     for key, value in zip(keys, values, strict=True):
         groups.setdefault(key, []).append(value)
@@ -95,7 +93,6 @@ def means_by(keys: Iterable[Key], values: Iterable[float]) -> dict[Key, float]:
 
 
 def cold_trials(slowness: Slowness) -> int:
-    """Return how many of a launch's first trials were slower than the steadiest."""
     means = []
     for position in sorted(slowness):
         means.append(statistics.fmean(slowness[position]))
@@ -116,10 +113,7 @@ def are_higher(values: Sequence[float], others: Sequence[float]) -> bool:
 
 
 def warming(results: Results, name: str) -> BenchWarning | None:
-    """Return that the first trials of launches were slower than the later ones, if so.
-
-    That is by the rank test of Mann and Whitney (1947), and by 10% or more on average.
-    """
+    """By the rank test of Mann and Whitney (1947), and by 10% or more on average."""
     if not results.settings or results.seeks_capacity:
         return None
     for metric in (Metric.CPU, Metric.REQUESTS):

@@ -29,8 +29,6 @@ from micropie_benchlib.stats.warming import warming
 
 
 class Sighting(NamedTuple):
-    """A warning, and where it was seen if it is about a part of the results."""
-
     warning: BenchWarning
     target: str | None = None
     load: LoadId | None = None
@@ -48,8 +46,8 @@ def seen(
 def findings_of(results: Results) -> Iterator[Sighting]:
     """Yield what the results show beside the verdicts, or instead of them.
 
-    A knee is the load from which on a target's throughput stops growing: the fewest
-    connections with 95% of its most, of three counts or more.
+    A knee is the load from which on a target's throughput stops growing: the fewest connections
+    with 95% of its most, of three counts or more.
     """
     yield from known_capacities(results)
     yield from kept_limits(results)
@@ -70,7 +68,6 @@ def findings_of(results: Results) -> Iterator[Sighting]:
 
 
 def known_capacities(results: Results) -> Iterator[Sighting]:
-    """Yield how many requests/s each target answers within its limit of the p99 latency."""
     for load, name in itertools.product(results.reported_loads, results.names):
         rates_per_s = list(results.capacities_of(name, load).values())
         if not rates_per_s:
@@ -87,7 +84,6 @@ def known_capacities(results: Results) -> Iterator[Sighting]:
 
 
 def kept_limits(results: Results) -> Iterator[Sighting]:
-    """Yield whether each target's p99 latency at a rate kept its limit, by an interval."""
     limit_s = results.settings.p99_limit_s if results.settings else None
     if not limit_s or results.seeks_capacity:
         return
@@ -126,7 +122,6 @@ def warnings_of(results: Results) -> list[Sighting]:
 
 
 def measured_warnings(results: Results) -> Iterator[Sighting]:
-    """Yield what made trials invalid, why capacities are not known, then all else."""
     trials = []
     for trial in results.measurements:
         if not results.is_step(trial.load):
@@ -241,9 +236,8 @@ MAX_FOR_ONE_CONNECTION = 20  # requests; with more, new connections cost little
 def requests_per_connection(results: Results, facts: TargetFacts) -> float:
     """Return how many requests each new connection of a target's single trials served.
 
-    Only beyond those that wrk opened at first; infinite if there were no others. Other
-    programs open connections too, so it is the most of any trial. Where it was not counted,
-    it is what the responses say.
+    Only beyond those that wrk opened at first. Other programs open connections too, so it is
+    the most of any trial. Where it was not counted, it is what the responses say.
     """
     served = []
     for trial in results.measurements:
@@ -306,10 +300,7 @@ def warming_up(results: Results) -> Iterator[Sighting]:
 
 
 def unsteady(results: Results) -> Iterator[Sighting]:
-    """Yield which verdicts are of rounds that do not show one figure.
-
-    CPU per request in paired trials shows it best, whatever the verdict is based on.
-    """
+    """CPU per request in paired trials shows it best, whatever the verdict is based on."""
     for comparison in decisive_comparisons(results):
         paired = comparison_beside(results, comparison, Method.PAIRED, Metric.CPU)
         for each in filter(None, (comparison, paired)):
@@ -322,7 +313,6 @@ def unsteady(results: Results) -> Iterator[Sighting]:
 
 
 def load_share(results: Results) -> float | None:
-    """Return wrk's share of the CPU time that it and the servers used in single trials."""
     load_s = server_s = 0.0
     for measurement in results.measurements:
         wrk, use = measurement.wrk, measurement.use
@@ -335,10 +325,7 @@ def load_share(results: Results) -> float | None:
 
 
 def shared_cores(results: Results) -> Iterator[Sighting]:
-    """Yield why requests/s differ otherwise than CPU per request, where they clearly do.
-
-    On shared cores a request costs the server's CPU time and wrk's.
-    """
+    """On shared cores a request costs the server's CPU time and wrk's."""
     share = load_share(results)
     if share is None:
         return

@@ -14,8 +14,8 @@ from pathlib import Path
 def trusted_cache() -> str | None:
     """Return this user's cache directory, made if need be; None if none can be trusted.
 
-    It is trusted if it, and what it lies in, belong to this user and nobody else may
-    write there.
+    It is trusted if it, and what it lies in, belong to this user and nobody else may write
+    there.
     """
 
     def is_ours(status: os.stat_result) -> bool:

@@ -44,7 +44,6 @@ class Finding:
 
 
 def state_of(bad: bool | None) -> State:
-    """Return the state for what is bad, good, or not known (None)."""
     if bad is None:
         return State.UNKNOWN
     return State.WARNING if bad else State.OK
@@ -52,8 +51,6 @@ def state_of(bad: bool | None) -> State:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
-    """What the checks are based on: what is to run here, and a short sample of the machine."""
-
     cores: int
     workers: int
     threads: int
@@ -68,7 +65,7 @@ CHECKS: list[Check] = []  # what warns here is also said by `compare`, and recor
 
 
 def check(name: str, *, why: str, remedy: str) -> Callable[[Look], Check]:
-    """Add a check that a function makes; its remedy may have the {limit} of open files in it."""
+    """The remedy may have the {limit} of open files in it."""
 
     def add(look: Look) -> Check:
         def examined(circumstances: Circumstances) -> Finding:
@@ -233,9 +230,7 @@ def check_virtual_machine(circumstances: Circumstances) -> tuple[bool | None, st
 
 
 def examine(workers: int, threads: int, connections: int) -> list[Finding]:
-    """Return what here could spoil a measurement with these settings, of 0 where not here; it
-    takes 0.2 s.
-    """
+    """It takes 0.2 s."""
     start = machine_times()
     busy_processes = sample_busy_processes(0.2)
     circumstances = Circumstances(

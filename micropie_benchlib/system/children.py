@@ -64,7 +64,6 @@ class Exit:
 
     @property
     def sentence(self) -> str:
-        """The status in words, with a space before them."""
         with contextlib.suppress(ValueError):
             return f" with status {self.code} ({signal.Signals(-self.code).name})"
         return f" with status {self.code}"
@@ -88,10 +87,7 @@ class Child:
         gated: bool = False,
         grace_s: float = STOP_GRACE_S,
     ) -> None:
-        """Start it, on the cores given if any; a gated one waits for open_gate().
-
-        `grace_s` is between SIGTERM and SIGKILL. Raises BenchError if it cannot be run.
-        """
+        """A gated one waits for open_gate(). `grace_s` is between SIGTERM and SIGKILL."""
         self.command = argv[0]
         self.pid = 0
         self.exit: Exit | None = None
@@ -138,17 +134,13 @@ class Child:
 
     @property
     def is_watched(self) -> bool:
-        """Whether it has not been stopped."""
         return not self._status.closed
 
     def fileno(self) -> int:
         return self._status.fileno()
 
     def hear(self) -> None:
-        """Take in one line from the guard.
-
-        The guard closes the pipe soon after the end: a second buffered line is heard of then.
-        """
+        """The guard closes the pipe soon after the end: a second buffered line is heard of then."""
         line = self._status.readline()
         if not line:  # somebody killed the guard
             self.exit = Exit(code=-signal.SIGKILL, cpu_s=0.0, survivors=0)
@@ -214,8 +206,6 @@ def await_any(children: Iterable[Child], timeout_s: float) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """The exit status of a command (negative for a signal), and what it wrote."""
-
     status: int
     output: str
     errors: str

@@ -42,7 +42,6 @@ NO_PERIODS = Periods(0, 0)
 
 
 def periods_of(directory: Path) -> Periods:
-    """Return the periods of a control group so far; none if it has no quota."""
     throttled = search_file(f"{directory}/cpu.stat", r"^nr_throttled (\d+)")
     periods = search_file(f"{directory}/cpu.stat", r"^nr_periods (\d+)")
     return Periods(int(throttled or 0), int(periods or 0))
@@ -62,7 +61,7 @@ def cpu_quota(directory: Path) -> float | None:
 
 
 def find_cpu_groups(memberships: str, mounts: str) -> CpuGroups:
-    """Return the groups, from /proc/self/cgroup and mountinfo: see cgroups(7), proc(5).
+    """From /proc/self/cgroup and mountinfo: see cgroups(7), proc(5).
 
     A controller is either in a hierarchy of version 1, or in that of version 2.
     """
@@ -98,7 +97,6 @@ def groups_in(mount_point: Path, root: str, group: str) -> CpuGroups:
 
 
 def cpu_groups(pid: int | str = "self") -> CpuGroups:
-    """Return the control groups of a process, this one if no other is named."""
     try:
         memberships = Path(f"/proc/{pid}/cgroup").read_text()
         mounts = Path("/proc/self/mountinfo").read_text(errors="replace")

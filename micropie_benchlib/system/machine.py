@@ -15,8 +15,6 @@ MAX_STOLEN = 0.05  # of the machine's time, by the hypervisor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineTimes:
-    """The machine's CPU time since its start, in seconds."""
-
     total_s: float = 0.0
     busy_s: float = 0.0  # at work for processes
     steal_s: float = 0.0  # by the hypervisor
@@ -29,7 +27,6 @@ class MachineTimes:
         return self.total_s - before.total_s or 1.0
 
     def disturbances(self, before: MachineTimes, *, own_cpu_s: float) -> list[BenchWarning]:
-        """Return what disturbed the machine since then, other than these seconds."""
         stolen = self.stolen_share(before)
         others_s = self.busy_s - before.busy_s - own_cpu_s
         elsewhere = others_s / self._passed_s(before)
@@ -67,6 +64,5 @@ class MachineMeter:
         self._own_before_s = time.process_time()
 
     def disturbances(self, spent_s: float) -> tuple[BenchWarning, ...]:
-        """Return what did, other than this process and what spent that much CPU time."""
         own_cpu_s = time.process_time() - self._own_before_s + spent_s
         return tuple(machine_times().disturbances(self._before, own_cpu_s=own_cpu_s))

@@ -41,10 +41,9 @@ def core_count() -> int:
 
 
 def cpu_time_s(process: psutil.Process) -> float:
-    """Return the CPU time of a process so far, 0 if it is gone.
+    """On Linux to the nanosecond, where /proc steps by 10 ms.
 
-    On Linux to the nanosecond (clock_getcpuclockid(3): ~pid << 3 | CPUCLOCK_SCHED), where
-    /proc steps by 10 ms.
+    See clock_getcpuclockid(3): ~pid << 3 | CPUCLOCK_SCHED.
     """
     try:
         if sys.platform == "linux":
@@ -134,10 +133,7 @@ def epoll_descriptors(process: psutil.Process, links: Mapping[int, str]) -> set[
 
 
 def accepts(process: psutil.Process, port: int) -> bool:
-    """Return whether an epoll of the process waits for connections on the port.
-
-    uvicorn's parent holds the socket too, and a worker does before it imports the app.
-    """
+    """uvicorn's parent holds the socket too, and a worker does before it imports the app."""
     on_port = [each.descriptor for each in listeners(process) if each.port == port]
     if not on_port:
         return False

@@ -1,7 +1,6 @@
 """CPU accounts: what the kernel has booked on processes, their threads and what ended of them.
 
-A thread's account has its time on a CPU, and the time in which it could have run and had none
-(the run delay of /proc/PID/schedstat): that tells waiting for a core from sleeping.
+The run delay of /proc/PID/schedstat tells waiting for a core from sleeping.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ class Account:
 
 
 def read_account(processes: Iterable[psutil.Process], reaper: int | None = None) -> Account:
-    """Return the account of processes. `reaper` inherits what they leave, but is none of them."""
+    """`reaper` inherits what the processes leave, but is none of them."""
     at_s = time.monotonic()
     threads: dict[ThreadId, Times] = {}
     spent: dict[ProcessId, float] = {}
@@ -66,10 +65,7 @@ def read_account(processes: Iterable[psutil.Process], reaper: int | None = None)
 
 
 def children_cpu_s(pid: int) -> float:
-    """Return the CPU time of the children that a process has waited for, and of theirs.
-
-    Raises OSError or psutil.Error if it has ended.
-    """
+    """Return the CPU time of the children that a process has waited for, and of theirs."""
     if sys.platform != "linux":
         times = psutil.Process(pid).cpu_times()
         user_s = getattr(times, "children_user", 0.0)
@@ -85,7 +81,6 @@ def stat_fields(path: str) -> list[bytes]:
 
 
 def thread_times(process: psutil.Process) -> dict[ThreadId, Times]:
-    """Return the times of each thread of a process. Raises OSError if it has ended."""
     pid = process.pid
     directory = f"/proc/{pid}/task"
     if not os.path.exists(f"/proc/{pid}/schedstat"):  # noqa: PTH110  # likewise
@@ -102,10 +97,7 @@ def thread_times(process: psutil.Process) -> dict[ThreadId, Times]:
 
 
 def is_runnable(thread: ThreadId) -> bool:
-    """Return whether a thread runs or waits for a core (Linux).
-
-    Its delay is booked only once it runs again.
-    """
+    """Its delay is booked only once it runs again."""
     pid, number = thread
     with contextlib.suppress(OSError):
         return stat_fields(f"/proc/{pid}/task/{number}/stat")[0] == b"R"

@@ -42,7 +42,6 @@ def netlink_messages(request: bytes) -> Iterator[bytes]:
 
 
 def last_received_s(message: bytes) -> float | None:
-    """Return how long ago the socket of an inet_diag_msg received anything."""
     position = DIAG_MESSAGE_BYTES
     while position + ATTRIBUTE_HEADER.size <= len(message):
         length, kind = ATTRIBUTE_HEADER.unpack_from(message, position)
@@ -78,7 +77,6 @@ def connection_silences_s(process: psutil.Process, port: int) -> list[float]:
 
 
 def opened_connections() -> int | None:
-    """Return how many TCP connections this network namespace has opened (Linux)."""
     names = search_file("/proc/net/snmp", r"^Tcp: (Rto.*)$")
     values = search_file("/proc/net/snmp", r"^Tcp: (\d.*)$")
     if not names or not values:

@@ -19,10 +19,7 @@ CLEANUP = str(Path(__file__).parent.parent / "programs" / "cleanup.py")
 
 
 def remove_at_end(directory: str, program: str = CLEANUP) -> Callable[[], None]:
-    """Have the directory removed when this process ends, by cleanup.py at `program`.
-
-    Return a function that removes it at once.
-    """
+    """Return a function that removes the directory at once, as cleanup.py does at the end."""
     child = subprocess.Popen(
         [sys.executable, "-I", "-S", program, directory],
         stdin=subprocess.PIPE,

@@ -10,16 +10,12 @@ READY_S = 2  # for wrk to open its connections, before a load at a rate begins
 
 
 def wrk_script(load: Load) -> str:
-    """Return the script that wrk is given for the load."""
     names = ("rate.lua", "done.lua") if load.rate_per_s else ("done.lua",)
     return "".join(packaged_text(__package__, name) for name in names)
 
 
 def wrk_request(workload: Workload) -> bytes:
-    """Return the file from which done.lua takes the request: other users see no command's words.
-
-    It is a line with method and path, one for each header, an empty one, and the body.
-    """
+    """Return the file from which done.lua takes the request: other users see no command's words."""
     lines = [f"{workload.method} {workload.path}"]
     lines += [f"{name}: {value}" for name, value in workload.sent_headers]
     return "\n".join([*lines, "", ""]).encode() + workload.body
@@ -28,7 +24,6 @@ def wrk_request(workload: Workload) -> bytes:
 def wrk_argv(
     wrk: str, load: Load, url: str, script: str, *, timeout_s: int = WRK_TIMEOUT_S
 ) -> list[str]:
-    """Return wrk's command line for the load; `script` is the path of its wrk_script()."""
     duration_s = load.duration_s
     if load.rate_per_s:  # it ends by itself, once it has all answers
         duration_s += READY_S + timeout_s

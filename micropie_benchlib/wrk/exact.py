@@ -36,9 +36,8 @@ def parse_exact(
 ) -> tuple[WrkResult, str]:
     """Return what done.lua reported, to the last digit, and the text report before it.
 
-    `connections` is wrk's -c, on which its latency correction depends. `span_s` is the
-    time under load, where that is not all of wrk's own. Raises BenchError if wrk printed
-    no such line, as after a SIGTERM, or one with figures that wrk cannot have measured.
+    `connections` is wrk's -c, on which its latency correction depends. `span_s` is the time
+    under load, where that is not all of wrk's own.
     """
     report, mark, line = output.partition(f"\n{EXACT_MARK}")
     if not mark:
@@ -58,10 +57,9 @@ BucketHistogram = tuple[tuple[BucketMicroseconds, Count], ...]
 class RateFigures:
     """What rate.lua adds of a load at a rate.
 
-    Histograms of the latencies from when requests were scheduled, and from when they were sent.
-    `late` is how late wrk itself sent requests for which a connection was free. `in_window` were
-    answered before the trial's time was up. `third_p50_us` are the medians from when requests
-    were scheduled, of the trial's first, second and last third.
+    `late` is how late wrk itself sent requests for which a connection was free. `in_window`
+    were answered before the trial's time was up. `third_p50_us` are the medians from when
+    requests were scheduled, of each third.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
@@ -75,7 +73,6 @@ class RateFigures:
     late: BucketHistogram
 
     def __post_init__(self) -> None:
-        """Raise ValueError where the histograms cannot be of the same requests."""
         for histogram in (self.from_scheduled, self.from_sent, self.late):
             require_ascending(histogram)
         answered = sample_count(self.from_scheduled)
@@ -87,8 +84,8 @@ class RateFigures:
     def behind_s(self) -> float:
         """How far behind the server was when the last request was scheduled; 0 if it kept up.
 
-        It falls behind where latencies grow steadily: by over 1% of the trial, and to more
-        than twice those of its first third, which a queue that comes and goes seldom does.
+        Latencies must grow steadily, by over 1% of the trial, and to more than twice those of
+        its first third, which a queue that comes and goes seldom does.
         """
         first_us, second_us, last_us = self.third_p50_us
         growth_us = 1.5 * (last_us - first_us)  # in all; the thirds' middles are 2/3 of it apart
@@ -131,7 +128,6 @@ class ExactFigures:
     at_rate: RateFigures | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError where a kind of error is missing, or latencies are."""
         if set(self.errors) != {field.name for field in dataclasses.fields(Errors)}:
             raise ValueError("unknown kinds of errors")
         if self.requests > self.errors["timeout"] and not self.histogram:
@@ -146,11 +142,7 @@ def require_ascending(histogram: Histogram) -> None:
 
 
 def exact_result(figures: ExactFigures, connections: int, span_s: float | None) -> WrkResult:
-    """Return the result from what done.lua wrote. Raises ValueError, BenchError.
-
-    At a rate wrk's own latencies do not count from when a request was scheduled, and are
-    corrected besides: then those of rate.lua are taken.
-    """
+    """At a rate wrk's own latencies are not from when a request was scheduled: rate.lua's are."""
     rate = figures.at_rate
     if rate:
         duration_s = rate.window_s + rate.behind_s

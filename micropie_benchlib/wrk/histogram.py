@@ -16,8 +16,7 @@ def sample_count(histogram: Histogram) -> int:
 def histogram_percentile(histogram: Histogram, percent: float) -> float:
     """Return the latency in seconds below or at which that percent lies.
 
-    The rank is wrk's own (stats.c, stats_percentile): round(percent / 100 * count +
-    0.5). 0 for no samples.
+    The rank is wrk's own (stats.c, stats_percentile): round(percent / 100 * count + 0.5).
     """
     if not histogram:
         return 0.0
@@ -32,10 +31,6 @@ def histogram_percentile(histogram: Histogram, percent: float) -> float:
 
 
 def pool(histograms: Iterable[Histogram]) -> Histogram:
-    """Return the histogram of all samples together.
-
-    Percentiles of several runs come from this, never from a mean of percentiles.
-    """
     counts: dict[int, int] = {}
     for histogram in histograms:
         for value_us, count in histogram:
@@ -47,9 +42,8 @@ def uncorrect(histogram: Histogram, interval_us: int) -> Histogram:
     """Return the histogram without what wrk added for coordinated omission, exactly.
 
     wrk's stats_correct (stats.c) walks up from 2 x interval and gives each latency n the
-    samples n - interval, n - 2 x interval, ... while above the interval. What it added
-    lies below n, so walking down undoes it. Raises BenchError if the histogram was not
-    made so.
+    samples n - interval, n - 2 x interval, ... while above the interval. What it added lies
+    below n, so walking down undoes it.
     """
     if not interval_us:
         return histogram
@@ -70,7 +64,6 @@ def uncorrect(histogram: Histogram, interval_us: int) -> Histogram:
 def latency_with_percentiles(
     histogram: Histogram, *, mean_s: float, stdev_s: float, max_s: float
 ) -> Latency | None:
-    """Return the latencies with the percentiles of the histogram; None if it is empty."""
     if not histogram:
         return None
     return Latency(
@@ -87,7 +80,6 @@ def latency_with_percentiles(
 
 
 def latency_from_histogram(histogram: Histogram) -> Latency | None:
-    """Return the latencies by the histogram alone; None if it is empty."""
     count = sample_count(histogram)
     if not count:
         return None

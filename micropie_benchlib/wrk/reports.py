@@ -68,7 +68,6 @@ class TextLine:
 
     @property
     def location(self) -> str:
-        """Where it stands, and how it begins, for a message."""
         return f"line {self.number}: {self.text[:100]!r}"
 
 
@@ -90,13 +89,13 @@ class FoundReport:
 
 
 def decode_text(data: bytes) -> str:
-    """Return the text of a file: UTF-16 with its mark, as PowerShell writes it, or UTF-8."""
+    """UTF-16 with its mark, as PowerShell writes it, or UTF-8."""
     is_utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     return data.decode("utf-16" if is_utf_16 else "utf-8", errors="replace")
 
 
 def text_lines(text: str) -> list[TextLine]:
-    """Return the lines of a text. A progress bar's carriage returns end lines, too."""
+    """A progress bar's carriage returns end lines, too."""
     lines = []
     for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1):
         lines.append(TextLine(number=number, text=INVISIBLE.sub("", line).strip()))
@@ -106,7 +105,7 @@ def text_lines(text: str) -> list[TextLine]:
 def prefix_pattern(prefix: str) -> re.Pattern[str] | None:
     """Return what matches such a prefix on other lines: a comment sign, a log's time.
 
-    Its digits may differ from line to line. None if it is blank.
+    Its digits may differ from line to line.
     """
     if not prefix.strip():
         return None
@@ -122,7 +121,6 @@ def prefix_pattern(prefix: str) -> re.Pattern[str] | None:
 
 
 def without_prefix(text: str, *prefixes: re.Pattern[str] | None) -> str:
-    """Return the text without the first of the prefixes that it has; else as it is."""
     for prefix in prefixes:
         match = prefix.match(text) if prefix else None
         if match:
@@ -131,7 +129,6 @@ def without_prefix(text: str, *prefixes: re.Pattern[str] | None) -> str:
 
 
 def find_reports(lines: Sequence[TextLine]) -> tuple[list[FoundReport], list[BenchWarning]]:
-    """Return the reports in the lines, and a warning of each that cannot be read."""
     starts = [index for index, line in enumerate(lines) if FIRST_LINE.search(line.text)]
     reports: list[FoundReport] = []
     unread = unread_lines(lines[: starts[0]] if starts else lines)
@@ -159,7 +156,6 @@ def unread_lines(lines: Sequence[TextLine]) -> list[BenchWarning]:
 
 
 def read_report(lines: Sequence[TextLine]) -> FoundReport:
-    """Return the report that begins with the first line. Raises ValueError."""
     before, duration, url, _ = FIRST_LINE.split(lines[0].text)
     prefix = prefix_pattern(before)
     found: dict[str, re.Match[str]] = {}
@@ -193,7 +189,6 @@ def read_report(lines: Sequence[TextLine]) -> FoundReport:
 
 
 def classify(text: str) -> tuple[str, re.Match[str] | None]:
-    """Return which line of a report this is; an empty kind if it is none."""
     for kind, pattern in REPORT_LINES.items():
         match = re.fullmatch(pattern, text)
         if match:
@@ -202,7 +197,6 @@ def classify(text: str) -> tuple[str, re.Match[str] | None]:
 
 
 def wrk_result(found: Mapping[str, re.Match[str]]) -> WrkResult:
-    """Return the figures of one report, as printed. Raises ValueError if they cannot be."""
     connect = read = write = timeout = status = 0
     if "socket" in found:  # wrk prints only the errors that there were
         connect, read, write, timeout = map(int, found["socket"].groups())
@@ -220,10 +214,7 @@ def wrk_result(found: Mapping[str, re.Match[str]]) -> WrkResult:
 
 
 def wrk_latency(found: Mapping[str, re.Match[str]]) -> Latency | None:
-    """Return the latencies of one report; None where wrk timed no request.
-
-    Then it prints 0.00us for each, and nan% for the share within a deviation.
-    """
+    """Where wrk timed no request it prints 0.00us, and nan% for the share within a deviation."""
     mean, stdev, longest, share_within = found["latency"].groups()
     if share_within.endswith("nan"):
         return None

@@ -28,7 +28,6 @@ class ReportRow:
         return self.reports[0]
 
     def takes(self, report: FoundReport, *, name: str) -> bool:
-        """Return whether the report that follows is another round of this row."""
         first = self.first
         return (
             bool(name)
@@ -39,10 +38,10 @@ class ReportRow:
 
 
 def report_rows(lines: Sequence[TextLine], reports: Sequence[FoundReport]) -> list[ReportRow]:
-    """Return the rows of a text, in its order.
+    """Pool those of one name, URL and load.
 
-    Reports are pooled that have one name, URL and load, where nothing but blank lines, fences
-    and rules stands between them; a rule ends a label, and leaves the name of the heading.
+    Nothing but blank lines, fences and rules may stand between them; a rule ends a label, and
+    leaves the name of the heading.
     """
     namer = Namer()
     rows: list[ReportRow] = []
@@ -58,7 +57,7 @@ def report_rows(lines: Sequence[TextLine], reports: Sequence[FoundReport]) -> li
 
 
 def row_names(rows: Sequence[ReportRow]) -> list[str]:
-    """Return a name for each row. Rows share one only as one target under several loads."""
+    """Rows share a name only as one target under several loads."""
     names = []
     for number, row in enumerate(rows, start=1):
         alike = [other.first for other in rows if other.name == row.name]
@@ -75,7 +74,6 @@ def row_names(rows: Sequence[ReportRow]) -> list[str]:
 
 
 def parsed_measurement(report: FoundReport, *, name: str, number: int) -> Measurement:
-    """Return the measurement of a report, the round of that number."""
     wrk, connections = report.wrk, report.connections
     warnings: list[BenchWarning] = []
     invalid: list[BenchWarning] = []
@@ -97,14 +95,12 @@ def parsed_measurement(report: FoundReport, *, name: str, number: int) -> Measur
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedText:
-    """The figures of every wrk report in a text, in order, and a warning of each unread one."""
-
     measurements: tuple[Measurement, ...]
     warnings: tuple[BenchWarning, ...]
 
 
 def parse_reports(text: str) -> ParsedText:
-    """Return the figures of the reports in a text. Raises BenchError if it has none at all."""
+    """Raises BenchError if the text has none at all."""
     lines = text_lines(text)
     reports, unread = find_reports(lines)
     if not reports and not unread:

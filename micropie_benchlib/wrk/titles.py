@@ -32,7 +32,6 @@ MAX_LABEL = 80
 
 
 def is_label(text: str) -> bool:
-    """Return whether a line can be a label: short, and no sentence of a text."""
     is_short = len(text) <= MAX_LABEL and len(text.split()) <= 10
     return is_short and bool(re.search(r"\w", text)) and not SENTENCE.search(text)
 
@@ -46,15 +45,11 @@ def plain(text: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """What stands before a report: its name, and whether nothing else was said."""
-
     name: str
     is_silent: bool
 
 
 class Namer:
-    """Names the reports of a text, which is read gap by gap."""
-
     def __init__(self) -> None:
         self._heading = ""
         self._label = ""
@@ -63,10 +58,7 @@ class Namer:
     def read_gap(
         self, lines: Sequence[TextLine], prefixes: Sequence[re.Pattern[str] | None]
     ) -> Gap:
-        """Return what the lines before a report say of it.
-
-        The prefixes are those of the reports below and above.
-        """
+        """The prefixes are those of the reports below and above."""
         said = self._lines_outside_of_code(lines, prefixes)
         above = ""  # the line before, if it is text
         for text in said:

@@ -13,15 +13,11 @@ MIN_BUSY, MAX_BUSY = 0.85, 1.15  # connections for each open one; beyond it some
 
 
 def expects_error(expected: int | None) -> bool:
-    """Return whether the status that is expected is one that wrk counts as an error."""
     return expected is not None and expected >= FIRST_ERROR_STATUS
 
 
 def with_unexpected_statuses(wrk: WrkResult, expected: int | None) -> WrkResult:
-    """Return the figures with those statuses as errors that were not expected.
-
-    wrk itself counts those above 399, and tells no more of them.
-    """
+    """wrk itself counts statuses above 399, and tells no more of them."""
     if not expects_error(expected):
         return wrk
     errors = dataclasses.replace(wrk.errors, status=wrk.requests - wrk.errors.status)
@@ -31,7 +27,6 @@ def with_unexpected_statuses(wrk: WrkResult, expected: int | None) -> WrkResult:
 def error_warnings(
     wrk: WrkResult, *, connections: int, expect_status: int | None = None
 ) -> list[BenchWarning]:
-    """Return what went wrong by wrk's counts, which makes a trial of our own invalid."""
     kinds = {
         Kind.CONNECT_ERRORS: wrk.errors.connect,
         Kind.READ_ERRORS: wrk.errors.read,
@@ -54,11 +49,7 @@ def error_warnings(
 
 
 def report_warnings(wrk: WrkResult, *, connections: int, asked: str) -> list[BenchWarning]:
-    """Return what should be known before the figures of a text report are quoted.
-
-    They do not invalidate it: how it was measured, and what was expected there, is not known. It
-    was `asked` to run for so long, as 30s.
-    """
+    """They do not invalidate it: how it was measured, and what was expected there, is not known."""
     warnings = error_warnings(wrk, connections=connections)
     if wrk.requests and wrk.latency is None:
         warnings.append(BenchWarning.of(Kind.NO_LATENCY))
