@@ -691,7 +691,7 @@ def test_a_stall_shows_at_a_rate_and_not_as_fast_as_it_goes(
 )
 def test_a_capacity_is_found(names: tuple[str, ...], tool: Tool, tmp_path: Path) -> None:
     out, page = tmp_path / "out.json", tmp_path / "out.html"
-    words = "--p99-limit 50ms -c 10 -r 1 -d 2s -w 1 --warm-up 0s --export-json"
+    words = "--p99-limit 100ms -c 10 -r 1 -d 2s -w 1 --warm-up 0s --export-json"
     targets = [STEADY.replace("steady", name) for name in names]
     for _ in range(3):  # a busy machine may not let it be found
         done = tool.run(
@@ -708,7 +708,7 @@ def test_a_capacity_is_found(names: tuple[str, ...], tool: Tool, tmp_path: Path)
     assert done.returncode == (0 if len(known) == len(names) else 1), done.stdout + done.stderr
     for capacity in known:
         assert capacity.rate_per_s
-        assert capacity.rate_per_s < 525  # one at a time, 2 ms each
+        assert capacity.rate_per_s < 600  # one at a time, 2 ms each, and 5% late by 100 ms
         shares = {}
         for trial in results.measurements:
             rate_per_s = trial.load.rate_per_s
@@ -716,5 +716,5 @@ def test_a_capacity_is_found(names: tuple[str, ...], tool: Tool, tmp_path: Path)
                 shares[rate_per_s] = trial.over_limit / (2 * rate_per_s)  # the last trial's
         kept = max(rate_per_s for rate_per_s, share in shares.items() if share < 0.01)
         assert kept <= capacity.rate_per_s <= 1.02 * kept
-    assert "capacity with p99 up to 50.00ms" in done.stdout
+    assert "capacity with p99 up to 100.00ms" in done.stdout
     assert "p99 latency by rate" in page.read_text()
