@@ -54,9 +54,9 @@ def outputs_of(report: Report, decision: GateDecision | None) -> str:
     verdict, speeds = "", []
     if decision:
         verdict = decision.outcome.value
-        slowest = max(decision.changes, key=lambda change: change.low, default=None)
+        slowest = min(decision.changes, key=lambda change: change.speed.high, default=None)
         if slowest:
-            speeds = [1 / slowest.slowdown, 1 / slowest.high, 1 / slowest.low]
+            speeds = [slowest.speed.ratio, slowest.speed.low, slowest.speed.high]
     elif report.conclusion.verdict_lines:
         comparison = report.conclusion.verdict_lines[0].comparison
         verdict, speed = comparison.verdict.value, comparison.speed

@@ -22,7 +22,8 @@ from micropie_benchlib.report.printing import printable
 from micropie_benchlib.report.warnings import text_of
 from micropie_benchlib.run.actions import SecondStage, Step
 from micropie_benchlib.run.schedule import launch_groups, planned_s
-from micropie_benchlib.stats.verdicts import comparison_beside, decisive_comparisons
+from micropie_benchlib.stats.deciding import comparison_beside
+from micropie_benchlib.stats.verdicts import decisive_comparisons
 from micropie_benchlib.system.children import TICK_S
 
 
@@ -131,7 +132,7 @@ class ProgressReport:
             self._kinds.setdefault(where, (comparison.method, comparison.metric))
         if where not in self._kinds:
             return comparison
-        return comparison_beside(results, comparison, *self._kinds[where]) or comparison
+        return comparison_beside(results.comparisons, comparison, *self._kinds[where]) or comparison
 
     def _done_s(self) -> float:
         in_step_s = time.monotonic() - self._step_start

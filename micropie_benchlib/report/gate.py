@@ -48,7 +48,7 @@ def gate_lines(results: Results, decision: GateDecision) -> list[GateLine]:
 
 
 def gate_line(results: Results, decision: GateDecision, change: Change) -> GateLine:
-    comparison, outcome = change.comparison, decision.outcome_of(change)
+    comparison, speed, outcome = change.comparison, change.speed, decision.outcome_of(change)
     target, reference = results.label(comparison.target), results.label(comparison.reference)
     compared_with = reference
     if decision.gate.baseline:
@@ -56,8 +56,8 @@ def gate_line(results: Results, decision: GateDecision, change: Change) -> GateL
     finding = FINDINGS[outcome].format(margin=f"{100 * decision.gate.margin:.4g}%")
     text = (
         f"gate {outcome}: {target} at {comparison.load.sentence} is "
-        f"{1 / change.slowdown:.3f}x as fast as {compared_with} "
-        f"({100 * change.confidence:.4g}% interval {1 / change.high:.3f} to {1 / change.low:.3f}, "
+        f"{speed.ratio:.3f}x as fast as {compared_with} "
+        f"({100 * speed.confidence:.4g}% interval {speed.low:.3f} to {speed.high:.3f}, "
         f"{comparison.metric.measure}): {finding}."
     )
     return GateLine(outcome=outcome, text=text, target=comparison.target)

@@ -16,11 +16,8 @@ from micropie_benchlib.core.text import (
 from micropie_benchlib.report.figures import format_range, format_speed, speed_in_words
 from micropie_benchlib.report.layout import VerdictLine
 from micropie_benchlib.report.warnings import texts_of
-from micropie_benchlib.stats.verdicts import (
-    comparison_beside,
-    decisive_comparisons,
-    rounds_to_decide,
-)
+from micropie_benchlib.stats.deciding import comparison_beside
+from micropie_benchlib.stats.verdicts import decisive_comparisons, rounds_to_decide
 
 
 def verdict_lines_of(results: Results) -> list[VerdictLine]:
@@ -77,8 +74,8 @@ def beside_remark(results: Results, comparison: Comparison) -> str:
     method, metric = Method.SINGLE, Metric.REQUESTS
     if comparison.load.rate_per_s:
         method, metric = comparison.method, Metric.P99
-    beside = comparison_beside(results, comparison, method, metric)
-    if not beside or not beside.speed:
+    beside = comparison_beside(results.comparisons, comparison, method, metric)
+    if not beside or beside is comparison or not beside.speed:
         return ""
     shown = speed_in_words(beside.speed)
     if metric is Metric.P99:

@@ -3,105 +3,69 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from micropie_benchlib.core.choices import Decisive, Method
-from micropie_benchlib.core.estimates import Comparison
-from micropie_benchlib.core.loads import LoadId
-from micropie_benchlib.core.metrics import Metric
-from micropie_benchlib.stats.deciding import deciding_metrics
-from micropie_benchlib.stats.intervals import WIDEST_LOG, student_t
+from micropie_benchlib.core.choices import Decisive
+from micropie_benchlib.core.estimates import Comparison, Estimate
+from micropie_benchlib.stats.deciding import comparison_beside, deciding_metrics
+from micropie_benchlib.stats.intervals import estimate_of_logs
 from micropie_benchlib.stats.verdicts import log_standard_error
-
-# What must be alike in two comparisons: target, reference, load, method and metric.
-Key = tuple[str, str, LoadId, Method, Metric]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """By how much a target is slower than what it is compared with.
-
-    `slowdown` is a ratio, 1 is no change; low and high are the ends of its interval. `error`
-    is the standard error of its logarithm, with `degrees` of freedom.
-    """
+    """How many times as fast as what it is compared with a target is, by one comparison."""
 
     comparison: Comparison
-    slowdown: float
-    error: float
-    degrees: int
-    confidence: float
-
-    @property
-    def half_log(self) -> float:
-        return min(WIDEST_LOG, student_t(self.confidence, self.degrees) * self.error)
-
-    @property
-    def low(self) -> float:
-        return self.slowdown * math.exp(-self.half_log)
-
-    @property
-    def high(self) -> float:
-        return self.slowdown * math.exp(self.half_log)
+    speed: Estimate
 
 
-def slowdowns(comparisons: Iterable[Comparison]) -> dict[Key, Change]:
-    found = {}
-    for each in comparisons:
-        speed, error = each.speed, log_standard_error(each)
-        if speed and error is not None and each.degrees:
-            key = (each.target, each.reference, each.load, each.method, each.metric)
-            found[key] = Change(
-                comparison=each,
-                slowdown=1 / speed.ratio,
-                error=error,
-                degrees=each.degrees,
-                confidence=speed.confidence,
-            )
-    return found
+def speed_since(before: Comparison, now: Comparison) -> Estimate | None:
+    """Return the speed now over the one before.
 
-
-def difference(now: Change, before: Change) -> Change:
-    """Return the slowdown now over the one before.
-
-    The interval is Welch's: the two variances add, the degrees of freedom are by Welch
-    and Satterthwaite (B. L. Welch, "The generalization of Student's problem when several
-    different population variances are involved", 1947), rounded down.
+    The interval is Welch's: the two variances add, the degrees of freedom are by Welch and
+    Satterthwaite (B. L. Welch, "The generalization of Student's problem when several different
+    population variances are involved", 1947), rounded down.
     """
-    variance = now.error**2 + before.error**2
-    spread = now.error**4 / now.degrees + before.error**4 / before.degrees
+    error, error_before = log_standard_error(now), log_standard_error(before)
+    if error is None or error_before is None or not now.speed or not before.speed:
+        return None
+    variance = error**2 + error_before**2
+    spread = error**4 / (now.degrees or 1) + error_before**4 / (before.degrees or 1)
     degrees = math.floor(variance**2 / spread) if spread else 1
-    return Change(
-        comparison=now.comparison,
-        slowdown=now.slowdown / before.slowdown,
-        error=math.sqrt(variance),
+    return estimate_of_logs(
+        math.log(now.speed.ratio / before.speed.ratio),
+        math.sqrt(variance),
         degrees=max(1, min(degrees, 1000)),
-        confidence=now.confidence,
+        confidence=now.speed.confidence,
     )
 
 
 def changes_between(
     comparisons: Iterable[Comparison],
-    baseline: Iterable[Comparison] | None,
+    baseline: Sequence[Comparison] | None,
     *,
     chosen: Decisive | None = None,
 ) -> list[Change]:
-    """Return how much slower each target is, by the metric of the verdict.
+    """Return how fast each target is next to the reference, by the metric of the verdict.
 
-    Without a baseline that is than the reference. With one it is the ratio to the
-    reference now over the ratio then, so that a difference between machines cancels.
+    With a baseline that is over how fast it was, so that a difference between machines cancels.
     """
-    changes = slowdowns(comparisons)
-    if baseline is not None:
-        earlier = slowdowns(baseline)
-        shared = [key for key in changes if key in earlier]
-        changes = {key: difference(changes[key], earlier[key]) for key in shared}
-    by_target: dict[tuple[str, LoadId], dict[tuple[Method, Metric], Change]] = {}
-    for (target, _, load, method, metric), change in changes.items():
-        by_target.setdefault((target, load), {})[method, metric] = change
+    changes = {}
+    for comparison in comparisons:
+        speed = comparison.speed
+        kind = (comparison.method, comparison.metric)
+        if baseline is not None:
+            before = comparison_beside(baseline, comparison, *kind)
+            speed = speed_since(before, comparison) if before else None
+        if speed:
+            key = (comparison.target, comparison.load, *kind)
+            changes[key] = Change(comparison=comparison, speed=speed)
     deciding = []
-    for (_, load), by_kind in by_target.items():
-        kinds = [kind for kind in deciding_metrics(load, chosen) if kind in by_kind]
-        if kinds:
-            deciding.append(by_kind[kinds[0]])
+    for target, load in dict.fromkeys(key[:2] for key in changes):
+        for kind in deciding_metrics(load, chosen):
+            if (target, load, *kind) in changes:
+                deciding.append(changes[target, load, *kind])
+                break
     return deciding

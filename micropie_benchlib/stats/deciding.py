@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from micropie_benchlib.core.choices import Decisive, Limit, Method
 from micropie_benchlib.core.estimates import Comparison
@@ -94,30 +94,25 @@ def fails_alone(results: Results, name: str, load: LoadId) -> bool:
 MAX_GAP = 1.2  # as a ratio; single and paired trials differ by less where targets share nothing
 
 
-def paired_and_single(
-    results: Results, comparison: Comparison
-) -> tuple[Comparison, Comparison] | None:
-    """Return the comparisons of CPU per request by either method, if both are known."""
-    by_method = {}
-    wanted = (comparison.target, comparison.reference, comparison.load, Metric.CPU)
-    for each in results.comparisons:
-        found = (each.target, each.reference, each.load, each.metric)
-        if found == wanted and each.interval:
-            by_method[each.method] = each
-    if len(by_method) < 2:
-        return None
-    return by_method[Method.PAIRED], by_method[Method.SINGLE]
+def comparison_beside(
+    comparisons: Iterable[Comparison], comparison: Comparison, method: Method, metric: Metric
+) -> Comparison | None:
+    """Return the comparison of the same targets under the same load by that metric, if any."""
+    wanted = (comparison.target, comparison.reference, comparison.load, method, metric)
+    for each in comparisons:
+        if (each.target, each.reference, each.load, each.method, each.metric) == wanted:
+            return each
+    return None
 
 
 def are_dependent(results: Results, comparison: Comparison) -> bool:
     """Return whether paired trials change what the two targets do, as by a cache they share."""
-    both = paired_and_single(results, comparison)
-    if not both:
+    paired = comparison_beside(results.comparisons, comparison, *PAIRED_CPU)
+    single = comparison_beside(results.comparisons, comparison, *CPU)
+    if not paired or not single or not paired.interval or not single.interval:
         return False
-    paired, single = both[0].interval, both[1].interval
-    if not paired or not single:
-        return False
-    return max(paired.low / single.high, single.low / paired.high) > MAX_GAP
+    low, high = paired.interval
+    return max(low / single.interval.high, single.interval.low / high) > MAX_GAP
 
 
 def chosen_metric(results: Results) -> Decisive | None:

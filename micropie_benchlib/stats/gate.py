@@ -44,11 +44,11 @@ class GateDecision:
     unknown: tuple[tuple[str, LoadId], ...] = ()
 
     def outcome_of(self, change: Change) -> GateOutcome:
-        if change.low > 1 + self.gate.margin:
+        slowdown = change.speed.inverse()
+        if slowdown.low > 1 + self.gate.margin:
             return GateOutcome.FAILED
-        if change.high > 1 + self.gate.margin:
-            return GateOutcome.INCONCLUSIVE
-        return GateOutcome.PASSED
+        is_certain = slowdown.high <= 1 + self.gate.margin
+        return GateOutcome.PASSED if is_certain else GateOutcome.INCONCLUSIVE
 
     @property
     def outcome(self) -> GateOutcome:

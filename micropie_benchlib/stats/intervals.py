@@ -82,6 +82,11 @@ def estimate_ratio(
     mean = statistics.fmean(logs)
     degrees = degrees or len(logs) - 1
     error = statistics.stdev(logs[: degrees + 1]) / math.sqrt(len(logs))
+    return estimate_of_logs(mean, error, degrees=degrees, confidence=confidence)
+
+
+def estimate_of_logs(mean: float, error: float, *, degrees: int, confidence: float) -> Estimate:
+    """Return the ratio whose logarithm has that mean and standard error."""
     half = min(WIDEST_LOG, student_t(confidence, degrees) * error)
     return Estimate(
         ratio=math.exp(mean),

@@ -13,8 +13,9 @@ from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.stats.comparisons import speeds_by_round
+from micropie_benchlib.stats.deciding import CPU, REQUESTS, comparison_beside
 from micropie_benchlib.stats.intervals import degrees_of_freedom, estimate_ratio
-from micropie_benchlib.stats.verdicts import comparison_beside, decisive_comparisons
+from micropie_benchlib.stats.verdicts import decisive_comparisons
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,14 +91,13 @@ def compare_pairwise(
     """
     load, reference = decisive[0].load, decisive[0].reference
     kinds = {(comparison.method, comparison.metric) for comparison in decisive}
-    method, metric = kinds.pop()
+    kind = kinds.pop()
     if kinds:
-        method, metric = Method.SINGLE, Metric.CPU if load.rate_per_s else Metric.REQUESTS
+        kind = CPU if load.rate_per_s else REQUESTS
+    method, metric = kind
     speeds: dict[str, dict[int, float]] = {}
     for comparison in decisive:
-        other: Comparison | None = comparison
-        if (comparison.method, comparison.metric) != (method, metric):
-            other = comparison_beside(results, comparison, method, metric)
+        other = comparison_beside(results.comparisons, comparison, *kind)
         if other and other.estimate:
             speeds[comparison.target] = speeds_by_round(results, other)
     if not speeds:

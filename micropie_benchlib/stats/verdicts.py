@@ -96,19 +96,6 @@ def decisive_comparisons(results: Results) -> list[Comparison]:
     return [verdict_comparison(group, chosen) for group in groups.values()]
 
 
-def comparison_beside(
-    results: Results, comparison: Comparison, method: Method, metric: Metric
-) -> Comparison | None:
-    """Return another comparison of the same targets under the same load, if any."""
-    for other in results.comparisons:
-        pair = (other.target, other.reference, other.load)
-        if pair != (comparison.target, comparison.reference, comparison.load):
-            continue
-        if (other.method, other.metric) == (method, metric) and other is not comparison:
-            return other
-    return None
-
-
 def rounds_for_precision(results: Results, precision: float) -> int | None:
     """Return how many rounds give all verdicts that half-width; None if no verdict has one."""
     needed = []

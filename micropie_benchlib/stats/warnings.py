@@ -19,12 +19,20 @@ from micropie_benchlib.core.results import Results, Role, TargetFacts
 from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.stats.compare import has_few_responses
 from micropie_benchlib.stats.comparisons import speeds_by_round
-from micropie_benchlib.stats.deciding import are_dependent, chosen_metric, paired_and_single, waits
+from micropie_benchlib.stats.deciding import (
+    CPU,
+    PAIRED_CPU,
+    REQUESTS,
+    are_dependent,
+    chosen_metric,
+    comparison_beside,
+    waits,
+)
 from micropie_benchlib.stats.equal_work import BODY_HASH, WORKERS, differing_responses, work_of
 from micropie_benchlib.stats.intervals import estimate_ratio, is_wide, mean_and_half_width
 from micropie_benchlib.stats.ranking import rankings_of
 from micropie_benchlib.stats.steadiness import unsteadiness
-from micropie_benchlib.stats.verdicts import comparison_beside, decisive_comparisons
+from micropie_benchlib.stats.verdicts import decisive_comparisons
 from micropie_benchlib.stats.warming import warming
 
 
@@ -281,15 +289,16 @@ def imprecise(results: Results) -> Iterator[Sighting]:
 
 def dependent_pairs(results: Results) -> Iterator[Sighting]:
     for comparison in results.comparisons:
-        both = paired_and_single(results, comparison)
-        if not both or comparison is not both[0]:
-            continue
-        if not are_dependent(results, comparison):
-            continue
-        paired, single = both[0].speed, both[1].speed
-        if paired and single:
-            where = (comparison.target, comparison.load)
-            yield seen(Kind.DEPENDENT_PAIR, *where, paired=paired.ratio, single=single.ratio)
+        is_of_pairs = (comparison.method, comparison.metric) == PAIRED_CPU
+        single = comparison_beside(results.comparisons, comparison, *CPU)
+        if is_of_pairs and are_dependent(results, comparison) and single:
+            yield seen(
+                Kind.DEPENDENT_PAIR,
+                comparison.target,
+                comparison.load,
+                paired=comparison.speed.ratio if comparison.speed else 0.0,
+                single=single.speed.ratio if single.speed else 0.0,
+            )
 
 
 def warming_up(results: Results) -> Iterator[Sighting]:
@@ -302,7 +311,7 @@ def warming_up(results: Results) -> Iterator[Sighting]:
 def unsteady(results: Results) -> Iterator[Sighting]:
     """CPU per request in paired trials shows it best, whatever the verdict is based on."""
     for comparison in decisive_comparisons(results):
-        paired = comparison_beside(results, comparison, Method.PAIRED, Metric.CPU)
+        paired = comparison_beside(results.comparisons, comparison, *PAIRED_CPU)
         for each in filter(None, (comparison, paired)):
             warning = None
             if each.estimate:
@@ -333,7 +342,7 @@ def shared_cores(results: Results) -> Iterator[Sighting]:
     for comparison in decisive_comparisons(results):
         if comparison.metric is not Metric.CPU:
             continue
-        here = comparison_beside(results, comparison, Method.SINGLE, Metric.REQUESTS)
+        here = comparison_beside(results.comparisons, comparison, *REQUESTS)
         speed, plain = comparison.speed, here.speed if here else None
         if not speed or not plain:
             continue
