@@ -39,7 +39,7 @@ from micropie_benchlib.report.tables import gist_table
 from micropie_benchlib.run.observed import core_use, wrong_load
 from micropie_benchlib.run.schedule import schedule
 from micropie_benchlib.stats import ranking as stats_ranking
-from micropie_benchlib.stats.compare import compare_metric, has_few_responses
+from micropie_benchlib.stats.compare import compare_metric, has_few_responses, pair_by_round
 from micropie_benchlib.stats.cores import CoreUse
 from micropie_benchlib.stats.intervals import estimate_ratio, rounds_needed, stein_rounds, student_t
 from micropie_benchlib.stats.ranking import PairwiseComparisons
@@ -147,15 +147,8 @@ def test_two_stages_keep_the_confidence_and_reach_the_precision(
 def test_a_comparison_of_two_stages_goes_by_the_spread_of_the_first() -> None:
     reference = rounds_of("a", [1000] * 6)
     target = rounds_of("b", [1100, 1110, 1090, 1500, 500, 1000])
-    staged = compare_metric(
-        [*reference, *target],
-        metric=Metric.REQUESTS,
-        reference="a",
-        target="b",
-        confidence=0.95,
-        first_rounds=2,
-    )
-    assert staged
+    pairs = pair_by_round([*reference, *target], reference="a", target="b")
+    staged = compare_metric(pairs, Metric.REQUESTS, confidence=0.95, first_rounds=2)
     assert staged.interval
     logs = [math.log(rate / 1000) for rate in (1100, 1110, 1090, 1500, 500, 1000)]
     half = student_t(0.95, 2) * statistics.stdev(logs[:3]) / math.sqrt(6)
@@ -365,11 +358,8 @@ FASTER_RATES = (1100, 1101, 1102, 1103)
 
 def compared(*measurements: Measurement, metric: Metric = Metric.REQUESTS) -> Comparison:
     """Return the comparison of `b` with `a`."""
-    comparison = compare_metric(
-        measurements, metric=metric, reference="a", target="b", confidence=0.95
-    )
-    assert comparison
-    return comparison
+    pairs = pair_by_round(measurements, reference="a", target="b")
+    return compare_metric(pairs, metric, confidence=0.95)
 
 
 def test_verdicts_follow_the_interval_and_the_metrics_direction() -> None:

@@ -103,30 +103,18 @@ def comparison_of(
 
 
 def compare_metric(
-    measurements: Iterable[Measurement],
-    *,
-    metric: Metric,
-    reference: str,
-    target: str,
-    confidence: float,
-    first_rounds: int | None = None,
-) -> Comparison | None:
-    """Return the comparison of two targets; None if they never met.
-
-    The measurements are those of one method and load, in the order of rounds. The
-    number of these was chosen after `first_rounds`, if that is given.
-    """
-    pairs = pair_by_round(measurements, reference=reference, target=target)
-    if not pairs:
-        return None
+    pairs: Sequence[Pair], metric: Metric, *, confidence: float, first_rounds: int | None = None
+) -> Comparison:
+    """The pairs are those of one method and load, in the order of rounds."""
     ratios = ratios_by_round(pairs, metric)
+    reference, target = pairs[0]
     return comparison_of(
         ratios,
-        load=pairs[0].target.load,
-        method=pairs[0].target.method,
+        load=target.load,
+        method=target.method,
         metric=metric,
-        reference=reference,
-        target=target,
+        reference=reference.target,
+        target=target.target,
         confidence=confidence,
         first_rounds=first_rounds,
         reason=reason_for_no_estimate(pairs, metric, values=len(ratios)),

@@ -57,24 +57,24 @@ def compare_all(results: Results, reference: str, targets: Sequence[str]) -> Ite
     first_rounds = results.settings.first_rounds if results.settings else None
     confidence = 1 - 0.05 / max(1, len(targets))
     for load, target, method in itertools.product(results.reported_loads, targets, Method):
-        measurements = results.trials(load, method)
-        for metric in compared_metrics(method, load):
-            comparison = compare_metric(
-                measurements,
-                metric=metric,
+        trials = results.trials(load, method)
+        pairs = pair_by_round(trials, reference=reference, target=target)
+        for metric in compared_metrics(method, load) if pairs else ():
+            yield compare_metric(pairs, metric, confidence=confidence, first_rounds=first_rounds)
+    searched = {(capacity.load, capacity.target) for capacity in results.capacities}
+    for load, target in itertools.product(results.reported_loads, targets):
+        if {(load, target), (load, reference)} <= searched:
+            ratios = capacity_ratios(results, load, reference=reference, target=target)
+            yield comparison_of(
+                ratios,
+                load=load,
+                method=Method.SINGLE,
+                metric=Metric.CAPACITY,
                 reference=reference,
                 target=target,
                 confidence=confidence,
-                first_rounds=first_rounds,
+                reason=None if ratios else "no round has a capacity for both targets",
             )
-            if comparison:
-                yield comparison
-    for load, target in itertools.product(results.reported_loads, targets):
-        comparison = compare_capacities(
-            results, load, reference=reference, target=target, confidence=confidence
-        )
-        if comparison:
-            yield comparison
 
 
 def capacity_ratios(
@@ -98,26 +98,6 @@ def speeds_by_round(results: Results, comparison: Comparison) -> dict[int, float
         ratios = ratios_by_round(pair_by_round(trials, **names), comparison.metric)
     power = 1 if comparison.metric.higher_is_faster else -1
     return {number: ratio**power for number, ratio in ratios.items()}
-
-
-def compare_capacities(
-    results: Results, load: LoadId, *, reference: str, target: str, confidence: float
-) -> Comparison | None:
-    """Return the comparison of two capacities; None where one was not searched."""
-    searched = [capacity.target for capacity in results.capacities if capacity.load == load]
-    if target not in searched or reference not in searched:
-        return None
-    ratios = capacity_ratios(results, load, reference=reference, target=target)
-    return comparison_of(
-        ratios,
-        load=load,
-        method=Method.SINGLE,
-        metric=Metric.CAPACITY,
-        reference=reference,
-        target=target,
-        confidence=confidence,
-        reason=None if ratios else "no round has a capacity for both targets",
-    )
 
 
 def distribute(results: Results) -> Iterator[Distribution]:

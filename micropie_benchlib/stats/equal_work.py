@@ -22,16 +22,15 @@ WORKERS = "workers"
 def response_facts(response: Response) -> dict[str, str]:
     content_type = header_value(response.headers, "Content-Type")
     is_chunked = header_value(response.headers, "Transfer-Encoding") == "chunked"
-    facts = {
+    return {
         "keep-alive": show_value(not response.says_close),
         "status": str(response.status),
         "content type": content_type or "none",
         FRAMING: "chunked" if is_chunked else "whole",
+        BODY_BYTES: str(response.body_bytes),
+        HEAD: str(response.bytes - response.body_bytes),
+        BODY_HASH: response.body_sha256[:8],
     }
-    facts[BODY_BYTES] = str(response.body_bytes)
-    facts[HEAD] = str(response.bytes - response.body_bytes)
-    facts[BODY_HASH] = response.body_sha256[:8]
-    return facts
 
 
 def changed_responses(before: TargetFacts, now: TargetFacts) -> list[BenchWarning]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from micropie_benchlib.core.choices import Method
@@ -18,7 +18,7 @@ RISK = 0.0005
 SWEEPS = 10
 MIN_SLOWER = 1.1  # as a ratio; what is nearer to 1 hardly moves a figure
 
-Key = TypeVar("Key", bound=Hashable)
+Key = TypeVar("Key")
 Slowness = dict[int, list[float]]  # logarithms, by a trial's position in its launch
 
 
@@ -50,9 +50,7 @@ def slowness_by_position(results: Results, name: str, metric: Metric) -> Slownes
 
     Trials come in random order, so loads and positions are told apart by sweeps over both.
     """
-    kinds: list[tuple[LoadId, Method]] = []
-    positions: list[int] = []
-    logs: list[float] = []
+    samples: list[tuple[tuple[LoadId, Method], int, float]] = []
     power = -1 if metric.higher_is_faster else 1
     for position, trial in with_positions(results):
         if not trial.valid or trial.target != name:
@@ -61,41 +59,27 @@ def slowness_by_position(results: Results, name: str, metric: Metric) -> Slownes
             continue
         figure = metric.read(trial)
         if figure:
-            kinds.append((trial.load, trial.method))
-            positions.append(position)
-            logs.append(power * math.log(figure))
-    apart = logs
-    mean_by_position = dict.fromkeys(positions, 0.0)
+            samples.append(((trial.load, trial.method), position, power * math.log(figure)))
+    by_position: Slowness = {}
     for _ in range(SWEEPS):
-        even = less_means(logs, positions, mean_by_position)
-        mean_by_kind = means_by(kinds, even)
-        apart = less_means(logs, kinds, mean_by_kind)
-        mean_by_position = means_by(positions, apart)
-    return grouped(positions, apart)
+        mean_by_position = means_of(by_position)
+        by_kind: dict[tuple[LoadId, Method], list[float]] = {}
+        for kind, position, log in samples:
+            even = log - mean_by_position.get(position, 0.0)
+            by_kind.setdefault(kind, []).append(even)
+        mean_by_kind = means_of(by_kind)
+        by_position = {}
+        for kind, position, log in samples:
+            by_position.setdefault(position, []).append(log - mean_by_kind[kind])
+    return by_position
 
 
-def less_means(
-    values: Iterable[float], keys: Iterable[Key], mean_by_key: Mapping[Key, float]
-) -> list[float]:
-    return [value - mean_by_key[key] for value, key in zip(values, keys, strict=True)]
-
-
-def grouped(keys: Iterable[Key], values: Iterable[float]) -> dict[Key, list[float]]:
-    groups: dict[Key, list[float]] = {}
-    for key, value in zip(keys, values, strict=True):
-        groups.setdefault(key, []).append(value)
-    return groups
-
-
-def means_by(keys: Iterable[Key], values: Iterable[float]) -> dict[Key, float]:
-    groups = grouped(keys, values)
+def means_of(groups: Mapping[Key, list[float]]) -> dict[Key, float]:
     return {key: statistics.fmean(group) for key, group in groups.items()}
 
 
 def cold_trials(slowness: Slowness) -> int:
-    means = []
-    for position in sorted(slowness):
-        means.append(statistics.fmean(slowness[position]))
+    means = [mean for _, mean in sorted(means_of(slowness).items())]
     count = 0
     while means and means[count] > min(means) + math.log(MIN_SLOWER):
         count += 1
