@@ -131,7 +131,6 @@ def tool(tmp_path: Path) -> Iterator[Tool]:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a home directory that is this user's, which the environment names."""
     directory = tmp_path / "home"
     directory.mkdir()
     monkeypatch.setenv("HOME", str(directory))
@@ -189,7 +188,6 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
 
 
 def run_command(*args: str) -> None:
-    """Run a command in this process."""
     commands = command_line(mb.top)
     assert not commands(args=list(args), prog_name="micropie_bench", standalone_mode=False)
 
@@ -348,12 +346,10 @@ RATES = ((100.0, 90.0), (102.0, 91.0), (99.0, 90.0), (101.0, 91.5))
 
 
 def failed(error: str) -> tuple[BenchWarning, ...]:
-    """Return what makes a trial invalid that failed with the error."""
     return (BenchWarning.of(Kind.FAILED, error=error),)
 
 
 def kinds_of(warnings: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the kinds of warnings in a results file."""
     return [warning["kind"] for warning in warnings]
 
 
@@ -506,7 +502,6 @@ class InProcess(Marked):
         return subprocess.CompletedProcess(args, status, said.out, said.err)
 
     def refusal(self, *args: str) -> str:
-        """Return the one line that is all that a wrong command line is told."""
         done = self.run(*args)
         assert (done.returncode, done.stdout) == (2, "")
         (line,) = done.stderr.splitlines()
@@ -586,7 +581,6 @@ def exact_line(**changes: Any) -> str:
 
 @pytest.fixture
 def patient(in_process: InProcess, monkeypatch: pytest.MonkeyPatch) -> InProcess:
-    """Return the same, with all the time that users' runs are given."""
     monkeypatch.setattr(cpu_accounts, "FIRST_IDLE_S", PATIENCE_S[0])
     monkeypatch.setattr(cpu_accounts, "FIRST_REST_S", PATIENCE_S[1])
     return in_process

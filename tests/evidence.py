@@ -86,13 +86,11 @@ def interval_of(comparison: Comparison) -> tuple[float, float] | None:
 
 
 def half(interval: tuple[float, float]) -> float:
-    """Return half the width of an interval of ratios."""
     low, high = interval
     return math.expm1(math.log(high / low) / 2)
 
 
 def show(comparisons: Iterable[Comparison]) -> None:
-    """Print the ratios that have an interval."""
     parts = []
     for comparison in comparisons:
         interval = interval_of(comparison)
@@ -147,7 +145,6 @@ def aa(runs: str = "30", *options: str) -> None:
 
 
 def accounted_s(log: str, app: str, method: str) -> float:
-    """Return the CPU time of a request of the app by its workers' own clocks."""
     lines = [line.split()[2:] for line in log.splitlines() if line.startswith(f"{app} {method}")]
     sums = [sum(map(float, column)) for column in zip(*lines, strict=True)]
     requests, cpu_s, burning_requests, burning_cpu_s = sums
@@ -275,7 +272,6 @@ def theory(runs: str = "5") -> None:
 
 
 def moved_bytes(lab: Lab) -> int:
-    """Return how much the controller's machine has sent and received."""
     total = 0
     for direction in ("rx", "tx"):
         counter = f"/sys/class/net/eth0/statistics/{direction}_bytes"
@@ -285,7 +281,6 @@ def moved_bytes(lab: Lab) -> int:
 
 
 def controlled(lab: Lab, loads: list[str], rounds: int) -> tuple[float, int]:
-    """Return the time and the bytes that a comparison takes of so many rounds of 1 s."""
     command = [*lab.machines[CONTROLLER].command, str(THIS_PYTHON), str(PYZ), "compare", "asgi"]
     command += ["-c", "80", "-t", "1", "-d", "1s", "-r", str(rounds), "--server-on", "s"]
     command += ["--load-on", ",".join(loads), "--ssh-config", str(lab.ssh_config)]

@@ -65,8 +65,6 @@ class Machine:
 
 @dataclass
 class Lab:
-    """The machines, by name; the controller's is one of them."""
-
     directory: Path
     variables: Mapping[str, str]
     machines: dict[str, Machine] = field(default_factory=dict)
@@ -113,7 +111,6 @@ def laboratory(
 
 
 def connect(lab: Lab, machine: Machine) -> None:
-    """Make the namespace, with a cable to the switch and no route beyond."""
     ip("netns", "add", machine.namespace)
     peer = ["peer", "name", "eth0", "netns", machine.namespace]
     ip("-n", lab.switch, "link", "add", machine.link, "type", "veth", *peer)

@@ -9,14 +9,11 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
+from conftest import Start
 
 from micropie_benchlib.core.built_ins import BUILT_INS
-
-if TYPE_CHECKING:
-    from conftest import Start
 
 ROOT = Path(__file__).parent.parent
 
@@ -53,7 +50,6 @@ def skip_unless_installed(name: str) -> None:
 
 
 def answer(url: str, data: bytes | None = None) -> tuple[int, str, str]:
-    """Return the status, the content type and the body."""
     headers = {"Content-Type": "application/json"} if data else {}
     request = urllib.request.Request(url, data=data, headers=headers)
     with urllib.request.urlopen(request, timeout=10) as response:

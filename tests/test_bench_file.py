@@ -6,10 +6,10 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from conftest import ROOT, TARGETS, Asked, run_command
+from conftest import ROOT, TARGETS, Asked, Tool, run_command
 
 from micropie_benchlib.cli.bench_file import read_bench_file
 from micropie_benchlib.core.choices import AsgiServer
@@ -26,9 +26,6 @@ from micropie_benchlib.core.targets import (
 )
 from micropie_benchlib.run.facts import server_command
 from micropie_benchlib.serve.servers import UrlServer
-
-if TYPE_CHECKING:
-    from conftest import Tool
 
 FILE = """
 rounds = 4
@@ -57,7 +54,6 @@ url = "http://127.0.0.1:1/"
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the working directory, which has the directories that FILE names."""
     (tmp_path / "bench" / "old").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MODE", "from-outside")

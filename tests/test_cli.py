@@ -17,10 +17,9 @@ import termios
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-from conftest import RATES, ROOT, measured, results_of, single_results
+from conftest import RATES, ROOT, Tool, Typed, measured, results_of, single_results
 from results_schema import loaded
 from rich.console import Console
 
@@ -35,9 +34,6 @@ from micropie_benchlib.load.wrk_program import find_wrk
 from micropie_benchlib.report.results_file import from_json, to_json
 from micropie_benchlib.report.tables import result_tables
 from micropie_benchlib.wrk.rows import parse_reports
-
-if TYPE_CHECKING:
-    from conftest import Tool, Typed
 
 DATA = ROOT / "tests" / "data"
 GIST = DATA / "gist.txt"
@@ -283,7 +279,6 @@ def test_no_figure_is_cut_off_on_any_terminal(width: int) -> None:
 
 
 def on_a_terminal(*args: str, columns: int, **env: str) -> str:
-    """Return what a command prints on a terminal of that width, escape sequences and all."""
     primary, secondary = pty.openpty()
     termios.tcsetwinsize(secondary, (50, columns))
     command = [sys.executable, str(ROOT / "micropie_bench.py"), *args]
@@ -317,7 +312,6 @@ def test_on_a_terminal_progress_shows_the_time_left_and_tables_fit() -> None:
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    """Return a file with results of rounds at two loads."""
     measurements = []
     for connections in (100, 1000):
         load = LoadId(workload="hello", connections=connections)
@@ -471,7 +465,6 @@ print(json.dumps({"changed": changed, "modules": modules}))
 
 @pytest.fixture(scope="module")
 def imported() -> dict[str, list[str]]:
-    """Return what importing the script changes in a process, and which modules are there."""
     argv = [sys.executable, "-c", IMPORT]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
     assert done.stderr == ""

@@ -15,12 +15,13 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 import pytest
-from conftest import run_load
+from conftest import InProcess, Start, Tool, run_load
 from results_schema import loaded
 
 from micropie_benchlib.core.loads import Load
@@ -34,11 +35,6 @@ from micropie_benchlib.system.checks import examine
 from micropie_benchlib.system.processes import all_cores
 from micropie_benchlib.wrk.command import wrk_argv
 from micropie_benchlib.wrk.exact import parse_exact
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from conftest import InProcess, Start, Tool
 
 DONE_LUA = packaged_text("micropie_benchlib.wrk", "done.lua")
 SHORT = ("-d", "1s", "-c", "20", "-t", "2", "-w", "1", "--warm-up", "0s")
@@ -88,7 +84,6 @@ def test_rounds_with_paired_trials_give_intervals_and_a_verdict(tool: Tool, tmp_
 
 
 def cores_of(processes: Iterable[psutil.Process]) -> set[int]:
-    """Return the cores that any of the processes may use."""
     cores: set[int] = set()
     for process in processes:
         cores.update(process.cpu_affinity())

@@ -68,7 +68,6 @@ PAIRED_AND_SINGLE = {"paired": True, "metric": Decisive.P99}
 
 
 def plan_of(*targets: Target, **changes: Any) -> Plan:
-    """Return a plan of three rounds of one load, each target alone."""
     plan = Plan(
         targets=targets or (BASE, MORE),
         loads=(HELLO,),
@@ -81,7 +80,6 @@ def plan_of(*targets: Target, **changes: Any) -> Plan:
 
 
 def seen_of(*, server_cpu_s: float = 1.0, **changes: Any) -> Observation:
-    """Return what is seen of a server in a trial of 1 s; `changes` are of wrk's result."""
     measurement = measured("any", 1, 10_000.0, cpu_s=server_cpu_s, seconds=1)
     assert measurement.wrk
     return observation_of(measurement, dataclasses.replace(measurement.wrk, **changes))
@@ -132,7 +130,6 @@ class Fault:
     after: int = 0
 
     def strikes(self, event: Event, *, made: int) -> bool:
-        """Return whether the event is that call."""
         return (
             event.action == self.action
             and self.subject in ("", event.subject)
@@ -165,7 +162,6 @@ class World:
 
     @property
     def actions(self) -> Actions:
-        """The actions to inject."""
         return Actions(
             prepare=lambda _target: None,
             extend=self.extend,
@@ -190,7 +186,6 @@ class World:
                 raise fault.error
 
     def subjects(self, action: str) -> list[str]:
-        """Return what the action was called on, in order."""
         return [event.subject for event in self.events if event.action == action]
 
     def start(self, target: Target) -> RunningServer:
@@ -244,8 +239,6 @@ class World:
 
 
 class FakeServer(UrlServer):
-    """A server that is no process."""
-
     argv = ("serve",)
 
     def __init__(self, target: Target, world: World) -> None:
@@ -295,14 +288,12 @@ def world() -> Iterator[World]:
 
 
 def run(world: World, plan: Plan) -> Results:
-    """Return the results of the whole plan."""
     results = run_experiment(plan, NOTHING_YET, world.actions)
     assert results.warnings == NOTHING_YET.warnings
     return results
 
 
 def reasons(results: Results) -> dict[tuple[int, str, str, str], str]:
-    """Return why measurements are invalid, by round, method, target and workload."""
     return {
         (m.round, m.method.value, m.target, m.load.workload): texts_of(m.invalid)
         for m in results.measurements
@@ -311,7 +302,6 @@ def reasons(results: Results) -> dict[tuple[int, str, str, str], str]:
 
 
 def rounds_and_targets(results: Results) -> list[tuple[int, str]]:
-    """Return the rounds and targets of the measurements, in the order made."""
     return [(m.round, m.target) for m in results.measurements]
 
 
@@ -474,7 +464,6 @@ def test_facts_are_in_the_order_of_the_plan(world: World, seed: int, paired: boo
 
 
 def interrupted(number: int) -> BenchWarning:
-    """Return that a run of three rounds was interrupted in that one."""
     return BenchWarning.of(Kind.INTERRUPTED, round=number, rounds=3)
 
 

@@ -29,7 +29,6 @@ MAX_LINES_OF_THE_SCRIPT = 1000
 
 
 def modules() -> dict[str, Path]:
-    """Return the file of each module, by its name."""
     files = {"micropie_bench": ROOT / "micropie_bench.py"}
     for path in sorted((ROOT / PACKAGE).rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
@@ -47,7 +46,6 @@ def room_of(module: str) -> str:
 
 
 def imported(node: ast.AST) -> list[str]:
-    """Return the names that a statement may import modules by."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if isinstance(node, ast.ImportFrom):
@@ -57,7 +55,6 @@ def imported(node: ast.AST) -> list[str]:
 
 
 def used_by(module: str) -> set[str]:
-    """Return the modules of this project that a module imports, early or late."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
         found.update(imported(node))
@@ -68,7 +65,6 @@ USES: Mapping[str, set[str]] = {module: used_by(module) for module in MODULES}
 
 
 def arrows() -> Iterator[tuple[str, str]]:
-    """Yield each module in a room with each that it uses in another."""
     for module, used in USES.items():
         for other in used:
             if room_of(module) and room_of(other) and room_of(module) != room_of(other):

@@ -75,7 +75,6 @@ def browser() -> Iterator[Browser]:
 def opened(
     browser: Browser, text: str, tmp_path: Path, *, until: Until = "load", **options: Any
 ) -> tuple[Page, list[str]]:
-    """Return the page, and all that it asked for or complained of until then."""
     file = tmp_path / "page.html"
     file.write_text(text)
     page = browser.new_page(**options)
@@ -142,14 +141,12 @@ def test_the_page_loads_alone_and_fits(
 
 
 def drawn(figure: Locator, mark: str) -> list[tuple[float, float]]:
-    """Return the centres of a target's dots, in the chart's own units."""
     dots = figure.locator(f"[role=img] .mark-{mark} .dots > circle")
     centres = "dots => dots.map(dot => [dot.getAttribute('cx'), dot.getAttribute('cy')])"
     return [(float(x), float(y)) for x, y in dots.evaluate_all(centres)]
 
 
 def ticks_of(axis: Locator, direction: Literal["x", "y"]) -> list[tuple[float, float]]:
-    """Return the labels of an axis as numbers, each with its position."""
     ticks = []
     for tick in axis.locator("text").all():
         position = float(tick.get_attribute(direction) or "")

@@ -41,15 +41,12 @@ SOON_S = 60  # until nothing is left, which a run that goes on exceeds by far
 
 @dataclass
 class Site(Marked):
-    """The machines, and the .pyz on the controller's."""
-
     lab: Lab
     pyz: Path
     mark: str
     directory: Path
 
     def start(self, *args: str, **env: str) -> subprocess.Popen[str]:
-        """Start the tool on the controller's machine, in a directory of its own."""
         machine = self.lab.machines[CONTROLLER]
         return subprocess.Popen(
             [*machine.command, str(THIS_PYTHON), str(self.pyz), *args],
@@ -72,11 +69,9 @@ class Site(Marked):
         return subprocess.CompletedProcess(args, process.returncode, out, err)
 
     def compare(self, *args: str) -> subprocess.Popen[str]:
-        """Start a comparison with the machines' configuration."""
         return self.start("compare", *args, "--ssh-config", str(self.lab.ssh_config))
 
     def await_load(self) -> None:
-        """Wait until a wrk works on one of the machines."""
         is_wrk = re.compile(rf"(?!.*guard).* -d{LONG_S}s ").match
         self.await_running(lambda running: any(map(is_wrk, running)), seconds=90)
 
@@ -326,7 +321,6 @@ def test_an_interrupted_run_ends_on_all_machines(site: Site, tmp_path: Path) -> 
 
 
 def refused(site: Site, *options: str, config: str = "", **env: str) -> str:
-    """Return the one line with which a comparison is refused."""
     file = site.directory / "ssh_config"
     file.write_text(config + site.lab.ssh_config.read_text())
     done = site.run("compare", "-r", "1", "-d", "1s", "--ssh-config", str(file), *options, **env)

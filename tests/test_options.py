@@ -475,7 +475,6 @@ def plan_of(
     workload: str = DEFAULT_WORKLOAD,
     preset: Preset = DEFAULTS,
 ) -> Plan:
-    """Return the plan that these options make."""
     load = Load(connections=connections, threads=4, duration_s=1, workload=WORKLOADS[workload])
     return make_plan(
         tuple(map(parse_target, targets)),
@@ -634,7 +633,6 @@ class Terminal(io.StringIO):
 
 
 def standard_error(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    """Return a terminal that is the standard error of this test."""
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
@@ -804,7 +802,6 @@ COMMANDS = sorted(command_line(mb.top).commands)
 
 
 def options_of(command: str) -> list[Any]:
-    """Return the options of a command, without its arguments."""
     parameters = command_line(mb.top).commands[command].params
     return [each for each in parameters if each.param_type_name == "option"]
 
@@ -833,7 +830,6 @@ def test_each_option_of_a_command_that_reads_a_file_is_a_key_of_the_file() -> No
 
 
 def shown_defaults(command: str, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
-    """Return the defaults that the command's help tells, by option."""
     run_command(command, "--help")
     options = capsys.readouterr().out
     defaults = {}

@@ -36,7 +36,6 @@ def entry_point():
 
 
 def load(path: Path) -> Any:
-    """Return a new module from that file, which need not be in any package."""
     spec = importlib.util.spec_from_file_location(f"loaded_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
@@ -69,7 +68,6 @@ def launcher(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def wanted(launcher: Any) -> str:
-    """Return the name of what this Python needs."""
     name = launcher.this_python()
     assert isinstance(name, str)
     return name
@@ -77,7 +75,6 @@ def wanted(launcher: Any) -> str:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """Return a small checkout, with the real launcher."""
     directory = tmp_path / "checkout"
     write(directory / "packaging/launcher.py", LAUNCHER.read_text())
     write(directory / "micropie_bench.py", SCRIPT)
@@ -91,7 +88,6 @@ def checkout(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def trees(tmp_path: Path, wanted: str) -> Path:
-    """Return packages for this Python and for another one, and a wrk."""
     directory = tmp_path / "trees"
     for name in (wanted, "cp396-linux-x86_64"):
         write(directory / name / "package/shared.py", "")

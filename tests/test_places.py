@@ -58,7 +58,6 @@ LATENCIES = st.lists(
 
 
 def run_of(histogram: Histogram, *, duration_s: float = 2.0) -> WrkResult:
-    """Return what a wrk would report that had these latencies."""
     requests = sample_count(histogram)
     latency = latency_from_histogram(histogram)
     return WrkResult(

@@ -16,11 +16,11 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 import pytest
-from conftest import run_load
+from conftest import InProcess, Start, Tool, run_load
 
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import Load
@@ -30,9 +30,6 @@ from micropie_benchlib.load.trial import apply_load
 from micropie_benchlib.serve.addresses import OWN_PORTS, free_port
 from micropie_benchlib.system.children import Child, Exit
 from micropie_benchlib.system.processes import accepts, listener_pids, listens
-
-if TYPE_CHECKING:
-    from conftest import InProcess, Start, Tool
 
 
 def nightly(*values: object) -> Any:

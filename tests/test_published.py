@@ -97,7 +97,6 @@ def test_the_leaders_margin_and_timeouts_are_told() -> None:
 
 
 def pairwise(speeds: dict[str, list[float]]) -> PairwiseComparisons:
-    """Return what these did against MicroPie, by round."""
     by_round = {name: dict(enumerate(values, 1)) for name, values in speeds.items()}
     return PairwiseComparisons(
         load=THOUSAND,

@@ -62,7 +62,6 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def warm(home: Path, unpacked: Path) -> None:
-    """Have the .pyz unpacked before, below that home."""
     shutil.copytree(unpacked, home / ".cache" / unpacked.name)
 
 

@@ -218,14 +218,11 @@ def test_a_share_is_not_known_before_the_start(asked: Asked) -> None:
 
 
 def queue_p99_s(rate_per_s: float, capacity_per_s: float) -> float:
-    """Return a p99 latency that grows as a queue's does."""
     return 0.005 / (1 - rate_per_s / capacity_per_s)
 
 
 @dataclasses.dataclass
 class Queues(World):
-    """Servers that answer so many requests/s at most."""
-
     most_per_s: dict[str, float] = dataclasses.field(default_factory=dict)
     offered: list[tuple[str, float]] = dataclasses.field(default_factory=list)
     bad_luck: list[int] = dataclasses.field(default_factory=list)  # the trials that have it
@@ -236,7 +233,6 @@ class Queues(World):
     fastest_s: float | None = None  # of responses, however few are under way
 
     def histogram(self, requests: int, p99_s: float) -> Histogram:
-        """Return latencies of which 5% are at that p99."""
         slow = math.ceil(requests / 20)
         return ((1000, requests - slow), (round(p99_s * 1e6), slow))
 

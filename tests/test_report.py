@@ -62,7 +62,6 @@ def comparison_of(
     load: LoadId = HUNDRED,
     confidence: float = 0.95,
 ) -> Comparison:
-    """Return a comparison of `more` with `base`, of 6 rounds."""
     low, high = interval
     comparison = Comparison(
         load=load,
@@ -173,7 +172,6 @@ def run_of(
     limited_by: Limit = Limit.SERVER_CPU,
     first_round: int = 1,
 ) -> list[Measurement]:
-    """Return rounds with these requests/s of `base` and `more`, alone or as paired trials."""
     base, more = NAMES
     measurements = []
     for number, (base_rate, more_rate) in enumerate(rates, start=first_round):
@@ -280,7 +278,6 @@ def test_an_upper_bound_of_the_cpu_time_does_not_decide() -> None:
 
 
 def acks_of(*, p50_s: float = 0.044) -> Results:
-    """Return what waiting for delayed ACKs looks like."""
     percentiles = ((10.0, 0.041), (50.0, p50_s), (75.0, 0.046), (99.0, 0.2))
     distributions = [
         Distribution(target=name, load=HUNDRED, percentiles=percentiles) for name in NAMES
@@ -522,7 +519,6 @@ def test_what_is_invalid_is_told_for_each_target_with_its_method() -> None:
 
 
 def table_of(titles: Sequence[str], *rows: tuple[str, ...]) -> Table:
-    """Return a table whose first column is aligned to the left."""
     return Table(title="T", titles=tuple(titles), rows=rows)
 
 
@@ -542,7 +538,6 @@ def shown_width(text: str) -> int:
 
 
 def on_terminal(table: Table, width: int) -> list[str]:
-    """Return the lines of the table as one sees them."""
     lines = terminal_lines(table, width=width)
     return [re.sub(r"\x1b\[[\d;]*m", "", line) for line in lines]
 

@@ -6,17 +6,13 @@ import json
 import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
-from conftest import TARGETS, kinds_of
+from conftest import TARGETS, InProcess, kinds_of
 
 from micropie_benchlib.core.warnings import Kind
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from conftest import InProcess
 
 pytestmark = pytest.mark.slow
 LOAD = ("-r", "1", "-d", "1s", "-c", "8", "-t", "2", "-w", "1", "--warm-up", "0s")
@@ -49,7 +45,6 @@ def compare(in_process: InProcess, *args: str) -> subprocess.CompletedProcess[st
 
 
 def valid_measurements(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
-    """Return the measurements of a run in which all are valid."""
     assert done.returncode == 0, done.stderr
     measurements: list[dict[str, Any]] = json.loads(done.stdout)["measurements"]
     return measurements
@@ -109,7 +104,6 @@ def test_answers_that_take_longer_than_a_trial_are_refused(in_process: InProcess
 
 
 def server_that_keeps_open(directory: Path, *, closing: int) -> str:
-    """Return a target that closes its connections so many times."""
     (directory / "open.py").write_text(KEEPS_OPEN)
     return f"opened=cmd:{{python}} {directory / 'open.py'} {{port}} {closing}"
 

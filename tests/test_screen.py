@@ -30,7 +30,6 @@ LABELS = {"base": "FastAPI", "more": "MicroPie"}
 
 
 def measured_pair(number: int, load: LoadId, *, is_paired: bool) -> list[Measurement]:
-    """Return a round's trials of both, with requests/s as on a machine of today."""
     drift = number % 5
     made = []
     for name, partner, rate_per_s, cpu_s in (
@@ -67,7 +66,6 @@ def default_run(*, rounds: int = 18, is_paired: bool = True) -> Results:
 
 
 def screen(report: Report, *, width: int = 80) -> list[str]:
-    """Return the lines that a terminal of that width shows after a run."""
     console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
     show_report(report, console, was_run=True)
     assert isinstance(console.file, io.StringIO)

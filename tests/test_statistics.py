@@ -14,10 +14,10 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from conftest import NAMES, measured, results_of, run_load
+from conftest import NAMES, Start, measured, results_of, run_load
 from test_experiment import HELLO, plan_of
 
 from micropie_benchlib.cli.records import settings_of
@@ -57,9 +57,6 @@ from micropie_benchlib.stats.warming import warming
 from micropie_benchlib.stats.warnings import warnings_of
 from micropie_benchlib.system.machine import MachineTimes
 from micropie_benchlib.wrk.histogram import histogram_percentile, pool, uncorrect
-
-if TYPE_CHECKING:
-    from conftest import Start
 
 NIGHTLY = pytest.mark.nightly  # as sharp as it was published, and some seconds long
 
@@ -212,7 +209,6 @@ def test_percentiles_are_pooled_not_averaged() -> None:
 
 
 def plan(count: int, *, rounds: int, paired: bool, seed: int = 1) -> Plan:
-    """Return a plan of that many targets, t0 and so on, at 100 and 200 connections."""
     loads = [Load(connections=connections, threads=1, duration_s=1) for connections in (100, 200)]
     targets = [parse_target(f"t{number}=asgi") for number in range(count)]
     return Plan(
@@ -226,7 +222,6 @@ def plan(count: int, *, rounds: int, paired: bool, seed: int = 1) -> Plan:
 
 
 def trials(launch: Launch) -> list[tuple[str, int]]:
-    """Return the names of each trial's targets, and its connections."""
     return [
         ("+".join(sorted(target.name for target in trial.targets)), trial.load.connections)
         for trial in launch.trials
@@ -357,7 +352,6 @@ FASTER_RATES = (1100, 1101, 1102, 1103)
 
 
 def compared(*measurements: Measurement, metric: Metric = Metric.REQUESTS) -> Comparison:
-    """Return the comparison of `b` with `a`."""
     pairs = pair_by_round(measurements, reference="a", target="b")
     return compare_metric(pairs, metric, confidence=0.95)
 
@@ -560,7 +554,6 @@ SATURATED_USE = core_use_of(0.95, 0.5)
 
 
 def ran_for(duration_s: float) -> BenchWarning:
-    """Return that wrk did not run for its 5 s."""
     return BenchWarning.of(Kind.OTHER_DURATION, duration_s=duration_s, asked_s=5)
 
 
@@ -632,7 +625,6 @@ def test_calibration_says_what_can_be_told_apart() -> None:
 
 
 def wrk_of(requests: int, size: float, *, max_s: float = 0.03) -> WrkResult:
-    """Return a run of 5 s with so many bytes for each request."""
     wrk = measured("a", 1, 1000).wrk
     assert wrk
     assert wrk.latency_uncorrected

@@ -9,10 +9,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING
 
 import pytest
-from conftest import run_load
+from conftest import Start, run_load
 
 from micropie_benchlib.core.errors import BenchError, UsageError
 from micropie_benchlib.core.loads import Load
@@ -27,9 +26,6 @@ from micropie_benchlib.wrk.command import wrk_argv
 from micropie_benchlib.wrk.exact import parse_exact
 from micropie_benchlib.wrk.rows import parse_reports
 from micropie_benchlib.wrk.warnings import error_warnings
-
-if TYPE_CHECKING:
-    from conftest import Start
 
 DONE_LUA = packaged_text("micropie_benchlib.wrk", "done.lua")
 DATA = Path(__file__).parent / "data"

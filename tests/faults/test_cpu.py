@@ -43,12 +43,10 @@ class Told:
 
     @property
     def paired_s(self) -> list[float]:
-        """What paired trials told."""
         trials = [trial for trial in self.trials("b", "paired") if trial["valid"]]
         return [trial["use"]["server_cpu_s"] / trial["wrk"]["requests"] for trial in trials]
 
     def kinds(self, target: str, method: str) -> list[set[str]]:
-        """Return the kinds of warnings about the server itself, for each trial."""
         kinds = []
         for trial in self.trials(target, method):
             found = {warning["kind"] for warning in [*trial["warnings"], *trial["invalid"]]}
@@ -67,7 +65,6 @@ class Told:
 
 @pytest.fixture
 def told(request: pytest.FixtureRequest, patient: InProcess, tmp_path: Path) -> Told:
-    """Return what a comparison of a plain server with one in that mode told."""
     log = tmp_path / "limping.log"
     patch = pytest.MonkeyPatch()
     patch.setenv("LIMPING_LOG", str(log))

@@ -22,10 +22,10 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from conftest import Tool
 
 from micropie_benchlib.cli.targets import parse_target
 from micropie_benchlib.core.errors import BenchError
@@ -33,9 +33,6 @@ from micropie_benchlib.core.targets import Target, UrlTarget
 from micropie_benchlib.serve.kinds import TARGET_KINDS
 from micropie_benchlib.serve.logs import LOG_LIMIT_BYTES, LOG_TAIL_BYTES, new_log, trim
 from micropie_benchlib.system.children import Child, Finished, run_guarded
-
-if TYPE_CHECKING:
-    from conftest import Tool
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = "micropie_benchlib"
@@ -68,13 +65,11 @@ def await_nothing_left(tool: Tool, directory: Path) -> None:
 
 
 def forbid_core(process: subprocess.Popen[str]) -> None:
-    """Have it leave no core file where it is dumped."""
     if sys.platform == "linux":
         resource.prlimit(process.pid, resource.RLIMIT_CORE, (0, 0))
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> None:
-    """Read standard error up to a line with the text."""
     assert process.stderr
     for line in process.stderr:
         if text in line:
@@ -169,7 +164,6 @@ def test_nohup_keeps_a_run_alive(tool: Tool, scratch: Path) -> None:
 
 @pytest.fixture
 def silent_index() -> Iterator[str]:
-    """Return the URL of a package index that accepts, and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/simple"
 
@@ -349,7 +343,6 @@ def exports(directory: Path) -> list[str]:
 
 
 def assert_all_exported(directory: Path, *, rounds: int | None = None) -> None:
-    """Check that each export is there and whole, of that many rounds."""
     data = json.loads((directory / "run.json").read_text())
     assert data["measurements"]
     if rounds is not None:
@@ -468,7 +461,6 @@ def test_a_log_that_cannot_be_written_invalidates(tool: Tool) -> None:
 
 @pytest.fixture
 def packed(tool: Tool, pyz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tool:
-    """Return the tool as a .pyz, with an empty cache of its own."""
     tool.program = pyz
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tool

@@ -9,10 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from conftest import Tool
 
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.system.checks import (
@@ -34,9 +34,6 @@ from micropie_benchlib.system.control_groups import (
     find_cpu_groups,
 )
 from micropie_benchlib.system.processes import SPEED_VARIABLES, require_proc
-
-if TYPE_CHECKING:
-    from conftest import Tool
 
 IDLE = Circumstances(
     cores=4, workers=1, threads=1, connections=1, busy_processes=(), stolen_share=0.0

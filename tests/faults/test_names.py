@@ -32,7 +32,6 @@ class Names:
         self.asked: list[str] = []
 
     def getaddrinfo(self, host: str, *args: Any, **kwargs: Any) -> list[Any]:
-        """Stand for the system's."""
         self.asked.append(host)
         found = []
         for address in self.addresses.get(host, [host]):
@@ -42,7 +41,6 @@ class Names:
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> Names:
-    """Return the names that this process knows."""
     names = Names()
     monkeypatch.setattr(socket, "getaddrinfo", names.getaddrinfo)
     return names
@@ -50,7 +48,6 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Names:
 
 @pytest.fixture
 def server() -> Iterator[tuple[int, list[bytes]]]:
-    """Yield the port of a server on 127.0.0.1, and the requests that it got."""
     requests: list[bytes] = []
 
     def answer(connection: socket.socket) -> None:
@@ -76,7 +73,6 @@ def server() -> Iterator[tuple[int, list[bytes]]]:
 
 
 def planned(url: str, *, allow_remote: bool = False) -> UrlTarget:
-    """Return the target of that URL as it is in the plan once its host is known."""
     plan = Plan(
         targets=(UrlTarget(name="u", label="U", spec=url, url=url),),
         loads=(LOAD,),

@@ -12,9 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
+from conftest import InProcess, Start
 
 from micropie_benchlib.cli.targets import parse_target
 from micropie_benchlib.core.errors import BenchError
@@ -24,9 +24,6 @@ from micropie_benchlib.serve.addresses import free_port
 from micropie_benchlib.serve.launched import LaunchedServer
 from micropie_benchlib.serve.servers import UrlServer
 
-if TYPE_CHECKING:
-    from conftest import InProcess, Start
-
 pytestmark = pytest.mark.slow
 
 Answer = Callable[[socket.socket], None]
@@ -34,7 +31,6 @@ Answer = Callable[[socket.socket], None]
 
 @contextlib.contextmanager
 def server(answer: Answer, host: str = "127.0.0.1") -> Iterator[int]:
-    """Yield the port of a server that answers each connection so."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, 0), family=family) as listener:
 
@@ -54,8 +50,6 @@ def server(answer: Answer, host: str = "127.0.0.1") -> Iterator[int]:
 
 
 def saying(data: bytes) -> Answer:
-    """Return what answers so to each request."""
-
     def answer(connection: socket.socket) -> None:
         while connection.recv(65536):
             connection.sendall(data)
@@ -64,7 +58,6 @@ def saying(data: bytes) -> Answer:
 
 
 def closing(connection: socket.socket) -> None:
-    """Close the connection once something has come."""
     connection.recv(65536)
 
 
@@ -75,7 +68,6 @@ def resetting(connection: socket.socket) -> None:
 
 
 def ask(port: int, host: str = "127.0.0.1", scheme: str = "http") -> Response:
-    """Return the response of a running server."""
     url = f"{scheme}://{host_and_port(host, port)}/"
     return on_one_connection(url)[0]
 
@@ -85,7 +77,6 @@ def on_one_connection(url: str) -> tuple[Response, ...]:
 
 
 def complaint(port: int, host: str = "127.0.0.1", scheme: str = "http") -> str:
-    """Return what is told of the server that is asked."""
     with pytest.raises(BenchError) as caught:
         ask(port, host, scheme)
     return str(caught.value)
@@ -216,7 +207,6 @@ def test_a_connection_that_is_closed_is_told_with_its_address(answer: Answer) ->
 
 @pytest.fixture
 def tls(tmp_path: Path) -> ssl.SSLContext:
-    """Return what serves TLS, with a certificate of its own."""
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
     make += ["-subj", "/CN=localhost", "-keyout", str(key), "-out", str(certificate)]
@@ -230,8 +220,6 @@ def tls(tmp_path: Path) -> ssl.SSLContext:
 
 
 def over_tls(context: ssl.SSLContext) -> Answer:
-    """Return what answers over TLS, and closes other connections."""
-
     def answer(connection: socket.socket) -> None:
         with context.wrap_socket(connection, server_side=True) as secure:
             saying(HEAD + HELLO)(secure)

@@ -49,7 +49,6 @@ class Printed:
 
     @property
     def lines(self) -> list[str]:
-        """The lines, as wrk indents them."""
         return [
             f"Running {self.seconds}s test @ {self.url}",
             f"  {self.threads} threads and {self.connections} connections",
@@ -64,7 +63,6 @@ class Printed:
 
     @property
     def text(self) -> str:
-        """The whole report."""
         return "\n".join(self.lines) + "\n"
 
 
@@ -75,19 +73,16 @@ TWO_TIMEOUTS = "  Socket errors: connect 0, read 0, write 0, timeout 2"
 
 
 def whole(text: str) -> tuple[Measurement, ...]:
-    """Return the measurements of a text of which all can be read."""
     parsed = parse_reports(text)
     assert not parsed.warnings
     return parsed.measurements
 
 
 def read(text: str) -> Results:
-    """Return the results of a text."""
     return new_results(measurements=whole(text))
 
 
 def rows(text: str) -> list[tuple[str, ...]]:
-    """Return the rows of all of the gist's tables of a text."""
     results = read(text)
     found: list[tuple[str, ...]] = []
     for load in results.loads:
@@ -217,7 +212,6 @@ def test_the_greatest_figures_can_be_saved_and_read_again() -> None:
 
 
 def named_rates(text: str) -> list[tuple[str, float | None]]:
-    """Return the name and the throughput of each measurement of a text."""
     return [(m.target, m.requests_per_s) for m in whole(text)]
 
 
@@ -400,7 +394,6 @@ def test_a_line_of_wrks_outside_of_reports_is_listed(line: str, after: bool) -> 
 
 
 def changed(old: str, new: str) -> str:
-    """Return the report of alpha with another text in it."""
     assert old in ALPHA.text
     return ALPHA.text.replace(old, new)
 
@@ -490,7 +483,6 @@ SURROUNDING = st.sampled_from(SURROUNDINGS) | st.text(max_size=20)
 
 @st.composite
 def printed_reports(draw: st.DrawFn) -> Printed:
-    """Return a report of one of a few URLs and loads, with a throughput of its own."""
     return Printed(
         url=f"http://127.0.0.1:{draw(st.integers(8000, 8002))}/",
         threads=draw(st.integers(1, 2)),
@@ -503,7 +495,6 @@ def printed_reports(draw: st.DrawFn) -> Printed:
 
 @st.composite
 def documents(draw: st.DrawFn) -> tuple[str, list[Printed]]:
-    """Return a text, and the reports that are in it."""
     reports = draw(st.lists(printed_reports(), min_size=1, max_size=4))
     lines: list[str] = []
     for report in reports:

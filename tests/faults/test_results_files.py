@@ -12,7 +12,7 @@ import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from conftest import (
@@ -21,6 +21,8 @@ from conftest import (
     RATES,
     SECONDS,
     SETTINGS,
+    Tool,
+    Typed,
     failed,
     measured,
     results_of,
@@ -55,9 +57,6 @@ from micropie_benchlib.system.children import reason_of
 from micropie_benchlib.wrk.exact import EXACT_MARK, parse_exact
 from micropie_benchlib.wrk.rows import parse_reports
 
-if TYPE_CHECKING:
-    from conftest import Tool, Typed
-
 PAIRED = [measured("base", 1, 100, partner="more"), measured("more", 1, 90, partner="base")]
 RUN = results_of(
     [*single_results().measurements, *PAIRED], settings=SETTINGS, environment=ENVIRONMENT
@@ -80,7 +79,6 @@ def report_of(results: Results) -> Report:
 
 
 def shown(results: Results, *, width: int = 80) -> str:
-    """Return what a terminal of that width is sent for the results."""
     console = Console(
         file=io.StringIO(), width=width, force_terminal=True, markup=False, highlight=False
     )
@@ -90,7 +88,6 @@ def shown(results: Results, *, width: int = 80) -> str:
 
 
 def edited(where: Place, value: object) -> dict[str, Any]:
-    """Return what SAVED holds, with another value, or one more, at that place."""
     return edited_at({where: value})
 
 
@@ -106,7 +103,6 @@ def edited_at(changes: Mapping[Place, object]) -> dict[str, Any]:
 
 
 def without(where: Place) -> dict[str, Any]:
-    """Return what SAVED holds, but nothing at that place."""
     data: dict[str, Any] = json.loads(SAVED)
     inner: Any = data
     for step in where[:-1]:
@@ -382,7 +378,6 @@ def test_whatever_is_read_can_be_reported(changes: Mapping[Place, object]) -> No
 
 
 def facts_in(text: str) -> dict[str, Any]:
-    """Return what a results file holds, without what follows from it."""
     data: dict[str, Any] = json.loads(text)
     del data["comparisons"], data["rankings"]
     return data
@@ -431,7 +426,6 @@ VALUES = st.recursive(
 
 
 def containers_in(data: Any) -> Iterator[Any]:
-    """Yield all objects and lists in the data that are not empty."""
     inner = data.values() if isinstance(data, dict) else data
     if isinstance(data, dict | list) and data:
         yield data
@@ -440,7 +434,6 @@ def containers_in(data: Any) -> Iterator[Any]:
 
 
 def mutate(data: Any, draw: st.DataObject) -> None:
-    """Change one thing in the data: a value, its size, a name, or what there is."""
     container = draw.draw(st.sampled_from(list(containers_in(data))))
     keys = list(container) if isinstance(container, dict) else list(range(len(container)))
     key = draw.draw(st.sampled_from(keys))
@@ -608,7 +601,6 @@ def test_what_json_escapes_is_the_same_when_read() -> None:
 
 
 def blocks_of(markdown: str) -> tuple[str, str]:
-    """Return the text of Markdown outside blocks and spans of code, and that inside blocks."""
     outside: list[str] = []
     inside: list[str] = []
     fence = ""
@@ -834,7 +826,6 @@ def test_a_full_disk_is_told_as_such() -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Return the directory of a file system that holds 64 kB."""
     disk = tmp_path / "small"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]

@@ -6,9 +6,10 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from conftest import Tool
 
 from micropie_benchlib.cli.records import new_results
 from micropie_benchlib.cli.requests import parse_headers
@@ -27,9 +28,6 @@ from micropie_benchlib.core.secrets import (
 from micropie_benchlib.core.targets import UrlTarget
 from micropie_benchlib.load.generators import goals_of
 from micropie_benchlib.serve.servers import UrlServer
-
-if TYPE_CHECKING:
-    from conftest import Tool
 
 TOKEN = "tok-3f9c2a71d0"  # noqa: S105  # made up
 KEY = "key-88b1e6"
@@ -193,7 +191,6 @@ def test_a_wrong_header_is_refused_without_its_value(text: str) -> None:
 
 
 def written(tool: Tool, directory: Path, *words: str, **env: Any) -> dict[str, str]:
-    """Return all that a comparison writes and prints, by its kind."""
     files = {kind: directory / f"out.{kind}" for kind in KINDS}
     summary = directory / "summary.md"
     for kind, file in files.items():

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
+from conftest import Start
 
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.requests import Workload
@@ -14,9 +14,6 @@ from micropie_benchlib.core.targets import AsgiTarget
 from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.serve.launched import LaunchedServer
 from micropie_benchlib.serve.logs import LOG_TAIL_BYTES, advice_on, excerpt, last_error
-
-if TYPE_CHECKING:
-    from conftest import Start
 
 # Logs in the form of uvicorn 0.54, gunicorn 27.0, granian 2.8 and hypercorn 0.18.
 
@@ -88,7 +85,6 @@ def test_a_servers_closing_lines_do_not_hide_the_exception(log: str) -> None:
 
 
 def frames(*lines: str) -> str:
-    """Return a traceback that ends with these lines."""
     head = "Traceback (most recent call last):"
     frame = '  File "/srv/app/main.py", line 5, in <module>\n    import settings'
     return "\n".join([head, frame, *lines, "ERROR:    stopping the parent process.", ""])
@@ -309,7 +305,6 @@ while True:
 
 @pytest.fixture
 def late(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
-    """Return what starts LATE with a fault."""
     (tmp_path / "late.py").write_text(LATE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("micropie_benchlib.serve.probe.PROBE_DEADLINE_S", 0.5)

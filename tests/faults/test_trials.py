@@ -35,7 +35,6 @@ MORE_MODES = ("doubles", "counts", "dies")
 
 
 def odd(mode: str) -> str:
-    """Return a target that answers oddly in that way."""
     return f"{mode}=cmd:{sys.executable} {TARGETS / 'odd.py'} {{port}} {mode}"
 
 
@@ -47,13 +46,11 @@ def in_one_launch(plan: Plan) -> list[Launch]:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Return one measurement of each of the modes, and what was said of all."""
     return runs_of(MODES, tmp_path_factory.mktemp("runs") / "out.json")
 
 
 @pytest.fixture(scope="module")
 def more_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Return those of modes that are each of the kind of another."""
     return runs_of(MORE_MODES, tmp_path_factory.mktemp("more_runs") / "out.json")
 
 
@@ -102,7 +99,6 @@ def test_answers_that_are_not_what_was_asked_for_are_invalid(
 
 
 def silent_in(run: dict[str, Any]) -> float:
-    """Return how many connections of a measurement were silent."""
     (count,) = (each["figures"]["silent"] for each in run["invalid"] if "silent" in each["figures"])
     return float(count)
 
@@ -243,7 +239,6 @@ def test_a_paired_of_which_somebody_stopped_a_process_is_invalid(
 
 
 def is_wrk(process: psutil.Process, port: int) -> bool:
-    """Return whether the process is a wrk that loads that port."""
     try:
         command = process.cmdline()
     except psutil.Error:

@@ -8,16 +8,13 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
+from conftest import InProcess, Start
 
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.results import TargetFacts, WorkerFacts
 from micropie_benchlib.run.facts import check_different_code
-
-if TYPE_CHECKING:
-    from conftest import InProcess, Start
 
 APP = """
 async def app(scope, receive, send):
@@ -34,7 +31,6 @@ QUICK = ("-r", "1", "-d", "1s", "-c", "10", "-w", "1", "-t", "1", "--no-paired",
 
 
 def project(directory: Path, name: str) -> Path:
-    """Return a directory whose src/ has a package with an app of one letter."""
     package = directory / "src" / "p"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(APP.replace("NAME", name))

@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
+from conftest import Typed
 
 from micropie_benchlib.load.wrk_program import WRK_HELP, UnusableWrkError, wrk_error, wrk_version
-
-if TYPE_CHECKING:
-    from conftest import Typed
 
 pytestmark = pytest.mark.slow
 

@@ -24,8 +24,6 @@ log = Path(os.environ.get("SERVICE_LOG", os.devnull)).open("a")  # noqa: SIM115
 
 
 class Steady(asyncio.Protocol):
-    """A connection to the server that takes the same time for each request."""
-
     transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
