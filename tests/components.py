@@ -12,11 +12,11 @@ with one factor (T. Kalibera, R. Jones, "Rigorous benchmarking in reasonable tim
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import random
 import statistics
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -45,7 +45,7 @@ def trials_of_launch(plan: Plan, targets: tuple[Target, ...]) -> list[Trial]:
     trials = []
     for load in plan.loads:
         for duration_s in DURATIONS_S:
-            timed = dataclasses.replace(load, duration_s=duration_s)
+            timed = replace(load, duration_s=duration_s)
             trials.append(Trial(targets=targets, load=timed))
     return random.sample(trials, len(trials))
 

@@ -6,7 +6,6 @@ The tool as a user starts it, the proof that it leaves nothing running, and resu
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import fcntl
 import json
 import os
@@ -17,7 +16,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from micropie_benchlib.cli.commands import command_line
 from micropie_benchlib.cli.exports import Exports
 from micropie_benchlib.cli.targets import parse_target
 from micropie_benchlib.core.choices import Limit, Method
-from micropie_benchlib.core.errors import BenchError
+from micropie_benchlib.core.errors import BenchError, UsageError
 from micropie_benchlib.core.loads import Load, LoadId
 from micropie_benchlib.core.measurements import Errors, Latency, Measurement, ServerUse, WrkResult
 from micropie_benchlib.core.plan import Plan
@@ -48,6 +47,8 @@ from micropie_benchlib.load import cpu_accounts
 from micropie_benchlib.load.hosts import all_here
 from micropie_benchlib.load.readings import Observation, TrialCores
 from micropie_benchlib.load.trial import apply_load, load_of_wrk
+from micropie_benchlib.report.conclusions import conclude
+from micropie_benchlib.report.layout import Report
 from micropie_benchlib.serve.launched import LaunchedServer
 from micropie_benchlib.serve.servers import LocalServer
 from micropie_benchlib.stats.comparisons import with_derived
@@ -164,12 +165,32 @@ def set_cores(monkeypatch: pytest.MonkeyPatch, cores: list[int]) -> None:
         monkeypatch.setattr(f"micropie_benchlib.{module}.all_cores", lambda: cores)
 
 
+def run_command(*args: str) -> None:
+    commands = command_line(mb.top)
+    assert not commands(args=list(args), prog_name="micropie_bench", standalone_mode=False)
+
+
 @dataclass
 class Asked:
-    """What a command would have run."""
+    """What commands, run in this process, would have measured; the last one's is its plan."""
 
-    plan: Plan | None = None
-    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    plans: list[Plan] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def plan(self) -> Plan:
+        return self.plans[-1]
+
+    def plan_of(self, *args: str) -> Plan:
+        run_command(*args)
+        return self.plan
+
+    def refusal(self, *args: str) -> str:
+        """Return what is wrong with a command that would have measured nothing."""
+        with pytest.raises(UsageError) as refused:
+            run_command(*args)
+        assert not self.plans
+        return str(refused.value)
 
 
 @pytest.fixture
@@ -178,18 +199,14 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     asked = Asked()
 
     def note(plan: Plan, _exports: Exports, **options: Any) -> int:
-        asked.plan, asked.options = plan, options
+        asked.plans.append(plan)
+        asked.options = options
         return 0
 
     monkeypatch.setattr("micropie_benchlib.cli.session.run_and_report", note)
     set_cores(monkeypatch, [0, 1])
     monkeypatch.delenv("MICROPIE_BENCH_WRK", raising=False)
     return asked
-
-
-def run_command(*args: str) -> None:
-    commands = command_line(mb.top)
-    assert not commands(args=list(args), prog_name="micropie_bench", standalone_mode=False)
 
 
 Typed = Callable[..., subprocess.CompletedProcess[str]]
@@ -257,7 +274,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
     def start(
         spec: str, *, workers: int = 4, start_timeout_s: float = 60, **changes: Any
     ) -> LaunchedServer:
-        target = dataclasses.replace(parse_target(spec), **changes)
+        target = replace(parse_target(spec), **changes)
         assert not isinstance(target, UrlTarget)
         log = tmp_path / f"log-{spec.partition('=')[0]}"
         settings = ServerSettings(workers=workers, start_timeout_s=start_timeout_s)
@@ -351,6 +368,19 @@ def failed(error: str) -> tuple[BenchWarning, ...]:
 
 def kinds_of(warnings: Sequence[Mapping[str, Any]]) -> list[str]:
     return [warning["kind"] for warning in warnings]
+
+
+def with_wrk(measurement: Measurement, **changes: Any) -> Measurement:
+    """Return the measurement with these changes of what wrk told."""
+    assert measurement.wrk
+    return replace(measurement, wrk=replace(measurement.wrk, **changes))
+
+
+def wrk_of(rate: float, *, seconds: int = SECONDS, **changes: Any) -> WrkResult:
+    """Return what wrk tells of that many requests/s."""
+    wrk = with_wrk(measured("any", 1, rate, seconds=seconds), **changes).wrk
+    assert wrk
+    return wrk
 
 
 def measured(
@@ -454,7 +484,7 @@ def facts_of(name: str, label: str, **changes: Any) -> TargetFacts:
         server_command="serve",
         responses={DEFAULT_WORKLOAD: response},
     )
-    return dataclasses.replace(facts, **changes)
+    return replace(facts, **changes)
 
 
 def results_of(
@@ -470,7 +500,11 @@ def results_of(
         measurements=tuple(measurements),
     )
     results = with_derived(results)
-    return dataclasses.replace(results, **changes)
+    return replace(results, **changes)
+
+
+def report_of(results: Results, *, details: bool = True) -> Report:
+    return Report(results=results, conclusion=conclude(results), details=details)
 
 
 def single_results(rates: Sequence[Sequence[float]] = RATES, **changes: Any) -> Results:

@@ -297,20 +297,6 @@ def test_calibrate_says_what_this_machine_can_tell_apart(in_process: InProcess) 
     assert re.search(resolution, done.stderr)
 
 
-@pytest.mark.parametrize(
-    ("args", "complaint"),
-    [
-        (("calibrate", "-r", "1"), "calibrate needs at least 2"),
-        (("compare", "asgi", "--paired"), "--paired needs two targets"),
-        (("compare", "--paired", "--port", "8123"), "--paired runs two servers"),
-    ],
-)
-def test_what_cannot_be_compared_is_refused(
-    in_process: InProcess, args: tuple[str, ...], complaint: str
-) -> None:
-    assert complaint in in_process.refusal(*args)
-
-
 @pytest.mark.slow
 def test_doctor_reports_every_check(in_process: InProcess) -> None:
     done = in_process.run("doctor", "--json", "-w", "500")

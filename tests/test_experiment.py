@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import itertools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psutil
@@ -47,8 +46,8 @@ MORE = UrlTarget(name="more", label="More", spec="http://m/", url="http://m/")
 LAST = UrlTarget(name="last", label="Last", spec="http://l/", url="http://l/")
 
 HELLO = Load(connections=100, threads=4, duration_s=1)
-LONGER = dataclasses.replace(HELLO, duration_s=5)
-JSON = dataclasses.replace(HELLO, workload=WORKLOADS["json"])
+LONGER = replace(HELLO, duration_s=5)
+JSON = replace(HELLO, workload=WORKLOADS["json"])
 
 A_WARNING = failed("a warning")
 NOTHING_YET = Results(
@@ -57,8 +56,8 @@ NOTHING_YET = Results(
 OK = Response(
     status=200, bytes=144, headers=(), body_sha256="0" * 64, body_bytes=13, http_version="1.1"
 )
-REFUSED = dataclasses.replace(OK, status=404)
-SLOW = dataclasses.replace(OK, took_s=2.5)
+REFUSED = replace(OK, status=404)
+SLOW = replace(OK, took_s=2.5)
 ACTIONS = ("announce", "start", "tick", "await", "ask", "warm_up", "load", "save", "exit")
 TRIAL_ERRORS = (BenchError("broken"), OSError("broken"), psutil.NoSuchProcess(7, msg="broken"))
 
@@ -76,13 +75,13 @@ def plan_of(*targets: Target, **changes: Any) -> Plan:
         server=ServerSettings(),
         paired=False,
     )
-    return dataclasses.replace(plan, **changes)
+    return replace(plan, **changes)
 
 
 def seen_of(*, server_cpu_s: float = 1.0, **changes: Any) -> Observation:
     measurement = measured("any", 1, 10_000.0, cpu_s=server_cpu_s, seconds=1)
     assert measurement.wrk
-    return observation_of(measurement, dataclasses.replace(measurement.wrk, **changes))
+    return observation_of(measurement, replace(measurement.wrk, **changes))
 
 
 def observation_of(measurement: Measurement, wrk: WrkResult) -> Observation:
@@ -211,7 +210,7 @@ class World:
         self.happen("load", f"{'+'.join(sorted(names))} {load.workload.name}")
         self.made += [(self.round, name) for name in names]
         cores = cores_of(len(names))
-        return [dataclasses.replace(self.observed(name, load), cores=cores) for name in names]
+        return [replace(self.observed(name, load), cores=cores) for name in names]
 
     def observed(self, name: str, _load: Load) -> Observation:
         if name in self.rates:
@@ -348,7 +347,7 @@ def test_a_precision_is_reached_by_more_rounds(
     most_s: float, rates: Sequence[float], words: str, world: World
 ) -> None:
     world.rates = {"more": itertools.cycle(rates)}
-    start = dataclasses.replace(NOTHING_YET, settings=SETTINGS)
+    start = replace(NOTHING_YET, settings=SETTINGS)
     plan = plan_of(precision=0.02, most_s=most_s)
     results = run_experiment(plan, start, world.actions)
     world.saved.clear()  # rates that are not those of the requests are no results file
@@ -592,7 +591,7 @@ def test_each_target_that_cannot_be_measured_is_named_once(world: World) -> None
     assert sorted(text.split()[0] for text in texts) == ["base:", "last:"]
 
 
-CHANGED = dataclasses.replace(OK, body_bytes=18, excerpt="error: no database")
+CHANGED = replace(OK, body_bytes=18, excerpt="error: no database")
 
 
 @pytest.mark.parametrize("plan", ["single", "paired", "strict", "at a rate"])
@@ -605,7 +604,7 @@ def test_a_target_that_responds_otherwise_than_in_the_baseline_is_not_measured(
         "single": {},
         "paired": {"paired": True},
         "strict": {"strict": True},
-        "at a rate": {"loads": (dataclasses.replace(HELLO, rate_per_s=100.0),)},
+        "at a rate": {"loads": (replace(HELLO, rate_per_s=100.0),)},
     }
     whole = plan_of(BASE, MORE, LAST, **changes[plan])
     facts = [facts_of(each, None, {"hello": OK}) for each in whole.targets]
@@ -637,7 +636,7 @@ def test_bodies_that_vary_from_launch_to_launch_are_recorded_as_such(world: Worl
 
     def ask_in_this_round(*_: object) -> tuple[Response, ...]:
         sha256 = f"{world.round:064}"
-        return (dataclasses.replace(OK, body_bytes=lengths[world.round], body_sha256=sha256),)
+        return (replace(OK, body_bytes=lengths[world.round], body_sha256=sha256),)
 
     world.ask = ask_in_this_round  # type: ignore[assignment, method-assign]
     base, more = run(world, plan_of()).targets
@@ -661,7 +660,7 @@ def test_bodies_that_vary_from_launch_to_launch_are_recorded_as_such(world: Worl
 def test_a_redirect_is_told_with_what_to_ask_for_instead(
     world: World, location: str, advice: str
 ) -> None:
-    redirect = dataclasses.replace(OK, status=307, headers=(("location", location),))
+    redirect = replace(OK, status=307, headers=(("location", location),))
     world.responses = {"more hello": redirect}
     with pytest.raises(UnmeasurableError) as raised:
         run_experiment(plan_of(), NOTHING_YET, world.actions)
@@ -757,7 +756,7 @@ def test_of_two_that_are_warmed_up_together_the_one_that_fails_is_found(world: W
 def test_a_workload_that_is_answered_otherwise_than_2xx_is_invalid_alone(
     world: World, status: int, reason: str
 ) -> None:
-    world.responses = {"more json": dataclasses.replace(OK, status=status)}
+    world.responses = {"more json": replace(OK, status=status)}
     results = run(world, plan_of(loads=(HELLO, JSON), paired=True, rounds=1))
     assert reasons(results) == {
         (1, "single", "more", "json"): reason,
@@ -772,7 +771,7 @@ def test_a_workload_that_is_answered_otherwise_than_2xx_is_invalid_alone(
 
 @pytest.mark.parametrize("status", [200, 204, 299])
 def test_an_answer_of_2xx_is_measured(world: World, status: int) -> None:
-    world.responses = {"more hello": dataclasses.replace(OK, status=status)}
+    world.responses = {"more hello": replace(OK, status=status)}
     assert reasons(run(world, plan_of())) == {}
 
 
@@ -855,7 +854,7 @@ def test_a_server_is_busy_when_its_workers_are_on_however_many_cores(
 def test_what_is_odd_in_a_trial_is_noted_and_does_not_invalid(world: World) -> None:
     slow = seen_of(requests_per_s=100.0)  # of a mean latency of 10 ms
     throttled = BenchWarning.of(Kind.THROTTLED)
-    disturbed = dataclasses.replace(slow, disturbances=(throttled,))
+    disturbed = replace(slow, disturbances=(throttled,))
     world.seen = {"base": slow, "more": disturbed}
     results = run(world, plan_of(paired=True, rounds=1))
     idle = BenchWarning.of(Kind.IDLE_CONNECTIONS, busy=1, open=100)
@@ -946,17 +945,17 @@ def test_where_a_slow_target_leaves_nothing_to_compare_the_run_ends(
 
 def test_an_answer_that_is_late_after_the_load_invalidates(world: World) -> None:
     """As of a server that stopped answering shortly before the end, which wrk does not tell."""
-    late = dataclasses.replace(HELLO, workload=dataclasses.replace(HELLO.workload, timeout_s=1))
+    late = replace(HELLO, workload=replace(HELLO.workload, timeout_s=1))
     ask = world.actions.ask
 
     def slow_ask(server: RunningServer, workload: Workload) -> tuple[Response, ...]:
         (response,) = ask(server, workload)
         is_loaded = "more" in [name for _, name in world.made]
         if is_loaded and server.target.name == "more":
-            response = dataclasses.replace(response, took_s=1.1)
+            response = replace(response, took_s=1.1)
         return OK, response
 
-    actions = dataclasses.replace(world.actions, ask=slow_ask)
+    actions = replace(world.actions, ask=slow_ask)
     plan = plan_of(loads=(late,), rounds=1)
     results = run_experiment(plan, NOTHING_YET, actions)
     ((target, (warning,)),) = ((m.target, m.invalid) for m in results.measurements if m.invalid)

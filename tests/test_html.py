@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
 import shutil
 import statistics
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -239,7 +239,7 @@ def test_what_lies_beyond_the_axis_has_no_mark(browser: Browser, tmp_path: Path)
 def test_the_answer_is_at_the_top_and_the_command_can_be_copied(
     browser: Browser, tmp_path: Path
 ) -> None:
-    whole = dataclasses.replace(sweep(100), command="micropie_bench compare -c 100")
+    whole = replace(sweep(100), command="micropie_bench compare -c 100")
     page, amiss = opened(
         browser,
         page_of(whole),
@@ -264,10 +264,10 @@ def test_the_answer_is_at_the_top_and_the_command_can_be_copied(
 def test_tables_sort_by_value_and_by_keyboard(browser: Browser, tmp_path: Path) -> None:
     whole = sweep(100)
     base, *others = whole.distributions
-    slow = dataclasses.replace(
+    slow = replace(
         base, percentiles=tuple((percent, 100 * seconds) for percent, seconds in base.percentiles)
     )
-    whole = dataclasses.replace(whole, distributions=(slow, *others))
+    whole = replace(whole, distributions=(slow, *others))
     page, _ = opened(browser, page_of(whole), tmp_path)
     details = page.locator("table", has=page.locator("caption", has_text="details"))
     names, p99 = details.locator("tbody th"), details.get_by_role("button", name="p99", exact=True)
@@ -311,7 +311,7 @@ def test_plots_fill_their_cards(browser: Browser, tmp_path: Path) -> None:
 @needs_chromium
 def test_names_cannot_become_part_of_the_page(browser: Browser, tmp_path: Path) -> None:
     whole = sweep(1, 100, 1000, labels=LABELS | {"more": HOSTILE})
-    whole = dataclasses.replace(whole, command=HOSTILE, warnings=failed(HOSTILE))
+    whole = replace(whole, command=HOSTILE, warnings=failed(HOSTILE))
     page, amiss = opened(browser, page_of(whole), tmp_path, until="networkidle")
     assert amiss == []
     assert page.locator("img").count() == page.locator("[onerror]").count() == 0
@@ -323,7 +323,7 @@ def test_the_page_is_made_of_whatever_there_is() -> None:
     whole = single_results(RATES[:1])
     assert "<figure" in page_of(whole)
     invalid = tuple(
-        dataclasses.replace(measurement, wrk=None, use=None, invalid=failed("died"))
+        replace(measurement, wrk=None, use=None, invalid=failed("died"))
         for measurement in whole.measurements
     )
     text = page_of(results_of(invalid))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -143,7 +143,6 @@ def test_machines_are_part_of_the_plan(asked: Asked, tmp_path: Path) -> None:
     config = tmp_path / "config"
     config.touch()
     run_command("compare", "--server-on", "s", "--load-on", "me@a,b", "--ssh-config", str(config))
-    assert asked.plan
     assert asked.plan.machine_names == MachineNames(
         server="s", loads=("me@a", "b"), ssh_config=str(config)
     )
@@ -171,20 +170,18 @@ def test_a_built_in_is_served_from_the_packages_of_its_own_machine() -> None:
     own = parse_target("asgi")
     assert isinstance(own, AsgiTarget)
     elsewhere = Path("/elsewhere")
-    sent = dataclasses.replace(own, directory=elsewhere, package_dir=elsewhere)
+    sent = replace(own, directory=elsewhere, package_dir=elsewhere)
     placed = placed_here(sent)
     assert isinstance(placed, AsgiTarget)
     assert (placed.directory, placed.package_dir) == (APPS, ROOT)
-    fetched = dataclasses.replace(sent, requirements=("micropie==0.13",))
+    fetched = replace(sent, requirements=("micropie==0.13",))
     assert placed_here(fetched) == fetched  # it lies here already
 
 
 def test_servers_listen_where_the_load_reaches_them() -> None:
     own = parse_target("asgi")
     assert isinstance(own, AsgiTarget)
-    public = dataclasses.replace(
-        own, name="public", server=ServerSettings(host="192.0.2.9", workers=1)
-    )
+    public = replace(own, name="public", server=ServerSettings(host="192.0.2.9", workers=1))
     plan = make_plan(
         (own, public),
         loads=(Load(connections=10, threads=1, duration_s=1),),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 import random
 import statistics
 import subprocess
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +48,14 @@ from micropie_benchlib.stats.warnings import few_for_p99, waiting
 from micropie_benchlib.wrk.exact import parse_exact
 from micropie_benchlib.wrk.histogram import latency_from_histogram
 
-AT_1000 = dataclasses.replace(HELLO, rate_per_s=1000.0)
+AT_1000 = replace(HELLO, rate_per_s=1000.0)
 
 
 # The schedule.
 
 
 def test_requests_are_due_at_uniform_moments_of_the_trial() -> None:
-    load = dataclasses.replace(AT_1000, duration_s=10, schedule_seed=7)
+    load = replace(AT_1000, duration_s=10, schedule_seed=7)
     moments = list(load.arrival_times())
     assert len(moments) == 10_000
     assert moments == sorted(moments)
@@ -69,8 +69,8 @@ def test_requests_are_due_at_uniform_moments_of_the_trial() -> None:
 
 
 def test_a_seed_gives_the_same_moments_and_another_one_others() -> None:
-    again = dataclasses.replace(AT_1000)
-    other = dataclasses.replace(AT_1000, schedule_seed=1)
+    again = replace(AT_1000)
+    other = replace(AT_1000, schedule_seed=1)
     assert AT_1000.arrival_times() == again.arrival_times() != other.arrival_times()
 
 
@@ -86,7 +86,7 @@ def test_all_targets_get_the_moments_of_the_round() -> None:
 
 @pytest.mark.parametrize(("connections", "machines"), [(100, 3), (7, 7), (10, 1)])
 def test_machines_share_a_rate_as_they_share_connections(connections: int, machines: int) -> None:
-    load = dataclasses.replace(AT_1000, connections=connections, rate_per_s=861.0)
+    load = replace(AT_1000, connections=connections, rate_per_s=861.0)
     shares = share_out(load, machines)
     assert sum(share.connections for share in shares) == connections
     assert sum(share.rate_per_s or 0 for share in shares) == pytest.approx(861)
@@ -146,14 +146,14 @@ def test_a_server_falls_behind_where_latencies_grow_steadily(
 ) -> None:
     wrk, _ = parse_exact(exact_line(at_rate={**PACE, "third_p50_us": thirds_us}), connections=1)
     assert wrk.duration_s == pytest.approx(2 + behind_s)
-    reason = rate_not_kept(wrk, dataclasses.replace(HELLO, duration_s=2, rate_per_s=2.0))
+    reason = rate_not_kept(wrk, replace(HELLO, duration_s=2, rate_per_s=2.0))
     assert bool(reason) == bool(behind_s)
     assert wrk.contradiction is None
 
 
 def test_requests_without_an_answer_invalid() -> None:
     wrk, _ = parse_exact(exact_line(at_rate={**PACE, "offered": 6}), connections=1)
-    load = dataclasses.replace(HELLO, duration_s=2, rate_per_s=3.0)
+    load = replace(HELLO, duration_s=2, rate_per_s=3.0)
     unanswered = BenchWarning.of(Kind.UNANSWERED, count=2, offered=6, timeout_s=2)
     assert rate_not_kept(wrk, load) == unanswered
 
@@ -198,7 +198,6 @@ def test_of_several_wrks_rates_are_summed_and_the_latest_counts() -> None:
 
 def test_one_connection_is_enough_at_a_rate(asked: Asked) -> None:
     run_command("compare", "--rate", "200", "-c", "1,30", "--load-on", "elsewhere")
-    assert asked.plan
     assert [load.wrk_threads for load in asked.plan.loads] == [1, 30]
     assert [load.open_connections for load in asked.plan.loads] == [1, 30]
     assert asked.plan.loads[1].id.sentence == "30 connections at 200 requests/s"
@@ -208,7 +207,6 @@ def test_one_connection_is_enough_at_a_rate(asked: Asked) -> None:
 
 def test_a_share_is_not_known_before_the_start(asked: Asked) -> None:
     run_command("compare", "--rate", "70%")
-    assert asked.plan
     assert asked.plan.rate_share == 0.7
     assert asked.plan.is_at_a_rate
     assert {load.rate_per_s for load in asked.plan.loads} == {None}
@@ -221,11 +219,11 @@ def queue_p99_s(rate_per_s: float, capacity_per_s: float) -> float:
     return 0.005 / (1 - rate_per_s / capacity_per_s)
 
 
-@dataclasses.dataclass
+@dataclass
 class Queues(World):
-    most_per_s: dict[str, float] = dataclasses.field(default_factory=dict)
-    offered: list[tuple[str, float]] = dataclasses.field(default_factory=list)
-    bad_luck: list[int] = dataclasses.field(default_factory=list)  # the trials that have it
+    most_per_s: dict[str, float] = field(default_factory=dict)
+    offered: list[tuple[str, float]] = field(default_factory=list)
+    bad_luck: list[int] = field(default_factory=list)  # the trials that have it
     saturated_above_per_s: float = math.inf
     first_per_s: float | None = None  # what trials without a rate answer
     late_s: float = 0.0
@@ -247,7 +245,7 @@ class Queues(World):
         assert measurement.wrk
         fastest_us = round((self.fastest_s or 0.0) * 1e6)
         sent = latency_from_histogram(((fastest_us, 1),)) if self.fastest_s else None
-        wrk = dataclasses.replace(measurement.wrk, latency_uncorrected=sent)
+        wrk = replace(measurement.wrk, latency_uncorrected=sent)
         if load.rate_per_s:
             is_kept = rate_per_s < most_per_s and len(self.offered) not in self.bad_luck
             p99_s = queue_p99_s(rate_per_s, most_per_s) if is_kept else 1.0
@@ -260,10 +258,10 @@ class Queues(World):
                 late_p99_s=self.late_s,
                 late_max_s=self.late_max_s,
             )
-            wrk = dataclasses.replace(wrk, latency=latency, arrival_rate=arrival_rate)
-            wrk = dataclasses.replace(wrk, requests=requests, bytes=144 * requests)
+            wrk = replace(wrk, latency=latency, arrival_rate=arrival_rate)
+            wrk = replace(wrk, requests=requests, bytes=144 * requests)
         load_cpu_s = 4.0 if rate_per_s > self.saturated_above_per_s else 0.1
-        wrk = dataclasses.replace(wrk, load_cpu_s=load_cpu_s * load.duration_s)
+        wrk = replace(wrk, load_cpu_s=load_cpu_s * load.duration_s)
         return observation_of(measurement, wrk)
 
 
@@ -273,7 +271,7 @@ def capacity_plan(**changes: Any) -> Plan:
 
 def run(world: World, plan: Plan) -> Results:
     settings = settings_of(plan)
-    results = dataclasses.replace(NOTHING_YET, settings=settings)
+    results = replace(NOTHING_YET, settings=settings)
     return run_experiment(plan, results, world.actions)
 
 
@@ -387,12 +385,12 @@ def test_a_rate_is_kept_or_missed_only_with_confidence(
     assert Tally(over=over, requests=requests).outcome is outcome
 
 
-@dataclasses.dataclass
+@dataclass
 class SlowForSome(Queues):
     """Servers that take 60 ms for a share of the requests, at any rate."""
 
     share: float = 0.015
-    draw: random.Random = dataclasses.field(default_factory=random.Random)
+    draw: random.Random = field(default_factory=random.Random)
 
     def histogram(self, requests: int, p99_s: float) -> Histogram:
         slow = sum(self.draw.random() < self.share for _ in range(requests))
@@ -427,8 +425,8 @@ def test_one_disturbed_trial_of_a_rate_is_set_aside() -> None:
         made = measured("base", 1, 1000, load=AT_1000.id)
         assert made.wrk
         rate = ArrivalRate(offered=1000, offered_per_s=1000, answered_per_s=1000)
-        wrk = dataclasses.replace(made.wrk, arrival_rate=rate)
-        return dataclasses.replace(made, wrk=wrk, over_limit=over)
+        wrk = replace(made.wrk, arrival_rate=rate)
+        return replace(made, wrk=wrk, over_limit=over)
 
     assert tally_of([trial(500)]) == Tally(over=500, requests=1000)
     assert tally_of([trial(500), trial(3)]) == Tally(over=3, requests=1000)
@@ -516,7 +514,7 @@ def test_at_a_rate_cpu_decides_though_nothing_was_busy_and_p99_stands_beside() -
         other = "more" if name == "base" else "base"
         for partner in (None, other):
             made = measured(name, number, 1000, cpu_s=cpu_s, load=load, partner=partner)
-            measurements.append(dataclasses.replace(made, limited_by=Limit.NEITHER))
+            measurements.append(replace(made, limited_by=Limit.NEITHER))
     results = results_of(measurements)
     (decisive,) = decisive_comparisons(results)
     assert (decisive.method, decisive.metric) == (Method.PAIRED, Metric.CPU)
@@ -537,8 +535,8 @@ def test_at_a_rate_a_target_has_one_p99_in_tables_and_verdict_lines() -> None:
             latency_us = 40_000 + 10 * number + (1 if name == "more" else 0)
             histogram = ((latency_us if partner else 1000, 1000),)
             assert made.wrk
-            wrk = dataclasses.replace(made.wrk, latency=latency_from_histogram(histogram))
-            measurements.append(dataclasses.replace(made, wrk=wrk))
+            wrk = replace(made.wrk, latency=latency_from_histogram(histogram))
+            measurements.append(replace(made, wrk=wrk))
     labels = {"base": "Base", "more": "More", "less": "Less"}
     results = results_of(measurements, labels=labels)
     tables = {table.title: table for table in load_tables(results, load)}
@@ -558,10 +556,10 @@ def test_at_a_rate_p99_decides_between_servers_that_wait() -> None:
             made = measured(name, number, 1000, cpu_s=0.1, load=load, partner=partner)
             assert made.wrk
             assert made.wrk.latency
-            latency = dataclasses.replace(made.wrk.latency, p50_s=0.005, p99_s=0.01 + number / 1e4)
-            wrk = dataclasses.replace(made.wrk, latency=latency, latency_uncorrected=latency)
+            latency = replace(made.wrk.latency, p50_s=0.005, p99_s=0.01 + number / 1e4)
+            wrk = replace(made.wrk, latency=latency, latency_uncorrected=latency)
             limit = Limit.NEITHER
-            measurements.append(dataclasses.replace(made, wrk=wrk, limited_by=limit))
+            measurements.append(replace(made, wrk=wrk, limited_by=limit))
     results = results_of(measurements)
     (decisive,) = decisive_comparisons(results)
     assert (decisive.method, decisive.metric) == (Method.PAIRED, Metric.P99)
@@ -570,11 +568,9 @@ def test_at_a_rate_p99_decides_between_servers_that_wait() -> None:
 
 
 def test_few_requests_make_no_p99() -> None:
-    measurement = measured("base", 1, 40, load=dataclasses.replace(AT_1000.id, rate_per_s=40.0))
-    plan = plan_of(loads=(dataclasses.replace(HELLO, rate_per_s=40.0),))
-    results = dataclasses.replace(
-        NOTHING_YET, measurements=(measurement,), settings=settings_of(plan)
-    )
+    measurement = measured("base", 1, 40, load=replace(AT_1000.id, rate_per_s=40.0))
+    plan = plan_of(loads=(replace(HELLO, rate_per_s=40.0),))
+    results = replace(NOTHING_YET, measurements=(measurement,), settings=settings_of(plan))
     (sighting,) = few_for_p99(results)
     assert sighting.warning.figures == {"count": 40, "enough": 1000, "enough_s": 25}
 
@@ -584,7 +580,6 @@ def test_as_many_connections_are_open_without_a_rate_as_at_one(
     connections: int, threads: int, asked: Asked
 ) -> None:
     run_command("capacity", "-c", str(connections))
-    assert asked.plan
     (load,) = asked.plan.loads
     assert (load.threads, load.open_connections) == (threads, connections)
 
@@ -652,8 +647,8 @@ def test_a_queue_shows_in_the_latency_from_when_requests_were_due(
     steady = ("compare", STEADY, *words.split())
     done = run_until_kept(in_process, *steady, "--export-json", str(out))
     assert "1 Connection at 25 requests/s" in done.stdout
-    ((measurement,), load) = (latency_of(out), dataclasses.replace(HELLO, rate_per_s=25.0))
-    moments = dataclasses.replace(load, duration_s=4, schedule_seed=6).arrival_times()
+    ((measurement,), load) = (latency_of(out), replace(HELLO, rate_per_s=25.0))
+    moments = replace(load, duration_s=4, schedule_seed=6).arrival_times()
     from_scheduled = measurement["wrk"]["latency"]
     from_sent = measurement["wrk"]["latency_uncorrected"]
     least, most = sojourns(moments, 0.02), sojourns(moments, from_sent["max_s"])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import re
 import statistics
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -74,7 +74,7 @@ def comparison_of(
         estimate=Estimate(ratio=ratio, low=low, high=high, confidence=confidence),
         verdict=Verdict.INCONCLUSIVE,
     )
-    return dataclasses.replace(comparison, verdict=judge(comparison.speed))
+    return replace(comparison, verdict=judge(comparison.speed))
 
 
 PLAIN = comparison_of(REQUESTS, 1.2, (1.1, 1.3))  # the requests/s of the gist's table
@@ -156,7 +156,7 @@ def test_a_verdicts_words_say_what_its_numbers_do(
     comparisons: tuple[Comparison, ...] = (comparison,)
     if comparison.metric is not REQUESTS:
         comparisons = (comparison, PLAIN)
-    results = dataclasses.replace(single_results(), comparisons=comparisons)
+    results = replace(single_results(), comparisons=comparisons)
     assert verdict_sentence(results, comparison) == sentence
 
 
@@ -246,7 +246,7 @@ def waiting_run(*who: str) -> Results:
     limited = []
     for measurement in rounds:
         waits = measurement.target in who and measurement.method is Method.SINGLE
-        limited.append(dataclasses.replace(measurement, limited_by=IDLE) if waits else measurement)
+        limited.append(replace(measurement, limited_by=IDLE) if waits else measurement)
     return results_of(limited)
 
 
@@ -271,7 +271,7 @@ def test_an_upper_bound_of_the_cpu_time_does_not_decide() -> None:
     trials = []
     for trial in results.measurements:
         is_polling = trial.target == "more"
-        trials.append(dataclasses.replace(trial, warnings=(polls,)) if is_polling else trial)
+        trials.append(replace(trial, warnings=(polls,)) if is_polling else trial)
     results = results_of(trials)
     (line,) = verdict_lines_of(results)
     assert " as fast as Base in requests/s (" in line.sentence
@@ -282,7 +282,7 @@ def acks_of(*, p50_s: float = 0.044) -> Results:
     distributions = [
         Distribution(target=name, load=HUNDRED, percentiles=percentiles) for name in NAMES
     ]
-    return dataclasses.replace(waiting_run("base", "more"), distributions=tuple(distributions))
+    return replace(waiting_run("base", "more"), distributions=tuple(distributions))
 
 
 @pytest.mark.parametrize(
@@ -312,23 +312,23 @@ def opened_run(
     rounds = []
     for number, opened in enumerate(counts, start=1):
         for name in NAMES:
-            load = dataclasses.replace(HUNDRED, rate_per_s=rate_per_s)
+            load = replace(HUNDRED, rate_per_s=rate_per_s)
             run = measured(name, number, requests / 60, load=load)
-            rounds.append(dataclasses.replace(run, connections_opened=opened))
+            rounds.append(replace(run, connections_opened=opened))
     results = results_of(rounds)
     targets = []
     for facts in results.targets:
-        changed = dataclasses.replace(facts.responses["hello"], **response)
-        targets.append(dataclasses.replace(facts, responses={"hello": changed}))
-    return dataclasses.replace(results, targets=tuple(targets))
+        changed = replace(facts.responses["hello"], **response)
+        targets.append(replace(facts, responses={"hello": changed}))
+    return replace(results, targets=tuple(targets))
 
 
 def test_wrks_own_reports_stand_under_the_target_and_the_rate() -> None:
     measurements: list[Measurement] = []
     for rate_per_s, text in ((None, "fast\n"), (500.0, "slow 1\n"), (500.0, "slow 2\n")):
-        load = dataclasses.replace(HUNDRED, rate_per_s=rate_per_s)
+        load = replace(HUNDRED, rate_per_s=rate_per_s)
         measurement = measured("base", len(measurements) + 1, 100.0, load=load)
-        measurements.append(dataclasses.replace(measurement, report=text))
+        measurements.append(replace(measurement, report=text))
     at_a_rate = "Base at 500 requests/s\n\nslow 1\nslow 2\n"
     assert wrk_reports(results_of(measurements)) == ["Base\n\nfast\n", at_a_rate]
 
@@ -466,7 +466,7 @@ def busy_neighbours(shares: Mapping[int, float], *, rounds: int) -> Results:
             if number in shares:
                 warnings.append(BenchWarning.of(Kind.NEIGHBOURS, share=shares[number]))
             measurement = measured(name, number, 100)
-            measurements.append(dataclasses.replace(measurement, warnings=tuple(warnings)))
+            measurements.append(replace(measurement, warnings=tuple(warnings)))
     return results_of(measurements)
 
 
@@ -564,15 +564,12 @@ def test_no_word_is_cut_and_no_line_too_long_at_any_width() -> None:
 
 
 def test_another_python_is_told_beside_the_tools_own() -> None:
-    environment = dataclasses.replace(ENVIRONMENT, python="3.12.1", packages={})
+    environment = replace(ENVIRONMENT, python="3.12.1", packages={})
     results = single_results(environment=environment)
     server = ServerSettings()
     base, more = results.targets
-    targets = (
-        dataclasses.replace(base, server=server),
-        dataclasses.replace(more, server=server, python="3.13.0"),
-    )
-    results = dataclasses.replace(results, targets=targets)
+    targets = (replace(base, server=server), replace(more, server=server, python="3.13.0"))
+    results = replace(results, targets=targets)
     (fact,) = [fact for fact in work_of(results) if fact.name == "Python"]
     assert (fact.values, fact.state) == (("3.12.1", "3.13.0"), "differs")
 
@@ -580,11 +577,8 @@ def test_another_python_is_told_beside_the_tools_own() -> None:
 def test_only_what_differs_of_the_servers_is_shown_without_details() -> None:
     results = single_results()
     base, more = results.targets
-    targets = (
-        dataclasses.replace(base, python="3.12.1"),
-        dataclasses.replace(more, python="3.13.0"),
-    )
-    results = dataclasses.replace(results, targets=targets)
+    targets = (replace(base, python="3.12.1"), replace(more, python="3.13.0"))
+    results = replace(results, targets=targets)
     (brief,) = work_tables(results, details=False)
     assert brief.titles == ("What", "Base", "More", "State")
     assert [name for name, *_ in brief.rows] == ["Python"]
@@ -595,8 +589,8 @@ def test_only_what_differs_of_the_servers_is_shown_without_details() -> None:
 
 def test_loads_keep_the_order_in_which_workloads_were_asked_for() -> None:
     (workload,) = SETTINGS.workloads
-    asked = [dataclasses.replace(workload, name=name) for name in ("index", "a", "b")]
-    settings = dataclasses.replace(SETTINGS, workloads=tuple(asked))
+    asked = [replace(workload, name=name) for name in ("index", "a", "b")]
+    settings = replace(SETTINGS, workloads=tuple(asked))
     loads = [LoadId(workload=name, connections=100) for name in ("b", "index", "a")]
     measurements = [measured("base", 1, 100.0, load=load) for load in loads]
     results = results_of(measurements, settings=settings)
@@ -614,7 +608,7 @@ def test_loads_keep_the_order_in_which_workloads_were_asked_for() -> None:
 def test_a_run_that_was_cut_short_is_not_shown_as_whole(
     rounds: int, warnings: tuple[BenchWarning, ...], is_told: bool
 ) -> None:
-    settings = dataclasses.replace(SETTINGS, rounds=rounds)
+    settings = replace(SETTINGS, rounds=rounds)
     results = single_results(settings=settings, warnings=warnings)
     assert bool(list(unfinished(results))) == is_told
     assert list(unfinished(single_results())) == []

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import itertools
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from conftest import ENVIRONMENT, HUNDRED, SETTINGS, Asked, Typed, failed, measured, results_of
@@ -25,7 +25,7 @@ from micropie_benchlib.report.markdown import to_markdown
 from micropie_benchlib.report.published import reproduction_conclusion
 from micropie_benchlib.report.results_file import to_json
 
-LOADS = (HUNDRED, dataclasses.replace(HUNDRED, connections=200))
+LOADS = (HUNDRED, replace(HUNDRED, connections=200))
 LABELS = {"base": "FastAPI", "more": "MicroPie"}
 
 
@@ -38,7 +38,7 @@ def measured_pair(number: int, load: LoadId, *, is_paired: bool) -> list[Measure
     ):
         other = partner if is_paired else None
         trial = measured(name, number, rate_per_s, cpu_s=cpu_s, partner=other, load=load)
-        made.append(dataclasses.replace(trial, warnings=failed(f"neighbour {number} was busy")))
+        made.append(replace(trial, warnings=failed(f"neighbour {number} was busy")))
     return made
 
 
@@ -52,17 +52,17 @@ def default_run(*, rounds: int = 18, is_paired: bool = True) -> Results:
                 measurements += measured_pair(number, load, is_paired=True)
     results = results_of(measurements, labels=LABELS)
     more = results.targets[1]
-    response = dataclasses.replace(
+    response = replace(
         more.responses["hello"],
         headers=(("content-type", "text/html; charset=utf-8"),),
         body_sha256="1" * 64,
     )
     targets = (
-        dataclasses.replace(results.targets[0], spec="fastapi"),
-        dataclasses.replace(more, spec="micropie", responses={"hello": response}),
+        replace(results.targets[0], spec="fastapi"),
+        replace(more, spec="micropie", responses={"hello": response}),
     )
-    settings = dataclasses.replace(SETTINGS, rounds=rounds, connections=(100, 200))
-    return dataclasses.replace(results, targets=targets, settings=settings, environment=ENVIRONMENT)
+    settings = replace(SETTINGS, rounds=rounds, connections=(100, 200))
+    return replace(results, targets=targets, settings=settings, environment=ENVIRONMENT)
 
 
 def screen(report: Report, *, width: int = 80) -> list[str]:
@@ -127,8 +127,8 @@ def test_what_a_reader_would_not_expect_to_differ_has_a_table() -> None:
     targets = []
     for number, facts in enumerate(results.targets):
         versions = {"starlette": f"1.{number}", facts.spec: "3"}
-        targets.append(dataclasses.replace(facts, versions=versions))
-    lines = screen(report_of(dataclasses.replace(results, targets=tuple(targets))))
+        targets.append(replace(facts, versions=versions))
+    lines = screen(report_of(replace(results, targets=tuple(targets))))
     position(lines, "Equal work?")
     assert re.search(r"\n +starlette +1\.0 +1\.1 +differs\n", "\n".join(lines))
     position(lines, "- Equal work? The targets differ in starlette.")
@@ -253,17 +253,17 @@ def test_a_target_without_a_result_is_ranked_last_with_the_reason() -> None:
 def test_a_limit_at_a_rate_is_met_missed_or_inconclusive(
     p99s_ms: tuple[float, ...], told: str, status: int, strict_status: int
 ) -> None:
-    load = dataclasses.replace(HUNDRED, rate_per_s=300.0)
+    load = replace(HUNDRED, rate_per_s=300.0)
     measurements = []
     for number, p99_ms in enumerate(p99s_ms, start=1):
         for name, p99_s in (("base", p99_ms / 1e3), ("more", 0.001)):
             trial = measured(name, number, 300.0, load=load, cpu_s=0.5)
             assert trial.wrk
             assert trial.wrk.latency
-            latency = dataclasses.replace(trial.wrk.latency, p99_s=p99_s, max_s=0.05)
-            wrk = dataclasses.replace(trial.wrk, latency=latency)
-            measurements.append(dataclasses.replace(trial, wrk=wrk))
-    settings = dataclasses.replace(SETTINGS, rounds=3, rate_per_s=300.0, p99_limit_s=0.02)
+            latency = replace(trial.wrk.latency, p99_s=p99_s, max_s=0.05)
+            wrk = replace(trial.wrk, latency=latency)
+            measurements.append(replace(trial, wrk=wrk))
+    settings = replace(SETTINGS, rounds=3, rate_per_s=300.0, p99_limit_s=0.02)
     results = results_of(measurements, labels=LABELS, settings=settings)
     lines = screen(report_of(results))
     first = position(lines, told)
@@ -275,7 +275,6 @@ def test_a_limit_at_a_rate_is_met_missed_or_inconclusive(
 
 def test_a_limit_needs_a_rate_and_then_no_rate_is_searched(typed: Typed, asked: Asked) -> None:
     done = typed("compare", "--rate", "300", "--p99-limit", "20ms")
-    assert asked.plan
     assert (asked.plan.p99_limit_s, asked.plan.seeks_capacity) == (0.02, False)
     assert "warning" not in done.stderr
     done = typed("compare", "--p99-limit", "20ms")
@@ -290,8 +289,8 @@ def test_a_reproduction_ends_in_what_became_of_the_published_order() -> None:
         for name, rate_per_s in (("FastAPI", 2000.0), ("MicroPie", 3000.0 + number)):
             measurements.append(measured(name, number, rate_per_s, load=load))
     results = results_of(measurements, labels={name: name for name in ("FastAPI", "MicroPie")})
-    settings = dataclasses.replace(SETTINGS, rounds=6)
-    results = dataclasses.replace(results, settings=settings)
+    settings = replace(SETTINGS, rounds=6)
+    results = replace(results, settings=settings)
     conclusion = reproduction_conclusion(results, published)
     lines = screen(Report(results=results, conclusion=conclusion))
     start = position(lines, "MicroPie against FastAPI")

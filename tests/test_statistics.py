@@ -5,7 +5,6 @@ They are held against published values, scipy, wrk's own algorithm, and simulati
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 import random
@@ -13,6 +12,7 @@ import re
 import statistics
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -241,7 +241,7 @@ def trials(launch: Launch) -> list[tuple[str, int]]:
 def test_where_paired_trials_decide_each_second_round_has_no_single_trials(
     changes: dict[str, Any], with_single: list[int]
 ) -> None:
-    launches = schedule(dataclasses.replace(plan(3, rounds=5, paired=True), **changes))
+    launches = schedule(replace(plan(3, rounds=5, paired=True), **changes))
     single = [
         (launch.round, trial.targets[0].name)
         for launch in launches
@@ -258,7 +258,7 @@ def test_where_paired_trials_decide_each_second_round_has_no_single_trials(
 def test_rounds_in_all_are_more_than_those_of_single_trials() -> None:
     reference = rounds_of("a", [1000, 1000])
     target = rounds_of("b", [1010, 1000])
-    measurements = [dataclasses.replace(m, round=2 * m.round + 1) for m in (*reference, *target)]
+    measurements = [replace(m, round=2 * m.round + 1) for m in (*reference, *target)]
     comparison = compared(*measurements)
     results = Results(created="", command="", measurements=tuple(measurements))
     assert (comparison.rounds, in_all_rounds(results, comparison, 10)) == (2, 15)
@@ -279,7 +279,7 @@ def test_each_round_makes_each_trial_once(count: int, paired: bool) -> None:
         groups += [f"t0+t{number}" for number in range(1, count)]
     expected = sorted(itertools.product(groups, (100, 200)))
     trials_by_round: dict[int, list[tuple[str, int]]] = {}
-    every_single = dataclasses.replace(plan(count, rounds=3, paired=paired), metric=Decisive.P99)
+    every_single = replace(plan(count, rounds=3, paired=paired), metric=Decisive.P99)
     for launch in schedule(every_single):
         trials_by_round.setdefault(launch.round, []).extend(trials(launch))
     assert {number: sorted(made) for number, made in trials_by_round.items()} == {
@@ -433,7 +433,7 @@ def core_use_of(
         server_cores=cores,
         shared_cores=shared,
     )
-    return dataclasses.replace(use, **changes)
+    return replace(use, **changes)
 
 
 @pytest.mark.parametrize(
@@ -503,7 +503,7 @@ def observed(
         work = Work(seconds=duration_s, cpu_s=server_cpu_s, delay_s=0.0, threads=0, busiest_s=0.0)
         use = ServerUse(server_cpu_s=server_cpu_s, server_rss_bytes=1, worker_balance=1)
     return Observation(
-        wrk=dataclasses.replace(
+        wrk=replace(
             wrk,
             duration_s=duration_s,
             requests_per_s=wrk.requests / duration_s,
@@ -546,7 +546,7 @@ def test_a_trials_cpu_time_is_held_against_the_cores_that_it_could_use(
 ) -> None:
     load = Load(connections=20, threads=threads, duration_s=2)
     use = core_use(observations, load, workers)
-    assert dataclasses.astuple(use)[:5] == expected
+    assert astuple(use)[:5] == expected
 
 
 WITH_ROOM = core_use_of(0.1, 0.1)
@@ -604,8 +604,8 @@ def test_cpu_time_does_not_decide_between_one_worker_and_four(
     targets = []
     for facts, count in zip(results.targets, workers, strict=True):
         server = ServerSettings(workers=count) if count else None
-        targets.append(dataclasses.replace(facts, server=server))
-    results = dataclasses.replace(results, targets=tuple(targets))
+        targets.append(replace(facts, server=server))
+    results = replace(results, targets=tuple(targets))
     (comparison,) = decisive_comparisons(results)
     assert comparison.metric is metric
 
@@ -628,8 +628,8 @@ def wrk_of(requests: int, size: float, *, max_s: float = 0.03) -> WrkResult:
     wrk = measured("a", 1, 1000).wrk
     assert wrk
     assert wrk.latency_uncorrected
-    latency = dataclasses.replace(wrk.latency_uncorrected, max_s=max_s)
-    return dataclasses.replace(
+    latency = replace(wrk.latency_uncorrected, max_s=max_s)
+    return replace(
         wrk, requests=requests, bytes=round(requests * size), latency_uncorrected=latency
     )
 
@@ -697,7 +697,7 @@ def connections_of(*texts: str) -> list[list[Response]]:
     """Return responses on connections: a letter for the body of each."""
     connections = []
     for text in texts:
-        bodies = [dataclasses.replace(response_of(200), body_sha256=letter) for letter in text]
+        bodies = [replace(response_of(200), body_sha256=letter) for letter in text]
         connections.append(bodies)
     return connections
 
@@ -729,7 +729,7 @@ def test_a_body_that_changes_as_its_connection_is_used_is_found(
 def test_responses_that_are_all_too_slow_are_told_with_the_options(
     took_s: Sequence[float], options: str | None
 ) -> None:
-    responses = [dataclasses.replace(response_of(200), took_s=each) for each in took_s]
+    responses = [replace(response_of(200), took_s=each) for each in took_s]
     warning = too_slow("a", FIVE_SECONDS, responses)
     assert (warning.words["options"] if warning else None) == options
 
@@ -856,8 +856,8 @@ def test_twenty_answers_in_step_are_enough_or_ten_that_are_not(
     assert wrk
     assert wrk.latency_uncorrected
     assert wrk.latency_uncorrected.mean_s == 0.01
-    latency = dataclasses.replace(wrk.latency_uncorrected, stdev_s=stdev_s)
-    wrk = dataclasses.replace(wrk, latency_uncorrected=latency)
+    latency = replace(wrk.latency_uncorrected, stdev_s=stdev_s)
+    wrk = replace(wrk, latency_uncorrected=latency)
     assert has_few_responses(wrk, 100) == is_few
 
 
@@ -959,7 +959,7 @@ def launched(plan: Plan, draw: random.Random, *, cold_trials: int) -> Results:
 def test_servers_that_warm_up_for_longer_are_told_with_how_long(
     cold_trials: int, paired: bool
 ) -> None:
-    loads = (HELLO, dataclasses.replace(HELLO, connections=200))
+    loads = (HELLO, replace(HELLO, connections=200))
     plan = plan_of(loads=loads, rounds=18, paired=paired)
     results = launched(plan, random.Random(1), cold_trials=cold_trials)
     assert warming(results, "base") is None
@@ -975,7 +975,7 @@ def test_servers_that_warm_up_for_longer_are_told_with_how_long(
 @pytest.mark.parametrize("runs", [40, pytest.param(1000, marks=NIGHTLY)])
 def test_warm_servers_seldom_look_cold(runs: int) -> None:
     draw = random.Random(1)
-    loads = (HELLO, dataclasses.replace(HELLO, connections=200))
+    loads = (HELLO, replace(HELLO, connections=200))
     told = 0
     for seed in range(runs):
         plan = plan_of(loads=loads, rounds=10, paired=True, seed=seed)

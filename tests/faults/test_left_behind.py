@@ -6,7 +6,6 @@ Real processes: killed, hung, stopped, and their files taken away.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import json
 import os
@@ -21,6 +20,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -437,7 +437,7 @@ def test_what_a_server_is_read_from_is_found(tmp_path: Path) -> None:
 
     def sources(target: Target) -> set[str]:
         assert not isinstance(target, UrlTarget)
-        moved = dataclasses.replace(target, directory=tmp_path)
+        moved = replace(target, directory=tmp_path)
         files = TARGET_KINDS[type(moved)].files(moved)
         return {str(file.relative_to(tmp_path)) for file in files}
 

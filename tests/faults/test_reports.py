@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -95,9 +94,7 @@ def rows(text: str) -> list[tuple[str, ...]]:
 
 @pytest.mark.parametrize("share", ["nan%", "-nan%"])
 def test_a_latency_that_wrk_did_not_time_is_unknown(share: str) -> None:
-    printed = dataclasses.replace(
-        ALPHA, latency=f"0.00us    0.00us   0.00us    {share}", requests="109876"
-    )
+    printed = replace(ALPHA, latency=f"0.00us    0.00us   0.00us    {share}", requests="109876")
     results = read(printed.text)
     (measurement,) = results.measurements
     assert measurement.valid
@@ -111,7 +108,7 @@ def test_a_latency_that_wrk_did_not_time_is_unknown(share: str) -> None:
 
 
 def test_rounds_that_tell_their_latency_give_that_of_the_row() -> None:
-    untimed = dataclasses.replace(ALPHA, latency=NO_LATENCY)
+    untimed = replace(ALPHA, latency=NO_LATENCY)
     ((_, mean, longest, *_),) = rows(f"alpha\n{untimed.text}{ALPHA.text}")
     assert (mean, longest) == ("721.00us", "667.25ms")
 
@@ -125,8 +122,8 @@ def test_a_run_of_our_own_that_timed_nothing_has_no_latency() -> None:
 
 
 def test_errors_of_a_report_mark_its_figures_and_are_told_of_its_own_row() -> None:
-    late = dataclasses.replace(ALPHA, extra=(TWO_TIMEOUTS,))
-    later = dataclasses.replace(BETA, extra=(TWO_TIMEOUTS.replace("2", "30"),))
+    late = replace(ALPHA, extra=(TWO_TIMEOUTS,))
+    later = replace(BETA, extra=(TWO_TIMEOUTS.replace("2", "30"),))
     text = f"alpha\n{late.text}\nbeta\n{later.text}"
     assert [(row[0], row[3]) for row in rows(text)] == [
         ("alpha (2 errors)", "13865.62"),
@@ -160,7 +157,7 @@ SOCKET_ERRORS = "  Socket errors: connect {}, read {}, write {}, timeout 0"
     ],
 )
 def test_what_is_wrong_with_a_report_is_a_warning(changes: dict[str, object], warning: str) -> None:
-    printed = dataclasses.replace(ALPHA, **changes)  # type: ignore[arg-type]
+    printed = replace(ALPHA, **changes)  # type: ignore[arg-type]
     (measurement,) = whole(printed.text)
     assert measurement.valid
     assert [text_of(each)[: len(warning)] for each in measurement.warnings] == [warning]
@@ -186,7 +183,7 @@ MANY = "9" * 400
     ],
 )
 def test_an_impossible_figure_is_refused_with_its_line(changes: dict[str, object]) -> None:
-    printed = dataclasses.replace(ALPHA, **changes)  # type: ignore[arg-type]
+    printed = replace(ALPHA, **changes)  # type: ignore[arg-type]
     parsed = parse_reports(f"{printed.text}\n{BETA.text}")
     assert [m.requests_per_s for m in parsed.measurements] == [254749.13]
     assert {int(each.words["line"]) for each in parsed.warnings} <= {1, 2, 3, 4, 6, 7, 8}
@@ -330,14 +327,14 @@ def test_reports_that_follow_each_other_under_a_heading_are_rounds() -> None:
 def test_another_load_or_url_under_one_heading_is_a_row_of_its_own(
     other: dict[str, object], names: list[str]
 ) -> None:
-    second = dataclasses.replace(ALPHA, **other)  # type: ignore[arg-type]
+    second = replace(ALPHA, **other)  # type: ignore[arg-type]
     text = f"alpha\n{ALPHA.text}{second.text}"
     assert [(m.target, m.round) for m in whole(text)] == [(name, 1) for name in names]
     assert len(rows(text)) == 2
 
 
 def test_loads_of_a_target_in_several_places_share_its_name() -> None:
-    more = dataclasses.replace(BETA, connections=200)
+    more = replace(BETA, connections=200)
     text = f"# 10\n## alpha\n{ALPHA.text}# 200\n## alpha\n{more.text}"
     assert [name for name, _ in named_rates(text)] == ["alpha", "alpha"]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import dataclasses
 import io
 import json
 import re
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -526,7 +526,7 @@ def test_any_change_of_wrks_line_is_refused_or_gives_figures_that_can_be_saved(
         wrk = exact_of(json.dumps(data))
     except BenchError:
         return
-    measurement = dataclasses.replace(
+    measurement = replace(
         measured("base", 1, 100), wrk=wrk, invalid=failed("it does not matter here")
     )
     results = results_of([measurement])
@@ -543,15 +543,15 @@ NASTY = (
 
 def nasty_results() -> Results:
     """Return results with such a text wherever a file may have one."""
-    invalid = dataclasses.replace(
+    invalid = replace(
         measured("base", 1, 100), invalid=failed(NASTY), warnings=failed(NASTY), report=NASTY
     )
     targets = []
     for facts in RUN.targets:
-        response = dataclasses.replace(
+        response = replace(
             facts.responses["hello"], headers=(("content-type", NASTY + facts.name),)
         )
-        changed = dataclasses.replace(
+        changed = replace(
             facts,
             server_command=NASTY,
             versions={"uvicorn": NASTY + facts.name},
@@ -560,10 +560,8 @@ def nasty_results() -> Results:
         targets.append(changed)
     measurements = (invalid, *RUN.measurements[1:])
     results = results_of(measurements, command=NASTY, created=NASTY, warnings=failed(NASTY))
-    comparisons = tuple(
-        dataclasses.replace(comparison, reason=NASTY) for comparison in results.comparisons
-    )
-    return dataclasses.replace(results, targets=tuple(targets), comparisons=comparisons)
+    comparisons = tuple(replace(comparison, reason=NASTY) for comparison in results.comparisons)
+    return replace(results, targets=tuple(targets), comparisons=comparisons)
 
 
 STYLES = re.compile(r"\x1b\[[\d;]*m")  # rich's own: nothing but colours
@@ -668,9 +666,7 @@ def test_a_text_in_markdown_is_what_it_was(text: str, shown: str) -> None:
 @pytest.mark.parametrize("first", ["=", "+", "-", "@"])
 def test_no_text_is_a_formula_of_a_spreadsheet(first: str) -> None:
     name = f"{first}HYPERLINK(1)"
-    invalid = dataclasses.replace(
-        measured(name, 1, 100), invalid=failed(f"{first}1"), warnings=failed("\t=1")
-    )
+    invalid = replace(measured(name, 1, 100), invalid=failed(f"{first}1"), warnings=failed("\t=1"))
     results = results_of([invalid], labels={name: name})
     (row,) = csv.DictReader(io.StringIO(to_csv(report_of(results))))
     assert row["target"] == f"'{name}"
