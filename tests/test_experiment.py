@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import re
 from collections.abc import Iterator, Sequence
@@ -11,18 +10,19 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import cores_of, failed, measured
+from conftest import cores_of, failed, measured, wrk_of
 
 from micropie_benchlib.cli.progress import stage_text
+from micropie_benchlib.cli.records import settings_of
 from micropie_benchlib.cli.targets import parse_target
 from micropie_benchlib.core.choices import Decisive, Limit
-from micropie_benchlib.core.errors import BenchError, UnmeasurableError
+from micropie_benchlib.core.errors import BenchError, Reason, UnmeasurableError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.measurements import Errors, Measurement, WrkResult
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.requests import WORKLOADS, Response, Workload
-from micropie_benchlib.core.results import Results, Settings, TargetFacts
+from micropie_benchlib.core.results import Results, TargetFacts
 from micropie_benchlib.core.targets import ServerSettings, Target, UrlTarget
 from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.load.cpu_accounts import Work
@@ -32,7 +32,6 @@ from micropie_benchlib.report.warnings import texts_of
 from micropie_benchlib.run.actions import Actions, SecondStage, Step
 from micropie_benchlib.run.experiment import measure_launch, run_experiment
 from micropie_benchlib.run.facts import facts_of
-from micropie_benchlib.run.launch import LaunchRun
 from micropie_benchlib.run.schedule import planned_s, schedule
 from micropie_benchlib.serve.launched import LaunchedServer
 from micropie_benchlib.serve.servers import RunningServer, UrlServer
@@ -63,7 +62,8 @@ TRIAL_ERRORS = (BenchError("broken"), OSError("broken"), psutil.NoSuchProcess(7,
 
 
 # Where single trials decide, each round has both kinds.
-PAIRED_AND_SINGLE = {"paired": True, "metric": Decisive.P99}
+PAIRED_AND_SINGLE: dict[str, Any] = {"paired": True, "metric": Decisive.P99}
+TWO_WORKLOADS: dict[str, Any] = {"loads": (HELLO, JSON)}
 
 
 def plan_of(*targets: Target, **changes: Any) -> Plan:
@@ -80,8 +80,7 @@ def plan_of(*targets: Target, **changes: Any) -> Plan:
 
 def seen_of(*, server_cpu_s: float = 1.0, **changes: Any) -> Observation:
     measurement = measured("any", 1, 10_000.0, cpu_s=server_cpu_s, seconds=1)
-    assert measurement.wrk
-    return observation_of(measurement, replace(measurement.wrk, **changes))
+    return observation_of(measurement, wrk_of(10_000.0, seconds=1, **changes))
 
 
 def observation_of(measurement: Measurement, wrk: WrkResult) -> Observation:
@@ -197,10 +196,12 @@ class World:
     def ask(self, server: RunningServer, workload: Workload) -> tuple[Response, ...]:
         asked = f"{server.target.name} {workload.name}"
         self.happen("ask", asked)
+        assert server.target.name in self.running
         return (self.responses.get(asked, OK),)
 
     def warm_up(self, servers: Sequence[RunningServer], load: Load) -> None:
         names = sorted(server.target.name for server in servers)
+        assert set(names) <= set(self.running)
         self.happen("warm_up", f"{'+'.join(names)} {load.workload.name}")
 
     def load(self, servers: Sequence[RunningServer], load: Load) -> list[Observation]:
@@ -292,12 +293,21 @@ def run(world: World, plan: Plan) -> Results:
     return results
 
 
-def reasons(results: Results) -> dict[tuple[int, str, str, str], str]:
-    return {
-        (m.round, m.method.value, m.target, m.load.workload): texts_of(m.invalid)
-        for m in results.measurements
-        if m.invalid
-    }
+def reasons(results: Results) -> dict[str, str]:
+    """Return why measurements are invalid, by round, method, target and workload."""
+    found = {}
+    for m in results.measurements:
+        if m.invalid:
+            found[f"{m.round} {m.method.value} {m.target} {m.load.workload}"] = texts_of(m.invalid)
+    return found
+
+
+def unmeasurable(world: World, plan: Plan) -> list[Reason]:
+    """Return why the plan cannot be carried out: nothing is measured or saved."""
+    with pytest.raises(UnmeasurableError) as raised:
+        run_experiment(plan, NOTHING_YET, world.actions)
+    assert world.saved == []
+    return list(raised.value.reasons)
 
 
 def rounds_and_targets(results: Results) -> list[tuple[int, str]]:
@@ -318,18 +328,6 @@ def test_each_target_is_measured_in_each_round_and_saved_after_each_launch(world
     assert {(c.target, c.reference, c.rounds) for c in results.comparisons} == {("more", "base", 3)}
 
 
-SETTINGS = Settings(
-    server=ServerSettings(),
-    workloads=(),
-    connections=(100,),
-    threads=4,
-    duration_s=1,
-    rounds=3,
-    paired=False,
-    warm_up_s=0.3,
-    precision=0.02,
-    first_rounds=3,
-)
 NOISY = (100.0, 102.0, 98.0)  # its rates in turn
 
 
@@ -347,8 +345,8 @@ def test_a_precision_is_reached_by_more_rounds(
     most_s: float, rates: Sequence[float], words: str, world: World
 ) -> None:
     world.rates = {"more": itertools.cycle(rates)}
-    start = replace(NOTHING_YET, settings=SETTINGS)
     plan = plan_of(precision=0.02, most_s=most_s)
+    start = replace(NOTHING_YET, settings=settings_of(plan))
     results = run_experiment(plan, start, world.actions)
     world.saved.clear()  # rates that are not those of the requests are no results file
     assert results.early_end is None
@@ -371,38 +369,14 @@ def test_a_precision_is_reached_by_more_rounds(
 
 def test_a_launch_is_over_before_the_next_one_begins(world: World) -> None:
     run(world, plan_of(rounds=1))
-    calls = [(event.action, event.subject) for event in world.events]
-    distinct = [call for call, _ in itertools.groupby(calls)]
-    assert distinct == [
-        ("announce", "More: starting"),
-        ("start", "more"),
-        ("tick", ""),
-        ("await", "more"),
-        ("ask", "more hello"),
-        ("exit", "more"),
-        ("announce", "Base: starting"),
-        ("start", "base"),
-        ("tick", ""),
-        ("await", "base"),
-        ("ask", "base hello"),
-        ("warm_up", "base hello"),
-        ("announce", "Base: 100 connections"),
-        ("load", "base hello"),
-        ("ask", "base hello"),
-        ("exit", "base"),
-        ("save", ""),
-        ("announce", "More: starting"),
-        ("start", "more"),
-        ("tick", ""),
-        ("await", "more"),
-        ("ask", "more hello"),
-        ("warm_up", "more hello"),
-        ("announce", "More: 100 connections"),
-        ("load", "more hello"),
-        ("ask", "more hello"),
-        ("exit", "more"),
-        ("save", ""),
-    ]
+    calls = [f"{event.action} {event.subject}".strip() for event in world.events]
+    begin = ["announce {0}: starting", "start {1}", "tick", "await {1}", "ask {1} hello"]
+    trial = ["warm_up {1} hello", "announce {0}: 100 connections", "load {1} hello"]
+    whole = [*begin, *trial, "ask {1} hello", "exit {1}", "save"]
+    expected = [call.format("More", "more") for call in [*begin, "exit {1}"]]
+    for name in ("base", "more"):
+        expected += [call.format(name.title(), name) for call in whole]
+    assert [call for call, _ in itertools.groupby(calls)] == expected
 
 
 def test_both_targets_of_a_paired_start_before_either_is_awaited(world: World) -> None:
@@ -466,29 +440,25 @@ def interrupted(number: int) -> BenchWarning:
     return BenchWarning.of(Kind.INTERRUPTED, round=number, rounds=3)
 
 
-@pytest.mark.parametrize("paired", [False, True])
+@pytest.mark.parametrize(
+    ("number", "after", "paired"),
+    [
+        pytest.param(2, 0, False, id="single"),
+        pytest.param(2, 0, True, id="paired"),
+        pytest.param(3, 5, False, id="in the last trial of a round"),
+    ],
+)
 @pytest.mark.parametrize("action", ACTIONS)
 def test_an_interruption_keeps_whole_rounds_and_says_so(
-    world: World, action: str, paired: bool
+    world: World, action: str, number: int, after: int, paired: bool
 ) -> None:
-    world.faults = [Fault(KeyboardInterrupt(), action, round=2)]
+    world.faults = [Fault(KeyboardInterrupt(), action, round=number, after=after)]
     results = run_experiment(plan_of(paired=paired), NOTHING_YET, world.actions)
-    assert results.warnings == (*A_WARNING, interrupted(2))
-    assert rounds_and_targets(results) == [made for made in world.made if made[0] == 1]
-    assert len(results.measurements) == (4 if paired else 2)
-    assert {comparison.rounds for comparison in results.comparisons} == {1}
+    assert results.warnings == (*A_WARNING, interrupted(number))
+    assert rounds_and_targets(results) == [made for made in world.made if made[0] < number]
+    assert len(results.measurements) == (number - 1) * (4 if paired else 2)
+    assert {comparison.rounds for comparison in results.comparisons} == {number - 1}
     assert [facts.name for facts in results.targets] == ["base", "more"]
-
-
-@pytest.mark.parametrize("action", ACTIONS)
-def test_an_interruption_in_the_last_trial_of_a_round_drops_all_of_it(
-    world: World, action: str
-) -> None:
-    world.faults = [Fault(KeyboardInterrupt(), action, round=3, after=5)]
-    results = run_experiment(plan_of(), NOTHING_YET, world.actions)
-    assert results.warnings == (*A_WARNING, interrupted(3))
-    assert rounds_and_targets(results) == world.made[:4]
-    assert {comparison.rounds for comparison in results.comparisons} == {2}
 
 
 @pytest.mark.parametrize("paired", [False, True])
@@ -527,35 +497,37 @@ def test_an_interruption_before_a_trial_is_checked_drops_that_trial(world: World
 # --- targets that fail --------------------------------------------------------------------
 
 
+OF_PAIR = ["paired more hello", "paired base hello"]
+
+
 @pytest.mark.parametrize("error", TRIAL_ERRORS, ids=lambda error: type(error).__name__)
-@pytest.mark.parametrize("action", ["start", "await"])
-def test_a_server_that_does_not_start_invalidates_its_trials_alone(
-    world: World, action: str, error: Exception
+@pytest.mark.parametrize(
+    ("action", "subject", "changes", "trials"),
+    [
+        ("start", "more", TWO_WORKLOADS, ["single more hello", "single more json"]),
+        ("await", "more", TWO_WORKLOADS, ["single more hello", "single more json"]),
+        ("start", "more", PAIRED_AND_SINGLE, ["single more hello", *OF_PAIR]),
+        ("await", "more", PAIRED_AND_SINGLE, ["single more hello", *OF_PAIR]),
+        ("ask", "more json", TWO_WORKLOADS, ["single more json"]),
+        ("warm_up", "more json", TWO_WORKLOADS, ["single more json"]),
+        ("load", "more json", TWO_WORKLOADS, ["single more json"]),
+        ("load", "base+more hello", PAIRED_AND_SINGLE, OF_PAIR),
+    ],
+)
+def test_what_fails_invalidates_its_own_trials_alone(
+    world: World,
+    action: str,
+    subject: str,
+    changes: dict[str, Any],
+    trials: list[str],
+    error: Exception,
 ) -> None:
-    world.faults = [Fault(error, action, subject="more", round=2)]
-    results = run(world, plan_of(loads=(HELLO, JSON)))
-    assert reasons(results) == {
-        (2, "single", "more", "hello"): str(error),
-        (2, "single", "more", "json"): str(error),
-    }
+    world.faults = [Fault(error, action, subject=subject, round=2)]
+    results = run(world, plan_of(**changes))
+    assert reasons(results) == {f"2 {trial}": str(error) for trial in trials}
+    assert len(results.measurements) == 12
     invalid = [m for m in results.measurements if not m.valid]
-    assert [(m.wrk, m.use, m.limited_by) for m in invalid] == [(None, None, None)] * 2
-    assert len(results.measurements) == 12
-    assert {comparison.rounds for comparison in results.comparisons} == {2}
-
-
-@pytest.mark.parametrize("action", ["start", "await"])
-def test_a_server_that_does_not_start_leaves_the_other_of_a_paired_its_own_trial(
-    world: World, action: str
-) -> None:
-    world.faults = [Fault(BenchError("no such file"), action, subject="more", round=2)]
-    results = run(world, plan_of(**PAIRED_AND_SINGLE))
-    assert reasons(results) == {
-        (2, "single", "more", "hello"): "no such file",
-        (2, "paired", "more", "hello"): "no such file",
-        (2, "paired", "base", "hello"): "no such file",
-    }
-    assert len(results.measurements) == 12
+    assert {(m.wrk, m.use, m.limited_by) for m in invalid} == {(None, None, None)}
 
 
 @pytest.mark.parametrize("number", [2, 3])
@@ -573,46 +545,36 @@ def test_what_cannot_be_measured_at_all_ends_the_run_before_anything_is(
     world: World, subject: str, action: str, *, paired: bool
 ) -> None:
     asked = f"{subject} hello" if action == "ask" else subject
-    fault = Fault(BenchError("no such file"), action, subject=asked, round=1)
-    world.faults = [fault]
-    with pytest.raises(UnmeasurableError) as raised:
-        run_experiment(plan_of(BASE, MORE, LAST, paired=paired), NOTHING_YET, world.actions)
-    (reason,) = raised.value.reasons
+    world.faults = [Fault(BenchError("no such file"), action, subject=asked, round=1)]
+    (reason,) = unmeasurable(world, plan_of(BASE, MORE, LAST, paired=paired))
     assert reason.warnings == failed(f"{subject}: no such file")
     assert world.made == []
-    assert world.saved == []
 
 
 def test_each_target_that_cannot_be_measured_is_named_once(world: World) -> None:
     world.responses = {"base hello": REFUSED, "last hello": REFUSED, "more hello": OK}
-    with pytest.raises(UnmeasurableError) as raised:
-        run_experiment(plan_of(BASE, MORE, LAST, paired=True), NOTHING_YET, world.actions)
-    texts = [texts_of(reason.warnings) for reason in raised.value.reasons]
+    found = unmeasurable(world, plan_of(BASE, MORE, LAST, paired=True))
+    texts = [texts_of(reason.warnings) for reason in found]
     assert sorted(text.split()[0] for text in texts) == ["base:", "last:"]
 
 
 CHANGED = replace(OK, body_bytes=18, excerpt="error: no database")
 
 
-@pytest.mark.parametrize("plan", ["single", "paired", "strict", "at a rate"])
+AT_A_RATE: dict[str, Any] = {"loads": (replace(HELLO, rate_per_s=100.0),)}
+
+
+@pytest.mark.parametrize("changes", [{}, {"paired": True}, {"strict": True}, AT_A_RATE], ids=str)
 @pytest.mark.parametrize("subject", ["base", "more", "last"])
 def test_a_target_that_responds_otherwise_than_in_the_baseline_is_not_measured(
-    world: World, subject: str, plan: str
+    world: World, subject: str, changes: dict[str, Any]
 ) -> None:
     """Be it the reference: all others would have changed."""
-    changes: dict[str, dict[str, Any]] = {
-        "single": {},
-        "paired": {"paired": True},
-        "strict": {"strict": True},
-        "at a rate": {"loads": (replace(HELLO, rate_per_s=100.0),)},
-    }
-    whole = plan_of(BASE, MORE, LAST, **changes[plan])
+    whole = plan_of(BASE, MORE, LAST, **changes)
     facts = [facts_of(each, None, {"hello": OK}) for each in whole.targets]
     world.baseline = {each.name: each for each in facts}
     world.responses = {f"{subject} hello": CHANGED}
-    with pytest.raises(UnmeasurableError) as raised:
-        run_experiment(whole, NOTHING_YET, world.actions)
-    (reason,) = raised.value.reasons
+    (reason,) = unmeasurable(world, whole)
     assert [warning.kind for warning in reason.warnings] == [
         Kind.RESPONSE_CHANGED,
         Kind.ACCEPT_CHANGES,
@@ -625,9 +587,7 @@ def test_a_target_that_responds_otherwise_than_in_the_baseline_is_not_measured(
         "before": "13",
     }
     assert reason.log == ("error: no database",)
-    assert world.saved == []
-    if plan != "at a rate":  # there the preflight makes trials
-        assert world.made == []
+    assert world.made == [] or changes is AT_A_RATE, "there the preflight makes trials"
 
 
 def test_bodies_that_vary_from_launch_to_launch_are_recorded_as_such(world: World) -> None:
@@ -662,9 +622,7 @@ def test_a_redirect_is_told_with_what_to_ask_for_instead(
 ) -> None:
     redirect = replace(OK, status=307, headers=(("location", location),))
     world.responses = {"more hello": redirect}
-    with pytest.raises(UnmeasurableError) as raised:
-        run_experiment(plan_of(), NOTHING_YET, world.actions)
-    (reason,) = raised.value.reasons
+    (reason,) = unmeasurable(world, plan_of())
     told = f"more: GET / returned 307, which leads to {location}: {advice}"
     assert texts_of(reason.warnings).startswith(told)
 
@@ -672,57 +630,24 @@ def test_a_redirect_is_told_with_what_to_ask_for_instead(
 def test_a_target_that_answers_one_workload_is_measured_on_that(world: World) -> None:
     world.responses = {"more json": REFUSED}
     results = run(world, plan_of(loads=(HELLO, JSON), rounds=1))
-    assert list(reasons(results)) == [(1, "single", "more", "json")]
-
-
-@pytest.mark.parametrize("error", TRIAL_ERRORS, ids=lambda error: type(error).__name__)
-def test_a_server_that_dies_in_a_trial_invalidates_that_trial_alone(
-    world: World, error: Exception
-) -> None:
-    world.faults = [Fault(error, "load", subject="more json", round=2)]
-    results = run(world, plan_of(loads=(HELLO, JSON)))
-    assert reasons(results) == {(2, "single", "more", "json"): str(error)}
-    assert len(results.measurements) == 12
-
-
-def test_a_server_that_dies_in_a_paired_invalidates_it_for_both(world: World) -> None:
-    world.faults = [Fault(BenchError("more died"), "load", subject="base+more hello", round=2)]
-    results = run(world, plan_of(**PAIRED_AND_SINGLE))
-    assert reasons(results) == {
-        (2, "paired", "more", "hello"): "more died",
-        (2, "paired", "base", "hello"): "more died",
-    }
-    assert len(results.measurements) == 12
+    assert list(reasons(results)) == ["1 single more json"]
 
 
 def test_a_worker_that_dies_in_a_trial_invalidates_what_was_seen_of_it(world: World) -> None:
     world.lost = {"more json": "worker 7 died"}
     results = run(world, plan_of(loads=(HELLO, JSON), paired=True, rounds=1))
-    assert reasons(results) == {
-        (1, "single", "more", "json"): "worker 7 died",
-        (1, "paired", "more", "json"): "worker 7 died",
-    }
+    told = ["1 single more json", "1 paired more json"]
+    assert reasons(results) == dict.fromkeys(told, "worker 7 died")
     assert all(m.wrk and m.use for m in results.measurements)
 
 
 def test_one_reason_is_told_once(world: World) -> None:
     world.faults = [Fault(BenchError("more died"), "load", subject="more hello")]
     world.lost = {"more hello": "more died"}
-    assert reasons(run(world, plan_of(rounds=1))) == {(1, "single", "more", "hello"): "more died"}
+    assert reasons(run(world, plan_of(rounds=1))) == {"1 single more hello": "more died"}
 
 
-# --- workloads that fail ------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("error", TRIAL_ERRORS, ids=lambda error: type(error).__name__)
-@pytest.mark.parametrize("action", ["ask", "warm_up"])
-def test_a_workload_that_fails_before_its_trials_is_invalid_alone(
-    world: World, action: str, error: Exception
-) -> None:
-    world.faults = [Fault(error, action, subject="more json", round=2)]
-    results = run(world, plan_of(loads=(HELLO, JSON)))
-    assert reasons(results) == {(2, "single", "more", "json"): str(error)}
-    assert len(results.measurements) == 12
+JSON_OF_MORE = ["1 single more json", "1 paired more json", "1 paired base json"]
 
 
 def test_of_two_that_are_warmed_up_together_the_one_that_fails_is_found(world: World) -> None:
@@ -730,11 +655,7 @@ def test_of_two_that_are_warmed_up_together_the_one_that_fails_is_found(world: W
     alone = Fault(BenchError("more died"), "warm_up", subject="more json", round=1)
     world.faults = [together, alone]
     results = run(world, plan_of(loads=(HELLO, JSON), paired=True, rounds=1))
-    assert reasons(results) == {
-        (1, "single", "more", "json"): "more died",
-        (1, "paired", "more", "json"): "more died",
-        (1, "paired", "base", "json"): "more died",
-    }
+    assert reasons(results) == dict.fromkeys(JSON_OF_MORE, "more died")
     first_failed = BenchWarning.of(Kind.WARM_UP_FAILED, error="one died")
     odd = {m.target for m in results.measurements if first_failed in m.warnings}
     assert odd == {"base", "more"}
@@ -749,8 +670,6 @@ def test_of_two_that_are_warmed_up_together_the_one_that_fails_is_found(world: W
             "ValueError: the database is on fire",
         ),
         (404, "more: GET /json returned 404"),
-        (302, "more: GET /json returned 302"),
-        (199, "more: GET /json returned 199"),
     ],
 )
 def test_a_workload_that_is_answered_otherwise_than_2xx_is_invalid_alone(
@@ -758,21 +677,11 @@ def test_a_workload_that_is_answered_otherwise_than_2xx_is_invalid_alone(
 ) -> None:
     world.responses = {"more json": replace(OK, status=status)}
     results = run(world, plan_of(loads=(HELLO, JSON), paired=True, rounds=1))
-    assert reasons(results) == {
-        (1, "single", "more", "json"): reason,
-        (1, "paired", "more", "json"): reason,
-        (1, "paired", "base", "json"): reason,
-    }
+    assert reasons(results) == dict.fromkeys(JSON_OF_MORE, reason)
     assert len(results.measurements) == 8
     assert set(world.subjects("warm_up")) == {"base+more hello", "base json"}
     assert {"more json", "base+more json"}.isdisjoint(world.subjects("load"))
     assert results.targets[1].responses["json"].status == status
-
-
-@pytest.mark.parametrize("status", [200, 204, 299])
-def test_an_answer_of_2xx_is_measured(world: World, status: int) -> None:
-    world.responses = {"more hello": replace(OK, status=status)}
-    assert reasons(run(world, plan_of())) == {}
 
 
 # --- what a trial yields ------------------------------------------------------------------
@@ -782,42 +691,19 @@ def test_statuses_of_one_of_a_paired_leave_the_other_its_figures(world: World) -
     world.seen = {"more": seen_of(errors=Errors(status=3))}
     results = run(world, plan_of(paired=True, rounds=1))
     reason = "3 of 10000 responses had a status above 399"
-    assert reasons(results) == {
-        (1, "single", "more", "hello"): reason,
-        (1, "paired", "more", "hello"): reason,
-    }
-
-
-@pytest.mark.parametrize("duration_s", [0.5, 2.1])
-def test_a_wrk_that_ran_for_another_time_invalidates_its_trial(
-    world: World, duration_s: float
-) -> None:
-    rates = {"requests_per_s": 100 / duration_s, "bytes_per_s": 14_400 / duration_s}
-    world.seen = {"more": seen_of(duration_s=duration_s, **rates)}
-    assert reasons(run(world, plan_of(rounds=1))) == {
-        (1, "single", "more", "hello"): (f"wrk ran for {duration_s} s instead of 1 s")
-    }
+    assert reasons(results) == dict.fromkeys(["1 single more hello", "1 paired more hello"], reason)
 
 
 @pytest.mark.parametrize(
     ("server_cpu_s", "load_cpu_s", "limit"),
-    [
-        (3.6, 0.1, Limit.SERVER_CPU),  # 90% of the four cores
-        (2.0, 1.6, Limit.SERVER_CPU),  # of the two, the one that used more of them
-        (1.6, 2.0, Limit.LOAD_GENERATOR),
-        (0.1, 3.6, Limit.LOAD_GENERATOR),
-        (1.5, 2.0, Limit.SERVER_CPU),  # 87% of all: little idle time
-        (1.0, 1.5, Limit.NEITHER),
-    ],
+    [(2.0, 1.6, Limit.SERVER_CPU), (1.6, 2.0, Limit.LOAD_GENERATOR)],
 )
 def test_what_limited_a_trial_is_recorded(
     world: World, server_cpu_s: float, load_cpu_s: float, limit: Limit
 ) -> None:
     world.seen = {"more": seen_of(server_cpu_s=server_cpu_s, load_cpu_s=load_cpu_s)}
-    results = run(world, plan_of(rounds=1))
-    base, more = results.measurements
-    assert base.limited_by is Limit.NEITHER
-    assert more.limited_by is limit
+    base, more = run(world, plan_of(rounds=1)).measurements
+    assert (base.limited_by, more.limited_by) == (Limit.NEITHER, limit)
     is_saturated = Kind.SATURATED in [warning.kind for warning in more.invalid]
     assert is_saturated == (limit is Limit.LOAD_GENERATOR)
 
@@ -899,23 +785,6 @@ def test_a_launch_that_is_given_up_half_way_ends_its_servers(world: World) -> No
     outcomes.close()  # type: ignore[attr-defined]  # it is a generator
 
 
-def test_of_a_launch_only_the_server_that_runs_is_asked_and_put_under_load(world: World) -> None:
-    world.faults = [Fault(BenchError("no such file"), "start", subject="more")]
-    (launch,) = schedule(plan_of(loads=(HELLO, JSON), paired=True, rounds=1))
-    launch_run = LaunchRun(launch, world.actions)
-    with contextlib.ExitStack() as stack:
-        launch_run.start(stack)
-        assert world.running == ["base"]
-        assert list(launch_run.ask_each_workload(BASE).responses) == ["hello", "json"]
-        assert launch_run.ask_each_workload(MORE).responses == {}
-        launch_run.warm_up()
-        for trial in launch.trials:
-            wanted = () if trial.targets == (BASE,) else failed("no such file")
-            assert [m.invalid for m in launch_run.measure(trial)] == [wanted] * len(trial.targets)
-    for action in ("ask", "warm_up", "load"):
-        assert set(world.subjects(action)) == {"base hello", "base json"}
-
-
 def test_a_target_slower_than_the_timeout_does_not_stop_the_others(world: World) -> None:
     world.responses = {"more hello": SLOW}
     plan = plan_of(BASE, MORE, LAST, rounds=2, loads=(LONGER,))
@@ -937,9 +806,8 @@ def test_where_a_slow_target_leaves_nothing_to_compare_the_run_ends(
 ) -> None:
     world.responses = {f"{slow} hello": SLOW}
     targets = [target for target in (BASE, MORE, LAST) if target.name in names]
-    with pytest.raises(UnmeasurableError) as raised:
-        run_experiment(plan_of(*targets), NOTHING_YET, world.actions)
-    assert [reason.warnings[0].kind for reason in raised.value.reasons] == [Kind.TOO_SLOW]
+    (reason,) = unmeasurable(world, plan_of(*targets))
+    assert reason.warnings[0].kind is Kind.TOO_SLOW
     assert world.made == []
 
 

@@ -13,17 +13,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Asked, InProcess, Tool, exact_line, measured, results_of, run_command
+from conftest import (
+    Asked,
+    InProcess,
+    Tool,
+    exact_line,
+    measured,
+    report_of,
+    results_of,
+    with_wrk,
+    wrk_of,
+)
 from results_schema import loaded
-from test_experiment import HELLO, NOTHING_YET, Fault, World, observation_of, plan_of
+from test_experiment import HELLO, NOTHING_YET, Fault, World, observation_of, plan_of, unmeasurable
 
 from micropie_benchlib.cli.progress import rates_text
 from micropie_benchlib.cli.records import settings_of
 from micropie_benchlib.cli.session import status_of
 from micropie_benchlib.core.choices import Limit, Method, Verdict
-from micropie_benchlib.core.errors import BenchError, CannotGoOnError, UnmeasurableError
+from micropie_benchlib.core.errors import BenchError, CannotGoOnError
 from micropie_benchlib.core.loads import Load
-from micropie_benchlib.core.measurements import ArrivalRate, Histogram, Measurement
+from micropie_benchlib.core.measurements import ArrivalRate, Histogram, Latency, Measurement
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.results import Results
@@ -32,7 +42,6 @@ from micropie_benchlib.load.hosts import share_out
 from micropie_benchlib.load.merging import merge_runs
 from micropie_benchlib.load.readings import Observation
 from micropie_benchlib.report.conclusions import conclude
-from micropie_benchlib.report.layout import Report
 from micropie_benchlib.report.markdown import to_markdown
 from micropie_benchlib.report.merging import merge, suffixed_by_file
 from micropie_benchlib.report.page import to_html
@@ -49,9 +58,6 @@ from micropie_benchlib.wrk.exact import parse_exact
 from micropie_benchlib.wrk.histogram import latency_from_histogram
 
 AT_1000 = replace(HELLO, rate_per_s=1000.0)
-
-
-# The schedule.
 
 
 def test_requests_are_due_at_uniform_moments_of_the_trial() -> None:
@@ -188,28 +194,22 @@ def test_of_several_wrks_rates_are_summed_and_the_latest_counts() -> None:
         late_max_s=70e-6,
     )
     assert (merged.requests, merged.requests_per_s) == (8, 4.0)
-    assert merged.latency
-    assert one.latency
-    assert merged.latency.mean_s == pytest.approx(one.latency.mean_s)
-
-
-# The command line.
 
 
 def test_one_connection_is_enough_at_a_rate(asked: Asked) -> None:
-    run_command("compare", "--rate", "200", "-c", "1,30", "--load-on", "elsewhere")
-    assert [load.wrk_threads for load in asked.plan.loads] == [1, 30]
-    assert [load.open_connections for load in asked.plan.loads] == [1, 30]
-    assert asked.plan.loads[1].id.sentence == "30 connections at 200 requests/s"
-    assert asked.plan.rate_share is None
-    assert asked.plan.is_at_a_rate
+    plan = asked.plan_of("compare", "--rate", "200", "-c", "1,30", "--load-on", "elsewhere")
+    assert [load.wrk_threads for load in plan.loads] == [1, 30]
+    assert [load.open_connections for load in plan.loads] == [1, 30]
+    assert plan.loads[1].id.sentence == "30 connections at 200 requests/s"
+    assert plan.rate_share is None
+    assert plan.is_at_a_rate
 
 
 def test_a_share_is_not_known_before_the_start(asked: Asked) -> None:
-    run_command("compare", "--rate", "70%")
-    assert asked.plan.rate_share == 0.7
-    assert asked.plan.is_at_a_rate
-    assert {load.rate_per_s for load in asked.plan.loads} == {None}
+    plan = asked.plan_of("compare", "--rate", "70%")
+    assert plan.rate_share == 0.7
+    assert plan.is_at_a_rate
+    assert {load.rate_per_s for load in plan.loads} == {None}
 
 
 # In a fake world: servers that queue, each with a capacity of its own.
@@ -241,11 +241,12 @@ class Queues(World):
         if not load.rate_per_s and self.first_per_s:
             answered_per_s = self.first_per_s
         self.offered.append((name, rate_per_s))
-        measurement = measured(name, 1, answered_per_s, seconds=load.duration_s)
-        assert measurement.wrk
         fastest_us = round((self.fastest_s or 0.0) * 1e6)
         sent = latency_from_histogram(((fastest_us, 1),)) if self.fastest_s else None
-        wrk = replace(measurement.wrk, latency_uncorrected=sent)
+        load_cpu_s = load.duration_s * (4.0 if rate_per_s > self.saturated_above_per_s else 0.1)
+        wrk = wrk_of(
+            answered_per_s, seconds=load.duration_s, latency_uncorrected=sent, load_cpu_s=load_cpu_s
+        )
         if load.rate_per_s:
             is_kept = rate_per_s < most_per_s and len(self.offered) not in self.bad_luck
             p99_s = queue_p99_s(rate_per_s, most_per_s) if is_kept else 1.0
@@ -258,25 +259,26 @@ class Queues(World):
                 late_p99_s=self.late_s,
                 late_max_s=self.late_max_s,
             )
-            wrk = replace(wrk, latency=latency, arrival_rate=arrival_rate)
-            wrk = replace(wrk, requests=requests, bytes=144 * requests)
-        load_cpu_s = 4.0 if rate_per_s > self.saturated_above_per_s else 0.1
-        wrk = replace(wrk, load_cpu_s=load_cpu_s * load.duration_s)
-        return observation_of(measurement, wrk)
+            counts: dict[str, Any] = {"requests": requests, "bytes": 144 * requests}
+            wrk = replace(wrk, latency=latency, arrival_rate=arrival_rate, **counts)
+        return observation_of(measured(name, 1, answered_per_s, seconds=load.duration_s), wrk)
 
 
 def capacity_plan(**changes: Any) -> Plan:
     return plan_of(**{"p99_limit_s": 0.05, **changes})
 
 
+def queues(base: float, more: float, **changes: Any) -> Queues:
+    return Queues(most_per_s={"base": base, "more": more}, **changes)
+
+
 def run(world: World, plan: Plan) -> Results:
-    settings = settings_of(plan)
-    results = replace(NOTHING_YET, settings=settings)
+    results = replace(NOTHING_YET, settings=settings_of(plan))
     return run_experiment(plan, results, world.actions)
 
 
 def test_a_capacity_is_the_highest_rate_that_keeps_the_limit() -> None:
-    world = Queues(most_per_s={"base": 1000.0, "more": 2000.0})
+    world = queues(1000.0, 2000.0)
     results = run(world, capacity_plan())
     # 5 ms / (1 - rate / most) is 50 ms at 90% of the most.
     for capacity in results.capacities:
@@ -292,25 +294,20 @@ def test_a_capacity_is_the_highest_rate_that_keeps_the_limit() -> None:
     assert results.reported_loads == [HELLO.id]
     (line,) = conclude(results).verdict_lines
     assert line.sentence == "More is 2.000x as fast as Base by capacity (2.000 to 2.000)"
-
-
-def test_a_capacity_is_written_and_read_again() -> None:
-    results = run(Queues(most_per_s={"base": 1000.0, "more": 2000.0}), capacity_plan())
     again = from_json(to_json(results))
     loaded(to_json(results))
     assert again.capacities == results.capacities
     assert again.comparisons == results.comparisons
-    report = Report(results=again, conclusion=conclude(again))
-    page = to_html(report)
+    page = to_html(report_of(again))
     assert "p99 latency by rate, 100 connections" in page
     assert "the line is the limit of 50.00ms" in page
     assert page.count('<g class="reference">') == 2, "at a speed of 1, and at the limit"
-    assert "capacity with p99 up to 50.00ms" in to_markdown(report)
+    assert "capacity with p99 up to 50.00ms" in to_markdown(report_of(again))
 
 
 def test_capacities_of_two_files_stand_side_by_side() -> None:
-    one = run(Queues(most_per_s={"base": 1000.0, "more": 2000.0}), capacity_plan())
-    other = run(Queues(most_per_s={"base": 900.0, "more": 2100.0}), capacity_plan(rounds=2))
+    one = run(queues(1000.0, 2000.0), capacity_plan())
+    other = run(queues(900.0, 2100.0), capacity_plan(rounds=2))
     both = merge(suffixed_by_file({"one.json": one, "other.json": other}))
     assert both.reported_loads == [HELLO.id]
     (table, _, *_) = load_tables(both, HELLO.id)
@@ -327,7 +324,7 @@ def test_capacities_of_two_files_stand_side_by_side() -> None:
     ],
 )
 def test_a_capacity_is_found_in_spite_of_bad_luck(luck: dict[str, Any]) -> None:
-    world = Queues(most_per_s={"base": 1000.0, "more": 1000.0}, **luck)
+    world = queues(1000.0, 1000.0, **luck)
     for capacity in run(world, capacity_plan(rounds=1)).capacities:
         assert capacity.rate_per_s == pytest.approx(900, rel=0.01)
 
@@ -336,7 +333,7 @@ def test_a_capacity_is_found_in_spite_of_bad_luck(luck: dict[str, Any]) -> None:
 def test_an_interruption_in_the_first_round_keeps_the_bounds_of_a_capacity(
     error: BaseException,
 ) -> None:
-    world = Queues(most_per_s={"base": 1000.0, "more": 1000.0})
+    world = queues(1000.0, 1000.0)
     world.faults = [Fault(error, "load", after=4)]
     results = run(world, capacity_plan())
     (capacity,) = results.capacities
@@ -347,13 +344,13 @@ def test_an_interruption_in_the_first_round_keeps_the_bounds_of_a_capacity(
     assert len(results.measurements) == 4
     assert results.early_end
     assert any(told in line for line in conclude(results).warnings)
-    world = Queues(most_per_s={"base": 1000.0, "more": 1000.0})
+    world = queues(1000.0, 1000.0)
     world.faults = [Fault(error, "load", round=2)]
     assert {capacity.round for capacity in run(world, capacity_plan()).capacities} == {1}
 
 
 def test_a_capacity_is_not_known_where_wrk_is_the_limit() -> None:
-    world = Queues(most_per_s={"base": 500.0, "more": 1100.0}, saturated_above_per_s=600)
+    world = queues(500.0, 1100.0, saturated_above_per_s=600)
     results = run(world, capacity_plan(rounds=2))
     by_name = {capacity.target: capacity for capacity in results.capacities}
     assert by_name["base"].rate_per_s
@@ -401,13 +398,13 @@ class SlowForSome(Queues):
 def test_no_capacity_is_told_by_luck(most_per_s: float) -> None:
     world = SlowForSome(most_per_s={"base": most_per_s, "more": most_per_s}, draw=random.Random(1))
     results = run(world, capacity_plan(rounds=5))
-    assert len(results.capacities) == 10
     kinds = []
     for capacity in results.capacities:
         (reason,) = capacity.reasons
         assert capacity.rate_per_s is None
         assert reason.figures["share"] == pytest.approx(0.015, rel=0.7)
         kinds.append(reason.kind)
+    assert len(kinds) == 10
     assert set(kinds) <= {Kind.LIMIT_MISSED, Kind.LIMIT_INCONCLUSIVE}
     assert most_per_s < 1000 or kinds.count(Kind.LIMIT_MISSED) >= 8
 
@@ -422,11 +419,9 @@ def test_a_share_below_the_limit_at_any_rate_does_not_hide_the_capacity() -> Non
 
 def test_one_disturbed_trial_of_a_rate_is_set_aside() -> None:
     def trial(over: int) -> Measurement:
-        made = measured("base", 1, 1000, load=AT_1000.id)
-        assert made.wrk
         rate = ArrivalRate(offered=1000, offered_per_s=1000, answered_per_s=1000)
-        wrk = replace(made.wrk, arrival_rate=rate)
-        return replace(made, wrk=wrk, over_limit=over)
+        made = with_wrk(measured("base", 1, 1000, load=AT_1000.id), arrival_rate=rate)
+        return replace(made, over_limit=over)
 
     assert tally_of([trial(500)]) == Tally(over=500, requests=1000)
     assert tally_of([trial(500), trial(3)]) == Tally(over=3, requests=1000)
@@ -435,7 +430,7 @@ def test_one_disturbed_trial_of_a_rate_is_set_aside() -> None:
 
 
 def test_a_limit_that_no_rate_keeps_is_told() -> None:
-    world = Queues(most_per_s={"base": 2000.0, "more": 1000.0})
+    world = queues(2000.0, 1000.0)
     results = run(world, capacity_plan(rounds=1, p99_limit_s=0.001))
     for capacity in results.capacities:
         (missed,) = capacity.reasons
@@ -445,7 +440,7 @@ def test_a_limit_that_no_rate_keeps_is_told() -> None:
 
 
 def test_a_limit_that_wrk_itself_misses_tells_nothing_of_the_server() -> None:
-    world = Queues(most_per_s={"base": 1000.0, "more": 1000.0}, late_s=0.02)
+    world = queues(1000.0, 1000.0, late_s=0.02)
     results = run(world, capacity_plan(rounds=1))
     assert {capacity.rate_per_s for capacity in results.capacities} == {None}
     for capacity in results.capacities:
@@ -454,7 +449,7 @@ def test_a_limit_that_wrk_itself_misses_tells_nothing_of_the_server() -> None:
 
 
 def test_a_share_is_that_of_the_slowest_target() -> None:
-    world = Queues(most_per_s={"base": 1234.0, "more": 2000.0})
+    world = queues(1234.0, 2000.0)
     results = run(world, plan_of(rate_share=0.7))
     ((plan, stage),) = world.extensions
     assert stage is None
@@ -468,42 +463,33 @@ def test_a_share_is_that_of_the_slowest_target() -> None:
 
 
 def test_a_rate_that_a_target_does_not_keep_ends_the_run_before_it_begins() -> None:
-    world = Queues(most_per_s={"base": 500.0, "more": 2000.0})
-    plan = plan_of(loads=(AT_1000,))
-    with pytest.raises(UnmeasurableError) as raised:
-        run(world, plan)
-    (reason,) = raised.value.reasons
+    world = queues(500.0, 2000.0)
+    (reason,) = unmeasurable(world, plan_of(loads=(AT_1000,)))
     not_kept, not_sustained = reason.warnings
     assert not_kept.kind is Kind.RATE_NOT_KEPT
     assert not_sustained.kind is Kind.NOT_SUSTAINED
     assert not_sustained.figures["answered_per_s"] == pytest.approx(500, rel=0.01)
-    assert world.saved == []
 
 
 def test_a_rate_that_the_connections_do_not_allow_is_told_with_how_many_would() -> None:
     """A response takes 0.4 s, however few are under way: 100 connections allow 250 a second."""
-    world = Queues(most_per_s={"base": 250.0, "more": 2000.0}, fastest_s=0.4)
-    with pytest.raises(UnmeasurableError) as raised:
-        run(world, plan_of(loads=(AT_1000,)))
-    (reason,) = raised.value.reasons
+    world = queues(250.0, 2000.0, fastest_s=0.4)
+    (reason,) = unmeasurable(world, plan_of(loads=(AT_1000,)))
     advice = reason.warnings[0]
     assert advice.kind is Kind.TOO_FEW_CONNECTIONS
     assert advice.figures == {"fastest_s": 0.4, "most_per_s": 250, "enough": 500}
 
 
 def test_a_wrk_that_was_suspended_at_a_rate_did_not_measure_its_server() -> None:
-    world = Queues(most_per_s={"base": 2000.0, "more": 2000.0}, late_max_s=4.97)
+    world = queues(2000.0, 2000.0, late_max_s=4.97)
     for measurement in run(world, plan_of(loads=(AT_1000,))).measurements:
         assert measurement.invalid == (BenchWarning.of(Kind.SUSPENDED, late_s=4.97),)
 
 
 def test_a_rate_that_wrk_cannot_make_is_told_with_the_remedy() -> None:
-    world = Queues(most_per_s={"base": 5000.0, "more": 5000.0}, saturated_above_per_s=900)
-    plan = plan_of(loads=(AT_1000,))
-    with pytest.raises(UnmeasurableError) as raised:
-        run(world, plan)
-    kinds = {warning.kind for reason in raised.value.reasons for warning in reason.warnings}
-    assert kinds == {Kind.CANNOT_OFFER}
+    world = queues(5000.0, 5000.0, saturated_above_per_s=900)
+    for reason in unmeasurable(world, plan_of(loads=(AT_1000,))):
+        assert [warning.kind for warning in reason.warnings] == [Kind.CANNOT_OFFER]
 
 
 def test_at_a_rate_cpu_decides_though_nothing_was_busy_and_p99_stands_beside() -> None:
@@ -513,8 +499,8 @@ def test_at_a_rate_cpu_decides_though_nothing_was_busy_and_p99_stands_beside() -
         cpu_s = (1.0 if name == "base" else 0.5) * (1 + number / 1000)
         other = "more" if name == "base" else "base"
         for partner in (None, other):
-            made = measured(name, number, 1000, cpu_s=cpu_s, load=load, partner=partner)
-            measurements.append(replace(made, limited_by=Limit.NEITHER))
+            made: dict[str, Any] = {"load": load, "partner": partner, "limited_by": Limit.NEITHER}
+            measurements.append(measured(name, number, 1000, cpu_s=cpu_s, **made))
     results = results_of(measurements)
     (decisive,) = decisive_comparisons(results)
     assert (decisive.method, decisive.metric) == (Method.PAIRED, Metric.CPU)
@@ -534,9 +520,7 @@ def test_at_a_rate_a_target_has_one_p99_in_tables_and_verdict_lines() -> None:
             made = measured(target, number, 1000, load=load, partner=partner)
             latency_us = 40_000 + 10 * number + (1 if name == "more" else 0)
             histogram = ((latency_us if partner else 1000, 1000),)
-            assert made.wrk
-            wrk = replace(made.wrk, latency=latency_from_histogram(histogram))
-            measurements.append(replace(made, wrk=wrk))
+            measurements.append(with_wrk(made, latency=latency_from_histogram(histogram)))
     labels = {"base": "Base", "more": "More", "less": "Less"}
     results = results_of(measurements, labels=labels)
     tables = {table.title: table for table in load_tables(results, load)}
@@ -553,13 +537,12 @@ def test_at_a_rate_p99_decides_between_servers_that_wait() -> None:
     measurements = []
     for number, name in itertools.product((1, 2, 3), ("base", "more")):
         for partner in (None, "more" if name == "base" else "base"):
-            made = measured(name, number, 1000, cpu_s=0.1, load=load, partner=partner)
-            assert made.wrk
-            assert made.wrk.latency
-            latency = replace(made.wrk.latency, p50_s=0.005, p99_s=0.01 + number / 1e4)
-            wrk = replace(made.wrk, latency=latency, latency_uncorrected=latency)
-            limit = Limit.NEITHER
-            measurements.append(replace(made, wrk=wrk, limited_by=limit))
+            made = measured(
+                name, number, 1000, cpu_s=0.1, load=load, partner=partner, limited_by=Limit.NEITHER
+            )
+            times: dict[str, Any] = {"mean_s": 0.01, "p50_s": 0.005, "p99_s": 0.01 + number / 1e4}
+            latency = Latency(stdev_s=0.01, max_s=0.03, **times)
+            measurements.append(with_wrk(made, latency=latency, latency_uncorrected=latency))
     results = results_of(measurements)
     (decisive,) = decisive_comparisons(results)
     assert (decisive.method, decisive.metric) == (Method.PAIRED, Metric.P99)
@@ -579,8 +562,7 @@ def test_few_requests_make_no_p99() -> None:
 def test_as_many_connections_are_open_without_a_rate_as_at_one(
     connections: int, threads: int, asked: Asked
 ) -> None:
-    run_command("capacity", "-c", str(connections))
-    (load,) = asked.plan.loads
+    (load,) = asked.plan_of("capacity", "-c", str(connections)).loads
     assert (load.threads, load.open_connections) == (threads, connections)
 
 
@@ -600,8 +582,8 @@ def run_until_kept(in_process: InProcess, *args: str) -> subprocess.CompletedPro
 
 
 def latency_of(file: Path, method: str = "single") -> list[dict[str, Any]]:
-    results = loaded(file.read_text())
-    return [m for m in results["measurements"] if m["method"] == method]
+    measurements = loaded(file.read_text())["measurements"]
+    return [m for m in measurements if m["method"] == method]
 
 
 @pytest.mark.slow

@@ -17,15 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import NAMES, Start, measured, results_of, run_load
-from test_experiment import HELLO, plan_of
+from conftest import NAMES, Start, measured, results_of, run_load, wrk_of
+from test_experiment import HELLO, OK, plan_of
 
 from micropie_benchlib.cli.records import settings_of
 from micropie_benchlib.cli.targets import parse_target
 from micropie_benchlib.core.choices import Decisive, Limit, Method, Verdict
 from micropie_benchlib.core.estimates import Comparison
 from micropie_benchlib.core.loads import Load, LoadId
-from micropie_benchlib.core.measurements import Histogram, Measurement, ServerUse, WrkResult
+from micropie_benchlib.core.measurements import Histogram, Latency, Measurement, ServerUse
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.plan import Launch, Plan
 from micropie_benchlib.core.requests import Response
@@ -87,9 +87,6 @@ def test_interval_of_log_ratios_is_students() -> None:
     assert (estimate.ratio, estimate.low, estimate.high) == pytest.approx(
         (math.exp(mean), math.exp(mean - half), math.exp(mean + half))
     )
-
-
-def test_one_round_has_no_interval_and_so_no_ratio() -> None:
     assert estimate_ratio([1.1], confidence=0.95) is None
 
 
@@ -162,9 +159,6 @@ def test_rounds_needed_reach_the_wished_half_width() -> None:
     assert rounds_needed(10.0, 0.001) is None
 
 
-# What wrk corrects.
-
-
 def wrk_correct(histogram: Histogram, interval: int) -> Histogram:
     """wrk's stats_correct, step by step (stats.c)."""
     data = dict(histogram)
@@ -205,20 +199,12 @@ def test_percentiles_are_pooled_not_averaged() -> None:
     assert histogram_percentile(pool([fast, slow]), 25) == 0.001
 
 
-# The schedule.
+LOADS = (HELLO, replace(HELLO, connections=200))
 
 
 def plan(count: int, *, rounds: int, paired: bool, seed: int = 1) -> Plan:
-    loads = [Load(connections=connections, threads=1, duration_s=1) for connections in (100, 200)]
     targets = [parse_target(f"t{number}=asgi") for number in range(count)]
-    return Plan(
-        targets=tuple(targets),
-        loads=tuple(loads),
-        rounds=rounds,
-        seed=seed,
-        server=ServerSettings(),
-        paired=paired,
-    )
+    return plan_of(*targets, loads=LOADS, rounds=rounds, paired=paired, seed=seed)
 
 
 def trials(launch: Launch) -> list[tuple[str, int]]:
@@ -273,31 +259,21 @@ def test_single_round_keeps_the_gists_order() -> None:
 
 
 @pytest.mark.parametrize(("count", "paired"), [(1, False), (2, False), (2, True), (4, True)])
-def test_each_round_makes_each_trial_once(count: int, paired: bool) -> None:
+def test_each_round_makes_each_trial_once_before_the_next(count: int, paired: bool) -> None:
     groups = [f"t{number}" for number in range(count)]
     if paired:
         groups += [f"t0+t{number}" for number in range(1, count)]
     expected = sorted(itertools.product(groups, (100, 200)))
-    trials_by_round: dict[int, list[tuple[str, int]]] = {}
+    trials_by_round: dict[int, list[tuple[str, int]]] = {1: [], 2: [], 3: []}
     every_single = replace(plan(count, rounds=3, paired=paired), metric=Decisive.P99)
-    for launch in schedule(every_single):
-        trials_by_round.setdefault(launch.round, []).extend(trials(launch))
-    assert {number: sorted(made) for number, made in trials_by_round.items()} == {
-        1: expected,
-        2: expected,
-        3: expected,
-    }
-
-
-@pytest.mark.parametrize("paired", [False, True])
-def test_rounds_follow_each_other_and_trials_use_the_servers_of_their_launch(paired: bool) -> None:
-    """An interruption keeps whole rounds: none may begin before the last has ended."""
-    launches = schedule(plan(3, rounds=4, paired=paired))
-    rounds = [launch.round for launch in launches]
-    assert rounds == sorted(rounds)
+    launches = schedule(every_single)
     for launch in launches:
+        trials_by_round[launch.round] += trials(launch)
         for trial in launch.trials:
             assert set(trial.targets) <= set(launch.targets)
+    assert list(map(sorted, trials_by_round.values())) == [expected] * 3
+    rounds = [launch.round for launch in launches]
+    assert rounds == sorted(rounds), "an interruption keeps whole rounds"
 
 
 @pytest.mark.parametrize("paired", [False, True])
@@ -323,27 +299,13 @@ def test_the_seed_alone_decides_the_order() -> None:
 
 
 def rounds_of(
-    target: str,
-    rates: Sequence[float],
-    *,
-    cpu_s: float = 1.0,
-    partner: str | None = None,
-    limited_by: Limit | None = Limit.SERVER_CPU,
-    invalid_rounds: Sequence[int] = (),
+    target: str, rates: Sequence[float], *, invalid_rounds: Sequence[int] = (), **changes: Any
 ) -> list[Measurement]:
     """Return one measurement of the target for each of these requests/s; rounds from 0."""
     measurements = []
     for number, rate in enumerate(rates):
-        measurement = measured(
-            target,
-            number,
-            rate,
-            cpu_s=cpu_s,
-            partner=partner,
-            limited_by=limited_by,
-            invalid="gone" if number in invalid_rounds else None,
-        )
-        measurements.append(measurement)
+        invalid = "gone" if number in invalid_rounds else None
+        measurements.append(measured(target, number, rate, invalid=invalid, **changes))
     return measurements
 
 
@@ -405,18 +367,6 @@ def test_a_paired_is_paired_with_its_own_partner_alone() -> None:
     assert estimate
     assert estimate.ratio == pytest.approx(1.1, abs=0.001)
 
-
-def test_more_targets_widen_the_intervals() -> None:
-    rates = {"a": REFERENCE_RATES, "b": FASTER_RATES, "c": (1200, 1201, 1202, 1203)}
-    measurements = []
-    for name, each in rates.items():
-        measurements += rounds_of(name, each)
-    results = results_of(measurements, labels={name: name for name in rates})
-    estimates = [comparison.estimate for comparison in results.comparisons]
-    assert {estimate.confidence for estimate in estimates if estimate} == {0.975}
-
-
-# What limited a trial.
 
 SERVER, WRK, NEITHER = Limit.SERVER_CPU, Limit.LOAD_GENERATOR, Limit.NEITHER
 
@@ -496,20 +446,12 @@ def observed(
     cores: TrialCores = EIGHT_CORES,
 ) -> Observation:
     """Return what was seen of a server in a trial; None for what is not known."""
-    wrk = measured("a", 1, 1000).wrk
-    assert wrk
     use = work = None
     if server_cpu_s is not None:
         work = Work(seconds=duration_s, cpu_s=server_cpu_s, delay_s=0.0, threads=0, busiest_s=0.0)
         use = ServerUse(server_cpu_s=server_cpu_s, server_rss_bytes=1, worker_balance=1)
     return Observation(
-        wrk=replace(
-            wrk,
-            duration_s=duration_s,
-            requests_per_s=wrk.requests / duration_s,
-            bytes_per_s=wrk.bytes / duration_s,
-            load_cpu_s=load_cpu_s,
-        ),
+        wrk=wrk_of(1000, duration_s=duration_s, load_cpu_s=load_cpu_s),
         report="",
         use=use,
         ending=Ending(work=work),
@@ -605,8 +547,7 @@ def test_cpu_time_does_not_decide_between_one_worker_and_four(
     for facts, count in zip(results.targets, workers, strict=True):
         server = ServerSettings(workers=count) if count else None
         targets.append(replace(facts, server=server))
-    results = replace(results, targets=tuple(targets))
-    (comparison,) = decisive_comparisons(results)
+    (comparison,) = decisive_comparisons(replace(results, targets=tuple(targets)))
     assert comparison.metric is metric
 
 
@@ -619,19 +560,6 @@ def test_calibration_says_what_can_be_told_apart() -> None:
     match = re.fullmatch(r"(1\.\d)% in requests/s, single trials, .*; for 1.0% use -r (\d+)", line)
     assert match
     assert (float(match[1]), int(match[2])) == (1.5, 11)
-
-
-# Trials that wrk does not count as errors.
-
-
-def wrk_of(requests: int, size: float, *, max_s: float = 0.03) -> WrkResult:
-    wrk = measured("a", 1, 1000).wrk
-    assert wrk
-    assert wrk.latency_uncorrected
-    latency = replace(wrk.latency_uncorrected, max_s=max_s)
-    return replace(
-        wrk, requests=requests, bytes=round(requests * size), latency_uncorrected=latency
-    )
 
 
 FIVE_SECONDS = Load(connections=100, threads=4, duration_s=5)
@@ -651,19 +579,14 @@ FIVE_SECONDS = Load(connections=100, threads=4, duration_s=5)
 def test_silence_is_longer_than_any_answer_took(
     silences_s: list[float], max_s: float, count: int
 ) -> None:
-    reason = silent_connections(silences_s, wrk_of(1000, 144, max_s=max_s), FIVE_SECONDS)
+    latency = Latency(mean_s=0.01, stdev_s=0.01, max_s=max_s)
+    wrk = wrk_of(1000, latency_uncorrected=latency)
+    reason = silent_connections(silences_s, wrk, FIVE_SECONDS)
     assert (reason.figures["silent"] if reason else 0) == count
 
 
 def response_of(size: int, body: int = 100) -> Response:
-    return Response(
-        status=200,
-        bytes=size,
-        headers=(),
-        body_sha256="0" * 64,
-        body_bytes=body,
-        http_version="1.1",
-    )
+    return replace(OK, bytes=size, body_bytes=body)
 
 
 ALIKE = [response_of(200), response_of(200)]
@@ -689,7 +612,8 @@ VARIED = [response_of(200), response_of(240)]
 def test_bytes_for_each_request_are_those_of_the_checked_answer(
     responses: list[Response], requests: int, size: float, kind: Kind | None
 ) -> None:
-    change = ResponseSizes.of(responses).change(wrk_of(requests, size), FIVE_SECONDS)
+    wrk = wrk_of(1000, requests=requests, bytes=round(requests * size))
+    change = ResponseSizes.of(responses).change(wrk, FIVE_SECONDS)
     assert (change.kind if change else None) is kind
 
 
@@ -754,10 +678,8 @@ def test_a_clock_that_was_set_invalidates(step_s: float, is_set: bool) -> None:
 def test_littles_law_tells_extra_responses_and_lost_connections(
     open_connections: int, warning: BenchWarning | None
 ) -> None:
-    wrk = measured("a", 1, 1000).wrk  # 1000/s x 10 ms: 10 connections
-    assert wrk
     load = Load(connections=open_connections, threads=1, duration_s=1)
-    assert littles_law(wrk, load) == warning
+    assert littles_law(wrk_of(1000), load) == warning, "1000/s x 10 ms: 10 connections"
 
 
 def pairwise_of(speeds: dict[str, list[float]]) -> PairwiseComparisons:
@@ -780,11 +702,7 @@ def ranks_of(pairwise: PairwiseComparisons) -> dict[str, str]:
 def test_the_rounds_of_pairwise_comparisons_are_in_their_order() -> None:
     """The first ones decide on the spread, where there are two stages."""
     rounds = range(1, 36, 2)
-    measurements = []
-    for number in rounds:
-        for name in NAMES:
-            measurements.append(measured(name, number, 100.0))
-    results = results_of(measurements)
+    results = results_of([measured(*each, 100.0) for each in itertools.product(NAMES, rounds)])
     pairwise = stats_ranking.compare_pairwise(results, decisive_comparisons(results))
     assert pairwise
     assert [list(speeds) for speeds in pairwise.speeds.values()] == [list(rounds)] * 2
@@ -831,9 +749,6 @@ def test_equal_targets_are_told_apart_in_some_1_of_20_at_most(runs: int, most: f
     assert apart / runs < most
 
 
-# Few answers on each connection.
-
-
 def test_whole_answers_that_were_counted_are_no_rate_where_they_are_few() -> None:
     """Of 1.05 s and 0.95 s trials of 2 s see one answer and two, whatever the number of rounds."""
     measurements = []
@@ -852,31 +767,19 @@ def test_whole_answers_that_were_counted_are_no_rate_where_they_are_few() -> Non
 def test_twenty_answers_in_step_are_enough_or_ten_that_are_not(
     count: int, stdev_s: float, is_few: bool
 ) -> None:
-    wrk = measured("base", 1, 100 * count / 2, seconds=2).wrk
-    assert wrk
-    assert wrk.latency_uncorrected
-    assert wrk.latency_uncorrected.mean_s == 0.01
-    latency = replace(wrk.latency_uncorrected, stdev_s=stdev_s)
-    wrk = replace(wrk, latency_uncorrected=latency)
+    latency = Latency(mean_s=0.01, stdev_s=stdev_s, max_s=0.03)
+    wrk = wrk_of(100 * count / 2, seconds=2, latency_uncorrected=latency)
     assert has_few_responses(wrk, 100) == is_few
 
 
 def test_a_load_of_more_threads_than_connections_is_counted_too() -> None:
-    wrk = measured("base", 1, 100.0).wrk
-    assert wrk
     few = LoadId(workload="hello", connections=3)
-    assert wrk.requests / measured("base", 1, 100.0, load=few).open_connections == 2000
-
-
-# Rounds that do not show one figure.
-
-
-def speeds_of(logs: Sequence[float]) -> dict[int, float]:
-    return {number: math.exp(log) for number, log in enumerate(logs, start=1)}
+    assert wrk_of(100.0).requests / measured("base", 1, 100.0, load=few).open_connections == 2000
 
 
 def kind_of(logs: Sequence[float]) -> Kind | None:
-    warning = unsteadiness(speeds_of(logs), Metric.CPU)
+    speeds = {number: math.exp(log) for number, log in enumerate(logs, start=1)}
+    warning = unsteadiness(speeds, Metric.CPU)
     return warning.kind if warning else None
 
 
@@ -897,9 +800,6 @@ def test_rounds_that_do_not_show_one_figure_are_told(
     draw = random.Random(1)
     assert kind_of([series(k) + draw.gauss(0, 0.02) for k in range(1, 19)]) is kind
     assert kind_of([series(k) for k in range(1, 7)]) is None, "6 rounds show no order"
-
-
-def test_equal_rounds_show_one_figure() -> None:
     assert kind_of([0.0] * 18) is None
 
 
@@ -959,8 +859,7 @@ def launched(plan: Plan, draw: random.Random, *, cold_trials: int) -> Results:
 def test_servers_that_warm_up_for_longer_are_told_with_how_long(
     cold_trials: int, paired: bool
 ) -> None:
-    loads = (HELLO, replace(HELLO, connections=200))
-    plan = plan_of(loads=loads, rounds=18, paired=paired)
+    plan = plan_of(loads=LOADS, rounds=18, paired=paired)
     results = launched(plan, random.Random(1), cold_trials=cold_trials)
     assert warming(results, "base") is None
     warning = warming(results, "more")
@@ -975,10 +874,9 @@ def test_servers_that_warm_up_for_longer_are_told_with_how_long(
 @pytest.mark.parametrize("runs", [40, pytest.param(1000, marks=NIGHTLY)])
 def test_warm_servers_seldom_look_cold(runs: int) -> None:
     draw = random.Random(1)
-    loads = (HELLO, replace(HELLO, connections=200))
     told = 0
     for seed in range(runs):
-        plan = plan_of(loads=loads, rounds=10, paired=True, seed=seed)
+        plan = plan_of(loads=LOADS, rounds=10, paired=True, seed=seed)
         results = launched(plan, draw, cold_trials=0)
         told += any(warming(results, name) for name in NAMES)
     assert told <= 0.01 * runs
