@@ -47,7 +47,7 @@ from micropie_benchlib.report.conclusions import conclude
 from micropie_benchlib.report.csv_rows import to_csv
 from micropie_benchlib.report.drawing import MIN_DRAWING, draw_speeds
 from micropie_benchlib.report.gate import GateLine, gate_lines
-from micropie_benchlib.report.github import to_github_benchmark
+from micropie_benchlib.report.github import COMMENT_MARK, to_github_benchmark
 from micropie_benchlib.report.layout import Report
 from micropie_benchlib.report.markdown import to_markdown
 from micropie_benchlib.report.page import to_html
@@ -533,6 +533,31 @@ def test_an_accepted_change_is_a_warning(
     assert "  - More, hello: status 201, in the baseline 200\n" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("cpu_model", "cpu_count", "is_told"),
+    [("Xeon", 2, False), ("EPYC", 2, True), ("Xeon", 4, True)],
+)
+def test_a_baseline_from_another_machine_is_compared_with_a_warning(
+    cpu_model: str,
+    cpu_count: int,
+    is_told: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    here = dataclasses.replace(ENVIRONMENT, cpu_model="Xeon")
+    there = dataclasses.replace(ENVIRONMENT, cpu_model=cpu_model, cpu_count=cpu_count)
+    file = tmp_path / "main.json"
+    file.write_text(to_json(single_results(environment=there)))
+    monkeypatch.setattr(f"{__name__}.RUN", dataclasses.replace(RUN, environment=here))
+    words = ("--fail-if-slower", "5%", "--baseline", str(file))
+    assert compare_with_gate(*words, monkeypatch=monkeypatch) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    machines = f"{cpu_model}, {cpu_count} CPUs, kernel 6.1.0; here Xeon, 2 CPUs, kernel 6.1.0"
+    assert (f"the baseline is from another machine ({machines})" in told) == is_told
+    assert "gate passed" in told or "gate inconclusive" in told
+
+
 @pytest.mark.parametrize("accepts", [False, True])
 def test_targets_are_to_respond_as_in_the_baseline(
     tmp_path: Path, asked: Asked, *, accepts: bool
@@ -737,7 +762,7 @@ def test_all_exports_of_one_run_and_github(
 ) -> None:
     files = {
         kind: tmp_path / f"out.{kind}"
-        for kind in ("json", "markdown", "csv", "html", "github-benchmark")
+        for kind in ("json", "markdown", "csv", "html", "github-comment", "github-benchmark")
     }
     options = [word for kind, file in files.items() for word in (f"--export-{kind}", str(file))]
     short = ("-r", "2", "-d", "1s", "-c", "8", "-t", "2", "-w", "1", "--no-paired")
@@ -749,6 +774,8 @@ def test_all_exports_of_one_run_and_github(
     assert done.returncode == 0, done.stderr
     assert summary.read_text() == files["markdown"].read_text()
     assert "\n| MicroPie " in files["markdown"].read_text()
+    mark, _, comment = files["github-comment"].read_text().partition("\n")
+    assert (mark, comment) == (COMMENT_MARK, files["markdown"].read_text())
     assert len(files["csv"].read_text().splitlines()) == 5
     entries = json.loads(files["github-benchmark"].read_text())
     units = ["requests/s", "requests/s", "times the reference's"]

@@ -30,6 +30,7 @@ from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.measurements import Latency, Measurement
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.report.conclusions import calibration_conclusion, conclude
+from micropie_benchlib.report.github import to_github_comment
 from micropie_benchlib.report.layout import Report
 from micropie_benchlib.report.markdown import to_markdown
 from micropie_benchlib.report.published import reproduction_conclusion
@@ -206,6 +207,20 @@ def test_markdown_has_30_lines_and_the_conditions() -> None:
     whole = to_markdown(report_of(results, details=True))
     assert len(whole.splitlines()) > 60
     assert "more (-v)" not in whole
+
+
+@pytest.mark.parametrize("gate_lines", [0, 1, 2])
+def test_a_comment_has_its_mark_and_29_lines_whatever_the_gate_says(gate_lines: int) -> None:
+    results = default_run()
+    gate = ("gate passed: MicroPie is as fast",) * gate_lines
+    conclusion = dataclasses.replace(conclude(results), gate=gate)
+    report = Report(results=results, conclusion=conclusion, details=True)
+    lines = to_github_comment(report).splitlines()
+    assert lines[0].startswith("<!-- ")
+    assert lines[1].startswith("### MicroPie against FastAPI: ")
+    assert len(lines) < 30, "the action adds one"
+    assert lines.count(gate[0] if gate else "") >= gate_lines
+    assert "`micropie_bench compare`" in lines[-1]
 
 
 def test_markdown_on_standard_output_stands_alone(

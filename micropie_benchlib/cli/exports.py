@@ -13,7 +13,7 @@ from micropie_benchlib.cli.terminal import console_on
 from micropie_benchlib.core.errors import BenchError, UsageError
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.report.csv_rows import to_csv
-from micropie_benchlib.report.github import to_github_benchmark
+from micropie_benchlib.report.github import to_github_benchmark, to_github_comment
 from micropie_benchlib.report.layout import Report
 from micropie_benchlib.report.markdown import to_markdown
 from micropie_benchlib.report.page import to_html
@@ -30,6 +30,7 @@ RENDERERS: Mapping[str, Callable[[Report], str]] = {
     "--export-markdown": to_markdown,
     "--export-csv": to_csv,
     "--export-html": to_html,
+    "--export-github-comment": to_github_comment,
     "--export-github-benchmark": to_github_benchmark,
 }
 

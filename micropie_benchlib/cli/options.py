@@ -479,6 +479,9 @@ class ExportOptions:
     )
     export_csv: str | None = file_option("Write a row for each measurement.")
     export_html: str | None = file_option("Write a page with charts.")
+    export_github_comment: str | None = file_option(
+        "Write the verdict in Markdown, for a comment that is found again by its first line."
+    )
     export_github_benchmark: str | None = file_option("Write JSON for github-action-benchmark.")
 
     def opened(self, *, inputs: Sequence[str] = (), new_baseline: str | None = None) -> Exports:

@@ -105,7 +105,7 @@ def run_and_report(
     if gate:
         decision = gate.decide(results)
         told = gate_lines(results, decision)
-        changes = map(text_of, gate.changed_responses(results))
+        changes = map(text_of, gate.changes_since_baseline(results))
         conclusion = dataclasses.replace(
             conclusion,
             gate=tuple(line.text for line in told),

@@ -58,6 +58,7 @@ class Kind(StrEnum):
     LATE_AFTER_LOAD = auto()
     RESPONSE_CHANGED = auto()  # since a baseline
     ACCEPT_CHANGES = auto()
+    OTHER_MACHINE = auto()  # had the baseline
     EXTRA_RESPONSES = auto()
     SILENT_CONNECTIONS = auto()
     KEPT_OPEN = auto()

@@ -1,14 +1,28 @@
-"""Results for github-action-benchmark."""
+"""Results for a comment on GitHub, and for github-action-benchmark."""
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from typing import Any
 
 from micropie_benchlib.core.text import pluralize
 from micropie_benchlib.report.layout import Report
+from micropie_benchlib.report.markdown import to_markdown
 from micropie_benchlib.report.results_file import json_text
 from micropie_benchlib.stats.intervals import mean_and_half_width
+
+COMMENT_MARK = "<!-- micropie_bench -->"  # its first line, not shown: action.yml looks for it
+MAX_COMMENT_LINES = 29  # action.yml adds one
+
+
+def to_github_comment(report: Report) -> str:
+    """Return the short Markdown below a mark, without its tables where it would be long."""
+    short = dataclasses.replace(report, details=False)
+    text = to_markdown(short)
+    if text.count("\n") >= MAX_COMMENT_LINES:
+        text = to_markdown(short, has_tables=False)
+    return f"{COMMENT_MARK}\n{text}"
 
 
 def to_github_benchmark(report: Report) -> str:

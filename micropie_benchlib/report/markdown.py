@@ -34,7 +34,7 @@ def wrk_reports(results: Results) -> list[str]:
 MAX_WARNINGS = 5  # without details
 
 
-def to_markdown(report: Report) -> str:
+def to_markdown(report: Report, *, has_tables: bool = True) -> str:
     results, conclusion, details = report.results, report.conclusion, report.details
     parts = [f"### {markdown_text(conclusion.heading or report_title(results))}"]
     parts += map(markdown_text, conclusion.sentences)
@@ -50,7 +50,7 @@ def to_markdown(report: Report) -> str:
     tables += work_tables(results, details=details)
     if details:
         tables += [*machine_tables(results), about_table(results)]
-    for table in tables:
+    for table in tables if has_tables else ():
         parts += markdown_section(markdown_text(table.title), markdown_lines(table))
     warnings = [*conclusion.warnings, *conclusion.run_warnings]
     if not details and len(warnings) > MAX_WARNINGS:

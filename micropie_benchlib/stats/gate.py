@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.results import Results
+from micropie_benchlib.core.text import UNKNOWN, pluralize
 from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.stats.changes import Change, changes_between
 from micropie_benchlib.stats.deciding import chosen_metric, may_decide_all
@@ -20,6 +21,15 @@ def is_whole(results: Results) -> bool:
     are_known = [capacity.rate_per_s is not None for capacity in results.capacities]
     are_measured = [warning.kind is not Kind.TOO_SLOW for warning in results.warnings]
     return not results.early_end and all(are_valid + are_known + are_measured)
+
+
+def machine_of(results: Results) -> str:
+    """Empty where it is not known."""
+    environment = results.environment
+    if environment is None:
+        return ""
+    cores = pluralize(environment.cpu_count, "CPU")
+    return f"{environment.cpu_model or UNKNOWN}, {cores}, kernel {environment.kernel}"
 
 
 class GateOutcome(StrEnum):
@@ -70,10 +80,14 @@ class Gate:
     baseline: Results | None = None
     new_baseline: str | None = None
 
-    def changed_responses(self, results: Results) -> list[BenchWarning]:
+    def changes_since_baseline(self, results: Results) -> list[BenchWarning]:
+        if not self.baseline:
+            return []
         changes = []
-        targets = self.baseline.targets if self.baseline else ()
-        for before, now in itertools.product(targets, results.targets):
+        then, here = machine_of(self.baseline), machine_of(results)
+        if then and here and then != here:
+            changes.append(BenchWarning.of(Kind.OTHER_MACHINE, baseline=then, here=here))
+        for before, now in itertools.product(self.baseline.targets, results.targets):
             if before.name == now.name:
                 changes += changed_responses(before, now)
         return changes

@@ -48,7 +48,7 @@ async def app(scope, receive, send):
     await send({{"type": "http.response.start", "status": status, "headers": headers}})
     await send({{"type": "http.response.body", "body": b"ok"}})
 """
-KINDS = ("json", "markdown", "csv", "html", "github-benchmark")
+KINDS = ("json", "markdown", "csv", "html", "github-comment", "github-benchmark")
 
 
 TELLING_NAMES = """
