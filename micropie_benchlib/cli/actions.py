@@ -83,11 +83,7 @@ LATE_TEXTS = {
 
 
 def import_all() -> None:
-    """Import and read now what would otherwise be loaded on first use.
-
-    So a run does not depend on the files that it was started from: a cache may be emptied
-    meanwhile, or a checkout updated.
-    """
+    """Import now what would be loaded on first use: files may change meanwhile."""
     for module in LATE_MODULES:
         with contextlib.suppress(ImportError):  # such as ssl, which few runs need
             importlib.import_module(module)

@@ -46,8 +46,7 @@ class Variables:
     def fill(self, value: Any, location: str) -> Any:
         """Return the value with each ${VARIABLE} in its texts replaced; $${VARIABLE} is a text.
 
-        true and false become texts, too: else pydantic takes them for numbers. Raises
-        UsageError for a variable that is not set, and for what no program can be given.
+        true and false become texts, too: else pydantic takes them for numbers.
         """
         if isinstance(value, dict):
             return {key: self.fill(each, f"{location}.{key}") for key, each in value.items()}
@@ -94,10 +93,7 @@ def named_targets(targets: Any, _: Path) -> Any:
 
 @functools.cache
 def content_type() -> Any:
-    """Return the type of all that bench.toml may have: options of commands, and tables.
-
-    The other commands that read it have no options but these.
-    """
+    """Return the type of all that bench.toml may have: options of commands, and tables."""
     from pydantic import create_model
 
     fields: dict[str, Any] = {}
@@ -113,7 +109,6 @@ def content_type() -> Any:
 
 
 def read_content(content: Mapping[str, Any], directory: Path) -> Any:
-    """Return what the file in the directory says. Raises UsageError, in one line."""
     from pydantic import ValidationError
 
     try:
@@ -149,7 +144,6 @@ def known_keys(*location: str) -> str:
 
 
 def take_defaults(context: typer.Context, file: str | None) -> str | None:
-    """Let the file's options be the defaults of the command line's."""
     if file is not None:
         context.default_map = dict(read_bench_file(file).options)
     return file
@@ -157,7 +151,7 @@ def take_defaults(context: typer.Context, file: str | None) -> str | None:
 
 @functools.cache  # the command line asks for it first, then the command
 def read_bench_file(file: str) -> BenchFile:
-    """Return what the file says. Raises UsageError, in one line with the location."""
+    """Raises UsageError, in one line with the location."""
     import tomllib
 
     content = read_whole(file, option="--config", most_bytes=MAX_CONFIG_BYTES)
@@ -203,7 +197,6 @@ SETTING = re.compile(r"(?:targets\.)?([^=]+?)\.(?:(env)\.|(?!env=))(\w+)=(.*)", 
 
 
 def parse_settings(texts: Sequence[str], variables: Variables) -> Mapping[str, TargetTable]:
-    """Return what --set says of targets, by name. Raises UsageError."""
     tables: dict[str, dict[str, Any]] = {}
     for text in texts:
         match = SETTING.fullmatch(text)
@@ -242,7 +235,6 @@ class ConfigOptions:
     )
 
     def read(self) -> BenchFile:
-        """Return what the file and --set say; nothing if there is none. Raises UsageError."""
         file = NO_FILE if self.config is None else read_bench_file(self.config)
         if not self.settings:
             return file

@@ -66,7 +66,7 @@ def renamed(word: str) -> str:
 
 
 def came_from(context: Any, name: str) -> str:
-    """Return COMMANDLINE, DEFAULT_MAP or another, for the value of an option."""
+    """Return COMMANDLINE, DEFAULT_MAP or another."""
     source = context.get_parameter_source(name)
     return source.name if source else ""
 
@@ -74,8 +74,7 @@ def came_from(context: Any, name: str) -> str:
 class GroupedCommand(TyperCommand):
     """A command whose help has its options in groups.
 
-    An option of the command line goes before what bench.toml says instead of it, and an error
-    says which of the two it is in.
+    An option of the command line goes before what bench.toml says instead of it.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -91,7 +90,6 @@ class GroupedCommand(TyperCommand):
             raise UsageError(said) from None
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command, without what the command line overrides."""
         defaults = {parameter.name: parameter.default for parameter in self.params}
         for name, overridden in OVERRIDES.items():
             if came_from(ctx, name) != "COMMANDLINE":
@@ -133,10 +131,9 @@ COMMANDS: dict[str, Command] = {}
 
 
 def command(name: str) -> Callable[[Command], Command]:
-    """Return a decorator that makes a function the command of that name.
+    """A parameter that is a dataclass stands for a group of options, one for each field.
 
-    A parameter that is a dataclass stands for a group of options, one for each field: so
-    commands share options, and each is declared once.
+    So commands share options, and each is declared once.
     """
 
     def decorate(function: Command) -> Command:
@@ -148,7 +145,7 @@ def command(name: str) -> Callable[[Command], Command]:
 
 @functools.cache
 def command_line(top: Callable[..., None]) -> TyperGroup:
-    """Return the command line, whose top command is `top`; it is made only once it is needed."""
+    """It is made only once it is needed; `top` is its top command."""
     app = typer.Typer(
         cls=GroupedTop,
         help=ABOUT,
@@ -169,16 +166,12 @@ def command_line(top: Callable[..., None]) -> TyperGroup:
 def option(
     *names: str, default: Any = None, reads: Reader | None = None, **declaration: Any
 ) -> Any:
-    """Return the field of a group that is an option, as Typer declares it.
-
-    `reads` says how bench.toml writes it, where that is not as on the command line.
-    """
+    """`reads` says how bench.toml writes it, where that is not as on the command line."""
     metadata = {"option": (typer.Option(*names, **declaration), Reads(reads) if reads else None)}
     return dataclasses.field(default=default, metadata=metadata)
 
 
 def with_groups_as_options(function: Command) -> Command:
-    """Return the function with the fields of its dataclass parameters in their place."""
     hints = get_type_hints(function, include_extras=True)
     groups: dict[str, Any] = {}
     parameters: list[inspect.Parameter] = []

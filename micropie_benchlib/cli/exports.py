@@ -58,7 +58,6 @@ class Exporter:
             raise UsageError(f"{destination!r}: {reason}", option=option) from None
 
     def write(self, text: str) -> None:
-        """Write the file in one step, in UTF-8. Raises BenchError."""
         data = text.encode("utf-8", errors="backslashreplace")
         if self.to_stdout:
             sys.stdout.flush()
@@ -108,10 +107,7 @@ class Exports:
             file.write(to_json(results))
 
     def write(self, report: Report) -> None:
-        """Write all of them; the results of a part are no baseline.
-
-        Raises BenchError for those that were not written, at the end.
-        """
+        """Raises BenchError for those that were not written, at the end."""
         failures = []
         # A reader of stdout may be gone: that comes last.
         for option, file in sorted(self._files.items(), key=lambda item: item[1].to_stdout):

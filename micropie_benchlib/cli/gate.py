@@ -26,7 +26,6 @@ NEEDED = {
 
 
 def make_gate(options: GateOptions, plan: Plan) -> Gate | None:
-    """Return the gate that is asked for, if any. Raises UsageError."""
     for name, needed in NEEDED.items():
         is_given = getattr(options, name) not in (None, False, Inconclusive.PASS)
         if is_given and getattr(options, needed) is None:
@@ -51,7 +50,7 @@ def make_gate(options: GateOptions, plan: Plan) -> Gate | None:
 
 
 def read_baseline(file: str, plan: Plan) -> Results:
-    """Return the baseline's results. Raises UsageError if they are not such as the plan's."""
+    """Raises UsageError if its results are not such as the plan's."""
     if not Path(file).exists():
         raise UsageError(
             f"{file!r}: there is no such file; with --baseline-optional this run writes it",
@@ -98,7 +97,6 @@ def baseline_differences(baseline: Results, plan: Plan) -> list[str]:
 
 
 def check_baseline(file: str, baseline: Results, plan: Plan) -> None:
-    """Raise UsageError if the baseline lacks an interval for what the plan compares."""
     differing = baseline_differences(baseline, plan)
     if differing:
         raise UsageError(f"--baseline {file!r} does not match: {'; '.join(differing)}")
@@ -124,7 +122,6 @@ def check_baseline(file: str, baseline: Results, plan: Plan) -> None:
 
 
 def read_results(file: str) -> Results:
-    """Return the results in a file. Raises BenchError."""
     try:
         return from_json(Path(file).read_text(encoding="utf-8"))
     except OSError as error:

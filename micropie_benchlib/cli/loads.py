@@ -61,7 +61,6 @@ def planned_loads(
 
 
 def parse_connections(text: str, *, threads: int) -> list[int]:
-    """Return the comma-separated counts. Raises UsageError for what wrk does not take."""
     words = [word.strip() for word in text.split(",")]
     are_counts = all(re.fullmatch(r"[1-9]\d{0,5}", word) for word in words)
     if not are_counts or len(set(words)) < len(words):
@@ -94,10 +93,7 @@ def make_loads(
 
 
 def checked_at_a_rate(load: Load) -> Load:
-    """Return the load, with the most threads that its connections can be shared by.
-
-    Raises UsageError where wrk cannot make it at a rate, or it would tell nothing.
-    """
+    """Raises UsageError where wrk cannot make the load at a rate, or it would tell nothing."""
     if sys.platform != "linux":
         raise UsageError("a rate needs Linux (clock_nanosleep)")
     if load.connections > MAX_RATE_CONNECTIONS:
@@ -124,11 +120,7 @@ def checked_at_a_rate(load: Load) -> Load:
 
 
 def parse_workloads(request: RequestOptions, file: BenchFile = NO_FILE) -> tuple[Workload, ...]:
-    """Return the workloads by name, or those that the other options describe.
-
-    Without either they are those of the file. Raises UsageError for a name or a value that
-    wrk cannot send.
-    """
+    """Return the workloads by name, or those that the other options describe, or the file's."""
     described = (request.path, request.method, request.header, request.body)
     is_described = any(option is not None for option in described)
     if request.workload and is_described:
@@ -173,7 +165,6 @@ def named_workloads(wanted: Sequence[str], file: BenchFile) -> list[Workload]:
 
 
 def described_workloads(request: RequestOptions, file: BenchFile) -> list[Workload]:
-    """Return a workload for each --path; all have the other options. Raises UsageError."""
     body = read_body(request.body)
     headers = request.header or ()
     workloads: dict[str, Workload] = {}

@@ -35,10 +35,7 @@ from micropie_benchlib.system.temporary import temporary_directory
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connected:
-    """The machines of a plan, and what is known of them before anything starts.
-
-    The plan has the address of its servers in it.
-    """
+    """The machines of a plan, which has the address of its servers in it."""
 
     plan: Plan
     hosts: Hosts
@@ -50,10 +47,7 @@ class Connected:
 def connect_hosts(
     plan: Plan, wrk: str | None, work_dir: Path, stack: contextlib.ExitStack
 ) -> Connected:
-    """Return the machines of the plan, connected until the stack ends, and what they tell.
-
-    Raises BenchError if one cannot be reached or cannot do its part.
-    """
+    """Raises BenchError if a machine cannot be reached or cannot do its part."""
     names = plan.machine_names
     wrk_path = "" if names.loads else find_wrk(wrk)
     here = describe_machine(wrk_path)
@@ -100,7 +94,7 @@ def record_machines(
     connected: Mapping[str, OtherMachine],
     facts: Mapping[str, AgentFacts],
 ) -> list[Machine]:
-    """Return the machines as they are recorded; `here` is this one, if it takes part."""
+    """`here` is this machine, if it takes part."""
     names = plan.machine_names
     machines = []
     if not names.server:
@@ -125,7 +119,7 @@ def record_machines(
 def connect_all(
     names: MachineNames, work_dir: Path, stack: contextlib.ExitStack
 ) -> dict[str, OtherMachine]:
-    """Return the other machines by host, the server's first, connected until the stack ends."""
+    """The server's comes first; they are connected until the stack ends."""
     ssh = Ssh(directory=work_dir, config=names.ssh_config)
     hosts = list(dict.fromkeys(filter(None, [names.server, *names.loads])))
 
@@ -137,10 +131,7 @@ def connect_all(
 
 
 def with_address(plan: Plan, address: str) -> Plan:
-    """Return the plan with servers that listen on the address, but for those with their own.
-
-    Raises BenchError if the address is not known.
-    """
+    """Return the plan with servers that listen on the address, but for those with their own."""
 
     def placed(settings: ServerSettings) -> ServerSettings:
         if plan.machine_names.are_one or not are_loopback(addresses_of(settings.host)):
@@ -171,7 +162,6 @@ def same_machine_warnings(
 
 
 def examine_hosts(plan: Plan, hosts: Hosts) -> list[Finding]:
-    """Return what on each machine could spoil the measurement; others' by their names."""
     workers = max(plan.server_of(target).workers for target in plan.targets)
     connections = max(load.connections for load in plan.loads)
     if plan.is_at_a_rate or plan.seeks_capacity:

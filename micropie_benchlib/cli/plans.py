@@ -1,7 +1,4 @@
-"""From options, or a published table, to a plan: rounds, paired or not, seed.
-
-Also what may be sent to other machines.
-"""
+"""From options, or a published table, to a plan; and what may be sent to other machines."""
 
 from __future__ import annotations
 
@@ -40,10 +37,7 @@ def make_plan(
     rate_share: float | None = None,
     p99_limit_s: float | None = None,
 ) -> Plan:
-    """Return the plan. Raises UsageError for one that cannot be carried out, or must not.
-
-    Paired trials are the default where they are possible, with two rounds or more and no port.
-    """
+    """Paired trials are the default where they are possible, with two rounds or more."""
     machine_names = machines.machine_names(targets, loads)
     rounds = timing.rounds or preset.rounds
     precision = timing.precision_share
@@ -96,10 +90,7 @@ def make_plan(
 
 
 def check_paths(plan: Plan) -> None:
-    """Raise UsageError for a path that a built-in does not have.
-
-    Some frameworks would answer it with a page of their own, and be measured on that.
-    """
+    """Some frameworks would answer another path with a page of their own."""
     built_ins = [target for target in plan.targets if target.is_built_in]
     for load in plan.loads:
         path = load.workload.path.partition("?")[0]
@@ -115,7 +106,6 @@ def resolve_hosts(plan: Plan, *, allow_remote: bool) -> Plan:
     """Return the plan with the addresses of its URLs, and say what goes to other machines.
 
     Each name is looked up here and not again, so that what is allowed is what is asked.
-    Raises UsageError for another machine where that is not allowed.
     """
     targets: list[Target] = []
     for target in plan.targets:

@@ -50,9 +50,8 @@ def rates_text(plan: Plan) -> str:
 class ProgressReport:
     """Tells on standard error how much of the plan is done.
 
-    On a terminal that is what runs now, a bar, and each target's speed so far; elsewhere
-    one line for each finished round, and with `verbose` for each step. A speed keeps the
-    metric that it had first.
+    On a terminal that is what runs now, a bar, and each target's speed so far; elsewhere one
+    line for each finished round. A speed keeps the metric that it had first.
     """
 
     def __init__(self, plan: Plan, *, verbose: bool) -> None:
@@ -88,12 +87,10 @@ class ProgressReport:
         self.tick()
 
     def extend(self, plan: Plan, stage: SecondStage | None) -> None:
-        """Take in that there are more rounds, or that the loads have got rates, and say so."""
         text = stage_text(plan, stage) if stage else rates_text(plan)
         self._change(plan, text)
 
     def drop(self, plan: Plan, reasons: Sequence[BenchWarning]) -> None:
-        """Take in that there are fewer targets, and say why."""
         for reason in reasons:
             self._change(plan, f"warning: {text_of(reason)}; the others are measured")
 
@@ -104,7 +101,6 @@ class ProgressReport:
             show_text(self._live.console, text)  # above what is live
 
     def update(self, results: Results) -> None:
-        """Take in what was measured so far, with one more launch."""
         decisive = decisive_comparisons(results)
         self._speeds = []
         for comparison in decisive:

@@ -20,7 +20,6 @@ RESERVED_HEADERS = ("connection", "content-length", "expect", "transfer-encoding
 def make_workload(
     *, name: str = "", method: str | None, path: str, headers: Iterable[str], body: bytes
 ) -> Workload:
-    """Return the workload; a body that is JSON is said to be. Raises UsageError."""
     sent = parse_headers(headers)
     if is_json(body) and header_value(sent, "Content-Type") is None:
         sent = (*sent, ("Content-Type", "application/json"))
@@ -38,7 +37,6 @@ def parse_path(text: str) -> str:
 
 
 def parse_method(text: str | None, *, default: str) -> str:
-    """Return the method in capitals. Raises UsageError if wrk cannot use it."""
     method = default if text is None else text.upper()
     if not re.fullmatch(r"(?!HEAD$|CONNECT$)[A-Z]{1,20}", method):
         raise UsageError(
@@ -50,7 +48,7 @@ def parse_method(text: str | None, *, default: str) -> str:
 
 
 def parse_headers(texts: Iterable[str]) -> Headers:
-    """Return names and values. Raises UsageError for one that wrk sets, or two alike."""
+    """Raises UsageError for a header that wrk sets, or two alike."""
     headers: dict[str, tuple[str, str]] = {}
     for text in texts:
         match = re.fullmatch(r"([!#$%&'*+.^_`|~\w-]+):[ \t]*([ -~]*)", text, re.ASCII)
@@ -72,7 +70,6 @@ MAX_CONFIG_BYTES = 1 << 20
 
 
 def read_body(text: str | None) -> bytes:
-    """Return the body that is meant; empty for None. Raises UsageError."""
     if text is None:
         return b""
     if text == "-":
@@ -87,7 +84,6 @@ def read_body(text: str | None) -> bytes:
 
 
 def read_whole(file: str, *, option: str, most_bytes: int) -> bytes:
-    """Return the content of the file that the option names. Raises UsageError."""
     try:
         with Path(file).open("rb") as opened:
             content = opened.read(most_bytes + 1)

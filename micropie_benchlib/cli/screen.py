@@ -52,10 +52,7 @@ def show_verdicts(conclusion: Conclusion, console: Console) -> None:
 
 
 def show_report(report: Report, console: Console, *, was_run: bool) -> None:
-    """Print tables and warnings, then what follows from them, which stays on the screen.
-
-    What was said before a run is not said again.
-    """
+    """What was said before a run is not said again."""
     results, conclusion, verbose = report.results, report.conclusion, report.details
     tables = [*result_tables(results, details=verbose), *conclusion.tables]
     tables += work_tables(results, details=verbose)

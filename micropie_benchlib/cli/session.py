@@ -64,11 +64,7 @@ def status_of(
     decision: GateDecision | None = None,
     inconclusive: Inconclusive = Inconclusive.PASS,
 ) -> int:
-    """Return the exit status.
-
-    1: something was not measured. 3: the gate failed, or a limit of the p99 was missed. 4: that
-    is inconclusive, and fails.
-    """
+    """1: something was not measured. 3: the gate failed, or a limit of the p99 was missed."""
     if results.early_end:
         return 130 if results.early_end.kind is Kind.INTERRUPTED else 1
     outcome = decision.outcome if decision else GateOutcome.PASSED
@@ -91,10 +87,7 @@ def run_and_report(
     gate: Gate | None = None,
     inconclusive: Inconclusive = Inconclusive.PASS,
 ) -> int:
-    """Carry the plan out, print and export its results, and return the exit status.
-
-    Raises BenchError at the end if an export was not written.
-    """
+    """Raises BenchError at the end if an export was not written."""
     results = run_plan(plan, wrk=wrk, save=exports.save, verbose=verbose)
     early_end = results.early_end
     if early_end and not results.measurements:

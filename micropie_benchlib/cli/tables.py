@@ -73,11 +73,9 @@ class TargetTable:
 
     @property
     def spec(self) -> str:
-        """The target as on the command line."""
         return f"cmd:{self.command}" if self.command else self.app or self.url or ""
 
     def server_settings(self, common: ServerSettings) -> ServerSettings | None:
-        """Return how it is served; None if that is as all are. Raises UsageError."""
         changes = {
             SERVER_SETTINGS[key]: value
             for key, value in self.given.items()
@@ -136,8 +134,7 @@ class WorkloadTable:
 class BenchFile:
     """What bench.toml says, with its paths as seen from where this tool was started.
 
-    `settings` has what --set says of targets. `options` are defaults of the command line's.
-    `variables` are the values that were taken from the environment.
+    `settings` has what --set says of targets. `variables` are values from the environment.
     """
 
     directory: Path = Path()

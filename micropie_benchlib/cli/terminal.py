@@ -31,9 +31,8 @@ def console_class() -> type[Console]:
 
 
 def console_on(stream: IO[str]) -> Console:
-    """Return a console on the stream: as wide as the terminal, where there is one.
+    """COLUMNS comes first, as everywhere; rich takes 80 for any terminal that is dumb.
 
-    COLUMNS comes first, as everywhere; rich takes 80 for any terminal that is dumb.
     FORCE_COLOR makes a terminal of anything; rich heeds NO_COLOR and TERM=dumb.
     """
     terminal = stream.isatty() or bool(os.environ.get("FORCE_COLOR"))
@@ -75,7 +74,6 @@ def table_of_texts(titles: Sequence[str], rows: Iterable[tuple[str, ...]]) -> Ta
 
 
 def show_table(table: Table, console: Console) -> None:
-    """Print a table: drawn on a terminal, else as Markdown."""
     console.print()
     if table.title:
         console.print(printable_lines(table.title), style="bold")
@@ -87,10 +85,7 @@ def show_table(table: Table, console: Console) -> None:
 
 
 def wrapped(text: str, console: Console, *, first: str = "", indent: str = "") -> list[str]:
-    """Return the text in lines that fit a terminal, broken at spaces; `first` begins it.
-
-    `first` and `indent` are of one width.
-    """
+    """Return the text in lines that fit; `first` begins it and is as wide as `indent`."""
     width = max(40, console.width) if console.is_terminal else UNLIMITED_WIDTH
     first_line, *others = broken(text, width - len(indent))
     return [first + first_line, *(indent + line for line in others)]

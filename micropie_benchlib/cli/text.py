@@ -22,7 +22,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def named_twice(name: str, first: str, second: str) -> str:
-    """Return that two targets have the name, whose specs these are, and what to do."""
     example = without_named_secrets(f"'a={first}' 'b={second}'")
     return f"two targets have the name {name!r}: rename one, as in {example}"
 
@@ -56,9 +55,9 @@ Reader = Callable[[Any, Path], Any]
 
 
 class Reads:
-    """Lets pydantic check a value as `reader` returns it, which is given the file's directory, too.
+    """Lets pydantic check a value as `reader` returns it.
 
-    pydantic's own BeforeValidator would have to be imported at each start.
+    Its own BeforeValidator would have to be imported at each start.
     """
 
     def __init__(self, reader: Reader) -> None:

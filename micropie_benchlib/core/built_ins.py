@@ -15,7 +15,6 @@ class BuiltIn:
 
 
 def _framework(label: str) -> BuiltIn:
-    """Return a built-in whose distribution has the framework's own name."""
     return BuiltIn(label=label, packages=(label.lower(),), about=f"the same routes in {label}")
 
 

@@ -25,8 +25,6 @@ class CannotGoOnError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """Why something cannot be measured, and what a server's log says of it."""
-
     warnings: tuple[BenchWarning, ...]
     log: tuple[str, ...] = ()
 
@@ -55,7 +53,6 @@ class UsageError(BenchError):
 
 
 def short_repr(value: object) -> str:
-    """Return the value as in Python's source, cut after 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
@@ -69,7 +66,7 @@ def adapter(kind: Any) -> Any:
 
 
 def read_json(kind: Any, text: str, *, whole: str) -> Any:
-    """Return the value of that type in a text. Raises ValueError, as first_complaint() says it."""
+    """Raises ValueError, as first_complaint() says it."""
     from pydantic import ValidationError
 
     try:
@@ -101,7 +98,7 @@ MAX_SHOWN = 60  # characters of a wrong value
 
 
 def problem_in(error: Mapping[str, Any], *, shows_value: bool) -> str:
-    """Return what is wrong with a value, of an error of pydantic's: `must be a text, not 1`."""
+    """Return what is wrong with a value, such as `must be a text, not 1`."""
     kind, context = error["type"], error.get("ctx", {})
     if kind == "value_error":
         return str(context["error"]).rstrip(".")
@@ -114,10 +111,7 @@ def problem_in(error: Mapping[str, Any], *, shows_value: bool) -> str:
 
 
 def first_complaint(errors: Sequence[Mapping[str, Any]], *, whole: str) -> str:
-    """Return what pydantic found wrong first, in one line, with its place.
-
-    `whole` is what the text should be.
-    """
+    """Return what pydantic found wrong first, in one line; `whole` is what the text should be."""
     first = errors[0]
     steps = []
     for step in map(str, first["loc"]):

@@ -85,7 +85,6 @@ class Comparison:
 
     @property
     def speed(self) -> Estimate | None:
-        """How many times as fast as the reference the target is, if that is known."""
         if self.estimate is None or self.metric.higher_is_faster:
             return self.estimate
         return self.estimate.inverse()

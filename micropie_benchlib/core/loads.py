@@ -27,7 +27,6 @@ class LoadId:
 
     @property
     def text(self) -> str:
-        """The connections in words, and the rate if there is one."""
         connections = pluralize(self.connections, "connection")
         if self.rate_per_s:
             return f"{connections} at {format_rate(self.rate_per_s)}"
@@ -44,24 +43,24 @@ class LoadId:
 
     @property
     def title(self) -> str:
-        """The load as a heading, as in the gist."""
         return self.sentence.replace(" connection", " Connection", 1)
 
 
 def open_connections(connections: int, *, threads: int) -> int:
-    """Return how many connections wrk opens: each thread the whole part of its share.
+    """Each thread of wrk opens the whole part of its share.
 
-    All of them where somebody else's report has fewer than threads.
+    All are open where somebody else's report has fewer than threads.
     """
     return connections // threads * threads or connections
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What wrk is told to do. It takes whole seconds only.
+    """What wrk is told to do.
 
-    Without a rate each connection asks again as soon as it has its answer. With one,
-    requests are scheduled at times that are drawn before, by the `schedule_seed`.
+    It takes whole seconds only. Without a rate each connection asks again as soon as it has its
+    answer. With one, requests are scheduled at times that are drawn before, by the
+    `schedule_seed`.
     """
 
     connections: int
@@ -79,7 +78,7 @@ class Load:
 
     @property
     def wrk_threads(self) -> int:
-        """How many threads wrk is given; at a rate each connection has one of its own."""
+        """At a rate each connection has a thread of its own."""
         return self.connections if self.rate_per_s else min(self.threads, self.connections)
 
     @property
@@ -92,14 +91,13 @@ class Load:
 
     @property
     def request_count(self) -> int:
-        """How many requests are scheduled in a trial at the load's rate."""
         return round((self.rate_per_s or 0) * self.duration_s)
 
     def arrival_times(self) -> array.array[float]:
         """Return when the requests at a rate are scheduled, in seconds from the start, ascending.
 
         So many independent uniform times are a Poisson process, given its count: requests of
-        users who know nothing of one another. The seed gives the same ones again.
+        users who know nothing of one another.
         """
         draw = random.Random(self.schedule_seed)  # noqa: S311  # nothing secret
         times = [draw.random() * self.duration_s for _ in range(self.request_count)]
@@ -117,7 +115,7 @@ def lowest_rate_per_s(load: Load) -> float:
 
 
 def rate_problem(load: Load) -> str | None:
-    """Return why a trial at the load's rate would tell nothing, if it would not."""
+    """Return why a trial at the load's rate would tell nothing."""
     rate_per_s, count = load.rate_per_s, load.request_count
     if rate_per_s is None:
         return None

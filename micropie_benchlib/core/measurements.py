@@ -41,10 +41,7 @@ class Latency:
     histogram: Histogram = ()
 
     def __post_init__(self) -> None:
-        """Raise ValueError where a figure lies above one that bounds it.
-
-        wrk rounds the figures of its text each by itself, hence the leeway.
-        """
+        """wrk rounds the figures of its text each by itself, hence the leeway."""
         most_s = self.max_s * (1 + ROUNDING)
         if self.mean_s > most_s or self.stdev_s > most_s:
             raise ValueError("the mean or the deviation is above the maximum")
@@ -119,7 +116,6 @@ class WrkResult:
 
     @property
     def contradiction(self) -> str | None:
-        """The unit of which the rate is not that of the count, if there is one."""
         rates = {
             "requests": (self.requests_per_s, self.requests),
             "bytes": (self.bytes_per_s, self.bytes),
@@ -175,7 +171,6 @@ class Measurement:
     invalid: tuple[BenchWarning, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a trial that counts but cannot, or a partner that cannot be."""
         if self.valid and not (self.wrk and self.wrk.requests):
             raise ValueError("a trial without requests cannot be valid")
         if (self.method is Method.PAIRED) != (self.partner is not None):

@@ -19,10 +19,9 @@ WARM_UP_S = 0.3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineNames:
-    """The machines that serve and make load, by the names that ssh has for them.
+    """The machines that serve and make load, by the names that ssh has for them; "" is this one.
 
-    Where none is named, it is this one. `ssh_config` is the file that ssh reads instead of
-    the user's own.
+    `ssh_config` is the file that ssh reads instead of the user's own.
     """
 
     server: str = ""
@@ -35,7 +34,6 @@ class MachineNames:
 
     @property
     def are_one(self) -> bool:
-        """Whether one machine does both: this one, if none is named."""
         return self.loads == ((self.server,) if self.server else ())
 
 
@@ -71,7 +69,6 @@ class Plan:
 
     @property
     def is_at_a_rate(self) -> bool:
-        """Whether requests are made at the same rate for all targets."""
         return self.rate_share is not None or self.loads[0].rate_per_s is not None
 
     @property
@@ -80,7 +77,6 @@ class Plan:
 
     @property
     def secrets(self) -> Secrets:
-        """What must not be recorded."""
         workloads = [load.workload for load in self.loads]
         return Secrets.of(workloads, self.targets, self.variables)
 
@@ -96,8 +92,7 @@ class Plan:
     def measures_alone(self, round_number: int) -> bool:
         """Return whether that round has single trials, too.
 
-        Where paired trials decide, each second round has, and of few rounds the first: the
-        time is better spent on those.
+        Where paired trials decide, each second round has, and of few rounds the first.
         """
         if not self.paired:
             return True
@@ -117,8 +112,6 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """One load on one target, or on two at once."""
-
     targets: tuple[Target, ...]
     load: Load
 

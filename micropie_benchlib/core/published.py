@@ -38,14 +38,13 @@ class PublishedRow:
 
     @property
     def response_bytes(self) -> float | None:
-        """The bytes of a response: what was read in all, or else in a second."""
         if self.requests and self.read:
             return parse_bytes(self.read) / self.requests
         return parse_bytes(self.transfer) / self.requests_per_s if self.transfer else None
 
     @property
     def in_flight(self) -> float:
-        """How many requests were under way at a time, by Little's law."""
+        """By Little's law."""
         return self.requests_per_s * parse_time(self.mean)
 
     @property
@@ -130,7 +129,6 @@ def published_tables() -> dict[str, PublishedTable]:
 
 
 def published_of(table: dict[str, Any]) -> PublishedTable:
-    """Return the table of the file; its keys are the fields, but for what serves and loads."""
     rows = {}
     for load in table.pop("loads"):
         workload = load.get("workload", DEFAULT_WORKLOAD)

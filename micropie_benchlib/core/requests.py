@@ -30,9 +30,8 @@ PAIRED_TIMEOUT_S = 10  # in a paired trial: its frozen moments are no fault of t
 class Workload:
     """The request that is repeated.
 
-    `expect_status` is the status that its responses should have; None for any 2xx. Without
-    `keep_alive` each request has a connection of its own. A response that takes longer than
-    `timeout_s` is an error.
+    `expect_status` is None for any 2xx. Without `keep_alive` each request has a connection of
+    its own. A response that takes longer than `timeout_s` is an error.
     """
 
     name: str = DEFAULT_WORKLOAD
@@ -46,7 +45,6 @@ class Workload:
 
     @property
     def sent_headers(self) -> Headers:
-        """All headers that are sent with it, but for those that any request has."""
         if self.keep_alive:
             return self.headers
         return (*self.headers, ("Connection", "close"))
@@ -106,7 +104,6 @@ class Response:
     body_varies_by: Count | None = None
 
     def beside(self, others: Iterable[Response]) -> Response:
-        """Return it with how much bodies vary, by the others that have its status."""
         variations = [self.body_varies_by]
         for other in others:
             if other.status == self.status:
@@ -125,7 +122,7 @@ class Response:
 
 
 def redirect_advice(url: str, response: Response) -> str:
-    """Return where a response to the URL leads to, and what to do; empty if it does not."""
+    """Return where a response leads to, and what to do; empty if it does not."""
     location = header_value(response.headers, "Location")
     if location is None or not 300 <= response.status <= 399:
         return ""

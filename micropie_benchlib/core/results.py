@@ -205,7 +205,6 @@ class Results:
 
     @property
     def early_end(self) -> BenchWarning | None:
-        """How and in which round the run ended before its time, if it did and could say so."""
         for warning in self.warnings:
             if warning.kind in (Kind.INTERRUPTED, Kind.ENDED):
                 return warning
@@ -213,7 +212,6 @@ class Results:
 
     @property
     def names(self) -> list[str]:
-        """Each once, in the order of the tables."""
         names = [facts.name for facts in self.targets]
         names += [measurement.target for measurement in self.measurements]
         return list(dict.fromkeys(names))
@@ -249,7 +247,6 @@ class Results:
 
     @property
     def reported_loads(self) -> list[LoadId]:
-        """The loads that reports tell of: without the rates that a capacity was sought at."""
         return list(itertools.filterfalse(self.is_step, self.loads))
 
     def is_step(self, load: LoadId) -> bool:
@@ -269,11 +266,9 @@ class Results:
         return list(dict.fromkeys(load.workload for load in self.loads))
 
     def trials(self, load: LoadId, method: Method) -> list[Measurement]:
-        """Return the measurements of one method under a load, invalid ones too."""
         return [m for m in self.measurements if (m.load, m.method) == (load, method)]
 
     def single_trials(self, name: str, load: LoadId) -> list[Measurement]:
-        """Return the measurements of a target alone under a load, invalid ones too."""
         return [m for m in self.trials(load, Method.SINGLE) if m.target == name]
 
     def reported_method(self, load: LoadId) -> Method:
@@ -284,12 +279,10 @@ class Results:
         return Method.SINGLE
 
     def reported_trials(self, name: str, load: LoadId) -> list[Measurement]:
-        """Return a target's measurements that the tables of a load are of, invalid ones too."""
         trials = self.trials(load, self.reported_method(load))
         return [trial for trial in trials if trial.target == name]
 
     def throughputs(self, name: str, load: LoadId) -> list[float]:
-        """Return the requests/s of a target's valid single trials under a load."""
         return [run.requests_per_s for run in valid_runs(self.single_trials(name, load))]
 
     def latencies(self, name: str, load: LoadId) -> dict[float, float]:

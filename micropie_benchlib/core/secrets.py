@@ -45,7 +45,6 @@ SECRET_PART = re.compile(r"[^\s;,=]{12,}")  # a token within a header's value, o
 
 
 def has_secret_name(name: str) -> bool:
-    """Return whether the value of the header, or parameter, of that name is a secret."""
     return re.search(PRIVATE_NAME, name, re.IGNORECASE) is not None
 
 
@@ -63,7 +62,6 @@ def secret_parameters(text: str) -> Iterator[re.Match[str]]:
 
 
 def without_url_secrets(text: str) -> str:
-    """Return the text without the secrets that a URL in it, or a path, shows."""
     text = USER_IN_URL.sub(f"{HIDDEN}@", text)
     return without_spans(text, [value.span() for value in secret_parameters(text)])
 
@@ -77,14 +75,12 @@ def without_spans(text: str, spans: Iterable[tuple[int, int]]) -> str:
 
 
 def without_named_secrets(text: str) -> str:
-    """Return the command, or what else has names and values, without those that are secret."""
     text = without_url_secrets(text)
     spans = [match.span(match.lastgroup or 0) for match in NAMED_VALUE.finditer(text)]
     return without_spans(text, spans)
 
 
 def secrets_in(text: str) -> Iterator[str]:
-    """Yield the values in a command, or what else has names and values, that are secret."""
     for user in USER_IN_URL.finditer(text):
         yield user[1]
     for parameter in secret_parameters(text):
@@ -94,7 +90,6 @@ def secrets_in(text: str) -> Iterator[str]:
 
 
 def is_secret_value(name: str, value: str) -> bool:
-    """Return whether a command's option or variable of that name has a secret as its value."""
     if name == "--body":
         return not value.startswith("@")
     return bool(re.fullmatch(r"[\w.-]+", name)) and has_secret_name(name)
@@ -102,7 +97,7 @@ def is_secret_value(name: str, value: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secrets:
-    """The secrets that a run sends, to be hidden in all that it records.
+    """The secrets that a run sends.
 
     `variables` are values taken from the environment; they are among the `values`.
     """
@@ -114,7 +109,6 @@ class Secrets:
     def of(
         cls, workloads: Iterable[Workload], targets: Iterable[Target], variables: Iterable[str] = ()
     ) -> Secrets:
-        """Return those in the workloads, in the targets' texts, and the variables."""
         values = set(variables)
         texts: list[str] = []
         for target in targets:
@@ -131,7 +125,7 @@ class Secrets:
         return cls(values=tuple(longest_first), variables=tuple(variables))
 
     def hide(self, text: str) -> str:
-        """Return the text without them; without short ones only where a URL has them."""
+        """Short ones are hidden only where a URL has them."""
         text = without_url_secrets(text)
         for value in self.values:
             if len(value) >= MIN_SECRET:
@@ -139,14 +133,13 @@ class Secrets:
         return text
 
     def hide_whole_words(self, text: str) -> str:
-        """Return the text without them, without short variables where they are words."""
+        """Short variables are hidden only where they are words."""
         text = self.hide(text)
         for value in filter(None, self.variables):
             text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", HIDDEN, text)
         return text
 
     def hide_in_headers(self, headers: Headers) -> Headers:
-        """Return the headers without them, and without values that are secret by name."""
         shown = []
         for name, value in headers:
             is_secret = has_secret_name(name)
@@ -154,7 +147,6 @@ class Secrets:
         return tuple(shown)
 
     def hide_in_words(self, words: Iterable[str]) -> list[str]:
-        """Return a command's words without them, and without values that are secret by name."""
         shown = []
         option = ""  # before the word, if one is
         for word in words:
@@ -169,7 +161,6 @@ class Secrets:
         return shown
 
     def _hide_in_word(self, word: str) -> str:
-        """Return the word of a command line without them, however the option is spelled."""
         shown = without_named_secrets(self.hide_whole_words(word))
         if not has_secret_name(shown):
             return shown

@@ -63,7 +63,6 @@ class BaseTarget:
 
     @property
     def urls(self) -> tuple[str, ...]:
-        """Where a server that somebody else runs is asked."""
         return ()
 
     @property
@@ -114,8 +113,6 @@ class AsgiTarget(StartedTarget):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandTarget(StartedTarget):
-    """Any server that a command starts."""
-
     command: str
 
     @property

@@ -8,21 +8,17 @@ from micropie_benchlib.core.errors import UsageError
 
 
 def pluralize(count: int, noun: str) -> str:
-    """Return the count with the noun, such as `1 connection` or `2 connections`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def format_rate(rate_per_s: float) -> str:
-    """Return the rate in words, such as `5,000 requests/s`; below 100 with its decimals."""
+    """Such as `5,000 requests/s`; below 100 with its decimals."""
     rate = f"{rate_per_s:,.0f}" if rate_per_s >= 100 else f"{rate_per_s:.4g}"
     return f"{rate} requests/s"
 
 
 def format_latency(seconds: float) -> str:
-    """Return the time as wrk prints it (units.c).
-
-    Two decimals; each unit from 0.85 of it on, but seconds from 1 s.
-    """
+    """As wrk prints it (units.c): each unit from 0.85 of it on, but seconds from 1 s."""
     if seconds >= 0.85 * 60:
         return f"{seconds / 60:.2f}m"
     if seconds >= 1:
@@ -45,7 +41,6 @@ def format_noise(half_width: float) -> str:
 
 
 def format_precision(half_width: float) -> str:
-    """Return half the width of an interval with two digits, as --precision has."""
     return f"±{100 * half_width:.2g}%" if half_width < 1 else format_noise(half_width)
 
 
@@ -66,8 +61,8 @@ BYTES_IN = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 def parse_duration(text: str, *, option: str = "--duration") -> int:
     """Return wrk's duration in seconds, above 0.
 
-    It is a whole number, of seconds or of the unit `s`, `m` or `h`. Raises UsageError
-    for anything else, as wrk does (units.c, scan_time).
+    Raises UsageError for all that is not a whole number of s, m or h, as wrk does (units.c,
+    scan_time).
     """
     match = re.fullmatch(r"(\d{1,6})([smh]?)", text.strip())
     if not match or int(match[1]) == 0:
@@ -80,10 +75,7 @@ def parse_duration(text: str, *, option: str = "--duration") -> int:
 
 
 def parse_time(text: str) -> float:
-    """Return wrk's printed time in seconds.
-
-    `1000.00m` is a cut-off `1000.00ms`: wrk prints no 1000 minutes.
-    """
+    """`1000.00m` is a cut-off `1000.00ms`: wrk prints no 1000 minutes."""
     if text == "1000.00m":
         return 1.0
     number = text.rstrip("umsh")
@@ -92,7 +84,7 @@ def parse_time(text: str) -> float:
 
 
 def parse_bytes(text: str) -> float:
-    """Return wrk's printed size in bytes; its units step by 1024 (units.c)."""
+    """The units step by 1024 (units.c)."""
     number = text.rstrip("KMGTB")
     unit = text.removeprefix(number).removesuffix("B")
     return float(number) * BYTES_IN[unit]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 
 class Bounds(NamedTuple):
-    """The least and the most that a figure can be; pydantic checks it where a file is read.
+    """The least and the most that a figure can be.
 
     annotated_types has such, but takes 9 ms to import at each start.
     """
@@ -19,8 +19,6 @@ class Bounds(NamedTuple):
 
 
 class Printable:
-    """A text that is not empty, and can be shown as it is; pydantic checks it likewise."""
-
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         from pydantic_core import core_schema
 

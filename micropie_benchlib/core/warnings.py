@@ -146,6 +146,5 @@ class BenchWarning:
         return cls(kind=kind, figures=figures, words=words)
 
     def without(self, secrets: Secrets) -> BenchWarning:
-        """Return the warning with the secrets in its words hidden."""
         words = {name: secrets.hide_whole_words(text) for name, text in self.words.items()}
         return dataclasses.replace(self, words=words)
