@@ -121,10 +121,11 @@ def serve(
     serving: ServingOptions,
 ) -> int:
     """Run one target in the foreground, as the gist did; Ctrl-C ends it."""
+    from micropie_benchlib.load.hosts import ThisHost
     from micropie_benchlib.serve.launched import run_prepare, start_server
-    from micropie_benchlib.serve.packages import fetch
     from micropie_benchlib.system.children import await_any
     from micropie_benchlib.system.processes import require_proc
+    from micropie_benchlib.system.temporary import temporary_directory
 
     settings = serving.settings(port=port)
     (served,) = parse_targets([target], serving, server=settings, file=config.read())
@@ -132,16 +133,18 @@ def serve(
         raise UsageError(f"{target}: this server is already running")
     require_proc()
     settings = served.server or settings
-    run_prepare(served, timeout_s=settings.start_timeout_s)
-    fetched = fetch(served, say)
-    try:
-        with start_server(fetched, settings, log=None) as running:
+    with contextlib.ExitStack() as stack:
+        work_dir = stack.enter_context(temporary_directory())
+        fetched = ThisHost("", work_dir).fetch(served, say)
+        run_prepare(fetched, timeout_s=settings.start_timeout_s)
+        try:
+            running = stack.enter_context(start_server(fetched, settings, log=None))
             running.await_workers(deadline_s=math.inf)
             child = running.child
             while child and not child.exit:
                 await_any([child], 3600)
-    except KeyboardInterrupt:
-        return 0
+        except KeyboardInterrupt:
+            return 0
     status = child.exit.code if child and child.exit else "unknown"
     raise BenchError(f"{target}: the server ended by itself, with status {status}")
 

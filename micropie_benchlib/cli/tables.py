@@ -21,6 +21,7 @@ from micropie_benchlib.serve.asgi import ASGI_SERVERS
 
 TABLE_CONFIG: Mapping[str, Any] = {"extra": "forbid", "coerce_numbers_to_str": True}
 SPEC_KEYS = ("app", "command", "url")
+AT_COMMIT = "@git:"
 
 
 def variable_name(value: Any, _: Path) -> Any:
@@ -43,6 +44,7 @@ class TargetTable:
     command: str | None = None
     url: str | None = None
     directory: Annotated[str | None, Reads(beside_file)] = None
+    git: str | None = None
     python: Annotated[str | None, Reads(program)] = None
     env: Mapping[Annotated[str, Reads(variable_name)], str] | None = None
     prepare: str | None = None
@@ -73,7 +75,11 @@ class TargetTable:
 
     @property
     def spec(self) -> str:
-        return f"cmd:{self.command}" if self.command else self.app or self.url or ""
+        if self.command:
+            return f"cmd:{self.command}"
+        if self.app and self.git:
+            return f"{self.app}{AT_COMMIT}{self.git}"
+        return self.app or self.url or ""
 
     def server_settings(self, common: ServerSettings) -> ServerSettings | None:
         changes = {

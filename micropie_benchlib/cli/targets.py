@@ -13,24 +13,34 @@ from pathlib import Path
 from typing import Any
 
 from micropie_benchlib.cli.options import ServingOptions
-from micropie_benchlib.cli.tables import NO_FILE, SERVER_SETTINGS, SPEC_KEYS, BenchFile, TargetTable
+from micropie_benchlib.cli.tables import (
+    AT_COMMIT,
+    NO_FILE,
+    SERVER_SETTINGS,
+    SPEC_KEYS,
+    BenchFile,
+    TargetTable,
+)
 from micropie_benchlib.cli.terminal import say
 from micropie_benchlib.cli.text import did_you_mean, named_twice
 from micropie_benchlib.core.built_ins import BUILT_INS, BuiltIn
 from micropie_benchlib.core.choices import AsgiServer
 from micropie_benchlib.core.errors import UsageError
-from micropie_benchlib.core.paths import APPS, BUNDLED, ROOT, has_module
+from micropie_benchlib.core.paths import APPS, BUNDLED, ROOT
 from micropie_benchlib.core.secrets import without_named_secrets, without_url_secrets
 from micropie_benchlib.core.targets import (
     AsgiTarget,
     CommandTarget,
     ServerSettings,
+    Source,
     Target,
     UrlTarget,
 )
 from micropie_benchlib.serve.addresses import split_url
 from micropie_benchlib.serve.asgi import ASGI_SERVERS
+from micropie_benchlib.serve.commits import in_src
 from micropie_benchlib.serve.versions import package_versions
+from micropie_benchlib.system.git import find_commit
 
 # The syntax of `[NAME=]SPEC`.
 
@@ -44,7 +54,10 @@ def split_target(text: str) -> tuple[str | None, str]:
 def spec_table(spec: str) -> TargetTable:
     if spec.startswith("cmd:"):
         return TargetTable(command=spec.removeprefix("cmd:"))
-    return TargetTable(url=spec) if is_url(spec) else TargetTable(app=spec)
+    if is_url(spec):
+        return TargetTable(url=spec)
+    app, at_commit, ref = spec.partition(AT_COMMIT)
+    return TargetTable(app=app, git=ref if at_commit else None)
 
 
 def is_url(spec: str) -> bool:
@@ -54,7 +67,7 @@ def is_url(spec: str) -> bool:
 def default_name(spec: str) -> str:
     kind, _, rest = spec.partition(":")
     if kind != "cmd":
-        return without_url_secrets(spec)
+        return spec_table(spec).git or without_url_secrets(spec)
     return Path(command_words(rest)[0]).name.replace("{python}", "python")
 
 
@@ -132,7 +145,7 @@ DECIDED_ARGUMENT = re.compile(
 )
 KEYS_WITHOUT_MEANING: Mapping[str, Sequence[str]] = {
     "an ASGI app": (),
-    "a built-in": ("scheme", "directory"),
+    "a built-in": ("scheme", "directory", "git"),
     "a command": ("server", "arguments", "access_log", "loop", "http", "proxy_headers"),
     "a URL": [field.name for field in dataclasses.fields(TargetTable) if field.name != "url"],
 }
@@ -160,24 +173,20 @@ class TargetSpec:
             return self._command_target(table.command)
         if table.url is not None:
             return self._url_target(table.url)
-        built_in = table.spec.partition("@")[0]
+        app = table.app or ""
+        built_in = app.partition("@")[0]
         if built_in in BUILT_INS:
             return self._built_in_target(built_in)
-        if not re.fullmatch(r"[^\W\d][\w.]*:[^\W\d][\w.]*", table.spec) or ".py:" in table.spec:
+        if not re.fullmatch(r"[^\W\d][\w.]*:[^\W\d][\w.]*", app) or ".py:" in app:
             raise unknown_target(table.spec)
         target = AsgiTarget(
-            app=table.spec,
+            app=app,
             label=self._label,
             arguments=self._arguments(),
             **self._surroundings(),
             **self._common("an ASGI app"),
         )
-        source = target.directory / "src"
-        module = target.top_module
-        if has_module(target.directory, module) or not has_module(source, module):
-            return target
-        say(f"{self.name}: {module} is imported from {source}")
-        return dataclasses.replace(target, directory=source)
+        return target if target.source else in_src(target, say)
 
     def _check_keys(self, kind: str) -> None:
         """Raise UsageError for what has no meaning for a target of that kind."""
@@ -206,8 +215,12 @@ class TargetSpec:
         directory = Path(self.table.directory or self.directory).absolute()
         if not directory.is_dir():
             raise UsageError(f"{self.name}.directory: there is no directory {str(directory)!r}")
+        ref, source = self.table.git, None
+        if ref is not None:
+            source = Source(commit=find_commit(directory, ref), ref=ref)
         return {
             "directory": directory,
+            "source": source,
             "python": find_python(self.table.python or self.python),
             "scheme": self.table.scheme or "http",
         }
@@ -249,6 +262,7 @@ class TargetSpec:
 
     def _built_in_target(self, key: str) -> AsgiTarget:
         """Return a built-in; raise UsageError if it is neither here nor to be fetched."""
+        self._check_keys("a built-in")
         built_in = BUILT_INS[key]
         version = self._release(key)
         if "PYTHONPATH" in (self.table.env or {}):

@@ -16,7 +16,7 @@ from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.measurements import Capacity, Measurement
 from micropie_benchlib.core.metrics import valid_runs
 from micropie_benchlib.core.requests import WRK_TIMEOUT_S, Response
-from micropie_benchlib.core.targets import ServerSettings
+from micropie_benchlib.core.targets import ServerSettings, Source
 from micropie_benchlib.core.values import (
     Connections,
     Headers,
@@ -65,7 +65,8 @@ class TargetFacts:
     that means for each request, by what it is, in words. `python` is the version of the
     interpreter that ran it, if one was named. It was asked by `scheme`. It is compared with
     the `reference`, the first target if none is named. A `worker` of an ASGI app told the
-    rest of itself.
+    rest of itself. `source` is the commit of its code, if that is in a repository; with a ref
+    the paths are as from its top.
     """
 
     name: Name
@@ -80,6 +81,7 @@ class TargetFacts:
     served_as: Mapping[str, str] = dataclasses.field(default_factory=dict)
     reference: Name | None = None
     worker: WorkerFacts | None = None
+    source: Source | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,15 +72,35 @@ class BaseTarget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """The commit that a target's code is of, by its hash.
+
+    `ref` is the commit as typed. Without one it is that of the working tree, which may have
+    changes that are not committed.
+    """
+
+    commit: str
+    ref: str = ""
+    is_clean: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartedTarget(BaseTarget):
     """A target whose server is started for it, in `directory`.
 
     `prepare` is what a shell does before each launch. It is asked by `scheme`.
+
+    With a ref in its `source` the directory is that of the working tree until the commit's
+    files are checked out. Their top is then the `root`, and nothing may be imported from
+    the `repository`.
     """
 
     directory: Path
     prepare: str = ""
     scheme: Scheme = "http"
+    source: Source | None = None
+    root: Path | None = None
+    repository: Path | None = None
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from micropie_benchlib.load.machine import NO_LINK, Link
 from micropie_benchlib.load.servers import CpuMeter, ServerGroup
 from micropie_benchlib.load.sides import Host, Servers, Sides
 from micropie_benchlib.load.trial import at_once
+from micropie_benchlib.serve.commits import with_code
 from micropie_benchlib.serve.kinds import NeededFiles, launched_targets, needed_files
 from micropie_benchlib.serve.launched import run_prepare, start_server
 from micropie_benchlib.serve.logs import trim
@@ -50,7 +51,8 @@ class ThisHost:
         return examine(workers=workers, threads=threads, connections=connections)
 
     def fetch(self, target: Target, announce: Callable[[str], None]) -> Target:
-        return fetch(target, announce)
+        """Return the target with its commit's files and its packages, and what is known of both."""
+        return fetch(with_code(target, self._work_dir, announce), announce)
 
     def need(self, targets: Sequence[Target]) -> None:
         launched = launched_targets(targets)

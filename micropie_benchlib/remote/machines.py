@@ -37,7 +37,6 @@ from micropie_benchlib.remote.messages import (
     to_text,
 )
 from micropie_benchlib.remote.ssh import SSH_OPTIONS, Ssh, find_remote_python, ssh_reason
-from micropie_benchlib.serve.packages import with_packages
 from micropie_benchlib.serve.servers import LocalServer, RunningServer
 from micropie_benchlib.serve.versions import PackageVersions
 from micropie_benchlib.system.checks import Finding
@@ -339,12 +338,10 @@ class RemoteHost:
         return findings
 
     def fetch(self, target: Target, announce: Callable[[str], None]) -> Target:
-        if not target.requirements:
-            return target
-        announce(f"{target.spec}: preparing its packages on {self._machine.host}")
+        if target.requirements:
+            announce(f"{target.spec}: preparing its packages on {self._machine.host}")
         with self._machine.named():
-            directory = self._machine.there("agent", Agent.fetch)(target)
-        return with_packages(target, directory) if directory else target
+            return self._machine.there("agent", Agent.fetch)(target)
 
     def need(self, targets: Sequence[Target]) -> None:
         with self._machine.named():

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.requests import Response
-from micropie_benchlib.core.results import Results, TargetFacts
+from micropie_benchlib.core.results import Results, TargetFacts, WorkerFacts
 from micropie_benchlib.core.secrets import HIDDEN, NO_SECRETS, Secrets, has_secret_name
-from micropie_benchlib.core.targets import Target
+from micropie_benchlib.core.targets import StartedTarget, Target
 from micropie_benchlib.serve.asgi import served_as
 from micropie_benchlib.serve.servers import RunningServer
 from micropie_benchlib.serve.versions import versions_of
@@ -35,18 +37,36 @@ def facts_of(
         host = secrets.hide_whole_words(server.settings.host)
         settings = dataclasses.replace(server.settings, host=host)
         served = served_as(settings, versions.packages, worker)
+    root, source = None, None
+    if isinstance(target, StartedTarget):
+        root, source = target.root, target.source
+    command = server_command(server, secrets) if server else ""
+    if root:  # a name of ours, and gone by the time that it is read
+        command = command.replace(str(root), ".")
+        worker = worker and within(root, worker)
     return TargetFacts(
         name=target.name,
         spec=secrets.hide_whole_words(target.spec),
         label=target.label,
         versions=versions.packages,
-        server_command=server_command(server, secrets) if server else "",
+        server_command=command,
         responses=responses,
         server=settings,
         python=versions.python,
         scheme=target.scheme,
         served_as=served,
         worker=worker,
+        source=source,
+    )
+
+
+def within(root: Path, worker: WorkerFacts) -> WorkerFacts:
+    """Return the facts with paths as from the root."""
+    file = worker.module_file
+    return dataclasses.replace(
+        worker,
+        directory=os.path.relpath(worker.directory, root),
+        module_file=file and os.path.relpath(file, root),
     )
 
 

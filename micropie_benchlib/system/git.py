@@ -1,0 +1,119 @@
+"""git, asked about a repository and for a commit's files. Nothing in the repository changes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from micropie_benchlib.core.errors import BenchError, UsageError
+from micropie_benchlib.system.children import Finished, run_guarded
+
+DEADLINE_S = 600.0  # for a large checkout
+# What of the user's settings would run a program, or write or leave out files.
+SETTINGS = {
+    "core.fsmonitor": "false",
+    "core.hooksPath": os.devnull,
+    "core.sparseCheckout": "false",
+    "core.splitIndex": "false",
+}
+# A hook of git's has these, which would go before the directory.
+INHERITED = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_WORK_TREE")
+SUBMODULE = "160000"  # its mode in a tree
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+MAX_POINTER_BYTES = 1024
+
+
+def ask_git(directory: Path, *words: str, **variables: str) -> Finished:
+    argv = ["git", "-C", str(directory)]
+    for name, value in SETTINGS.items():
+        argv += ["-c", f"{name}={value}"]
+    environment = dict(os.environ, GIT_OPTIONAL_LOCKS="0", GIT_LFS_SKIP_SMUDGE="1", LC_ALL="C")
+    for name in INHERITED:
+        environment.pop(name, None)
+    return run_guarded([*argv, *words], timeout_s=DEADLINE_S, env=environment | variables)
+
+
+def git_output(directory: Path, *words: str, **variables: str) -> str:
+    """Raises BenchError if git fails."""
+    done = ask_git(directory, *words, **variables)
+    if done.status:
+        lines = done.errors.splitlines()
+        fatal = [line for line in lines if line.startswith(("fatal:", "error:"))]
+        reason = (fatal or lines or [f"status {done.status}"])[0]
+        raise BenchError(f"git {words[0]} in {directory}: {reason}")
+    return done.output
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repository:
+    """A working tree from its `top`; `prefix` is where in it one stands."""
+
+    top: Path
+    prefix: Path
+
+
+def find_repository(directory: Path) -> Repository:
+    """Raises BenchError if the directory is in none."""
+    output = git_output(directory, "rev-parse", "--show-toplevel", "--show-prefix")
+    top, prefix, *_ = output.split("\n")
+    return Repository(top=Path(top), prefix=Path(prefix))
+
+
+def find_commit(directory: Path, ref: str) -> str:
+    """Return the commit's hash. Raises UsageError if there is none of that name."""
+    done = ask_git(directory, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
+    if not done.status:
+        return done.output.strip()
+    top = find_repository(directory).top
+    remedy = "check its name, or `git fetch` it"
+    if "true" in git_output(directory, "rev-parse", "--is-shallow-repository"):
+        remedy = "the clone is shallow: `git fetch --unshallow` (fetch-depth: 0 in a workflow)"
+    raise UsageError(f"{top} has no commit {ref!r}: {remedy}")
+
+
+def is_clean(directory: Path) -> bool:
+    return not git_output(directory, "status", "--porcelain")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeEntry:
+    mode: str
+    hash: str
+
+
+def tree_of(top: Path, commit: str) -> dict[str, TreeEntry]:
+    """Return all files and submodules of a commit by path."""
+    found = {}
+    for line in git_output(top, "ls-tree", "-r", "-z", "--full-tree", commit).split("\0")[:-1]:
+        about, _, path = line.partition("\t")
+        mode, _, blob = about.split()
+        found[path] = TreeEntry(mode=mode, hash=blob)
+    return found
+
+
+def check_out(top: Path, commit: str, directory: Path) -> None:
+    """Put all of the commit's files into the empty directory, by an index of ours beside it.
+
+    So attributes are the commit's, and those of export-ignore are among them.
+    """
+    index = directory.with_name(f"{directory.name}.index")
+    ours = {"GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(directory)}
+    git_output(top, "read-tree", commit, **ours)
+    git_output(top, "checkout-index", "--all", **ours)
+    index.unlink()
+
+
+def submodules(top: Path, commit: str) -> list[str]:
+    return [path for path, entry in tree_of(top, commit).items() if entry.mode == SUBMODULE]
+
+
+def lfs_pointers(directory: Path) -> list[str]:
+    """Return the files in the directory that only say what Git LFS would have in their place."""
+    found = []
+    for path in sorted(directory.rglob("*")):
+        if not path.is_file() or path.stat().st_size > MAX_POINTER_BYTES:
+            continue
+        if path.read_bytes().startswith(LFS_POINTER):
+            found.append(str(path.relative_to(directory)))
+    return found
