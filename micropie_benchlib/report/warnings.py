@@ -17,7 +17,7 @@ from micropie_benchlib.stats.warnings import Sighting
 FORMATS: Mapping[str, Callable[[float], str]] = {
     "count": "{:.0f}".format,
     "decimal": "{:.1f}".format,
-    "cores": "{:.2f}".format,
+    "cores": lambda count: f"{count:.2f}" if count >= 0.01 else f"{count:.1g}",
     "percent": "{:.0%}".format,
     "share": "{:.2%}".format,
     "factor": "{:.3g}".format,
