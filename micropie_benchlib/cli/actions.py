@@ -1,7 +1,5 @@
 """Connects an experiment (run/) to real servers, wrk, the export file and the progress report."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """bench.toml and --set: read by pydantic, and made defaults of the options."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import inspect

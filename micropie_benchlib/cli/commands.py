@@ -1,7 +1,5 @@
 """Commands whose options come in groups, made into a Typer app."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import inspect

@@ -1,7 +1,5 @@
 """What stands below the help of each command."""
 
-from __future__ import annotations
-
 TOP_EXAMPLES = """
 \b
 Examples:

@@ -1,7 +1,5 @@
 """The gate of the options, and its baseline."""
 
-from __future__ import annotations
-
 import itertools
 from pathlib import Path
 

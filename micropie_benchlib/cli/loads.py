@@ -1,7 +1,5 @@
 """From options to loads: connections, threads, durations, workloads, rates."""
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 import re

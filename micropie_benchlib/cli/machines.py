@@ -1,7 +1,5 @@
 """Connects to the machines of a plan, records them, and examines them for doctor and each run."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import functools

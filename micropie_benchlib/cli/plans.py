@@ -1,7 +1,5 @@
 """From options, or a published table, to a plan; and what may be sent to other machines."""
 
-from __future__ import annotations
-
 import dataclasses
 import random
 from collections.abc import Sequence

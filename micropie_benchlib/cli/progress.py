@@ -1,7 +1,5 @@
 """How much of the plan is done, on standard error."""
 
-from __future__ import annotations
-
 import contextlib
 import datetime
 import sys

@@ -1,7 +1,5 @@
 """What is recorded of the command and its plan."""
 
-from __future__ import annotations
-
 import dataclasses
 import datetime
 import hashlib

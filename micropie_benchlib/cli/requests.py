@@ -1,7 +1,5 @@
 """Paths, methods, headers and bodies as typed."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import re

@@ -1,7 +1,5 @@
 """A plan carried out: its machines connected, its rounds measured, its results told."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 from collections.abc import Callable

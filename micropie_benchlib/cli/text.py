@@ -1,7 +1,5 @@
 """Values as typed on the command line, and how bench.toml may write them instead."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Callable, Iterable

@@ -1,7 +1,5 @@
 """The apps of apps.py by name, and the packages that decide their speed."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

@@ -1,7 +1,5 @@
 """What a user chooses from by a word, and the words of verdicts."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 

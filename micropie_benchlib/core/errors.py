@@ -1,7 +1,5 @@
 """The errors that a user can act on, and pydantic's told in one line."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

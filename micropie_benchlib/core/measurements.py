@@ -1,7 +1,5 @@
 """What one trial measured of one target."""
 
-from __future__ import annotations
-
 import itertools
 from dataclasses import dataclass
 

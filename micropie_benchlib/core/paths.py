@@ -1,7 +1,5 @@
 """Where this tool's own files lie, in a checkout and unpacked from the .pyz."""
 
-from __future__ import annotations
-
 import functools
 from pathlib import Path
 

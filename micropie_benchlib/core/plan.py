@@ -1,7 +1,5 @@
 """A whole comparison as asked for: the machines, launches and trials that it consists of."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Tables that MicroPie's author published, as data."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import tomllib

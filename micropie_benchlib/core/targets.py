@@ -1,7 +1,5 @@
 """Targets as they were asked for. How they are started is the business of serve/."""
 
-from __future__ import annotations
-
 import shlex
 from dataclasses import dataclass
 from pathlib import Path

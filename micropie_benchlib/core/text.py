@@ -1,7 +1,5 @@
 """Figures in words and wrk's units, and read back from them."""
 
-from __future__ import annotations
-
 import re
 
 from micropie_benchlib.core.errors import UsageError

@@ -1,7 +1,5 @@
 """Types of figures and texts with their bounds, which pydantic checks where a file is read."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal, NamedTuple
 
 

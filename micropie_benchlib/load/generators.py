@@ -1,7 +1,5 @@
 """The wrk side of a trial on this machine."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import os

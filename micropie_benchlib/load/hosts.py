@@ -1,7 +1,5 @@
 """The machines of a comparison, and what this one does as one of them."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import itertools

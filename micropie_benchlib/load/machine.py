@@ -1,7 +1,5 @@
 """What results depend on of this machine: what is recorded of it, and its network link."""
 
-from __future__ import annotations
-
 import json
 import platform
 import sys

@@ -1,7 +1,5 @@
 """Several wrks of one trial as one."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar

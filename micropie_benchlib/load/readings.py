@@ -1,7 +1,5 @@
 """What is read of servers and wrks in a trial."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from micropie_benchlib.core.measurements import ServerUse, WrkResult

@@ -1,7 +1,5 @@
 """The interfaces of machines, and of a trial's two sides, wherever they are."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self

@@ -1,7 +1,5 @@
 """One trial: opens the gates, waits, stops both sides and reads what was seen, on any machines."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import functools

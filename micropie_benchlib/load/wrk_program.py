@@ -1,7 +1,5 @@
 """Which wrk is used, and whether it can be."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import sysconfig

@@ -1,7 +1,5 @@
 """The controller's end: another machine, its connection, its agent, and what it does as a Host."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import hashlib

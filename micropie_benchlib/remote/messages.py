@@ -1,7 +1,5 @@
 """How values cross to another machine and back: as JSON, checked against their type."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import time

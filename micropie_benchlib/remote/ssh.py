@@ -1,7 +1,5 @@
 """How other machines are reached over the user's own ssh, and which Python they have."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Sequence

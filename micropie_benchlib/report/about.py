@@ -1,7 +1,5 @@
 """What was measured where, and with which settings."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
 

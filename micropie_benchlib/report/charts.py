@@ -1,7 +1,5 @@
 """The page's charts: speeds, throughput over connections, latency over rates and by percentile."""
 
-from __future__ import annotations
-
 import functools
 import math
 import statistics

@@ -1,7 +1,5 @@
 """What a report says above its tables: of one run, of several side by side, of a calibration."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """A row of CSV for each measurement."""
 
-from __future__ import annotations
-
 import csv
 import dataclasses
 import functools

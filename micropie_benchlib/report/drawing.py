@@ -1,7 +1,5 @@
 """The chart of speeds on a terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from micropie_benchlib.core.estimates import Comparison, Estimate

@@ -1,7 +1,5 @@
 """Ratios and intervals in words."""
 
-from __future__ import annotations
-
 from micropie_benchlib.core.estimates import Estimate
 
 

@@ -1,7 +1,5 @@
 """Results for a comment on GitHub, and for github-action-benchmark."""
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 from typing import Any

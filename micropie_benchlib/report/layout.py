@@ -1,7 +1,5 @@
 """Tables, verdict lines and conclusions, before they are drawn anywhere."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

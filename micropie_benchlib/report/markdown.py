@@ -1,7 +1,5 @@
 """The report in Markdown, to be pasted; with details the whole."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from micropie_benchlib.core.choices import Method

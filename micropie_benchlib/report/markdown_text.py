@@ -1,7 +1,5 @@
 """Texts and tables in Markdown."""
 
-from __future__ import annotations
-
 import re
 
 from micropie_benchlib.report.layout import Code, Table, cell_width, padded

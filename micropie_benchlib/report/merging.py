@@ -1,7 +1,5 @@
 """Results of several files as one."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

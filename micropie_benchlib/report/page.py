@@ -1,7 +1,5 @@
 """The page: a report in HTML with charts, in one file."""
 
-from __future__ import annotations
-
 import html
 import string
 from collections.abc import Iterable, Sequence

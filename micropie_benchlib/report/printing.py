@@ -1,7 +1,5 @@
 """Texts of others, so that nothing of them steers a terminal."""
 
-from __future__ import annotations
-
 
 def printable(text: str) -> str:
     """Return the text in one line, with what cannot be shown escaped as in Python's source.

@@ -1,7 +1,5 @@
 """Published tables next to what is measured here."""
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 

@@ -1,7 +1,5 @@
 """The results file: written for others to read; its facts are read again."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from typing import Any

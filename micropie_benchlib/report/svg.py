@@ -1,7 +1,5 @@
 """Figures for the page: axes, series of points and rows of speeds, drawn as SVG."""
 
-from __future__ import annotations
-
 import html
 import math
 from collections.abc import Callable, Iterable, Sequence

@@ -1,7 +1,5 @@
 """The tables of results: the gist's, and those of details, ranks, rates and capacities."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Iterable, Sequence
 

@@ -1,7 +1,5 @@
 """Tables on a terminal, as wide as it is; nothing of them is ever cut."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 

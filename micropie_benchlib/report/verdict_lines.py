@@ -1,7 +1,5 @@
 """What is said of each target's speed."""
 
-from __future__ import annotations
-
 from micropie_benchlib.core.choices import Limit, Method, Verdict
 from micropie_benchlib.core.estimates import Comparison
 from micropie_benchlib.core.metrics import Metric

@@ -1,7 +1,5 @@
 """Warnings in words: the sentence of each kind, with the range of its figures where it was seen."""
 
-from __future__ import annotations
-
 import functools
 import string
 import tomllib

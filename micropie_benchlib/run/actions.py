@@ -1,7 +1,5 @@
 """What an experiment does to the world, injected so that tests can provoke faults."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

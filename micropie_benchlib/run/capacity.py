@@ -1,7 +1,5 @@
 """The bounds of a capacity, narrowed by bisection."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """The rounds of a plan, from the first launch to the comparisons."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import time

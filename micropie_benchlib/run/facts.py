@@ -1,7 +1,5 @@
 """What is recorded about a target."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import shlex

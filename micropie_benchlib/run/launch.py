@@ -1,7 +1,5 @@
 """One launch: its servers while they run, its trials, and what failed."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import itertools

@@ -1,7 +1,5 @@
 """What was seen in a trial: how the cores were used, and what was wrong or odd."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 
 from micropie_benchlib.core.choices import Method

@@ -1,7 +1,5 @@
 """What is found before the first round: targets that cannot be measured, unequal work, rates."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import math

@@ -1,7 +1,5 @@
 """Which launches and trials a plan consists of, in random order, and how long they take."""
 
-from __future__ import annotations
-
 import dataclasses
 import random
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """URLs, addresses and free ports."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import ipaddress

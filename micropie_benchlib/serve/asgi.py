@@ -1,7 +1,5 @@
 """The ASGI servers, each with its module, and what they have in common."""
 
-from __future__ import annotations
-
 import itertools
 import re
 

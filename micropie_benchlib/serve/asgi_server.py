@@ -1,7 +1,5 @@
 """What each ASGI server has to say of itself: the form that its module fills in."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The code of a target: its commit's files in a directory of ours, or its working tree."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import tempfile

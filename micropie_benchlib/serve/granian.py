@@ -1,7 +1,5 @@
 """granian: its options and settings."""
 
-from __future__ import annotations
-
 from micropie_benchlib.core.targets import AsgiTarget, ServerSettings
 from micropie_benchlib.serve.asgi_server import AsgiServerFacts, Versions, uvloop_if_installed
 

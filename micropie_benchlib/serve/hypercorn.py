@@ -1,7 +1,5 @@
 """hypercorn: its options and settings."""
 
-from __future__ import annotations
-
 import re
 
 from micropie_benchlib.core.choices import Loop

@@ -1,7 +1,5 @@
 """How each kind of target is launched: its command, environment, readiness and files."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import os

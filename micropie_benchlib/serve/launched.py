@@ -1,7 +1,5 @@
 """A server that this tool launches: readiness, workers, CPU time, end."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import functools

@@ -1,7 +1,5 @@
 """Servers' logs: the files, why a server ended by what it wrote, and what to do about that."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os

@@ -1,7 +1,5 @@
 """Requests on one connection and their responses, counted in bytes as wrk counts."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import socket

@@ -1,7 +1,5 @@
 """Servers that trials are made on: their interface, and those that somebody else runs."""
 
-from __future__ import annotations
-
 import abc
 from collections.abc import Iterable, Sequence
 from typing import Self

@@ -1,7 +1,5 @@
 """uvicorn: its options, log lines and settings."""
 
-from __future__ import annotations
-
 from micropie_benchlib.core.choices import Http
 from micropie_benchlib.core.targets import AsgiTarget, ServerSettings
 from micropie_benchlib.serve.asgi_server import (

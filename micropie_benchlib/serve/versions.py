@@ -1,7 +1,5 @@
 """Versions of the packages that decide a target's speed."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import json

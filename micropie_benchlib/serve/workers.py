@@ -4,8 +4,6 @@ The server is given a module of ours, which imports the app and hands over the s
 programs/loader.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import tempfile

@@ -1,7 +1,5 @@
 """How speeds changed since a baseline."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

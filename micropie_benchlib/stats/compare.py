@@ -1,7 +1,5 @@
 """One metric of one target under one load, compared with the reference's round by round."""
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 import math

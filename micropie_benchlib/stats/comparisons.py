@@ -1,7 +1,5 @@
 """All that follows from a run's measurements: comparisons, capacities', and distributions."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import itertools

@@ -1,7 +1,5 @@
 """Whether the load generator was the limit, and how the cores were shared."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from micropie_benchlib.core.choices import Limit

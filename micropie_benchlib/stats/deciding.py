@@ -1,7 +1,5 @@
 """Which metric the verdict is based on."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 
 from micropie_benchlib.core.choices import Decisive, Limit, Method

@@ -1,7 +1,5 @@
 """What decides how much work a request is, target by target."""
 
-from __future__ import annotations
-
 import itertools
 from collections import Counter
 from collections.abc import Collection, Iterable

@@ -1,7 +1,5 @@
 """Student's t distribution, and the mean, ratio and number of rounds by it."""
 
-from __future__ import annotations
-
 import bisect
 import functools
 import math

@@ -1,7 +1,5 @@
 """Ranks of several targets, by all pairwise comparisons at once."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Mapping, Sequence

@@ -3,8 +3,6 @@
 Each test errs in 1 of 1,000 series of independent rounds, or fewer.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 import statistics

@@ -1,7 +1,5 @@
 """What an interval says, which comparisons decide, and how many rounds that takes."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

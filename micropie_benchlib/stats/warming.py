@@ -1,7 +1,5 @@
 """Whether servers still warmed up in the first trials of their launches."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """All warnings of results: those recorded, and those that follow."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import statistics

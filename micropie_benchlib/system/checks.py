@@ -1,7 +1,5 @@
 """What on this machine would spoil a measurement, a function for each check."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import resource

@@ -1,7 +1,5 @@
 """Commands that run under a guard, so that nothing of them is left behind."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import json

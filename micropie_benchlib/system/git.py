@@ -1,7 +1,5 @@
 """git, asked about a repository and for a commit's files. Nothing in the repository changes."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path

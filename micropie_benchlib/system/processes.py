@@ -1,7 +1,5 @@
 """What the system tells of processes, their CPU time, memory and sockets."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

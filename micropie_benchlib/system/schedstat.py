@@ -3,8 +3,6 @@
 The run delay of /proc/PID/schedstat tells waiting for a core from sleeping.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys

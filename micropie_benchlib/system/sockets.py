@@ -1,7 +1,5 @@
 """How long connections have been silent (sock_diag), and how many were opened."""
 
-from __future__ import annotations
-
 import contextlib
 import socket
 import struct

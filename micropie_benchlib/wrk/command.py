@@ -1,7 +1,5 @@
 """The command line of wrk, and the scripts that it is given."""
 
-from __future__ import annotations
-
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.paths import packaged_text
 from micropie_benchlib.core.requests import WRK_TIMEOUT_S, Workload

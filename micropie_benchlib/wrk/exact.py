@@ -1,7 +1,5 @@
 """The line of exact figures that done.lua and rate.lua print."""
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Latency histograms: percentiles as wrk takes them, pooled runs, and wrk's correction undone."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """Reads wrk's text reports out of a text, whatever stands before their lines."""
 
-from __future__ import annotations
-
 import codecs
 import itertools
 import re

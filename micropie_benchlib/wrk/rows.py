@@ -1,7 +1,5 @@
 """From the reports of a text to measurements: what is pooled, and what each is called."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

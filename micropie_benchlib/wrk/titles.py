@@ -3,8 +3,6 @@
 What looks like code, a command or a sentence names nothing, nor does what another fence holds.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What wrk's own figures say against a trial, or against somebody else's report."""
 
-from __future__ import annotations
-
 import dataclasses
 
 from micropie_benchlib.core.measurements import WrkResult
