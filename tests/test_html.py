@@ -6,30 +6,28 @@ import math
 import re
 import shutil
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
-from conftest import LABELS, NAMES, RATES, failed, measured, results_of, single_results
+from conftest import LABELS, NAMES, RATES, failed, measured, report_of, results_of, single_results
 
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
 from micropie_benchlib.core.results import Results
-from micropie_benchlib.report.conclusions import conclude
-from micropie_benchlib.report.layout import Report
 from micropie_benchlib.report.page import to_html
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
+Opened = Callable[..., tuple["Page", list[str]]]
 Until = Literal["load", "networkidle"]  # half a second after the last request
 CHROMIUM = shutil.which("chromium")
 HOSTILE = """</script>'"><img src=x onerror=alert(1)>"""
-needs_chromium = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium: .ci/env --dev installs it for root alone"
-)
+PHONE = {"width": 390, "height": 900}
+DESKTOP = {"width": 1280, "height": 900}
 
 
 def sweep(*counts: int, labels: Mapping[str, str] = LABELS) -> Results:
@@ -51,40 +49,46 @@ def sweep(*counts: int, labels: Mapping[str, str] = LABELS) -> Results:
 
 
 def page_of(results: Results) -> str:
-    return to_html(Report(results=results, conclusion=conclude(results)))
+    return to_html(report_of(results, details=False))
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    if not CHROMIUM:
+        pytest.skip("no chromium: .ci/env --dev installs it for root alone")
     from playwright.sync_api import sync_playwright  # takes long
 
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-background-networking",
-                "--disable-component-update",
-            ],
-        )
+        args = ["--no-sandbox", "--disable-gpu"]
+        args += ["--disable-background-networking", "--disable-component-update"]
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=args)
         yield chromium
         chromium.close()
 
 
-def opened(
-    browser: Browser, text: str, tmp_path: Path, *, until: Until = "load", **options: Any
-) -> tuple[Page, list[str]]:
-    file = tmp_path / "page.html"
-    file.write_text(text)
-    page = browser.new_page(**options)
-    seen: list[str] = []
-    page.on("request", lambda request: seen.append(request.url))
-    page.on("console", lambda message: seen.append(message.text))
-    page.on("pageerror", lambda error: seen.append(str(error)))
-    page.on("dialog", lambda dialog: seen.append(dialog.message))
-    page.goto(file.as_uri(), wait_until=until)
-    return page, [url for url in seen if url != file.as_uri()]
+@pytest.fixture
+def opened(browser: Browser, tmp_path: Path) -> Iterator[Opened]:
+    """Return what opens the page of results, and tells what it asked for or complained of."""
+    pages: list[Page] = []
+
+    def open_page(
+        results: Results, *, until: Until = "load", **options: Any
+    ) -> tuple[Page, list[str]]:
+        file = tmp_path / "page.html"
+        file.write_text(page_of(results))
+        page = browser.new_page(**options)
+        pages.append(page)
+        seen: list[str] = []
+        page.on("request", lambda request: seen.append(request.url))
+        page.on("console", lambda message: seen.append(message.text))
+        page.on("pageerror", lambda error: seen.append(str(error)))
+        page.on("dialog", lambda dialog: seen.append(dialog.message))
+        page.goto(file.as_uri(), wait_until=until)
+        return page, [url for url in seen if url != file.as_uri()]
+
+    yield open_page
+    for page in pages:
+        page.close()
 
 
 # The texts of a chart that reach beyond its edges.
@@ -106,7 +110,6 @@ SCALES = "charts => charts.map(x => x.getBoundingClientRect().width / x.viewBox.
 RIGHT_EDGES = "figures => figures.map(figure => figure.getBoundingClientRect().right)"
 
 
-@needs_chromium
 @pytest.mark.parametrize(
     ("scheme", "width"),
     [
@@ -117,13 +120,11 @@ RIGHT_EDGES = "figures => figures.map(figure => figure.getBoundingClientRect().r
     ],
 )
 def test_the_page_loads_alone_and_fits(
-    browser: Browser, tmp_path: Path, width: int, scheme: Literal["light", "dark"]
+    opened: Opened, width: int, scheme: Literal["light", "dark"]
 ) -> None:
-    text = page_of(sweep(1, 100, 1000))
     size = {"width": width, "height": 900}
-    page, amiss = opened(
-        browser, text, tmp_path, until="networkidle", viewport=size, color_scheme=scheme
-    )
+    whole = sweep(1, 100, 1000)
+    page, amiss = opened(whole, until="networkidle", viewport=size, color_scheme=scheme)
     assert amiss == []
     assert page.evaluate("document.documentElement.scrollWidth") == width
     shade = page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -137,7 +138,6 @@ def test_the_page_loads_alone_and_fits(
     assert len(scales) == len(edges)
     assert min(14 * scale for scale in scales) > 10  # pixels: readable
     assert charts.evaluate_all(f"charts => charts.flatMap({TEXTS_CUT_OFF})") == []
-    page.close()
 
 
 def drawn(figure: Locator, mark: str) -> list[tuple[float, float]]:
@@ -154,10 +154,9 @@ def ticks_of(axis: Locator, direction: Literal["x", "y"]) -> list[tuple[float, f
     return ticks
 
 
-@needs_chromium
-def test_speeds_are_drawn_with_their_intervals_and_rounds(browser: Browser, tmp_path: Path) -> None:
+def test_speeds_are_drawn_with_their_intervals_and_rounds(opened: Opened) -> None:
     whole = results_of(sweep(100).measurements[::2])  # the single trials
-    page, _ = opened(browser, page_of(whole), tmp_path)
+    page, _ = opened(whole)
     speeds = page.locator("figure").first
     assert speeds.locator("figcaption strong").text_content() == "Speed"
     line = speeds.locator(".reference path.line").get_attribute("d") or ""
@@ -180,13 +179,11 @@ def test_speeds_are_drawn_with_their_intervals_and_rounds(browser: Browser, tmp_
     assert "More, 100 connections: 0.903x (0.902 to 0.905)" in (
         speeds.locator("[role=img]").get_attribute("aria-label") or ""
     )
-    page.close()
 
 
-@needs_chromium
-def test_charts_of_series_show_the_figures(browser: Browser, tmp_path: Path) -> None:
+def test_charts_of_series_show_the_figures(opened: Opened) -> None:
     whole = sweep(10, 100, 1000)
-    page, _ = opened(browser, page_of(whole), tmp_path)
+    page, _ = opened(whole)
     _, throughput, latency, *_ = page.locator("figure").all()
     (zero, zero_y), *_, (last, last_y) = ticks_of(throughput.locator(".axis.y"), "y")
     assert zero == 0  # lengths are in proportion
@@ -204,48 +201,33 @@ def test_charts_of_series_show_the_figures(browser: Browser, tmp_path: Path) -> 
     told = page.locator("[role=img] .dots circle").evaluate_all(titles)
     assert told
     assert all(told)
-    page.close()
 
 
-@needs_chromium
-def test_long_names_leave_room_for_the_charts(browser: Browser, tmp_path: Path) -> None:
-    page, _ = opened(
-        browser,
-        page_of(sweep(100, labels=LABELS | {"more": "M" * 200})),
-        tmp_path,
-        viewport={"width": 390, "height": 900},
-    )
+def test_long_names_leave_room_for_the_charts(opened: Opened) -> None:
+    page, _ = opened(sweep(100, labels=LABELS | {"more": "M" * 200}), viewport=PHONE)
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     for figure in page.locator("figure").all():
         width = float(figure.locator("rect.background").get_attribute("width") or 0)
         assert width > 150
         positions = sorted(x for x, _ in drawn(figure, "1"))
         assert 0 <= positions[0] < positions[-1] <= width
-    page.close()
 
 
-@needs_chromium
-def test_what_lies_beyond_the_axis_has_no_mark(browser: Browser, tmp_path: Path) -> None:
+def test_what_lies_beyond_the_axis_has_no_mark(opened: Opened) -> None:
     whole = single_results(((1000.0, 10_000.0), (1000.0, 100.0)))
-    page, _ = opened(browser, page_of(whole), tmp_path)
+    page, _ = opened(whole)
     speeds = page.locator("figure").first
     assert len(drawn(speeds, "1")) == 1, "the estimate, not the rounds"
     bar = speeds.locator(".mark-1 path.line").get_attribute("d") or ""
     assert bar.count("M") == 1, "no mark at its ends"
-    page.close()
 
 
-@needs_chromium
-def test_the_answer_is_at_the_top_and_the_command_can_be_copied(
-    browser: Browser, tmp_path: Path
-) -> None:
+def test_the_answer_is_at_the_top_and_the_command_can_be_copied(opened: Opened) -> None:
     whole = replace(sweep(100), command="micropie_bench compare -c 100")
     page, amiss = opened(
-        browser,
-        page_of(whole),
-        tmp_path,
+        whole,
         until="networkidle",
-        viewport={"width": 390, "height": 900},
+        viewport=PHONE,
         permissions=["clipboard-read", "clipboard-write"],
     )
     first = page.locator(".verdicts li").first
@@ -257,18 +239,16 @@ def test_the_answer_is_at_the_top_and_the_command_can_be_copied(
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == "micropie_bench compare -c 100"
     assert amiss == []
-    page.close()
 
 
-@needs_chromium
-def test_tables_sort_by_value_and_by_keyboard(browser: Browser, tmp_path: Path) -> None:
+def test_tables_sort_by_value_and_by_keyboard(opened: Opened) -> None:
     whole = sweep(100)
     base, *others = whole.distributions
     slow = replace(
         base, percentiles=tuple((percent, 100 * seconds) for percent, seconds in base.percentiles)
     )
     whole = replace(whole, distributions=(slow, *others))
-    page, _ = opened(browser, page_of(whole), tmp_path)
+    page, _ = opened(whole)
     details = page.locator("table", has=page.locator("caption", has_text="details"))
     names, p99 = details.locator("tbody th"), details.get_by_role("button", name="p99", exact=True)
     assert names.all_text_contents() == ["Base", "More"]  # 3.00s, 30.00ms
@@ -279,12 +259,10 @@ def test_tables_sort_by_value_and_by_keyboard(browser: Browser, tmp_path: Path) 
     page.keyboard.press("Enter")
     assert names.all_text_contents() == ["Base", "More"]
     assert details.locator("th[aria-sort=descending]").text_content() == "p99"
-    page.close()
 
 
-@needs_chromium
-def test_on_a_phone_no_table_hides_a_column(browser: Browser, tmp_path: Path) -> None:
-    page, _ = opened(browser, page_of(sweep(100)), tmp_path, viewport={"width": 390, "height": 900})
+def test_on_a_phone_no_table_hides_a_column(opened: Opened) -> None:
+    page, _ = opened(sweep(100), viewport=PHONE)
     boxes = page.locator(".scroll:has(table.sortable)")
     assert boxes.count() >= 3
     for box in boxes.all():
@@ -292,31 +270,24 @@ def test_on_a_phone_no_table_hides_a_column(browser: Browser, tmp_path: Path) ->
     titles = page.locator("td[data-title=Verdict], td[data-title=Method]")
     assert titles.count() >= 2
     assert all(title.is_visible() for title in titles.all())
-    page.close()
 
 
-@needs_chromium
-def test_plots_fill_their_cards(browser: Browser, tmp_path: Path) -> None:
-    page, _ = opened(
-        browser, page_of(sweep(1, 10, 100)), tmp_path, viewport={"width": 1280, "height": 900}
-    )
+def test_plots_fill_their_cards(opened: Opened) -> None:
+    page, _ = opened(sweep(1, 10, 100), viewport=DESKTOP)
     for figure in page.locator("figure").all():
         card, drawing = figure.bounding_box(), figure.locator("[role=img] svg").bounding_box()
         assert card
         assert drawing
         assert drawing["width"] > 0.9 * card["width"]
-    page.close()
 
 
-@needs_chromium
-def test_names_cannot_become_part_of_the_page(browser: Browser, tmp_path: Path) -> None:
+def test_names_cannot_become_part_of_the_page(opened: Opened) -> None:
     whole = sweep(1, 100, 1000, labels=LABELS | {"more": HOSTILE})
     whole = replace(whole, command=HOSTILE, warnings=failed(HOSTILE))
-    page, amiss = opened(browser, page_of(whole), tmp_path, until="networkidle")
+    page, amiss = opened(whole, until="networkidle")
     assert amiss == []
     assert page.locator("img").count() == page.locator("[onerror]").count() == 0
     assert page.locator("pre").text_content() == HOSTILE
-    page.close()
 
 
 def test_the_page_is_made_of_whatever_there_is() -> None:

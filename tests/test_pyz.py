@@ -5,7 +5,6 @@ That has no site packages, no wrk on PATH, and a new HOME.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
@@ -15,20 +14,13 @@ import shutil
 import subprocess
 import sys
 import textwrap
-import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 from conftest import only_build
 from results_schema import loaded
-
-from micropie_benchlib.core.errors import BenchError
-from micropie_benchlib.core.requests import Workload
-from micropie_benchlib.serve.addresses import free_port
-from micropie_benchlib.serve.probe import Probe
 
 ROOT = Path(__file__).parent.parent
 pytestmark = [
@@ -197,42 +189,6 @@ def test_it_runs_by_itself_through_links_and_spaces_from_anywhere(
             check=False,
         )
         assert done.returncode == 0, done.stderr.decode()
-
-
-@pytest.mark.usefixtures("warm")
-def test_serve_runs_four_workers_of_this_python(
-    pyz: Path, env: dict[str, str], tmp_path: Path
-) -> None:
-    port = free_port("127.0.0.1", None)
-    argv = [f"{env['PATH']}/python3", str(pyz), "serve", "micropie", "--port", str(port)]
-    probe = Probe(f"http://127.0.0.1:{port}/", Workload())
-    with subprocess.Popen(
-        argv, env=env, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    ) as process:
-        try:
-            deadline = time.monotonic() + 100
-            while spawned_workers(process.pid) < 4:
-                assert time.monotonic() < deadline
-                assert process.poll() is None, process.stdout and process.stdout.read()
-                time.sleep(0.1)
-            while True:
-                with contextlib.suppress(BenchError):
-                    assert probe.ask()[0].status == 200
-                    break
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
-        finally:
-            process.terminate()
-            process.communicate(timeout=60)
-    assert process.returncode == 0
-
-
-def spawned_workers(pid: int) -> int:
-    count = 0
-    for child in psutil.Process(pid).children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            count += "spawn_main" in " ".join(child.cmdline())
-    return count
 
 
 def test_first_starts_at_the_same_time_share_one_whole_cache(

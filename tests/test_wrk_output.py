@@ -44,18 +44,6 @@ def latency_of(wrk: WrkResult) -> Latency:
     return wrk.latency
 
 
-def test_gist_reports_keep_every_published_figure() -> None:
-    rows = [
-        (m.target, m.load.connections, *gist_row([m])) for m in parse_reports(GIST).measurements
-    ]
-    assert rows == [
-        ("FastAPI", 100, "49.15ms", "102.39ms", "2031.28", "8.39", "285.95"),
-        ("FastAPI", 200, "91.97ms", "365.85ms", "2195.34", "9.06", "309.07"),
-        ("MicroPie", 100, "44.58ms", "101.74ms", "2239.68", "17.02", "580.29"),
-        ("MicroPie", 200, "81.46ms", "142.96ms", "2450.02", "18.61", "634.76"),
-    ]
-
-
 @pytest.mark.parametrize(
     ("asked", "seconds", "ended_early"),
     [
@@ -78,9 +66,9 @@ def test_a_run_that_ended_early_is_told(asked: str, seconds: int, ended_early: b
 def test_read_errors_and_byte_units() -> None:
     wrk = parse_one((DATA / "wrk_close.txt").read_text())
     assert wrk.errors == Errors(read=2166)
-    assert latency_of(wrk).mean_s == pytest.approx(367.43e-6)
-    assert latency_of(wrk).max_s == pytest.approx(4.84e-3)
-    assert latency_of(wrk).p99_s == pytest.approx(1.05e-3)
+    latency = latency_of(wrk)
+    found_s = (latency.mean_s, latency.max_s, latency.p99_s)
+    assert found_s == pytest.approx((367.43e-6, 4.84e-3, 1.05e-3))
     assert wrk.bytes_per_s == pytest.approx(1.01 * 1024**2)
 
 

@@ -262,6 +262,10 @@ def test_a_priority_that_servers_inherit_is_told(
         (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "ulimit -u"),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "ulimit -v"),
         (MemoryError(), "ulimit -v"),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "make room there, or set TMPDIR to another directory",
+        ),
     ],
 )
 def test_a_limit_that_is_reached_is_named(error: Exception, limit: str) -> None:
