@@ -288,16 +288,6 @@ def test_the_cpu_time_that_wrk_tells_is_what_the_system_counts(
 
 
 @pytest.mark.slow
-def test_calibrate_says_what_this_machine_can_tell_apart(in_process: InProcess) -> None:
-    done = in_process.run("calibrate", "asgi", "-r", "2", *SHORT, "--export-json", "-")
-    assert done.returncode == 0, done.stderr
-    assert loaded(done.stdout)["comparisons"]
-    assert "| ASGI (a) " in done.stderr
-    resolution = r"[\d.]+% in CPU/request, paired trials, 20 connections"
-    assert re.search(resolution, done.stderr)
-
-
-@pytest.mark.slow
 def test_doctor_reports_every_check(in_process: InProcess) -> None:
     done = in_process.run("doctor", "--json", "-w", "500")
     findings: list[dict[str, Any]] = json.loads(done.stdout)

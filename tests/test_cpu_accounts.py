@@ -39,41 +39,36 @@ def account(
     return Account(at_s=at_s, threads=threads, processes=processes, reaped=reaped or {})
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "cpu_s"),
-    [
-        pytest.param(
-            account(0, {WORKER: 5.0}, reaped={GUARD: 1.0}),
-            account(1, {WORKER: 5.5}, reaped={GUARD: 1.0}),
-            0.5,
-            id="what lives",
-        ),
-        pytest.param(
-            account(0, {WORKER: 5.0}, reaped={GUARD: 1.0}),
-            account(1, {WORKER: 5.5}, reaped={GUARD: 1.25}),
-            0.75,
-            id="an orphan that began and ended meanwhile: the guard has waited for it",
-        ),
-        pytest.param(
-            account(0, {WORKER: 5.0}, reaped={WORKER: 3.0}),
-            account(1, {WORKER: 5.5, CHILD: 0.25}, reaped={WORKER: 4.0, CHILD: 0.5}),
-            2.25,
-            id="children that ended, and children of a child",
-        ),
-        pytest.param(
-            account(0, {MASTER: 1.0, WORKER: 7.0}, reaped={MASTER: 0.0, WORKER: 2.0}),
-            account(1, {MASTER: 1.0}, reaped={MASTER: 9.5}),
-            0.5,
-            id="what ends leaves its earlier CPU time, too, which does not count",
-        ),
-        pytest.param(
-            account(0, {MASTER: 1.0, WORKER: 7.0}, reaped={MASTER: 0.0}),
-            account(1, {MASTER: 1.5}, reaped={MASTER: 0.0}),
-            0.5,
-            id="nobody waited for what ended: its last CPU time is lost, and no other",
-        ),
-    ],
-)
+SPENT = {
+    "what lives": (
+        account(0, {WORKER: 5.0}, reaped={GUARD: 1.0}),
+        account(1, {WORKER: 5.5}, reaped={GUARD: 1.0}),
+        0.5,
+    ),
+    "an orphan that began and ended meanwhile: the guard has waited for it": (
+        account(0, {WORKER: 5.0}, reaped={GUARD: 1.0}),
+        account(1, {WORKER: 5.5}, reaped={GUARD: 1.25}),
+        0.75,
+    ),
+    "children that ended, and children of a child": (
+        account(0, {WORKER: 5.0}, reaped={WORKER: 3.0}),
+        account(1, {WORKER: 5.5, CHILD: 0.25}, reaped={WORKER: 4.0, CHILD: 0.5}),
+        2.25,
+    ),
+    "what ends leaves its earlier CPU time, too, which does not count": (
+        account(0, {MASTER: 1.0, WORKER: 7.0}, reaped={MASTER: 0.0, WORKER: 2.0}),
+        account(1, {MASTER: 1.0}, reaped={MASTER: 9.5}),
+        0.5,
+    ),
+    "nobody waited for what ended: its last CPU time is lost, and no other": (
+        account(0, {MASTER: 1.0, WORKER: 7.0}, reaped={MASTER: 0.0}),
+        account(1, {MASTER: 1.5}, reaped={MASTER: 0.0}),
+        0.5,
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "after", "cpu_s"), SPENT.values(), ids=SPENT)
 def test_each_second_of_cpu_time_counts_once(before: Account, after: Account, cpu_s: float) -> None:
     assert spent_between(before, after).cpu_s == pytest.approx(cpu_s)
 
@@ -98,26 +93,18 @@ def spent(seconds: float, **cpu_s: float) -> Spent:
     return Spent(seconds=seconds, threads=threads, ended_s=cpu_s.get("ended", 0.0))
 
 
+UNDER_LOAD = {
+    "it rests while idle": ({"main": 0.0}, {"main": 1.8}, 1.8, False),
+    "its own work goes on": ({"main": 0.15}, {"main": 1.8}, 1.5, False),
+    "never less than nothing": ({"main": 0.15}, {"main": 0.1}, 0.0, False),
+    "what never rests": ({"main": 0, "helper": 1}, {"main": 0.7, "helper": 1.9}, 0.7, False),
+    "a loop that polls is displaced by work": ({"main": 1.0}, {"main": 1.9}, 1.9, True),
+    "short jobs": ({"main": 0.0, "ended": 0.1}, {"main": 1.0, "ended": 0.5}, 1.3, False),
+}
+
+
 @pytest.mark.parametrize(
-    ("idle", "load", "charged_s", "polls"),
-    [
-        pytest.param({"main": 0.0}, {"main": 1.8}, 1.8, False, id="it rests while idle"),
-        pytest.param({"main": 0.15}, {"main": 1.8}, 1.5, False, id="its own work goes on"),
-        pytest.param({"main": 0.15}, {"main": 0.1}, 0.0, False, id="never less than nothing"),
-        pytest.param(
-            {"main": 0.0, "helper": 1.0},
-            {"main": 0.7, "helper": 1.9},
-            0.7,
-            False,
-            id="what never rests is left out, however much of it there is under load",
-        ),
-        pytest.param(
-            {"main": 1.0}, {"main": 1.9}, 1.9, True, id="a loop that polls is displaced by work"
-        ),
-        pytest.param(
-            {"main": 0.0, "ended": 0.1}, {"main": 1.0, "ended": 0.5}, 1.3, False, id="short jobs"
-        ),
-    ],
+    ("idle", "load", "charged_s", "polls"), UNDER_LOAD.values(), ids=UNDER_LOAD
 )
 def test_the_cpu_time_of_requests_is_without_the_idle_use(
     idle: dict[str, float], load: dict[str, float], charged_s: float, polls: bool
@@ -128,20 +115,20 @@ def test_the_cpu_time_of_requests_is_without_the_idle_use(
     assert charge.polls is polls
 
 
+def restless_cores(*, ran_s: float, waited_s: float, is_runnable: bool = False) -> float:
+    """Return how many cores are used without rest by a thread that does so in each second."""
+    runnable = frozenset([MAIN]) if is_runnable else frozenset()
+    threads = {MAIN: Times(ran_s, waited_s)}
+    step = Spent(seconds=1, threads=threads, ended_s=0, runnable=runnable)
+    return idle_use([step] * 10).restless_cores
+
+
 def test_a_loop_that_gets_little_of_the_cores_never_rests_either() -> None:
-    step = Spent(seconds=1, threads={MAIN: Times(0.2, 0.78)}, ended_s=0)
-    assert idle_use([step]).restless_cores == 0.2
-    sleeper = Spent(seconds=1, threads={MAIN: Times(0.2, 0.5)}, ended_s=0)
-    assert idle_use([sleeper]).restless_cores == 0
-
-
-def test_a_loop_whose_core_the_hypervisor_takes_never_rests_either() -> None:
-    threads = {MAIN: Times(0.6, 0.1)}
-    stolen = Spent(seconds=1, threads=threads, ended_s=0, runnable=frozenset([MAIN]))
-    assert idle_use([stolen] * 10).restless_cores == pytest.approx(0.6)
-    seldom = {MAIN: Times(0.1, 0.1)}
-    woken_with_us = Spent(seconds=1, threads=seldom, ended_s=0, runnable=frozenset([MAIN]))
-    assert idle_use([woken_with_us] * 10).restless_cores == 0
+    assert restless_cores(ran_s=0.2, waited_s=0.78) == pytest.approx(0.2)
+    assert restless_cores(ran_s=0.2, waited_s=0.5) == 0, "a sleeper"
+    taken = restless_cores(ran_s=0.6, waited_s=0.1, is_runnable=True)
+    assert taken == pytest.approx(0.6), "the hypervisor takes the core"
+    assert restless_cores(ran_s=0.1, waited_s=0.1, is_runnable=True) == 0, "woken with us"
 
 
 def test_work_is_of_the_threads_that_rest_while_idle() -> None:

@@ -608,23 +608,34 @@ def test_bodies_that_vary_from_launch_to_launch_are_recorded_as_such(world: Worl
     assert base.responses["hello"].body_varies_by is None
 
 
+def redirect(location: str) -> dict[str, Any]:
+    return {"status": 307, "headers": (("location", location),)}
+
+
+LACKS = {"status": 422, "excerpt": '{"detail": "item: field required"}'}
+
+
 @pytest.mark.parametrize(
-    ("location", "advice"),
+    ("changes", "expected", "told"),
     [
-        ("/items/?page=1", "use --path '/items/?page=1', or --expect-status 307"),
-        ("http://127.0.0.1:8000/items/", "use --path /items/, or --expect-status 307"),
-        ("https://127.0.0.1:8000/", "use the target https://127.0.0.1:8000/, or --expect-status"),
-        ("//login.example/", "use the target http://login.example/, or --expect-status 307"),
+        (redirect("/items/?page=1"), None, "use --path '/items/?page=1', or --expect-status 307"),
+        (redirect("http://127.0.0.1:8000/items/"), None, "use --path /items/, or --expect-status"),
+        (redirect("https://127.0.0.1:8000/"), None, "use the target https://127.0.0.1:8000/, or "),
+        (redirect("//login.example/"), None, "use the target http://login.example/, or --expect"),
+        ({"status": 404, "excerpt": "none"}, 302, "returned 404, not 302 as expected: none"),
+        (LACKS, None, 'returned 422: {"detail": "item: field required"}'),
     ],
 )
-def test_a_redirect_is_told_with_what_to_ask_for_instead(
-    world: World, location: str, advice: str
+def test_a_response_that_was_not_asked_for_is_told_with_what_to_ask_for_instead(
+    world: World, changes: dict[str, Any], expected: int | None, told: str
 ) -> None:
-    redirect = replace(OK, status=307, headers=(("location", location),))
-    world.responses = {"more hello": redirect}
-    (reason,) = unmeasurable(world, plan_of())
-    told = f"more: GET / returned 307, which leads to {location}: {advice}"
-    assert texts_of(reason.warnings).startswith(told)
+    right = replace(OK, status=expected or 200)
+    world.responses = {"base hello": right, "more hello": replace(OK, **changes)}
+    load = replace(HELLO, workload=replace(HELLO.workload, expect_status=expected))
+    (reason,) = unmeasurable(world, plan_of(loads=(load,)))
+    text = texts_of(reason.warnings)
+    assert text.startswith(f"more: GET / returned {changes['status']}")
+    assert told in text
 
 
 def test_a_target_that_answers_one_workload_is_measured_on_that(world: World) -> None:
@@ -662,26 +673,21 @@ def test_of_two_that_are_warmed_up_together_the_one_that_fails_is_found(world: W
 
 
 @pytest.mark.parametrize(
-    ("status", "reason"),
-    [
-        (
-            500,
-            "more: GET /json returned 500; its last error line: "
-            "ValueError: the database is on fire",
-        ),
-        (404, "more: GET /json returned 404"),
-    ],
+    ("status", "log"),
+    [(500, "; its last error line: ValueError: the database is on fire"), (404, "")],
 )
 def test_a_workload_that_is_answered_otherwise_than_2xx_is_invalid_alone(
-    world: World, status: int, reason: str
+    world: World, status: int, log: str
 ) -> None:
-    world.responses = {"more json": replace(OK, status=status)}
+    reason = f"more: GET /json returned {status}: its words{log}"
+    world.responses = {"more json": replace(OK, status=status, excerpt="its words")}
     results = run(world, plan_of(loads=(HELLO, JSON), paired=True, rounds=1))
     assert reasons(results) == dict.fromkeys(JSON_OF_MORE, reason)
     assert len(results.measurements) == 8
     assert set(world.subjects("warm_up")) == {"base+more hello", "base json"}
     assert {"more json", "base+more json"}.isdisjoint(world.subjects("load"))
     assert results.targets[1].responses["json"].status == status
+    assert "excerpt" not in to_json(results)
 
 
 # --- what a trial yields ------------------------------------------------------------------

@@ -106,46 +106,28 @@ def results_in(path: Path) -> Results:
     return loaded(path.read_text())
 
 
-@dataclass
-class Compared:
-    """A comparison that ended, what it wrote, and what the second server logged."""
-
-    done: subprocess.CompletedProcess[str]
-    results: Results
-    markdown: str
-    log: str
-
-
-@pytest.fixture(scope="module")
-def compared(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Compared:
-    """Return a comparison with servers on one machine and load from two."""
-    directory = tmp_path_factory.mktemp("compared")
-    log, out, page = directory / "access.log", directory / "out.json", directory / "out.md"
+def test_servers_on_one_machine_and_load_from_two(site: Site, tmp_path: Path) -> None:
+    """Each request of wrk is in the second server's log."""
+    log, out, page = tmp_path / "access.log", tmp_path / "out.json", tmp_path / "out.md"
     serve = (
         f"logged=cmd:sh -c 'exec {sys.executable} -m uvicorn apps:asgi --app-dir {ROOT} "
         f"--host {{host}} --port {{port}} --no-use-colors >> {log} 2>&1'"
     )
-    done = finished(
-        site.compare(
-            *("asgi", serve, "--server-on", "s", "--load-on", "a,b", "--paired", *PATIENTLY),
-            *("-r", "1", "-d", "1s", "-c", "40", "-t", "2", "-w", "1", "--warm-up", "0s"),
-            *("--export-json", str(out), "--export-markdown", str(page)),
-        )
+    process = site.compare(
+        *("asgi", serve, "--server-on", "s", "--load-on", "a,b", "--paired", *PATIENTLY),
+        *("-r", "1", "-d", "1s", "-c", "40", "-t", "2", "-w", "1", "--warm-up", "0s"),
+        *("--export-json", str(out), "--export-markdown", str(page)),
     )
+    done = finished(process)
     assert done.returncode == 0, done.stdout + done.stderr
     assert site.running() == []
-    return Compared(
-        done=done, results=results_in(out), markdown=page.read_text(), log=log.read_text()
-    )
-
-
-def test_servers_on_one_machine_and_load_from_two(compared: Compared) -> None:
-    assert "servers listen on 198.18.0.2 of s; load comes from a and b" in compared.done.stderr
-    assert "served on s, load from a and b" in compared.done.stdout
-    roles = [(machine["host"], machine["role"]) for machine in compared.results["machines"]]
+    assert "servers listen on 198.18.0.2 of s; load comes from a and b" in done.stderr
+    for text in (done.stdout, page.read_text()):
+        assert "served on s, load from a and b" in text
+    results = results_in(out)
+    roles = [(machine["host"], machine["role"]) for machine in results["machines"]]
     assert roles == [("s", "server"), ("a", "load"), ("b", "load")]
-    assert "served on s, load from a and b" in compared.markdown
-    measurements = compared.results["measurements"]
+    measurements = results["measurements"]
     assert len(measurements) == 4, "each server alone, and both in a paired trial"
     for measurement in measurements:
         assert measurement["valid"], measurement["invalid"]
@@ -153,17 +135,11 @@ def test_servers_on_one_machine_and_load_from_two(compared: Compared) -> None:
         assert len(counts) == 2
         assert measurement["wrk"]["requests"] == sum(counts)
         assert measurement["use"]["server_cpu_s"] > 0
-
-
-def test_each_request_of_wrk_is_in_the_servers_log(compared: Compared) -> None:
-    trials = [each for each in compared.results["measurements"] if each["target"] == "logged"]
-    assert len(trials) == 2
-    lines = compared.log.splitlines()
-    from_loads = [line for line in lines if re.search(r"198\.18\.0\.[34]:\d+ - ", line)]
-    unread = 40 * len(trials)  # answers that were on their way when wrk ended
+    logged = [each["wrk"]["requests"] for each in measurements if each["target"] == "logged"]
+    lines = re.findall(r"198\.18\.0\.[34]:\d+ - ", log.read_text())
+    unread = 40 * len(logged)  # answers that were on their way when wrk ended
     asked = 2 * 10 * 40  # by both machines, before and after: ten on each connection
-    requests = sum(trial["wrk"]["requests"] for trial in trials)
-    assert requests <= len(from_loads) <= requests + unread + asked
+    assert sum(logged) <= len(lines) <= sum(logged) + unread + asked
 
 
 @pytest.mark.nightly
@@ -174,11 +150,8 @@ def test_each_request_of_wrk_is_in_the_servers_log(compared: Compared) -> None:
 )
 def test_one_other_machine(site: Site, tmp_path: Path, options: Sequence[str]) -> None:
     out = tmp_path / "out.json"
-    done = finished(
-        site.compare(
-            *options, *PATIENTLY, "-r", "2", "-d", "1s", "-c", "20", "--export-json", str(out)
-        )
-    )
+    words = ("-r", "2", "-d", "1s", "-c", "20", "--export-json", str(out))
+    done = finished(site.compare(*options, *PATIENTLY, *words))
     assert done.returncode == 0, done.stderr
     results = results_in(out)
     methods = {measurement["method"] for measurement in results["measurements"]}

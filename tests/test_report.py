@@ -19,6 +19,7 @@ from conftest import (
     NAMES,
     RATES,
     SETTINGS,
+    facts_of,
     measured,
     results_of,
     single_results,
@@ -271,18 +272,17 @@ def opened_run(
     *counts: int | None, requests: int = 60_000, rate_per_s: float | None = None, **response: Any
 ) -> Results:
     """Return rounds of 100 connections and 60 s that opened so many connections."""
+    load = replace(HUNDRED, rate_per_s=rate_per_s)
     rounds = []
-    for number, opened in enumerate(counts, start=1):
-        for name in NAMES:
-            load = replace(HUNDRED, rate_per_s=rate_per_s)
-            run = measured(name, number, requests / 60, load=load)
-            rounds.append(replace(run, connections_opened=opened))
-    results = results_of(rounds)
+    for (number, opened), name in itertools.product(enumerate(counts, start=1), NAMES):
+        run = measured(name, number, requests / 60, load=load)
+        rounds.append(replace(run, connections_opened=opened))
     targets = []
-    for facts in results.targets:
+    for name, label in LABELS.items():
+        facts = facts_of(name, label)
         changed = replace(facts.responses["hello"], **response)
         targets.append(replace(facts, responses={"hello": changed}))
-    return replace(results, targets=tuple(targets))
+    return results_of(rounds, targets=tuple(targets))
 
 
 def test_wrks_own_reports_stand_under_the_target_and_the_rate() -> None:
@@ -295,45 +295,27 @@ def test_wrks_own_reports_stand_under_the_target_and_the_rate() -> None:
     assert wrk_reports(results_of(measurements)) == ["Base\n\nfast\n", at_a_rate]
 
 
-@pytest.mark.parametrize(
-    ("results", "cost"),
-    [
-        pytest.param(opened_run(100, 100), None, id="those of wrk's start"),
-        pytest.param(
-            opened_run(60_100, 60_100, http_version="1.0"), "every request,", id="one each"
-        ),
-        pytest.param(
-            opened_run(12_100, http_version="1.0"), "every 5 requests,", id="one for five"
-        ),
-        pytest.param(
-            opened_run(12_100, http_version="1.1"),
-            "every 5 requests (machine-wide count),",
-            id="one for five, though the responses keep theirs",
-        ),
-        pytest.param(opened_run(60_100, 101), None, id="others opened some in one round"),
-        pytest.param(opened_run(100, http_version="1.0"), None, id="1.0 that was kept open"),
-        pytest.param(opened_run(None, http_version="1.0"), "every request,", id="1.0, not counted"),
-        pytest.param(
-            opened_run(None, http_version="1.0", headers=(("Connection", "keep-alive"),)),
-            None,
-            id="1.0 that promises to keep it",
-        ),
-        pytest.param(
-            opened_run(None, headers=(("connection", "close"),)), "every request,", id="close"
-        ),
-        pytest.param(opened_run(100, headers=(("connection", "close"),)), None, id="close, kept"),
-        pytest.param(
-            opened_run(400, requests=300, headers=(("connection", "close"),)),
-            "every request,",
-            id="close, by few responses",
-        ),
-        pytest.param(
-            opened_run(103, rate_per_s=1000.0, headers=(("connection", "close"),)),
-            None,
-            id="close, kept at a rate while others opened some",
-        ),
-    ],
-)
+OLD: dict[str, Any] = {"http_version": "1.0"}
+CLOSE: dict[str, Any] = {"headers": (("connection", "close"),)}
+KEEP: dict[str, Any] = {"headers": (("Connection", "keep-alive"),)}
+COUNTED = "every 5 requests (machine-wide count),"
+OPENED = {
+    "those of wrk's start": (opened_run(100, 100), None),
+    "one each": (opened_run(60_100, 60_100, **OLD), "every request,"),
+    "one for five": (opened_run(12_100, **OLD), "every 5 requests,"),
+    "one for five, though the responses keep theirs": (opened_run(12_100), COUNTED),
+    "others opened some in one round": (opened_run(60_100, 101), None),
+    "1.0 that was kept open": (opened_run(100, **OLD), None),
+    "1.0, not counted": (opened_run(None, **OLD), "every request,"),
+    "1.0 that promises to keep it": (opened_run(None, **OLD, **KEEP), None),
+    "close": (opened_run(None, **CLOSE), "every request,"),
+    "close, kept": (opened_run(100, **CLOSE), None),
+    "close, by few responses": (opened_run(400, requests=300, **CLOSE), "every request,"),
+    "close, kept at a rate": (opened_run(103, rate_per_s=1000.0, **CLOSE), None),
+}
+
+
+@pytest.mark.parametrize(("results", "cost"), OPENED.values(), ids=OPENED)
 def test_new_connections_are_told_by_what_was_opened(results: Results, cost: str | None) -> None:
     wanted = [f"Base and More: reconnects {cost} which adds overhead"] if cost else []
     assert lines_of(results, reconnecting(results)) == wanted
@@ -404,37 +386,24 @@ def test_why_throughput_and_cpu_time_differ_is_said_only_where_they_do() -> None
     assert list(shared_cores(results_of([*run_of(FASTER), *same]))) == []
 
 
-def busy_neighbours(shares: Mapping[int, float], *, rounds: int) -> Results:
-    """Return the results of both targets in which others took these shares, by round."""
-    measurements = []
-    for number in range(1, rounds + 1):
-        for name in NAMES:
-            warnings: tuple[BenchWarning, ...] = ()
-            if number in shares:
-                warnings = (BenchWarning.of(Kind.NEIGHBOURS, share=shares[number]),)
-            measurements.append(replace(measured(name, number, 100), warnings=warnings))
-    return results_of(measurements)
-
-
 @pytest.mark.parametrize(
-    ("shares", "line"),
+    ("shares", "told"),
     [
-        pytest.param(
-            {1: 0.85, 2: 0.37, 3: 0.5},
-            "Base and More, 3 of 3 rounds: other processes took 37 to 85% of the machine",
-            id="a range",
-        ),
-        pytest.param(
-            {1: 0.12, 3: 0.12},
-            "Base and More, 2 of 3 rounds (1, 3): other processes took 12% of the machine",
-            id="equal ends",
-        ),
+        ({1: 0.85, 2: 0.37, 3: 0.5}, "3 of 3 rounds: other processes took 37 to 85%"),
+        ({1: 0.12, 3: 0.12}, "2 of 3 rounds (1, 3): other processes took 12%"),
     ],
 )
 def test_warnings_of_one_kind_are_told_once_with_their_range(
-    shares: Mapping[int, float], line: str
+    shares: Mapping[int, float], told: str
 ) -> None:
-    assert line in conclude(busy_neighbours(shares, rounds=3)).warnings
+    measurements = []
+    for number, name in itertools.product((1, 2, 3), NAMES):
+        warnings: tuple[BenchWarning, ...] = ()
+        if number in shares:
+            warnings = (BenchWarning.of(Kind.NEIGHBOURS, share=shares[number]),)
+        measurements.append(replace(measured(name, number, 100), warnings=warnings))
+    line = f"Base and More, {told} of the machine"
+    assert line in conclude(results_of(measurements)).warnings
 
 
 @pytest.mark.parametrize(

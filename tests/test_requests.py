@@ -61,19 +61,6 @@ def test_an_expected_status_is_no_error_and_others_are(in_process: InProcess) ->
     assert Kind.SUCCESSES in kinds_of(invalid["invalid"])
 
 
-def test_a_status_other_than_expected_is_told_with_the_answer(in_process: InProcess) -> None:
-    done = compare(in_process, "shop:app", "--path", "/gone", "--expect-status", "302")
-    assert done.returncode == 1
-    assert "GET /gone returned 404, not 302 as expected: nothing here" in done.stderr
-
-
-def test_the_answer_says_what_a_refused_request_lacks(in_process: InProcess) -> None:
-    done = compare(in_process, "shop:app", "--path", "/orders", "--body", '{"items": 1}')
-    assert done.returncode == 1
-    assert 'POST /orders returned 422: {"detail": "item: field required"}' in done.stderr
-    assert "excerpt" not in done.stdout
-
-
 def test_a_body_in_json_a_host_two_paths_and_another_address(in_process: InProcess) -> None:
     paths = ("--path", "/orders", "--path", "/tenant?c=d")
     request = (*paths, "--body", '{"item": 1}', "-H", "Host: shop.example")

@@ -154,13 +154,16 @@ def test_one_round_has_tables_and_no_ratio_and_names_the_rounds_that_would_do() 
     assert all(each.estimate is None for each in results.comparisons)
 
 
-def test_a_calibration_ends_in_what_the_machine_can_tell() -> None:
+def test_a_calibration_ends_in_what_the_machine_can_tell(
+    typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     results = default_run()
-    conclusion = calibration_conclusion(results)
-    lines = screen(Report(results=results, conclusion=conclusion))
+    monkeypatch.setattr("micropie_benchlib.cli.session.run_plan", lambda *_, **__: results)
+    lines = typed("calibrate", "asgi").stdout.splitlines()
+    sentences = calibration_conclusion(results).sentences
     assert position(lines, "Differences are within noise up to:") > position(lines, "Warnings")
-    assert len(conclusion.sentences) == 1 + 4 * len(LOADS), "each metric at each load"
-    assert lines[-1].endswith(conclusion.sentences[-1][-20:])
+    assert len(sentences) == 1 + 4 * len(LOADS), "each metric at each load"
+    assert lines[-1].endswith(sentences[-1][-20:])
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

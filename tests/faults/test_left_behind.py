@@ -398,36 +398,28 @@ def test_a_tool_that_is_replaced_in_mid_run_changes_nothing_since_all_was_read_b
     assert err.splitlines()[-1] == f"{copy}/micropie_bench.py []"
 
 
-def test_apps_that_are_removed_end_the_run_at_the_next_launch(
-    tool: Tool, copy: Path, tmp_path: Path
-) -> None:
-    tool.program = copy / "micropie_bench.py"
-    process = tool.start("compare", "asgi", *FAST, "-r", "30", *exports(tmp_path))
-    read_until(process, "round 1 of 30, ")
-    (copy / "apps.py").unlink()
-    _, err = process.communicate(timeout=100)
-    assert process.returncode == 1
-    assert re.search(
-        rf"^ended in round \d+ of 30, because {copy}/apps.py cannot be read: "
-        "No such file or directory: the results cover only the rounds before$",
-        err,
-        re.MULTILINE,
-    )
-    assert "Traceback" not in err
-    assert_all_exported(tmp_path)
-
-
-def test_an_app_that_is_changed_in_mid_run_is_not_measured_as_one(
-    tool: Tool, tmp_path: Path
+@pytest.mark.parametrize("is_removed", [True, False])
+def test_an_app_that_is_removed_or_changed_ends_the_run_at_the_next_launch(
+    is_removed: bool, tool: Tool, tmp_path: Path
 ) -> None:
     app = tmp_path / "mine.py"
     shutil.copy(ROOT / "apps.py", app)
-    process = tool.start("compare", "mine:asgi", *FAST, "-r", "30", cwd=tmp_path)
+    words = ("mine:asgi", *FAST, "-r", "30", *exports(tmp_path))
+    process = tool.start("compare", *words, cwd=tmp_path)
     read_until(process, "round 1 of 30, ")
-    app.write_text(app.read_text() + "\n")
+    if is_removed:
+        app.unlink()
+    else:
+        app.write_text(app.read_text() + "\n")
     _, err = process.communicate(timeout=100)
     assert process.returncode == 1
-    assert re.search(rf"^ended in round \d+ of 30, because {app} was changed: ", err, re.MULTILINE)
+    what = "cannot be read: No such file or directory" if is_removed else "was changed"
+    said = (
+        rf"^ended in round \d+ of 30, because {app} {what}: the results cover only the rounds bef"
+    )
+    assert re.search(said, err, re.MULTILINE), err
+    assert "Traceback" not in err
+    assert_all_exported(tmp_path)
 
 
 def test_what_a_server_is_read_from_is_found(tmp_path: Path) -> None:
