@@ -155,14 +155,11 @@ def test_a_program_of_the_venv_is_found(in_process: InProcess, tmp_path: Path) -
 
 
 def test_a_command_that_speaks_tls_is_measured(
-    in_process: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    in_process: InProcess,
+    certificate: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    make += ["-subj", "/CN=localhost", "-keyout", "key.pem", "-out", "certificate.pem"]
-    try:
-        subprocess.run(make, check=True, capture_output=True, cwd=tmp_path)
-    except FileNotFoundError:
-        pytest.skip("no openssl here")
     (tmp_path / "shop.py").write_text((TARGETS / "shop.py").read_text())
     secure = "secure=cmd:{python} -m uvicorn --host {host} --port {port} shop:app"
     secure += " --ssl-keyfile key.pem --ssl-certfile certificate.pem"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import run_load
+from conftest import answering, run_load
 
 from micropie_benchlib.cli.plans import resolve_hosts
 from micropie_benchlib.core.errors import BenchError, UsageError
@@ -51,25 +49,12 @@ def server() -> Iterator[tuple[int, list[bytes]]]:
     requests: list[bytes] = []
 
     def answer(connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError):
-            connection.settimeout(20)
-            while request := connection.recv(65536):
-                requests.append(request)
-                connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi")
+        while request := connection.recv(65536):
+            requests.append(request)
+            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi")
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    connection, _ = listener.accept()
-                    threading.Thread(target=answer, args=(connection,)).start()
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield listener.getsockname()[1], requests
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join()
+    with answering(answer) as port:
+        yield port, requests
 
 
 def planned(url: str, *, allow_remote: bool = False) -> UrlTarget:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import socket
 import ssl
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import InProcess, Start
+from conftest import InProcess, Start, answering
 
 from micropie_benchlib.cli.targets import parse_target
 from micropie_benchlib.core.errors import BenchError
@@ -29,30 +27,18 @@ pytestmark = pytest.mark.slow
 Answer = Callable[[socket.socket], None]
 
 
-@contextlib.contextmanager
-def server(answer: Answer, host: str = "127.0.0.1") -> Iterator[int]:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, 0), family=family) as listener:
-
-        def serve() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    connection, _ = listener.accept()
-                    with connection, contextlib.suppress(OSError):
-                        connection.settimeout(20)
-                        answer(connection)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join()
-
-
 def saying(data: bytes) -> Answer:
     def answer(connection: socket.socket) -> None:
         while connection.recv(65536):
             connection.sendall(data)
+
+    return answer
+
+
+def saying_once(data: bytes) -> Answer:
+    def answer(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(data)
 
     return answer
 
@@ -99,24 +85,20 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n"
     ],
 )
 def test_what_wrk_reads_is_read(data: bytes) -> None:
-    with server(saying(data)) as port:
+    with answering(saying(data)) as port:
         response = ask(port)
     assert (response.status, response.bytes, response.body_bytes) == (200, len(data), 5)
     assert response.body_sha256 == hashlib.sha256(b"hello").hexdigest()
 
 
 def test_a_body_that_ends_with_its_connection_is_whole() -> None:
-    def answer(connection: socket.socket) -> None:
-        connection.recv(65536)
-        connection.sendall(HEAD + b"\r\nhello")
-
-    with server(answer) as port:
+    with answering(saying_once(HEAD + b"\r\nhello")) as port:
         assert ask(port).body_bytes == 5
 
 
 @pytest.mark.parametrize("status", [b"100 Continue", b"103 Early Hints"])
 def test_an_interim_response_is_told(status: bytes) -> None:
-    with server(saying(b"HTTP/1.1 " + status + b"\r\n\r\n" + HEAD + HELLO)) as port:
+    with answering(saying(b"HTTP/1.1 " + status + b"\r\n\r\n" + HEAD + HELLO)) as port:
         assert f"the server sends {status[:3].decode()} responses" in complaint(port)
 
 
@@ -131,18 +113,14 @@ def test_an_interim_response_is_told(status: bytes) -> None:
     ],
 )
 def test_what_wrk_cannot_read_either_is_told_with_its_fault(data: bytes, fault: str) -> None:
-    with server(saying(data)) as port:
+    with answering(saying(data)) as port:
         said = complaint(port)
     assert said.startswith(f"no complete HTTP response to GET / from 127.0.0.1:{port}: {fault}")
     assert said.endswith("; wrk cannot read it either: fix the server or the address")
 
 
 def test_an_answer_that_is_cut_is_told() -> None:
-    def cut(connection: socket.socket) -> None:
-        connection.recv(65536)
-        connection.sendall(HEAD + b"Content-Length: 5\r\n\r\nhel")
-
-    with server(cut) as port:
+    with answering(saying_once(HEAD + b"Content-Length: 5\r\n\r\nhel")) as port:
         assert f"before 127.0.0.1:{port} closed the connection" in complaint(port)
 
 
@@ -157,7 +135,7 @@ def test_a_response_without_end_is_given_up(
             time.sleep(pause_s)
 
     monkeypatch.setattr("micropie_benchlib.serve.probe.PROBE_DEADLINE_S", 0.5)
-    with server(stream) as port:
+    with answering(stream) as port:
         assert "no complete response to GET /: the response has not ended" in complaint(port)
 
 
@@ -171,7 +149,7 @@ def test_a_server_that_has_the_port_already_is_never_measured(in_process: InProc
         asked.append(connection.recv(65536))
         connection.sendall(HEAD + HELLO)
 
-    with server(answer) as port:
+    with answering(answer) as port:
         done = in_process.run("compare", "-r", "1", "-d", "1s", "--port", str(port))
     assert (done.returncode, done.stdout, asked) == (1, "", [])
     assert done.stderr.count("\n") == 1
@@ -188,7 +166,7 @@ def test_an_address_where_nothing_listens_is_named() -> None:
 
 @pytest.mark.parametrize(("host", "other"), [("127.0.0.1", "::1"), ("::1", "127.0.0.1")])
 def test_a_server_on_the_other_loopback_address_is_found(host: str, other: str) -> None:
-    with server(saying(HEAD + HELLO), other) as port:
+    with answering(saying(HEAD + HELLO), other) as port:
         assert f"but something does on {host_and_port(other, port)}: use that" in complaint(
             port, host
         )
@@ -198,7 +176,7 @@ def test_a_server_on_the_other_loopback_address_is_found(host: str, other: str) 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("answer", [closing, resetting])
 def test_a_connection_that_is_closed_is_told_with_its_address(answer: Answer) -> None:
-    with server(answer) as port:
+    with answering(answer) as port:
         assert complaint(port) == (
             f"no complete HTTP response to GET / before 127.0.0.1:{port} closed the connection: "
             "see its log"
@@ -206,16 +184,9 @@ def test_a_connection_that_is_closed_is_told_with_its_address(answer: Answer) ->
 
 
 @pytest.fixture
-def tls(tmp_path: Path) -> ssl.SSLContext:
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    make += ["-subj", "/CN=localhost", "-keyout", str(key), "-out", str(certificate)]
-    try:
-        subprocess.run(make, check=True, capture_output=True)
-    except FileNotFoundError:
-        pytest.skip("no openssl here")
+def tls(certificate: tuple[Path, Path]) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(*certificate)
     return context
 
 
@@ -228,19 +199,19 @@ def over_tls(context: ssl.SSLContext) -> Answer:
 
 
 def test_tls_on_a_plain_url_is_told(tls: ssl.SSLContext) -> None:
-    with server(over_tls(tls)) as port:
+    with answering(over_tls(tls)) as port:
         place = f"127.0.0.1:{port}"
         assert complaint(port) == f"{place} speaks TLS: use https://{place}/"
         assert ask(port, scheme="https").status == 200
 
 
 def test_an_alert_of_tls_is_told() -> None:
-    with server(saying(b"\x15\x03\x03\x00\x02\x02\x46")) as port:
+    with answering(saying(b"\x15\x03\x03\x00\x02\x02\x46")) as port:
         assert f"speaks TLS: use https://127.0.0.1:{port}/" in complaint(port)
 
 
 def test_plain_http_on_a_url_of_tls_is_told() -> None:
-    with server(saying(HEAD + HELLO)) as port:
+    with answering(saying(HEAD + HELLO)) as port:
         said = complaint(port, scheme="https")
     assert "the TLS handshake failed (WRONG_VERSION_NUMBER)" in said
     assert f"if it speaks plain HTTP, use http://127.0.0.1:{port}/" in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Start
@@ -133,56 +134,40 @@ LOADING = 'ERROR:    Error loading ASGI app. Could not import module "app".'
 ACCESS = 'INFO:     127.0.0.1:40814 - "GET / HTTP/1.1" 200 OK'
 
 
-@pytest.mark.parametrize(
-    ("log", "expected"),
-    [
-        pytest.param(" \n\n\t\n", "", id="blank"),
-        pytest.param(f"{ACCESS}\nINFO:     Shutting down\n", "", id="routine"),
-        pytest.param("one\n   two  \n\n", "two", id="the last line"),
-        pytest.param("KeyError: 'a'\nRuntimeError: b\nbye", "RuntimeError: b", id="an error"),
-        pytest.param("no ValueError: here\nbye\n", "bye", id="errors begin their lines"),
-        pytest.param(f"{LOADING}\nbye\n", LOADING, id="an error in uvicorn's log"),
-        pytest.param("[Errno 98] Address in use\nbye", "[Errno 98] Address in use", id="of Linux"),
-        pytest.param(SUPERVISED, "out of memory", id="not of the server's own processes"),
-        pytest.param("x" * 1000, "x" * 300, id="no more than one can read"),
-        pytest.param(CHAINED, "app.settings.Incomplete: set DATABASE_URL", id="a chain's last"),
-        pytest.param(GROUP, "ValueError: pool size 0", id="the first of a group"),
-        pytest.param(RICH, "OSError: no disk", id="as rich draws it"),
-        pytest.param(CONTAINER, "ValueError: no database", id="after a container's name"),
-        pytest.param(frames("MemoryError"), "MemoryError", id="without a message"),
-        pytest.param(
-            frames("sqlalchemy.exc.OperationalError: (psycopg2) refused", "DETAIL"),
-            "sqlalchemy.exc.OperationalError: (psycopg2) refused",
-            id="a package's, of which the first line",
-        ),
-        pytest.param(
-            frames('  File "/srv/app/views.py", line 2', "    def f(:", "SyntaxError: invalid"),
-            "SyntaxError: invalid",
-            id="an error of syntax",
-        ),
-        pytest.param(
-            frames("ValueError: no database") + frames("KeyboardInterrupt") + "bye\n",
-            "ValueError: no database",
-            id="not that the others were stopped then",
-        ),
-        pytest.param(
-            frames("\x1b[1;35mValueError\x1b[0m: \x1b[35mno database\x1b[0m"),
-            "ValueError: no database",
-            id="in colour",
-        ),
-        pytest.param(
-            GUNICORN_NO_APP, "Failed to find attribute 'app' in 'main'.", id="what has no level"
-        ),
-        pytest.param(f"{NGINX}\nbye\n", NGINX, id="a level in small letters"),
-        pytest.param("panic: no index\n\ngoroutine 1:\n", "panic: no index", id="of Go"),
-        pytest.param(
-            "Error: Cannot find module 'express'\n    at Module._load\n\nNode.js v22.1.0\n",
-            "Error: Cannot find module 'express'",
-            id="of Node.js",
-        ),
-        pytest.param(GUNICORN_REASON, GUNICORN_REASON, id="where there is no other line"),
-    ],
-)
+NO_APP = "Failed to find attribute 'app' in 'main'."
+PSYCOPG = "sqlalchemy.exc.OperationalError: (psycopg2) refused"
+OF_SYNTAX = ('  File "/srv/app/views.py", line 2', "    def f(:", "SyntaxError: invalid")
+STOPPED = frames("ValueError: no database") + frames("KeyboardInterrupt") + "bye\n"
+IN_COLOUR = frames("\x1b[1;35mValueError\x1b[0m: \x1b[35mno database\x1b[0m")
+NO_MODULE = "Error: Cannot find module 'express'"
+BEST_LINES = {
+    "blank": (" \n\n\t\n", ""),
+    "routine": (f"{ACCESS}\nINFO:     Shutting down\n", ""),
+    "the last line": ("one\n   two  \n\n", "two"),
+    "an error": ("KeyError: 'a'\nRuntimeError: b\nbye", "RuntimeError: b"),
+    "errors begin their lines": ("no ValueError: here\nbye\n", "bye"),
+    "an error in uvicorn's log": (f"{LOADING}\nbye\n", LOADING),
+    "of Linux": ("[Errno 98] Address in use\nbye", "[Errno 98] Address in use"),
+    "not of the server's own processes": (SUPERVISED, "out of memory"),
+    "no more than one can read": ("x" * 1000, "x" * 300),
+    "a chain's last": (CHAINED, "app.settings.Incomplete: set DATABASE_URL"),
+    "the first of a group": (GROUP, "ValueError: pool size 0"),
+    "as rich draws it": (RICH, "OSError: no disk"),
+    "after a container's name": (CONTAINER, "ValueError: no database"),
+    "without a message": (frames("MemoryError"), "MemoryError"),
+    "a package's, of which the first line": (frames(PSYCOPG, "DETAIL"), PSYCOPG),
+    "an error of syntax": (frames(*OF_SYNTAX), "SyntaxError: invalid"),
+    "not that the others were stopped then": (STOPPED, "ValueError: no database"),
+    "in colour": (IN_COLOUR, "ValueError: no database"),
+    "what has no level": (GUNICORN_NO_APP, NO_APP),
+    "a level in small letters": (f"{NGINX}\nbye\n", NGINX),
+    "of Go": ("panic: no index\n\ngoroutine 1:\n", "panic: no index"),
+    "of Node.js": (f"{NO_MODULE}\n    at Module._load\n\nNode.js v22.1.0\n", NO_MODULE),
+    "where there is no other line": (GUNICORN_REASON, GUNICORN_REASON),
+}
+
+
+@pytest.mark.parametrize(("log", "expected"), BEST_LINES.values(), ids=BEST_LINES)
 def test_the_line_of_a_log_that_says_best_why_it_ended(log: str, expected: str) -> None:
     assert last_error(log) == expected
 
@@ -309,9 +294,8 @@ def late(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("micropie_benchlib.serve.probe.PROBE_DEADLINE_S", 0.5)
 
-    def start_late(fault: str, *, start_timeout_s: float = 60) -> LaunchedServer:
-        command = f"late=cmd:{{python}} late.py {fault} {{port}}"
-        return start(command, start_timeout_s=start_timeout_s)
+    def start_late(fault: str, **changes: Any) -> LaunchedServer:
+        return start(f"late=cmd:{{python}} late.py {fault} {{port}}", **changes)
 
     return start_late
 
@@ -326,20 +310,14 @@ def test_a_server_that_listens_before_it_can_answer_is_waited_for(fault: str, la
 
 
 def test_a_server_that_dies_before_its_first_answer_is_told_at_once(late: Start) -> None:
-    with (
-        late("dies") as server,
-        pytest.raises(
-            BenchError, match=r"^late died while starting with status 1: ValueError: no database"
-        ),
-    ):
+    died = r"^late died while starting with status 1: ValueError: no database"
+    with late("dies") as server, pytest.raises(BenchError, match=died):
         server.ask(SHORT)
 
 
 def test_a_server_that_never_answers_is_given_up(late: Start) -> None:
-    with (
-        late("silent", start_timeout_s=3) as server,
-        pytest.raises(BenchError, match=r"^no complete response to GET /: no response after \d s$"),
-    ):
+    silent = r"^no complete response to GET /: no response after \d s$"
+    with late("silent", start_timeout_s=3) as server, pytest.raises(BenchError, match=silent):
         server.ask(SHORT)
 
 
