@@ -50,6 +50,9 @@ from micropie_benchlib.cli.options import (
     DEFAULTS,
     QUICK,
     SEARCH,
+    SHORT,
+    BisectOptions,
+    BisectTrialOptions,
     ExportOptions,
     GateOptions,
     LimitOptions,
@@ -246,6 +249,56 @@ def capacity(
         f"(a missed rate twice); launches: {len(schedule(plan))}, about {takes} in all"
     )
     return run_and_report(plan, exports, wrk=wrk, verbose=verbose)
+
+
+@command("bisect")
+@hiding_variables
+def bisect(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TARGET",
+            help="NAME@A..B: the releases of a built-in, or those between two days; or an app "
+            "of yours, with --git.",
+        ),
+    ],
+    *,
+    config: ConfigOptions,
+    search: BisectOptions,
+    load: SearchLoadOptions,
+    trials: BisectTrialOptions,
+    request: RequestOptions,
+    serving: ServingOptions,
+    machines: RemoteOptions,
+    wrk: WrkOption = None,
+    export: ExportOptions,
+    verbose: VerboseOption = False,
+) -> int:
+    """Find the version that made it slower, or faster; each step compares two."""
+    from micropie_benchlib.cli.bisect import run_bisect
+    from micropie_benchlib.cli.versions import versions_of
+
+    file = config.read()
+    server = trials.serving(serving.settings())
+    loads = planned_loads(load, trials, request, SHORT, file)
+    if len(loads) > 1:
+        raise UsageError("bisect decides by one load: use one request and one -c")
+    if trials.rounds == 1:
+        raise UsageError("1 gives no interval: bisect needs at least 2", option="--rounds")
+    slower_than = search.share
+    versions = versions_of(target, search.git, serving, server=server, file=file)
+    plan = make_plan(
+        (versions[0], versions[-1]),
+        loads=loads,
+        server=server,
+        timing=TimingOptions(**dataclasses.asdict(trials)),
+        preset=SHORT,
+        variables=file.variables,
+        machines=machines,
+    )
+    return run_bisect(
+        versions, plan, export.opened(), slower_than=slower_than, wrk=wrk, verbose=verbose
+    )
 
 
 @command("calibrate")

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
+from conftest import Tool
 
+from micropie_benchlib.cli.options import ServingOptions
+from micropie_benchlib.cli.tables import NO_FILE
 from micropie_benchlib.cli.targets import parse_target
+from micropie_benchlib.cli.versions import versions_of
 from micropie_benchlib.core.errors import BenchError, UsageError
 from micropie_benchlib.core.targets import Source, StartedTarget
 from micropie_benchlib.serve.commits import with_code
@@ -100,6 +105,94 @@ def test_a_commit_is_named_as_git_names_it_and_its_files_are_its_own(
     assert target.source == Source(commit=first, ref=ref)
     assert texts_in(target.directory) == {"app.py": "old"}
     assert target.directory.name.startswith(first[:10])
+
+
+def commits_named(text: str, git: str) -> list[str]:
+    """Return the labels of what `bisect` would search."""
+    serving = ServingOptions()
+    versions = versions_of(text, git, serving, server=serving.settings(), file=NO_FILE)
+    return [version.label for version in versions]
+
+
+def test_bisect_searches_a_branch_without_what_was_merged_into_it(repository: Repository) -> None:
+    short = [repository.commit("one", app_py="1")[:7]]
+    repository.git("checkout", "--quiet", "-b", "side")
+    repository.commit("aside", other_py="")
+    repository.git("checkout", "--quiet", "main")
+    short.append(repository.commit("a subject that is much longer than what fits", app_py="2")[:7])
+    repository.git("merge", "--quiet", "--no-ff", "-m", "merged", "side")
+    short.append(repository.git("rev-parse", "HEAD")[:7])
+    titles = ("one", "a subject that is much longer than ...", "merged")
+    labels = [" ".join(each) for each in zip(short, titles, strict=True)]
+    assert commits_named("app:app", "main~2..main") == labels
+    assert commits_named("mine=app:app", "main~1..main") == labels[1:]
+
+
+@pytest.mark.parametrize(
+    ("text", "git", "complaint"),
+    [
+        ("app:app", "HEAD~1..v9", "has no commit 'v9'"),
+        ("app:app", "HEAD..HEAD~1", "HEAD~1 does not follow HEAD"),
+        ("app:app", "HEAD", "--git 'HEAD': use two commits"),
+        ("app:app", "HEAD..HEAD", "there is no version between"),
+        ("fastapi", "HEAD~1..HEAD", "fastapi.git does not apply to a built-in"),
+        ("http://127.0.0.1:1/", "HEAD~1..HEAD", "git does not apply to a URL"),
+    ],
+)
+def test_commits_that_bisect_cannot_search_are_refused(
+    text: str, git: str, complaint: str, repository: Repository
+) -> None:
+    repository.commit(app_py="1")
+    repository.commit(app_py="2")
+    with pytest.raises(UsageError, match=re.escape(complaint)):
+        commits_named(text, git)
+
+
+# An app that needs so many microseconds of CPU time for a request.
+BURNING = """
+import time
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    end = time.thread_time() + {us} / 1e6
+    while time.thread_time() < end:
+        pass
+    await send({{"type": "http.response.start", "status": 200, "headers": []}})
+    await send({{"type": "http.response.body", "body": b"ok"}})
+"""
+BISECT = ("bisect", "app:app", "-w", "1", "-c", "20", "-r", "3")
+
+
+@pytest.mark.slow
+def test_bisect_finds_a_step_beside_a_commit_that_does_not_start(
+    repository: Repository, tool: Tool
+) -> None:
+    older = repository.commit("good", app_py=BURNING.format(us=100))
+    repository.commit("broken", app_py="app = ")
+    newer = repository.commit("slow", app_py=BURNING.format(us=600))
+    before = repository.state()
+    done = tool.run(*BISECT, "--git", "main~2..main", cwd=repository.top)
+    assert done.returncode == 3, done.stderr
+    *_, which, answer = done.stdout.splitlines()
+    assert which == "Which of the last 2 versions did it, is not decided."
+    assert re.fullmatch(
+        rf"{newer[:7]} slow needs .*x \(.*\) of the CPU time of {older[:7]} good\.", answer
+    )
+    assert " broken was skipped: " in done.stdout
+    assert repository.state() == before
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(600)
+def test_bisect_finds_the_commit_among_twelve(repository: Repository, tool: Tool) -> None:
+    for number in range(12):
+        us = 100 if number < 7 else 250
+        repository.commit(f"number {number}", app_py=BURNING.format(us=us) + f"# {number}\n")
+    done = tool.run(*BISECT, "--git", "main~11..main", cwd=repository.top, timeout=590)
+    assert done.returncode == 3, done.stderr
+    answer = done.stdout.splitlines()[-1]
+    assert re.fullmatch(r"\w+ number 7 needs .*x \(.*\) of the CPU time of \w+ number 6\.", answer)
 
 
 def test_a_name_of_its_own_is_the_label(repository: Repository) -> None:

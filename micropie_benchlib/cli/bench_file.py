@@ -95,7 +95,7 @@ def content_type() -> Any:
     from pydantic import create_model
 
     fields: dict[str, Any] = {}
-    for command in ("capacity", "compare"):
+    for command in ("bisect", "capacity", "compare"):
         function = with_groups_as_options(COMMANDS[command])
         for parameter in inspect.signature(function).parameters.values():
             fields[parameter.name] = parameter.annotation, None

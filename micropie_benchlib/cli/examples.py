@@ -47,6 +47,15 @@ Examples:
   micropie-bench capacity fastapi mine=app:app --p99-limit 20ms -c 50
   micropie-bench capacity mine=app:app -r 1    # a first look, no interval
 """,
+    "bisect": """
+\b
+Examples:
+  micropie-bench bisect fastapi@0.110..0.120
+  micropie-bench bisect fastapi@2024-01-01..2026-11-30 --slower-than 5%
+  micropie-bench bisect app:app --git v1..main --path /items
+A comparison takes about a minute, and 32 versions take some 7 of them.
+Exit status 3 says that a step was found, 0 that there is none.
+""",
     "calibrate": TARGET_SYNTAX,
     "reproduce": """
 \b

@@ -149,6 +149,15 @@ def rounds_option(preset: Preset) -> Any:
     )
 
 
+def duration_option(preset: Preset) -> Any:
+    return option(
+        *("-d", "--duration"),
+        metavar="TIME",
+        help="Duration of each trial, such as 5s or 1m.",
+        show_default=preset.duration,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadOptions:
     PANEL: ClassVar = "Load"
@@ -191,12 +200,7 @@ class RateOptions:
 class TrialOptions:
     PANEL: ClassVar = "Rounds and trials"
 
-    duration: str | None = option(
-        *("-d", "--duration"),
-        metavar="TIME",
-        help="Duration of each trial, such as 5s or 1m.",
-        show_default=DEFAULTS.duration,
-    )
+    duration: str | None = duration_option(DEFAULTS)
     rounds: int | None = rounds_option(DEFAULTS)
     warm_up: str = option(
         default=f"{WARM_UP_S}s",
@@ -226,9 +230,15 @@ class TrialOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TimingOptions(TrialOptions):
-    """The same, and what a verdict is based on."""
+class VerdictOptions(TrialOptions):
+    metric: Decisive | None = option(
+        help="What verdicts and the gate are based on.",
+        show_default="cpu if CPU limits the servers, else throughput (p99 at a rate)",
+    )
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimingOptions(VerdictOptions):
     precision: str | None = option(
         metavar="SHARE", help="Wanted half-width of intervals, such as 1%; adds the rounds needed."
     )
@@ -239,10 +249,6 @@ class TimingOptions(TrialOptions):
         "--paired/--no-paired",
         help="Also measure two targets at the same moment: what disturbs one disturbs both.",
         show_default="where possible",
-    )
-    metric: Decisive | None = option(
-        help="What verdicts and the gate are based on.",
-        show_default="cpu if CPU limits the servers, else throughput (p99 at a rate)",
     )
 
     @property
@@ -270,6 +276,37 @@ class SearchLoadOptions(LoadOptions):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchTrialOptions(TrialOptions):
     rounds: int | None = rounds_option(SEARCH)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BisectTrialOptions(VerdictOptions):
+    duration: str | None = duration_option(SHORT)
+    rounds: int | None = rounds_option(SHORT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitOptions:
+    PANEL: ClassVar = "Versions"
+
+    git: str | None = option(
+        metavar="A..B", help="The app at commit A, and at the later commits up to B."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BisectOptions(GitOptions):
+    slower_than: str | None = option(
+        metavar="SHARE",
+        help="Look for a version slower than the oldest by more than this, such as 5%.",
+        show_default="any step, slower or faster",
+    )
+
+    @property
+    def share(self) -> float | None:
+        """How much slower a version must be. Raises UsageError."""
+        if self.slower_than is None:
+            return None
+        return parse_share("--slower-than", self.slower_than)
 
 
 MAX_LIMIT_SHARE = 0.05  # of a trial's time: a rate that is 5% too high makes such a queue

@@ -11,7 +11,7 @@ from micropie_benchlib.cli.terminal import show_lines, show_table, show_text, wr
 from micropie_benchlib.core.choices import Verdict
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.report.about import machine_tables
-from micropie_benchlib.report.drawing import draw_speeds
+from micropie_benchlib.report.drawing import draw_ratios, draw_speeds
 from micropie_benchlib.report.layout import Conclusion, Report
 from micropie_benchlib.report.markdown import wrk_reports
 from micropie_benchlib.report.printing import printable_lines
@@ -69,7 +69,9 @@ def show_report(report: Report, console: Console, *, was_run: bool) -> None:
         show_text(console, conclusion.heading)
     if console.is_terminal and not console.is_dumb_terminal:
         compared = [line.comparison for line in conclusion.verdict_lines]
-        show_lines(draw_speeds(results, compared, width=min(100, console.width)), console)
+        width = min(100, console.width)
+        show_lines(draw_speeds(results, compared, width=width), console)
+        show_lines(draw_ratios(dict(conclusion.chart), width=width), console)
     for sentence in conclusion.sentences:
         show_text(console, sentence)
     show_verdicts(conclusion, console)

@@ -28,7 +28,12 @@ from micropie_benchlib.system.temporary import temporary_directory
 
 
 def run_plan(
-    plan: Plan, *, wrk: str | None, save: Callable[[Results], None], verbose: bool
+    plan: Plan,
+    *,
+    wrk: str | None,
+    save: Callable[[Results], None],
+    verbose: bool,
+    warn: Callable[[str], None] = say,
 ) -> Results:
     require_proc()
     import_all()
@@ -43,7 +48,7 @@ def run_plan(
                 data = {"check": finding.check, "found": finding.found, "remedy": finding.remedy}
                 warnings.append(BenchWarning.of(Kind.MACHINE, **data))
         for warning in warnings:
-            say(f"warning: {text_of(warning)}")
+            warn(f"warning: {text_of(warning)}")
         results = new_results(
             seed=plan.seed,
             settings=settings_of(plan),

@@ -89,6 +89,11 @@ class Comparison:
             return self.estimate
         return self.estimate.inverse()
 
+    @property
+    def cost(self) -> Estimate | None:
+        """What the target needs for the same work as a ratio to the reference: 1 / speed."""
+        return self.speed.inverse() if self.speed else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rank:

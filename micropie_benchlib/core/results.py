@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Final, Literal
 
 from micropie_benchlib import __version__
+from micropie_benchlib.core.bisection import Bisection
 from micropie_benchlib.core.choices import Decisive, Method
 from micropie_benchlib.core.estimates import Comparison, Distribution
 from micropie_benchlib.core.loads import LoadId
@@ -185,7 +186,8 @@ class Results:
     """All that a results file holds; measurements are in the order made.
 
     A parsed text of wrk has neither settings nor environment. `environment` is that of the
-    machine with the servers; `machines` are all that took part, where those were several.
+    machine with the servers; `machines` are all that took part, where those were several. After a
+    `bisection` the rest is of its last comparison.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = {"allow_inf_nan": False}
@@ -204,6 +206,7 @@ class Results:
     distributions: tuple[Distribution, ...] = ()
     warnings: tuple[BenchWarning, ...] = ()
     machines: tuple[Machine, ...] = ()
+    bisection: Bisection | None = None
 
     @property
     def early_end(self) -> BenchWarning | None:

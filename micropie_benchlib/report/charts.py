@@ -5,11 +5,14 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 
+from micropie_benchlib.core.bisection import Bisection
 from micropie_benchlib.core.estimates import Comparison
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.text import format_latency, pluralize
+from micropie_benchlib.report.bisection import cost_name, costs_by_version
+from micropie_benchlib.report.figures import format_range, format_speed
 from micropie_benchlib.report.svg import (
     Axis,
     Point,
@@ -52,6 +55,19 @@ def speed_charts(results: Results, comparisons: Iterable[Comparison]) -> list[st
         "the chart."
     )
     return [speed_figure("Speed", about, rows)] if rows else []
+
+
+def bisection_charts(bisection: Bisection) -> list[str]:
+    """Return a figure of what each version needs that was compared; none if none was."""
+    rows = []
+    for version, cost in costs_by_version(bisection).items():
+        text = f"{format_speed(cost)} ({format_range(cost)})"
+        rows.append(SpeedRow(name=shortened(version), look=0, speed=cost, text=text, rounds=()))
+    about = (
+        f"The {cost_name(bisection)} of each version as a ratio to {bisection.versions[0]} (the "
+        "line at 1); right is slower. Dot: estimate; bar: its interval."
+    )
+    return [speed_figure("Versions", about, rows)] if rows else []
 
 
 def series_of(

@@ -9,6 +9,7 @@ from micropie_benchlib.core.estimates import Comparison, Interval
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.text import UNKNOWN
 from micropie_benchlib.report.about import describe_environment, heading_of
+from micropie_benchlib.report.bisection import with_bisection
 from micropie_benchlib.report.layout import Conclusion
 from micropie_benchlib.report.merging import short_names, suffixed_by_file
 from micropie_benchlib.report.verdict_lines import verdict_lines_of
@@ -21,13 +22,16 @@ RESOLUTION_STEPS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 
 
 def conclude(results: Results) -> Conclusion:
-    return Conclusion(
+    conclusion = Conclusion(
         heading=heading_of(results),
         verdict_lines=tuple(verdict_lines_of(results)),
         sentences=tuple(lines_of(results, findings_of(results))),
         warnings=tuple(lines_of(results, warnings_of(results))),
         run_warnings=tuple(map(text_of, results.warnings)),
     )
+    if results.bisection:
+        return with_bisection(conclusion, results.bisection)
+    return conclusion
 
 
 def conclude_side_by_side(files: Mapping[str, Results]) -> Conclusion:

@@ -1,6 +1,6 @@
 """The chart of speeds on a terminal."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from micropie_benchlib.core.estimates import Comparison, Estimate
 from micropie_benchlib.core.results import Results
@@ -18,6 +18,10 @@ def draw_speeds(results: Results, comparisons: Iterable[Comparison], *, width: i
         name = f"{results.label(comparison.target)}, {comparison.load.sentence}"
         if comparison.speed:
             speeds[name] = comparison.speed
+    return draw_ratios(speeds, width=width)
+
+
+def draw_ratios(speeds: Mapping[str, Estimate], *, width: int) -> list[str]:
     if not speeds or width < MIN_DRAWING:
         return []
     room = max(map(cell_width, speeds))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from micropie_benchlib.core.estimates import Comparison
+from micropie_benchlib.core.estimates import Comparison, Estimate
 from micropie_benchlib.core.results import Results
 
 
@@ -33,8 +33,8 @@ class VerdictLine:
 class Conclusion:
     """What follows from results.
 
-    `sentences` are what else a command says, and `tables` those that only it has; warnings of
-    the run were said before it.
+    `sentences` are what else a command says; `tables` and `chart`, ratios by name, those that
+    only it has; warnings of the run were said before it.
     """
 
     heading: str = ""
@@ -42,6 +42,7 @@ class Conclusion:
     gate: tuple[str, ...] = ()
     sentences: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
+    chart: tuple[tuple[str, Estimate], ...] = ()
     warnings: tuple[str, ...] = ()
     run_warnings: tuple[str, ...] = ()
 

@@ -8,6 +8,7 @@ from micropie_benchlib.core.paths import packaged_text
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.report.about import about_table, machine_tables, report_title
 from micropie_benchlib.report.charts import (
+    bisection_charts,
     capacity_charts,
     latency_charts,
     speed_charts,
@@ -85,7 +86,8 @@ def html_summary(report: Report) -> list[str]:
     for sentence in conclusion.gate:
         lines.append(f"<p>{html.escape(sentence)}</p>")
     compared = [line.comparison for line in conclusion.verdict_lines]
-    figures = speed_charts(results, compared or decisive_comparisons(results))
+    figures = bisection_charts(results.bisection) if results.bisection else []
+    figures += speed_charts(results, compared or decisive_comparisons(results))
     lines += html_charts([*figures, *sweep_charts(results), *capacity_charts(results)])
     return lines + html_list("Warnings", [*conclusion.warnings, *conclusion.run_warnings])
 

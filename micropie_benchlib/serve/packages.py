@@ -13,7 +13,7 @@ import platform
 import shutil
 import sys
 import sysconfig
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from micropie_benchlib.core.errors import BenchError
@@ -22,7 +22,7 @@ from micropie_benchlib.core.secrets import without_url_secrets
 from micropie_benchlib.core.targets import AsgiTarget, Target, UrlTarget
 from micropie_benchlib.serve.logs import NO_REASON
 from micropie_benchlib.system.cache import trusted_cache
-from micropie_benchlib.system.children import run_guarded
+from micropie_benchlib.system.children import Finished, run_guarded
 from micropie_benchlib.system.temporary import remove_at_end
 
 FETCH_DEADLINE_S = 3600.0  # pip has deadlines of its own for the network
@@ -85,28 +85,50 @@ def install(target: AsgiTarget, directory: Path) -> None:
     """Let pip put the target's requirements into the directory, with `scratch` beside it."""
     scratch = directory.with_name("scratch")
     scratch.mkdir()
-    pip = [
-        *(sys.executable, "-m", "pip", "install", "--quiet", "--no-input"),
-        "--disable-pip-version-check",
-        "--root-user-action=ignore",
-        *("--target", str(directory), *target.requirements),
-    ]
-    environment = dict(os.environ, TMPDIR=str(scratch))
-    if BUNDLED:
-        environment["PYTHONPATH"] = str(ROOT)
-    if target.as_of:
-        pip += ["--uploaded-prior-to", target.as_of]
-        environment = with_one_index(environment)
-    done = run_guarded(pip, timeout_s=FETCH_DEADLINE_S, env=environment)
+    options = ["--quiet", "--root-user-action=ignore", "--target", str(directory)]
+    done = run_pip(
+        ["install", *options, *target.requirements],
+        environment=dict(os.environ, TMPDIR=str(scratch)),
+        as_of=target.as_of,
+    )
     if done.status:
-        lines = done.errors.splitlines()
-        errors = [line for line in lines if line.startswith(("ERROR", sys.executable))]
-        reason = (errors or lines or [NO_REASON])[-1].removeprefix("ERROR: ")
         or_older = ", or do its packages need an older Python?" if target.as_of else "?"
         raise BenchError(
             f"{target.spec} is not in the cache, and pip cannot fetch it for Python "
-            f"{platform.python_version()}: {reason}. Is the index reachable{or_older}"
+            f"{platform.python_version()}: {pip_error(done)}. Is the index reachable{or_older}"
         )
+
+
+def run_pip(words: Sequence[str], *, environment: Mapping[str, str], as_of: str = "") -> Finished:
+    """Run pip with these words; it sees packages as of that day, if one is given."""
+    pip = [sys.executable, "-m", "pip", *words, "--no-input", "--disable-pip-version-check"]
+    environment = dict(environment)
+    if BUNDLED:
+        environment["PYTHONPATH"] = str(ROOT)
+    if as_of:
+        pip += ["--uploaded-prior-to", as_of]
+        environment = with_one_index(environment)
+    return run_guarded(pip, timeout_s=FETCH_DEADLINE_S, env=environment)
+
+
+def pip_error(done: Finished) -> str:
+    lines = done.errors.splitlines()
+    errors = [line for line in lines if line.startswith(("ERROR", sys.executable))]
+    return (errors or lines or [NO_REASON])[-1].removeprefix("ERROR: ")
+
+
+def releases(package: str, *, as_of: str = "") -> list[str]:
+    """Return the releases that pip would install here, the oldest first; those before a day.
+
+    It takes no prereleases, nor what was yanked. Raises BenchError.
+    """
+    done = run_pip(["index", "versions", package, "--json"], environment=os.environ, as_of=as_of)
+    if done.status:
+        raise BenchError(
+            f"pip cannot list the releases of {package}: {pip_error(done)}. Is the index reachable?"
+        )
+    versions: list[str] = json.loads(done.output)["versions"]
+    return versions[::-1]
 
 
 PIP_SECTIONS = ("global", "install", ":env:")  # of its settings; the last one holds

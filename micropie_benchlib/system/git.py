@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from micropie_benchlib.core.errors import BenchError, UsageError
 from micropie_benchlib.system.children import Finished, run_guarded
@@ -68,6 +69,26 @@ def find_commit(directory: Path, ref: str) -> str:
     if "true" in git_output(directory, "rev-parse", "--is-shallow-repository"):
         remedy = "the clone is shallow: `git fetch --unshallow` (fetch-depth: 0 in a workflow)"
     raise UsageError(f"{top} has no commit {ref!r}: {remedy}")
+
+
+class Commit(NamedTuple):
+    hash: str
+    short: str
+    subject: str
+
+
+def commits_between(directory: Path, first: str, last: str) -> list[Commit]:
+    """Return the first commit and those up to the last, without the side branches of merges.
+
+    Raises UsageError if one of them is not there, or the last does not follow the first.
+    """
+    start, end = find_commit(directory, first), find_commit(directory, last)
+    if ask_git(directory, "merge-base", "--is-ancestor", start, end).status:
+        raise UsageError(f"{last} does not follow {first}: begin at `git merge-base A B`")
+    log = ("log", "--first-parent", "--reverse", "--format=%H%x00%h%x00%s")
+    lines = git_output(directory, *log, "--max-count=1", start).splitlines()
+    lines += git_output(directory, *log, f"{start}..{end}").splitlines()
+    return [Commit(*line.split("\0")) for line in lines]
 
 
 def is_clean(directory: Path) -> bool:
