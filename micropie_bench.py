@@ -55,6 +55,7 @@ from micropie_benchlib.cli.options import (
     BisectTrialOptions,
     ExportOptions,
     GateOptions,
+    GitOption,
     LimitOptions,
     LoadOptions,
     MachineOptions,
@@ -138,7 +139,7 @@ def serve(
     settings = served.server or settings
     with contextlib.ExitStack() as stack:
         work_dir = stack.enter_context(temporary_directory())
-        fetched = ThisHost("", work_dir).fetch(served, say)
+        (fetched,) = ThisHost("", work_dir).fetch([served], say)
         run_prepare(fetched, timeout_s=settings.start_timeout_s)
         try:
             running = stack.enter_context(start_server(fetched, settings, log=None))
@@ -158,6 +159,7 @@ def compare(
     targets: TargetsArgument = None,
     *,
     reference: ReferenceOption = None,
+    git: GitOption = None,
     config: ConfigOptions,
     load: LoadOptions,
     rate: RateOptions,
@@ -179,7 +181,9 @@ def compare(
     preset = presets.preset()
     file = config.read()
     server = timing.serving(serving.settings(port=serving.port))
-    parsed = compared_targets(targets, serving, server=server, file=file, reference=reference)
+    parsed = compared_targets(
+        targets, serving, server=server, file=file, reference=reference, git=git
+    )
     loads = planned_loads(load, timing, request, preset, file, rate=rate)
     limit_s = limit.limit_s(loads[0].duration_s) if rate.rate else None
     if limit.p99_limit and not rate.rate:
@@ -213,6 +217,7 @@ def capacity(
     targets: TargetsArgument = None,
     *,
     reference: ReferenceOption = None,
+    git: GitOption = None,
     config: ConfigOptions,
     search: SearchOptions,
     load: SearchLoadOptions,
@@ -230,7 +235,9 @@ def capacity(
 
     file = config.read()
     server = trials.serving(serving.settings())
-    parsed = compared_targets(targets, serving, server=server, file=file, reference=reference)
+    parsed = compared_targets(
+        targets, serving, server=server, file=file, reference=reference, git=git
+    )
     loads = planned_loads(load, trials, request, SEARCH, file, seeks_capacity=True)
     plan = make_plan(
         parsed,

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
-from conftest import Tool
+from conftest import Asked, Tool, run_command
 
 from micropie_benchlib.cli.options import ServingOptions
 from micropie_benchlib.cli.tables import NO_FILE
-from micropie_benchlib.cli.targets import parse_target
+from micropie_benchlib.cli.targets import parse_target, parse_targets
 from micropie_benchlib.cli.versions import versions_of
 from micropie_benchlib.core.errors import BenchError, UsageError
-from micropie_benchlib.core.targets import Source, StartedTarget
+from micropie_benchlib.core.results import WorkerFacts
+from micropie_benchlib.core.targets import AsgiTarget, CommandTarget, Source, StartedTarget
+from micropie_benchlib.load.hosts import ThisHost
 from micropie_benchlib.serve.commits import with_code
+from micropie_benchlib.serve.kinds import TARGET_KINDS
+from micropie_benchlib.serve.versions import LOADER
+from micropie_benchlib.serve.workers import Worker, check_origin
+from micropie_benchlib.system.children import Finished
 from micropie_benchlib.system.git import find_commit
 
 WHO = {"NAME": "A", "EMAIL": "a@example.com", "DATE": "2026-01-01T00:00:00Z"}
@@ -28,7 +38,7 @@ class Repository:
     def __init__(self, top: Path) -> None:
         self.top = top
         top.mkdir()
-        self.git("init", "--quiet", "--initial-branch=main")
+        self.git("init", "--quiet", "--initial-branch=main", "--template=")
 
     def git(self, *words: str) -> str:
         return subprocess.run(
@@ -59,6 +69,12 @@ class Repository:
         return {**files, "worktrees": self.git("worktree", "list")}
 
 
+def run_unguarded(argv: Sequence[str], *, timeout_s: float, **options: Any) -> Finished:
+    """Do what run_guarded() does, without its guard, which takes longer than git."""
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout_s, **options)
+    return Finished(status=done.returncode, output=done.stdout, errors=done.stderr)
+
+
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
     """Return an empty repository, which is the current directory; no settings of a user's hold."""
@@ -67,6 +83,8 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
         monkeypatch.setenv(f"GIT_COMMITTER_{name}", value)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+    for module in ("serve.environments", "system.git"):
+        monkeypatch.setattr(f"micropie_benchlib.{module}.run_guarded", run_unguarded)
     made = Repository(tmp_path / "repository")
     monkeypatch.chdir(made.top)
     return made
@@ -241,7 +259,7 @@ def test_a_target_stands_where_its_user_does(
     target = placed("app:app@git:main", work_dir, said)
     assert target.root
     assert target.directory == target.root / "sub" / "src"
-    assert said == [f"main: app is imported from {target.directory}"]
+    assert said == ["main: app is imported from sub/src"]
     (repository.top / "new").mkdir()
     monkeypatch.chdir(repository.top / "new")
     with pytest.raises(BenchError, match=r"main: commit .* has no directory new"):
@@ -309,3 +327,273 @@ def test_the_working_tree_is_recorded_with_its_commit(
     assert placed("app:app", work_dir).source == Source(commit=commit)
     repository.write(app_py="changed")
     assert placed("app:app", work_dir).source == Source(commit=commit, is_clean=False)
+
+
+# Two commits of one target.
+
+
+def compared(*args: str, asked: Asked) -> tuple[StartedTarget, ...]:
+    run_command("compare", *args)
+    assert asked.plan
+    targets = tuple(each for each in asked.plan.targets if isinstance(each, StartedTarget))
+    assert len(targets) == len(asked.plan.targets)
+    return targets
+
+
+def test_git_compares_two_commits_of_one_target(repository: Repository, asked: Asked) -> None:
+    first = repository.commit(app_py="old")
+    second = repository.commit(app_py="new")
+    own = ("--set", "mine.workers=1", "--set", "HEAD.workers=2", "--set", "HEAD~1.env.A=b")
+    before, after = compared("--git", "HEAD~1..HEAD", "mine=app:app", *own, asked=asked)
+    assert (before.name, before.label, before.spec) == ("HEAD~1", "HEAD~1", "app:app@git:HEAD~1")
+    assert before.source == Source(commit=first, ref="HEAD~1")
+    assert after.source == Source(commit=second, ref="HEAD")
+    assert before.server
+    assert after.server
+    assert (before.server.workers, after.server.workers) == (1, 2)
+    assert (before.env, after.env) == ((("A", "b"),), ())
+
+
+def test_git_compares_a_commit_with_the_files_as_they_are(
+    repository: Repository, asked: Asked
+) -> None:
+    repository.commit(app_py="old")
+    text = 'git = "main"\n[targets.s]\ncommand = "s {port}"\nprepare = "make"'
+    repository.write(bench_toml=text)
+    before, after = compared("--config", "bench.toml", asked=asked)
+    assert [before.name, after.name] == ["main", "working tree"]
+    assert before.source
+    assert after.source is None
+    assert before.prepare == after.prepare == "make"
+
+
+@pytest.mark.parametrize(
+    ("args", "complaint"),
+    [
+        (("--git", "main..", "app:app"), r"--git 'main\.\.': use A\.\.B, or A to compare it"),
+        (("--git", "a...b", "app:app"), r"--git 'a\.\.\.b': use A\.\.B"),
+        (("--git", "main"), "--git compares one target at two commits: name it"),
+        (("--git", "main", "app:app", "asgi"), "--git compares one target"),
+        (("--git", "main..main", "app:app"), "two targets have the name 'main'"),
+        (("--git", "main..nosuch", "app:app"), "has no commit 'nosuch'"),
+        (("--git", "main", "fastapi"), "main.git does not apply to a built-in"),
+        (("--git", "main", "http://127.0.0.1/"), "main.git does not apply to a URL"),
+        (("--git", "main", "app:app", "--set", "mian.workers=1"), "did you mean main"),
+    ],
+)
+def test_what_git_cannot_compare_is_refused(
+    args: tuple[str, ...], complaint: str, repository: Repository, asked: Asked
+) -> None:
+    repository.commit(app_py="")
+    with pytest.raises(UsageError, match=complaint):
+        compared(*args, asked=asked)
+
+
+ENV_FILE = """
+# a comment
+PLAIN=a b#c  # of it
+export NAME = 'raw $A \\n'
+QUOTED="say \\"#1\\""  # that
+EMPTY=
+OTHER=from the file
+"""
+
+
+def test_variables_are_read_from_a_file(repository: Repository, asked: Asked) -> None:
+    repository.commit(app_py="")
+    repository.write(sub___env=ENV_FILE)
+    own = ("--set", "a.env_file=sub/.env", "--set", "a.env.OTHER=from env")
+    (target, _) = compared("a=app:app", "b=app:app", *own, asked=asked)
+    assert dict(target.env) == {
+        "PLAIN": "a b#c",
+        "NAME": "raw $A \\n",
+        "QUOTED": 'say "#1"',
+        "EMPTY": "",
+        "OTHER": "from env",
+    }
+    repository.write(_env='A=1\nB="2\n')
+    with pytest.raises(UsageError, match=r"env_file '\.env': line 2 is not KEY=VALUE"):
+        compared("a=app:app", "--set", "a.env_file=.env", asked=asked)
+    with pytest.raises(UsageError, match=r"env_file 'none': No such file"):
+        compared("a=app:app", "--set", "a.env_file=none", asked=asked)
+
+
+# Their packages.
+
+FAKE_UV = """#!/bin/sh
+echo "uv $*" >>"$UV_CALLS"
+case "$1" in
+    venv) for dir; do :; done; mkdir -p "$dir/bin"; ln -s "$PYTHON_OF_TEST" "$dir/bin/python" ;;
+    *) if grep -qs broken requirements.txt; then echo 'error: no such package' >&2; exit 1; fi ;;
+esac
+"""
+
+
+@pytest.fixture
+def uv_calls(home: Path, repository: Repository, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the file with the calls of the uv on PATH, which installs nothing."""
+    programs = home / "bin"
+    programs.mkdir()
+    (programs / "uv").write_text(FAKE_UV)
+    (programs / "uv").chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    monkeypatch.setenv("UV_CALLS", str(home / "calls"))
+    monkeypatch.setenv("PYTHON_OF_TEST", sys.executable)
+    monkeypatch.chdir(repository.top)
+    return home / "calls"
+
+
+def with_packages(
+    work_dir: Path, *texts: str, serving: ServingOptions | None = None
+) -> tuple[list[StartedTarget], list[str]]:
+    """Return the targets with Pythons, and what was announced."""
+    said: list[str] = []
+    targets = parse_targets(texts, serving or ServingOptions())
+    fetched = ThisHost("", work_dir).fetch(targets, said.append)
+    return [each for each in fetched if isinstance(each, StartedTarget)], said
+
+
+BOTH = ("app:app@git:HEAD~1", "app:app@git:HEAD", "now=app:app")
+
+
+def test_one_python_serves_commits_with_the_same_lock_files(
+    repository: Repository, uv_calls: Path, work_dir: Path
+) -> None:
+    repository.commit(app_py="old", uv_lock="1", _gitignore=".venv\n")
+    repository.commit(app_py="new")
+    targets, said = with_packages(work_dir, *BOTH)
+    assert [each.python for each in targets] == ["", "", ""], "this tool's"
+    python = repository.top / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    targets, said = with_packages(work_dir, *BOTH)
+    assert {each.python for each in targets} == {str(python)}
+    assert said == [f"{each.name}: run by {python} (same lock files)" for each in targets]
+    assert [each.root == repository.top for each in targets] == [False, False, True]
+    assert not uv_calls.exists()
+
+
+def test_each_commit_gets_the_packages_of_its_own_lock_file(
+    repository: Repository, uv_calls: Path, work_dir: Path
+) -> None:
+    repository.commit(app_py="old", requirements_txt="a==1")
+    repository.commit(app_py="new", uv_lock="1")
+    targets, said = with_packages(work_dir, *BOTH)
+    assert said == [
+        f"{name}: installing {lock} for Python {platform.python_version()} (once)"
+        for name, lock in (("HEAD~1", "requirements.txt"), ("HEAD", "uv.lock"))
+    ]
+    before, after, now = (each.python for each in targets)
+    assert before != after == now, "the working tree has the lock file of HEAD"
+    venv, install, venv_of_after, sync = uv_calls.read_text().splitlines()
+    assert venv.startswith(f"uv venv --quiet --relocatable --python {sys.executable} ")
+    assert venv_of_after.partition(".cache")[0] == venv.partition(".cache")[0]
+    assert install.startswith("uv pip install --quiet --python ")
+    assert install.endswith(f"-r {targets[0].root}/requirements.txt")
+    assert sync.startswith("uv sync --quiet --frozen --no-install-project ")
+    again, said = with_packages(work_dir, *BOTH)
+    assert ([each.python for each in again], said) == ([before, after, now], [])
+
+
+def test_a_python_that_is_named_goes_before_lock_files(
+    repository: Repository, uv_calls: Path, work_dir: Path
+) -> None:
+    repository.commit(app_py="old", uv_lock="1")
+    repository.commit(app_py="new", uv_lock="2")
+    targets, _ = with_packages(work_dir, *BOTH, serving=ServingOptions(python=sys.executable))
+    assert {each.python for each in targets} == {sys.executable}
+    assert not uv_calls.exists()
+
+
+@pytest.mark.parametrize(
+    ("lock", "complaint"),
+    [
+        pytest.param("poetry_lock", r"uv cannot install its own \(poetry\.lock\)", id="poetry"),
+        pytest.param("app_py", r"uv cannot install its own \(it has no lock file\)", id="none"),
+        pytest.param("requirements_txt", "requirements.txt: error: no such package", id="broken"),
+    ],
+)
+def test_what_uv_cannot_install_is_told_with_what_to_do(
+    lock: str, complaint: str, repository: Repository, uv_calls: Path, work_dir: Path
+) -> None:
+    repository.commit(**{lock: "broken"})
+    repository.commit(uv_lock="2")
+    with pytest.raises(BenchError, match=rf"^HEAD~1: .*{complaint}.*: use --python, or --set"):
+        with_packages(work_dir, *BOTH)
+    assert not list((uv_calls.parent / ".cache").rglob("*.part"))
+
+
+def test_modules_of_the_commit_come_before_all_others(
+    repository: Repository, uv_calls: Path, work_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of an app that lies elsewhere in it, where they are installed from the working tree."""
+    repository.commit(examples__app_py="", src__own_py="")
+    own = ("old=app:app@git:main", "now=app:app", "c=cmd:{python} -m s {port}")
+    monkeypatch.chdir(repository.top / "examples")
+    targets, _ = with_packages(work_dir, *own)
+    for target in targets:
+        assert isinstance(target, AsgiTarget | CommandTarget)
+        kind = TARGET_KINDS[type(target)]
+        path = kind.environment(target, {"PYTHONPATH": "lib"})["PYTHONPATH"]
+        assert path == f"{target.root}/src:{target.root}:lib"
+    assert [each.root == repository.top for each in targets] == [False, True, True]
+
+
+# Whose code it is.
+
+
+def worker_with(executable: Path, module_file: Path, *files: Path) -> Worker:
+    facts = WorkerFacts(
+        executable=str(executable),
+        implementation="CPython",
+        python="3.11.7",
+        gil=True,
+        flags={},
+        event_loop="",
+        module_file=str(module_file),
+        directory="/",
+        variables={},
+        nice=0,
+    )
+    return Worker(facts=facts, distributions={}, modules=frozenset(), files=files)
+
+
+COMMIT = AsgiTarget(
+    name="main",
+    label="main",
+    spec="app:app@git:main",
+    app="app:app",
+    directory=Path("/work/c/sub"),
+    source=Source(commit="0123456789abcdef", ref="main"),
+    root=Path("/work/c"),
+    repository=Path("/r"),
+)
+VENV = Path("/r/.venv/bin/python")
+
+
+@pytest.mark.parametrize(
+    ("module_file", "files"),
+    [
+        pytest.param("/work/c/sub/app.py", ["/usr/lib/os.py"], id="its own"),
+        pytest.param("/work/c/lib/app.py", [], id="from elsewhere in it"),
+        pytest.param("/work/c/app.py", ["/r/.venv/lib/a.py", str(LOADER)], id="packages beside"),
+    ],
+)
+def test_what_a_commit_may_import(module_file: str, files: list[str]) -> None:
+    check_origin(COMMIT, worker_with(VENV, Path(module_file), *map(Path, files)))
+
+
+@pytest.mark.parametrize(
+    ("module_file", "files", "foreign"),
+    [
+        pytest.param("/r/sub/app.py", [], "/r/sub/app.py", id="the app, installed editable"),
+        pytest.param("/r/.venv/lib/app.py", [], "/r/.venv/lib/app.py", id="the app, installed"),
+        pytest.param("/work/c/app.py", ["/r/lib/b.py"], "/r/lib/b.py", id="what it uses"),
+    ],
+)
+def test_a_commit_that_runs_other_code_is_refused(
+    module_file: str, files: list[str], foreign: str
+) -> None:
+    complaint = f"main: {VENV} imports {foreign}, which is not of commit 0123456789: "
+    with pytest.raises(BenchError, match=complaint):
+        check_origin(COMMIT, worker_with(VENV, Path(module_file), *map(Path, files)))

@@ -269,7 +269,7 @@ VERSIONS = PackageVersions(packages={"a": "1"}, python=None)
 CALLS: list[tuple[Callable[..., object], dict[str, object], object]] = [
     (Agent.ping, {}, None),
     (Agent.describe, {"wrk": None, "makes_load": True}, FACTS),
-    (Agent.fetch, {"target": ASGI_TARGET}, ASGI_TARGET),
+    (Agent.fetch, {"targets": TARGETS}, TARGETS),
     (Agent.need, {"targets": TARGETS}, None),
     (Agent.prepare, {"target": COMMAND_TARGET, "timeout_s": math.inf}, None),
     (Agent.start, {"target": ASGI_TARGET, "settings": ServerSettings()}, STARTED),

@@ -15,6 +15,7 @@ A target is one of
   fastapi@0.115.7                     that release of it, fetched once
   fastapi@2025-06-03                  with its server, as of that day
   module:attribute                    your ASGI app, found from this directory
+  module:attribute@git:REF            the same at a commit, tag or branch
   'cmd:COMMAND'                       any server, with {port} for its port
   http://HOST:PORT/                   a server that is already running
 NAME=TARGET sets the name that tables show.
@@ -35,6 +36,7 @@ Examples:
   micropie-bench compare before=old:app after=app:app --path /items
   micropie-bench compare mine=app:app 'go=cmd:./server -port {port}'
   micropie-bench compare one=app:app four=app:app --set one.workers=1
+  micropie-bench compare --git main..HEAD app:app
   micropie-bench compare --config bench.toml
   micropie-bench compare micropie@0.13 micropie --fail-if-slower 5%
   micropie-bench compare --export-json run.json --export-html run.html

@@ -116,6 +116,15 @@ ReferenceOption = Annotated[
         rich_help_panel="Targets",
     ),
 ]
+GitOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A..B",
+        help="Compare the target at commit A with that at B; A alone: with your files.",
+        show_default=False,
+        rich_help_panel="Targets",
+    ),
+]
 WrkOption = Annotated[
     str | None,
     typer.Option(

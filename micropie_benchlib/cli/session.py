@@ -40,8 +40,7 @@ def run_plan(
     with temporary_directory() as work_dir, contextlib.ExitStack() as stack:
         connected = connect_hosts(plan, wrk, work_dir, stack)
         plan, hosts = connected.plan, connected.hosts
-        targets = tuple(hosts.host_of(target).fetch(target, say) for target in plan.targets)
-        plan = dataclasses.replace(plan, targets=targets)
+        plan = dataclasses.replace(plan, targets=hosts.fetch(plan.targets, say))
         warnings = [*connected.warnings]
         for finding in examine_hosts(plan, hosts):
             if finding.warns:

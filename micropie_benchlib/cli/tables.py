@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from micropie_benchlib.cli.requests import make_workload, read_body
+from micropie_benchlib.cli.requests import MAX_CONFIG_BYTES, make_workload, read_body, read_whole
 from micropie_benchlib.cli.text import Reads, beside_file, parse_seconds, program, words
 from micropie_benchlib.core.choices import AsgiServer, Http, Loop
 from micropie_benchlib.core.errors import UsageError
@@ -45,6 +45,7 @@ class TargetTable:
     url: str | None = None
     directory: Annotated[str | None, Reads(beside_file)] = None
     git: str | None = None
+    env_file: Annotated[str | None, Reads(beside_file)] = None
     python: Annotated[str | None, Reads(program)] = None
     env: Mapping[Annotated[str, Reads(variable_name)], str] | None = None
     prepare: str | None = None
@@ -74,6 +75,11 @@ class TargetTable:
         return dataclasses.replace(self, **changes)
 
     @property
+    def variables(self) -> dict[str, str]:
+        """Those of `env_file`, changed by `env`. Raises UsageError."""
+        return {**read_env_file(self.env_file), **(self.env or {})}
+
+    @property
     def spec(self) -> str:
         if self.command:
             return f"cmd:{self.command}"
@@ -96,6 +102,32 @@ class TargetTable:
             )
         ASGI_SERVERS[settings.asgi].check_options(settings)
         return settings
+
+
+VARIABLE = re.compile(
+    r"""
+    \s* (?:export\s+)? (?P<name>[A-Za-z_]\w*) \s* = \s*
+    (?: '(?P<raw>[^']*)' | "(?P<quoted>(?:[^"\\]|\\.)*)" | (?P<plain>[^\s'"](?:.*?\S)??)? )
+    \s* (?:(?<=\s)\#.*)?
+    """,
+    re.VERBOSE,
+)
+
+
+def read_env_file(file: str | None) -> dict[str, str]:
+    """Return the variables in the file, one a line. Raises UsageError."""
+    if file is None:
+        return {}
+    content = read_whole(file, option="env_file", most_bytes=MAX_CONFIG_BYTES)
+    found = {}
+    for number, line in enumerate(content.decode(errors="surrogateescape").splitlines(), 1):
+        match = VARIABLE.fullmatch(line)
+        if match:
+            quoted = re.sub(r"\\([\\\"$])", r"\1", match["quoted"] or "")
+            found[match["name"]] = match["raw"] or quoted or match["plain"] or ""
+        elif line.strip() and not line.lstrip().startswith("#"):
+            raise UsageError(f"env_file {file!r}: line {number} is not KEY=VALUE")
+    return found
 
 
 SERVER_SETTINGS = {

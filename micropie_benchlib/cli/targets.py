@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from micropie_benchlib.cli.options import ServingOptions
 from micropie_benchlib.cli.tables import (
@@ -205,7 +205,7 @@ class TargetSpec:
         return {
             "name": self.name,
             "spec": without_named_secrets(self.table.spec),
-            "env": tuple((self.table.env or {}).items()),
+            "env": tuple(self.table.variables.items()),
             "prepare": self.table.prepare or "",
             "server": self.table.server_settings(self.server),
         }
@@ -244,7 +244,7 @@ class TargetSpec:
         return UrlTarget(name=self.name, label=self._label, spec=without_url_secrets(url), url=url)
 
     def _command_target(self, command_line: str) -> CommandTarget:
-        texts = [*command_words(command_line), *(self.table.env or {}).values()]
+        texts = [*command_words(command_line), *self.table.variables.values()]
         if not any("{port}" in text for text in texts):
             shown = without_named_secrets(self.table.spec)
             raise UsageError(
@@ -265,7 +265,7 @@ class TargetSpec:
         self._check_keys("a built-in")
         built_in = BUILT_INS[key]
         version = self._release(key)
-        if "PYTHONPATH" in (self.table.env or {}):
+        if "PYTHONPATH" in self.table.variables:
             raise UsageError(
                 f"{self.name}.env.PYTHONPATH does not apply to a built-in: leave it out"
             )
@@ -344,31 +344,66 @@ def parse_target(text: str, serving: ServingOptions | None = None) -> Target:
     return target
 
 
+class NamedTable(NamedTuple):
+    name: str
+    table: TargetTable
+    directory: Path
+
+
+def named_table(text: str, file: BenchFile) -> NamedTable:
+    if text in file.targets:
+        name, table, directory = text, file.targets[text], file.directory
+    else:
+        given_name, spec = split_target(text)
+        name = given_name or file.hide(default_name(spec))
+        table = file.targets.get(name, TargetTable()).changed_by(spec_table(spec))
+        directory = Path()
+    table = table.changed_by(file.settings.get(name, TargetTable()))
+    return NamedTable(name, table, directory)
+
+
+WORKING_TREE = "working tree"
+
+
+def at_both_commits(git: str, asked: Sequence[NamedTable], file: BenchFile) -> list[NamedTable]:
+    """Return the one target that is asked for as two, named by their commits."""
+    before, dots, after = git.partition("..")
+    if dots and (not before or not after or after.startswith(".")):
+        raise UsageError(f"{git!r}: use A..B, or A to compare it with your files", option="--git")
+    if len(asked) != 1:
+        raise UsageError("compares one target at two commits: name it", option="--git")
+    (target,) = asked
+    sides = []
+    for name, ref in ((before, before), (after or WORKING_TREE, after or None)):
+        table = dataclasses.replace(target.table, git=ref)
+        table = table.changed_by(file.settings.get(name, TargetTable()))
+        sides.append(NamedTable(name, table, target.directory))
+    return sides
+
+
 def parse_targets(
     texts: Sequence[str],
     serving: ServingOptions,
     *,
     server: ServerSettings | None = None,
     file: BenchFile = NO_FILE,
+    git: str | None = None,
 ) -> tuple[Target, ...]:
     """Return the targets that the texts name, with the settings that each has of its own.
 
     All others are as `serving` and `server` say. A text is `[NAME=]SPEC`, or the name of a table
-    of the file. --set goes before the command line's target, and that before the file. Raises
-    UsageError for what is no target, for a name or label used twice, and for settings of a
-    target that is not among them.
+    of the file. --set goes before the command line's target, and that before the file. With
+    `git`, A..B or A, a target is meant at both commits, or at A and as it is. Raises UsageError
+    for what is no target, for a name or label used twice, and for settings of a target that is
+    not among them.
     """
     server = server or serving.settings()
+    asked = [named_table(text, file) for text in texts]
+    names = {each.name for each in asked}  # that --set may use
+    if git is not None:
+        asked = at_both_commits(git, asked, file)
     targets: dict[str, Target] = {}
-    for text in texts:
-        if text in file.targets:
-            name, table, directory = text, file.targets[text], file.directory
-        else:
-            given_name, spec = split_target(text)
-            name = given_name or file.hide(default_name(spec))
-            table = file.targets.get(name, TargetTable()).changed_by(spec_table(spec))
-            directory = Path()
-        table = table.changed_by(file.settings.get(name, TargetTable()))
+    for name, table, directory in asked:
         target = TargetSpec(
             name=name, table=table, directory=directory, server=server, python=serving.python
         ).target()
@@ -378,7 +413,7 @@ def parse_targets(
                 raise UsageError(named_twice(shared, other.spec, target.spec))
         targets[target.name] = dataclasses.replace(target, spec=file.hide(target.spec))
     for name in file.settings:
-        if name not in targets:
+        if name not in targets and name not in names:
             raise UsageError(
                 f"{name}: no target has that name{did_you_mean(name, targets)}: "
                 f"there are {', '.join(targets)}",
@@ -394,13 +429,14 @@ def compared_targets(
     server: ServerSettings,
     file: BenchFile,
     reference: str | None = None,
+    git: str | None = None,
 ) -> tuple[Target, ...]:
     """Return the targets asked for, or those of the file, or the gist's; the reference first.
 
     Raises UsageError.
     """
     wanted = texts or [*file.targets] or ["fastapi", "micropie"]
-    targets = parse_targets(wanted, serving, server=server, file=file)
+    targets = parse_targets(wanted, serving, server=server, file=file, git=git)
     names = [target.name for target in targets]
     if reference is None:
         return targets

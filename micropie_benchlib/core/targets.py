@@ -89,8 +89,8 @@ class StartedTarget(BaseTarget):
     `prepare` is what a shell does before each launch. It is asked by `scheme`.
 
     With a ref in its `source` the directory is that of the working tree until the commit's
-    files are checked out. Their top is then the `root`, and nothing may be imported from
-    the `repository`.
+    files are checked out. Then nothing may be imported from this `repository`. Modules are
+    looked for in the `root` of its code and in src/ there before all others.
     """
 
     directory: Path

@@ -19,6 +19,7 @@ from micropie_benchlib.load.servers import CpuMeter, ServerGroup
 from micropie_benchlib.load.sides import Host, Servers, Sides
 from micropie_benchlib.load.trial import at_once
 from micropie_benchlib.serve.commits import with_code
+from micropie_benchlib.serve.environments import with_environments
 from micropie_benchlib.serve.kinds import NeededFiles, launched_targets, needed_files
 from micropie_benchlib.serve.launched import run_prepare, start_server
 from micropie_benchlib.serve.logs import trim
@@ -48,9 +49,13 @@ class ThisHost:
         """A count is 0 for what runs elsewhere."""
         return examine(workers=workers, threads=threads, connections=connections)
 
-    def fetch(self, target: Target, announce: Callable[[str], None]) -> Target:
-        """Return the target with its commit's files and its packages, and what is known of both."""
-        return fetch(with_code(target, self._work_dir, announce), announce)
+    def fetch(
+        self, targets: Sequence[Target], announce: Callable[[str], None]
+    ) -> tuple[Target, ...]:
+        """Return the targets with their commits' files, and with their packages."""
+        placed = [with_code(target, self._work_dir, announce) for target in targets]
+        placed = [*with_environments(placed, announce)]
+        return tuple(fetch(target, announce) for target in placed)
 
     def need(self, targets: Sequence[Target]) -> None:
         launched = launched_targets(targets)
@@ -144,6 +149,13 @@ class Hosts:
 
     def host_of(self, target: Target) -> Host:
         return self.server if target.is_launched else self.here
+
+    def fetch(
+        self, targets: Sequence[Target], announce: Callable[[str], None]
+    ) -> tuple[Target, ...]:
+        fetched = self.server.fetch(launched_targets(targets), announce)
+        by_name = {target.name: target for target in (*targets, *fetched)}
+        return tuple(by_name.values())
 
     def need(self, targets: Sequence[Target]) -> None:
         self.here.need([])

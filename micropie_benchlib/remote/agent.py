@@ -193,8 +193,8 @@ class Agent:
         except OSError:
             raise BenchError("another run of this tool is measuring there: wait for it") from None
 
-    def fetch(self, target: Target) -> Target:
-        return self._host.fetch(target, lambda _: None)
+    def fetch(self, targets: tuple[Target, ...]) -> tuple[Target, ...]:
+        return self._host.fetch(targets, lambda _: None)
 
     def need(self, targets: tuple[Target, ...]) -> None:
         self._host.need([placed_here(target) for target in targets])

@@ -335,11 +335,14 @@ class RemoteHost:
             findings.append(dataclasses.replace(finding, check=check))
         return findings
 
-    def fetch(self, target: Target, announce: Callable[[str], None]) -> Target:
-        if target.requirements:
-            announce(f"{target.spec}: preparing its packages on {self._machine.host}")
+    def fetch(
+        self, targets: Sequence[Target], announce: Callable[[str], None]
+    ) -> tuple[Target, ...]:
+        for target in targets:
+            if target.requirements:
+                announce(f"{target.spec}: preparing its packages on {self._machine.host}")
         with self._machine.named():
-            return self._machine.there("agent", Agent.fetch)(target)
+            return self._machine.there("agent", Agent.fetch)(tuple(targets))
 
     def need(self, targets: Sequence[Target]) -> None:
         with self._machine.named():

@@ -30,7 +30,8 @@ def in_src(target: AsgiTarget, announce: Announce) -> AsgiTarget:
     module = target.top_module
     if has_module(target.directory, module) or not has_module(source, module):
         return target
-    announce(f"{target.name}: {module} is imported from {source}")
+    shown = source.relative_to(target.root) if target.root else source
+    announce(f"{target.name}: {module} is imported from {shown}")
     return dataclasses.replace(target, directory=source)
 
 

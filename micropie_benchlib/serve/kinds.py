@@ -46,7 +46,19 @@ def server_environment(target: LaunchedTarget, inherited: Mapping[str, str]) -> 
     if target.python:
         paths = [str(Path(target.python).parent), environment.get("PATH", os.defpath)]
         environment["PATH"] = os.pathsep.join(paths)
-    return environment | dict(target.env)
+    return first_on_path(code_paths(target), environment | dict(target.env))
+
+
+def code_paths(target: LaunchedTarget) -> list[str]:
+    return [str(target.root / "src"), str(target.root)] if target.root else []
+
+
+def first_on_path(paths: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a Python that looks for modules there first."""
+    found = [*paths, environment.get("PYTHONPATH", "")]
+    if not paths:
+        return dict(environment)
+    return {**environment, "PYTHONPATH": os.pathsep.join(filter(None, found))}
 
 
 def filled(text: str, target: LaunchedTarget, settings: ServerSettings, port: int) -> str:
@@ -105,8 +117,7 @@ def app_environment(target: AsgiTarget, inherited: Mapping[str, str]) -> dict[st
     if target.package_dir:
         environment["PYTHONPATH"] = str(target.package_dir)
     elif BUNDLED and not target.python:
-        paths = [str(ROOT), environment.get("PYTHONPATH", "")]
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+        environment = first_on_path([*code_paths(target), str(ROOT)], environment)
     return environment
 
 

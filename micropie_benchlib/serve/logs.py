@@ -162,7 +162,10 @@ HINTS = (
     (r".*Too many open files", LIMITS[errno.EMFILE]),
     (r".*Resource temporarily unavailable|.*can't start new thread", LIMITS[errno.EAGAIN]),
     (r"MemoryError|.*Cannot allocate memory", LIMITS[errno.ENOMEM]),
-    (rf".*No module named ({'|'.join(AsgiServer)})$", "install it: {python} -m pip install {0}"),
+    (
+        rf".*No module named ({'|'.join(AsgiServer)})$",
+        "install it: {python} -m pip install {0}, or use another --python",
+    ),
 )
 
 

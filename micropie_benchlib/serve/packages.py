@@ -52,13 +52,23 @@ def fetch(target: Target, announce: Callable[[str], None]) -> Target:
         hashlib.sha256(apps).hexdigest(),
         target.as_of,
     ]
+
+    def make(directory: Path) -> None:
+        day = f" as of {target.as_of}" if target.as_of else ""
+        announce(f"{target.spec}: fetching {', '.join(target.requirements)}{day} (once)")
+        install(target.spec, target.requirements, directory, as_of=target.as_of)
+        (directory / "apps.py").write_bytes(apps)
+
+    return with_packages(target, kept_in_cache(target.spec, wanted, make))
+
+
+def kept_in_cache(name: str, wanted: object, make: Callable[[Path], None]) -> Path:
+    """Return the directory of what is wanted, in JSON's types; `make` makes it the first time."""
     wanted_hash = hashlib.sha256(json.dumps(wanted).encode()).hexdigest()
-    directory = user_cache() / f"{target.spec}-{wanted_hash[:16]}"
+    directory = user_cache() / f"{name}-{wanted_hash[:16]}"
     with (directory.parent / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not directory.is_dir():
-            day = f" as of {target.as_of}" if target.as_of else ""
-            announce(f"{target.spec}: fetching {', '.join(target.requirements)}{day} (once)")
             for stale in directory.parent.glob("*.part"):  # of what was killed: we have the lock
                 shutil.rmtree(stale, ignore_errors=True)
             # What was killed has a child that removes its own part for 2 s more.
@@ -67,12 +77,11 @@ def fetch(target: Target, announce: Callable[[str], None]) -> Target:
             try:
                 part.mkdir()
                 packages = part / "packages"
-                install(target, packages)
-                (packages / "apps.py").write_bytes(apps)
+                make(packages)
                 packages.rename(directory)
             finally:
                 remove()
-    return with_packages(target, directory)
+    return directory
 
 
 def with_packages(target: Target, directory: Path) -> Target:
@@ -81,20 +90,20 @@ def with_packages(target: Target, directory: Path) -> Target:
     return dataclasses.replace(target, package_dir=directory, directory=directory)
 
 
-def install(target: AsgiTarget, directory: Path) -> None:
-    """Let pip put the target's requirements into the directory, with `scratch` beside it."""
+def install(name: str, requirements: Sequence[str], directory: Path, *, as_of: str = "") -> None:
+    """Let pip put the requirements into the directory, with `scratch` beside it."""
     scratch = directory.with_name("scratch")
     scratch.mkdir()
     options = ["--quiet", "--root-user-action=ignore", "--target", str(directory)]
     done = run_pip(
-        ["install", *options, *target.requirements],
+        ["install", *options, *requirements],
         environment=dict(os.environ, TMPDIR=str(scratch)),
-        as_of=target.as_of,
+        as_of=as_of,
     )
     if done.status:
-        or_older = ", or do its packages need an older Python?" if target.as_of else "?"
+        or_older = ", or do its packages need an older Python?" if as_of else "?"
         raise BenchError(
-            f"{target.spec} is not in the cache, and pip cannot fetch it for Python "
+            f"{name} is not in the cache, and pip cannot fetch it for Python "
             f"{platform.python_version()}: {pip_error(done)}. Is the index reachable{or_older}"
         )
 

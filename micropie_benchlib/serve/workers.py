@@ -5,7 +5,6 @@ programs/loader.
 """
 
 import dataclasses
-import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from micropie_benchlib.core.paths import has_module
 from micropie_benchlib.core.results import WorkerFacts
 from micropie_benchlib.core.targets import AsgiTarget, ServerSettings
 from micropie_benchlib.serve.asgi import SERVER_PACKAGES
-from micropie_benchlib.serve.kinds import app_argv, app_environment
+from micropie_benchlib.serve.kinds import app_argv, app_environment, first_on_path
 from micropie_benchlib.serve.versions import LOADER
 from micropie_benchlib.system.processes import SPEED_VARIABLES, is_alive
 
@@ -60,9 +59,7 @@ class LoadedApp:
 
     def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
         environment = app_environment(self._target, inherited)
-        paths = [str(LOADER.parent), environment.get("PYTHONPATH", "")]
-        return environment | {
-            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        return first_on_path([str(LOADER.parent)], environment) | {
             "MICROPIE_BENCH_APP": self._target.app,
             "MICROPIE_BENCH_VARIABLES": SPEED_VARIABLES.pattern,
             "MICROPIE_BENCH_FACTS": str(self._directory),
@@ -80,14 +77,21 @@ class LoadedApp:
             text = file.read_text(encoding="utf-8")
             if text:
                 worker: Worker = adapter(Worker).validate_json(text)
-                check_origin(self._target, worker.facts)
+                check_origin(self._target, worker)
                 return worker
         return None
 
 
-def check_origin(target: AsgiTarget, facts: WorkerFacts) -> None:
+def check_origin(target: AsgiTarget, worker: Worker) -> None:
+    facts = worker.facts
     if not facts.module_file:
         return
+    foreign = file_of_no_commit(target, Path(facts.module_file), worker)
+    if foreign and target.source:
+        raise BenchError(
+            f"{target.name}: {facts.executable} imports {foreign}, which is not of commit "
+            f"{target.source.commit[:10]}: uninstall it there, or use another --python"
+        )
     directory = target.directory.resolve()
     is_elsewhere = not Path(facts.module_file).is_relative_to(directory)
     if is_elsewhere and has_module(directory, target.top_module):
@@ -95,6 +99,23 @@ def check_origin(target: AsgiTarget, facts: WorkerFacts) -> None:
             f"{target.name}: {target.top_module} lies in {directory}, but {facts.executable} "
             f"imports it from {facts.module_file}: uninstall it there, or use another --python"
         )
+
+
+def file_of_no_commit(target: AsgiTarget, module_file: Path, worker: Worker) -> Path | None:
+    """Return a file that a target at a commit has from elsewhere, if there is one.
+
+    Of its working tree it may use nothing but a Python that lies there.
+    """
+    if not target.root or not target.repository:
+        return None
+    if not module_file.is_relative_to(target.root):
+        return module_file
+    allowed = (target.root, Path(worker.facts.executable).parent.parent, LOADER.parent)
+    for file in worker.files:
+        is_allowed = any(file.is_relative_to(place) for place in allowed)
+        if file.is_relative_to(target.repository) and not is_allowed:
+            return file
+    return None
 
 
 def is_pid_alive(pid: int) -> bool:
