@@ -270,6 +270,7 @@ def bisect(
         ),
     ],
     *,
+    git: GitOption = None,
     config: ConfigOptions,
     search: BisectOptions,
     load: SearchLoadOptions,
@@ -293,7 +294,7 @@ def bisect(
     if trials.rounds == 1:
         raise UsageError("1 gives no interval: bisect needs at least 2", option="--rounds")
     slower_than = search.share
-    versions = versions_of(target, search.git, serving, server=server, file=file)
+    versions = versions_of(target, git, serving, server=server, file=file)
     plan = make_plan(
         (versions[0], versions[-1]),
         loads=loads,

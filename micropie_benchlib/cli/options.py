@@ -120,7 +120,8 @@ GitOption = Annotated[
     str | None,
     typer.Option(
         metavar="A..B",
-        help="Compare the target at commit A with that at B; A alone: with your files.",
+        help="The target at commits A and B, or at A and as your files are; "
+        "`bisect` also takes all commits between.",
         show_default=False,
         rich_help_panel="Targets",
     ),
@@ -294,16 +295,9 @@ class BisectTrialOptions(VerdictOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GitOptions:
+class BisectOptions:
     PANEL: ClassVar = "Versions"
 
-    git: str | None = option(
-        metavar="A..B", help="The app at commit A, and at the later commits up to B."
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BisectOptions(GitOptions):
     slower_than: str | None = option(
         metavar="SHARE",
         help="Look for a version slower than the oldest by more than this, such as 5%.",
