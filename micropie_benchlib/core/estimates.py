@@ -6,18 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from micropie_benchlib.core import values
 from micropie_benchlib.core.choices import Method, Verdict
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.metrics import Metric
-from micropie_benchlib.core.values import (
-    Confidence,
-    Name,
-    Ordinal,
-    Percent,
-    Positive,
-    Ratio,
-    Seconds,
-)
 
 
 class Interval(NamedTuple):
@@ -39,10 +31,10 @@ class Interval(NamedTuple):
 class Estimate:
     """A ratio, and its confidence interval."""
 
-    ratio: Ratio
-    low: Ratio
-    high: Ratio
-    confidence: Confidence
+    ratio: values.Ratio
+    low: values.Ratio
+    high: values.Ratio
+    confidence: values.Confidence
 
     @property
     def interval(self) -> Interval:
@@ -71,13 +63,13 @@ class Comparison:
     load: LoadId
     method: Method
     metric: Metric
-    reference: Name
-    target: Name
-    rounds: Ordinal
+    reference: values.Name
+    target: values.Name
+    rounds: values.Ordinal
     estimate: Estimate | None
     verdict: Verdict
     reason: str | None = None
-    degrees: Positive | None = None
+    degrees: values.Positive | None = None
 
     @property
     def interval(self) -> Interval | None:
@@ -99,9 +91,9 @@ class Comparison:
 class Rank:
     """A target's rank, from `first` to `last`: it is not significantly different from these."""
 
-    target: Name
-    first: Positive
-    last: Positive
+    target: values.Name
+    first: values.Positive
+    last: values.Positive
 
     @property
     def title(self) -> str:
@@ -118,8 +110,8 @@ class Ranking:
     load: LoadId
     method: Method
     metric: Metric
-    reference: Name
-    confidence: Confidence
+    reference: values.Name
+    confidence: values.Confidence
     ranks: tuple[Rank, ...]
 
 
@@ -130,7 +122,7 @@ class Distribution:
     As pairs of percent and seconds, ascending. The method is that of the verdict on latency.
     """
 
-    target: Name
+    target: values.Name
     load: LoadId
     method: Method = Method.SINGLE
-    percentiles: tuple[tuple[Percent, Seconds], ...]
+    percentiles: tuple[tuple[values.Percent, values.Seconds], ...]

@@ -3,18 +3,9 @@
 import itertools
 from dataclasses import dataclass
 
+from micropie_benchlib.core import values
 from micropie_benchlib.core.choices import Limit, Method
 from micropie_benchlib.core.loads import LoadId, open_connections
-from micropie_benchlib.core.values import (
-    Count,
-    Name,
-    Ordinal,
-    Positive,
-    PositiveRate,
-    Rate,
-    Seconds,
-    Share,
-)
 from micropie_benchlib.core.warnings import BenchWarning
 
 ROUNDING = 0.01  # of figures that wrk prints with two decimals, as a share; 0.6% at most
@@ -28,14 +19,14 @@ class Latency:
     The histogram is known while the run lasts, and is not saved.
     """
 
-    mean_s: Seconds
-    stdev_s: Seconds
-    max_s: Seconds
-    p50_s: Seconds | None = None
-    p75_s: Seconds | None = None
-    p90_s: Seconds | None = None
-    p99_s: Seconds | None = None
-    p99_9_s: Seconds | None = None
+    mean_s: values.Seconds
+    stdev_s: values.Seconds
+    max_s: values.Seconds
+    p50_s: values.Seconds | None = None
+    p75_s: values.Seconds | None = None
+    p90_s: values.Seconds | None = None
+    p99_s: values.Seconds | None = None
+    p99_9_s: values.Seconds | None = None
     histogram: Histogram = ()
 
     def __post_init__(self) -> None:
@@ -58,11 +49,11 @@ class Errors:
     is expected those below 400; answers that came too late.
     """
 
-    connect: Count = 0
-    read: Count = 0
-    write: Count = 0
-    status: Count = 0
-    timeout: Count = 0
+    connect: values.Count = 0
+    read: values.Count = 0
+    write: values.Count = 0
+    status: values.Count = 0
+    timeout: values.Count = 0
 
     @property
     def total(self) -> int:
@@ -79,12 +70,12 @@ class ArrivalRate:
     wrk itself was `late` by that much with requests for which a connection was free.
     """
 
-    offered: Count
-    offered_per_s: Rate
-    answered_per_s: Rate
-    late_p50_s: Seconds = 0.0
-    late_p99_s: Seconds = 0.0
-    late_max_s: Seconds = 0.0
+    offered: values.Count
+    offered_per_s: values.Rate
+    answered_per_s: values.Rate
+    late_p50_s: values.Seconds = 0.0
+    late_p99_s: values.Seconds = 0.0
+    late_max_s: values.Seconds = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,15 +92,15 @@ class WrkResult:
     when it was sent, and `duration_s` is until the server had caught up.
     """
 
-    duration_s: Seconds
-    requests: Count
-    bytes: Count
-    requests_per_s: Rate
-    bytes_per_s: Rate
+    duration_s: values.Seconds
+    requests: values.Count
+    bytes: values.Count
+    requests_per_s: values.Rate
+    bytes_per_s: values.Rate
     latency: Latency | None = None
     errors: Errors
     latency_uncorrected: Latency | None = None
-    load_cpu_s: Seconds | None = None
+    load_cpu_s: values.Seconds | None = None
     arrival_rate: ArrivalRate | None = None
 
     @property
@@ -136,10 +127,10 @@ class ServerUse:
     not in the other.
     """
 
-    server_cpu_s: Seconds
-    server_rss_bytes: Count
-    worker_balance: Share | None = None
-    idle_cores: Rate | None = None
+    server_cpu_s: values.Seconds
+    server_rss_bytes: values.Count
+    worker_balance: values.Share | None = None
+    idle_cores: values.Rate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,17 +144,17 @@ class Measurement:
     In a search for a capacity, so many requests were `over_limit`: they took longer.
     """
 
-    round: Ordinal
+    round: values.Ordinal
     method: Method
-    target: Name
+    target: values.Name
     load: LoadId
-    threads: Positive
-    partner: Name | None = None
+    threads: values.Positive
+    partner: values.Name | None = None
     wrk: WrkResult | None = None
     use: ServerUse | None = None
     limited_by: Limit | None = None
-    connections_opened: Count | None = None
-    over_limit: Count | None = None
+    connections_opened: values.Count | None = None
+    over_limit: values.Count | None = None
     report: str = ""
     warnings: tuple[BenchWarning, ...] = ()
     invalid: tuple[BenchWarning, ...] = ()
@@ -220,9 +211,9 @@ class Capacity:
     a rate.
     """
 
-    round: Ordinal
-    target: Name
+    round: values.Ordinal
+    target: values.Name
     load: LoadId
-    p99_limit_s: Seconds
-    rate_per_s: PositiveRate | None = None
+    p99_limit_s: values.Seconds
+    rate_per_s: values.PositiveRate | None = None
     reasons: tuple[BenchWarning, ...] = ()

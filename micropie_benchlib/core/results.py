@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Final, Literal
 
 from micropie_benchlib import __version__
+from micropie_benchlib.core import values
 from micropie_benchlib.core.bisection import Bisection
 from micropie_benchlib.core.choices import Decisive, Method
 from micropie_benchlib.core.estimates import Comparison, Distribution
@@ -18,17 +19,6 @@ from micropie_benchlib.core.measurements import Capacity, Measurement
 from micropie_benchlib.core.metrics import valid_runs
 from micropie_benchlib.core.requests import WRK_TIMEOUT_S, Response
 from micropie_benchlib.core.targets import ServerSettings, Source
-from micropie_benchlib.core.values import (
-    Connections,
-    Headers,
-    Name,
-    Positive,
-    PositiveRate,
-    Scheme,
-    Seconds,
-    Share,
-    Status,
-)
 from micropie_benchlib.core.warnings import BenchWarning, Kind
 
 SCHEMA: Final = "micropie-bench/3"
@@ -70,17 +60,17 @@ class TargetFacts:
     the paths are as from its top.
     """
 
-    name: Name
-    label: Name
+    name: values.Name
+    label: values.Name
     spec: str
     versions: Mapping[str, str]
     server_command: str
     responses: Mapping[str, Response]
     server: ServerSettings | None = None
     python: str | None = None
-    scheme: Scheme = "http"
+    scheme: values.Scheme = "http"
     served_as: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    reference: Name | None = None
+    reference: values.Name | None = None
     worker: WorkerFacts | None = None
     source: Source | None = None
 
@@ -89,14 +79,14 @@ class TargetFacts:
 class WorkloadFacts:
     """A workload as it is recorded: its body only as a hash."""
 
-    name: Name
+    name: values.Name
     method: str
     path: str
-    headers: Headers
+    headers: values.Headers
     body_sha256: str
-    expect_status: Status | None = None
+    expect_status: values.Status | None = None
     keep_alive: bool = True
-    timeout_s: Positive = WRK_TIMEOUT_S
+    timeout_s: values.Positive = WRK_TIMEOUT_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,18 +100,18 @@ class Settings:
 
     server: ServerSettings
     workloads: tuple[WorkloadFacts, ...]
-    connections: tuple[Connections, ...]
-    threads: Positive
-    duration_s: Positive
-    rounds: Positive
+    connections: tuple[values.Connections, ...]
+    threads: values.Positive
+    duration_s: values.Positive
+    rounds: values.Positive
     paired: bool
-    warm_up_s: Seconds
+    warm_up_s: values.Seconds
     metric: Decisive | None = None
-    precision: Share | None = None
-    first_rounds: Positive | None = None
-    rate_per_s: PositiveRate | None = None
-    rate_share: Share | None = None
-    p99_limit_s: Seconds | None = None
+    precision: values.Share | None = None
+    first_rounds: values.Positive | None = None
+    rate_per_s: values.PositiveRate | None = None
+    rate_share: values.Share | None = None
+    p99_limit_s: values.Seconds | None = None
 
     def load_differences(self, other: Settings) -> list[str]:
         pairs = {
@@ -151,7 +141,7 @@ class Environment:
     platform: str
     kernel: str
     cpu_model: str | None = None
-    cpu_count: Positive
+    cpu_count: values.Positive
     governor: str | None = None
     wrk: str
     wrk_version: str
@@ -178,7 +168,7 @@ class Machine:
     host: str
     environment: Environment
     address: str = ""
-    round_trip_s: Seconds | None = None
+    round_trip_s: values.Seconds | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

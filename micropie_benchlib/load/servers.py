@@ -14,20 +14,7 @@ import psutil
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.measurements import ServerUse
 from micropie_benchlib.core.warnings import BenchWarning, Kind
-from micropie_benchlib.load.cpu_accounts import (
-    IDLE_S,
-    MATERIAL_S,
-    MATERIAL_SHARE,
-    RESTLESS_S,
-    STEP_S,
-    Habits,
-    IdleUse,
-    RestWatch,
-    charge_of,
-    idle_use,
-    spent_between,
-    work_in,
-)
+from micropie_benchlib.load import cpu_accounts
 from micropie_benchlib.load.machine import NO_LINK, Link, LinkMeter
 from micropie_benchlib.load.readings import Ending, ServerReading
 from micropie_benchlib.serve.logs import NO_REASON
@@ -53,10 +40,10 @@ class LastLoad:
 class CpuMeter:
     """The CPU accounts of one server, and what it uses while it is idle, once that is known."""
 
-    def __init__(self, server: LocalServer, habits: Habits | None = None) -> None:
+    def __init__(self, server: LocalServer, habits: cpu_accounts.Habits | None = None) -> None:
         self.server = server
-        self.habits = habits or Habits()
-        self.idle: IdleUse | None = None
+        self.habits = habits or cpu_accounts.Habits()
+        self.idle: cpu_accounts.IdleUse | None = None
         self.is_at_rest = True  # since the last load, as far as is known
         self.last: LastLoad | None = None
 
@@ -85,10 +72,10 @@ class CpuMeter:
         *,
         rest_s: float,
         load_cpu_s: float = 0.0,
-        deadline_s: float = RESTLESS_S,
-    ) -> RestWatch:
+        deadline_s: float = cpu_accounts.RESTLESS_S,
+    ) -> cpu_accounts.RestWatch:
         excess_s = self.idle.excess_s if self.idle else self.habits.excess_s
-        return RestWatch(
+        return cpu_accounts.RestWatch(
             start, excess_s, rest_s=rest_s, load_cpu_s=load_cpu_s, deadline_s=deadline_s
         )
 
@@ -102,26 +89,30 @@ class CpuMeter:
         """Return the CPU time since it was last at rest, if that is of work that it put off."""
         if not self.last or not self.idle:
             return 0.0
-        spent = spent_between(self.last.rest, now)
-        charge = charge_of(spent, self.idle)
-        least_s = max(MATERIAL_S, MATERIAL_SHARE * self.last.cpu_s, charge.idle_s / 2)
+        spent = cpu_accounts.spent_between(self.last.rest, now)
+        charge = cpu_accounts.charge_of(spent, self.idle)
+        least_s = max(
+            cpu_accounts.MATERIAL_S,
+            cpu_accounts.MATERIAL_SHARE * self.last.cpu_s,
+            charge.idle_s / 2,
+        )
         if charge.requests_s < least_s:
             return 0.0
         self.habits.take_gap(spent.seconds)
         return charge.requests_s
 
-    def learn(self, watch: RestWatch, *, is_after_load: bool) -> None:
+    def learn(self, watch: cpu_accounts.RestWatch, *, is_after_load: bool) -> None:
         """A warm-up without work put off tells nothing yet: it may have too few requests."""
-        self.idle = self.habits.take_idle(idle_use(watch.idle_steps))
+        self.idle = self.habits.take_idle(cpu_accounts.idle_use(watch.idle_steps))
         if is_after_load and watch.gap_s:
             self.habits.take_gap(watch.gap_s)
         self.is_at_rest = watch.is_at_rest or not watch.gap_s
 
 
-def watch_all(meters: Sequence[CpuMeter], watches: Sequence[RestWatch]) -> None:
+def watch_all(meters: Sequence[CpuMeter], watches: Sequence[cpu_accounts.RestWatch]) -> None:
     """Return once all servers are at rest, or will not be in time."""
     while not all(watch.is_over for watch in watches):
-        time.sleep(STEP_S)
+        time.sleep(cpu_accounts.STEP_S)
         for meter, watch in zip(meters, watches, strict=True):
             account = meter.account()
             watch.take(account, is_waiting=meter.is_waiting(account))
@@ -195,8 +186,8 @@ class ServerGroup:
         ):
             if any(map(is_stopped, meter.server.processes())):
                 raise BenchError(f"{meter.server.target.name} was stopped (SIGSTOP)")
-            spent = spent_between(before, meter.account())
-            work = work_in(spent, meter.idle or IdleUse())
+            spent = cpu_accounts.spent_between(before, meter.account())
+            work = cpu_accounts.work_in(spent, meter.idle or cpu_accounts.IdleUse())
             passed = [NO_PERIODS]
             for directory, periods in meter.quotas().items():
                 passed.append(periods.since(quotas_before.get(directory, NO_PERIODS)))
@@ -210,11 +201,11 @@ class ServerGroup:
         watches = []
         for position, meter in enumerate(self._meters):
             account = meter.account()
-            load_cpu_s, rest_s = 0.0, STEP_S
+            load_cpu_s, rest_s = 0.0, cpu_accounts.STEP_S
             if self._before:
-                load_cpu_s = spent_between(self._before[position], account).cpu_s
+                load_cpu_s = cpu_accounts.spent_between(self._before[position], account).cpu_s
             if not meter.idle:
-                rest_s = meter.habits.idle_s if self._before else IDLE_S
+                rest_s = meter.habits.idle_s if self._before else cpu_accounts.IDLE_S
             watches.append(meter.watch(account, load_cpu_s=load_cpu_s, rest_s=rest_s))
         watch_all(self._meters, watches)
         for meter, watch in zip(self._meters, watches, strict=True):
@@ -227,7 +218,7 @@ class ServerGroup:
         """Let the servers respond to what they were sent, and suspend them then."""
         watches = []
         for meter in self._meters:
-            watch = meter.watch(meter.account(), rest_s=STEP_S, deadline_s=DRAIN_S)
+            watch = meter.watch(meter.account(), rest_s=cpu_accounts.STEP_S, deadline_s=DRAIN_S)
             watches.append(watch)
         watch_all(self._meters, watches)
         self._ends = [watch.account for watch in watches]
@@ -247,7 +238,7 @@ class ServerGroup:
         for position, meter in enumerate(self._meters):
             now = meter.account()
             end = self._ends[position] if self._ends else now
-            load_cpu_s = spent_between(self._before[position], end).cpu_s
+            load_cpu_s = cpu_accounts.spent_between(self._before[position], end).cpu_s
             rest_s = meter.habits.rest_s
             watches.append(meter.watch(now, load_cpu_s=load_cpu_s, rest_s=rest_s))
         if not self._ends:
@@ -258,17 +249,17 @@ class ServerGroup:
 
     def _look_at_others(self) -> None:
         for other, before in zip(self._others, self._others_before, strict=True):
-            spent = spent_between(before, other.account())
+            spent = cpu_accounts.spent_between(before, other.account())
             cores = spent.cpu_s / spent.seconds
             if cores > MAX_BUSY_PARTNER * (len(self._cores) or core_count()):
                 name = other.server.target.name
                 self._busy_partner = BenchWarning.of(Kind.BUSY_PARTNER, name=name, cores=cores)
 
-    def _take_in(self, position: int, watch: RestWatch) -> None:
+    def _take_in(self, position: int, watch: cpu_accounts.RestWatch) -> None:
         meter, before, end = self._meters[position], self._before[position], self._ends[position]
-        idle = meter.idle or IdleUse()
-        charge = charge_of(spent_between(before, end), idle)
-        late = charge_of(spent_between(end, watch.account), idle)
+        idle = meter.idle or cpu_accounts.IdleUse()
+        charge = cpu_accounts.charge_of(cpu_accounts.spent_between(before, end), idle)
+        late = cpu_accounts.charge_of(cpu_accounts.spent_between(end, watch.account), idle)
         ending = dataclasses.replace(
             self._endings[position],
             idle_cpu_s=charge.idle_s,
@@ -310,7 +301,7 @@ class ServerGroup:
             own_cpu_s = math.inf  # of a foreign server it is not known: nobody else is blamed
         befores = [*self._before, *self._others_before]
         for meter, before in zip([*self._meters, *self._others], befores, strict=True):
-            own_cpu_s += spent_between(before, meter.account()).cpu_s
+            own_cpu_s += cpu_accounts.spent_between(before, meter.account()).cpu_s
         return ServerReading(
             uses=tuple(self._uses),
             endings=tuple(self._endings),

@@ -27,16 +27,7 @@ from micropie_benchlib.load.generators import Goal
 from micropie_benchlib.load.hosts import ThisHost
 from micropie_benchlib.load.machine import describe_machine, link_of
 from micropie_benchlib.load.wrk_program import find_wrk
-from micropie_benchlib.remote.messages import (
-    BEAT,
-    CONTROLLER_SILENCE_S,
-    HEARTBEAT_S,
-    SHUTDOWN,
-    Outcome,
-    from_text,
-    send_beats,
-    to_text,
-)
+from micropie_benchlib.remote import messages
 from micropie_benchlib.serve.addresses import split_url
 from micropie_benchlib.serve.packages import with_packages
 from micropie_benchlib.serve.probe import Probe
@@ -63,7 +54,7 @@ def serve_controller(channel: Any, private: str) -> None:
         heard_at = time.monotonic()
         if message is None:  # the connection has ended
             end_process()
-        if message != BEAT:
+        if message != messages.BEAT:
             calls.put(message)
 
     signs_of_life = start_watchdog()
@@ -72,17 +63,17 @@ def serve_controller(channel: Any, private: str) -> None:
         while time.monotonic() - heard_at < AGENT_SILENCE_S:
             with contextlib.suppress(OSError):  # somebody killed the watchdog
                 os.write(signs_of_life.fileno(), b".")
-            time.sleep(HEARTBEAT_S / 2)
+            time.sleep(messages.HEARTBEAT_S / 2)
         end_process()
 
     if private:
         remove_at_end(private)
     channel.setcallback(hear, endmarker=None)
     threading.Thread(target=watch, daemon=True).start()
-    threading.Thread(target=send_beats, args=[channel], daemon=True).start()
+    threading.Thread(target=messages.send_beats, args=[channel], daemon=True).start()
     with temporary_directory() as work_dir:
         agent = Agent(work_dir)
-        while (message := calls.get()) != SHUTDOWN:
+        while (message := calls.get()) != messages.SHUTDOWN:
             part, method, arguments = message
             outcome, reply = reply_to(agent, part, method, arguments)
             channel.send((outcome.value, reply))
@@ -95,7 +86,7 @@ def start_watchdog() -> IO[bytes]:
     Return what the signs of life are written to.
     """
     child = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(WATCHDOG), str(1.5 * CONTROLLER_SILENCE_S)],
+        [sys.executable, "-I", "-S", str(WATCHDOG), str(1.5 * messages.CONTROLLER_SILENCE_S)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -110,20 +101,22 @@ def end_process() -> NoReturn:
     os._exit(1)
 
 
-def reply_to(agent: Agent, part: str, name: str, texts: Mapping[str, str]) -> tuple[Outcome, str]:
+def reply_to(
+    agent: Agent, part: str, name: str, texts: Mapping[str, str]
+) -> tuple[messages.Outcome, str]:
     try:
         method = getattr(agent.parts[part], name)
         kinds = get_type_hints(method)
         arguments = {}
         for argument, text in texts.items():
-            arguments[argument] = from_text(kinds[argument], text)
-        return Outcome.DONE, to_text(method(**arguments))
+            arguments[argument] = messages.from_text(kinds[argument], text)
+        return messages.Outcome.DONE, messages.to_text(method(**arguments))
     except CannotGoOnError as error:
-        return Outcome.CANNOT_GO_ON, str(error)
+        return messages.Outcome.CANNOT_GO_ON, str(error)
     except TRIAL_ERRORS as error:
-        return Outcome.FAILED, reason_of(error)
+        return messages.Outcome.FAILED, reason_of(error)
     except Exception as error:  # the controller is to hear of it, whatever it is
-        return Outcome.CANNOT_GO_ON, f"internal error: {type(error).__name__}: {error}"
+        return messages.Outcome.CANNOT_GO_ON, f"internal error: {type(error).__name__}: {error}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,16 +24,8 @@ from micropie_benchlib.load.generators import Goal, WrkGroup
 from micropie_benchlib.load.hosts import ThisHost
 from micropie_benchlib.load.servers import ServerGroup
 from micropie_benchlib.load.sides import Servers
+from micropie_benchlib.remote import messages
 from micropie_benchlib.remote.agent import Agent
-from micropie_benchlib.remote.messages import (
-    BEAT,
-    CONTROLLER_SILENCE_S,
-    SHUTDOWN,
-    Outcome,
-    from_text,
-    send_beats,
-    to_text,
-)
 from micropie_benchlib.remote.ssh import SSH_OPTIONS, Ssh, find_remote_python, ssh_reason
 from micropie_benchlib.serve.servers import LocalServer, RunningServer
 from micropie_benchlib.serve.versions import PackageVersions
@@ -89,7 +81,7 @@ class OtherMachine:
     def __exit__(self, *_: object) -> None:
         if not self._is_busy:
             with contextlib.suppress(OSError, CannotGoOnError):
-                self._channel.send(SHUTDOWN)
+                self._channel.send(messages.SHUTDOWN)
                 self._reply(lambda: None)  # none comes before its end
         self._group.terminate(timeout=2.0)
 
@@ -133,7 +125,7 @@ class OtherMachine:
             elif word == "failed":
                 raise BenchError(f"{self.host}: {' '.join(text.split())}")
         self._channel.setcallback(self._hear, endmarker=None)
-        threading.Thread(target=send_beats, args=[self._channel], daemon=True).start()
+        threading.Thread(target=messages.send_beats, args=[self._channel], daemon=True).start()
 
     def _first_words(self) -> tuple[str, str]:
         try:
@@ -153,7 +145,7 @@ class OtherMachine:
         self._heard_at = time.monotonic()
         if message is None:
             self._is_cut = True
-        if message != BEAT:
+        if message != messages.BEAT:
             self._replies.put(message)
 
     def there(
@@ -166,10 +158,12 @@ class OtherMachine:
 
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             arguments = inspect.signature(method).bind(None, *args, **kwargs).arguments
-            texts = {name: to_text(value) for name, value in arguments.items() if name != "self"}
+            texts = {
+                name: messages.to_text(value) for name, value in arguments.items() if name != "self"
+            }
             text = self._done_there((part, method.__name__, texts), tick)
             try:
-                returned: R = from_text(get_type_hints(method)["return"], text)
+                returned: R = messages.from_text(get_type_hints(method)["return"], text)
             except CannotGoOnError as error:
                 raise CannotGoOnError(f"{self.host}: {error}") from None
             return returned
@@ -186,9 +180,9 @@ class OtherMachine:
         except OSError:
             raise self._lost() from None
         self._is_busy = False
-        if outcome is Outcome.FAILED:
+        if outcome is messages.Outcome.FAILED:
             raise BenchError(text)
-        if outcome is Outcome.CANNOT_GO_ON:
+        if outcome is messages.Outcome.CANNOT_GO_ON:
             raise CannotGoOnError(f"{self.host}: {text}")
         return text
 
@@ -199,7 +193,7 @@ class OtherMachine:
         except BenchError as error:
             raise BenchError(f"{self.host}: {error}") from None
 
-    def _reply(self, tick: Tick) -> tuple[Outcome, str]:
+    def _reply(self, tick: Tick) -> tuple[messages.Outcome, str]:
         import queue
 
         while True:
@@ -207,13 +201,13 @@ class OtherMachine:
                 reply = self._replies.get(timeout=TICK_S)
             except queue.Empty:
                 tick()
-                if time.monotonic() - self._heard_at > CONTROLLER_SILENCE_S:
+                if time.monotonic() - self._heard_at > messages.CONTROLLER_SILENCE_S:
                     raise self._lost() from None
                 continue
             if reply is None:
                 raise self._lost()
             outcome, text = reply
-            return Outcome(outcome), text
+            return messages.Outcome(outcome), text
 
     def _lost(self) -> CannotGoOnError:
         if not self._is_cut:

@@ -11,22 +11,9 @@ from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.requests import DEFAULT_WORKLOAD
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.text import format_latency, pluralize
+from micropie_benchlib.report import svg
 from micropie_benchlib.report.bisection import cost_name, costs_by_version
 from micropie_benchlib.report.figures import format_range, format_speed
-from micropie_benchlib.report.svg import (
-    Axis,
-    Point,
-    Series,
-    SpeedRow,
-    TickMark,
-    latency_axis,
-    percentile_axis,
-    round_axis,
-    series_figure,
-    shortened,
-    speed_figure,
-    ticks_at,
-)
 from micropie_benchlib.report.tables import comparison_cells
 from micropie_benchlib.stats.comparisons import speeds_by_round
 
@@ -36,12 +23,12 @@ def speed_charts(results: Results, comparisons: Iterable[Comparison]) -> list[st
     for comparison in comparisons:
         if comparison.speed is None:
             continue
-        label = shortened(results.label(comparison.target))
+        label = svg.shortened(results.label(comparison.target))
         rounds = []
         for number, speed in speeds_by_round(results, comparison).items():
-            rounds.append(TickMark(speed, f"round {number}: {speed:.3f}x"))
+            rounds.append(svg.TickMark(speed, f"round {number}: {speed:.3f}x"))
         _, _, ratio, interval, verdict = comparison_cells(comparison)
-        row = SpeedRow(
+        row = svg.SpeedRow(
             name=f"{label}, {comparison.load.sentence}",
             look=results.names.index(comparison.target),
             speed=comparison.speed,
@@ -54,7 +41,7 @@ def speed_charts(results: Results, comparisons: Iterable[Comparison]) -> list[st
         "dot: estimate; bar: its interval; small dots: rounds. Bars without an end mark run off "
         "the chart."
     )
-    return [speed_figure("Speed", about, rows)] if rows else []
+    return [svg.speed_figure("Speed", about, rows)] if rows else []
 
 
 def bisection_charts(bisection: Bisection) -> list[str]:
@@ -62,26 +49,28 @@ def bisection_charts(bisection: Bisection) -> list[str]:
     rows = []
     for version, cost in costs_by_version(bisection).items():
         text = f"{format_speed(cost)} ({format_range(cost)})"
-        rows.append(SpeedRow(name=shortened(version), look=0, speed=cost, text=text, rounds=()))
+        rows.append(
+            svg.SpeedRow(name=svg.shortened(version), look=0, speed=cost, text=text, rounds=())
+        )
     about = (
         f"The {cost_name(bisection)} of each version as a ratio to {bisection.versions[0]} (the "
         "line at 1); right is slower. Dot: estimate; bar: its interval."
     )
-    return [speed_figure("Versions", about, rows)] if rows else []
+    return [svg.speed_figure("Versions", about, rows)] if rows else []
 
 
 def series_of(
-    results: Results, points_of: Callable[[str], Iterable[Point]]
-) -> tuple[list[Series], list[Point]]:
+    results: Results, points_of: Callable[[str], Iterable[svg.Point]]
+) -> tuple[list[svg.Series], list[svg.Point]]:
     """Return a series for each target that has points, and the points of all."""
     series = []
-    points: list[Point] = []
+    points: list[svg.Point] = []
     for look, name in enumerate(results.names):
         own = tuple(points_of(name))
         points += own
         if own:
-            label = shortened(results.label(name))
-            series.append(Series(name=label, look=look, points=own))
+            label = svg.shortened(results.label(name))
+            series.append(svg.Series(name=label, look=look, points=own))
     return series, points
 
 
@@ -89,23 +78,23 @@ def latency_charts(results: Results, load: LoadId) -> list[str]:
     series, points = series_of(results, functools.partial(percentile_points, results, load))
     if not points:
         return []
-    figure = series_figure(
+    figure = svg.series_figure(
         "Latency by percentile",
         "Latency of all single trials together; the axis expands the slowest requests.",
         series,
-        x=percentile_axis(max(point.x for point in points)),
-        y=latency_axis(max(point.y for point in points)),
+        x=svg.percentile_axis(max(point.x for point in points)),
+        y=svg.latency_axis(max(point.y for point in points)),
     )
     return [figure]
 
 
-def percentile_points(results: Results, load: LoadId, name: str) -> list[Point]:
+def percentile_points(results: Results, load: LoadId, name: str) -> list[svg.Point]:
     """The maximum is left out: on the axis of percentiles, 100% is infinitely far away."""
     points = []
     for percent, latency_s in results.latencies(name, load).items():
         if percent < 100:
             text = f"{percent:g}% {format_latency(latency_s)}"
-            points.append(Point(percent, latency_s, text))
+            points.append(svg.Point(percent, latency_s, text))
     return points
 
 
@@ -129,24 +118,24 @@ def sweep_chart(results: Results, workload: str, loads: Sequence[LoadId]) -> lis
     if workload != DEFAULT_WORKLOAD:
         title += f", {workload}"
     counts = sorted(load.connections for load in loads)
-    figure = series_figure(
+    figure = svg.series_figure(
         title,
         "Mean requests per second of the single trials; the axis of connections is logarithmic.",
         series,
-        x=Axis(low=counts[0], high=counts[-1], ticks=ticks_at(counts), scale=math.log),
-        y=round_axis(max(point.y for point in points)),
+        x=svg.Axis(low=counts[0], high=counts[-1], ticks=svg.ticks_at(counts), scale=math.log),
+        y=svg.round_axis(max(point.y for point in points)),
     )
     return [figure]
 
 
-def throughput_points(results: Results, loads: Iterable[LoadId], name: str) -> list[Point]:
+def throughput_points(results: Results, loads: Iterable[LoadId], name: str) -> list[svg.Point]:
     points = []
     for load in loads:
         throughputs = results.throughputs(name, load)
         if throughputs:
             mean = statistics.fmean(throughputs)
             text = f"{pluralize(load.connections, 'connection')}: {mean:.0f}"
-            points.append(Point(load.connections, mean, text))
+            points.append(svg.Point(load.connections, mean, text))
     return points
 
 
@@ -159,19 +148,19 @@ def capacity_charts(results: Results) -> list[str]:
         series, points = series_of(results, functools.partial(step_points, results, load))
         if not points:
             continue
-        figure = series_figure(
+        figure = svg.series_figure(
             f"p99 latency by rate, {load.sentence}",
             f"Each valid trial of the search; the line is the limit of {format_latency(limit_s)}.",
             series,
-            x=round_axis(max(point.x for point in points)),
-            y=latency_axis(max(limit_s, *(point.y for point in points))),
+            x=svg.round_axis(max(point.x for point in points)),
+            y=svg.latency_axis(max(limit_s, *(point.y for point in points))),
             limit=limit_s,
         )
         figures.append(figure)
     return figures
 
 
-def step_points(results: Results, load: LoadId, name: str) -> list[Point]:
+def step_points(results: Results, load: LoadId, name: str) -> list[svg.Point]:
     points = []
     for measurement in results.measurements:
         rate_per_s, p99_s = measurement.load.rate_per_s, measurement.latency_p99_s
@@ -179,5 +168,5 @@ def step_points(results: Results, load: LoadId, name: str) -> list[Point]:
             continue
         if measurement.load.without_rate == load:
             text = f"{rate_per_s:.0f}/s {format_latency(p99_s)}"
-            points.append(Point(rate_per_s, p99_s, text))
+            points.append(svg.Point(rate_per_s, p99_s, text))
     return sorted(points)

@@ -8,16 +8,9 @@ from micropie_benchlib.core.plan import Trial
 from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.load.cpu_accounts import MATERIAL_SHARE, RESTLESS_S
 from micropie_benchlib.load.readings import Observation
+from micropie_benchlib.stats import validity
 from micropie_benchlib.stats.cores import CoreUse
 from micropie_benchlib.stats.search import rate_not_kept
-from micropie_benchlib.stats.validity import (
-    ResponseSizes,
-    clock_set,
-    kept_open,
-    late_generator,
-    littles_law,
-    silent_connections,
-)
 from micropie_benchlib.wrk.warnings import error_warnings
 
 
@@ -86,23 +79,25 @@ MAY_COUNT = (
 )  # a trial that has but these warnings
 
 
-def warnings_in(trial: Trial, seen: Observation, sizes: ResponseSizes) -> Iterator[BenchWarning]:
+def warnings_in(
+    trial: Trial, seen: Observation, sizes: validity.ResponseSizes
+) -> Iterator[BenchWarning]:
     wrk, load = seen.wrk, trial.load
     least = 1 if load.rate_per_s else load.connections
     yield from error_warnings(wrk, connections=least, expect_status=load.workload.expect_status)
     found = [
-        clock_set(seen.clock_step_s, load.duration_s),
+        validity.clock_set(seen.clock_step_s, load.duration_s),
         sizes.change(wrk, load),
-        late_generator(wrk),
+        validity.late_generator(wrk),
     ]
     if load.rate_per_s:
         found.append(rate_not_kept(wrk, load))
     else:
-        found.append(silent_connections(seen.ending.silences_s, wrk, load))
+        found.append(validity.silent_connections(seen.ending.silences_s, wrk, load))
         if trial.method is Method.SINGLE:  # wrks of a paired trial are frozen
-            found.append(littles_law(wrk, load))
+            found.append(validity.littles_law(wrk, load))
     if not load.workload.keep_alive:
-        found.append(kept_open(wrk, seen.connections_opened))
+        found.append(validity.kept_open(wrk, seen.connections_opened))
     yield from filter(None, found)
     yield from cpu_warnings(seen)
     yield from seen.disturbances

@@ -10,14 +10,7 @@ from typing import TypeVar
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.paths import has_module
 from micropie_benchlib.core.targets import AsgiTarget, Source, StartedTarget, Target
-from micropie_benchlib.system.git import (
-    check_out,
-    find_commit,
-    find_repository,
-    is_clean,
-    lfs_pointers,
-    submodules,
-)
+from micropie_benchlib.system import git
 
 Announce = Callable[[str], None]
 Started = TypeVar("Started", bound=StartedTarget)
@@ -51,18 +44,18 @@ def with_code(target: Target, work_dir: Path, announce: Announce) -> Target:
 def working_tree(directory: Path) -> Source | None:
     """Return the commit of the working tree; None if the directory is in none."""
     with contextlib.suppress(BenchError):
-        return Source(commit=find_commit(directory, "HEAD"), is_clean=is_clean(directory))
+        return Source(commit=git.find_commit(directory, "HEAD"), is_clean=git.is_clean(directory))
     return None
 
 
 def checked_out(target: Started, source: Source, work_dir: Path, announce: Announce) -> Started:
-    repository = find_repository(target.directory)
+    repository = git.find_repository(target.directory)
     short = source.commit[:10]
     root = Path(tempfile.mkdtemp(dir=work_dir, prefix=f"{short}-")).resolve()
-    check_out(repository.top, source.commit, root)
+    git.check_out(repository.top, source.commit, root)
     missing = {
-        "submodules are left empty": submodules(repository.top, source.commit),
-        "Git LFS has no content here for": lfs_pointers(root),
+        "submodules are left empty": git.submodules(repository.top, source.commit),
+        "Git LFS has no content here for": git.lfs_pointers(root),
     }
     for what, paths in missing.items():
         if paths:

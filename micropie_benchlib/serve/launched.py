@@ -24,6 +24,7 @@ from micropie_benchlib.core.targets import (
 )
 from micropie_benchlib.core.text import pluralize
 from micropie_benchlib.core.warnings import BenchWarning, Kind
+from micropie_benchlib.serve import logs
 from micropie_benchlib.serve.addresses import addresses_of, free_port
 from micropie_benchlib.serve.asgi import ASGI_SERVERS
 from micropie_benchlib.serve.kinds import (
@@ -32,16 +33,6 @@ from micropie_benchlib.serve.kinds import (
     filled,
     mapped_programs,
     server_environment,
-)
-from micropie_benchlib.serve.logs import (
-    NO_REASON,
-    advice_on,
-    exceptions_in,
-    excerpt,
-    last_error,
-    log_lines,
-    new_log,
-    read_tail,
 )
 from micropie_benchlib.serve.probe import (
     NotReachedError,
@@ -101,7 +92,7 @@ class LaunchedServer(LocalServer):
             self._loaded_app = LoadedApp(self.target, log.parent)
             argv = self._loaded_app.argv(settings, self.port)
             environment = self._loaded_app.environment(os.environ)
-        with new_log(log) if log else contextlib.nullcontext() as output:
+        with logs.new_log(log) if log else contextlib.nullcontext() as output:
             self.child = Child(
                 argv,
                 output=output,
@@ -121,19 +112,19 @@ class LaunchedServer(LocalServer):
         return self.child.processes()
 
     def log_text(self) -> str:
-        return read_tail(self.log) if self.log else ""
+        return logs.read_tail(self.log) if self.log else ""
 
     def log_excerpt(self) -> list[str]:
-        return excerpt(self.log_text())
+        return logs.excerpt(self.log_text())
 
     def complaint(self) -> str:
-        error = last_error(self.log_text())
+        error = logs.last_error(self.log_text())
         if isinstance(self.target, AsgiTarget):
-            error += advice_on(error, self.target)
+            error += logs.advice_on(error, self.target)
         return error
 
     def _reason(self) -> str:
-        return self.complaint() or (NO_REASON if self.log else "see the log above")
+        return self.complaint() or (logs.NO_REASON if self.log else "see the log above")
 
     def _with_last_error(self, text: str) -> str:
         error = self.complaint()
@@ -320,7 +311,7 @@ class LaunchedServer(LocalServer):
         others = sorted(ports - {self.port})
         if not others:
             ended = [each for each in self.processes() if not processes.is_alive(each)]
-            has_failed = any(exceptions_in(log_lines(self.log_text())))
+            has_failed = any(logs.exceptions_in(logs.log_lines(self.log_text())))
             return "processes of its own have ended" if ended and has_failed else ""
         return (
             f"it listens on port {', '.join(map(str, others))}: use {{port}} for it, "
@@ -411,7 +402,7 @@ def run_prepare(target: Target, *, timeout_s: float) -> None:
     except BenchError as error:
         raise BenchError(f"{target.name}: prepare failed: {error} (start_timeout)") from None
     if done.status:
-        reason = last_error(done.errors or done.output) or NO_REASON
+        reason = logs.last_error(done.errors or done.output) or logs.NO_REASON
         raise BenchError(f"{target.name}: prepare ended with status {done.status}: {reason}")
 
 

@@ -15,17 +15,9 @@ from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.plan import USEFUL_ROUNDS
 from micropie_benchlib.core.results import Results, Role, TargetFacts
 from micropie_benchlib.core.warnings import BenchWarning, Kind
+from micropie_benchlib.stats import deciding
 from micropie_benchlib.stats.compare import has_few_responses
 from micropie_benchlib.stats.comparisons import speeds_by_round
-from micropie_benchlib.stats.deciding import (
-    CPU,
-    PAIRED_CPU,
-    REQUESTS,
-    are_dependent,
-    chosen_metric,
-    comparison_beside,
-    waits,
-)
 from micropie_benchlib.stats.equal_work import BODY_HASH, WORKERS, differing_responses, work_of
 from micropie_benchlib.stats.intervals import estimate_ratio, is_wide, mean_and_half_width
 from micropie_benchlib.stats.ranking import rankings_of
@@ -198,7 +190,7 @@ def waiting(results: Results) -> Iterator[Sighting]:
     if results.seeks_capacity:  # there CPU time decides nothing
         return
     for load, facts in itertools.product(results.reported_loads, results.targets):
-        if waits(results, facts.name, load):
+        if deciding.waits(results, facts.name, load):
             kind = Kind.WAITED
             if waits_for_acks(results, facts.name, load):
                 kind = Kind.DELAYED_ACKS
@@ -215,7 +207,7 @@ def unequal_work(results: Results) -> Iterator[Sighting]:
             of_servers.append(fact.what)
     if of_servers:
         yield seen(Kind.UNEQUAL_WORK, facts=", ".join(of_servers))
-    if WORKERS in of_servers and chosen_metric(results) is None:
+    if WORKERS in of_servers and deciding.chosen_metric(results) is None:
         yield seen(Kind.UNEQUAL_WORKERS)
     if of_responses:
         apps = {facts.spec.partition("@")[0] for facts in results.targets}
@@ -287,9 +279,9 @@ def imprecise(results: Results) -> Iterator[Sighting]:
 
 def dependent_pairs(results: Results) -> Iterator[Sighting]:
     for comparison in results.comparisons:
-        is_of_pairs = (comparison.method, comparison.metric) == PAIRED_CPU
-        single = comparison_beside(results.comparisons, comparison, *CPU)
-        if is_of_pairs and are_dependent(results, comparison) and single:
+        is_of_pairs = (comparison.method, comparison.metric) == deciding.PAIRED_CPU
+        single = deciding.comparison_beside(results.comparisons, comparison, *deciding.CPU)
+        if is_of_pairs and deciding.are_dependent(results, comparison) and single:
             yield seen(
                 Kind.DEPENDENT_PAIR,
                 comparison.target,
@@ -309,7 +301,7 @@ def warming_up(results: Results) -> Iterator[Sighting]:
 def unsteady(results: Results) -> Iterator[Sighting]:
     """CPU per request in paired trials shows it best, whatever the verdict is based on."""
     for comparison in decisive_comparisons(results):
-        paired = comparison_beside(results.comparisons, comparison, *PAIRED_CPU)
+        paired = deciding.comparison_beside(results.comparisons, comparison, *deciding.PAIRED_CPU)
         for each in filter(None, (comparison, paired)):
             warning = None
             if each.estimate:
@@ -340,7 +332,7 @@ def shared_cores(results: Results) -> Iterator[Sighting]:
     for comparison in decisive_comparisons(results):
         if comparison.metric is not Metric.CPU:
             continue
-        here = comparison_beside(results.comparisons, comparison, *REQUESTS)
+        here = deciding.comparison_beside(results.comparisons, comparison, *deciding.REQUESTS)
         speed, plain = comparison.speed, here.speed if here else None
         if not speed or not plain:
             continue

@@ -6,16 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
+from micropie_benchlib.core import values
 from micropie_benchlib.core.errors import BenchError, read_json
 from micropie_benchlib.core.measurements import ArrivalRate, Errors, Histogram, WrkResult
-from micropie_benchlib.core.values import (
-    Bounds,
-    BucketMicroseconds,
-    Count,
-    Microseconds,
-    Positive,
-    Seconds,
-)
 from micropie_benchlib.wrk.histogram import (
     correction_interval_us,
     histogram_percentile,
@@ -48,7 +41,7 @@ def parse_exact(
         raise BenchError(f"unexpected line from wrk's script: {error}") from None
 
 
-BucketHistogram = tuple[tuple[BucketMicroseconds, Count], ...]
+BucketHistogram = tuple[tuple[values.BucketMicroseconds, values.Count], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +55,10 @@ class RateFigures:
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
 
-    offered: Positive
-    window_us: Microseconds
-    in_window: Count
-    third_p50_us: tuple[Microseconds, Microseconds, Microseconds]
+    offered: values.Positive
+    window_us: values.Microseconds
+    in_window: values.Count
+    third_p50_us: tuple[values.Microseconds, values.Microseconds, values.Microseconds]
     from_scheduled: BucketHistogram
     from_sent: BucketHistogram
     late: BucketHistogram
@@ -114,14 +107,14 @@ class ExactFigures:
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
 
-    duration_us: Annotated[int, Bounds(1, 1e15)]
-    requests: Count
-    bytes: Count
-    cpu_s: Seconds
-    errors: Mapping[str, Count]
-    mean_us: Microseconds
-    stdev_us: Microseconds
-    max_us: Microseconds
+    duration_us: Annotated[int, values.Bounds(1, 1e15)]
+    requests: values.Count
+    bytes: values.Count
+    cpu_s: values.Seconds
+    errors: Mapping[str, values.Count]
+    mean_us: values.Microseconds
+    stdev_us: values.Microseconds
+    max_us: values.Microseconds
     histogram: BucketHistogram
     at_rate: RateFigures | None = None
 
