@@ -1,16 +1,10 @@
 """What is said of each target's speed."""
 
+from micropie_benchlib.core import text
 from micropie_benchlib.core.choices import Limit, Method, Verdict
 from micropie_benchlib.core.estimates import Comparison
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.results import Results
-from micropie_benchlib.core.text import (
-    UNKNOWN,
-    USELESS_NOISE,
-    format_latency,
-    format_noise,
-    pluralize,
-)
 from micropie_benchlib.report.figures import format_range, format_speed, speed_in_words
 from micropie_benchlib.report.layout import VerdictLine
 from micropie_benchlib.report.warnings import texts_of
@@ -44,8 +38,8 @@ def verdict_sentence(results: Results, comparison: Comparison) -> str:
     elif comparison.verdict is not Verdict.INCONCLUSIVE:
         sentence += f" ({format_range(speed)})"
     else:
-        if speed.half_width < USELESS_NOISE:
-            sentence += f", {format_noise(speed.half_width)}"
+        if speed.half_width < text.USELESS_NOISE:
+            sentence += f", {text.format_noise(speed.half_width)}"
         sentence += ": too noisy"
         rounds = rounds_to_decide(results, comparison)
         if rounds:
@@ -85,7 +79,7 @@ def pooled_p99s(results: Results, comparison: Comparison) -> str:
     shown = []
     for name in (comparison.target, comparison.reference):
         p99_s = results.latencies(name, comparison.load).get(99)
-        shown.append(UNKNOWN if p99_s is None else format_latency(p99_s))
+        shown.append(text.UNKNOWN if p99_s is None else text.format_latency(p99_s))
     return " against ".join(shown)
 
 
@@ -96,4 +90,4 @@ def excluded_remark(results: Results, comparison: Comparison) -> str:
         if (trial.target, trial.partner) == (comparison.target, partner):
             rounds.add(trial.round)
     excluded = len(rounds) - comparison.rounds
-    return f"{excluded} of {pluralize(len(rounds), 'round')} excluded" if excluded > 0 else ""
+    return f"{excluded} of {text.pluralize(len(rounds), 'round')} excluded" if excluded > 0 else ""

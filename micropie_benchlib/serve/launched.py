@@ -24,16 +24,9 @@ from micropie_benchlib.core.targets import (
 )
 from micropie_benchlib.core.text import pluralize
 from micropie_benchlib.core.warnings import BenchWarning, Kind
-from micropie_benchlib.serve import logs
+from micropie_benchlib.serve import kinds, logs
 from micropie_benchlib.serve.addresses import addresses_of, free_port
 from micropie_benchlib.serve.asgi import ASGI_SERVERS
-from micropie_benchlib.serve.kinds import (
-    TARGET_KINDS,
-    NeededFiles,
-    filled,
-    mapped_programs,
-    server_environment,
-)
 from micropie_benchlib.serve.probe import (
     NotReachedError,
     Probe,
@@ -44,15 +37,7 @@ from micropie_benchlib.serve.probe import (
 from micropie_benchlib.serve.servers import LocalServer, UrlServer
 from micropie_benchlib.serve.versions import PackageVersions, examine_python
 from micropie_benchlib.serve.workers import LoadedApp, Worker
-from micropie_benchlib.system import processes
-from micropie_benchlib.system.children import (
-    POLL_S,
-    STOP_GRACE_S,
-    Child,
-    Tick,
-    await_any,
-    run_guarded,
-)
+from micropie_benchlib.system import children, processes
 
 VAIN_WAIT_S = 15.0  # then it is looked whether a command's port is to be expected at all
 SETTLE_S = 10.0  # at most, for the rest of a command's processes
@@ -67,7 +52,7 @@ class LaunchedServer(LocalServer):
     way of the built-ins.
     """
 
-    child: Child
+    child: children.Child
     settings: ServerSettings
     worker: Worker | None = None  # one of the app's, once it is ready
 
@@ -76,14 +61,16 @@ class LaunchedServer(LocalServer):
     ) -> None:
         self.settings = settings
         self.log = log
-        self._kind = TARGET_KINDS[type(target)]
+        self._kind = kinds.TARGET_KINDS[type(target)]
         self.readiness = self._kind.readiness(settings)
         self.workers: set[psutil.Process] = set()
         self._cores = processes.all_cores()
         self._has_answered = False
         self._start = time.monotonic()
         self.port = free_port(settings.host, settings.port)
-        env = [(name, filled(value, target, settings, self.port)) for name, value in target.env]
+        env = [
+            (name, kinds.filled(value, target, settings, self.port)) for name, value in target.env
+        ]
         self.target = dataclasses.replace(target, env=tuple(env))
         self.argv = argv = self._kind.argv(target, settings, self.port)
         environment = self._kind.environment(self.target, os.environ)
@@ -93,13 +80,13 @@ class LaunchedServer(LocalServer):
             argv = self._loaded_app.argv(settings, self.port)
             environment = self._loaded_app.environment(os.environ)
         with logs.new_log(log) if log else contextlib.nullcontext() as output:
-            self.child = Child(
+            self.child = children.Child(
                 argv,
                 output=output,
                 env=environment,
                 cwd=target.directory,
                 # A built-in that was measured has nothing to do at its end.
-                grace_s=0 if target.is_built_in and log else STOP_GRACE_S,
+                grace_s=0 if target.is_built_in and log else children.STOP_GRACE_S,
             )
 
     def __exit__(self, *_: object) -> None:
@@ -142,12 +129,14 @@ class LaunchedServer(LocalServer):
                 with contextlib.suppress(OSError):
                     os.sched_setaffinity(int(task.name), cores)
 
-    def await_workers(self, *, tick: Tick = lambda: None, deadline_s: float | None = None) -> None:
+    def await_workers(
+        self, *, tick: children.Tick = lambda: None, deadline_s: float | None = None
+    ) -> None:
         """Raises BenchError if a process dies, another one has its port too, or at the deadline."""
         limit_s = self.settings.start_timeout_s if deadline_s is None else deadline_s
         start = time.monotonic()
         while not self.child.exit and not self._has_lost_a_worker():
-            await_any([self.child], POLL_S)
+            children.await_any([self.child], children.POLL_S)
             tick()
             self._find_workers()
             if self._is_ready():
@@ -161,7 +150,9 @@ class LaunchedServer(LocalServer):
             self._check_deadline(time.monotonic() - start, limit_s)
         raise BenchError(self._start_failure())
 
-    def ask(self, workload: Workload, *, tick: Tick = lambda: None) -> tuple[Response, ...]:
+    def ask(
+        self, workload: Workload, *, tick: children.Tick = lambda: None
+    ) -> tuple[Response, ...]:
         """It may listen long before it can respond, as gunicorn does.
 
         So the first response has `start_timeout_s` from the start, and is asked for again where
@@ -181,9 +172,9 @@ class LaunchedServer(LocalServer):
             except NotReachedError:
                 is_first = False
                 self._check_address()
-                if time.monotonic() > deadline - POLL_S:
+                if time.monotonic() > deadline - children.POLL_S:
                     raise
-                await_any([self.child], POLL_S)
+                children.await_any([self.child], children.POLL_S)
                 self._watch(tick)
         self._has_answered = True
         has_waited = time.monotonic() - begun > SETTLE_STEP_S
@@ -192,7 +183,7 @@ class LaunchedServer(LocalServer):
         return responses
 
     def _ask(
-        self, workload: Workload, deadline_s: float, tick: Tick, *, tries_tls: bool = True
+        self, workload: Workload, deadline_s: float, tick: children.Tick, *, tries_tls: bool = True
     ) -> tuple[Response, ...]:
         probe = Probe(
             self.url(workload.path),
@@ -210,7 +201,7 @@ class LaunchedServer(LocalServer):
             ) from None
         except BenchError as error:
             if self._has_answered:
-                await_any([self.child], DYING_S)
+                children.await_any([self.child], DYING_S)
             end = self.child.exit
             if not end:
                 raise type(error)(self._with_last_error(str(error))) from None
@@ -219,8 +210,8 @@ class LaunchedServer(LocalServer):
             death = f"{self.target.name} died{end.sentence} during a probe request"
             raise BenchError(f"{death}: {self._reason()}") from None
 
-    def _watch(self, tick: Tick) -> None:
-        await_any([self.child], 0)
+    def _watch(self, tick: children.Tick) -> None:
+        children.await_any([self.child], 0)
         tick()
         if self.child.exit:
             raise BenchError(self._start_failure())
@@ -236,12 +227,12 @@ class LaunchedServer(LocalServer):
 
     def _look_into_workers(self) -> None:
         """Raises BenchError if the workers are made of other code."""
-        files = mapped_programs(self.processes())
+        files = kinds.mapped_programs(self.processes())
         if self._loaded_app:
             self.worker = self._loaded_app.worker()
         if self.worker:
             files |= set(self.worker.files)
-        self.code = NeededFiles(path for path in files if path.is_file())
+        self.code = kinds.NeededFiles(path for path in files if path.is_file())
 
     def versions(self) -> PackageVersions:
         if self.worker is None or not isinstance(self.target, AsgiTarget):
@@ -270,7 +261,7 @@ class LaunchedServer(LocalServer):
             return self.log_text().count(self.readiness.log_line) >= wanted
         return can_connect(self.settings.host, self.port)
 
-    def _settle(self, tick: Tick) -> None:
+    def _settle(self, tick: children.Tick) -> None:
         """Return when a command's processes neither change nor work: others may be starting."""
         deadline = time.monotonic() + SETTLE_S
         last_count, last_cpu_s = -1, 0.0
@@ -280,7 +271,7 @@ class LaunchedServer(LocalServer):
             if count == last_count and cpu_s - last_cpu_s < 0.05 * SETTLE_STEP_S:
                 break
             last_count, last_cpu_s = count, cpu_s
-            await_any([self.child], SETTLE_STEP_S)
+            children.await_any([self.child], SETTLE_STEP_S)
             tick()
         self.workers = {each for each in self.processes() if processes.listens(each, self.port)}
 
@@ -390,10 +381,10 @@ class LaunchedServer(LocalServer):
 def run_prepare(target: Target, *, timeout_s: float) -> None:
     if isinstance(target, UrlTarget) or not target.prepare:
         return
-    environment = server_environment(target, os.environ)
+    environment = kinds.server_environment(target, os.environ)
     environment["MICROPIE_BENCH_PREPARE"] = target.prepare  # other users see no command's words
     try:
-        done = run_guarded(
+        done = children.run_guarded(
             ["/bin/sh", "-c", 'eval "$MICROPIE_BENCH_PREPARE"'],
             timeout_s=timeout_s,
             env=environment,
