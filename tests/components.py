@@ -10,8 +10,6 @@ It takes 20 minutes, on a machine left alone. The components are those of a nest
 with one factor (T. Kalibera, R. Jones, "Rigorous benchmarking in reasonable time", 2013).
 """
 
-from __future__ import annotations
-
 import math
 import random
 import statistics

@@ -3,8 +3,6 @@
 The tool as a user starts it, the proof that it leaves nothing running, and results.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import json

@@ -26,8 +26,6 @@ python tests/evidence.py start [RUNS]
     what first starts of micropie_bench.pyz take
 """
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 import json

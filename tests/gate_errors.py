@@ -13,8 +13,6 @@ python tests/gate_errors.py whole [RUNS [OPTION...]]
     so many whole gates (3) of each kind, with the options (such as --short): which exit status?
 """
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import random

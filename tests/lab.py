@@ -8,8 +8,6 @@ sudo python tests/lab.py HOSTS COMMAND...: runs the command on the controller's,
 MACHINES_SSH_CONFIG naming the file for --ssh-config; HOSTS are names, joined by commas.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

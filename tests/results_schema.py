@@ -1,7 +1,5 @@
 """The results file's JSON Schema, against which the tests hold what real runs write."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """action.yml and the workflow of docs/ci.md: by GitHub's schemas, and the steps run as scripts."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

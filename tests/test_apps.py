@@ -1,7 +1,5 @@
 """The built-in apps answer as the gist's did, and their workloads all alike."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import json
 import subprocess

@@ -1,7 +1,5 @@
 """Targets with settings of their own, by bench.toml and by --set."""
 
-from __future__ import annotations
-
 import json
 import re
 import sys

@@ -1,7 +1,5 @@
 """The commands as a user types them: what they print, where, and the exit status."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib.metadata
 import json

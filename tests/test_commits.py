@@ -1,7 +1,5 @@
 """Targets at a commit: their files, their packages, and that the repository stays as it is."""
 
-from __future__ import annotations
-
 import os
 import platform
 import re

@@ -3,8 +3,6 @@
 Rounds, paired trials, what invalidates them, and what is left after an interruption.
 """
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import json

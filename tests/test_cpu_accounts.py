@@ -1,7 +1,5 @@
 """Whose CPU time it is: the requests', a server's own while idle, or that of what ended."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable, Sequence
 from unittest.mock import Mock

@@ -1,7 +1,5 @@
 """The experiment in a fake world: interruptions, dead servers, failing saves; no process."""
 
-from __future__ import annotations
-
 import itertools
 import re
 from collections.abc import Iterator, Sequence

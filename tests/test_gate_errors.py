@@ -1,7 +1,5 @@
 """The gates that gate_errors.py draws, from rounds whose truth and spread are known."""
 
-from __future__ import annotations
-
 import dataclasses
 import random
 

@@ -1,7 +1,5 @@
 """The layout: which room may use which, no circles, no module over its size."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator, Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Servers and load on several machines: network namespaces, each with a real sshd."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import hashlib

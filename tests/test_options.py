@@ -1,7 +1,5 @@
 """What the arguments mean, and what is refused: pure functions, and each command's options."""
 
-from __future__ import annotations
-
 import errno
 import io
 import itertools

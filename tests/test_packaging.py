@@ -1,7 +1,5 @@
 """What starts the .pyz and what assembles it, without a build; and the cache's rule."""
 
-from __future__ import annotations
-
 import ast
 import importlib.util
 import io

@@ -1,7 +1,5 @@
 """Several machines, as far as that can be tried on one without a network."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Callable

@@ -3,8 +3,6 @@
 Readiness, ownership of the port, faults, and nothing left behind.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

@@ -1,7 +1,5 @@
 """The published tables: their figures, and what is said of them beside measurements."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -3,8 +3,6 @@
 That has no site packages, no wrk on PATH, and a new HOME.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

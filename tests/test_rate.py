@@ -1,7 +1,5 @@
 """Loads at a rate, and the capacity at a latency: without processes but for the slow ones."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import random

@@ -1,7 +1,5 @@
 """The report's words, held against the numbers that they stand for, and its tables."""
 
-from __future__ import annotations
-
 import itertools
 import re
 import statistics

@@ -1,7 +1,5 @@
 """Requests and answers other than a plain GET and a 200 in time, on real servers by real wrk."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

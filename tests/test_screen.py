@@ -1,7 +1,5 @@
 """What stays on the screen and what is pasted: order and length of the default report."""
 
-from __future__ import annotations
-
 import dataclasses
 import io
 import itertools

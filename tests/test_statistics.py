@@ -3,8 +3,6 @@
 They are held against published values, scipy, wrk's own algorithm, and simulations.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 import random

@@ -1,7 +1,5 @@
 """wrk's text and exact figures, on reports captured from real runs (tests/data)."""
 
-from __future__ import annotations
-
 import re
 import socket
 import subprocess

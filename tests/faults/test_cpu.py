@@ -1,7 +1,5 @@
 """CPU per request of servers that limp (targets/limping.py), next to their own clocks."""
 
-from __future__ import annotations
-
 import json
 import sys
 import time

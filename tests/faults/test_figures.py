@@ -1,7 +1,5 @@
 """Servers that have no one figure (targets/shifting.py): what is told of them."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

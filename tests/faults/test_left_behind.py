@@ -3,8 +3,6 @@
 Real processes: killed, hung, stopped, and their files taken away.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import json

@@ -1,7 +1,5 @@
 """What the machine does not tell is unknown, not in order; a quota is found wherever it is."""
 
-from __future__ import annotations
-
 import errno
 import os
 import shlex

@@ -1,7 +1,5 @@
 """A URL's host is looked up once: what is allowed is what is asked."""
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Iterator
 from pathlib import Path

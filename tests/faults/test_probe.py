@@ -1,7 +1,5 @@
 """The first request to a server: what is wrong with its address or answer, and what to do."""
 
-from __future__ import annotations
-
 import hashlib
 import socket
 import ssl

@@ -1,7 +1,5 @@
 """Texts with wrk's reports as people keep them: no figure is lost, none is invented."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Files, texts and wrks that nobody foresaw: no wrong number, no traceback, nothing lost."""
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import io

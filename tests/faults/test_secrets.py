@@ -1,7 +1,5 @@
 """No secret that a run sends is in anything that it writes or prints."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import sys

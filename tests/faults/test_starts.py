@@ -1,7 +1,5 @@
 """Servers that do not start as they should: each ends with the reason, and what to do."""
 
-from __future__ import annotations
-
 import signal
 from pathlib import Path
 from typing import Any

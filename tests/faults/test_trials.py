@@ -1,7 +1,5 @@
 """Trials that did not measure what was asked for: with real servers and the real wrk."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json

@@ -1,7 +1,5 @@
 """What is known of a server from inside it: its code, its Python, its settings, who listens."""
 
-from __future__ import annotations
-
 import json
 import os
 import socket

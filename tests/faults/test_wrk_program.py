@@ -1,7 +1,5 @@
 """Programs that are named wrk: which can be used, and why the others cannot."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

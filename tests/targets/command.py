@@ -1,7 +1,5 @@
 """A server started by a command, `python command.py FAULT PORT`, that goes wrong as it is told."""
 
-from __future__ import annotations
-
 import os
 import socket
 import sys

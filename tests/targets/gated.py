@@ -5,8 +5,6 @@ BURN_LOG what burner.py does, for single and for paired trials, which it tells b
 it may use: app, method, requests, CPU seconds, and two zeros.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import time

@@ -12,8 +12,6 @@ At its end it appends a JSON line to LIMPING_LOG: its requests, and the CPU seco
 them by its own clock.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import select

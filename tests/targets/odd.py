@@ -1,7 +1,5 @@
 """An HTTP server that answers oddly, `python odd.py PORT MODE`."""
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 import random

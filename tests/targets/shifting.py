@@ -8,8 +8,6 @@ drift FILE   4% more work with each launch; FILE counts them
 cold S       40 times the work for S seconds from its first request
 """
 
-from __future__ import annotations
-
 import asyncio
 import random
 import sys
