@@ -556,6 +556,22 @@ def single_results(rates: Sequence[Sequence[float]] = RATES, **changes: Any) -> 
     return results_of(measurements, **changes)
 
 
+Compared = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def compared(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> Compared:
+    """Return what compares `base` and `more`, and has these results for measured."""
+    for name in ("GITHUB_ACTIONS", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
+        monkeypatch.delenv(name, raising=False)
+
+    def compare(results: Results, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr("micropie_benchlib.cli.session.run_plan", lambda *_, **__: results)
+        return typed("compare", "base=asgi", "more=asgi", "-c", "100", *args, **env)
+
+    return compare
+
+
 # Cheaper than a process for each test.
 
 

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Tool, Typed, single_results
+from conftest import ROOT, Compared, Tool, Typed, single_results
 from results_schema import loaded
 
 from micropie_benchlib import __version__
@@ -232,11 +232,8 @@ def test_one_round_measures_the_gists_apps(tool: Tool, tmp_path: Path) -> None:
     assert re.fullmatch(r"round 1 of 1, 0:\d\d left", progress)
 
 
-def test_an_unwritable_result_is_said_after_the_tables(
-    typed: Typed, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("micropie_benchlib.cli.session.run_plan", lambda *_, **__: single_results())
-    done = typed("compare", "asgi", "--export-json", "/dev/full")
+def test_an_unwritable_result_is_said_after_the_tables(compared: Compared) -> None:
+    done = compared(single_results(), "--export-json", "/dev/full")
     assert done.returncode == 1
     assert "| Base " in done.stdout
     assert "not written: /dev/full: No space left on device" in done.stderr

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import json
 import math
 import re
 import statistics
+import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from conftest import (
@@ -22,16 +23,19 @@ from conftest import (
     RATES,
     SETTINGS,
     Asked,
+    Compared,
+    Tool,
+    Typed,
     facts_of,
     failed,
     measured,
+    report_of,
     results_of,
-    run_command,
     single_results,
+    with_wrk,
 )
 from results_schema import SCHEMA_FILE, VALIDATOR, loaded
 
-import micropie_bench as mb
 from micropie_benchlib.cli.exports import Exports
 from micropie_benchlib.cli.gate import read_results
 from micropie_benchlib.cli.github import tell_github
@@ -48,7 +52,6 @@ from micropie_benchlib.report.csv_rows import to_csv
 from micropie_benchlib.report.drawing import MIN_DRAWING, draw_speeds
 from micropie_benchlib.report.gate import GateLine, gate_lines
 from micropie_benchlib.report.github import COMMENT_MARK, to_github_benchmark
-from micropie_benchlib.report.layout import Report
 from micropie_benchlib.report.markdown import to_markdown
 from micropie_benchlib.report.page import to_html
 from micropie_benchlib.report.results_file import from_json, schema_text, to_json
@@ -61,9 +64,6 @@ from micropie_benchlib.stats.gate import Gate, GateOutcome
 from micropie_benchlib.stats.verdicts import decisive_comparisons
 from micropie_benchlib.wrk.rows import parse_reports
 
-if TYPE_CHECKING:
-    from conftest import Tool, Typed
-
 GIST = Path(__file__).parent / "data" / "gist.txt"
 
 RUN = single_results(settings=SETTINGS, environment=ENVIRONMENT)
@@ -71,20 +71,16 @@ SAVED = to_json(single_results(RATES[:2], settings=SETTINGS, environment=ENVIRON
 Place = tuple[str | int, ...]
 
 
-def report_of(results: Results) -> Report:
-    return Report(results=results, conclusion=conclude(results), details=True)
-
-
 def invalid_of(measurement: Measurement) -> Measurement:
     """Return the measurement as it is if its server died."""
-    return dataclasses.replace(measurement, wrk=None, use=None, invalid=failed("died"))
+    return replace(measurement, wrk=None, use=None, invalid=failed("died"))
 
 
 # Results files.
 
 
 def test_reports_of_a_saved_run_are_those_of_the_run() -> None:
-    whole = dataclasses.replace(RUN, warnings=failed("w"))
+    whole = replace(RUN, warnings=failed("w"))
     again = from_json(to_json(whole))
     for render in (to_markdown, to_csv, to_html, to_github_benchmark):
         assert render(report_of(again)) == render(report_of(whole))
@@ -158,10 +154,8 @@ CSV_COLUMNS = [
 
 
 def test_csv_has_a_row_for_each_measurement() -> None:
-    invalid = dataclasses.replace(
-        invalid_of(RUN.measurements[0]), warnings=(*failed("a"), *failed("b"))
-    )
-    whole = dataclasses.replace(RUN, measurements=(invalid, *RUN.measurements))
+    invalid = replace(invalid_of(RUN.measurements[0]), warnings=(*failed("a"), *failed("b")))
+    whole = replace(RUN, measurements=(invalid, *RUN.measurements))
     reader = csv.DictReader(io.StringIO(to_csv(report_of(whole))))
     rows = list(reader)
     assert reader.fieldnames == CSV_COLUMNS
@@ -180,7 +174,7 @@ def test_csv_has_a_row_for_each_measurement() -> None:
 
 
 def test_markdown_is_whole() -> None:
-    text = to_markdown(report_of(dataclasses.replace(RUN, warnings=failed("load average: 9"))))
+    text = to_markdown(report_of(replace(RUN, warnings=failed("load average: 9"))))
     for part in (
         "### More against Base: ",
         "- **100 connections: slower.** More is 0.90x as fast as Base in requests/s (",
@@ -204,17 +198,16 @@ def test_github_benchmark_is_bigger_is_better() -> None:
 
 def test_the_drawing_shows_the_answers_with_their_intervals_against_1() -> None:
     verdict_line, *_ = verdict_lines_of(RUN)
-    assert verdict_line.comparison.speed
-    assert verdict_line.comparison.speed.interval
+    speed = verdict_line.comparison.speed
+    assert speed
+    assert speed.interval
     labels, line = draw_speeds(RUN, [verdict_line.comparison], width=80)
     axis = line.removeprefix("  More, 100 connections  ")
     assert line.startswith("  More, 100 connections  ")
     assert len(line) <= 80
-    at = {"|": 1.0, "◆": verdict_line.comparison.speed.ratio}
     ends = (axis.index("─"), axis.rindex("─"))
-    known = sorted([(axis.index("|"), 1.0), (axis.index("◆"), at["◆"])])
-    scale = (known[1][0] - known[0][0]) / math.log(known[1][1] / known[0][1])
-    for position, ratio in zip(ends, verdict_line.comparison.speed.interval, strict=True):
+    scale = (axis.index("◆") - axis.index("|")) / math.log(speed.ratio)
+    for position, ratio in zip(ends, speed.interval, strict=True):
         expected = axis.index("|") + scale * math.log(ratio)
         assert position == pytest.approx(expected, abs=1.5)
     assert labels.index("1") in (line.index("|"), line.index("|") - 1)
@@ -224,8 +217,8 @@ def test_the_drawing_shows_the_answers_with_their_intervals_against_1() -> None:
 @pytest.mark.parametrize("width", [1, 19, 20, 40, 60, 80, 200])
 def test_the_drawing_is_no_wider_than_the_terminal(width: int) -> None:
     """It is left out where the terminal is too narrow for one."""
-    targets = [dataclasses.replace(each, label="M" * 30) for each in RUN.targets]
-    results = dataclasses.replace(RUN, targets=tuple(targets))
+    targets = [replace(each, label="M" * 30) for each in RUN.targets]
+    results = replace(RUN, targets=tuple(targets))
     lines = draw_speeds(results, decisive_comparisons(results), width=width)
     assert all(len(line) <= max(width, 50) for line in lines)
     assert any("◆" in line for line in lines) == (width >= MIN_DRAWING)
@@ -295,8 +288,8 @@ def test_the_gate_compares_with_the_baselines_ratio_not_its_speed() -> None:
 def test_the_widest_intervals_decide_nothing() -> None:
     (comparison, *_) = RUN.comparisons
     widest = Estimate(ratio=1.0, low=1e-100, high=1e100, confidence=0.5)
-    baseline = dataclasses.replace(
-        RUN, comparisons=(dataclasses.replace(comparison, rounds=2, degrees=1, estimate=widest),)
+    baseline = replace(
+        RUN, comparisons=(replace(comparison, rounds=2, degrees=1, estimate=widest),)
     )
     fails, (line,) = decision_on(RUN, margin=0.05, baseline=baseline)
     assert not fails
@@ -327,8 +320,8 @@ def test_a_target_that_the_gate_cannot_compare_is_not_measured() -> None:
     assert line.text == "gate not measured: More at 100 connections has no interval to decide by."
     at_200 = []
     for each in RUN.measurements[:2]:
-        load = dataclasses.replace(each.load, connections=200)
-        at_200.append(dataclasses.replace(each, load=load))
+        load = replace(each.load, connections=200)
+        at_200.append(replace(each, load=load))
     both = results_of([*RUN.measurements, *at_200])
     decision = Gate(margin=0.15).decide(both)
     assert [decision.outcome_of(change) for change in decision.changes] == [GateOutcome.PASSED]
@@ -349,8 +342,8 @@ def test_verdict_and_gate_go_by_the_metric_that_is_chosen(
     chosen: Decisive | None, metric: Metric, measure: str
 ) -> None:
     assert RUN.settings
-    settings = dataclasses.replace(RUN.settings, metric=chosen)
-    results = dataclasses.replace(RUN, settings=settings)
+    settings = replace(RUN.settings, metric=chosen)
+    results = replace(RUN, settings=settings)
     (verdict_line,) = verdict_lines_of(results)
     assert f" {measure}" in verdict_line.sentence
     decision = Gate(margin=0.05, baseline=RUN).decide(results)
@@ -358,32 +351,20 @@ def test_verdict_and_gate_go_by_the_metric_that_is_chosen(
     assert from_json(to_json(results)).settings == settings
 
 
-def compare_with_gate(*args: str, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Return the exit status of a comparison whose measurements are those of RUN."""
-    monkeypatch.setattr("micropie_benchlib.cli.session.run_plan", lambda *_, **__: RUN)
-    monkeypatch.setattr("micropie_bench.handle_signals", lambda: None)
-    return mb.main(["compare", "base=asgi", "more=asgi", "-c", "100", *args])
+def gate_line_of(done: subprocess.CompletedProcess[str]) -> str:
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("gate "))
+    return line
 
 
 @pytest.mark.parametrize(
-    ("words", "factor", "status", "outcome"),
+    ("words", "factor", "status", "outcome", "speed"),
     [
-        pytest.param("5%", None, 3, "gate failed: More at 100 connections is 0.902x", id="slower"),
-        pytest.param("15%", None, 0, "gate passed: More at 100 connections is 0.902x", id="little"),
-        pytest.param("5%", 2.0, 3, "gate failed: More at 100 connections is 0.500x", id="fast"),
-        pytest.param(
-            "0%", 1.0, 0, "gate inconclusive: More at 100 connections is 1.000x", id="as was"
-        ),
-        pytest.param(
-            *("0% --inconclusive fail", 1.0, 4),
-            "gate inconclusive: More at 100 connections is 1.000x",
-            id="cannot tell",
-        ),
-        pytest.param(
-            *("15% --inconclusive fail", None, 0),
-            "gate passed: More at 100 connections is 0.902x",
-            id="can tell",
-        ),
+        ("5%", None, 3, "failed", "0.902x"),
+        ("15%", None, 0, "passed", "0.902x"),
+        ("5%", 2.0, 3, "failed", "0.500x"),
+        ("0%", 1.0, 0, "inconclusive", "1.000x"),
+        ("0% --inconclusive fail", 1.0, 4, "inconclusive", "1.000x"),
+        ("15% --inconclusive fail", None, 0, "passed", "0.902x"),
     ],
 )
 def test_the_gate_decides_the_exit_status(
@@ -391,38 +372,35 @@ def test_the_gate_decides_the_exit_status(
     factor: float | None,
     status: int,
     outcome: str,
+    speed: str,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    compared: Compared,
 ) -> None:
     """Without a factor there is no baseline; with one, `more` was as many times as fast there.
 
     Whatever it decides, the results are written.
     """
-    monkeypatch.setenv("GITHUB_ACTIONS", "true")
-    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     file = tmp_path / "new.json"
     options = ["--fail-if-slower", *words.split(), "--export-json", str(file)]
     if factor is not None:
         baseline = single_results([(base, factor * more) for base, more in RATES])
         (tmp_path / "baseline.json").write_text(to_json(baseline))
         options += ["--baseline", str(tmp_path / "baseline.json")]
-    assert compare_with_gate(*options, monkeypatch=monkeypatch) == status
+    done = compared(RUN, *options, GITHUB_ACTIONS="true")
+    assert done.returncode == status
     assert len(read_results(str(file)).measurements) == len(RUN.measurements)
-    out, err = capsys.readouterr()
-    (line,) = (line for line in out.splitlines() if line.startswith("gate "))
-    assert line.startswith(outcome)
+    line = gate_line_of(done)
+    assert line.startswith(f"gate {outcome}: More at 100 connections is {speed}")
     assert ("in the baseline, each against Base" in line) == (factor is not None)
-    levels = {"failed": "error", "inconclusive": "warning", "passed": "notice"}
-    kind = levels[line.split()[1].rstrip(":")]
+    kind = {"failed": "error", "inconclusive": "warning", "passed": "notice"}[outcome]
     annotation = line.replace("%", "%25")
-    assert f"::{kind} title=micropie_bench::{annotation}" in err.splitlines()
+    assert f"::{kind} title=micropie_bench::{annotation}" in done.stderr.splitlines()
 
 
 def test_a_gate_fails_whatever_else_was_not_measured_but_not_a_run_that_ended_early() -> None:
     trial, *others = RUN.measurements
-    invalid = dataclasses.replace(trial, invalid=failed("died"))
-    in_part = with_derived(dataclasses.replace(RUN, measurements=(invalid, *others)))
+    invalid = replace(trial, invalid=failed("died"))
+    in_part = with_derived(replace(RUN, measurements=(invalid, *others)))
     outcomes = {}
     for margin, status in ((0.05, 3), (0.15, 1), (0.11, 1)):
         decision = Gate(margin=margin).decide(in_part)
@@ -431,44 +409,43 @@ def test_a_gate_fails_whatever_else_was_not_measured_but_not_a_run_that_ended_ea
     assert len(outcomes) == 3
     for kind, status in ((Kind.INTERRUPTED, 130), (Kind.ENDED, 1)):
         end = BenchWarning.of(kind, round=4, rounds=6)
-        ended = dataclasses.replace(RUN, warnings=(end,))
+        ended = replace(RUN, warnings=(end,))
         assert status_of(ended, Gate(margin=0.05).decide(ended)) == status
 
 
 def test_a_baseline_that_is_optional_is_written_by_the_first_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, compared: Compared
 ) -> None:
-    monkeypatch.setattr(f"{__name__}.RUN", single_results())
+    results = single_results()
     file = tmp_path / "main.json"
     words = ("--fail-if-slower", "5%", "--baseline", str(file), "--baseline-optional")
-    assert compare_with_gate(*words, monkeypatch=monkeypatch) == 0, "though it is slower"
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("gate ")]
-    assert lines == [f"gate passed: there was no baseline; from now on it is {file}."]
+    done = compared(results, *words)
+    assert done.returncode == 0, "though it is slower"
+    line = f"gate passed: there was no baseline; from now on it is {file}."
+    assert gate_line_of(done) == line
     written = file.read_text()
-    assert from_json(written).comparisons == RUN.comparisons
-    assert compare_with_gate(*words, monkeypatch=monkeypatch) == 0
-    assert "More at 100 connections is 1.000x as fast as in the bas" in capsys.readouterr().out
+    assert from_json(written).comparisons == results.comparisons
+    done = compared(results, *words)
+    assert done.returncode == 0
+    assert "More at 100 connections is 1.000x as fast as in the bas" in gate_line_of(done)
     assert file.read_text() == written, "of the first run"
 
 
-@pytest.mark.parametrize("what", ["invalid", "interrupted"])
+@pytest.mark.parametrize("is_interrupted", [False, True])
 def test_a_run_in_part_is_no_baseline(
-    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    is_interrupted: bool, tmp_path: Path, compared: Compared
 ) -> None:
     trial, *others = RUN.measurements
-    invalid = dataclasses.replace(trial, invalid=failed("died"))
     end = BenchWarning.of(Kind.INTERRUPTED, round=4, rounds=6)
-    changes: dict[str, dict[str, Any]] = {
-        "invalid": {"measurements": (invalid, *others)},
-        "interrupted": {"warnings": (end,)},
-    }
-    monkeypatch.setattr(f"{__name__}.RUN", dataclasses.replace(RUN, **changes[what]))
+    results = replace(RUN, measurements=(replace(trial, invalid=failed("died")), *others))
+    if is_interrupted:
+        results = replace(RUN, warnings=(end,))
     file = tmp_path / "main.json"
     words = ("--fail-if-slower", "5%", "--baseline", str(file), "--baseline-optional")
-    status = compare_with_gate(*words, monkeypatch=monkeypatch)
-    assert status == (130 if what == "interrupted" else 1)
-    (line,) = (each for each in capsys.readouterr().out.splitlines() if each.startswith("gate "))
-    assert line.startswith(f"gate not measured: {file} is not written: a baseline needs all ")
+    done = compared(results, *words)
+    assert done.returncode == (130 if is_interrupted else 1)
+    told = f"gate not measured: {file} is not written: a baseline needs all "
+    assert gate_line_of(done).startswith(told)
     assert not file.exists()
 
 
@@ -476,7 +453,7 @@ def responding(**changes: Any) -> TargetFacts:
     """Return a target whose response, 13 bytes of text by default, has these changes."""
     facts = facts_of("more", "More")
     (response,) = facts.responses.values()
-    return dataclasses.replace(facts, responses={"hello": dataclasses.replace(response, **changes)})
+    return replace(facts, responses={"hello": replace(response, **changes)})
 
 
 JSON_TYPE = (("Content-Type", "application/json"),)
@@ -521,16 +498,14 @@ def test_responses_are_compared_with_the_baselines_as_far_as_they_do_not_vary(
     assert changed_responses(read, responding(**now)) == changes
 
 
-def test_an_accepted_change_is_a_warning(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_accepted_change_is_a_warning(tmp_path: Path, compared: Compared) -> None:
     file = tmp_path / "main.json"
     file.write_text(to_json(single_results()))
-    changed = dataclasses.replace(RUN, targets=(RUN.targets[0], responding(status=201)))
-    monkeypatch.setattr(f"{__name__}.RUN", changed)
+    changed = replace(RUN, targets=(RUN.targets[0], responding(status=201)))
     words = ("--fail-if-slower", "5%", "--baseline", str(file), "--accept-changed-response")
-    assert compare_with_gate(*words, monkeypatch=monkeypatch) == 0
-    assert "  - More, hello: status 201, in the baseline 200\n" in capsys.readouterr().out
+    done = compared(changed, *words)
+    assert done.returncode == 0
+    assert "  - More, hello: status 201, in the baseline 200\n" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -538,21 +513,16 @@ def test_an_accepted_change_is_a_warning(
     [("Xeon", 2, False), ("EPYC", 2, True), ("Xeon", 4, True)],
 )
 def test_a_baseline_from_another_machine_is_compared_with_a_warning(
-    cpu_model: str,
-    cpu_count: int,
-    is_told: bool,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    cpu_model: str, cpu_count: int, is_told: bool, tmp_path: Path, compared: Compared
 ) -> None:
-    here = dataclasses.replace(ENVIRONMENT, cpu_model="Xeon")
-    there = dataclasses.replace(ENVIRONMENT, cpu_model=cpu_model, cpu_count=cpu_count)
+    here = replace(ENVIRONMENT, cpu_model="Xeon")
+    there = replace(ENVIRONMENT, cpu_model=cpu_model, cpu_count=cpu_count)
     file = tmp_path / "main.json"
     file.write_text(to_json(single_results(environment=there)))
-    monkeypatch.setattr(f"{__name__}.RUN", dataclasses.replace(RUN, environment=here))
     words = ("--fail-if-slower", "5%", "--baseline", str(file))
-    assert compare_with_gate(*words, monkeypatch=monkeypatch) == 0
-    told = " ".join(capsys.readouterr().out.split())
+    done = compared(replace(RUN, environment=here), *words)
+    assert done.returncode == 0
+    told = " ".join(done.stdout.split())
     machines = f"{cpu_model}, {cpu_count} CPUs, kernel 6.1.0; here Xeon, 2 CPUs, kernel 6.1.0"
     assert (f"the baseline is from another machine ({machines})" in told) == is_told
     assert "gate passed" in told or "gate inconclusive" in told
@@ -567,8 +537,8 @@ def test_targets_are_to_respond_as_in_the_baseline(
     file.write_text(to_json(baseline))
     words = ["compare", "base=asgi", "more=asgi", "-c", "100", "--baseline", str(file)]
     options = ["--accept-changed-response"] if accepts else []
-    run_command(*words, "--fail-if-slower", "5%", *options)
-    assert asked.plan.baseline == (() if accepts else baseline.targets)
+    plan = asked.plan_of(*words, "--fail-if-slower", "5%", *options)
+    assert plan.baseline == (() if accepts else baseline.targets)
 
 
 def test_each_target_has_one_annotation_in_a_line_where_a_terminal_is_feigned(
@@ -593,69 +563,20 @@ def test_each_target_has_one_annotation_in_a_line_where_a_terminal_is_feigned(
     ("margin", "verdict"), [(None, "slower"), ("5%", "failed"), ("15%", "passed")]
 )
 def test_a_step_has_the_comparison_that_decides_as_outputs(
-    margin: str | None, verdict: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    margin: str | None, verdict: str, tmp_path: Path, compared: Compared
 ) -> None:
-    """The gate's line has 0.902x (0.890 to 0.914)."""
+    """The gate's line has 0.902x (0.890 to 0.914). Without a gate, slower is no failure."""
     file = tmp_path / "outputs"
     file.write_text("before=1\n")
-    monkeypatch.setenv("GITHUB_OUTPUT", str(file))
     options = ["--fail-if-slower", margin] if margin else []
-    compare_with_gate(*options, monkeypatch=monkeypatch)
+    done = compared(RUN, *options, GITHUB_OUTPUT=str(file))
+    assert ("gate" in done.stdout) == (margin is not None)
     before, outcome, *figures = file.read_text().splitlines()
     assert (before, outcome) == ("before=1", f"verdict={verdict}")
     names, values = zip(*(figure.split("=") for figure in figures), strict=True)
     assert names == ("ratio", "low", "high")
     assert list(map(float, values)) == pytest.approx([0.902, 0.890, 0.914], abs=0.001)
-    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path))
-    assert compare_with_gate(monkeypatch=monkeypatch) == 0, "a directory"
-
-
-def test_without_a_gate_a_slower_target_is_no_failure(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert compare_with_gate(monkeypatch=monkeypatch) == 0
-    out, _ = capsys.readouterr()
-    assert "More is 0.9" in out
-    assert "gate" not in out
-
-
-@pytest.mark.parametrize(
-    ("args", "complaint"),
-    [
-        (("--fail-if-slower", "5"), "use a share such as 5%"),
-        (("--fail-if-slower", "5%", "-r", "1"), "at least 2 rounds"),
-        (("--baseline", "x.json"), "--baseline needs --fail-if-slower"),
-        (
-            ("--fail-if-slower", "5%", "--baseline", "/nowhere/x.json", "--baseline-optional"),
-            "--baseline '/nowhere/x.json': No such file or directory",
-        ),
-        (
-            ("--baseline-optional", "--baseline", "x", "--export-json", "x"),
-            "two exports go to one file: ",
-        ),
-        (("--export-json", "-", "--export-csv", "-"), "cannot share standard output"),
-        (("--export-json", "same", "--export-csv", "./same"), "two exports go to one file: "),
-        (
-            ("--export-csv", "/nowhere/x.csv"),
-            "--export-csv '/nowhere/x.csv': No such file or directory",
-        ),
-    ],
-)
-def test_wrong_options_are_told_before_anything_is_measured(
-    args: tuple[str, ...], complaint: str, typed: Typed
-) -> None:
-    done = typed("compare", *args)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert complaint in done.stderr
-
-
-def test_a_baseline_of_something_else_is_told_before_anything_is_measured(
-    typed: Typed, tmp_path: Path
-) -> None:
-    (tmp_path / "b.json").write_text(to_json(single_results()))
-    done = typed("compare", "--fail-if-slower", "5%", "--baseline", str(tmp_path / "b.json"))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "it has: more against base, 100 connections, hello" in done.stderr
+    assert compared(RUN, GITHUB_OUTPUT=str(tmp_path)).returncode == 0, "a directory"
 
 
 class GoneReader(io.TextIOWrapper):
@@ -681,23 +602,23 @@ def test_a_reader_that_is_gone_loses_no_other_export(
 
 def test_knee_is_where_throughput_stops_growing() -> None:
     measurements = [
-        measured("base", 1, rate, load=dataclasses.replace(HUNDRED, connections=connections))
+        measured("base", 1, rate, load=replace(HUNDRED, connections=connections))
         for connections, rate in ((1, 30.0), (10, 80.0), (50, 99.0), (100, 100.0), (200, 90.0))
     ]
-    whole = dataclasses.replace(RUN, measurements=tuple(measurements), comparisons=())
+    whole = replace(RUN, measurements=tuple(measurements), comparisons=())
     (told,) = conclude(whole).sentences
     assert told.startswith("Base, 50 connections: throughput grows up to here")
-    fewer = dataclasses.replace(whole, measurements=whole.measurements[:2])
+    fewer = replace(whole, measurements=whole.measurements[:2])
     assert conclude(fewer).sentences == ()
 
 
 def test_what_serves_the_targets_is_told_where_it_differs() -> None:
     base, more = RUN.targets
     mixed = (
-        dataclasses.replace(base, served_as={"server": "uvicorn 1", "event loop": "uvloop 2"}),
-        dataclasses.replace(more, served_as={"server": "uvicorn 1", "event loop": "asyncio"}),
+        replace(base, served_as={"server": "uvicorn 1", "event loop": "uvloop 2"}),
+        replace(more, served_as={"server": "uvicorn 1", "event loop": "asyncio"}),
     )
-    results = from_json(to_json(dataclasses.replace(RUN, targets=mixed)))
+    results = from_json(to_json(replace(RUN, targets=mixed)))
     (table,) = work_tables(results)
     rows = {name: cells for name, *cells in table.rows}
     assert rows["server"] == ["uvicorn 1", "uvicorn 1", "equal"]
@@ -710,9 +631,9 @@ def test_saved_runs_side_by_side(
     typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    elsewhere = dataclasses.replace(ENVIRONMENT, python="3.14.0", packages={})
-    there = dataclasses.replace(RUN, environment=elsewhere)
-    other = dataclasses.replace(RUN, settings=dataclasses.replace(SETTINGS, threads=1))
+    elsewhere = replace(ENVIRONMENT, python="3.14.0", packages={})
+    there = replace(RUN, environment=elsewhere)
+    other = replace(RUN, settings=replace(SETTINGS, threads=1))
     for name, results in (("here", RUN), ("there", there), ("other", other)):
         (tmp_path / f"{name}.json").write_text(to_json(results))
     done = typed("report", "here.json", "there.json", "--export-csv", "-")
@@ -742,19 +663,12 @@ def sped_up(results: Results, name: str) -> Results:
     """Return the results with a thousand million times as many responses of that target."""
     measurements = []
     for measurement in results.measurements:
-        wrk, factor = measurement.wrk, 10**9
-        assert wrk
-        if measurement.target == name:
-            faster = dataclasses.replace(
-                wrk,
-                requests=wrk.requests * factor,
-                requests_per_s=wrk.requests_per_s * factor,
-                latency_uncorrected=None,
-            )
-            measurement = dataclasses.replace(measurement, wrk=faster)
+        if measurement.target == name and measurement.wrk:
+            faster = {"requests": 10**9 * measurement.wrk.requests, "latency_uncorrected": None}
+            rate = 10**9 * measurement.wrk.requests_per_s
+            measurement = with_wrk(measurement, requests_per_s=rate, **faster)
         measurements.append(measurement)
-    changed = dataclasses.replace(results, measurements=tuple(measurements))
-    return with_derived(changed)
+    return with_derived(replace(results, measurements=tuple(measurements)))
 
 
 def test_all_exports_of_one_run_and_github(

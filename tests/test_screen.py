@@ -12,6 +12,7 @@ from conftest import (
     HUNDRED,
     SETTINGS,
     Asked,
+    Compared,
     Typed,
     failed,
     measured,
@@ -225,13 +226,10 @@ def test_a_comment_has_its_mark_and_29_lines_whatever_the_gate_says(gate_lines: 
     assert "`micropie_bench compare`" in lines[-1]
 
 
-def test_markdown_on_standard_output_stands_alone(
-    typed: Typed, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_markdown_on_standard_output_stands_alone(compared: Compared) -> None:
     """It is piped into a comment; the tables for people go to standard error."""
     results = default_run()
-    monkeypatch.setattr("micropie_benchlib.cli.session.run_plan", lambda *_, **__: results)
-    done = typed("compare", "asgi", "--export-markdown", "-")
+    done = compared(results, "--export-markdown", "-")
     assert done.stdout == to_markdown(brief(results))
     assert "100 Connections" in done.stderr
 

@@ -17,6 +17,7 @@ from conftest import (
     EXACT,
     SECONDS,
     SETTINGS,
+    Compared,
     Tool,
     Typed,
     failed,
@@ -691,10 +692,6 @@ def test_a_file_whose_replacement_fails_is_as_it_was(
 # --- what is told before, and after -----------------------------------------------------
 
 
-def compare(*args: str) -> int:
-    return mb.main(["compare", "base=asgi", "more=asgi", "-c", "100", *args])
-
-
 def test_a_bad_baseline_is_told_before_anything_is_started(typed: Typed, tmp_path: Path) -> None:
     file = tmp_path / "baseline.json"
     file.write_text(json.dumps(edited({(*WRK, "requests"): -1})))
@@ -704,23 +701,26 @@ def test_a_bad_baseline_is_told_before_anything_is_started(typed: Typed, tmp_pat
     assert "requests contains an impossible" in line
 
 
-@pytest.mark.parametrize("kind", ["json", "markdown", "csv", "html", "github-benchmark"])
 def test_an_interruption_before_the_first_measurement_leaves_all_files_as_they_are(
-    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, compared: Compared
 ) -> None:
     end = BenchWarning.of(Kind.INTERRUPTED, round=1, rounds=6)
     nothing = results_of([], settings=SETTINGS, warnings=(end,))
-    monkeypatch.setattr("micropie_benchlib.cli.session.run_plan", lambda *_, **__: nothing)
-    monkeypatch.setattr("micropie_bench.handle_signals", lambda: None)
-    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
-    (tmp_path / "old").write_text(SAVED)
-    for file in ("old", "new"):
-        assert compare(f"--export-{kind}", str(tmp_path / file)) == 130
-    out, err = capsys.readouterr()
-    assert out == ""
-    line = "interrupted in round 1 of 6: nothing was measured, and no file was written or changed"
-    assert err.splitlines() == [line, line]
-    assert {each.name: each.read_text() for each in tmp_path.iterdir()} == {"old": SAVED}
+    kinds = ("json", "markdown", "csv", "html", "github-comment", "github-benchmark")
+    for name in ("old", "new"):
+        files = [tmp_path / f"{name}.{kind}" for kind in kinds]
+        options = [f"--export-{kind}={file}" for kind, file in zip(kinds, files, strict=True)]
+        if name == "old":
+            for file in files:
+                file.write_text(SAVED)
+        summary = str(tmp_path / "summary.md")
+        done = compared(nothing, *options, GITHUB_STEP_SUMMARY=summary)
+        assert (done.returncode, done.stdout) == (130, "")
+        told = "interrupted in round 1 of 6: nothing was measured, and no file was written or chan"
+        assert done.stderr.startswith(told)
+        assert done.stderr.count("\n") == 1
+    assert {each.read_text() for each in tmp_path.iterdir()} == {SAVED}
+    assert len(list(tmp_path.iterdir())) == len(kinds)
 
 
 def test_a_wrk_that_cannot_be_executed_is_told_as_such(tmp_path: Path) -> None:
