@@ -6,7 +6,6 @@ Those are commands, running servers, versions from the index, another Python.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import os
 import re
@@ -18,12 +17,13 @@ import sysconfig
 import time
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 import pytest
-from conftest import ROOT, TARGETS, set_bundled
+from conftest import ROOT, TARGETS, InProcess, Tool, set_bundled
 from results_schema import loaded
 
 from micropie_benchlib.cli.targets import parse_target
@@ -39,14 +39,11 @@ from micropie_benchlib.serve.packages import fetch, user_cache, with_one_index
 from micropie_benchlib.serve.probe import Probe
 from micropie_benchlib.serve.versions import examine_python, package_versions
 
-if TYPE_CHECKING:
-    from conftest import InProcess, Tool
-
 OWN = AsgiTarget(name="own", label="Own", spec="app:app", app="app:app", directory=Path("/srv/app"))
 BUILT_IN = AsgiTarget(
     name="asgi", label="ASGI", spec="asgi", app="apps:asgi", directory=APPS, is_built_in=True
 )
-RELEASE = dataclasses.replace(
+RELEASE = replace(
     BUILT_IN, spec="starlette@0.45.3", package_dir=Path("/cache/s"), directory=Path("/cache/s")
 )
 
@@ -143,7 +140,7 @@ KEPT = {"HOME": "/home/ann", "MY_UVICORN_WORKERS": "kept", "WEB_CONCURRENCY_NOTE
         pytest.param(OWN, True, f"{core_paths.ROOT}:/own", id="from a .pyz the bundled come first"),
         pytest.param(RELEASE, True, "/cache/s", id="from a .pyz a release has its own too"),
         pytest.param(
-            dataclasses.replace(OWN, python="/opt/venv/bin/python"),
+            replace(OWN, python="/opt/venv/bin/python"),
             True,
             "/own",
             id="another Python cannot use the bundled",
@@ -209,7 +206,7 @@ def test_a_commands_settings_are_the_users_own() -> None:
 
 # What is fetched. The real pip comes further down.
 
-WANTED = dataclasses.replace(
+WANTED = replace(
     BUILT_IN, spec="starlette@0.45.3", requirements=("starlette==0.45.3", "uvicorn==0.34.0")
 )
 
@@ -239,9 +236,9 @@ def test_a_release_is_fetched_once_into_the_users_cache(
     assert isinstance(fetched, AsgiTarget)
     directory = fetched.directory
     assert directory.parent == cache == user_cache()
-    assert fetched == dataclasses.replace(WANTED, package_dir=directory, directory=directory)
+    assert fetched == replace(WANTED, package_dir=directory, directory=directory)
     assert (directory / "apps.py").read_bytes() == (APPS / "apps.py").read_bytes()
-    other = fetch(dataclasses.replace(WANTED, requirements=("starlette==0.45.3",)), print)
+    other = fetch(replace(WANTED, requirements=("starlette==0.45.3",)), print)
     assert isinstance(other, AsgiTarget)
     assert other.directory != directory
     monkeypatch.setattr("micropie_benchlib.serve.packages.install", refuse_install)
@@ -580,28 +577,3 @@ def test_workloads_of_equal_work_each_get_their_table_and_their_requests(tool: T
             "upload": hashlib.sha256(upload).hexdigest(),
         }
     assert [w["name"] for w in data["settings"]["workloads"]] == ["json", "upload"]
-
-
-PARTICULAR_APP = r"""
-def is_right(scope, body):
-    method, headers = scope["method"], scope["headers"]
-    return method == "PUT" and (b"x-key", b"a b") in headers and body == b"12\n3"
-
-async def app(scope, receive, send):
-    if scope["type"] == "http":
-        body = (await receive())["body"]
-        head = {"type": "http.response.start", "status": 200 if is_right(scope, body) else 400}
-        await send({**head, "headers": [(b"content-length", b"0")]})
-        await send({"type": "http.response.body"})
-"""
-
-
-def test_method_header_and_body_reach_the_server(tool: Tool, tmp_path: Path) -> None:
-    (tmp_path / "app.py").write_text(PARTICULAR_APP)
-    (tmp_path / "body").write_bytes(b"12\n3")
-    options = ("--path", "/x", "--method", "PUT", "--header", "X-Key: a b", "--body", "@body")
-    data = results(tool, "app:app", *SHORT, *options, cwd=tmp_path)
-    (m,) = data["measurements"]
-    assert m["valid"]
-    assert m["wrk"]["errors"]["status"] == 0
-    assert m["load"]["workload"] == "PUT /x"
