@@ -12,8 +12,10 @@ from micropie_benchlib.cli.screen import finish
 from micropie_benchlib.cli.session import run_plan, status_of
 from micropie_benchlib.cli.terminal import say
 from micropie_benchlib.core.bisection import Side, Step, Visit
+from micropie_benchlib.core.choices import Method
 from micropie_benchlib.core.errors import BenchError, CannotGoOnError, UnmeasurableError
 from micropie_benchlib.core.estimates import Comparison
+from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.targets import Target
@@ -22,9 +24,11 @@ from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.report.conclusions import conclude
 from micropie_benchlib.report.figures import format_range, format_speed
 from micropie_benchlib.report.layout import Report
+from micropie_benchlib.report.verdict_lines import first_failure
 from micropie_benchlib.report.warnings import text_of, texts_of
 from micropie_benchlib.run.bisect import END_FACTOR, AddRounds, StepSearch, with_more_rounds
 from micropie_benchlib.run.schedule import planned_s
+from micropie_benchlib.stats.deciding import comparison_beside
 from micropie_benchlib.stats.verdicts import decisive_comparisons
 from micropie_benchlib.system.children import TRIAL_ERRORS
 
@@ -38,14 +42,18 @@ class StoppedError(Exception):
 
 
 class Comparisons:
-    """Compares two versions as the plan compares the ends; remembers the first and the last."""
+    """Compares two versions as the plan compares the ends, by one metric.
+
+    The results of the ends, and the last ones, are remembered.
+    """
 
     def __init__(
         self, versions: Sequence[Target], plan: Plan, *, wrk: str | None, verbose: bool
     ) -> None:
         self._versions, self._plan = versions, plan
         self._wrk, self._verbose = wrk, verbose
-        self.first: Results | None = None
+        self._kind: tuple[Method, Metric] | None = None
+        self.ends: Results | None = None
         self.last: Results | None = None
 
     def compare(self, older: int, newer: int) -> AddRounds:
@@ -64,11 +72,20 @@ class Comparisons:
             )
             results = self._measure(part)
             made = with_more_rounds(made, results) if made else results
-            self.first = self.first or made
             self.last = made
-            return decisive_comparisons(made)[0]
+            if plan.targets == self._plan.targets:
+                self.ends = made
+            return self._comparison_in(made)
 
         return add_rounds
+
+    def _comparison_in(self, results: Results) -> Comparison:
+        """Raises BenchError if it has no interval."""
+        comparison = decisive_comparisons(results)[0]
+        if not comparison.estimate:
+            raise BenchError(f"{comparison.reason}{first_failure(results, comparison)}")
+        kind = self._kind = self._kind or (comparison.method, comparison.metric)
+        return comparison_beside(results.comparisons, comparison, *kind) or comparison
 
     def _measure(self, plan: Plan) -> Results:
         """Raises BenchError if this cannot be measured, and StoppedError."""
@@ -78,12 +95,15 @@ class Comparisons:
                 wrk=self._wrk,
                 save=lambda _results: None,
                 verbose=self._verbose,
-                warn=say if self.first is None else lambda _text: None,
+                warn=say if self.ends is None else lambda _text: None,
             )
-        except UnmeasurableError as error:
-            if self.first is None:
+        except BenchError as error:
+            if not self.ends:
                 raise
-            raise BenchError(texts_of(error.reasons[0].warnings)) from error
+            text = str(error)
+            if isinstance(error, UnmeasurableError):
+                text = texts_of(error.reasons[0].warnings)
+            raise BenchError(plan.secrets.hide_whole_words(text)) from error
         if results.early_end:
             raise StoppedError(results.early_end)
         return results
@@ -136,7 +156,7 @@ def run_bisect(
             raise
         early_end = BenchWarning.of(Kind.ENDED, round=1, rounds=plan.rounds, error=str(error))
     found = search.found
-    results = comparisons.last if found.change else comparisons.first
+    results = comparisons.last if found.change else comparisons.ends
     ends = [early_end] if early_end else []
     if not results or not found.visits:
         say(f"{texts_of(ends)}: nothing was found, and no file was written or changed")

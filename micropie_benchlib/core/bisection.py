@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from micropie_benchlib.core.estimates import Estimate
 from micropie_benchlib.core.metrics import Metric
-from micropie_benchlib.core.values import Name, Ordinal, Share
+from micropie_benchlib.core.values import Name, Ordinal
 
 
 class Side(StrEnum):
@@ -54,4 +54,4 @@ class Bisection:
     older: Name
     newer: Name
     change: Estimate | None = None
-    slower_than: Share | None = None
+    slower_than: float | None = None

@@ -26,12 +26,15 @@ def with_bisection(conclusion: Conclusion, bisection: Bisection) -> Conclusion:
         f"{compared} of {pluralize(len(bisection.versions), 'version')} compared"
     )
     sentences = (*conclusion.sentences, *sentences_of(bisection))
+    tables = conclusion.tables
+    if len(bisection.visits) > 1:
+        tables = (*tables, bisection_table(bisection))
     return dataclasses.replace(
         conclusion,
         heading=heading,
         verdict_lines=(),
         sentences=sentences,
-        tables=(*conclusion.tables, bisection_table(bisection)),
+        tables=tables,
         chart=tuple(costs_by_version(bisection).items()),
     )
 

@@ -86,8 +86,10 @@ def html_summary(report: Report) -> list[str]:
     for sentence in conclusion.gate:
         lines.append(f"<p>{html.escape(sentence)}</p>")
     compared = [line.comparison for line in conclusion.verdict_lines]
-    figures = bisection_charts(results.bisection) if results.bisection else []
-    figures += speed_charts(results, compared or decisive_comparisons(results))
+    if results.bisection:
+        figures = bisection_charts(results.bisection)
+    else:
+        figures = speed_charts(results, compared or decisive_comparisons(results))
     lines += html_charts([*figures, *sweep_charts(results), *capacity_charts(results)])
     return lines + html_list("Warnings", [*conclusion.warnings, *conclusion.run_warnings])
 

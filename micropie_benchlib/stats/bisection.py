@@ -39,7 +39,7 @@ def side_of(cost: Estimate, threshold: float) -> Side:
     if cost.interval.contains(threshold):
         return Side.INCONCLUSIVE
     is_above = cost.low > threshold
-    return Side.AFTER if is_above == (threshold > 1) else Side.BEFORE
+    return Side.AFTER if is_above == (threshold >= 1) else Side.BEFORE
 
 
 def side_of_neighbour(cost: Estimate, threshold: float) -> Side:
@@ -47,7 +47,7 @@ def side_of_neighbour(cost: Estimate, threshold: float) -> Side:
 
     Any difference in the step's direction is one.
     """
-    is_different = cost.low > 1 if threshold > 1 else cost.high < 1
+    is_different = cost.low > 1 if threshold >= 1 else cost.high < 1
     return Side.AFTER if is_different else side_of(cost, threshold)
 
 
