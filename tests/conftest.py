@@ -543,6 +543,14 @@ def results_of(
     return replace(results, **changes)
 
 
+EXPORTS = ("json", "markdown", "csv", "html", "github-comment", "github-benchmark")
+
+
+def export_options(directory: Path) -> list[str]:
+    """Return the options that have all that can be exported written there, as out.KIND."""
+    return [f"--export-{kind}={directory / f'out.{kind}'}" for kind in EXPORTS]
+
+
 def report_of(results: Results, *, details: bool = True) -> Report:
     return Report(results=results, conclusion=conclude(results), details=details)
 

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from conftest import (
     ENVIRONMENT,
+    EXPORTS,
     HUNDRED,
     NAMES,
     RATES,
@@ -26,6 +27,7 @@ from conftest import (
     Compared,
     Tool,
     Typed,
+    export_options,
     facts_of,
     failed,
     measured,
@@ -674,16 +676,19 @@ def sped_up(results: Results, name: str) -> Results:
 def test_all_exports_of_one_run_and_github(
     tool: Tool, typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = {
-        kind: tmp_path / f"out.{kind}"
-        for kind in ("json", "markdown", "csv", "html", "github-comment", "github-benchmark")
-    }
-    options = [word for kind, file in files.items() for word in (f"--export-{kind}", str(file))]
+    files = {kind: tmp_path / f"out.{kind}" for kind in EXPORTS}
     short = ("-r", "2", "-d", "1s", "-c", "8", "-t", "2", "-w", "1", "--no-paired")
     summary = tmp_path / "summary.md"
     env: dict[str, Any] = {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_ACTIONS": "true"}
     done = tool.run(
-        "compare", "asgi", "micropie", *short, *options, "--fail-if-slower", "900%", **env
+        "compare",
+        "asgi",
+        "micropie",
+        *short,
+        *export_options(tmp_path),
+        "--fail-if-slower",
+        "900%",
+        **env,
     )
     assert done.returncode == 0, done.stderr
     assert summary.read_text() == files["markdown"].read_text()

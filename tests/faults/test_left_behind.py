@@ -23,7 +23,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import Tool
+from conftest import EXPORTS, Tool, export_options
 
 from micropie_benchlib.cli.targets import parse_target
 from micropie_benchlib.core.errors import BenchError
@@ -333,23 +333,15 @@ def copy(tmp_path: Path) -> Path:
     return directory
 
 
-def exports(directory: Path) -> list[str]:
-    options = []
-    for kind in ("json", "html", "csv", "markdown", "github-benchmark"):
-        options += [f"--export-{kind}", str(directory / f"run.{kind}")]
-    return options
-
-
 def assert_all_exported(directory: Path, *, rounds: int | None = None) -> None:
-    data = json.loads((directory / "run.json").read_text())
+    data = json.loads((directory / "out.json").read_text())
     assert data["measurements"]
     if rounds is not None:
-        assert {measurement["round"] for measurement in data["measurements"]} == {
-            *range(1, rounds + 1)
-        }
-    assert (directory / "run.html").read_text().endswith("</html>\n")
-    for kind in ("csv", "markdown", "github-benchmark"):
-        assert (directory / f"run.{kind}").read_text()
+        made = {measurement["round"] for measurement in data["measurements"]}
+        assert made == {*range(1, rounds + 1)}
+    assert (directory / "out.html").read_text().endswith("</html>\n")
+    for kind in EXPORTS:
+        assert (directory / f"out.{kind}").read_text()
 
 
 def replace_tool(directory: Path) -> None:
@@ -385,7 +377,7 @@ def test_a_tool_that_is_replaced_in_mid_run_changes_nothing_since_all_was_read_b
     """
     tool.program = tmp_path / "watched.py"
     tool.program.write_text(textwrap.dedent(text))
-    args = ("asgi", "starlette", *FAST, "-r", "2", *exports(tmp_path))
+    args = ("asgi", "starlette", *FAST, "-r", "2", *export_options(tmp_path))
     process = tool.start("compare", *args)
     read_until(process, "round 1 of 2, ")
     replace_tool(copy)
@@ -402,7 +394,7 @@ def test_an_app_that_is_removed_or_changed_ends_the_run_at_the_next_launch(
 ) -> None:
     app = tmp_path / "mine.py"
     shutil.copy(ROOT / "apps.py", app)
-    words = ("mine:asgi", *FAST, "-r", "30", *exports(tmp_path))
+    words = ("mine:asgi", *FAST, "-r", "30", *export_options(tmp_path))
     process = tool.start("compare", *words, cwd=tmp_path)
     read_until(process, "round 1 of 30, ")
     if is_removed:
@@ -472,7 +464,7 @@ pyz_tests = pytest.mark.timeout(600)
 def test_a_cache_that_is_removed_in_mid_run_ends_it_with_what_was_measured(
     packed: Tool, bundle: Path, scratch: Path, tmp_path: Path
 ) -> None:
-    args = ("asgi", "starlette", *FAST, "-r", "30", *exports(tmp_path))
+    args = ("asgi", "starlette", *FAST, "-r", "30", *export_options(tmp_path))
     process = packed.start("compare", *args, TMPDIR=str(scratch))
     read_until(process, "round 1 of 30, ")
     (tmp_path / "cache").rename(tmp_path / "no cache")  # all at once

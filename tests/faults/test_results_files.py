@@ -15,11 +15,13 @@ import pytest
 from conftest import (
     ENVIRONMENT,
     EXACT,
+    EXPORTS,
     SECONDS,
     SETTINGS,
     Compared,
     Tool,
     Typed,
+    export_options,
     failed,
     measured,
     report_of,
@@ -88,6 +90,10 @@ def edited(changes: Mapping[Place, object]) -> dict[str, Any]:
     return data
 
 
+def text_with(changes: Mapping[Place, object]) -> str:
+    return json.dumps(edited(changes))
+
+
 def without(where: Place) -> dict[str, Any]:
     data = edited({where: None})
     inner: Any = data
@@ -135,7 +141,7 @@ def test_a_file_that_contradicts_itself_is_refused_in_one_line(
     where: Place, value: object, complaint: str
 ) -> None:
     assert from_json(SAVED)
-    assert re.search(complaint, complaint_about(json.dumps(edited({where: value}))))
+    assert re.search(complaint, complaint_about(text_with({where: value})))
 
 
 def test_what_a_file_says_of_its_figures_is_worked_out_again() -> None:
@@ -181,41 +187,28 @@ def test_nesting_is_told_in_one_line(depth: int, brackets: str) -> None:
 # --- what no run wrote -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        pytest.param("", "not a results file, or an incomplete one: ", id="nothing"),
-        pytest.param(SAVED[:1000], "not a results file, or an incomplete one: ", id="cut short"),
-        pytest.param("[]", "not a results file: it is not a JSON object", id="a list"),
-        pytest.param("{}", "its schema is None, not 'micropie-bench/3'", id="no schema"),
-        pytest.param(
-            json.dumps(edited({("schema",): "micropie-bench/2"})),
-            "its schema is 'micropie-bench/2', not 'micropie-bench/3'; "
-            "measure again, or use the version that wrote it",
-            id="the schema before",
-        ),
-        pytest.param(
-            json.dumps(edited({("schema",): "\x1b[31m"})),
-            r"its schema is '\x1b[31m', not 'micropie-bench/3'",
-            id="a schema with an escape sequence",
-        ),
-        pytest.param(
-            json.dumps(edited({("schema",): "s" * 10_000})),
-            "its schema is 'sss",
-            id="a long schema",
-        ),
-        pytest.param(
-            json.dumps(edited({("command",): "\ud800"})),
-            "not a results file, or an incomplete one: ",
-            id="half a character",
-        ),
-        pytest.param(
-            json.dumps(edited({(*TARGET, "versions"): {"a\x1b[31m\n": 1}})),
-            r"targets.0.versions.'a\x1b[31m\n' contains an impossible value, 1: ",
-            id="a name with an escape sequence",
-        ),
-    ],
-)
+INCOMPLETE = "not a results file, or an incomplete one: "
+SCHEMA = ("schema",)
+NO_RESULTS = {
+    "nothing": ("", INCOMPLETE),
+    "cut short": (SAVED[:1000], INCOMPLETE),
+    "a list": ("[]", "not a results file: it is not a JSON object"),
+    "no schema": ("{}", "its schema is None, not 'micropie-bench/3'"),
+    "the schema before": (
+        text_with({SCHEMA: "micropie-bench/2"}),
+        "not 'micropie-bench/3'; measure again, or use the version that wrote it",
+    ),
+    "an escape sequence": (text_with({SCHEMA: "\x1b[31m"}), r"its schema is '\x1b[31m', not"),
+    "a long schema": (text_with({SCHEMA: "s" * 10_000}), "its schema is 'sss"),
+    "half a character": (text_with({("command",): "\ud800"}), INCOMPLETE),
+    "a name with an escape sequence": (
+        text_with({(*TARGET, "versions"): {"a\x1b[31m\n": 1}}),
+        r"targets.0.versions.'a\x1b[31m\n' contains an impossible value, 1: ",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "complaint"), NO_RESULTS.values(), ids=NO_RESULTS)
 def test_what_is_no_results_file_is_told_in_one_line(text: str, complaint: str) -> None:
     assert complaint in complaint_about(text)
 
@@ -270,7 +263,7 @@ def test_a_file_that_no_run_wrote_is_refused_by_reader_and_schema(
 )
 def test_a_name_that_cannot_be_shown_is_refused(where: Place, name: str) -> None:
     place = ".".join(map(str, where))
-    told = complaint_about(json.dumps(edited({where: name})))
+    told = complaint_about(text_with({where: name}))
     assert told.startswith(f"{place} contains an impossible value, ")
 
 
@@ -303,7 +296,7 @@ def test_a_file_with_a_gap_is_refused_by_reader_and_schema(where: Place) -> None
     ids=lambda where: ".".join(map(str, where)),
 )
 def test_what_an_older_file_lacks_is_not_known(where: Place) -> None:
-    lacking, unknown = json.dumps(without(where)), json.dumps(edited({where: None}))
+    lacking, unknown = json.dumps(without(where)), text_with({where: None})
     assert loaded(lacking)
     assert from_json(lacking) == from_json(unknown)
 
@@ -316,7 +309,7 @@ def test_a_warning_of_a_later_version_is_read() -> None:
 
 def test_what_a_newer_file_has_beyond_is_left_out() -> None:
     places = ((), ("settings", "server"), ("environment",), TARGET, RESPONSE, FIRST, WRK, USE)
-    newer = json.dumps(edited({(*place, "surprise"): 1 for place in places}))
+    newer = text_with({(*place, "surprise"): 1 for place in places})
     assert loaded(newer)
     assert from_json(newer) == from_json(SAVED)
 
@@ -347,7 +340,7 @@ def test_what_a_newer_file_has_beyond_is_left_out() -> None:
     ],
 )
 def test_whatever_is_read_can_be_reported(changes: Mapping[Place, object]) -> None:
-    text = json.dumps(edited(changes))
+    text = text_with(changes)
     assert loaded(text)
     results = from_json(text)
     assert facts_in(to_json(results)) == facts_in(text)
@@ -374,7 +367,7 @@ def test_a_trial_that_counts_without_requests_is_refused() -> None:
 
 def test_values_that_nobody_measured_are_told_in_one_line(typed: Typed, tmp_path: Path) -> None:
     file, page = tmp_path / "edited.json", tmp_path / "page.html"
-    file.write_text(json.dumps(edited({(*WRK, "requests_per_s"): -1.0})))
+    file.write_text(text_with({(*WRK, "requests_per_s"): -1.0}))
     done = typed("report", str(file), "--export-html", str(page))
     assert (done.returncode, done.stdout, page.exists()) == (1, "", False)
     (line,) = done.stderr.splitlines()
@@ -694,7 +687,7 @@ def test_a_file_whose_replacement_fails_is_as_it_was(
 
 def test_a_bad_baseline_is_told_before_anything_is_started(typed: Typed, tmp_path: Path) -> None:
     file = tmp_path / "baseline.json"
-    file.write_text(json.dumps(edited({(*WRK, "requests"): -1})))
+    file.write_text(text_with({(*WRK, "requests"): -1}))
     done = typed("compare", "--fail-if-slower", "5%", "--baseline", str(file))
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
@@ -706,21 +699,18 @@ def test_an_interruption_before_the_first_measurement_leaves_all_files_as_they_a
 ) -> None:
     end = BenchWarning.of(Kind.INTERRUPTED, round=1, rounds=6)
     nothing = results_of([], settings=SETTINGS, warnings=(end,))
-    kinds = ("json", "markdown", "csv", "html", "github-comment", "github-benchmark")
     for name in ("old", "new"):
-        files = [tmp_path / f"{name}.{kind}" for kind in kinds]
-        options = [f"--export-{kind}={file}" for kind, file in zip(kinds, files, strict=True)]
-        if name == "old":
-            for file in files:
-                file.write_text(SAVED)
-        summary = str(tmp_path / "summary.md")
-        done = compared(nothing, *options, GITHUB_STEP_SUMMARY=summary)
+        (tmp_path / name).mkdir()
+        for kind in EXPORTS if name == "old" else ():
+            (tmp_path / f"old/out.{kind}").write_text(SAVED)
+        options = export_options(tmp_path / name)
+        done = compared(nothing, *options, GITHUB_STEP_SUMMARY=f"{tmp_path}/summary.md")
         assert (done.returncode, done.stdout) == (130, "")
         told = "interrupted in round 1 of 6: nothing was measured, and no file was written or chan"
         assert done.stderr.startswith(told)
         assert done.stderr.count("\n") == 1
-    assert {each.read_text() for each in tmp_path.iterdir()} == {SAVED}
-    assert len(list(tmp_path.iterdir())) == len(kinds)
+    left = [each.read_text() for each in tmp_path.rglob("*.*")]
+    assert left == [SAVED] * len(EXPORTS)
 
 
 def test_a_wrk_that_cannot_be_executed_is_told_as_such(tmp_path: Path) -> None:

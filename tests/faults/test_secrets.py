@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Tool
+from conftest import EXPORTS, Tool, export_options
 
 from micropie_benchlib.cli.records import new_results
 from micropie_benchlib.cli.requests import parse_headers
@@ -47,7 +47,6 @@ async def app(scope, receive, send):
     await send({{"type": "http.response.start", "status": status, "headers": headers}})
     await send({{"type": "http.response.body", "body": b"ok"}})
 """
-KINDS = ("json", "markdown", "csv", "html", "github-comment", "github-benchmark")
 
 
 TELLING_NAMES = """
@@ -122,59 +121,36 @@ def test_long_texts_are_searched_in_little_time(part: str) -> None:
     assert time.perf_counter() - start < 10
 
 
-def secrets_of(*headers: tuple[str, str], path: str = "/") -> Secrets:
-    return Secrets.of([Workload(headers=headers, path=path)], [])
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["--header", f"Authorization: Bearer {TOKEN}"],
-        [f"--header=Authorization: Bearer {TOKEN}"],
-        ["--head", f"Authorization:Bearer {TOKEN} "],
-        ["-H", f"Authorization: Bearer {TOKEN}"],
-        [f"-HAuthorization: Bearer {TOKEN}"],
-        [f"-vHAuthorization: Bearer {TOKEN}"],
-        ["cmd:server --token", TOKEN],
-    ],
-)
-def test_the_recorded_command_has_no_secret_however_it_is_spelled(
-    words: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["micropie_bench.py", "compare", *words])
-    secrets = secrets_of(("Authorization", f"Bearer {TOKEN}"))
-    command = new_results(secrets=secrets).command
-    assert TOKEN not in command
-    assert "***" in command
+HEADER = f"Authorization: Bearer {TOKEN}"
+SHORT = ["-r", "12", "--header", "X-Key: 12", "-HX-Key:12", "--path", "/?key=12"]
 
 
 @pytest.mark.parametrize(
     ("words", "shown"),
     [
+        (["--header", HEADER], "--header 'Authorization: ***'"),
+        ([f"--header={HEADER}"], "'--header=Authorization: ***'"),
+        (["--head", f"Authorization:Bearer {TOKEN} "], "--head 'Authorization:*** '"),
+        (["-H", HEADER], "-H 'Authorization: ***'"),
+        ([f"-H{HEADER}"], "'-HAuthorization: ***'"),
+        ([f"-vH{HEADER}"], "'-vHAuthorization: ***'"),
+        (["cmd:server --token", TOKEN], "'cmd:server --token' '***'"),
         (["--body", "pw"], "--body '***'"),
         (["--body=a b"], "'--body=***'"),
         (["--body", "@file.json"], "--body @file.json"),
         (["--set", "mine.env.DSN=a b"], "--set 'mine.env.DSN=***'"),
         (["--set", "mine.env.DB=pg://me:pw@db/"], "--set 'mine.env.DB=pg://***@db/'"),
         (["mine=cmd:serve --password pw {port}"], "'mine=cmd:serve --password *** {port}'"),
+        (SHORT, "-r 12 --header 'X-Key: ***' '-HX-Key:***' --path '/?key=***'"),
     ],
 )
-def test_the_recorded_command_has_no_value_that_is_secret_by_name(
+def test_the_recorded_command_has_no_secret_however_it_is_spelled(
     words: list[str], shown: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["micropie_bench.py", "compare", *words])
-    assert new_results().command == f"micropie_bench.py compare {shown}"
-
-
-def test_a_short_secret_is_hidden_where_it_is_one_and_nowhere_else(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    words = ["compare", "-r", "12", "--header", "X-Key: 12", "-HX-Key:12", "--path", "/?key=12"]
-    monkeypatch.setattr(sys, "argv", ["micropie_bench.py", *words])
-    command = new_results(secrets=secrets_of(("X-Key", "12"))).command
-    assert command == (
-        "micropie_bench.py compare -r 12 --header 'X-Key: ***' '-HX-Key:***' --path '/?key=***'"
-    )
+    workload = Workload(headers=(("Authorization", f"Bearer {TOKEN}"), ("X-Key", "12")))
+    command = new_results(secrets=Secrets.of([workload], [])).command
+    assert command == f"micropie_bench.py compare {shown}"
 
 
 @pytest.mark.parametrize(
@@ -187,10 +163,9 @@ def test_a_wrong_header_is_refused_without_its_value(text: str) -> None:
 
 
 def written(tool: Tool, directory: Path, *words: str, **env: Any) -> dict[str, str]:
-    files = {kind: directory / f"out.{kind}" for kind in KINDS}
+    files = {kind: directory / f"out.{kind}" for kind in EXPORTS}
     summary = directory / "summary.md"
-    for kind, file in files.items():
-        words += (f"--export-{kind}", str(file))
+    words += (*export_options(directory),)
     env |= {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_ACTIONS": "true"}
     done = tool.run("compare", "-v", *words, cwd=directory, **env)
     assert done.returncode == 0, done.stderr
