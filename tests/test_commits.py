@@ -3,14 +3,18 @@
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
+import sysconfig
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Asked, Tool, run_command
+from conftest import Asked, InProcess, Tool, run_command
+from results_schema import loaded
 
 from micropie_benchlib.cli.options import ServingOptions
 from micropie_benchlib.cli.tables import NO_FILE
@@ -595,3 +599,86 @@ def test_a_commit_that_runs_other_code_is_refused(
     complaint = f"main: {VENV} imports {foreign}, which is not of commit 0123456789: "
     with pytest.raises(BenchError, match=complaint):
         check_origin(COMMIT, worker_with(VENV, Path(module_file), *map(Path, files)))
+
+
+# With real servers.
+
+LAYOUT = """
+from {package} import answer
+
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        await send({{"type": "http.response.start", "status": 200, "headers": []}})
+        await send({{"type": "http.response.body", "body": answer}})
+"""
+ROUND = ("-r", "1", "-d", "1s", "-c", "4", "-t", "1", "-w", "1", "--warm-up", "0s")
+
+
+def test_each_commit_is_measured_with_its_own_code(repository: Repository, tool: Tool) -> None:
+    """The package in src/ is the commit's, and `prepare` runs where the commit's files are."""
+    first = repository.commit(app_py=LAYOUT.format(package="own"), src__own_py='answer = b"old"')
+    second = repository.commit(src__own_py='answer = b"newer"')
+    repository.write(src__own_py='answer = b"changed"')
+    before = repository.state()
+    prepare = "a.prepare=test -d src && touch prepared"
+    for git, bodies, clean in (
+        ("HEAD~1..HEAD", [3, 5], [True, True]),
+        ("HEAD", [5, 7], [True, False]),
+    ):
+        options = ("--git", git, "a=app:app", "--set", prepare, *ROUND, "--export-json", "-")
+        done = tool.run("compare", *options, cwd=repository.top)
+        assert done.returncode == 0, done.stderr
+        data = loaded(done.stdout)
+        targets = data["targets"]
+        assert [each["responses"]["hello"]["body_bytes"] for each in targets] == bodies
+        commits = [first, second] if git != "HEAD" else [second, second]
+        assert [each["source"]["commit"] for each in targets] == commits
+        assert [each["source"]["is_clean"] for each in targets] == clean
+        assert targets[0]["worker"]["module_file"] == "app.py"
+        assert "--app-dir . " in targets[0]["server_command"]
+        assert (repository.top / "prepared").exists() == (git == "HEAD")
+    assert repository.state() == before
+
+
+@pytest.mark.slow
+def test_a_commit_that_imports_what_is_installed_from_the_working_tree_is_refused(
+    repository: Repository, in_process: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    (site,) = (tmp_path / "venv/lib").glob("python*/site-packages")
+    (site / "editable.pth").write_text(f"{sysconfig.get_path('purelib')}\n{repository.top}/lib\n")
+    repository.commit(app_py=LAYOUT.format(package="own"), lib__own_py='answer = b"old"')
+    repository.commit(lib__own_py='answer = b"new"')
+    monkeypatch.chdir(repository.top)
+    options = ("--git", "HEAD~1..HEAD", "app:app", "--python", str(tmp_path / "venv/bin/python"))
+    done = in_process.run("compare", *options, *ROUND)
+    assert (done.returncode, done.stdout) == (1, "")
+    for name in ("HEAD~1", "HEAD"):
+        file = f"{repository.top}/lib/own.py"
+        line = f"^micropie_bench: {name}: .* imports {file}, which is not of commit "
+        assert re.search(line, done.stderr, re.MULTILINE), done.stderr
+
+
+MOMENTS = 10
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(600)
+def test_ctrl_c_at_any_moment_leaves_nothing(
+    repository: Repository, tool: Tool, tmp_path: Path
+) -> None:
+    repository.commit(app_py=LAYOUT.format(package="own"), src__own_py='answer = b"old"')
+    repository.commit(src__own_py='answer = b"new"')
+    before = repository.state()
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    for moment in range(MOMENTS):
+        options = ("--git", "HEAD~1..HEAD", "app:app", *ROUND)
+        process = tool.start("compare", *options, cwd=repository.top, TMPDIR=str(scratch))
+        time.sleep(0.2 + 0.6 * moment)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        tool.await_running(lambda running: not running, seconds=30)
+        assert list(scratch.iterdir()) == [], moment
+        assert repository.state() == before, moment
+        assert repository.git("status", "--porcelain") == "", moment

@@ -17,6 +17,7 @@ from micropie_benchlib.system.children import run_guarded
 
 INSTALLABLE = ("uv.lock", "pylock.toml", "requirements.txt", "requirements*.txt")
 OTHER_LOCKS = ("requirements/*.txt", "constraints*.txt", "Pipfile.lock", "pdm.lock", "poetry.lock")
+PROJECT = ("pyproject.toml", "setup.cfg", "setup.py")  # `-e .` takes requirements from these
 REMEDY = "use --python, or --set NAME.python=PATH for each"
 MAX_REASON = 300  # characters of what uv says
 
@@ -80,11 +81,13 @@ def folders_of(root: Path, inner: Path) -> list[Path]:
     return [root / inner, *(root / folder for folder in inner.parents)]
 
 
-def lock_files(root: Path, inner: Path) -> dict[str, str]:
+def lock_files(
+    root: Path, inner: Path, patterns: Sequence[str] = (*INSTALLABLE, *OTHER_LOCKS)
+) -> dict[str, str]:
     """Return the hashes of the lock files that may hold there, by path from the root."""
     found = {}
     for folder in folders_of(root, inner):
-        for pattern in (*INSTALLABLE, *OTHER_LOCKS):
+        for pattern in patterns:
             for file in sorted(folder.glob(pattern)):
                 path = str(file.relative_to(root))
                 found[path] = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -126,7 +129,8 @@ def own_python(target: LaunchedTarget, base: str, announce: Announce) -> str:
         announce(f"{target.name}: installing {names} for Python {version} (once)")
         install_locked(uv, files, base, directory)
 
-    wanted = [names, locks, os.path.realpath(base), version]
+    project = lock_files(root, inner, PROJECT)
+    wanted = [names, locks, project, os.path.realpath(base), version]
     try:
         directory = kept_in_cache("environment", wanted, make)
     except BenchError as error:
