@@ -131,6 +131,7 @@ def commits_named(text: str, git: str) -> list[str]:
     """Return the labels of what `bisect` would search."""
     serving = ServingOptions()
     versions = versions_of(text, git, serving, server=serving.settings(), file=NO_FILE)
+    assert {version.spec for version in versions} == {f"app:app@git:{v.name}" for v in versions}
     return [version.label for version in versions]
 
 
@@ -153,9 +154,9 @@ def test_bisect_searches_a_branch_without_what_was_merged_into_it(repository: Re
     [
         ("app:app", "HEAD~1..v9", "has no commit 'v9'"),
         ("app:app", "HEAD..HEAD~1", "HEAD~1 does not follow HEAD"),
-        ("app:app", "HEAD", "--git 'HEAD': use two commits"),
-        ("app:app", "HEAD..HEAD", "there is no version between"),
-        ("fastapi", "HEAD~1..HEAD", "fastapi.git does not apply to a built-in"),
+        ("app:app", "HEAD", "--git 'HEAD': bisect needs two commits"),
+        ("app:app", "main..HEAD", "there is no version between"),
+        ("fastapi", "HEAD~1..HEAD", "git does not apply to a built-in"),
         ("http://127.0.0.1:1/", "HEAD~1..HEAD", "git does not apply to a URL"),
     ],
 )

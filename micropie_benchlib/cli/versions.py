@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Sequence
 
 from micropie_benchlib.cli.options import ServingOptions
-from micropie_benchlib.cli.tables import BenchFile, TargetTable
-from micropie_benchlib.cli.targets import default_name, is_day, parse_targets, split_target
+from micropie_benchlib.cli.tables import AT_COMMIT, BenchFile
+from micropie_benchlib.cli.targets import is_day, parse_targets
 from micropie_benchlib.cli.text import did_you_mean
 from micropie_benchlib.core.built_ins import BUILT_INS
 from micropie_benchlib.core.errors import UsageError
@@ -26,34 +26,26 @@ def versions_of(
     if git is None:
         targets = parse_targets(releases_of(text), serving, server=server, file=file)
     else:
-        targets = commits_of(text, git, serving, server=server, file=file)
+        _, newest = parse_targets([text], serving, server=server, file=file, git=git)
+        targets = commits_of(newest, git)
     if len(targets) < 2:
         raise UsageError(f"{git or text!r}: there is no version between to compare with")
     return targets
 
 
-def commits_of(
-    text: str, git: str, serving: ServingOptions, *, server: ServerSettings, file: BenchFile
-) -> tuple[Target, ...]:
-    """Return the target at each of the commits A..B."""
+def commits_of(newest: Target, git: str) -> tuple[Target, ...]:
+    """Return a target for each of the commits A..B, as the one at B."""
     first, _, last = git.partition("..")
-    if not first or not last:
-        raise UsageError(f"{git!r}: use two commits, such as v1..main", option="--git")
-    name = text
-    if text not in file.targets:
-        given_name, spec = split_target(text)
-        name = given_name or default_name(spec)
-    table = file.settings.get(name, TargetTable()).changed_by(TargetTable(git=last))
-    file = dataclasses.replace(file, settings={**file.settings, name: table})
-    (target,) = parse_targets([text], serving, server=server, file=file)
-    assert isinstance(target, StartedTarget)  # noqa: S101  # as all that take a commit
+    if not isinstance(newest, StartedTarget) or not last:
+        raise UsageError(f"{git!r}: bisect needs two commits, such as v1..main", option="--git")
     targets: list[Target] = []
-    for commit in commits_between(target.directory, first, last):
+    for commit in commits_between(newest.directory, first, last):
         subject = textwrap.shorten(printable(commit.subject), MAX_SUBJECT, placeholder=" ...")
         at_commit = dataclasses.replace(
-            target,
+            newest,
             name=commit.short,
-            label=f"{commit.short} {subject}",
+            label=f"{commit.short} {subject}".rstrip(),
+            spec=newest.spec.replace(f"{AT_COMMIT}{last}", f"{AT_COMMIT}{commit.short}"),
             source=Source(commit=commit.hash, ref=commit.short),
         )
         targets.append(at_commit)
