@@ -49,18 +49,13 @@ def merge_arrival_rates(rates: Sequence[ArrivalRate]) -> ArrivalRate | None:
     """It was as late as the latest of them."""
     if not rates:
         return None
-    late_p50_s = max(rate.late_p50_s for rate in rates)
-    late_p99_s = max(rate.late_p99_s for rate in rates)
-    late_max_s = max(rate.late_max_s for rate in rates)
-    return dataclasses.replace(
-        sum_of(rates), late_p50_s=late_p50_s, late_p99_s=late_p99_s, late_max_s=late_max_s
-    )
+    latest = {}
+    for name in ("late_p50_s", "late_p99_s", "late_max_s"):
+        latest[name] = max(getattr(rate, name) for rate in rates)
+    return dataclasses.replace(sum_of(rates), **latest)
 
 
 def total_opened(readings: Iterable[LoadReading]) -> int | None:
-    total = 0
-    for reading in readings:
-        if reading.connections_opened is None:
-            return None
-        total += reading.connections_opened
-    return total
+    counts = [reading.connections_opened for reading in readings]
+    known = [count for count in counts if count is not None]
+    return sum(known) if known == counts else None

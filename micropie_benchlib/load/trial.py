@@ -76,14 +76,12 @@ class LoadRun:
             if left_s <= 0:
                 return False
             step_s = min(TICK_S, left_s)
-            have_ended = self._have_ended_after(step_s)
+            waits = [functools.partial(load.wait, step_s) for load in self._loads]
+            have_ended = all(at_once(waits))
             self._servers.require_alive()
             self._tick()
             if have_ended:
                 return True
-
-    def _have_ended_after(self, seconds: float) -> bool:
-        return all(self._on_each_machine(lambda load: load.wait(seconds)))
 
     def look(self) -> None:
         self._servers.look()

@@ -78,10 +78,7 @@ def command_argv(target: CommandTarget, settings: ServerSettings, port: int) -> 
     return [filled(word, target, settings, port) for word in shlex.split(target.command)]
 
 
-def command_readiness(_settings: ServerSettings) -> Readiness:
-    return Readiness(processes=1, has_fixed_workers=False)
-
-
+ONE_LISTENS = Readiness(processes=1, has_fixed_workers=False)
 PROGRAM_SUFFIXES = (".py", ".js", ".mjs", ".cjs", ".ts", ".rb", ".php", ".pl", ".jar")
 
 
@@ -148,7 +145,9 @@ class TargetKind(NamedTuple):
 
 TARGET_KINDS: Mapping[type[LaunchedTarget], TargetKind] = {
     AsgiTarget: TargetKind(app_argv, app_environment, app_readiness, app_files),
-    CommandTarget: TargetKind(command_argv, server_environment, command_readiness, command_files),
+    CommandTarget: TargetKind(
+        command_argv, server_environment, lambda _: ONE_LISTENS, command_files
+    ),
 }
 
 

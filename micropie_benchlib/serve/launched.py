@@ -135,10 +135,10 @@ class LaunchedServer(LocalServer):
         """Raises BenchError if a process dies, another one has its port too, or at the deadline."""
         limit_s = self.settings.start_timeout_s if deadline_s is None else deadline_s
         start = time.monotonic()
-        while not self.child.exit and not self._has_lost_a_worker():
+        app = self._loaded_app
+        while not self.child.exit and not (app and app.has_lost_a_worker()):
             children.await_any([self.child], children.POLL_S)
             tick()
-            self._find_workers()
             if self._is_ready():
                 if not self.readiness.has_fixed_workers:
                     self._settle(tick)
@@ -222,9 +222,6 @@ class LaunchedServer(LocalServer):
         if is_users and line and line in self.log_text():
             self.warnings = (BenchWarning.of(Kind.LIFESPAN_FAILED),)
 
-    def _has_lost_a_worker(self) -> bool:
-        return self._loaded_app is not None and self._loaded_app.has_lost_a_worker()
-
     def _look_into_workers(self) -> None:
         """Raises BenchError if the workers are made of other code."""
         files = kinds.mapped_programs(self.processes())
@@ -243,20 +240,13 @@ class LaunchedServer(LocalServer):
     def worker_facts(self) -> WorkerFacts | None:
         return self.worker.facts if self.worker else None
 
-    def _find_workers(self) -> None:
-        if sys.platform != "linux":
-            return
-        is_worker = processes.accepts if self.readiness.has_fixed_workers else processes.listens
-        for process in set(self.processes()) - self.workers:
-            if is_worker(process, self.port):
-                self.workers.add(process)
-
     def _is_ready(self) -> bool:
         wanted = self.readiness.processes
-        if len(self.workers) >= wanted:
-            return True
         if sys.platform == "linux":
-            return False
+            is_worker = processes.accepts if self.readiness.has_fixed_workers else processes.listens
+            others = set(self.processes()) - self.workers
+            self.workers |= {process for process in others if is_worker(process, self.port)}
+            return len(self.workers) >= wanted
         if self.readiness.log_line:
             return self.log_text().count(self.readiness.log_line) >= wanted
         return can_connect(self.settings.host, self.port)

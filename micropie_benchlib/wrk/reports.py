@@ -85,6 +85,10 @@ class FoundReport:
     connections: int
     wrk: WrkResult
 
+    @property
+    def kind(self) -> tuple[str, str, int, int]:
+        return self.url, self.duration, self.threads, self.connections
+
 
 def decode_text(data: bytes) -> str:
     """UTF-16 with its mark, as PowerShell writes it, or UTF-8."""

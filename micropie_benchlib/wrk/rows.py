@@ -25,15 +25,6 @@ class ReportRow:
     def first(self) -> FoundReport:
         return self.reports[0]
 
-    def takes(self, report: FoundReport, *, name: str) -> bool:
-        first = self.first
-        return (
-            bool(name)
-            and name == self.name
-            and (report.url, report.duration) == (first.url, first.duration)
-            and (report.threads, report.connections) == (first.threads, first.connections)
-        )
-
 
 def report_rows(lines: Sequence[TextLine], reports: Sequence[FoundReport]) -> list[ReportRow]:
     """Pool those of one name, URL and load.
@@ -47,8 +38,10 @@ def report_rows(lines: Sequence[TextLine], reports: Sequence[FoundReport]) -> li
     for report in reports:
         gap = namer.read_gap(lines[end : report.first - 1], (report.prefix, prefix_above))
         end, prefix_above = report.last, report.prefix
-        if gap.is_silent and rows and rows[-1].takes(report, name=gap.name):
-            rows[-1].reports.append(report)
+        row = rows[-1] if rows else None
+        is_alike = row is not None and (row.name, row.first.kind) == (gap.name, report.kind)
+        if row and gap.name and gap.is_silent and is_alike:
+            row.reports.append(report)
         else:
             rows.append(ReportRow(name=gap.name, reports=[report]))
     return rows
