@@ -61,31 +61,25 @@ def bisection_charts(bisection: Bisection) -> list[str]:
 
 def series_of(
     results: Results, points_of: Callable[[str], Iterable[svg.Point]]
-) -> tuple[list[svg.Series], list[svg.Point]]:
-    """Return a series for each target that has points, and the points of all."""
+) -> list[svg.Series]:
+    """Return a series for each target that has points."""
     series = []
-    points: list[svg.Point] = []
     for look, name in enumerate(results.names):
-        own = tuple(points_of(name))
-        points += own
-        if own:
+        points = tuple(points_of(name))
+        if points:
             label = svg.shortened(results.label(name))
-            series.append(svg.Series(name=label, look=look, points=own))
-    return series, points
+            series.append(svg.Series(name=label, look=look, points=points))
+    return series
 
 
 def latency_charts(results: Results, load: LoadId) -> list[str]:
-    series, points = series_of(results, functools.partial(percentile_points, results, load))
-    if not points:
-        return []
-    figure = svg.series_figure(
+    return svg.series_figures(
         "Latency by percentile",
         "Latency of all single trials together; the axis expands the slowest requests.",
-        series,
-        x=svg.percentile_axis(max(point.x for point in points)),
-        y=svg.latency_axis(max(point.y for point in points)),
+        series_of(results, functools.partial(percentile_points, results, load)),
+        x_axis=svg.percentile_axis,
+        y_axis=svg.latency_axis,
     )
-    return [figure]
 
 
 def percentile_points(results: Results, load: LoadId, name: str) -> list[svg.Point]:
@@ -111,21 +105,18 @@ def sweep_charts(results: Results) -> list[str]:
 
 
 def sweep_chart(results: Results, workload: str, loads: Sequence[LoadId]) -> list[str]:
-    series, points = series_of(results, functools.partial(throughput_points, results, loads))
-    if not points:
-        return []
     title = "Throughput by connections"
     if workload != DEFAULT_WORKLOAD:
         title += f", {workload}"
     counts = sorted(load.connections for load in loads)
-    figure = svg.series_figure(
+    x = svg.Axis(low=counts[0], high=counts[-1], ticks=svg.ticks_at(counts), scale=math.log)
+    return svg.series_figures(
         title,
         "Mean requests per second of the single trials; the axis of connections is logarithmic.",
-        series,
-        x=svg.Axis(low=counts[0], high=counts[-1], ticks=svg.ticks_at(counts), scale=math.log),
-        y=svg.round_axis(max(point.y for point in points)),
+        series_of(results, functools.partial(throughput_points, results, loads)),
+        x_axis=lambda _: x,
+        y_axis=svg.round_axis,
     )
-    return [figure]
 
 
 def throughput_points(results: Results, loads: Iterable[LoadId], name: str) -> list[svg.Point]:
@@ -145,18 +136,14 @@ def capacity_charts(results: Results) -> list[str]:
         return figures
     limit_s = results.capacities[0].p99_limit_s
     for load in results.reported_loads:
-        series, points = series_of(results, functools.partial(step_points, results, load))
-        if not points:
-            continue
-        figure = svg.series_figure(
+        figures += svg.series_figures(
             f"p99 latency by rate, {load.sentence}",
             f"Each valid trial of the search; the line is the limit of {format_latency(limit_s)}.",
-            series,
-            x=svg.round_axis(max(point.x for point in points)),
-            y=svg.latency_axis(max(limit_s, *(point.y for point in points))),
+            series_of(results, functools.partial(step_points, results, load)),
+            x_axis=svg.round_axis,
+            y_axis=svg.latency_axis,
             limit=limit_s,
         )
-        figures.append(figure)
     return figures
 
 

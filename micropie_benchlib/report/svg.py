@@ -1,6 +1,7 @@
 """Figures for the page: axes, series of points and rows of speeds, drawn as SVG."""
 
 import html
+import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -222,16 +223,24 @@ def svg_y_axis(axis: Axis, plot: Plot) -> str:
     return "".join([*parts, "</g>"])
 
 
-def series_figure(
+def series_figures(
     title: str,
     about: str,
     series: Sequence[Series],
     *,
-    x: Axis,
-    y: Axis,
+    x_axis: Callable[[float], Axis],
+    y_axis: Callable[[float], Axis],
     limit: float | None = None,
-) -> str:
-    """The series are lines with small dots; dots alone with a limit of y."""
+) -> list[str]:
+    """Return a figure of the series, if any, as lines with small dots; dots alone with a limit.
+
+    The axes are given the highest values.
+    """
+    points = list(itertools.chain(*(one.points for one in series)))
+    if not points:
+        return []
+    x = x_axis(max(point.x for point in points))
+    y = y_axis(max(limit or 0.0, *(point.y for point in points)))
     longest_label = max(len(tick.label) for tick in y.ticks)
     plot = Plot(left=LEFT_MARGIN + DIGIT_WIDTH * longest_label, height=PLOT_HEIGHT)
     parts = [svg_x_axis(x, plot), svg_y_axis(y, plot)]
@@ -249,7 +258,7 @@ def series_figure(
             dots.append(svg_dot(dot_x, dot_y, point.text, radius=2 if limit is None else 4))
         parts.append(svg_group(one.look, svg_path(path) if limit is None else "", dots))
         spoken.append(f"{one.name}: {', '.join(point.text for point in one.points)}")
-    return html_figure(title, about, plot.svg(parts), spoken=spoken, keys=html_keys(series))
+    return [html_figure(title, about, plot.svg(parts), spoken=spoken, keys=html_keys(series))]
 
 
 def speed_figure(title: str, about: str, rows: Sequence[SpeedRow]) -> str:
