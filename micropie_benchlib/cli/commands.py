@@ -70,10 +70,7 @@ def came_from(context: Any, name: str) -> str:
 
 
 class GroupedCommand(TyperCommand):
-    """A command whose help has its options in groups.
-
-    An option of the command line goes before what bench.toml says instead of it.
-    """
+    """Its help has options in groups; the command line goes before bench.toml."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         try:
@@ -129,10 +126,7 @@ COMMANDS: dict[str, Command] = {}
 
 
 def command(name: str) -> Callable[[Command], Command]:
-    """A parameter that is a dataclass stands for a group of options, one for each field.
-
-    So commands share options, and each is declared once.
-    """
+    """A parameter that is a dataclass stands for a group of options, one for each field."""
 
     def decorate(function: Command) -> Command:
         COMMANDS[name] = function

@@ -101,10 +101,7 @@ def check_paths(plan: Plan) -> None:
 
 
 def resolve_hosts(plan: Plan, *, allow_remote: bool) -> Plan:
-    """Return the plan with the addresses of its URLs, and say what goes to other machines.
-
-    Each name is looked up here and not again, so that what is allowed is what is asked.
-    """
+    """Each name is looked up here and not again, so that what is allowed is what is asked."""
     targets: list[Target] = []
     for target in plan.targets:
         addresses: Sequence[str] = ()

@@ -53,10 +53,7 @@ Reader = Callable[[Any, Path], Any]
 
 
 class Reads:
-    """Lets pydantic check a value as `reader` returns it.
-
-    Its own BeforeValidator would have to be imported at each start.
-    """
+    """Lets pydantic check a value as `reader` returns it; BeforeValidator is slow to import."""
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader

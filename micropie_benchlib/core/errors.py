@@ -9,10 +9,7 @@ from micropie_benchlib.core.warnings import BenchWarning
 
 
 class BenchError(Exception):
-    """A failure that the user can act on.
-
-    Its message is one line that says what failed and what to do.
-    """
+    """A failure that the user can act on: its message says what failed and what to do."""
 
     exit_code = 1
 

@@ -47,10 +47,7 @@ class LoadId:
 
 
 def open_connections(connections: int, *, threads: int) -> int:
-    """Each thread of wrk opens the whole part of its share.
-
-    All are open where somebody else's report has fewer than threads.
-    """
+    """Each thread opens the whole part of its share; of fewer in a report, all are open."""
     return connections // threads * threads or connections
 
 

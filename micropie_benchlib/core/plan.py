@@ -17,10 +17,7 @@ WARM_UP_S = 0.3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineNames:
-    """The machines that serve and make load, by the names that ssh has for them; "" is this one.
-
-    `ssh_config` is the file that ssh reads instead of the user's own.
-    """
+    """Those that serve and make load, by ssh's names; "" is this one."""
 
     server: str = ""
     loads: tuple[str, ...] = ()
@@ -88,10 +85,7 @@ class Plan:
         return max(load.threads for load in self.loads)
 
     def measures_alone(self, round_number: int) -> bool:
-        """Return whether that round has single trials, too.
-
-        Where paired trials decide, each second round has, and of few rounds the first.
-        """
+        """Where paired trials decide, each second round has single ones, of few the first."""
         if not self.paired:
             return True
         if self.metric is None:
@@ -120,10 +114,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """A fresh start of one target's server, or of two, and the trials on them.
-
-    Trials are in the order made. Rounds count from 1.
-    """
+    """A fresh start of one target's server, or of two, and the trials in the order made."""
 
     round: int
     targets: tuple[Target, ...]

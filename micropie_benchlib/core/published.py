@@ -20,10 +20,7 @@ GIST_DAY = "2025-01-29"  # of the gist that this tool began as a rerun of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedRow:
-    """What was published of one framework under one load, with the texts as printed.
-
-    Empty, or None, where nothing was. `timeouts` are answers that took over 2 s.
-    """
+    """A framework under one load, with the texts as printed; empty or None where none was."""
 
     name: str
     requests_per_s: float

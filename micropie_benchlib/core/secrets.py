@@ -97,10 +97,7 @@ def is_secret_value(name: str, value: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secrets:
-    """The secrets that a run sends.
-
-    `variables` are values taken from the environment; they are among the `values`.
-    """
+    """The secrets that a run sends; `variables`, from the environment, are among the `values`."""
 
     values: tuple[str, ...]
     variables: tuple[str, ...] = ()

@@ -4,10 +4,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 
 class Bounds(NamedTuple):
-    """The least and the most that a figure can be.
-
-    annotated_types has such, but takes 9 ms to import at each start.
-    """
+    """The bounds of a figure; annotated_types has such, but takes 9 ms to import at each start."""
 
     least: float
     most: float

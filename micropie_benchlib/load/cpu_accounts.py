@@ -250,10 +250,7 @@ class Habits:
     gap_s: float | None = None
 
     def take_idle(self, idle: IdleUse) -> IdleUse:
-        """Take in the idle use of one launch, and return it without what remained of a load.
-
-        That may be most of what a short time shows, so there it is as in earlier launches.
-        """
+        """Return it without what remained of a load, which may be most of a short time."""
         if idle.seconds < LONG_IDLE_S:
             idle = idle.at_most(LIKE_BEFORE * self.cores)
         self.cores = min(self.cores, idle.cores)

@@ -51,10 +51,7 @@ def check_room(file: IO[bytes]) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """Where one wrk sends its load: the URL without secrets, and the path with them.
-
-    `host_header` is what it must send as Host, if that is not the URL's.
-    """
+    """Where one wrk sends its load: the URL without secrets, and the path with them."""
 
     url: str
     path: str = "/"
@@ -80,10 +77,7 @@ def overrun() -> BenchError:
 
 
 class WrkGroup:
-    """One wrk for each goal, all on this machine and started at the same moment.
-
-    A context manager: on entering, the wrks wait at their gates; on leaving they end.
-    """
+    """One wrk for each goal; on entering they wait at their gates, on leaving they end."""
 
     def __init__(
         self,
@@ -205,10 +199,7 @@ class WrkGroup:
                 self._delay_s += sum(times.delay_s for times in threads.values())
 
     def interrupt(self) -> None:
-        """Have the wrks that still run report and end.
-
-        Those that were suspended first read the responses that wait for them.
-        """
+        """Have the wrks report and end; those suspended first read the responses that wait."""
         if self._span_s is not None:
             self._signal(signal.SIGCONT)
             time.sleep(READ_S)

@@ -166,10 +166,7 @@ class Hosts:
         return self.host_of(target).start(target, settings)
 
     def ask(self, server: RunningServer, workload: Workload, *, tick: Tick) -> tuple[Response, ...]:
-        """Return the responses to where the load comes from.
-
-        The server's own machine asks first, which proves that it is the right one.
-        """
+        """The server's own machine asks first, which proves that it is the right one."""
         responses = server.ask(workload, tick=tick)
         if self.are_one:
             return responses

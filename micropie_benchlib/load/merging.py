@@ -12,10 +12,7 @@ Record = TypeVar("Record", Errors, ArrivalRate)
 
 
 def merge_runs(runs: Sequence[WrkResult]) -> WrkResult:
-    """Percentiles are those of all samples.
-
-    A rate is the sum of theirs, and the duration the one that has this rate.
-    """
+    """A rate is the sum of theirs, and the duration the one that has this rate."""
     if len(runs) == 1:
         return runs[0]
     requests = sum(run.requests for run in runs)

@@ -35,10 +35,7 @@ class Ending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerReading:
-    """What was seen of the servers of one trial, where they run: an item for each server.
-
-    The endings are without silences.
-    """
+    """An item for each server of the trial, where they run; endings are without silences."""
 
     uses: tuple[ServerUse | None, ...]
     endings: tuple[Ending, ...]

@@ -59,10 +59,7 @@ class Host(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sides:
-    """Both sides of a trial: its servers, and the load from one machine or from several.
-
-    `are_one_machine` is whether all of it runs on one machine.
-    """
+    """Both sides of a trial: its servers, and the load from one machine or from several."""
 
     servers: ServerSide
     loads: Sequence[LoadSide]

@@ -36,10 +36,7 @@ def at_once(actions: Sequence[Callable[[], Given]]) -> list[Given]:
 
 
 class LoadRun:
-    """A load on servers, from its beginning to the reading of what was seen.
-
-    A context manager: on entering, the wrks wait at their gates.
-    """
+    """A load on servers, from its beginning; on entering, the wrks wait at their gates."""
 
     def __init__(self, sides: Sides, load: Load, *, tick: Tick) -> None:
         self._servers, self._loads = sides.servers, sides.loads
@@ -67,10 +64,7 @@ class LoadRun:
         return at_once([functools.partial(action, load) for load in self._loads])
 
     def wait(self, seconds: float) -> bool:
-        """Return whether all wrks have ended, once they have or that time after the gates.
-
-        Raises BenchError if a server dies meanwhile.
-        """
+        """Return whether all wrks have ended. Raises BenchError if a server dies meanwhile."""
         while True:
             left_s = self._start + seconds - time.monotonic()
             if left_s <= 0:
@@ -88,10 +82,7 @@ class LoadRun:
         self._on_each_machine(lambda load: load.look())
 
     def stop_at_one_moment(self) -> None:
-        """Suspend all wrks, let the servers respond, and read their CPU time.
-
-        Then the servers are suspended in turn, while the wrks read those responses and end.
-        """
+        """Servers are suspended, too, while the wrks read the last responses and end."""
         self._on_each_machine(lambda load: load.suspend())
         self.look()
         self._servers.settle()

@@ -81,10 +81,7 @@ def serve_controller(channel: Any, private: str) -> None:
 
 
 def start_watchdog() -> IO[bytes]:
-    """Have this process killed once it was silent for so long that its controller gave it up.
-
-    Return what the signs of life are written to.
-    """
+    """Have this process killed once it falls silent; return what signs of life go to."""
     child = subprocess.Popen(
         [sys.executable, "-I", "-S", str(WATCHDOG), str(1.5 * messages.CONTROLLER_SILENCE_S)],
         stdin=subprocess.PIPE,

@@ -55,10 +55,7 @@ def own_pyz() -> Path:
 
 
 class OtherMachine:
-    """Another machine, by the name that ssh has for it, with an agent on it.
-
-    A context manager: on leaving, the agent and all that it started end.
-    """
+    """Another machine, by ssh's name for it; on leaving, its agent and all its processes end."""
 
     def __init__(self, host: str, ssh: Ssh, *, announce: Callable[[str], None]) -> None:
         import queue
@@ -151,10 +148,7 @@ class OtherMachine:
     def there(
         self, part: str, method: Callable[Concatenate[Any, P], R], *, tick: Tick = lambda: None
     ) -> Callable[P, R]:
-        """Return what calls the method of that part of the agent, with arguments from here.
-
-        It raises BenchError as the method does, and CannotGoOnError if the connection is lost.
-        """
+        """Return what calls the method there; without a connection it raises CannotGoOnError."""
 
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             arguments = inspect.signature(method).bind(None, *args, **kwargs).arguments

@@ -24,10 +24,7 @@ def to_github_comment(report: Report) -> str:
 
 
 def to_github_benchmark(report: Report) -> str:
-    """Return customBiggerIsBetter of github-action-benchmark: see its README, "Examples".
-
-    Where capacities were sought these stand for throughputs; at a rate there are speeds alone.
-    """
+    """Return customBiggerIsBetter of github-action-benchmark (its README, "Examples")."""
     results = report.results
     entries = []
     for load, name in itertools.product(results.reported_loads, results.names):

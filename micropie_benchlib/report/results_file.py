@@ -90,10 +90,7 @@ def from_json(text: str) -> Results:
 
 
 def schema_text() -> str:
-    """Return docs/results.schema.json.
-
-    What is not required may be absent in an older file: it is then not known.
-    """
+    """What is not required may be absent in an older file: it is then not known."""
     from pydantic.json_schema import GenerateJsonSchema
 
     class Untitled(GenerateJsonSchema):

@@ -58,10 +58,7 @@ class Axis:
 
 
 def round_axis(highest: float, *, unit: str = "", unit_size: float = 1.0) -> Axis:
-    """Return an axis from 0 to a round number of the unit, which is `highest` or above.
-
-    Its step is 1, 2 or 5 times a power of ten, and a sixth of the length or more.
-    """
+    """Its step is 1, 2 or 5 times a power of ten, and a sixth of the length or more."""
     units = max(highest / unit_size, 1e-9)
     power = 10.0 ** math.floor(math.log10(units / 6))
     step = next(size * power for size in (1, 2, 5, 10) if size * power >= units / 6)
@@ -232,10 +229,7 @@ def series_figures(
     y_axis: Callable[[float], Axis],
     limit: float | None = None,
 ) -> list[str]:
-    """Return a figure of the series, if any, as lines with small dots; dots alone with a limit.
-
-    The axes are given the highest values.
-    """
+    """Lines with small dots; dots alone with a limit. Axes are given the highest values."""
     points = list(itertools.chain(*(one.points for one in series)))
     if not points:
         return []

@@ -11,10 +11,7 @@ GAP = "  "  # between the columns of a table there
 
 
 def terminal_lines(table: Table, *, width: int) -> list[str]:
-    """Figures stay in one line if there is room, else they break at spaces as texts do.
-
-    Where that is not enough, each row becomes a list of its cells.
-    """
+    """Figures stay in one line if there is room, else rows become lists of their cells."""
     rows = [list(table.titles)]
     for row in table.rows:
         rows.append(list(map(printable, row)))

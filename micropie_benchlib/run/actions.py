@@ -26,10 +26,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecondStage:
-    """How precise the first stage was, and how many rounds that are `needed` follow from it.
-
-    Precisions are half an interval's width, as a share. The rounds to come take `seconds`.
-    """
+    """The rounds `needed` for a precision (half an interval, a share); the rest take `seconds`."""
 
     first_rounds: int
     reached: float

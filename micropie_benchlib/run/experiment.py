@@ -75,10 +75,7 @@ def of_whole_rounds(results: Results, current_round: int) -> Results:
 def with_second_stage(
     plan: Plan, results: Results, actions: Actions, elapsed_s: float
 ) -> tuple[Plan, Results]:
-    """Return plan and results with the rounds that the plan's precision needs in all.
-
-    That is as many as its time allows, if the first stage took `elapsed_s`.
-    """
+    """The rounds are as many as the plan's time allows, if the first stage took `elapsed_s`."""
     wanted, widest = plan.precision, widest_interval(results)
     needed = rounds_for_precision(results, wanted) if wanted else None
     if not wanted or not widest or not needed:

@@ -96,10 +96,7 @@ def check_different_code(others: Sequence[TargetFacts], facts: TargetFacts) -> N
 
 
 def with_facts(results: Results, facts: TargetFacts, names: Sequence[str]) -> Results:
-    """Return the results with these facts, in the order of names, if they say more.
-
-    If not, they show how responses vary from launch to launch.
-    """
+    """Facts that say no more show how responses vary from launch to launch."""
     check_different_code(results.targets, facts)
     known = {each.name: each for each in results.targets}
     earlier = known.get(facts.name)

@@ -338,10 +338,7 @@ class LaunchRun:
         )
 
     def search(self, trial: Trial, limit_s: float) -> Iterator[Measurement | Capacity]:
-        """Yield a trial as fast as it goes, others at rates, and the capacity.
-
-        Where that is interrupted, the bounds that were reached are the capacity's reasons.
-        """
+        """Yield a trial as fast as it goes, others at rates, and the capacity."""
         (target,), load = trial.targets, trial.load
         (fastest,) = self.measure(trial)
         yield fastest

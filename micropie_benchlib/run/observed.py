@@ -19,10 +19,7 @@ def longest_s(observations: Iterable[Observation]) -> float:
 
 
 def core_use(observations: Sequence[Observation], load: Load, workers: int | None) -> CoreUse:
-    """The servers can use a core for each of their `workers`, or for each thread that worked.
-
-    Of several load machines it is the one whose wrks used most of its cores.
-    """
+    """Of several load machines it is the one whose wrks used most of its cores."""
     count = len(observations)
     duration_s = longest_s(observations)
     cores = observations[0].cores

@@ -158,10 +158,7 @@ def rate_advice(measurement: Measurement, label: str) -> BenchWarning:
 
 
 def prepare_rates(plan: Plan, results: Results, actions: Actions) -> tuple[Plan, Results]:
-    """Raises UnmeasurableError if a rate is not kept.
-
-    What else is invalid is left to the rounds.
-    """
+    """Raises UnmeasurableError if a rate is not kept; other faults are left to the rounds."""
     if plan.rate_share:
         measurements = try_rates(plan, actions).measurements
         plan = with_rates(plan, plan.rate_share, measurements)

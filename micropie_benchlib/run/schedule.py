@@ -14,10 +14,7 @@ SEARCH_TRIALS = 1 + 1.5 * SEARCH_STEPS  # if half of them are tried twice
 
 
 def schedule(plan: Plan) -> list[Launch]:
-    """The order within each round is random (seeded), so drift hits all targets alike.
-
-    A single round keeps the order given.
-    """
+    """The order within a round is random (seeded), so drift hits all targets alike."""
     order = random.Random(plan.seed)  # noqa: S311  # nothing secret
     randomized = plan.rounds > 1
     launches = []
@@ -46,10 +43,7 @@ def launch_groups(plan: Plan) -> list[tuple[Target, ...]]:
 def launch_trials(
     plan: Plan, number: int, targets: tuple[Target, ...], *, is_first: bool
 ) -> list[Trial]:
-    """Of several pairs only the round's first measures the reference alone.
-
-    The seed of the arrival times is the round's, so that all targets get the same ones.
-    """
+    """Only a round's first pair measures the reference alone; all get the same arrival times."""
     groups: list[tuple[Target, ...]] = []
     if plan.measures_alone(number):
         reference = plan.targets[0]
@@ -69,11 +63,7 @@ def launch_trials(
 
 
 def launches_to_check(launches: Sequence[Launch], *, strict: bool) -> list[Launch]:
-    """What cannot be measured is to be found before anything is.
-
-    The first launch shows that by itself, but not whether its targets do the same work as the
-    others.
-    """
+    """The first launch shows by itself what cannot be measured; the others are tried before."""
     first_round = [launch for launch in launches if launch.round == 1]
     return first_round if strict else first_round[1:]
 

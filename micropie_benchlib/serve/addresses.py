@@ -41,10 +41,7 @@ OWN_PORTS = range(20_000, 30_000)  # below Kubernetes', and those that Linux giv
 
 
 def free_port(host: str, wanted: int | None) -> int:
-    """Return the wanted port, or one of OWN_PORTS, after a bind proves it free.
-
-    The system's choice, the last resort, could go to a client before the server has it.
-    """
+    """The system's choice, the last resort, could go to a client before the server has it."""
     try:
         addresses = socket.getaddrinfo(host, wanted or 0, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:

@@ -30,10 +30,7 @@ from micropie_benchlib.system.children import GUARD
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readiness:
-    """When a launched server counts as ready: `processes` must accept connections.
-
-    With `has_fixed_workers` there are always just so many, and one that goes missing has died.
-    """
+    """So many `processes` must accept connections; one missing of fixed workers has died."""
 
     processes: int
     has_fixed_workers: bool
@@ -105,10 +102,7 @@ def app_argv(target: AsgiTarget, settings: ServerSettings, port: int) -> list[st
 
 
 def app_environment(target: AsgiTarget, inherited: Mapping[str, str]) -> dict[str, str]:
-    """Variables that would silently change its settings are left out.
-
-    In a .pyz the bundled packages come first on PYTHONPATH.
-    """
+    """Variables that would silently change a server's settings are left out."""
     kept = {name: value for name, value in inherited.items() if not SILENT_SETTINGS.match(name)}
     environment = server_environment(target, kept)
     if target.package_dir:

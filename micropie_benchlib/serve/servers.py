@@ -74,10 +74,7 @@ class RunningServer(abc.ABC):
 
 
 class LocalServer(RunningServer):
-    """A server that may be looked into from here.
-
-    `code` is the files that it was made of when it was ready.
-    """
+    """One that may be looked into from here; `code` is the files of which it was made."""
 
     code = NeededFiles([])
 
@@ -95,10 +92,7 @@ class LocalServer(RunningServer):
 
 
 class UrlServer(LocalServer):
-    """A server that somebody else runs: never started, stopped, pinned or looked into.
-
-    All requests go to one address, looked up once: a name may mean another machine by then.
-    """
+    """Somebody else's server. All requests go to one address, since a name may change its own."""
 
     def __init__(self, target: UrlTarget) -> None:
         self.target = target

@@ -1,8 +1,4 @@
-"""What the workers of ASGI apps tell of themselves: which code they run, and in which Python.
-
-The server is given a module of ours, which imports the app and hands over the same object: see
-programs/loader.
-"""
+"""What workers of ASGI apps tell of themselves, by programs/loader that hands the app over."""
 
 import dataclasses
 import tempfile

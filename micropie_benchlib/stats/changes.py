@@ -46,10 +46,7 @@ def changes_between(
     *,
     chosen: Decisive | None = None,
 ) -> list[Change]:
-    """Return how fast each target is next to the reference, by the metric of the verdict.
-
-    With a baseline that is over how fast it was, so that a difference between machines cancels.
-    """
+    """Relative to a baseline's speeds, if given: a difference between machines cancels."""
     changes = {}
     for comparison in comparisons:
         speed = comparison.speed

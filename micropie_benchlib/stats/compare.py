@@ -139,10 +139,7 @@ def has_few_responses(wrk: WrkResult, open_connections: int) -> bool:
 
 
 def few_responses_reason(pairs: Iterable[Pair]) -> str | None:
-    """wrk counts whole responses: of n on each connection up to one more was cut off.
-
-    In each trial it is the same share, which has no spread to show.
-    """
+    """Up to one response of each connection is cut off, in each trial the same share."""
     fewest, enough_s = math.inf, 0
     are_few = False
     for trial in itertools.chain(*pairs):

@@ -27,11 +27,7 @@ PERCENTS = (
 
 
 def with_derived(results: Results) -> Results:
-    """Return the results with what follows from their facts.
-
-    Of a parsed text nothing is compared. Distributions follow from histograms, which a file
-    does not have: there they are as recorded.
-    """
+    """Return the results with what follows. A file has no histograms: its distributions stay."""
     targets_by_reference: dict[str, list[str]] = {}
     for facts in results.targets:
         reference = facts.reference or results.names[0]
@@ -47,11 +43,7 @@ def with_derived(results: Results) -> Results:
 
 
 def compare_all(results: Results, reference: str, targets: Sequence[str]) -> Iterator[Comparison]:
-    """Yield all comparisons with the reference: by load, target, method, metric.
-
-    With k targets the intervals are widened to 1 - 0.05 / k, so that all of them hold together
-    with 95% confidence (Bonferroni).
-    """
+    """Intervals of k targets are widened to 1 - 0.05 / k, to hold together (Bonferroni)."""
     first_rounds = results.settings.first_rounds if results.settings else None
     confidence = 1 - 0.05 / max(1, len(targets))
     for load, target, method in itertools.product(results.reported_loads, targets, Method):
@@ -111,10 +103,7 @@ def distribute(results: Results) -> Iterator[Distribution]:
 
 
 def latency_methods(results: Results) -> dict[LoadId, Method]:
-    """Return whose latencies count under the loads at a rate: the verdict's trials.
-
-    Without a rate, latencies of paired trials are no figure for anyone (compared_metrics).
-    """
+    """Return whose latencies count under the loads at a rate: the verdict's trials."""
     methods: dict[LoadId, Method] = {}
     for comparison in decisive_comparisons(results):
         if comparison.load.rate_per_s:

@@ -75,10 +75,7 @@ def polls(results: Results, name: str, load: LoadId) -> bool:
 
 
 def fails_alone(results: Results, name: str, load: LoadId) -> bool:
-    """Return whether most of a target's single trials are invalid for its own sake.
-
-    Its paired trials then mean nothing: not all that is checked alone can be checked there.
-    """
+    """Return whether most single trials are invalid for its own sake: paired ones check less."""
     trials = results.single_trials(name, load)
     failed = 0
     for trial in trials:

@@ -32,10 +32,7 @@ def response_facts(response: Response) -> dict[str, str]:
 
 
 def changed_responses(before: TargetFacts, now: TargetFacts) -> list[BenchWarning]:
-    """Return in what a target's responses differ from those of a baseline.
-
-    Bodies that vary by nature may differ by twice as much as they were seen to.
-    """
+    """Bodies that vary by nature may differ by twice as much as they were seen to."""
     changes = []
     for workload, response in now.responses.items():
         earlier = before.responses.get(workload, response)
@@ -77,10 +74,7 @@ def response_in_words(response: Response) -> str:
 def work_facts(
     results: Results, facts: TargetFacts, shared: Collection[str]
 ) -> dict[tuple[str | None, str], str]:
-    """By workload and what it is.
-
-    The workload is None for what is of the server: with the packages that are `shared`.
-    """
+    """Return facts by workload and what; None is the workload of facts about the server."""
     served = dict(facts.served_as)
     own_python = results.environment.python if results.environment and facts.server else None
     python = facts.python or own_python
@@ -101,10 +95,7 @@ def work_facts(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkFact:
-    """Something that decides how much work a request is: its value of each target.
-
-    The workload is None for what is of the server; the name has it where there are several.
-    """
+    """A fact that decides how much work a request is; it has no workload if about the server."""
 
     workload: str | None
     what: str

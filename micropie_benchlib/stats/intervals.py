@@ -55,10 +55,7 @@ def is_wide(mean: float, half_width: float) -> bool:
 
 
 def degrees_of_freedom(rounds: Iterable[int], first_rounds: int | None) -> int | None:
-    """Return one less than the rounds that decide on the spread; None without two.
-
-    These are all, or those of the first stage if more were chosen after it.
-    """
+    """Return one less than the rounds, or those of the first stage if more came after it."""
     every = list(rounds)
     first = [number for number in every if first_rounds is None or number <= first_rounds]
     deciding = first if len(first) > 1 else every

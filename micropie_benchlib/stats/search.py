@@ -72,10 +72,7 @@ class Tally:
 
 
 def tally_of(trials: Sequence[Measurement]) -> Tally:
-    """Return the counts of all trials at a rate together, as far as they are known.
-
-    The worst one is set aside if it was disturbed: beside the others it cannot be chance.
-    """
+    """The worst trial is set aside if it was disturbed: beside the others it cannot be chance."""
     tallies = []
     for trial in trials:
         if trial.over_limit is not None and trial.wrk and trial.wrk.arrival_rate:

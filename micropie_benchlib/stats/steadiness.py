@@ -1,7 +1,4 @@
-"""Whether rounds show one figure: without a trend, a second mode or an outlying launch.
-
-Each test errs in 1 of 1,000 series of independent rounds, or fewer.
-"""
+"""Whether rounds have a trend, two modes or an outlier: each test errs in 1 of 1,000 series."""
 
 import itertools
 import math
@@ -57,10 +54,7 @@ def has_trend(values: Sequence[float]) -> bool:
 
 
 def halves(values: Sequence[float]) -> tuple[list[float], list[float], float]:
-    """Return the lower and the higher values, and the share of the variance within the two.
-
-    They are parted where that is least, two at least on either side.
-    """
+    """Return the lower and the higher values, parted where the variance within them is least."""
     ordered = sorted(values)
     mean = statistics.fmean(ordered)
     total = sum((value - mean) ** 2 for value in ordered)

@@ -16,10 +16,7 @@ from micropie_benchlib.wrk.warnings import MAX_BUSY, MIN_BUSY
 
 
 def littles_law(wrk: WrkResult, load: Load) -> BenchWarning | None:
-    """Return that 15% more or fewer connections were busy than were open.
-
-    Busy are throughput x mean latency as measured. More than open is impossible.
-    """
+    """Busy connections are throughput x mean latency; more than open ones is impossible."""
     if wrk.latency_uncorrected is None:
         return None
     opened = load.open_connections

@@ -40,10 +40,7 @@ def log_stdev(comparison: Comparison) -> float | None:
 
 
 def in_all_rounds(results: Results, comparison: Comparison, rounds: int) -> int:
-    """Return how many rounds there must be in all for so many of the comparison's.
-
-    Not each round has single trials, and some are invalid.
-    """
+    """Not each round has single trials, and some are invalid."""
     made = comparison.rounds
     for measurement in results.measurements:
         made = max(made, measurement.round)
@@ -51,10 +48,7 @@ def in_all_rounds(results: Results, comparison: Comparison, rounds: int) -> int:
 
 
 def rounds_to_decide(results: Results, comparison: Comparison) -> int | None:
-    """Return how many rounds should decide an inconclusive comparison; None above 1,000.
-
-    Either the interval then leaves 1 out, or all of it lies near 1: whichever takes fewer.
-    """
+    """Return how many rounds should leave 1 out of the interval, or have all of it near 1."""
     estimate, stdev = comparison.estimate, log_stdev(comparison)
     if not estimate or stdev is None:
         return None
@@ -69,10 +63,7 @@ def rounds_to_decide(results: Results, comparison: Comparison) -> int | None:
 def verdict_comparison(
     comparisons: Sequence[Comparison], chosen: Decisive | None = None
 ) -> Comparison:
-    """Return the comparison that the verdict is based on, of one target under one load.
-
-    If there is none with an estimate, it is the first that says why.
-    """
+    """Return the first that decides; without an estimate the first that says why."""
     for method, metric in deciding_metrics(comparisons[0].load, chosen):
         for comparison in comparisons:
             kind = (comparison.method, comparison.metric)

@@ -44,10 +44,7 @@ def with_positions(results: Results) -> Iterator[tuple[int, Measurement]]:
 
 
 def slowness_by_position(results: Results, name: str, metric: Metric) -> Slowness:
-    """Return how slow a target's trials were, apart from what their load and method make of it.
-
-    Trials come in random order, so loads and positions are told apart by sweeps over both.
-    """
+    """Loads and positions, in random order, are told apart by sweeps over both."""
     samples: list[tuple[tuple[LoadId, Method], int, float]] = []
     power = -1 if metric.higher_is_faster else 1
     for position, trial in with_positions(results):

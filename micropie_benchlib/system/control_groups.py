@@ -11,10 +11,7 @@ from micropie_benchlib.system.processes import search_file
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CpuGroups:
-    """The control groups in which a process's CPU time counts, its own first.
-
-    `are_all` is false in a container, which does not see those around it.
-    """
+    """The control groups of a process, its own first; `are_all` is false in a container."""
 
     directories: tuple[Path, ...]
     are_all: bool
@@ -61,10 +58,7 @@ def cpu_quota(directory: Path) -> float | None:
 
 
 def find_cpu_groups(memberships: str, mounts: str) -> CpuGroups:
-    """From /proc/self/cgroup and mountinfo: see cgroups(7), proc(5).
-
-    A controller is either in a hierarchy of version 1, or in that of version 2.
-    """
+    """From /proc/self/cgroup and mountinfo, of version 1 or 2: see cgroups(7), proc(5)."""
     groups: dict[str, str] = {}  # by controller, empty for version 2
     for line in memberships.splitlines():
         _, controllers, group = line.split(":", 2)

@@ -39,10 +39,7 @@ def core_count() -> int:
 
 
 def cpu_time_s(process: psutil.Process) -> float:
-    """On Linux to the nanosecond, where /proc steps by 10 ms.
-
-    See clock_getcpuclockid(3): ~pid << 3 | CPUCLOCK_SCHED.
-    """
+    """On Linux to the nanosecond: clock_getcpuclockid(3), ~pid << 3 | CPUCLOCK_SCHED."""
     try:
         if sys.platform == "linux":
             return time.clock_gettime((~process.pid << 3) | 2)

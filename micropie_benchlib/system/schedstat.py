@@ -1,7 +1,4 @@
-"""CPU accounts: what the kernel has booked on processes, their threads and what ended of them.
-
-The run delay of /proc/PID/schedstat tells waiting for a core from sleeping.
-"""
+"""CPU accounts of processes; the run delay tells waiting for a core from sleeping."""
 
 import contextlib
 import os

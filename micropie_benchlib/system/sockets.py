@@ -52,10 +52,7 @@ def last_received_s(message: bytes) -> float | None:
 
 
 def connection_silences_s(process: psutil.Process, port: int) -> list[float]:
-    """Return how long ago each connection of the process to that port received anything.
-
-    Before any response: since it was opened. It is empty where the system does not tell.
-    """
+    """Of each connection to the port; empty where the system does not tell."""
     if not hasattr(socket, "AF_NETLINK"):
         return []
     links = set(descriptor_links(process).values())

@@ -12,10 +12,7 @@ def sample_count(histogram: Histogram) -> int:
 
 
 def histogram_percentile(histogram: Histogram, percent: float) -> float:
-    """Return the latency in seconds below or at which that percent lies.
-
-    The rank is wrk's own (stats.c, stats_percentile): round(percent / 100 * count + 0.5).
-    """
+    """The rank is wrk's own (stats.c): round(percent / 100 * count + 0.5)."""
     if not histogram:
         return 0.0
     count = sample_count(histogram)

@@ -71,10 +71,7 @@ class TextLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundReport:
-    """A report in a text, from line to line; `prefix` matches what stands before each.
-
-    `duration` is as printed in its first line.
-    """
+    """A report in a text, from line to line; `prefix` matches what stands before each."""
 
     first: int
     last: int
@@ -105,10 +102,7 @@ def text_lines(text: str) -> list[TextLine]:
 
 
 def prefix_pattern(prefix: str) -> re.Pattern[str] | None:
-    """Return what matches such a prefix on other lines: a comment sign, a log's time.
-
-    Its digits may differ from line to line.
-    """
+    """Return what matches a comment sign, or a log's time, whose digits may differ."""
     if not prefix.strip():
         return None
     pattern = ""

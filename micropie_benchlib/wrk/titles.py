@@ -1,7 +1,4 @@
-"""What names a report in a text: the nearest Markdown heading, and the label right before it.
-
-What looks like code, a command or a sentence names nothing, nor does what another fence holds.
-"""
+"""What names a report: the nearest Markdown heading, and the label right before it."""
 
 import re
 from collections.abc import Sequence
