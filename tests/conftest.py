@@ -12,13 +12,14 @@ import socket
 import subprocess
 import sys
 import tempfile
+import textwrap
 import threading
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 import pytest
@@ -62,6 +63,25 @@ MARK = "MICROPIE_BENCH_TEST_RUN"
 # What is tried of all that could be given to a test; --hypothesis-profile chooses.
 settings.register_profile("short", max_examples=30, deadline=None, database=None, derandomize=True)
 settings.register_profile("nightly", settings.get_profile("short"), max_examples=500)
+
+
+T = TypeVar("T")
+
+
+def await_that(condition: Callable[[], T], what: object = "it did not come") -> T:
+    """Return what is true by then; the deadline is for a machine that others keep busy."""
+    deadline = time.monotonic() + 60
+    while not (found := condition()):
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+    return found
+
+
+def program(path: Path, text: str) -> str:
+    """Write a shell script that can be executed."""
+    path.write_text(f"#!/bin/sh\n{textwrap.dedent(text)}\n")
+    path.chmod(0o755)
+    return str(path)
 
 
 class Marked:

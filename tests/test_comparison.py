@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import InProcess, Start, Tool, run_load
+from conftest import InProcess, Start, Tool, await_that, program, run_load
 from results_schema import loaded
 
 from micropie_benchlib.core.loads import Load
@@ -29,7 +29,7 @@ from micropie_benchlib.core.warnings import Kind
 from micropie_benchlib.load import servers as load_servers
 from micropie_benchlib.load.cpu_accounts import RestWatch
 from micropie_benchlib.load.hosts import core_halves
-from micropie_benchlib.system.checks import examine
+from micropie_benchlib.system.checks import Finding, examine
 from micropie_benchlib.system.processes import all_cores
 from micropie_benchlib.wrk.command import wrk_argv
 from micropie_benchlib.wrk.exact import parse_exact
@@ -167,11 +167,12 @@ def test_a_wrk_that_somebody_stops_invalidates_its_trial_alone(tool: Tool, tmp_p
     targets = ("asgi", "b=asgi", "c=asgi")
     process = tool.start("compare", *targets, *args, "--export-json", str(out))
     stopped: set[psutil.Process] = set()
-    deadline = time.monotonic() + 60
+
+    def next_ones() -> set[psutil.Process]:
+        return set(wrks_that_handle_sigint(process.pid, "-d3s")) - stopped
+
     for how in (signal.SIGINT, signal.SIGKILL):
-        while not (victims := set(wrks_that_handle_sigint(process.pid, "-d3s")) - stopped):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        victims = await_that(next_ones)
         for victim in victims:
             victim.send_signal(how)
         stopped |= victims
@@ -230,9 +231,9 @@ def test_a_saturated_load_generator_invalidates_and_says_so(
 
     That uses all of wrk's time; on a busy machine it would get less, so it says so itself.
     """
-    wrapper = tmp_path / "wrk"
-    wrapper.write_text(
-        rf"""#!/bin/sh
+    wrapper = program(
+        tmp_path / "wrk",
+        rf"""
         [ "$1" = -v ] && exec wrk -v
         for script; do case $previous in -s) break;; esac; previous=$script; done
         for url; do :; done
@@ -250,10 +251,9 @@ def test_a_saturated_load_generator_invalidates_and_says_so(
             end
 LUA
         exec wrk -t1 -c20 -d1s --latency -s {tmp_path}/slow.lua "$url"
-        """
+        """,
     )
-    wrapper.chmod(0o755)
-    args = ("-r", "2", *SHORT, "-t", "1", "--no-paired", "--wrk", str(wrapper))
+    args = ("-r", "2", *SHORT, "-t", "1", "--no-paired", "--wrk", wrapper)
     done = in_process.run("compare", "asgi", "b=starlette", *args, "--export-json", "-")
     assert done.returncode == 1
     data = loaded(done.stdout)
@@ -301,6 +301,12 @@ def test_doctor_reports_every_check(in_process: InProcess) -> None:
     assert "| cores           | warning | " in table
 
 
+def examined() -> dict[str, Finding]:
+    """Return what is found of this machine once another process is seen to be busy."""
+    found = {each.check: each for each in examine(workers=1, threads=1, connections=90)}
+    return found if found["other processes"].warns else {}
+
+
 @pytest.mark.slow
 def test_doctor_sees_a_busy_process_and_few_open_files(monkeypatch: pytest.MonkeyPatch) -> None:
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
@@ -308,12 +314,7 @@ def test_doctor_sees_a_busy_process_and_few_open_files(monkeypatch: pytest.Monke
             # Alone: of all busy processes, only the three that are most so are shown.
             monkeypatch.setattr(psutil, "process_iter", lambda: [psutil.Process(busy.pid)])
             monkeypatch.setattr(resource, "getrlimit", lambda _: (100, 100))
-            deadline = time.monotonic() + 60
-            while True:  # until it has got enough of this machine
-                found = {f.check: f for f in examine(workers=1, threads=1, connections=90)}
-                if found["other processes"].warns:
-                    break
-                assert time.monotonic() < deadline
+            found = await_that(examined, "it has not got enough of this machine")
         finally:
             busy.kill()
     assert f"(pid {busy.pid})" in found["other processes"].found

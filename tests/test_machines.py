@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import MARK, Marked
+from conftest import MARK, Marked, await_that, program
 from lab import CONTROLLER, THIS_PYTHON, Lab, laboratory, pids_in, reason_against
 from results_schema import loaded
 
@@ -168,11 +168,7 @@ def start_long(site: Site, out: Path) -> Iterator[subprocess.Popen[str]]:
     )
     try:
         site.await_load()
-        deadline = time.monotonic() + 90
-        while not out.exists() or not json.loads(out.read_text() or "{}").get("measurements"):
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        await_that(lambda: out.exists() and json.loads(out.read_text()).get("measurements"))
         site.await_load()
         yield process
     finally:
@@ -328,17 +324,12 @@ def tools_of_a(site: Site) -> Iterator[Path]:
         tool.unlink()
 
 
-def write_tool(path: Path, script: str) -> None:
-    path.write_text(f"#!/bin/sh\n{script}\n")
-    path.chmod(0o755)
-
-
 PYTHONS = ("python3", "python3.15", "python3.14", "python3.13", "python3.12", "python3.11")
 
 
 def test_a_machine_whose_python_is_too_old_is_refused(site: Site, tools_of_a: Path) -> None:
     for name in PYTHONS:
-        write_tool(tools_of_a / name, 'test "$1" != -V || echo Python 3.9.2\ntest "$1" = -V')
+        program(tools_of_a / name, 'test "$1" != -V || echo Python 3.9.2\ntest "$1" = -V')
     line = refused(site, "--load-on", "a")
     assert line == "micropie_bench: a: Python 3.9.2 is too old: it needs 3.11 or newer"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
-from conftest import ENVIRONMENT, Asked, run_command
+from conftest import ENVIRONMENT, Asked, program, run_command
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -350,9 +350,8 @@ def test_a_machine_without_python_is_refused(
     for name in ("here", "there"):
         (tmp_path / name).mkdir()
     (tmp_path / "there" / "sh").symlink_to("/bin/sh")
-    ssh = tmp_path / "here" / "ssh"
-    ssh.write_text(f'#!/bin/sh\nfor last; do :; done\nPATH={tmp_path}/there exec sh -c "$last"\n')
-    ssh.chmod(0o755)
+    last = f'for last; do :; done\nPATH={tmp_path}/there exec sh -c "$last"'
+    program(tmp_path / "here" / "ssh", last)
     monkeypatch.setenv("PATH", f"{tmp_path}/here:/bin:/usr/bin")
     with pytest.raises(BenchError) as refusal:
         find_remote_python("a", Ssh(directory=tmp_path))

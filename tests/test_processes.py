@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import InProcess, Start, Tool, run_load
+from conftest import InProcess, Start, Tool, await_that, program, run_load
 
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import Load
@@ -177,14 +177,11 @@ def test_a_wrk_that_hangs_is_given_up(
 
 
 def test_a_wrk_of_a_paired_that_fails_says_why(start: Start, tmp_path: Path) -> None:
-    wrk = tmp_path / "wrk"
-    wrk.write_text(
-        "#!/bin/sh\necho 'unable to connect to 127.0.0.1:1 Connection refused'\nexit 1\n"
-    )
-    wrk.chmod(0o755)
+    said = "unable to connect to 127.0.0.1:1 Connection refused"
+    wrk = program(tmp_path / "wrk", f"echo '{said}'\nexit 1")
     load = Load(connections=4, threads=2, duration_s=1)
     with start("a=faulty:good", workers=1) as a, start("b=faulty:good", workers=1) as b:
-        sides = all_here(str(wrk), tmp_path).sides([a, b], load)
+        sides = all_here(wrk, tmp_path).sides([a, b], load)
         with pytest.raises(BenchError, match=r"^wrk ended with status 1: unable to connect"):
             apply_load(sides, load, is_paired=True, tick=lambda: None)
 
@@ -240,10 +237,7 @@ def test_a_daemon_that_left_its_tree_is_ended_too(tmp_path: Path) -> None:
     command = f"{sys.executable} -c '{daemon}' & echo up; trap '' TERM; while :; do sleep 600; done"
     with (tmp_path / "out").open("w+b") as output:
         child = Child(["sh", "-c", command], output=output, grace_s=0.2)
-        deadline = time.monotonic() + 60
-        while not has_come_to_the_guard(child):
-            assert time.monotonic() < deadline, "the daemon did not come to the guard"
-            time.sleep(0.02)
+        await_that(lambda: has_come_to_the_guard(child), "the daemon did not come to the guard")
         tree = child.processes()
         child.stop()
     assert len(tree) >= 2, "the shell and the daemon"
@@ -261,10 +255,7 @@ def test_a_process_whose_name_is_no_text_keeps_no_guard_from_its_work(tmp_path: 
     output_file = tmp_path / "out"
     with output_file.open("w+b") as output:
         child = Child(argv, output=output)
-        deadline = time.monotonic() + 60
-        while output_file.read_text().count("up") < 2:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        await_that(lambda: output_file.read_text().count("up") == 2)
         tree = child.processes()
         child.stop()
     assert len(tree) == 2
@@ -305,8 +296,5 @@ def test_a_worker_more_than_there_should_be_is_told(start: Start) -> None:
     with start("asgi", workers=2) as server:
         assert server.lost_workers() is None
         os.kill(server.child.pid, signal.SIGTTIN)
-        deadline = time.monotonic() + 60
-        while not (told := server.lost_workers()):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        told = await_that(server.lost_workers)
     assert told == "1 more worker than expected"

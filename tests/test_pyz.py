@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import only_build
+from conftest import only_build, program
 from results_schema import loaded
 
 ROOT = Path(__file__).parent.parent
@@ -223,9 +223,7 @@ def test_wrk_is_the_named_one_then_the_one_on_path_then_the_bundled(
     run: Run, env: dict[str, str], tmp_path: Path
 ) -> None:
     def fake(path: Path, version: str) -> str:
-        path.write_text(f"#!/bin/sh\necho 'wrk {version} [epoll]'\necho 'Usage: wrk <url>'\n")
-        path.chmod(0o755)
-        return str(path)
+        return program(path, f"echo 'wrk {version} [epoll]'\necho 'Usage: wrk <url>'")
 
     assert ".cache/micropie_bench/" in run("targets").stdout
     fake(Path(env["PATH"]) / "wrk", "on-path")

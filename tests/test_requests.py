@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TARGETS, InProcess, kinds_of
+from conftest import TARGETS, InProcess, kinds_of, program
 
 from micropie_benchlib.core.warnings import Kind
 
@@ -145,9 +145,7 @@ def test_a_program_of_the_venv_is_found(in_process: InProcess, tmp_path: Path) -
     venv = tmp_path / "venv" / "bin"
     venv.mkdir(parents=True)
     (venv / "python").symlink_to(sys.executable)
-    program = venv / "my-server"
-    program.write_text(f"#!/bin/sh\nexec {sys.executable} {TARGETS / 'odd.py'} $1 plain\n")
-    program.chmod(0o755)
+    program(venv / "my-server", f"exec {sys.executable} {TARGETS / 'odd.py'} $1 plain")
     python = str(venv / "python")
     valid_measurements(compare(in_process, "--python", python, "cmd:my-server {port}"))
 

@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,7 +22,7 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import ROOT, TARGETS, InProcess, Tool, set_bundled
+from conftest import ROOT, TARGETS, InProcess, Tool, await_that, set_bundled
 from results_schema import loaded
 
 from micropie_benchlib.cli.targets import parse_target
@@ -333,15 +332,15 @@ def somebodys_server(tool: Tool) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Yield the URL of a server that is already running, and the tool that serves it."""
     port = free_port("127.0.0.1", None)
     serving = tool.start("serve", "asgi", "--port", str(port), "-w", "2", "--no-access-log")
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            Probe(f"http://127.0.0.1:{port}/", Workload()).ask()
-            break
-        except BenchError:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-    yield f"http://127.0.0.1:{port}/", serving
+    url = f"http://127.0.0.1:{port}/"
+
+    def answers() -> bool:
+        with contextlib.suppress(BenchError):
+            return bool(Probe(url, Workload()).ask())
+        return False
+
+    await_that(answers)
+    yield url, serving
 
 
 def descendants(pid: int) -> set[int]:

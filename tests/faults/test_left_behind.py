@@ -16,14 +16,13 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
-from conftest import EXPORTS, Tool, export_options
+from conftest import EXPORTS, Tool, await_that, export_options, program
 
 from micropie_benchlib.cli.targets import parse_target
 from micropie_benchlib.core.errors import BenchError
@@ -49,14 +48,6 @@ def scratch(tmp_path: Path) -> Path:
     return directory
 
 
-def await_that(condition: Callable[[], object], what: object) -> None:
-    """Return once it holds; the deadline is for a machine that others keep busy."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
-
-
 def await_nothing_left(tool: Tool, directory: Path) -> None:
     tool.await_running(lambda running: not running, seconds=30)
     assert list(directory.iterdir()) == []
@@ -73,12 +64,6 @@ def read_until(process: subprocess.Popen[str], text: str) -> None:
         if text in line:
             return
     pytest.fail(f"it ended before it said {text!r}")
-
-
-def program(path: Path, text: str) -> str:
-    path.write_text(f"#!/bin/sh\n{textwrap.dedent(text)}")
-    path.chmod(0o755)
-    return str(path)
 
 
 def is_one_line(text: str, pattern: str) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Start
+from conftest import Start, program
 
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.requests import Workload
@@ -346,9 +346,7 @@ def test_a_server_that_has_answered_once_is_given_less_time(late: Start) -> None
 def test_a_python_that_does_not_run_is_told(
     script: str, reason: str, start: Start, tmp_path: Path
 ) -> None:
-    python = tmp_path / "python"
-    python.write_text(f"#!/bin/sh\n{script}\n")
-    python.chmod(0o755)
+    python = program(tmp_path / "python", script)
     advice = rf"\({python} does not run as a Python: use another --python\)$"
     with pytest.raises(BenchError, match=f"{reason}{advice}"):
-        start("p=shop:app", python=str(python))
+        start("p=shop:app", python=python)

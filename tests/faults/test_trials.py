@@ -6,14 +6,13 @@ import json
 import signal
 import sys
 import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from conftest import TARGETS, InProcess, Start, kept_signals, kinds_of, run_load
+from conftest import TARGETS, InProcess, Start, await_that, kept_signals, kinds_of, run_load
 
 import micropie_bench as mb
 from micropie_benchlib.core.errors import BenchError
@@ -208,10 +207,8 @@ def test_a_paired_of_which_somebody_stopped_a_process_is_invalid(
     servers = [start(odd("plain").replace("plain=", f"{name}=")) for name in ("a", "b")]
 
     def stop_it() -> None:
-        deadline = time.monotonic() + 30
-        while not (wrks := [p for p in psutil.process_iter() if is_wrk(p, servers[1].port)]):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        port = servers[1].port
+        wrks = await_that(lambda: [p for p in psutil.process_iter() if is_wrk(p, port)])
         process = wrks[0] if victim == "wrk" else psutil.Process(servers[1].child.pid)
         process.send_signal(signal.SIGSTOP)
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import InProcess, Start
+from conftest import InProcess, Start, program
 
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.results import TargetFacts, WorkerFacts
@@ -113,12 +113,10 @@ def test_code_that_a_directory_only_seems_to_hold_is_refused(
 
 def test_facts_come_from_the_worker_whatever_starts_it(start: Start, tmp_path: Path) -> None:
     """A shim that runs programs first, as pyenv's does; none of them is a worker."""
-    shim = tmp_path / "python-shim"
-    shim.write_text(
-        f'#!/bin/sh\nv=$({sys.executable} -c "print(1)")\nsleep 0.3 &\nexec {sys.executable} "$@"\n'
-    )
-    shim.chmod(0o755)
-    changes = {"python": str(shim), "env": (("PYTHONASYNCIODEBUG", "1"),)}
+    python = sys.executable
+    script = f'v=$({python} -c "print(1)")\nsleep 0.3 &\nexec {python} "$@"'
+    shim = program(tmp_path / "python-shim", script)
+    changes = {"python": shim, "env": (("PYTHONASYNCIODEBUG", "1"),)}
     with start("faulty:good", workers=2, **changes) as server:
         facts = server.worker_facts()
         assert facts

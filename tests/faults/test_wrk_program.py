@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Typed
+from conftest import Typed, program
 
 from micropie_benchlib.load.wrk_program import WRK_HELP, UnusableWrkError, wrk_error, wrk_version
 
@@ -35,13 +35,8 @@ def make_program(tmp_path: Path) -> MakeProgram:
     def make(about: str, other: str) -> str:
         (tmp_path / "about").write_text(about)
         (tmp_path / "other").write_text(other)
-        program = tmp_path / "wrk"
-        program.write_text(
-            f'#!/bin/sh\nif [ "$1" = -v ]; then cat {tmp_path}/about; '
-            f"else cat {tmp_path}/other; fi; exit 1\n"
-        )
-        program.chmod(0o755)
-        return str(program)
+        choice = f'if [ "$1" = -v ]; then cat {tmp_path}/about; else cat {tmp_path}/other; fi'
+        return program(tmp_path / "wrk", f"{choice}; exit 1")
 
     return make
 
