@@ -168,7 +168,7 @@ def start_long(site: Site, out: Path) -> Iterator[subprocess.Popen[str]]:
     )
     try:
         site.await_load()
-        await_that(lambda: out.exists() and json.loads(out.read_text()).get("measurements"))
+        await_that(lambda: out.exists() and json.loads(out.read_text() or "{}").get("measurements"))
         site.await_load()
         yield process
     finally:
