@@ -1,5 +1,6 @@
 """Targets at a commit: their files, their packages, and that the repository stays as it is."""
 
+import dataclasses
 import os
 import platform
 import re
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Asked, InProcess, Tool, run_command
+from conftest import Asked, InProcess, Tool, report_of, run_command, single_results
 from results_schema import loaded
 
 from micropie_benchlib.cli.options import ServingOptions
@@ -24,6 +25,7 @@ from micropie_benchlib.core.errors import BenchError, UsageError
 from micropie_benchlib.core.results import WorkerFacts
 from micropie_benchlib.core.targets import AsgiTarget, CommandTarget, Source, StartedTarget
 from micropie_benchlib.load.hosts import ThisHost
+from micropie_benchlib.report.markdown import to_markdown
 from micropie_benchlib.serve.commits import with_code
 from micropie_benchlib.serve.kinds import TARGET_KINDS
 from micropie_benchlib.serve.versions import LOADER
@@ -330,6 +332,21 @@ def test_the_working_tree_is_recorded_with_its_commit(
     assert placed("app:app", work_dir).source == Source(commit=commit)
     repository.write(app_py="changed")
     assert placed("app:app", work_dir).source == Source(commit=commit, is_clean=False)
+
+
+def test_reports_have_the_commits() -> None:
+    results = single_results()
+    sources = (
+        Source(commit="0123456789abcdef", ref="main"),
+        Source(commit="f" * 40, is_clean=False),
+    )
+    targets = []
+    for facts, source in zip(results.targets, sources, strict=True):
+        targets.append(dataclasses.replace(facts, source=source))
+    text = to_markdown(
+        report_of(dataclasses.replace(results, targets=tuple(targets)), details=False)
+    )
+    assert "Base at commit 0123456789, More at commit ffffffffff with changes" in text
 
 
 # Two commits of one target.

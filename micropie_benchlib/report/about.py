@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
-from micropie_benchlib.core.results import Machine, Results, Role, Settings
+from micropie_benchlib.core.results import Machine, Results, Role, Settings, TargetFacts
 from micropie_benchlib.core.text import UNKNOWN, format_latency, pluralize, show_value
 from micropie_benchlib.report.layout import Code, Table
 
@@ -50,12 +50,22 @@ def describe_environment(results: Results) -> dict[str, str]:
     return {name: show_value(value) for name, value in facts.items()}
 
 
+def commit_of(facts: TargetFacts) -> str:
+    """Return the commit of a target's code in words; empty if that is not known."""
+    if not facts.source:
+        return ""
+    changes = "" if facts.source.is_clean else " with changes"
+    return f"{facts.source.commit[:10]}{changes}"
+
+
 def about_table(results: Results) -> Table:
     facts = {"made": results.created, "command": Code(results.command)}
     facts["seed"] = show_value(results.seed)
     for target in results.targets:
         if target.server_command:
             facts[f"server of {target.label}"] = Code(target.server_command)
+        if target.source:
+            facts[f"commit of {target.label}"] = commit_of(target)
     facts |= describe_settings(results.settings)
     facts |= describe_environment(results)
     if results.environment:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from micropie_benchlib.core.choices import Method
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.text import format_rate
-from micropie_benchlib.report.about import about_table, machine_tables, report_title
+from micropie_benchlib.report.about import about_table, commit_of, machine_tables, report_title
 from micropie_benchlib.report.layout import Report
 from micropie_benchlib.report.markdown_text import (
     markdown_block,
@@ -69,6 +69,9 @@ def conditions(results: Results) -> list[str]:
         facts += [environment.cpu_model or environment.platform, f"{environment.cpu_count} CPUs"]
         facts += [f"kernel {environment.kernel}", f"wrk {environment.wrk_version}"]
         facts += [f"{package} {version}" for package, version in versions.items()]
+    for target in results.targets:
+        if target.source:
+            facts.append(f"{target.label} at commit {commit_of(target)}")
     return [f"{markdown_text(', '.join(facts))}: {markdown_code(results.command)}"]
 
 

@@ -34,9 +34,11 @@ def with_environments(targets: Sequence[Target], announce: Announce) -> tuple[Ta
     placed = {target.name: target for target in targets}
     launched = launched_targets(targets)
     for top in dict.fromkeys(target.repository for target in launched):
-        if top:
-            members = [target for target in launched if belongs_to(top, target)]
-            placed.update((member.name, member) for member in with_pythons(top, members, announce))
+        if top is None:
+            continue
+        members = [target for target in launched if belongs_to(top, target)]
+        for member in with_pythons(top, members, announce):
+            placed[member.name] = member
     return tuple(placed.values())
 
 
@@ -50,24 +52,22 @@ def with_pythons(
     top: Path, members: Sequence[LaunchedTarget], announce: Announce
 ) -> list[LaunchedTarget]:
     """Return the members of a working tree and its commits with a Python, and with their root."""
-    found = [dataclasses.replace(member, root=member.root or top) for member in members]
-    without = [member for member in found if not member.python]
+    placed = []
     are_different = False
-    for member in without:
-        root, inner = place_of(member)
-        are_different |= lock_files(root, inner) != lock_files(top, inner)
-    pythons = {}
-    for member in without:
-        python = python_beside(top, place_of(member)[1])
-        if are_different:
+    for member in members:
+        placed.append(dataclasses.replace(member, root=member.root or top))
+        root, inner = place_of(placed[-1])
+        if not member.python and lock_files(root, inner) != lock_files(top, inner):
+            are_different = True
+    found = []
+    for member in placed:
+        python = member.python or python_beside(top, place_of(member)[1])
+        if are_different and not member.python:
             python = own_python(member, python or sys.executable, announce)
-        elif python:
+        elif python != member.python:
             announce(f"{member.name}: run by {python} (same lock files)")
-        pythons[member.name] = python
-    return [
-        dataclasses.replace(member, python=pythons.get(member.name, member.python))
-        for member in found
-    ]
+        found.append(dataclasses.replace(member, python=python))
+    return found
 
 
 def place_of(target: LaunchedTarget) -> tuple[Path, Path]:
@@ -78,7 +78,8 @@ def place_of(target: LaunchedTarget) -> tuple[Path, Path]:
 
 def folders_of(root: Path, inner: Path) -> list[Path]:
     """Return the directory at `inner` and those above it, up to the root."""
-    return [root / inner, *(root / folder for folder in inner.parents)]
+    folders = [inner, *inner.parents]
+    return [root / folder for folder in folders]
 
 
 def lock_files(

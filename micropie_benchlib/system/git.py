@@ -95,22 +95,6 @@ def is_clean(directory: Path) -> bool:
     return not git_output(directory, "status", "--porcelain")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TreeEntry:
-    mode: str
-    hash: str
-
-
-def tree_of(top: Path, commit: str) -> dict[str, TreeEntry]:
-    """Return all files and submodules of a commit by path."""
-    found = {}
-    for line in git_output(top, "ls-tree", "-r", "-z", "--full-tree", commit).split("\0")[:-1]:
-        about, _, path = line.partition("\t")
-        mode, _, blob = about.split()
-        found[path] = TreeEntry(mode=mode, hash=blob)
-    return found
-
-
 def check_out(top: Path, commit: str, directory: Path) -> None:
     """Put all of the commit's files into the empty directory, by an index of ours beside it.
 
@@ -124,7 +108,12 @@ def check_out(top: Path, commit: str, directory: Path) -> None:
 
 
 def submodules(top: Path, commit: str) -> list[str]:
-    return [path for path, entry in tree_of(top, commit).items() if entry.mode == SUBMODULE]
+    found = []
+    for entry in git_output(top, "ls-tree", "-r", "-z", "--full-tree", commit).split("\0"):
+        about, _, path = entry.partition("\t")
+        if about.startswith(SUBMODULE):
+            found.append(path)
+    return found
 
 
 def lfs_pointers(directory: Path) -> list[str]:
