@@ -264,7 +264,10 @@ class Results:
         return [m for m in self.measurements if (m.load, m.method) == (load, method)]
 
     def single_trials(self, name: str, load: LoadId) -> list[Measurement]:
-        return [m for m in self.trials(load, Method.SINGLE) if m.target == name]
+        return self.trials_of(name, load, Method.SINGLE)
+
+    def trials_of(self, name: str, load: LoadId, method: Method) -> list[Measurement]:
+        return [m for m in self.trials(load, method) if m.target == name]
 
     def reported_method(self, load: LoadId) -> Method:
         """Return by which trials the tables of a load are: the ones of its latencies."""
@@ -274,8 +277,7 @@ class Results:
         return Method.SINGLE
 
     def reported_trials(self, name: str, load: LoadId) -> list[Measurement]:
-        trials = self.trials(load, self.reported_method(load))
-        return [trial for trial in trials if trial.target == name]
+        return self.trials_of(name, load, self.reported_method(load))
 
     def throughputs(self, name: str, load: LoadId) -> list[float]:
         return [run.requests_per_s for run in valid_runs(self.single_trials(name, load))]

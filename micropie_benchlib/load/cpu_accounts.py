@@ -141,8 +141,12 @@ class IdleUse:
         return sum(thread.cores for thread in self.threads.values() if thread.is_restless)
 
 
+def length_s(steps: Iterable[Spent]) -> float:
+    return sum(step.seconds for step in steps)
+
+
 def idle_use(steps: Sequence[Spent]) -> IdleUse:
-    seconds = sum(step.seconds for step in steps)
+    seconds = length_s(steps)
     threads = {}
     for thread in steps[-1].threads:
         used = [step.threads.get(thread, NO_TIMES) for step in steps]
@@ -320,7 +324,7 @@ class RestWatch:
 
     @property
     def seconds(self) -> float:
-        return sum(step.seconds for step in self.steps)
+        return length_s(self.steps)
 
     @property
     def is_at_rest(self) -> bool:
@@ -346,7 +350,7 @@ class RestWatch:
     @property
     def gap_s(self) -> float:
         """How long it rested before it did work that it had put off; 0 if it did not."""
-        return sum(step.seconds for step in self._rest_before_late_work())
+        return length_s(self._rest_before_late_work())
 
     @property
     def idle_steps(self) -> list[Spent]:

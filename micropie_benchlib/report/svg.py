@@ -233,7 +233,7 @@ def series_figures(
     points = list(itertools.chain(*(one.points for one in series)))
     if not points:
         return []
-    x = x_axis(max(point.x for point in points))
+    x = x_axis(max(points).x)
     y = y_axis(max(limit or 0.0, *(point.y for point in points)))
     longest_label = max(len(tick.label) for tick in y.ticks)
     plot = Plot(left=LEFT_MARGIN + DIGIT_WIDTH * longest_label, height=PLOT_HEIGHT)
@@ -245,36 +245,42 @@ def series_figures(
     for one in series:
         path = []
         dots = []
+        texts = []
         for point in one.points:
+            texts.append(point.text)
             dot_x = x.position(point.x, plot.width)
             dot_y = plot.height - y.position(point.y, plot.height)
             path.append((dot_x, dot_y))
             dots.append(svg_dot(dot_x, dot_y, point.text, radius=2 if limit is None else 4))
         parts.append(svg_group(one.look, svg_path(path) if limit is None else "", dots))
-        spoken.append(f"{one.name}: {', '.join(point.text for point in one.points)}")
+        spoken.append(f"{one.name}: {', '.join(texts)}")
     return [html_figure(title, about, plot.svg(parts), spoken=spoken, keys=html_keys(series))]
 
 
 def speed_figure(title: str, about: str, rows: Sequence[SpeedRow]) -> str:
     every_round = []
+    speeds = []
     for row in rows:
-        every_round += [speed for speed, _ in row.rounds]
-    axis = speed_axis((row.speed for row in rows), every_round)
+        speeds.append(row.speed)
+        for tick in row.rounds:
+            every_round.append(tick.value)
+    axis = speed_axis(speeds, every_round)
     plot = Plot(left=LEFT_MARGIN, height=ROW_HEIGHT * len(rows))
     names = []
     drawings = []
+    spoken = []
     for number, row in enumerate(rows):
         y = (number + 0.6) * ROW_HEIGHT
         names.append(f'<path d="{plot.horizontal(y)}"/>')
         names.append(svg_text(0, y - 14, row.name))
         drawings.append(svg_speed(row, y, axis=axis, plot=plot))
+        spoken.append(f"{row.name}: {row.text}")
     parts = [
         svg_x_axis(axis, plot),
         svg_reference(plot.vertical(axis.position(1, plot.width))),
         f'<g class="axis y rows">{"".join(names)}</g>',
         *drawings,
     ]
-    spoken = [f"{row.name}: {row.text}" for row in rows]
     return html_figure(title, about, plot.svg(parts), spoken=spoken)
 
 

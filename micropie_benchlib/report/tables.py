@@ -119,9 +119,9 @@ def cpu_methods(results: Results, load: LoadId) -> list[Method]:
 def cpu_cell(results: Results, name: str, load: LoadId, methods: Iterable[Method]) -> str:
     for method in methods:
         costs_s = []
-        for trial in results.trials(load, method):
+        for trial in results.trials_of(name, load, method):
             cost_s = trial.server_cpu_per_request_s
-            if trial.target == name and trial.valid and cost_s:
+            if trial.valid and cost_s:
                 costs_s.append(cost_s)
         if costs_s:
             return f"{statistics.fmean(costs_s) * 1e6:.1f}"

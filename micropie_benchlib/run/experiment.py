@@ -149,7 +149,9 @@ def run_rounds(plan: Plan, results: Results, actions: Actions) -> Results:
                 actions.save(results)
             if not launches and plan.precision and plan.rounds == first_rounds:
                 plan, results = with_second_stage(plan, results, actions, time.monotonic() - start)
-                launches.extend(launch for launch in schedule(plan) if launch.round > first_rounds)
+                for launch in schedule(plan):
+                    if launch.round > first_rounds:
+                        launches.append(launch)
     except KeyboardInterrupt:
         kind, words = Kind.INTERRUPTED, {}
     except (CannotGoOnError, *TRIAL_ERRORS) as error:

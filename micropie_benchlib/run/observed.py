@@ -19,7 +19,6 @@ def longest_s(observations: Iterable[Observation]) -> float:
 
 
 def core_use(observations: Sequence[Observation], load: Load, workers: int | None) -> CoreUse:
-    """Of several load machines it is the one whose wrks used most of its cores."""
     count = len(observations)
     duration_s = longest_s(observations)
     cores = observations[0].cores
@@ -32,7 +31,7 @@ def core_use(observations: Sequence[Observation], load: Load, workers: int | Non
         server_delay += each.delay_s / each.seconds
         busiest = max(busiest, each.busiest_s / each.seconds)
     server_cores = min(workers or threads or cores.servers, cores.servers)
-    busiest_machine = (0.0, 1, 0.0)
+    busiest_machine = (0.0, 1, 0.0)  # by the share of its cores that wrks used
     for machine, load_cores in enumerate(cores.loads):
         usable = min(count * load.wrk_threads, load_cores)
         spent_s = sum(seen.load_cpus_s[machine] for seen in observations)
@@ -63,9 +62,11 @@ def wrong_load(
         if rate and rate.late_max_s > LONGEST_PAUSE_S:
             return BenchWarning.of(Kind.SUSPENDED, late_s=rate.late_max_s)
     duration_s = longest_s(observations)
-    if not load.rate_per_s and not -0.05 <= duration_s - load.duration_s <= LONGEST_PAUSE_S:
+    longer_s = duration_s - load.duration_s
+    if not load.rate_per_s and not -0.05 <= longer_s <= LONGEST_PAUSE_S:
         return BenchWarning.of(Kind.OTHER_DURATION, duration_s=duration_s, asked_s=load.duration_s)
-    return observations[0].busy_partner or observations[0].full_link or cores.saturation
+    first = observations[0]
+    return first.busy_partner or first.full_link or cores.saturation
 
 
 MAY_COUNT = (

@@ -1,7 +1,6 @@
 """All that follows from a run's measurements: comparisons, capacities', and distributions."""
 
 import dataclasses
-import functools
 import itertools
 from collections.abc import Iterator, Sequence
 
@@ -27,7 +26,6 @@ PERCENTS = (
 
 
 def with_derived(results: Results) -> Results:
-    """Return the results with what follows. A file has no histograms: its distributions stay."""
     targets_by_reference: dict[str, list[str]] = {}
     for facts in results.targets:
         reference = facts.reference or results.names[0]
@@ -38,21 +36,26 @@ def with_derived(results: Results) -> Results:
     for reference, targets in targets_by_reference.items():
         comparisons += compare_all(results, reference, targets)
     results = dataclasses.replace(results, comparisons=tuple(comparisons))
+    # A file has no histograms: there they are as recorded.
     distributions = tuple(distribute(results)) or results.distributions
     return dataclasses.replace(results, distributions=distributions)
 
 
 def compare_all(results: Results, reference: str, targets: Sequence[str]) -> Iterator[Comparison]:
-    """Intervals of k targets are widened to 1 - 0.05 / k, to hold together (Bonferroni)."""
-    first_rounds = results.settings.first_rounds if results.settings else None
-    confidence = 1 - 0.05 / max(1, len(targets))
-    for load, target, method in itertools.product(results.reported_loads, targets, Method):
+    """Return all comparisons with the reference: by load, target, method, metric."""
+    settings = results.settings
+    first_rounds = settings.first_rounds if settings else None
+    confidence = 1 - 0.05 / max(1, len(targets))  # of each, so that all hold (Bonferroni)
+    loads = results.reported_loads
+    for load, target, method in itertools.product(loads, targets, Method):
         trials = results.trials(load, method)
         pairs = pair_by_round(trials, reference=reference, target=target)
-        for metric in compared_metrics(method, load) if pairs else ():
+        if not pairs:
+            continue
+        for metric in compared_metrics(method, load):
             yield compare_metric(pairs, metric, confidence=confidence, first_rounds=first_rounds)
     searched = {(capacity.load, capacity.target) for capacity in results.capacities}
-    for load, target in itertools.product(results.reported_loads, targets):
+    for load, target in itertools.product(loads, targets):
         if {(load, target), (load, reference)} <= searched:
             ratios = capacity_ratios(results, load, reference=reference, target=target)
             yield comparison_of(
@@ -79,13 +82,13 @@ def capacity_ratios(
 
 
 def speeds_by_round(results: Results, comparison: Comparison) -> dict[int, float]:
-    """Return how many times as fast as the reference the target was, by round."""
     names = {"reference": comparison.reference, "target": comparison.target}
     if comparison.metric is Metric.CAPACITY:
         ratios = capacity_ratios(results, comparison.load, **names)
     else:
         trials = results.trials(comparison.load, comparison.method)
-        ratios = ratios_by_round(pair_by_round(trials, **names), comparison.metric)
+        pairs = pair_by_round(trials, **names)
+        ratios = ratios_by_round(pairs, comparison.metric)
     power = 1 if comparison.metric.higher_is_faster else -1
     return {number: ratio**power for number, ratio in ratios.items()}
 
@@ -94,16 +97,17 @@ def distribute(results: Results) -> Iterator[Distribution]:
     method_by_load = latency_methods(results)
     for load, name in itertools.product(results.reported_loads, results.names):
         method = method_by_load.get(load, Method.SINGLE)
-        runs = valid_runs(trial for trial in results.trials(load, method) if trial.target == name)
+        runs = valid_runs(results.trials_of(name, load, method))
         pooled = pool(run.latency.histogram for run in runs if run.latency)
-        if pooled:
-            seconds = map(functools.partial(histogram_percentile, pooled), PERCENTS)
-            percentiles = tuple(zip(PERCENTS, seconds, strict=True))
-            yield Distribution(target=name, load=load, method=method, percentiles=percentiles)
+        if not pooled:
+            continue
+        percentiles = []
+        for percent in PERCENTS:
+            percentiles.append((percent, histogram_percentile(pooled, percent)))
+        yield Distribution(target=name, load=load, method=method, percentiles=tuple(percentiles))
 
 
 def latency_methods(results: Results) -> dict[LoadId, Method]:
-    """Return whose latencies count under the loads at a rate: the verdict's trials."""
     methods: dict[LoadId, Method] = {}
     for comparison in decisive_comparisons(results):
         if comparison.load.rate_per_s:

@@ -17,10 +17,13 @@ from micropie_benchlib.stats.equal_work import changed_responses
 
 
 def is_whole(results: Results) -> bool:
-    are_valid = [each.valid or results.is_step(each.load) for each in results.measurements]
-    are_known = [capacity.rate_per_s is not None for capacity in results.capacities]
-    are_measured = [warning.kind is not Kind.TOO_SLOW for warning in results.warnings]
-    return not results.early_end and all(are_valid + are_known + are_measured)
+    kinds = {warning.kind for warning in results.warnings}
+    if results.early_end or Kind.TOO_SLOW in kinds:
+        return False
+    for trial in results.measurements:
+        if not trial.valid and not results.is_step(trial.load):
+            return False
+    return all(capacity.rate_per_s for capacity in results.capacities)
 
 
 def machine_of(results: Results) -> str:
@@ -62,7 +65,7 @@ class GateDecision:
 
     @property
     def outcome(self) -> GateOutcome:
-        outcomes = [self.outcome_of(change) for change in self.changes]
+        outcomes = list(map(self.outcome_of, self.changes))
         if self.unknown:
             outcomes.append(GateOutcome.NOT_MEASURED)
         return worst(outcomes)
@@ -100,6 +103,8 @@ class Gate:
         chosen = chosen_metric(results)
         baseline = may_decide_all(self.baseline, chosen) if self.baseline else None
         changes = changes_between(may_decide_all(results, chosen), baseline, chosen=chosen)
-        known = [(change.comparison.target, change.comparison.load) for change in changes]
-        unknown = tuple(pair for pair in pairs if pair not in known)
-        return GateDecision(gate=self, changes=tuple(changes), unknown=unknown)
+        unknown = dict.fromkeys(pairs)
+        for change in changes:
+            comparison = change.comparison
+            unknown.pop((comparison.target, comparison.load), None)
+        return GateDecision(gate=self, changes=tuple(changes), unknown=tuple(unknown))

@@ -55,9 +55,10 @@ def is_wide(mean: float, half_width: float) -> bool:
 
 
 def degrees_of_freedom(rounds: Iterable[int], first_rounds: int | None) -> int | None:
-    """Return one less than the rounds, or those of the first stage if more came after it."""
+    """Of the rounds, or those of the first stage if more came after it."""
     every = list(rounds)
-    first = [number for number in every if first_rounds is None or number <= first_rounds]
+    last = first_rounds or math.inf
+    first = [number for number in every if number <= last]
     deciding = first if len(first) > 1 else every
     return len(deciding) - 1 if len(deciding) > 1 else None
 
@@ -67,9 +68,10 @@ def estimate_ratio(
 ) -> Estimate | None:
     """Return the mean of the rounds' ratios, with its interval; None of fewer than two.
 
-    The interval is Student's t on the logarithms. The launch is the unit of replication: the
-    requests of one run are not independent samples. The spread is that of the first ratios, one
-    more than the `degrees` of freedom, if these are given (stein_rounds()).
+    The interval is Student's t on the logarithms. The launch is the unit of
+    replication: the requests of one run are not independent samples. The spread
+    is that of the first ratios, one more than the `degrees` of freedom, if these
+    are given (stein_rounds()).
     """
     logs = [math.log(ratio) for ratio in ratios]
     if len(logs) < 2:
@@ -103,25 +105,28 @@ def rounds_needed(stdev: float, target: float, confidence: float = 0.95) -> int 
 
 
 def stein_rounds(stdev: float, degrees: int, *, target: float, confidence: float) -> int:
-    """Return the rounds in all for a half-width no more than the target, both on the log scale.
+    """Return the rounds in all for that half-width, both on the log scale.
 
-    These are Stein's two stages (C. Stein, "A two-sample test for a linear hypothesis whose
-    power is independent of the variance", 1945): the first stage's spread s decides on N >= (t
-    s / d)^2, and the interval is mean +- t s / sqrt(N), with t of the first stage. The mean of
-    the N does not depend on s, so that the interval keeps its confidence.
+    These are Stein's two stages (C. Stein, "A two-sample test for a linear
+    hypothesis whose power is independent of the variance", 1945): the first
+    stage's spread s decides on N >= (t s / d)^2, and the interval is mean +- t s
+    / sqrt(N), with t of the first stage. The mean of the N does not depend on s,
+    so that the interval keeps its confidence.
     """
-    return math.ceil((student_t(confidence, degrees) * stdev / target) ** 2)
+    t = student_t(confidence, degrees)
+    return math.ceil((t * stdev / target) ** 2)
 
 
 def binomial_at_most(successes: int, trials: int, chance: float) -> float:
-    """Return the probability of no more successes than these, of so many independent trials."""
+    """Return the probability of no more successes, of independent trials."""
     if successes >= trials or chance >= 1:
         return float(successes >= trials)
     total = 0.0
     all_ways = math.lgamma(trials + 1)
     for count in range(successes + 1):
-        log_ways = all_ways - math.lgamma(count + 1) - math.lgamma(trials - count + 1)
-        log_chance = count * math.log(chance) + (trials - count) * math.log1p(-chance)
+        failures = trials - count
+        log_ways = all_ways - math.lgamma(count + 1) - math.lgamma(failures + 1)
+        log_chance = count * math.log(chance) + failures * math.log1p(-chance)
         total += math.exp(log_ways + log_chance)
     return min(1.0, total)
 

@@ -26,11 +26,11 @@ def judge(speed: Estimate | None) -> Verdict:
 
 
 def log_standard_error(comparison: Comparison) -> float | None:
-    """Return the standard error of the ratio's log: half the interval over t."""
     estimate = comparison.estimate
     if not estimate or not comparison.degrees:
         return None
-    return estimate.interval.log_half_width / student_t(estimate.confidence, comparison.degrees)
+    t = student_t(estimate.confidence, comparison.degrees)
+    return estimate.interval.log_half_width / t
 
 
 def log_stdev(comparison: Comparison) -> float | None:
@@ -76,7 +76,6 @@ def verdict_comparison(
 
 
 def decisive_comparisons(results: Results) -> list[Comparison]:
-    """Return for each load and target the comparison that the verdict is based on."""
     groups: dict[tuple[LoadId, str], list[Comparison]] = {}
     chosen = chosen_metric(results)
     for comparison in may_decide_all(results, chosen):
@@ -102,7 +101,6 @@ def rounds_for_precision(results: Results, precision: float) -> int | None:
 
 
 def widest_interval(results: Results) -> float | None:
-    """Return the largest half-width of the verdicts' intervals, as a share."""
     widest = None
     for comparison in decisive_comparisons(results):
         half = comparison.estimate.half_width if comparison.estimate else None
