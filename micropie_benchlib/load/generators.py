@@ -159,7 +159,6 @@ class WrkGroup:
         return all(child.exit for child in self._children)
 
     def wait(self, seconds: float) -> bool:
-        """Return whether all have ended, after that time or at the news of one."""
         if not self._have_all_ended():
             await_any(self._children, seconds)
         return self._have_all_ended()

@@ -52,7 +52,6 @@ class ThisHost:
     def fetch(
         self, targets: Sequence[Target], announce: Callable[[str], None]
     ) -> tuple[Target, ...]:
-        """Return the targets with their commits' files, and with their packages."""
         placed = [with_code(target, self._work_dir, announce) for target in targets]
         placed = [*with_environments(placed, announce)]
         return tuple(fetch(target, announce) for target in placed)
@@ -62,7 +61,6 @@ class ThisHost:
         self._needed = needed_files(launched, self._wrk, self._work_dir)
 
     def check_needed(self) -> None:
-        """Raise CannotGoOnError if something of that was changed."""
         self._needed.check()
         for server in self._started.values():
             server.code.check()

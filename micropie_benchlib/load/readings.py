@@ -67,8 +67,6 @@ class LoadReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialCores:
-    """How many cores all servers of a trial could use, and the wrks of each load machine."""
-
     servers: int
     loads: tuple[int, ...]
     are_shared: bool

@@ -110,7 +110,6 @@ class CpuMeter:
 
 
 def watch_all(meters: Sequence[CpuMeter], watches: Sequence[cpu_accounts.RestWatch]) -> None:
-    """Return once all servers are at rest, or will not be in time."""
     while not all(watch.is_over for watch in watches):
         time.sleep(cpu_accounts.STEP_S)
         for meter, watch in zip(meters, watches, strict=True):
@@ -215,7 +214,6 @@ class ServerGroup:
                 meter.is_at_rest = watch.is_at_rest
 
     def settle(self) -> None:
-        """Let the servers respond to what they were sent, and suspend them then."""
         watches = []
         for meter in self._meters:
             watch = meter.watch(meter.account(), rest_s=cpu_accounts.STEP_S, deadline_s=DRAIN_S)
@@ -231,7 +229,6 @@ class ServerGroup:
             self._on_each_process(psutil.Process.resume)
 
     def await_rest(self) -> None:
-        """Return once the servers are at rest after the load, or will not be in time."""
         self._look_at_others()
         self.resume()
         watches = []

@@ -92,7 +92,6 @@ class LoadRun:
         self._on_each_machine(lambda load: load.interrupt())
 
     def observations(self) -> list[Observation]:
-        """Raises BenchError if a server, or a wrk, failed."""
         self._servers.require_alive()
         try:
             readings = self._on_each_machine(lambda load: load.reading())

@@ -7,8 +7,6 @@ import dataclasses
 import fcntl
 import itertools
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,7 +33,7 @@ from micropie_benchlib.serve.servers import LocalServer
 from micropie_benchlib.system.cache import trusted_cache
 from micropie_benchlib.system.children import TRIAL_ERRORS, reason_of
 from micropie_benchlib.system.processes import boot_id, require_proc
-from micropie_benchlib.system.temporary import remove_at_end, temporary_directory
+from micropie_benchlib.system.temporary import remove_at_end, start_bare, temporary_directory
 
 WATCHDOG = ROOT / "micropie_benchlib" / "programs" / "watchdog.py"
 AGENT_SILENCE_S = 2.5  # an agent that has not heard from its controller for so long ends
@@ -82,13 +80,7 @@ def serve_controller(channel: Any, private: str) -> None:
 
 def start_watchdog() -> IO[bytes]:
     """Have this process killed once it falls silent; return what signs of life go to."""
-    child = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(WATCHDOG), str(1.5 * messages.CONTROLLER_SILENCE_S)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    child = start_bare(str(WATCHDOG), str(1.5 * messages.CONTROLLER_SILENCE_S))
     assert child.stdin is not None  # noqa: S101  # it is a pipe
     return child.stdin
 
@@ -132,8 +124,6 @@ class AgentFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartedServer:
-    """What a controller knows of a server that an agent started: `part` is its name here."""
-
     part: str
     argv: tuple[str, ...]
     env: Pairs

@@ -310,8 +310,6 @@ class RemoteWrkGroup:
 
 
 class RemoteHost:
-    """Another machine, as a Host: see there."""
-
     def __init__(self, machine: OtherMachine) -> None:
         self._machine = machine
 

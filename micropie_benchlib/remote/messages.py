@@ -24,7 +24,6 @@ class Outcome(StrEnum):
 
 
 def send_beats(channel: Any) -> None:
-    """Let the other end know that somebody is here, until the connection ends."""
     with contextlib.suppress(OSError):
         while True:
             channel.send(BEAT)

@@ -34,7 +34,6 @@ class Ssh:
 
 
 def ssh_reason(lines: Sequence[str]) -> str:
-    """Return why ssh failed, by what it wrote, and what to do; nothing if it did not say."""
     told = [line.strip() for line in lines if line.strip()]
     for line in told:
         for words, advice in SSH_ADVICE.items():
@@ -44,7 +43,6 @@ def ssh_reason(lines: Sequence[str]) -> str:
 
 
 def find_remote_python(host: str, ssh: Ssh) -> str:
-    """Return the path of a Python on the host that can run this tool. Raises BenchError."""
     script = packaged_text(__package__, "find_python.sh")
     config = ["-F", ssh.config] if ssh.config else []
     command = ["ssh", *config, *SSH_OPTIONS, host, f"sh -c {shlex.quote(script)}"]

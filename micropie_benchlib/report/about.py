@@ -51,7 +51,6 @@ def describe_environment(results: Results) -> dict[str, str]:
 
 
 def commit_of(facts: TargetFacts) -> str:
-    """Return the commit of a target's code in words; empty if that is not known."""
     if not facts.source:
         return ""
     changes = "" if facts.source.is_clean else " with changes"

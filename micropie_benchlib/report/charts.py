@@ -45,7 +45,6 @@ def speed_charts(results: Results, comparisons: Iterable[Comparison]) -> list[st
 
 
 def bisection_charts(bisection: Bisection) -> list[str]:
-    """Return a figure of what each version needs that was compared; none if none was."""
     rows = []
     for version, cost in costs_by_version(bisection).items():
         text = f"{format_speed(cost)} ({format_range(cost)})"
@@ -62,7 +61,6 @@ def bisection_charts(bisection: Bisection) -> list[str]:
 def series_of(
     results: Results, points_of: Callable[[str], Iterable[svg.Point]]
 ) -> list[svg.Series]:
-    """Return a series for each target that has points."""
     series = []
     for look, name in enumerate(results.names):
         points = tuple(points_of(name))

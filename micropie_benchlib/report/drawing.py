@@ -57,7 +57,6 @@ def line_of_labels(axis: Axis, cells: int) -> str:
 
 
 def line_of_speed(axis: Axis, cells: int, speed: Estimate) -> str:
-    """Return the line of a speed and its interval; `|` stands at 1."""
     characters = [" "] * cells
     low, high = (cell_of(end, axis, cells) for end in speed.interval)
     characters[low : high + 1] = "─" * (high + 1 - low)

@@ -71,7 +71,6 @@ def padded(cells: Sequence[str], widths: Sequence[int], are_texts: Sequence[bool
 
 
 def cell_width(text: str) -> int:
-    """Return how many columns of a terminal the text takes."""
     from rich.cells import cell_len
 
     return cell_len(text)

@@ -37,7 +37,6 @@ def templates() -> Mapping[str, str]:
 
 
 def text_of(*warnings: BenchWarning) -> str:
-    """Return what warnings of one kind and with the same words say."""
     first = warnings[0]
     parts = []
     for literal, name, how, _ in string.Formatter().parse(templates()[first.kind]):

@@ -59,7 +59,6 @@ def facts_of(
 
 
 def within(root: Path, worker: WorkerFacts) -> WorkerFacts:
-    """Return the facts with paths as from the root."""
     file = worker.module_file
     return dataclasses.replace(
         worker,
@@ -83,7 +82,6 @@ def quoted(word: str) -> str:
 
 
 def check_different_code(others: Sequence[TargetFacts], facts: TargetFacts) -> None:
-    """Raise BenchError if targets of several directories run the same file."""
     for other in others:
         if not other.worker or not facts.worker or not facts.worker.module_file:
             continue

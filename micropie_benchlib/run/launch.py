@@ -37,8 +37,6 @@ def failure(error: str) -> BenchWarning:
 
 
 class LaunchRun:
-    """The servers of a launch while they run, and what failed of which target."""
-
     def __init__(self, launch: Launch, actions: Actions) -> None:
         self._launch = launch
         self._actions = actions
@@ -232,7 +230,6 @@ class LaunchRun:
                 self._warm_up([name], load)
 
     def unmeasurable(self) -> list[Reason]:
-        """Return why targets cannot be measured under any workload, or must not."""
         hide = self._secrets.hide_whole_words
         reasons = []
         for target in self._launch.targets:

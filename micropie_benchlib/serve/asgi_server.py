@@ -12,8 +12,6 @@ Versions = Mapping[str, str]  # of what is installed where the server runs, by p
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AsgiServerFacts:
-    """How an ASGI server is run, and what decides its speed."""
-
     options: Callable[[AsgiTarget, ServerSettings, int], list[str]]  # after `python -m NAME`
     packages: tuple[str, ...]  # whose versions are recorded
     variables: str  # a pattern of those that would change its settings silently

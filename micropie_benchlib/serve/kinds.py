@@ -181,7 +181,6 @@ class NeededFiles:
 
 
 def mapped_programs(processes: Iterable[psutil.Process]) -> set[Path]:
-    """Return the programs and libraries that the processes run (Linux, proc(5))."""
     found = set()
     for process in processes:
         with contextlib.suppress(OSError):

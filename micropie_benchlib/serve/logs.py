@@ -49,8 +49,6 @@ def read_tail(log: Path) -> str:
 
 
 class Severity(IntEnum):
-    """How much a line of a log says about the end of its server."""
-
     ROUTINE = 0
     SUPERVISION = 1  # of the server's own processes: the effect of another fault
     PLAIN = 2

@@ -19,8 +19,6 @@ LOADER = ROOT / "micropie_benchlib" / "programs" / "loader" / "micropie_bench_ap
 
 
 class PackageVersions(NamedTuple):
-    """Versions of distributions, by lower-case name, and of the Python that they are in."""
-
     packages: Mapping[str, str]
     python: str | None  # None where it is this one
 

@@ -55,7 +55,6 @@ def pair_by_round(
 
 
 def ratios_by_round(pairs: Iterable[Pair], metric: Metric) -> dict[int, float]:
-    """Return the target's value over the reference's, of each round where both are known."""
     ratios = {}
     for pair in pairs:
         reference_value, target_value = metric.read(pair.reference), metric.read(pair.target)
@@ -158,7 +157,6 @@ def few_responses_reason(pairs: Iterable[Pair]) -> str | None:
 
 
 def reason_for_no_estimate(pairs: Sequence[Pair], metric: Metric, *, values: int) -> str | None:
-    """Return why these pairs, with so many known values, give no ratio."""
     saturated = [pair for pair in pairs if pair.is_saturated]
     if 2 * len(saturated) >= len(pairs):
         return f"{SATURATED}: this would compare load generators, not servers"

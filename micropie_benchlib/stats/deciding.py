@@ -92,7 +92,6 @@ MAX_GAP = 1.2  # as a ratio; single and paired trials differ by less where targe
 def comparison_beside(
     comparisons: Iterable[Comparison], comparison: Comparison, method: Method, metric: Metric
 ) -> Comparison | None:
-    """Return the comparison of the same targets under the same load by that metric, if any."""
     wanted = (comparison.target, comparison.reference, comparison.load, method, metric)
     for each in comparisons:
         if (each.target, each.reference, each.load, each.method, each.metric) == wanted:

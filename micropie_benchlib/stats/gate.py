@@ -50,8 +50,6 @@ def worst(outcomes: Iterable[GateOutcome]) -> GateOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateDecision:
-    """The changes by which the gate decides, and targets under loads that have none."""
-
     gate: Gate
     changes: tuple[Change, ...] = ()
     unknown: tuple[tuple[str, LoadId], ...] = ()

@@ -49,8 +49,6 @@ def over_limit(measurement: Measurement, limit_s: float) -> int | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """How many requests at a rate took longer than the limit."""
-
     over: int = 0
     requests: int = 0
 
@@ -102,7 +100,6 @@ def are_enough(trials: Sequence[Measurement]) -> bool:
 
 
 def rate_not_kept(wrk: WrkResult, load: Load) -> BenchWarning | None:
-    """Return that responses lack, or came ever later."""
     rate = wrk.arrival_rate
     if rate is None:
         return None

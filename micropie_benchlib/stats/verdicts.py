@@ -34,7 +34,6 @@ def log_standard_error(comparison: Comparison) -> float | None:
 
 
 def log_stdev(comparison: Comparison) -> float | None:
-    """Return the standard deviation of the log of one round's ratio."""
     error = log_standard_error(comparison)
     return None if error is None else error * math.sqrt(comparison.rounds)
 
@@ -85,7 +84,6 @@ def decisive_comparisons(results: Results) -> list[Comparison]:
 
 
 def rounds_for_precision(results: Results, precision: float) -> int | None:
-    """Return how many rounds give all verdicts that half-width; None if no verdict has one."""
     needed = []
     for comparison in decisive_comparisons(results):
         stdev, estimate = log_stdev(comparison), comparison.estimate

@@ -101,7 +101,6 @@ def kept_limits(results: Results) -> Iterator[Sighting]:
 
 
 def warnings_of(results: Results) -> list[Sighting]:
-    """Return all but the warnings of the run itself, in the order to show them."""
     return [
         *unfinished(results),
         *dependent_pairs(results),
@@ -159,7 +158,6 @@ ENOUGH_FOR_P99 = 200  # requests of a trial: its p99 then has two above it
 
 
 def few_for_p99(results: Results) -> Iterator[Sighting]:
-    """Yield that trials have so few requests that one or two of them make the p99."""
     lowest_per_s = math.inf
     for load in results.reported_loads:
         lowest_per_s = min(lowest_per_s, load.rate_per_s or math.inf)

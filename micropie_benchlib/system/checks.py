@@ -243,7 +243,6 @@ def examine(workers: int, threads: int, connections: int) -> list[Finding]:
 
 
 def sample_busy_processes(seconds: float) -> list[str]:
-    """Return which other processes use over 10% of a core within that time, busiest first."""
     before = {}
     for process in psutil.process_iter():
         if process.pid != os.getpid():

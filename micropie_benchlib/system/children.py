@@ -40,7 +40,6 @@ LIMITS = {
 
 
 def reason_of(error: Exception) -> str:
-    """Return the error in words, and for a full disk or another limit what to do."""
     if isinstance(error, MemoryError):
         error = OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
     if not isinstance(error, OSError):
@@ -196,7 +195,6 @@ class Child:
 
 
 def await_any(children: Iterable[Child], timeout_s: float) -> None:
-    """Return when there is news of a child, or after that time."""
     running = [child for child in children if child.exit is None]
     for child in select.select(running, [], [], timeout_s)[0]:
         child.hear()

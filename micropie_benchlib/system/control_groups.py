@@ -48,7 +48,6 @@ NO_GROUPS = CpuGroups(directories=(), are_all=False)
 
 
 def cpu_quota(directory: Path) -> float | None:
-    """Return the quota of a control group (version 2 or 1), as a number of cores."""
     quota_us = search_file(f"{directory}/cpu.max", r"^(\d+) \d+")
     period_us = search_file(f"{directory}/cpu.max", r"^\d+ (\d+)")
     if not quota_us:

@@ -18,15 +18,20 @@ from pathlib import Path
 CLEANUP = str(Path(__file__).parent.parent / "programs" / "cleanup.py")
 
 
-def remove_at_end(directory: str, program: str = CLEANUP) -> Callable[[], None]:
-    """Return a function that removes the directory at once, as cleanup.py does at the end."""
-    child = subprocess.Popen(
-        [sys.executable, "-I", "-S", program, directory],
+def start_bare(program: str, argument: str) -> subprocess.Popen[bytes]:
+    """Start a program of ours in a bare interpreter, told by a pipe when this process ends."""
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", program, argument],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
+
+
+def remove_at_end(directory: str, program: str = CLEANUP) -> Callable[[], None]:
+    """Return a function that removes the directory at once, as cleanup.py does at the end."""
+    child = start_bare(program, directory)
 
     def remove() -> None:
         shutil.rmtree(directory, ignore_errors=True)

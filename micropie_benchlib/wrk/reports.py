@@ -59,8 +59,6 @@ INVISIBLE = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextLine:
-    """A line of a text, without what is invisible; numbers count from 1."""
-
     number: int
     text: str
 

@@ -16,8 +16,6 @@ from micropie_benchlib.wrk.warnings import error_warnings, report_warnings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportRow:
-    """Reports that are the rounds of one target under one load, in the order of the text."""
-
     name: str
     reports: list[FoundReport]
 
@@ -91,7 +89,6 @@ class ParsedText:
 
 
 def parse_reports(text: str) -> ParsedText:
-    """Raises BenchError if the text has none at all."""
     lines = text_lines(text)
     reports, unread = find_reports(lines)
     if not reports and not unread:
