@@ -26,6 +26,7 @@ from micropie_benchlib.core.results import WorkerFacts
 from micropie_benchlib.core.targets import AsgiTarget, CommandTarget, Source, StartedTarget
 from micropie_benchlib.load.hosts import ThisHost
 from micropie_benchlib.report.markdown import to_markdown
+from micropie_benchlib.run.facts import facts_of
 from micropie_benchlib.serve.commits import with_code
 from micropie_benchlib.serve.kinds import TARGET_KINDS
 from micropie_benchlib.serve.versions import LOADER
@@ -380,11 +381,26 @@ def test_git_compares_a_commit_with_the_files_as_they_are(
     repository.commit(app_py="old")
     text = 'git = "main"\n[targets.s]\ncommand = "s {port}"\nprepare = "make"'
     repository.write(bench_toml=text)
-    before, after = compared("--config", "bench.toml", asked=asked)
+    before, after = compared("--config", str(repository.top / "bench.toml"), asked=asked)
     assert [before.name, after.name] == ["main", "working tree"]
     assert before.source
     assert after.source is None
     assert before.prepare == after.prepare == "make"
+
+
+def test_a_commit_from_the_environment_is_not_shown(
+    repository: Repository, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.commit(app_py="")
+    repository.git("branch", "secret-branch")
+    monkeypatch.setenv("REF", "secret-branch")
+    repository.write(bench_toml='git = "${REF}"\n[targets.s]\napp = "app:app"')
+    before, _ = compared("--config", str(repository.top / "bench.toml"), asked=asked)
+    assert asked.plan
+    assert isinstance(before, AsgiTarget)
+    facts = facts_of(before, None, {}, asked.plan.secrets)
+    assert (facts.name, facts.spec) == ("***", "app:app@git:***")
+    assert facts.source == Source(commit=find_commit(repository.top, "HEAD"), ref="***")
 
 
 @pytest.mark.parametrize(

@@ -374,7 +374,8 @@ def at_both_commits(git: str, asked: Sequence[NamedTable], file: BenchFile) -> l
         raise UsageError("compares one target at two commits: name it", option="--git")
     (target,) = asked
     sides = []
-    for name, ref in ((before, before), (after or WORKING_TREE, after or None)):
+    for ref in (before, after or None):
+        name = file.hide(ref) if ref else WORKING_TREE
         table = dataclasses.replace(target.table, git=ref)
         table = table.changed_by(file.settings.get(name, TargetTable()))
         sides.append(NamedTable(name, table, target.directory))

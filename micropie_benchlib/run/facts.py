@@ -37,7 +37,9 @@ def facts_of(
         served = served_as(settings, versions.packages, worker)
     root, source = None, None
     if isinstance(target, StartedTarget):
-        root, source = target.root, target.source
+        root, source = target.repository and target.root, target.source
+    if source:
+        source = dataclasses.replace(source, ref=secrets.hide_whole_words(source.ref))
     command = server_command(server, secrets) if server else ""
     if root:  # a name of ours, and gone by the time that it is read
         command = command.replace(str(root), ".")
