@@ -162,18 +162,7 @@ def test_requests_without_an_answer_invalid() -> None:
     assert rate_not_kept(wrk, load) == unanswered
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"offered": 3},
-        {"in_window": 5},
-        {"from_scheduled": [[2000, 1], [1000, 3]]},
-        {"from_sent": [[90, 3]]},
-        {"window_us": -1},
-        {"third_p50_us": [1, 2]},
-        {"more": 1},
-    ],
-)
+@pytest.mark.parametrize("change", [{"window_us": -1}, {"third_p50_us": [1, 2]}, {"more": 1}])
 def test_figures_that_the_script_cannot_have_given_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(BenchError, match="unexpected line from"):
         parse_exact(exact_line(at_rate={**PACE, **change}), connections=1)
