@@ -158,12 +158,11 @@ def commit(repository: Path, tag: str, loops: int) -> None:
 
 def compare(repository: Path, tag: str, *options: str) -> tuple[int, str]:
     """Return the exit status of the comparison with `base`, and what the apps' clocks said."""
-    command = [sys.executable, str(ROOT / "micropie_bench.py"), "compare"]
-    targets = ["base=app:app@git:base", f"new=app:app@git:{tag}"]
+    command = [sys.executable, str(ROOT / "micropie_bench.py"), "compare", "app:app"]
     with tempfile.NamedTemporaryFile() as log:
         env = {**os.environ, "BURN_LOG": log.name}
         done = subprocess.run(
-            [*command, *targets, *options],
+            [*command, "--git", f"base..{tag}", *options],
             cwd=repository,
             env=env,
             stdout=subprocess.DEVNULL,
