@@ -1,7 +1,4 @@
-"""What the tests share.
-
-The tool as a user starts it, the proof that it leaves nothing running, and results.
-"""
+"""What the tests share: the tool as it is started, that it leaves nothing running, results."""
 
 import contextlib
 import fcntl

@@ -409,25 +409,10 @@ def test_a_secret_is_hidden_before_a_shells_quotes_change_it(here: Path, asked: 
 # On real servers.
 
 QUICK = ("-d", "1s", "-c", "8", "-t", "2", "--export-json", "-")
-OWN = """
-import json, os, sys
-from http.server import BaseHTTPRequestHandler, HTTPServer
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        body = json.dumps({"mode": os.environ["MODE"], "here": os.getcwd()}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
-"""
 
 
 def test_settings_of_its_own_reach_a_server_and_the_results(tool: Tool, tmp_path: Path) -> None:
     """Each launch is prepared, and what differs is recorded and told."""
-    (tmp_path / "own.py").write_text(OWN)
     (tmp_path / "bench.toml").write_text(f"""
         [targets.one]
         app = "shop:app"
@@ -444,7 +429,7 @@ def test_settings_of_its_own_reach_a_server_and_the_results(tool: Tool, tmp_path
         env = {{ SOME_TOKEN = "literal-s3cret", KIND = "${{KIND}}" }}
 
         [targets.own]
-        command = "{{python}} own.py"
+        command = "sh -c 'exec {{python}} {TARGETS}/odd.py $PORT plain'"
         env = {{ PORT = "{{port}}", MODE = "${{MODE}}" }}
         prepare = "test $MODE = quite-se-cret && pwd > prepared"
     """)
@@ -463,7 +448,7 @@ def test_settings_of_its_own_reach_a_server_and_the_results(tool: Tool, tmp_path
     assert (two["server"]["workers"], two["server"]["loop"]) == (2, "asyncio")
     assert two["server_command"].startswith("SOME_TOKEN=*** KIND=*** ")
     assert own["server"] is None
-    assert re.fullmatch(r"PORT=\d+ MODE=\*\*\* \S+ own.py", own["server_command"])
+    assert re.match(r"PORT=\d+ MODE=\*\*\* sh -c 'exec \S+ \S+/odd.py ", own["server_command"])
     assert (tmp_path / "prepared").read_text() == f"{tmp_path}\n", "by the one that came last"
     launches = len((tmp_path / "launches").read_text().splitlines())
     assert launches in (2, 3), "in each round, and perhaps once to see whether it can be measured"

@@ -1,7 +1,4 @@
-"""Comparisons from end to end.
-
-Rounds, paired trials, what invalidates them, and what is left after an interruption.
-"""
+"""Comparisons from end to end: rounds, paired trials, and what invalidates them."""
 
 import contextlib
 import itertools

@@ -1,7 +1,4 @@
-"""Servers and wrk as real processes.
-
-Readiness, ownership of the port, faults, and nothing left behind.
-"""
+"""Servers and wrk as real processes: readiness, ports, faults, and nothing left behind."""
 
 import contextlib
 import os

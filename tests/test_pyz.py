@@ -1,7 +1,4 @@
-"""The whole .pyz, built once, in a clean environment.
-
-That has no site packages, no wrk on PATH, and a new HOME.
-"""
+"""The whole .pyz, without site packages and wrk on PATH, and with a new HOME."""
 
 import hashlib
 import io

@@ -16,27 +16,6 @@ pytestmark = pytest.mark.slow
 LOAD = ("-r", "1", "-d", "1s", "-c", "8", "-t", "2", "-w", "1", "--warm-up", "0s")
 SHORT = (*LOAD, "--export-json", "-")
 
-# Keeps connections open whatever it was asked, after some answers that say it will not.
-KEEPS_OPEN = """
-import asyncio, sys
-
-left = int(sys.argv[2])
-
-async def serve(reader, writer):
-    global left
-    while await reader.readuntil(b"\\r\\n\\r\\n"):
-        left -= 1
-        close = b"Connection: close\\r\\n" if left >= 0 else b""
-        writer.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n" + close + b"\\r\\nhi")
-        await writer.drain()
-
-async def main():
-    server = await asyncio.start_server(serve, "127.0.0.1", int(sys.argv[1]))
-    await server.serve_forever()
-
-asyncio.run(main())
-"""
-
 
 def compare(in_process: InProcess, *args: str) -> subprocess.CompletedProcess[str]:
     return in_process.run("compare", *SHORT, *args)
@@ -88,15 +67,8 @@ def test_answers_that_take_longer_than_a_trial_are_refused(in_process: InProcess
     assert re.search(reason, done.stderr, re.MULTILINE)
 
 
-def server_that_keeps_open(directory: Path, *, closing: int) -> str:
-    (directory / "open.py").write_text(KEEPS_OPEN)
-    return f"opened=cmd:{{python}} {directory / 'open.py'} {{port}} {closing}"
-
-
-def test_without_keep_alive_each_request_has_a_connection(
-    in_process: InProcess, tmp_path: Path
-) -> None:
-    targets = ("shop:app", "asgi", server_that_keeps_open(tmp_path, closing=40))
+def test_without_keep_alive_each_request_has_a_connection(in_process: InProcess) -> None:
+    targets = ("shop:app", "asgi", "opened=cmd:{python} odd.py {port} says_close")
     done = compare(in_process, *targets, "--no-keep-alive")
     *closed, kept_open = json.loads(done.stdout)["measurements"]
     for measurement in closed:
@@ -110,9 +82,8 @@ def test_without_keep_alive_each_request_has_a_connection(
     assert json.loads(done.stdout)["settings"]["workloads"][0]["keep_alive"] is False
 
 
-def test_a_server_that_does_not_close_is_refused(in_process: InProcess, tmp_path: Path) -> None:
-    target = server_that_keeps_open(tmp_path, closing=0)
-    done = compare(in_process, target, "--no-keep-alive")
+def test_a_server_that_does_not_close_is_refused(in_process: InProcess) -> None:
+    done = compare(in_process, "cmd:{python} odd.py {port} plain", "--no-keep-alive")
     assert done.returncode == 1
     assert "keeps its connection open when asked to close it" in done.stderr
 

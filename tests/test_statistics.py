@@ -1,7 +1,4 @@
-"""Statistics and the schedule: pure functions.
-
-They are held against published values, scipy, wrk's own algorithm, and simulations.
-"""
+"""Statistics and the schedule, against published values, scipy, wrk and simulations."""
 
 import itertools
 import math

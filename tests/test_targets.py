@@ -1,7 +1,4 @@
-"""Every kind of target: its command and environment, then all of them for real.
-
-Those are commands, running servers, versions from the index, another Python.
-"""
+"""Every kind of target: its command and environment, then all of them for real."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What is left behind, and what a run that has begun still depends on.
-
-Real processes: killed, hung, stopped, and their files taken away.
-"""
+"""What is left by real processes that are killed or hang, or whose files are taken away."""
 
 import contextlib
 import functools

@@ -51,6 +51,12 @@ class Odd(asyncio.Protocol):
     def fallen(self, number: int) -> bytes:
         return answer(b"error: no database")
 
+    def says_close(self, number: int) -> bytes:
+        """It never closes a connection, whatever its first answers say."""
+        head, _, body = answer().partition(b"\r\n\r\n")
+        close = b"\r\nConnection: close" if number < 40 else b""
+        return head + close + b"\r\n\r\n" + body
+
     def hints(self, number: int) -> bytes:
         return b"HTTP/1.1 103 Early Hints\r\nLink: </s.css>; rel=preload\r\n\r\n" + answer()
 
