@@ -572,13 +572,27 @@ def report_of(results: Results, *, details: bool = True) -> Report:
     return Report(results=results, conclusion=conclude(results), details=details)
 
 
+def run_of(
+    rates: Sequence[Sequence[float]],
+    *,
+    partners: bool = False,
+    cpu_s: tuple[float, float] = (1.0, 1.0),
+    first_round: int = 1,
+    **changes: Any,
+) -> list[Measurement]:
+    """Return rounds with these requests/s of `base` and `more`, alone or as paired trials."""
+    measurements = []
+    for number, of_round in enumerate(rates, start=first_round):
+        for name, other, rate, cpu in zip(NAMES, reversed(NAMES), of_round, cpu_s, strict=True):
+            partner = other if partners else None
+            made = measured(name, number, rate, cpu_s=cpu, partner=partner, **changes)
+            measurements.append(made)
+    return measurements
+
+
 def single_results(rates: Sequence[Sequence[float]] = RATES, **changes: Any) -> Results:
     """Return results of single rounds with these requests/s of `base` and `more`."""
-    measurements = []
-    for number, pair in enumerate(rates, start=1):
-        for name, rate in zip(NAMES, pair, strict=True):
-            measurements.append(measured(name, number, rate))
-    return results_of(measurements, **changes)
+    return results_of(run_of(rates), **changes)
 
 
 Compared = Callable[..., subprocess.CompletedProcess[str]]

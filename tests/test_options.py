@@ -2,7 +2,6 @@
 
 import errno
 import io
-import itertools
 import re
 import shlex
 import sys
@@ -17,9 +16,9 @@ from conftest import (
     RATES,
     Asked,
     Typed,
-    measured,
     results_of,
     run_command,
+    run_of,
     set_bundled,
     set_cores,
     single_results,
@@ -505,11 +504,7 @@ def test_a_baseline_that_says_nothing_of_the_plan_is_refused_before_the_run(
 
 
 def test_a_baseline_of_paired_trials_alone_is_no_baseline_of_a_run_without() -> None:
-    measurements = []
-    for number, name in itertools.product((1, 2), NAMES):
-        partner = NAMES[1 - NAMES.index(name)]
-        measurements.append(measured(name, number, 100.0 + number, partner=partner))
-    baseline = results_of(measurements)
+    baseline = results_of(run_of([(101.0, 101.0), (102.0, 102.0)], partners=True))
     check_baseline("old.json", baseline, plan_of(BASE_AND_MORE, paired=True))
     with pytest.raises(UsageError, match="has no interval for more against base"):
         check_baseline("old.json", baseline, plan_of(BASE_AND_MORE, paired=False))
@@ -596,11 +591,8 @@ def test_why_there_are_more_rounds_stays_above_what_is_live(
 
 def test_progress_names_the_metric_and_keeps_it(capsys: pytest.CaptureFixture[str]) -> None:
     """Requests/s decide at first; then CPU time could, and a reader would not know the change."""
-    alone, together = [], []
-    for number in (1, 2):
-        for name, other, rate in (("base", "more", 100.0), ("more", "base", 120.0 + number)):
-            alone.append(measured(name, number, rate))
-            together.append(measured(name, number, rate, partner=other, cpu_s=1 + number / 100))
+    rates = [(100.0, 121.0), (100.0, 122.0)]
+    alone, together = run_of(rates), run_of(rates, partners=True, cpu_s=(1.01, 1.01))
     progress = ProgressReport(plan_of(), verbose=False)
     progress.update(results_of(alone[:2]))
     progress.update(results_of(alone))

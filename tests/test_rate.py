@@ -19,6 +19,7 @@ from conftest import (
     measured,
     report_of,
     results_of,
+    run_of,
     with_wrk,
     wrk_of,
 )
@@ -479,15 +480,15 @@ def test_a_rate_that_wrk_cannot_make_is_told_with_the_remedy() -> None:
         assert [warning.kind for warning in reason.warnings] == [Kind.CANNOT_OFFER]
 
 
+RATE = [(1000.0, 1000.0)]
+IDLE: dict[str, Any] = {"load": AT_1000.id, "limited_by": Limit.NEITHER}
+
+
 def test_at_a_rate_cpu_decides_though_nothing_was_busy_and_p99_stands_beside() -> None:
-    load = AT_1000.id
     measurements = []
-    for number, name in itertools.product((1, 2, 3), ("base", "more")):
-        cpu_s = (1.0 if name == "base" else 0.5) * (1 + number / 1000)
-        other = "more" if name == "base" else "base"
-        for partner in (None, other):
-            made: dict[str, Any] = {"load": load, "partner": partner, "limited_by": Limit.NEITHER}
-            measurements.append(measured(name, number, 1000, cpu_s=cpu_s, **made))
+    for number, partners in itertools.product((1, 2, 3), (False, True)):
+        cpu_s = (1 + number / 1000, (1 + number / 1000) / 2)
+        measurements += run_of(RATE, partners=partners, cpu_s=cpu_s, first_round=number, **IDLE)
     results = results_of(measurements)
     (decisive,) = decisive_comparisons(results)
     assert (decisive.method, decisive.metric) == (Method.PAIRED, Metric.CPU)
@@ -520,15 +521,13 @@ def test_at_a_rate_a_target_has_one_p99_in_tables_and_verdict_lines() -> None:
 
 
 def test_at_a_rate_p99_decides_between_servers_that_wait() -> None:
-    load = AT_1000.id
     measurements = []
-    for number, name in itertools.product((1, 2, 3), ("base", "more")):
-        for partner in (None, "more" if name == "base" else "base"):
-            made = measured(
-                name, number, 1000, cpu_s=0.1, load=load, partner=partner, limited_by=Limit.NEITHER
-            )
-            times: dict[str, Any] = {"mean_s": 0.01, "p50_s": 0.005, "p99_s": 0.01 + number / 1e4}
-            latency = Latency(stdev_s=0.01, max_s=0.03, **times)
+    for number, partners in itertools.product((1, 2, 3), (False, True)):
+        latency = Latency(
+            mean_s=0.01, stdev_s=0.01, max_s=0.03, p50_s=0.005, p99_s=0.01 + number / 1e4
+        )
+        cpu_s = (0.1, 0.1)
+        for made in run_of(RATE, partners=partners, cpu_s=cpu_s, first_round=number, **IDLE):
             measurements.append(with_wrk(made, latency=latency, latency_uncorrected=latency))
     results = results_of(measurements)
     (decisive,) = decisive_comparisons(results)

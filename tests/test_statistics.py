@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import NAMES, Start, measured, results_of, run_load, wrk_of
+from conftest import NAMES, Start, measured, results_of, run_load, run_of, wrk_of
 from test_experiment import HELLO, OK, plan_of
 
 from micropie_benchlib.cli.records import settings_of
@@ -532,12 +532,9 @@ def test_cpu_time_does_not_decide_between_one_worker_and_four(
     workers: tuple[int | None, int], metric: Metric
 ) -> None:
     """Four may use more of it, and answer more."""
-    measurements = []
-    for number in range(1, 4):
-        for name, other, cpu_s in (("base", "more", 1.0), ("more", "base", 1.1)):
-            measurements.append(measured(name, number, 100.0 + number))
-            measurements.append(measured(name, number, 100.0, cpu_s=cpu_s, partner=other))
-    results = results_of(measurements)
+    alone = run_of([(101.0, 101.0), (102.0, 102.0), (103.0, 103.0)])
+    together = run_of([(100.0, 100.0)] * 3, partners=True, cpu_s=(1.0, 1.1))
+    results = results_of([*alone, *together])
     targets = []
     for facts, count in zip(results.targets, workers, strict=True):
         server = ServerSettings(workers=count) if count else None
@@ -746,10 +743,7 @@ def test_equal_targets_are_told_apart_in_some_1_of_20_at_most(runs: int, most: f
 
 def test_whole_answers_that_were_counted_are_no_rate_where_they_are_few() -> None:
     """Of 1.05 s and 0.95 s trials of 2 s see one answer and two, whatever the number of rounds."""
-    measurements = []
-    for number, (name, count) in itertools.product(range(1, 5), (("base", 1), ("more", 2))):
-        measurements.append(measured(name, number, 100 * count / 2, seconds=2))
-    rate, p99, cpu = results_of(measurements).comparisons
+    rate, p99, cpu = results_of(run_of([(50, 100)] * 4, seconds=2)).comparisons
     assert p99.estimate
     assert rate.estimate is cpu.estimate is None
     assert "too few responses per connection (1) for a result: use -d 40s" in str(rate.reason)
@@ -813,13 +807,10 @@ def test_a_pair_that_shares_something_is_decided_by_single_trials(
 ) -> None:
     """By CPU per request, in paired trials one needs half of what the other does."""
     measurements = []
-    for number, name in itertools.product(range(1, 7), NAMES):
-        other = NAMES[1 - NAMES.index(name)]
-        cpu_s = {"base": (1.0, 1.0), "more": (single_cpu_s, 0.5)}[name]
-        for partner, mean_s in zip((None, other), cpu_s, strict=True):
-            spread = 1 + number / 100 if name == "more" else 1.0
-            made = measured(name, number, 1000, cpu_s=mean_s * spread, partner=partner)
-            measurements.append(made)
+    for number, partners in itertools.product(range(1, 7), (False, True)):
+        mean_s = 0.5 if partners else single_cpu_s
+        cpu_s = (1.0, mean_s * (1 + number / 100))
+        measurements += run_of([(1000, 1000)], partners=partners, cpu_s=cpu_s, first_round=number)
     results = results_of(measurements)
     (decisive,) = decisive_comparisons(results)
     assert (decisive.method is Method.PAIRED) == is_paired

@@ -16,6 +16,7 @@ from conftest import (
     ENVIRONMENT,
     EXACT,
     EXPORTS,
+    RATES,
     SECONDS,
     SETTINGS,
     Compared,
@@ -26,6 +27,7 @@ from conftest import (
     measured,
     report_of,
     results_of,
+    run_of,
     single_results,
 )
 from hypothesis import HealthCheck, given, settings
@@ -53,10 +55,8 @@ from micropie_benchlib.report.results_file import from_json, to_json
 from micropie_benchlib.wrk.exact import EXACT_MARK, parse_exact
 from micropie_benchlib.wrk.rows import parse_reports
 
-PAIRED = [measured("base", 1, 100, partner="more"), measured("more", 1, 90, partner="base")]
-RUN = results_of(
-    [*single_results().measurements, *PAIRED], settings=SETTINGS, environment=ENVIRONMENT
-)
+PAIRED = run_of([(100.0, 90.0)], partners=True)
+RUN = results_of([*run_of(RATES), *PAIRED], settings=SETTINGS, environment=ENVIRONMENT)
 SAVED = to_json(RUN)
 RENDERERS = (to_markdown, to_csv, to_html, to_github_benchmark)
 Place = tuple[str | int, ...]
