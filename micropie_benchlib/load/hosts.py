@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.requests import Response, Workload
@@ -97,7 +96,7 @@ class ThisHost:
             if isinstance(server, LocalServer):
                 meters.append(self._meter_of(server))
         others = [each for each in self._meters if each.is_running and each not in meters]
-        cores = core_halves().servers if halves else []
+        cores = core_halves()[0] if halves else []
         return ServerGroup(meters, others=others, cores=cores, link=self._link)
 
     def load_side(self, goals: Sequence[Goal], load: Load, *, halves: bool) -> WrkGroup:
@@ -106,18 +105,13 @@ class ThisHost:
             goals,
             load,
             work_dir=self._work_dir,
-            cores=core_halves().loads if halves else [],
+            cores=core_halves()[1] if halves else [],
             link=self._link,
         )
 
 
-class CoreHalves(NamedTuple):
-    servers: list[int]
-    loads: list[int]
-
-
-def core_halves() -> CoreHalves:
-    """No physical core is in both, unless there is just one: its threads are shared out."""
+def core_halves() -> tuple[list[int], list[int]]:
+    """Of servers and loads. No physical core is in both, unless there is just one."""
     by_physical_core: dict[str, list[int]] = {}
     for core in all_cores():
         topology = f"/sys/devices/system/cpu/cpu{core}/topology"
@@ -127,9 +121,7 @@ def core_halves() -> CoreHalves:
     if len(groups) == 1:
         groups = [[core] for core in groups[0]]
     half = len(groups) // 2
-    return CoreHalves(
-        servers=list(itertools.chain(*groups[:half])), loads=list(itertools.chain(*groups[half:]))
-    )
+    return list(itertools.chain(*groups[:half])), list(itertools.chain(*groups[half:]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

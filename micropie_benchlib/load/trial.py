@@ -5,8 +5,8 @@ import dataclasses
 import functools
 import math
 import time
-from collections.abc import Callable, Sequence
-from typing import Self, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import Load
@@ -36,24 +36,12 @@ def at_once(actions: Sequence[Callable[[], Given]]) -> list[Given]:
 
 
 class LoadRun:
-    """A load on servers, from its beginning; on entering, the wrks wait at their gates."""
+    """A load on servers, from its beginning to the reading of what was seen."""
 
     def __init__(self, sides: Sides, load: Load, *, tick: Tick) -> None:
         self._servers, self._loads = sides.servers, sides.loads
         self._are_one_machine = sides.are_one_machine
         self._load, self._tick = load, tick
-        self._stack = contextlib.ExitStack()
-
-    def __enter__(self) -> Self:
-        with contextlib.ExitStack() as stack:
-            for load in self._loads:
-                stack.enter_context(load)
-            stack.enter_context(self._servers)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
 
     def begin(self) -> None:
         self._servers.begin()
@@ -160,6 +148,15 @@ class LoadRun:
         return use, dataclasses.replace(ending, put_off_s=put_off_s)
 
 
+@contextlib.contextmanager
+def load_run(sides: Sides, load: Load, *, tick: Tick) -> Iterator[LoadRun]:
+    with contextlib.ExitStack() as stack:
+        for side in sides.loads:  # their wrks wait at their gates
+            stack.enter_context(side)
+        stack.enter_context(sides.servers)
+        yield LoadRun(sides, load, tick=tick)
+
+
 def endless(load: Load, seconds: float) -> Load:
     """Return the load for a wrk that will be interrupted; at a rate, it as it is."""
     if load.rate_per_s:
@@ -179,7 +176,7 @@ def apply_load(sides: Sides, load: Load, *, is_paired: bool, tick: Tick) -> list
     moment, and requests and CPU time are of the same work. At a rate both do the same requests
     by themselves.
     """
-    with LoadRun(sides, load, tick=tick) as run:
+    with load_run(sides, load, tick=tick) as run:
         sides.servers.await_idle()
         run.begin()
         if is_paired and not load.rate_per_s:
@@ -196,7 +193,7 @@ def apply_load(sides: Sides, load: Load, *, is_paired: bool, tick: Tick) -> list
 
 
 def apply_warm_up(sides: Sides, load: Load, *, seconds: float, tick: Tick) -> None:
-    with LoadRun(sides, load, tick=tick) as run:
+    with load_run(sides, load, tick=tick) as run:
         run.begin()
         run.wait(seconds)
         run.interrupt()

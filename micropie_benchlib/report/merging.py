@@ -68,14 +68,10 @@ def merge(parts: Sequence[Results]) -> Results:
         changes[field] = ()
         for part in parts:
             changes[field] += getattr(part, field)
-    for field, unknown in (
-        ("seed", None),
-        ("settings", None),
-        ("environment", None),
-        ("machines", ()),
-    ):
+    unknown: dict[str, Any] = {"seed": None, "settings": None, "environment": None, "machines": ()}
+    for field in unknown:
         values = [getattr(part, field) for part in parts]
         is_shared = all(value == values[0] for value in values)
-        changes[field] = values[0] if is_shared else unknown
+        changes[field] = values[0] if is_shared else unknown[field]
     commands = dict.fromkeys(part.command for part in parts)
     return dataclasses.replace(parts[0], command="; ".join(commands), **changes)
