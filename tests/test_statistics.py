@@ -381,47 +381,40 @@ def core_use_of(
     return replace(use, **changes)
 
 
-@pytest.mark.parametrize(
-    ("use", "limit"),
-    [
-        pytest.param(core_use_of(0.95, 0.5), WRK, id="wrk's core is full, the server's is not"),
-        pytest.param(core_use_of(0.95, 0.95), SERVER, id="both are full: the server is shown"),
-        pytest.param(core_use_of(0.5, 0.95), SERVER, id="the server's core is full"),
-        pytest.param(core_use_of(0.5, 0.5), NEITHER, id="each has room on its core"),
-        pytest.param(core_use_of(0.9, 0.89), WRK, id="full begins at 90%"),
-        pytest.param(core_use_of(0.89, 0.89), SERVER, id="89% is not full, but busy"),
-        pytest.param(core_use_of(0.89, 0.74), NEITHER, id="74% is not busy"),
-        pytest.param(core_use_of(0.3, 1.6, 2), SERVER, id="a full machine, mostly the server's"),
-        pytest.param(core_use_of(1.2, 0.7, 2), WRK, id="a full machine, mostly wrk's"),
-        pytest.param(core_use_of(0.9, 0.9, 2), SERVER, id="a full machine in equal parts"),
-        pytest.param(core_use_of(0.9, 0.8, 2), SERVER, id="a shared machine with little room"),
-        pytest.param(core_use_of(0.8, 0.6, 2), NEITHER, id="a shared machine with room"),
-        pytest.param(core_use_of(0.0, 0.0, 2), NEITHER, id="an idle machine"),
-        pytest.param(
-            core_use_of(0.93, 0.93, 2, server_cores=1), SERVER, id="a full process on shared cores"
-        ),
-        pytest.param(
-            core_use_of(0.21, 0.25, 2, server_cores=1, server_delay=0.7),
-            SERVER,
-            id="neighbours keep the server from its core",
-        ),
-        pytest.param(
-            core_use_of(0.2, 0.2, 2, server_cores=1, load_delay=1.7),
-            SERVER,
-            id="neighbours keep wrk from its cores, which is no limit of its own",
-        ),
-        pytest.param(
-            core_use_of(0.1, 0.8, 2, busiest=0.78), SERVER, id="one of two workers has all the work"
-        ),
-        pytest.param(
-            core_use_of(0.1, 0.1, 2, load_delay=0.1, server_delay=0.1),
-            NEITHER,
-            id="neighbours beside a sleeper",
-        ),
-        pytest.param(core_use_of(1.9, None, 2), WRK, id="a full wrk and somebody else's server"),
-        pytest.param(core_use_of(0.72, None, 2), None, id="somebody else's is not idle"),
-    ],
-)
+LIMITS = {
+    "wrk's core is full, the server's is not": (core_use_of(0.95, 0.5), WRK),
+    "both are full: the server is shown": (core_use_of(0.95, 0.95), SERVER),
+    "the server's core is full": (core_use_of(0.5, 0.95), SERVER),
+    "each has room on its core": (core_use_of(0.5, 0.5), NEITHER),
+    "full begins at 90%": (core_use_of(0.9, 0.89), WRK),
+    "89% is not full, but busy": (core_use_of(0.89, 0.89), SERVER),
+    "74% is not busy": (core_use_of(0.89, 0.74), NEITHER),
+    "a full machine, mostly the server's": (core_use_of(0.3, 1.6, 2), SERVER),
+    "a full machine, mostly wrk's": (core_use_of(1.2, 0.7, 2), WRK),
+    "a full machine in equal parts": (core_use_of(0.9, 0.9, 2), SERVER),
+    "a shared machine with little room": (core_use_of(0.9, 0.8, 2), SERVER),
+    "a shared machine with room": (core_use_of(0.8, 0.6, 2), NEITHER),
+    "an idle machine": (core_use_of(0.0, 0.0, 2), NEITHER),
+    "a full process on shared cores": (core_use_of(0.93, 0.93, 2, server_cores=1), SERVER),
+    "neighbours keep the server from its core": (
+        core_use_of(0.21, 0.25, 2, server_cores=1, server_delay=0.7),
+        SERVER,
+    ),
+    "neighbours keep wrk from its cores, which is no limit of its own": (
+        core_use_of(0.2, 0.2, 2, server_cores=1, load_delay=1.7),
+        SERVER,
+    ),
+    "one of two workers has all the work": (core_use_of(0.1, 0.8, 2, busiest=0.78), SERVER),
+    "neighbours beside a sleeper": (
+        core_use_of(0.1, 0.1, 2, load_delay=0.1, server_delay=0.1),
+        NEITHER,
+    ),
+    "a full wrk and somebody else's server": (core_use_of(1.9, None, 2), WRK),
+    "somebody else's is not idle": (core_use_of(0.72, None, 2), None),
+}
+
+
+@pytest.mark.parametrize(("use", "limit"), LIMITS.values(), ids=LIMITS)
 def test_what_limited_a_trial_follows_from_who_used_the_cores(
     use: CoreUse, limit: Limit | None
 ) -> None:

@@ -66,48 +66,41 @@ BY_GRANIAN = {"asgi": AsgiServer.GRANIAN}
 BY_HYPERCORN = {"asgi": AsgiServer.HYPERCORN}
 
 
-@pytest.mark.parametrize(
-    ("target", "settings", "expected"),
-    [
-        pytest.param(OWN, {}, f"{UVICORN} --app-dir /srv/app app:app", id="the gist's"),
-        pytest.param(BUILT_IN, {}, f"{UVICORN} --app-dir {APPS} apps:asgi", id="a built-in"),
-        pytest.param(
-            RELEASE,
-            {},
-            f"-S {UVICORN} --app-dir /cache/s apps:asgi",
-            id="a release does without the packages installed here",
-        ),
-        pytest.param(
-            OWN,
-            {**ALL_SETTINGS, "loop": Loop.ASYNCIO, "http": Http.H11, "proxy_headers": False},
-            "-m uvicorn --host ::1 --port 8000 --workers 2 --loop asyncio --http h11 "
-            "--app-dir /srv/app --no-access-log --no-proxy-headers app:app",
-            id="all settings",
-        ),
-        pytest.param(
-            OWN, BY_GRANIAN, f"{GRANIAN} --workers 4 --loop auto --access-log app:app", id="granian"
-        ),
-        pytest.param(
-            RELEASE,
-            {**BY_GRANIAN, "workers": 2, "loop": Loop.UVLOOP, "access_log": False},
-            f"-S {GRANIAN} --workers 2 --loop uvloop --no-access-log apps:asgi",
-            id="granian, all settings",
-        ),
-        pytest.param(
-            OWN,
-            BY_HYPERCORN,
-            "-m hypercorn --bind 127.0.0.1:8000 --workers 4 --access-logfile - "
-            "--worker-class asyncio app:app",
-            id="hypercorn",
-        ),
-        pytest.param(
-            OWN,
-            {**BY_HYPERCORN, **ALL_SETTINGS, "loop": Loop.UVLOOP},
-            "-m hypercorn --bind '[::1]:8000' --workers 2 --worker-class uvloop app:app",
-            id="hypercorn, all settings",
-        ),
-    ],
-)
+SERVED = {
+    "the gist's": (OWN, {}, f"{UVICORN} --app-dir /srv/app app:app"),
+    "a built-in": (BUILT_IN, {}, f"{UVICORN} --app-dir {APPS} apps:asgi"),
+    "a release does without the packages installed here": (
+        RELEASE,
+        {},
+        f"-S {UVICORN} --app-dir /cache/s apps:asgi",
+    ),
+    "all settings": (
+        OWN,
+        {**ALL_SETTINGS, "loop": Loop.ASYNCIO, "http": Http.H11, "proxy_headers": False},
+        "-m uvicorn --host ::1 --port 8000 --workers 2 --loop asyncio --http h11 "
+        "--app-dir /srv/app --no-access-log --no-proxy-headers app:app",
+    ),
+    "granian": (OWN, BY_GRANIAN, f"{GRANIAN} --workers 4 --loop auto --access-log app:app"),
+    "granian, all settings": (
+        RELEASE,
+        {**BY_GRANIAN, "workers": 2, "loop": Loop.UVLOOP, "access_log": False},
+        f"-S {GRANIAN} --workers 2 --loop uvloop --no-access-log apps:asgi",
+    ),
+    "hypercorn": (
+        OWN,
+        BY_HYPERCORN,
+        "-m hypercorn --bind 127.0.0.1:8000 --workers 4 --access-logfile - "
+        "--worker-class asyncio app:app",
+    ),
+    "hypercorn, all settings": (
+        OWN,
+        {**BY_HYPERCORN, **ALL_SETTINGS, "loop": Loop.UVLOOP},
+        "-m hypercorn --bind '[::1]:8000' --workers 2 --worker-class uvloop app:app",
+    ),
+}
+
+
+@pytest.mark.parametrize(("target", "settings", "expected"), SERVED.values(), ids=SERVED)
 def test_each_asgi_server_is_given_each_setting(
     target: AsgiTarget, settings: dict[str, Any], expected: str
 ) -> None:

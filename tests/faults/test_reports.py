@@ -245,62 +245,51 @@ def test_headings_name_the_reports(template: str, in_fences: bool) -> None:
     assert named_rates(text) == [("alpha", 13865.62), ("beta", 254749.13)]
 
 
-@pytest.mark.parametrize(
-    ("text", "names"),
-    [
-        pytest.param(
-            f"Here is the performance of alpha.\n\n```\nann@box:~/wrk$  {COMMAND}\n{ALPHA.text}"
-            f"```\n\nHere is the performance of beta.\n\n```\nann@box:~/wrk$  {COMMAND}\n"
-            f"{BETA.text}```\n",
-            ["report 1 (line 5)", "report 2 (line 19)"],
-            id="sentences",
-        ),
-        pytest.param(
-            ALPHA.text + BETA.text, ["report 1 (line 1)", "report 2 (line 9)"], id="nothing"
-        ),
-        pytest.param(
-            f"## Results\n{FENCED_ALPHA}\n## Results\n{FENCED_BETA}",
-            ["Results (line 3)", "Results (line 15)"],
-            id="a heading that says nothing, twice",
-        ),
-        pytest.param(
-            f"alpha\n{ALPHA.text}beta\n{BETA.text}alpha\n{ALPHA.text}",
-            ["alpha (line 2)", "beta", "alpha (line 20)"],
-            id="a name that comes back",
-        ),
-        pytest.param(
-            f"alpha\n{ALPHA.text}\nNow the other server, with more of everything.\n\n{BETA.text}",
-            ["alpha", "report 2 (line 13)"],
-            id="a plain title holds no longer than its reports",
-        ),
-        pytest.param(
-            f"## alpha\n(one)\n{ALPHA.text}(two)\n{BETA.text}-----\n{BETA.text}",
-            ["alpha: (one)", "alpha: (two)", "alpha"],
-            id="labels below a heading, which a rule ends",
-        ),
-        pytest.param(
-            f"## Install\n```\npip install server\n```\n## alpha\n{FENCED_ALPHA}",
-            ["alpha"],
-            id="another fence before",
-        ),
-        pytest.param(
-            f"```\n# alpha\n$ {COMMAND}\n{ALPHA.text}\n# beta\n$ {COMMAND}\n{BETA.text}```\n",
-            ["alpha", "beta"],
-            id="comments in one fence",
-        ),
-        pytest.param(
-            f"- alpha (2 workers)\n```\nlistening on {URL}\n  Ctrl+C stops it\n{ALPHA.text}```\n",
-            ["report 1 (line 5)"],
-            id="a server's own words in the fence",
-        ),
-        pytest.param(f"a|b\n{ALPHA.text}", ["a|b"], id="a bar"),
-        pytest.param(
-            f"### alpha (wrk -t2 -c10)\n{ALPHA.text}### beta (wrk -t2 -c10)\n{BETA.text}",
-            ["alpha (wrk -t2 -c10)", "beta (wrk -t2 -c10)"],
-            id="headings with a command in them",
-        ),
-    ],
-)
+UNNAMED = {
+    "sentences": (
+        f"Here is the performance of alpha.\n\n```\nann@box:~/wrk$  {COMMAND}\n{ALPHA.text}"
+        f"```\n\nHere is the performance of beta.\n\n```\nann@box:~/wrk$  {COMMAND}\n"
+        f"{BETA.text}```\n",
+        ["report 1 (line 5)", "report 2 (line 19)"],
+    ),
+    "nothing": (ALPHA.text + BETA.text, ["report 1 (line 1)", "report 2 (line 9)"]),
+    "a heading that says nothing, twice": (
+        f"## Results\n{FENCED_ALPHA}\n## Results\n{FENCED_BETA}",
+        ["Results (line 3)", "Results (line 15)"],
+    ),
+    "a name that comes back": (
+        f"alpha\n{ALPHA.text}beta\n{BETA.text}alpha\n{ALPHA.text}",
+        ["alpha (line 2)", "beta", "alpha (line 20)"],
+    ),
+    "a plain title holds no longer than its reports": (
+        f"alpha\n{ALPHA.text}\nNow the other server, with more of everything.\n\n{BETA.text}",
+        ["alpha", "report 2 (line 13)"],
+    ),
+    "labels below a heading, which a rule ends": (
+        f"## alpha\n(one)\n{ALPHA.text}(two)\n{BETA.text}-----\n{BETA.text}",
+        ["alpha: (one)", "alpha: (two)", "alpha"],
+    ),
+    "another fence before": (
+        f"## Install\n```\npip install server\n```\n## alpha\n{FENCED_ALPHA}",
+        ["alpha"],
+    ),
+    "comments in one fence": (
+        f"```\n# alpha\n$ {COMMAND}\n{ALPHA.text}\n# beta\n$ {COMMAND}\n{BETA.text}```\n",
+        ["alpha", "beta"],
+    ),
+    "a server's own words in the fence": (
+        f"- alpha (2 workers)\n```\nlistening on {URL}\n  Ctrl+C stops it\n{ALPHA.text}```\n",
+        ["report 1 (line 5)"],
+    ),
+    "a bar": (f"a|b\n{ALPHA.text}", ["a|b"]),
+    "headings with a command in them": (
+        f"### alpha (wrk -t2 -c10)\n{ALPHA.text}### beta (wrk -t2 -c10)\n{BETA.text}",
+        ["alpha (wrk -t2 -c10)", "beta (wrk -t2 -c10)"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "names"), UNNAMED.values(), ids=UNNAMED)
 def test_what_has_no_name_is_named_apart(text: str, names: list[str]) -> None:
     assert [name for name, _ in named_rates(text)] == names
 
