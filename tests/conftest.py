@@ -433,7 +433,7 @@ def with_wrk(measurement: Measurement, **changes: Any) -> Measurement:
     return replace(measurement, wrk=replace(measurement.wrk, **changes))
 
 
-def wrk_of(rate: float, *, seconds: int = SECONDS, **changes: Any) -> WrkResult:
+def wrk_of(rate: float, *, seconds: float = SECONDS, **changes: Any) -> WrkResult:
     """Return what wrk tells of that many requests/s."""
     wrk = with_wrk(measured("any", 1, rate, seconds=seconds), **changes).wrk
     assert wrk
@@ -450,7 +450,7 @@ def measured(
     invalid: str | None = None,
     load: LoadId = HUNDRED,
     limited_by: Limit | None = Limit.SERVER_CPU,
-    seconds: int = SECONDS,
+    seconds: float = SECONDS,
 ) -> Measurement:
     """Return a measurement of that many requests/s, which used that CPU time each second."""
     histogram = ((1000, 90), (2000, 9), (30_000, 1))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
-from conftest import ENVIRONMENT, Asked, program, run_command
+from conftest import ENVIRONMENT, Asked, program, run_command, wrk_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,18 +56,13 @@ LATENCIES = st.lists(
 
 
 def run_of(histogram: Histogram, *, duration_s: float = 2.0) -> WrkResult:
-    requests = sample_count(histogram)
     latency = latency_from_histogram(histogram)
-    return WrkResult(
-        duration_s=duration_s,
-        requests=requests,
-        bytes=100 * requests,
-        requests_per_s=requests / duration_s,
-        bytes_per_s=100 * requests / duration_s,
+    return wrk_of(
+        sample_count(histogram) / duration_s,
+        seconds=duration_s,
         latency=latency,
-        errors=Errors(read=1, timeout=2),
         latency_uncorrected=latency,
-        load_cpu_s=0.5,
+        errors=Errors(read=1, timeout=2),
     )
 
 

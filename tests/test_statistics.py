@@ -13,22 +13,21 @@ from typing import Any
 
 import pytest
 from conftest import NAMES, Start, measured, results_of, run_load, run_of, wrk_of
-from test_experiment import HELLO, OK, plan_of
+from test_experiment import HELLO, OK, observation_of, plan_of
 
 from micropie_benchlib.cli.records import settings_of
 from micropie_benchlib.cli.targets import parse_target
 from micropie_benchlib.core.choices import Decisive, Limit, Method, Verdict
 from micropie_benchlib.core.estimates import Comparison
 from micropie_benchlib.core.loads import Load, LoadId
-from micropie_benchlib.core.measurements import Histogram, Latency, Measurement, ServerUse
+from micropie_benchlib.core.measurements import Histogram, Latency, Measurement
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.plan import Launch, Plan
 from micropie_benchlib.core.requests import Response
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.targets import ServerSettings
 from micropie_benchlib.core.warnings import BenchWarning, Kind
-from micropie_benchlib.load.cpu_accounts import Work
-from micropie_benchlib.load.readings import Ending, Observation, TrialCores
+from micropie_benchlib.load.readings import Observation, TrialCores
 from micropie_benchlib.report.conclusions import calibration_conclusion
 from micropie_benchlib.report.tables import gist_table
 from micropie_benchlib.run.observed import core_use, wrong_load
@@ -83,17 +82,6 @@ def test_interval_of_log_ratios_is_students() -> None:
         (math.exp(mean), math.exp(mean - half), math.exp(mean + half))
     )
     assert estimate_ratio([1.1], confidence=0.95) is None
-
-
-def test_intervals_of_equal_targets_cover_1_in_95_of_100() -> None:
-    rng = random.Random(1)
-    covered = 0
-    for _ in range(1000):
-        ratios = [math.exp(rng.gauss(0, 0.1) - rng.gauss(0, 0.1)) for _ in range(6)]
-        estimate = estimate_ratio(ratios, confidence=0.95)
-        assert estimate
-        covered += estimate.low <= 1 <= estimate.high
-    assert 930 <= covered <= 970
 
 
 def normal(rng: random.Random) -> float:
@@ -434,20 +422,11 @@ def observed(
     cores: TrialCores = EIGHT_CORES,
 ) -> Observation:
     """Return what was seen of a server in a trial; None for what is not known."""
-    use = work = None
-    if server_cpu_s is not None:
-        work = Work(seconds=duration_s, cpu_s=server_cpu_s, delay_s=0.0, threads=0, busiest_s=0.0)
-        use = ServerUse(server_cpu_s=server_cpu_s, server_rss_bytes=1, worker_balance=1)
-    return Observation(
-        wrk=wrk_of(1000, duration_s=duration_s, load_cpu_s=load_cpu_s),
-        report="",
-        use=use,
-        ending=Ending(work=work),
-        load_delays_s=(0.0,),
-        disturbances=(),
-        load_cpus_s=(load_cpu_s or 0,),
-        cores=cores,
-    )
+    made = measured("a", 1, 1000, cpu_s=server_cpu_s or 0.0, seconds=1)
+    if server_cpu_s is None:
+        made = replace(made, use=None)
+    wrk = wrk_of(1000, duration_s=duration_s, load_cpu_s=load_cpu_s)
+    return replace(observation_of(made, wrk), cores=cores)
 
 
 SINGLE = [observed(duration_s=2, load_cpu_s=1, server_cpu_s=5)]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import psutil
 import pytest
@@ -173,8 +174,6 @@ def test_power_is_ok_only_where_it_is_known(
     battery = SimpleNamespace(power_plugged=plugged)
     monkeypatch.setattr(psutil, "sensors_battery", lambda: battery, raising=False)
     assert check_power(IDLE).state is state
-    monkeypatch.delattr(psutil, "sensors_battery", raising=False)
-    assert check_power(IDLE).state is State.UNKNOWN
 
 
 @pytest.mark.parametrize(("shown", "state"), [(True, State.OK), (False, State.UNKNOWN)])
@@ -183,10 +182,11 @@ def test_no_battery_is_known_only_where_the_supplies_are_shown(
 ) -> None:
     monkeypatch.setattr(psutil, "sensors_battery", lambda: None, raising=False)
     monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.setattr(
-        "micropie_benchlib.system.checks.POWER_SUPPLIES", tmp_path if shown else tmp_path / "none"
-    )
+    supplies = tmp_path if shown else tmp_path / "none"
+    monkeypatch.setattr("micropie_benchlib.system.checks.POWER_SUPPLIES", supplies)
     assert check_power(IDLE).state is state
+    monkeypatch.delattr(psutil, "sensors_battery")
+    assert check_power(IDLE).state is State.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -199,15 +199,11 @@ def test_a_virtual_machine_is_unknown_where_the_cpu_does_not_tell(
     assert check_virtual_machine(IDLE).state is state
 
 
-def fail() -> None:
-    raise FileNotFoundError("/sys or /proc")
-
-
 def test_what_a_machine_without_sys_and_proc_does_not_tell_is_unknown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(os, "getloadavg", fail)
-    monkeypatch.setattr(psutil, "sensors_battery", fail)
+    monkeypatch.setattr(os, "getloadavg", Mock(side_effect=FileNotFoundError))
+    monkeypatch.setattr(psutil, "sensors_battery", Mock(side_effect=FileNotFoundError))
     assert check_load_average(IDLE).state is State.UNKNOWN
     assert check_power(IDLE).state is State.UNKNOWN
 

@@ -19,7 +19,7 @@ from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.loads import Load
 from micropie_benchlib.core.plan import Launch, Plan
 from micropie_benchlib.core.requests import Workload
-from micropie_benchlib.core.warnings import BenchWarning, Kind
+from micropie_benchlib.core.warnings import Kind
 from micropie_benchlib.report.warnings import text_of
 from micropie_benchlib.run.schedule import schedule
 from micropie_benchlib.stats.validity import clock_set, silent_connections
@@ -180,24 +180,17 @@ def load_of(duration_s: int = 2) -> Load:
     return Load(connections=20, threads=2, duration_s=duration_s)
 
 
-def reasons_of_paired(start: Start, tmp_path: Path, *modes: str) -> list[BenchWarning | None]:
-    """Return why each server's part in a paired trial of 2 s is invalid."""
-    servers = [start(odd(mode)) for mode in modes]
-    try:
-        seen = run_load(servers, load_of(), work_dir=tmp_path)
-    finally:
-        for server in servers:
-            server.__exit__()
-    return [silent_connections(each.ending.silences_s, each.wrk, load_of()) for each in seen]
-
-
 def test_a_paired_in_which_a_server_stops_answering_is_invalid(
     start: Start, tmp_path: Path
 ) -> None:
-    plain, silent = reasons_of_paired(start, tmp_path, "plain", "falls_silent")
-    assert plain is None
-    assert silent is not None
-    assert (silent.figures["silent"], silent.figures["open"]) == (20, 20)
+    with start(odd("plain")) as plain, start(odd("falls_silent")) as silent:
+        seen = run_load([plain, silent], load_of(), work_dir=tmp_path)
+    first, second = [
+        silent_connections(each.ending.silences_s, each.wrk, load_of()) for each in seen
+    ]
+    assert first is None
+    assert second
+    assert (second.figures["silent"], second.figures["open"]) == (20, 20)
 
 
 @pytest.mark.parametrize("victim", ["wrk", "server"])
