@@ -12,7 +12,6 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -317,12 +316,14 @@ def test_a_server_that_is_not_python(tool: Tool, tmp_path: Path) -> None:
     assert (m["target"], m["valid"], m["use"]["server_cpu_s"] > 0) == ("node", True, True)
 
 
-@contextlib.contextmanager
-def somebodys_server(tool: Tool) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Yield the URL of a server that is already running, and the tool that serves it."""
+def children_of(pid: int) -> set[psutil.Process]:
+    return set(psutil.Process(pid).children(recursive=True))
+
+
+def test_a_running_server_is_measured_and_left_alone(tool: Tool) -> None:
     port = free_port("127.0.0.1", None)
-    serving = tool.start("serve", "asgi", "--port", str(port), "-w", "2", "--no-access-log")
     url = f"http://127.0.0.1:{port}/"
+    serving = tool.start("serve", "asgi", "--port", str(port), "-w", "2", "--no-access-log")
 
     def answers() -> bool:
         with contextlib.suppress(BenchError):
@@ -330,33 +331,18 @@ def somebodys_server(tool: Tool) -> Iterator[tuple[str, subprocess.Popen[str]]]:
         return False
 
     await_that(answers)
-    yield url, serving
-
-
-def descendants(pid: int) -> set[int]:
-    """Return the pids of all processes below that one."""
-    return {child.pid for child in psutil.Process(pid).children(recursive=True)}
-
-
-def test_a_running_server_is_measured_and_left_alone(tool: Tool) -> None:
-    with somebodys_server(tool) as (url, serving):
-        before = descendants(serving.pid)
-        targets = ("asgi", f"there={url}index?name=Ann")
-        data = results(tool, *targets, *SHORT, "-r", "2")
-        assert {m["method"] for m in data["measurements"]} == {"single"}, (
-            "nobody else's server is pinned or frozen"
-        )
-        theirs = [m for m in data["measurements"] if m["target"] == "there"]
-        assert all(m["valid"] and m["use"] is None for m in theirs)
-        assert {c["metric"] for c in data["comparisons"]} == {
-            "requests_per_s",
-            "latency_p99_s",
-            "server_cpu_per_request_s",
-        }
-        assert serving.poll() is None
-        assert descendants(serving.pid) == before
-        greeting = hashlib.sha256(b"Hello Ann").hexdigest()
-        assert data["targets"][1]["responses"]["hello"]["body_sha256"] == greeting
+    before = children_of(serving.pid)
+    data = results(tool, "asgi", f"there={url}index?name=Ann", *SHORT, "-r", "2")
+    methods = {m["method"] for m in data["measurements"]}
+    assert methods == {"single"}, "nobody else's server is pinned or frozen"
+    theirs = [m for m in data["measurements"] if m["target"] == "there"]
+    assert all(m["valid"] and m["use"] is None for m in theirs)
+    metrics = {c["metric"] for c in data["comparisons"]}
+    assert metrics == {"requests_per_s", "latency_p99_s", "server_cpu_per_request_s"}
+    assert serving.poll() is None
+    assert children_of(serving.pid) == before
+    greeting = hashlib.sha256(b"Hello Ann").hexdigest()
+    assert data["targets"][1]["responses"]["hello"]["body_sha256"] == greeting
 
 
 @pytest.mark.parametrize("url", ["http://example.invalid/", "http://192.0.2.1:8000/"])
