@@ -388,7 +388,7 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
         sys.dont_write_bytecode, sys.pycache_prefix = before
 
 
-SLOW_FIXTURES = {"tool", "start", "pyz", "browser"}  # they start processes
+SLOW_FIXTURES = {"tool", "start", "pyz", "browser", "in_process"}  # they start processes
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -629,12 +629,6 @@ class InProcess(Marked):
         status = mb.main(args)
         said = self.capture.readouterr()
         return subprocess.CompletedProcess(args, status, said.out, said.err)
-
-    def refusal(self, *args: str) -> str:
-        done = self.run(*args)
-        assert (done.returncode, done.stdout) == (2, "")
-        (line,) = done.stderr.splitlines()
-        return line
 
 
 @contextlib.contextmanager

@@ -188,7 +188,6 @@ async def app(scope, receive, send):
 BISECT = ("bisect", "app:app", "-w", "1", "-c", "20", "-r", "3")
 
 
-@pytest.mark.slow
 def test_bisect_finds_a_step_beside_a_commit_that_does_not_start(
     repository: Repository, tool: Tool
 ) -> None:
@@ -674,7 +673,6 @@ def test_each_commit_is_measured_with_its_own_code(repository: Repository, tool:
     assert repository.state() == before
 
 
-@pytest.mark.slow
 def test_a_commit_that_imports_what_is_installed_from_the_working_tree_is_refused(
     repository: Repository, in_process: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

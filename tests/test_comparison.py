@@ -208,7 +208,6 @@ def test_an_interruption_keeps_whole_rounds(tool: Tool, tmp_path: Path) -> None:
         assert re.search(rf"\| +{statistics.mean(rates):.0f}( ± \d+)? \|", stdout)
 
 
-@pytest.mark.slow
 def test_errors_of_one_of_a_paired_invalid_its_part_alone(in_process: InProcess) -> None:
     args = ("asgi", "bad=faulty:sometimes_503", "-r", "1", "--paired", *SHORT)
     done = in_process.run("compare", *args, "--export-json", "-")
@@ -220,7 +219,6 @@ def test_errors_of_one_of_a_paired_invalid_its_part_alone(in_process: InProcess)
     assert {m["invalid"][0]["kind"] for m in invalid} == {Kind.STATUS_ERRORS}
 
 
-@pytest.mark.slow
 def test_a_saturated_load_generator_invalidates_and_says_so(
     in_process: InProcess, tmp_path: Path
 ) -> None:
@@ -282,7 +280,6 @@ def test_the_cpu_time_that_wrk_tells_is_what_the_system_counts(
     assert result.load_cpu_s == pytest.approx(counted_s, rel=0.1)
 
 
-@pytest.mark.slow
 def test_doctor_reports_every_check(in_process: InProcess) -> None:
     done = in_process.run("doctor", "--json", "-w", "500")
     findings: list[dict[str, Any]] = json.loads(done.stdout)

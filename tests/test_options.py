@@ -645,6 +645,8 @@ REFUSED = [
     ("compare asgi --server granian --http h11", "--http is uvicorn's: granian has its own"),
     ("compare --python /nowhere app:app", "python '/nowhere': no such program"),
     ("compare http://a..b/", "not this machine"),
+    ("compare http://192.0.2.1:8000/", "http://192.0.2.1:8000/ is not this machine"),
+    ("compare http://example.invalid/", "add --allow-remote"),
     # Requests.
     ("compare --workload jason", "--workload 'jason' (did you mean json?): use hello, greet, json"),
     ("compare --workload json --path /", DESCRIBED),

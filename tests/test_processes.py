@@ -110,7 +110,6 @@ def test_a_server_that_never_serves_is_given_up(start: Start, tmp_path: Path) ->
     assert not psutil.Process().children()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_an_app_that_raises_on_import_is_reported_at_once(
     in_process: InProcess, workers: str
@@ -127,7 +126,6 @@ def test_an_app_that_raises_on_import_is_reported_at_once(
     assert done.stdout == ""
 
 
-@pytest.mark.slow
 def test_targets_that_cannot_be_measured_end_the_run_with_a_line_each(
     in_process: InProcess,
 ) -> None:
@@ -142,7 +140,6 @@ def test_targets_that_cannot_be_measured_end_the_run_with_a_line_each(
     assert "micropie_bench: bad: GET / returned 500: hi" in lines
 
 
-@pytest.mark.slow
 def test_a_worker_that_dies_invalidates_its_trial(in_process: InProcess) -> None:
     done = in_process.run("compare", "faulty:dies_under_load", *FAST, "-w", "2")
     assert done.returncode == 1

@@ -572,7 +572,6 @@ def latency_of(file: Path, method: str = "single") -> list[dict[str, Any]]:
     return [m for m in measurements if m["method"] == method]
 
 
-@pytest.mark.slow
 def test_both_targets_are_measured_at_a_rate(in_process: InProcess, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     words = (
@@ -604,7 +603,6 @@ def sojourns(moments: Sequence[float], service_s: float) -> list[float]:
     return sorted(found)
 
 
-@pytest.mark.slow
 def test_a_queue_shows_in_the_latency_from_when_requests_were_due(
     in_process: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -626,7 +624,6 @@ def test_a_queue_shows_in_the_latency_from_when_requests_were_due(
     assert 0.02 <= from_sent["p50_s"] <= from_scheduled["p50_s"]
 
 
-@pytest.mark.slow
 def test_a_stall_shows_at_a_rate_and_not_as_fast_as_it_goes(
     in_process: InProcess, tmp_path: Path
 ) -> None:

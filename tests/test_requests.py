@@ -12,7 +12,6 @@ from conftest import TARGETS, InProcess, kinds_of, program
 
 from micropie_benchlib.core.warnings import Kind
 
-pytestmark = pytest.mark.slow
 LOAD = ("-r", "1", "-d", "1s", "-c", "8", "-t", "2", "-w", "1", "--warm-up", "0s")
 SHORT = (*LOAD, "--export-json", "-")
 

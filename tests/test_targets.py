@@ -270,7 +270,6 @@ def results(tool: Tool, *args: str, cwd: Path = TARGETS, **env: Any) -> dict[str
     return loaded(done.stdout)
 
 
-@pytest.mark.slow
 def test_commands_that_go_wrong_are_told_in_a_line_each_and_leave_nothing(
     in_process: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -343,14 +342,6 @@ def test_a_running_server_is_measured_and_left_alone(tool: Tool) -> None:
     assert children_of(serving.pid) == before
     greeting = hashlib.sha256(b"Hello Ann").hexdigest()
     assert data["targets"][1]["responses"]["hello"]["body_sha256"] == greeting
-
-
-@pytest.mark.parametrize("url", ["http://example.invalid/", "http://192.0.2.1:8000/"])
-def test_no_load_goes_to_another_machine_unasked(url: str, in_process: InProcess) -> None:
-    assert re.fullmatch(
-        rf"micropie_bench: {re.escape(url)} is not this machine, .* add --allow-remote",
-        in_process.refusal("compare", url),
-    )
 
 
 def test_a_version_is_fetched_once_and_then_needs_no_network(
@@ -492,7 +483,6 @@ def test_of_pips_settings_the_environment_goes_before_files(
     assert (found["KEPT"], found["PIP_CONFIG_FILE"]) == ("1", os.devnull)
 
 
-@pytest.mark.slow
 def test_an_index_that_tells_no_day_is_refused_in_a_line(
     in_process: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -503,7 +493,6 @@ def test_an_index_that_tells_no_day_is_refused_in_a_line(
     assert "which does not say when files were uploaded" in done.stderr.splitlines()[-1]
 
 
-@pytest.mark.slow
 def test_strict_refuses_what_is_not_equal_work_before_it_measures(in_process: InProcess) -> None:
     own = ("fastapi", "micropie", "--set", "micropie.workers=2")
     done = in_process.run("compare", *own, "--strict", *SHORT)

@@ -79,7 +79,6 @@ def told(request: pytest.FixtureRequest, patient: InProcess, tmp_path: Path) -> 
     return Told(data=json.loads(done.stdout), own_s=(min(own_s), max(own_s)))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "told", [pytest.param("plain", marks=pytest.mark.nightly), "cost 3000"], indirect=True
 )
@@ -88,7 +87,6 @@ def test_a_server_that_rests_while_idle_has_its_own_clocks_figure(told: Told) ->
     assert [*told.kinds("b", "paired"), *told.kinds("a", "single")] == [set()] * 3
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("told", ["bgproc"], indirect=True)
 def test_a_child_that_burns_a_core_is_nobodys_cost(told: Told) -> None:
     assert all(map(told.is_near, told.paired_s)), (told.paired_s, told.own_s)
@@ -103,7 +101,6 @@ def test_a_child_that_burns_a_core_is_nobodys_cost(told: Told) -> None:
     assert verdict["rounds"] == 2, "the paired trials count"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("told", ["spin 1000"], indirect=True)
 def test_a_server_that_polls_where_it_serves_has_an_upper_bound(told: Told) -> None:
     for told_s, kinds in zip(told.paired_s, told.kinds("b", "paired"), strict=True):
@@ -113,7 +110,6 @@ def test_a_server_that_polls_where_it_serves_has_an_upper_bound(told: Told) -> N
     assert min(told.paired_s) < 6 * told.own_s[1], (told.paired_s, told.own_s)
 
 
-@pytest.mark.slow
 @pytest.mark.nightly
 @pytest.mark.parametrize("told", ["ticks 3"], indirect=True)
 def test_work_of_its_own_is_left_out_and_told(told: Told) -> None:
@@ -122,7 +118,6 @@ def test_work_of_its_own_is_left_out_and_told(told: Told) -> None:
         assert told.is_near(told_s), (told_s, told.own_s)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "told", ["deferred 0.3", pytest.param("deferred 1", marks=pytest.mark.nightly)], indirect=True
 )
@@ -132,7 +127,6 @@ def test_work_that_was_put_off_is_charged(told: Told) -> None:
         assert told.is_near(told_s) or Kind.STILL_WORKING in kinds, (told_s, told.own_s)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("told", ["forks 20000"], indirect=True)
 def test_orphans_that_end_within_a_trial_count(told: Told) -> None:
     begun_s = time.thread_time()

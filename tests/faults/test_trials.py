@@ -101,7 +101,6 @@ def silent_in(run: dict[str, Any]) -> float:
 
 
 @pytest.mark.nightly
-@pytest.mark.slow
 def test_more_answers_that_are_not_what_was_asked_for_are_invalid(
     more_runs: dict[str, Any],
 ) -> None:
@@ -124,7 +123,6 @@ def test_a_server_that_dies_when_it_is_asked_is_told(
             server.ask(Workload())
 
 
-@pytest.mark.slow
 def test_interim_answers_and_later_ones_of_a_connection_are_refused(in_process: InProcess) -> None:
     modes = ("hints", "empties", "pretends", "not_modified")
     done = in_process.run("compare", *map(odd, modes), "--quick")
@@ -147,7 +145,6 @@ def test_another_body_of_the_same_size_is_noted(runs: dict[str, Any]) -> None:
 TWO_ROUNDS = ("-r", "2", "-d", "1s", "-t", "2", "--warm-up", "0s", "--export-json", "-")
 
 
-@pytest.mark.slow
 def test_no_verdict_goes_by_paired_trials_of_a_server_whose_single_trials_are_invalid(
     in_process: InProcess,
 ) -> None:
@@ -251,7 +248,6 @@ def test_one_busy_thread_is_what_a_server_of_one_process_can_use(
 ACK_OPTIONS = ("-w", "2", "--loop", "asyncio", "--http", "h11")
 
 
-@pytest.mark.slow
 def test_servers_that_wait_for_delayed_acks_are_not_judged_by_their_cpu(
     in_process: InProcess,
 ) -> None:

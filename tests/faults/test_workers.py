@@ -77,7 +77,6 @@ def test_one_file_under_two_directories_is_refused() -> None:
     check_different_code([main], facts_of_file("again", "/b/p.py", "/a"))  # A/A
 
 
-@pytest.mark.slow
 def test_the_code_in_a_directory_wins_over_an_editable_install(
     in_process: InProcess, tmp_path: Path
 ) -> None:
@@ -96,7 +95,6 @@ def test_the_code_in_a_directory_wins_over_an_editable_install(
     assert len({each["responses"]["hello"]["body_sha256"] for each in targets}) == 2
 
 
-@pytest.mark.slow
 def test_code_that_a_directory_only_seems_to_hold_is_refused(
     in_process: InProcess, tmp_path: Path
 ) -> None:
