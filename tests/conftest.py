@@ -642,7 +642,9 @@ def kept_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-PATIENCE_S = (cpu_accounts.FIRST_IDLE_S, cpu_accounts.FIRST_REST_S)
+PATIENCE_S = {
+    name: getattr(cpu_accounts, name) for name in ("FIRST_IDLE_S", "IDLE_S", "FIRST_REST_S")
+}
 
 
 @pytest.fixture
@@ -653,7 +655,8 @@ def in_process(
 
     Work that is put off is watched for only in tests of that: see `patient`.
     """
-    monkeypatch.setattr(cpu_accounts, "FIRST_IDLE_S", cpu_accounts.IDLE_S)
+    monkeypatch.setattr(cpu_accounts, "FIRST_IDLE_S", 0.25)
+    monkeypatch.setattr(cpu_accounts, "IDLE_S", 0.25)
     monkeypatch.setattr(cpu_accounts, "FIRST_REST_S", cpu_accounts.STEP_S)
     in_process = InProcess(capture=capsys)
     monkeypatch.chdir(TARGETS)
@@ -704,6 +707,6 @@ def exact_line(**changes: Any) -> str:
 
 @pytest.fixture
 def patient(in_process: InProcess, monkeypatch: pytest.MonkeyPatch) -> InProcess:
-    monkeypatch.setattr(cpu_accounts, "FIRST_IDLE_S", PATIENCE_S[0])
-    monkeypatch.setattr(cpu_accounts, "FIRST_REST_S", PATIENCE_S[1])
+    for name, seconds in PATIENCE_S.items():
+        monkeypatch.setattr(cpu_accounts, name, seconds)
     return in_process

@@ -242,6 +242,14 @@ def test_a_disturbed_launch_does_not_make_later_ones_look_idle() -> None:
     assert habits.excess_s(steps[0]) > 0, "that is no rest"
 
 
+def test_a_long_step_is_no_room_for_what_lingers_of_a_load() -> None:
+    """Beside neighbours: 10 ms of closing connections in a step of 100 ms were taken for idle."""
+    habits = Habits()
+    habits.take_idle(idle_use([spent(STEP_S, main=0.002), *[spent(STEP_S, main=0.0001)] * 99]))
+    assert habits.excess_s(spent(0.1, main=0.002)) == 0
+    assert habits.excess_s(spent(0.1, main=0.01)) > 0.005
+
+
 def test_a_warm_up_of_few_requests_does_not_tell_that_nothing_is_put_off() -> None:
     meter = CpuMeter(Mock(spec=LocalServer))
     after_few, _ = watched([0.0] * 15 + [0.01] + [0.0] * 30, rest_s=0.5)

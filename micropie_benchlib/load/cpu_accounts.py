@@ -25,7 +25,7 @@ MATERIAL_SHARE = 0.05  # of the CPU time of a load matters,
 MATERIAL_S = 0.02  # of work that was put off, if that is more
 NEGLIGIBLE_SHARE = 0.01
 OWN_RHYTHM = 3  # rests of like length, between work that no load has caused
-IDLE_S = 0.25  # in which idle use is measured after a warm-up,
+IDLE_S = 0.5  # in which idle use is measured after a warm-up: uvicorn's period,
 FIRST_IDLE_S = 2.0  # in the first launch of a target, to see whether it puts off work,
 LONG_IDLE_S = 1.0  # and of a server that uses more than a trace
 LIKE_BEFORE = 1.25  # times the least idle use of earlier launches may be that of another
@@ -283,8 +283,9 @@ class Habits:
         return max(LONG_IDLE_S if is_traceable else IDLE_S, self.rest_s)
 
     def excess_s(self, step: Spent) -> float:
-        burst_s = self.burst_s * max(1.0, step.seconds / STEP_S)
-        return max(0.0, step.cpu_s - 1.25 * burst_s)
+        """Return the CPU time in a step that earlier launches' idle use does not explain."""
+        usual_s = self.cores * step.seconds if self.burst_s else 0.0
+        return max(0.0, step.cpu_s - LIKE_BEFORE * max(usual_s, self.burst_s))
 
 
 class RestWatch:
