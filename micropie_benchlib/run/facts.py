@@ -13,7 +13,7 @@ from micropie_benchlib.core.secrets import HIDDEN, NO_SECRETS, Secrets, has_secr
 from micropie_benchlib.core.targets import StartedTarget, Target
 from micropie_benchlib.serve.asgi import served_as
 from micropie_benchlib.serve.servers import RunningServer
-from micropie_benchlib.serve.versions import versions_of
+from micropie_benchlib.serve.versions import NO_VERSIONS
 
 
 def facts_of(
@@ -22,7 +22,7 @@ def facts_of(
     responses: Mapping[str, Response],
     secrets: Secrets = NO_SECRETS,
 ) -> TargetFacts:
-    versions = server.versions() if server else versions_of(target)
+    versions = server.versions() if server else NO_VERSIONS
     worker = server.worker_facts() if server else None
     if worker:
         variables = {

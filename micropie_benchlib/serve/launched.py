@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from micropie_benchlib.core.built_ins import FRAMEWORK_PACKAGES, OTHER_PACKAGES
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.requests import Response, Workload
 from micropie_benchlib.core.results import WorkerFacts
@@ -26,7 +27,7 @@ from micropie_benchlib.core.text import pluralize
 from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.serve import kinds, logs
 from micropie_benchlib.serve.addresses import addresses_of, free_port
-from micropie_benchlib.serve.asgi import ASGI_SERVERS
+from micropie_benchlib.serve.asgi import ASGI_SERVERS, SERVER_PACKAGES
 from micropie_benchlib.serve.probe import (
     NotReachedError,
     Probe,
@@ -35,7 +36,7 @@ from micropie_benchlib.serve.probe import (
     probe_limit_s,
 )
 from micropie_benchlib.serve.servers import LocalServer, UrlServer
-from micropie_benchlib.serve.versions import PackageVersions, examine_python
+from micropie_benchlib.serve.versions import PackageVersions, examine_python, package_versions
 from micropie_benchlib.serve.workers import LoadedApp, Worker
 from micropie_benchlib.system import children, processes
 
@@ -232,10 +233,15 @@ class LaunchedServer(LocalServer):
         self.code = kinds.NeededFiles(path for path in files if path.is_file())
 
     def versions(self) -> PackageVersions:
-        if self.worker is None or not isinstance(self.target, AsgiTarget):
+        target = self.target
+        if self.worker and isinstance(target, AsgiTarget):
+            python = self.worker.facts.python if target.python else None
+            return PackageVersions(packages=self.worker.versions(target), python=python)
+        if not target.python:  # what a command runs is not known
             return super().versions()
-        python = self.worker.facts.python if self.target.python else None
-        return PackageVersions(packages=self.worker.versions(self.target), python=python)
+        names = [*SERVER_PACKAGES, *FRAMEWORK_PACKAGES, *OTHER_PACKAGES]
+        packages = package_versions(names, python=target.python)
+        return PackageVersions(packages=packages, python=examine_python(target.python).python)
 
     def worker_facts(self) -> WorkerFacts | None:
         return self.worker.facts if self.worker else None

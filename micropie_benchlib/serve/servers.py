@@ -14,7 +14,7 @@ from micropie_benchlib.core.warnings import BenchWarning
 from micropie_benchlib.serve.addresses import addresses_of, split_url
 from micropie_benchlib.serve.kinds import NeededFiles
 from micropie_benchlib.serve.probe import Probe, can_connect
-from micropie_benchlib.serve.versions import PackageVersions, versions_of
+from micropie_benchlib.serve.versions import NO_VERSIONS, PackageVersions
 from micropie_benchlib.system.children import Child, Tick
 
 
@@ -79,7 +79,7 @@ class LocalServer(RunningServer):
     code = NeededFiles([])
 
     def versions(self) -> PackageVersions:
-        return versions_of(self.target)
+        return NO_VERSIONS
 
     def processes(self) -> list[psutil.Process]:
         return []
