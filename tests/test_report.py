@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from conftest import (
-    ENVIRONMENT,
     HUNDRED,
     LABELS,
     NAMES,
@@ -30,7 +29,6 @@ from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.measurements import Measurement
 from micropie_benchlib.core.metrics import Metric
 from micropie_benchlib.core.results import Results
-from micropie_benchlib.core.targets import ServerSettings
 from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.report.conclusions import conclude
 from micropie_benchlib.report.layout import Table
@@ -447,10 +445,10 @@ def test_no_word_is_cut_and_no_line_too_long_at_any_width() -> None:
 
 
 def test_only_what_differs_of_the_servers_is_shown_without_details() -> None:
-    """Such as another Python than the tool's own."""
-    environment = replace(ENVIRONMENT, python="3.12.1", packages={})
-    results = single_results(environment=environment)
-    base, more = [replace(each, server=ServerSettings()) for each in results.targets]
+    """Such as a command's own Python."""
+    results = single_results()
+    base, more = results.targets
+    base = replace(base, served_as={"Python": "3.12.1"})
     results = replace(results, targets=(base, replace(more, python="3.13.0")))
     (brief,) = work_tables(results, details=False)
     assert brief.titles == ("What", "Base", "More", "State")

@@ -71,15 +71,11 @@ def response_in_words(response: Response) -> str:
     return f"{MEDIA.get(media, media or 'no type')} of {pluralize(response.body_bytes, 'byte')}"
 
 
-def work_facts(
-    results: Results, facts: TargetFacts, shared: Collection[str]
-) -> dict[tuple[str | None, str], str]:
+def work_facts(facts: TargetFacts, shared: Collection[str]) -> dict[tuple[str | None, str], str]:
     """Return facts by workload and what; None is the workload of facts about the server."""
     served = dict(facts.served_as)
-    own_python = results.environment.python if results.environment and facts.server else None
-    python = facts.python or own_python
-    if python:
-        served.setdefault("Python", python)
+    if facts.python:
+        served.setdefault("Python", facts.python)
     served["scheme"] = facts.scheme
     for package, version in facts.versions.items():
         if package in shared and f"{package} {version}" not in served.values():
@@ -122,7 +118,7 @@ def work_of(results: Results) -> list[WorkFact]:
     for facts in results.targets:
         packages.update(facts.versions.keys())
     shared = {package for package, count in packages.items() if count > 1}
-    by_target = [work_facts(results, facts, shared) for facts in results.targets]
+    by_target = [work_facts(facts, shared) for facts in results.targets]
     if len(by_target) < 2:
         return []
     has_several = any(len(facts.responses) > 1 for facts in results.targets)
