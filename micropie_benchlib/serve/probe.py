@@ -160,13 +160,16 @@ class Probe:
         _, _, self._authority, path = url.split("/", 3)
         self._path = f"/{path}"
         self._workload = workload
-        self._limit_s = probe_limit_s(workload) if deadline_s is None else deadline_s
-        self._deadline = time.monotonic() + self._limit_s
         self._watch = watch
         self._tries_tls = tries_tls
+        self._begin(f"{workload.method} {self._path}", deadline_s)
+
+    def _begin(self, name: str, limit_s: float | None = None) -> None:
+        self._name = name
+        self._limit_s = probe_limit_s(self._workload) if limit_s is None else limit_s
+        self._deadline = time.monotonic() + self._limit_s
         self._first_byte = b""
         self._reading = Reading()
-        self._name = f"{workload.method} {self._path}"
 
     def ask(self) -> tuple[Response, ...]:
         """Return responses to requests in turn: later ones may be others than the first."""
@@ -190,12 +193,8 @@ class Probe:
         return time.monotonic() - start < limit_s and len(responses) < MAX_IN_TURN
 
     def _ask_again_on(self, connection: socket.socket) -> Response:
-        self._limit_s = probe_limit_s(self._workload)
-        self._deadline = time.monotonic() + self._limit_s
         self._tries_tls = False
-        self._first_byte = b""
-        self._reading = Reading()
-        self._name = f"a later {self._workload.method} {self._path} on its connection"
+        self._begin(f"a later {self._workload.method} {self._path} on its connection")
         try:
             return self._ask_on(connection)
         except TimeoutError:
