@@ -242,6 +242,15 @@ def test_a_disturbed_launch_does_not_make_later_ones_look_idle() -> None:
     assert habits.excess_s(steps[0]) > 0, "that is no rest"
 
 
+def test_one_launch_with_little_idle_use_does_not_limit_all_later_ones() -> None:
+    """Beside neighbours: 0.0038 cores in one launch of 0.0065 as a rule, then 0.0047 in all."""
+    habits = Habits()
+    for cores in (0.0065, 0.0066, 0.0038):
+        habits.take_idle(idle_use([spent(0.5, main=0.5 * cores)]))
+    usual = habits.take_idle(idle_use([spent(0.5, main=0.5 * 0.0066)]))
+    assert usual.cores == pytest.approx(0.0066)
+
+
 def test_a_long_step_is_no_room_for_what_lingers_of_a_load() -> None:
     """Beside neighbours: 10 ms of closing connections in a step of 100 ms were taken for idle."""
     habits = Habits()

@@ -9,7 +9,7 @@ and all that it used during the load is an upper bound.
 from __future__ import annotations
 
 import dataclasses
-import math
+import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -28,7 +28,7 @@ OWN_RHYTHM = 3  # rests of like length, between work that no load has caused
 IDLE_S = 0.5  # in which idle use is measured after a warm-up: uvicorn's period,
 FIRST_IDLE_S = 2.0  # in the first launch of a target, to see whether it puts off work,
 LONG_IDLE_S = 1.0  # and of a server that uses more than a trace
-LIKE_BEFORE = 1.25  # times the least idle use of earlier launches may be that of another
+LIKE_BEFORE = 1.25  # times the idle use of earlier launches may be that of another
 FIRST_REST_S = 0.5  # after the first trial of a target
 RESTLESS_S = 5.0  # at most, until a server is at rest after a load
 NO_TIMES = Times(0.0, 0.0)
@@ -244,22 +244,30 @@ def work_in(spent: Spent, idle: IdleUse) -> Work:
 class Habits:
     """What was learned of a target's servers while they were idle, from launch to launch.
 
-    `cores` is the least, `burst_s` the most in a step. `gap_s` is how long they rested after a
-    load before they went on with work that they had put off; 0 if they did not, None if not
-    known.
+    `cores_seen` are those of each launch, `burst_s` is the most in a step. `gap_s` is how long
+    they rested after a load before they went on with work that they had put off; 0 if they did
+    not, None if not known.
     """
 
-    cores: float = math.inf
+    cores_seen: list[float] = field(default_factory=list)
     burst_s: float = 0.0
     gap_s: float | None = None
 
     def take_idle(self, idle: IdleUse) -> IdleUse:
-        """Return it without what remained of a load, which may be most of a short time."""
-        if idle.seconds < LONG_IDLE_S:
+        """Return it without what remained of a load, which may be most of a short time.
+
+        Launches differ by chance, so the limit follows from their median: the least would
+        make all later ones too low.
+        """
+        if idle.seconds < LONG_IDLE_S and self.cores_seen:
             idle = idle.at_most(LIKE_BEFORE * self.cores)
-        self.cores = min(self.cores, idle.cores)
+        self.cores_seen.append(idle.cores)
         self.burst_s = max(self.burst_s, idle.burst_s)
         return idle
+
+    @property
+    def cores(self) -> float:
+        return statistics.median(self.cores_seen) if self.cores_seen else 0.0
 
     @property
     def is_busy(self) -> bool:
@@ -284,8 +292,8 @@ class Habits:
 
     def excess_s(self, step: Spent) -> float:
         """Return the CPU time in a step that earlier launches' idle use does not explain."""
-        usual_s = self.cores * step.seconds if self.burst_s else 0.0
-        return max(0.0, step.cpu_s - LIKE_BEFORE * max(usual_s, self.burst_s))
+        usual_s = max(self.cores * step.seconds, self.burst_s)
+        return max(0.0, step.cpu_s - LIKE_BEFORE * usual_s)
 
 
 class RestWatch:
