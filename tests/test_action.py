@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -31,6 +32,15 @@ if measured:
     comment.write_text("{COMMENT_MARK}\\n### a verdict\\n")
     Path(os.environ["GITHUB_STEP_SUMMARY"]).write_text("### a verdict\\n")
 sys.exit(int(os.environ["OUTCOME"]))
+"""
+APP = """\
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        return
+    for _ in range({loops}):
+        pass
+    await send({{"type": "http.response.start", "status": 200, "headers": []}})
+    await send({{"type": "http.response.body", "body": b"ok"}})
 """
 # It knows no filter, and so lists its own comment alone.
 GH = f"""\
@@ -162,10 +172,13 @@ def job(tmp_path: Path) -> Job:
     origin = tmp_path / "origin"
     origin.mkdir()
     git(origin, "init", "-q")
+    write(origin / "app.py", APP.format(loops=0))
+    git(origin, "add", "-A")
     for name in ("one", "two"):
         git(origin, "commit", "-q", "--allow-empty", "-m", name)
     git(origin, "switch", "-q", "-c", "branch", "HEAD~1")
-    git(origin, "commit", "-q", "--allow-empty", "-m", "change")
+    write(origin / "app.py", APP.format(loops=20_000))
+    git(origin, "commit", "-q", "-a", "-m", "change")
     git(origin, "switch", "-q", "--detach", "main")
     git(origin, "merge", "-q", "--no-edit", "branch")
     git(origin, "branch", "pull")
@@ -308,3 +321,19 @@ def test_options_are_split_as_they_are_quoted_and_nothing_in_them_is_run(job: Jo
     given = ["--path", "/items", "-H", "A: $(touch ran) b", "--short"]
     assert job.asked[-7:] == [*given, "--python", ".venv/bin/python"]
     assert not (job.repository / "ran").exists()
+
+
+def test_a_pull_request_that_is_much_slower_fails_by_the_real_comparison(job: Job) -> None:
+    action = job.directory / "action"
+    shutil.rmtree(action / ".venv")
+    (action / ".venv").symlink_to(sys.prefix)
+    (action / "micropie_bench.py").unlink()
+    (action / "micropie_bench.py").symlink_to(ROOT / "micropie_bench.py")
+    job.inputs["args"] = "--quick -c 8 -t 2 -w 1"
+    job.variables["HOME"] = str(job.directory)
+    assert job.run() == 3, job.said
+    (body,) = job.bodies
+    assert body.startswith(f"{COMMENT_MARK}\n### HEAD against ")
+    assert "gate failed: HEAD at 8 connections is " in body
+    assert "gate failed: HEAD at 8 connections is " in job.summary
+    assert git(job.repository, "status", "--porcelain") == "?? calls.jsonl\n?? ids"
