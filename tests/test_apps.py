@@ -6,27 +6,14 @@ import subprocess
 import sys
 import time
 import urllib.request
-from pathlib import Path
 
 import pytest
-from conftest import Start
+from conftest import ROOT, Start
 
 from micropie_benchlib.core.built_ins import BUILT_INS
 
-ROOT = Path(__file__).parent.parent
-
 BUNDLED = ("micropie", "fastapi", "starlette", "asgi")
-FRAMEWORKS = {
-    "micropie",
-    "fastapi",
-    "starlette",
-    "litestar",
-    "muffin",
-    "blacksheep",
-    "quart",
-    "sanic",
-    "falcon",
-}
+FRAMEWORKS = set(BUILT_INS) - {"asgi"}
 GREETING = "Hello ASGI World!"
 ROUTES = {"fastapi": (f'"{GREETING}"', '"Hello FastAPI World!"', '"Hello Ann Lee"')}
 PLAIN_ROUTES = (GREETING, GREETING, "Hello Ann Lee")

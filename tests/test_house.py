@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
-ROOT = Path(__file__).parent.parent
 PACKAGE = "micropie_benchlib"
 BELOW_LOAD = ("core", "wrk", "stats", "system", "serve")
 MAY_USE: dict[str, tuple[str, ...]] = {

@@ -19,11 +19,10 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import MARK, Marked, await_that, program
+from conftest import MARK, ROOT, Marked, await_that, program
 from lab import CONTROLLER, THIS_PYTHON, Lab, laboratory, pids_in, reason_against
 from results_schema import loaded
 
-ROOT = Path(__file__).parent.parent
 REASON = reason_against()
 pytestmark = [
     pytest.mark.slow,

@@ -14,10 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import only_build, program
+from conftest import ROOT, only_build, program
 from results_schema import loaded
 
-ROOT = Path(__file__).parent.parent
 pytestmark = [
     pytest.mark.timeout(600),
     pytest.mark.skipif(sys.platform != "linux", reason="wrk comes from Debian"),

@@ -123,14 +123,9 @@ def test_latency_at_a_rate_counts_from_when_a_request_was_due() -> None:
     assert wrk.latency.max_s == 0.002
     assert wrk.latency_uncorrected.mean_s == pytest.approx(90e-6)
     assert (wrk.requests, wrk.requests_per_s, wrk.duration_s) == (4, 2.0, 2.0)
-    assert wrk.arrival_rate == ArrivalRate(
-        offered=4,
-        offered_per_s=2.0,
-        answered_per_s=1.5,
-        late_p50_s=5e-6,
-        late_p99_s=5e-6,
-        late_max_s=5e-6,
-    )
+    late = {"late_p50_s": 5e-6, "late_p99_s": 5e-6, "late_max_s": 5e-6}
+    rate = ArrivalRate(offered=4, offered_per_s=2.0, answered_per_s=1.5, **late)
+    assert wrk.arrival_rate == rate
 
 
 @pytest.mark.parametrize(
@@ -173,14 +168,9 @@ def test_of_several_wrks_rates_are_summed_and_the_latest_counts() -> None:
     one, _ = parse_exact(exact_line(at_rate=PACE), connections=1)
     other, _ = parse_exact(exact_line(at_rate={**PACE, "late": [[70, 1]]}), connections=1)
     merged = merge_runs([one, other])
-    assert merged.arrival_rate == ArrivalRate(
-        offered=8,
-        offered_per_s=4.0,
-        answered_per_s=3.0,
-        late_p50_s=70e-6,
-        late_p99_s=70e-6,
-        late_max_s=70e-6,
-    )
+    late = {"late_p50_s": 70e-6, "late_p99_s": 70e-6, "late_max_s": 70e-6}
+    rate = ArrivalRate(offered=8, offered_per_s=4.0, answered_per_s=3.0, **late)
+    assert merged.arrival_rate == rate
     assert (merged.requests, merged.requests_per_s) == (8, 4.0)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import EXPORTS, Tool, await_that, export_options, program
+from conftest import EXPORTS, ROOT, Tool, await_that, export_options, program
 
 from micropie_benchlib.cli.targets import parse_target
 from micropie_benchlib.core.errors import BenchError
@@ -28,7 +28,6 @@ from micropie_benchlib.serve.kinds import TARGET_KINDS
 from micropie_benchlib.serve.logs import LOG_LIMIT_BYTES, LOG_TAIL_BYTES, new_log, trim
 from micropie_benchlib.system.children import Child, Finished, run_guarded
 
-ROOT = Path(__file__).parent.parent.parent
 PACKAGE = "micropie_benchlib"
 FEW = ("-c", "20", "-t", "2", "-w", "1", "--warm-up", "0s")
 FAST = ("-d", "1s", *FEW)

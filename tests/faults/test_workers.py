@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import InProcess, Start, program
+from conftest import InProcess, Start, facts_of, program
 
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.core.results import TargetFacts, WorkerFacts
@@ -58,15 +58,7 @@ def facts_of_file(name: str, file: str, directory: str) -> TargetFacts:
         variables={},
         nice=0,
     )
-    return TargetFacts(
-        name=name,
-        label=name,
-        spec="p:app",
-        versions={},
-        server_command="",
-        responses={},
-        worker=worker,
-    )
+    return facts_of(name, name, worker=worker)
 
 
 def test_one_file_under_two_directories_is_refused() -> None:
