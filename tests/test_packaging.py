@@ -19,7 +19,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, kept_signals
 
 from micropie_benchlib.system import temporary
 from micropie_benchlib.system.cache import trusted_cache
@@ -61,14 +61,9 @@ def assemble() -> Any:
 @pytest.fixture
 def launcher(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setitem(sys.modules, "temporary_files", temporary)
-    return load(LAUNCHER)
-
-
-@pytest.fixture
-def wanted(launcher: Any) -> str:
-    name = launcher.this_python()
-    assert isinstance(name, str)
-    return name
+    launcher = load(LAUNCHER)
+    launcher.WANTED = launcher.this_python()  # the name of what it needs
+    return launcher
 
 
 @pytest.fixture
@@ -85,13 +80,13 @@ def checkout(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def trees(tmp_path: Path, wanted: str) -> Path:
+def trees(tmp_path: Path, launcher: Any) -> Path:
     directory = tmp_path / "trees"
-    for name in (wanted, "cp396-linux-x86_64"):
+    for name in (launcher.WANTED, "cp396-linux-x86_64"):
         write(directory / name / "package/shared.py", "")
         write(directory / name / "package/native.so", name)
         write(directory / name / "package/tool.sh", "", 0o755)
-    wrk = directory / f"wrk-{wanted.partition('-')[2]}/wrk"
+    wrk = directory / f"wrk-{launcher.WANTED.partition('-')[2]}/wrk"
     write(wrk / "wrk", "#!/bin/sh\n", 0o755)
     write(wrk / "packages", "wrk 4.1.0-4 00ff\nlibc6 2.41-12 11ee\n")
     return directory
@@ -198,10 +193,10 @@ def test_wheels_are_never_taken_for_those_of_another_kind_of_python(
 
 @pytest.mark.usefixtures("pyz")
 def test_all_that_this_python_needs_is_unpacked_compiled_and_with_its_modes(
-    launcher: Any, wanted: str, tmp_path: Path
+    launcher: Any, tmp_path: Path
 ) -> None:
     directory = tmp_path / "unpacked"
-    launcher.unpack(wanted, str(directory))
+    launcher.unpack(launcher.WANTED, str(directory))
     names = [name for name in below(directory) if "__pycache__/" not in name]
     assert [name for name in names if (directory / name).is_file()] == [
         "LICENSE",
@@ -218,7 +213,7 @@ def test_all_that_this_python_needs_is_unpacked_compiled_and_with_its_modes(
         "wrk/packages",
         "wrk/wrk",
     ]
-    assert (directory / "package/native.so").read_text() == wanted
+    assert (directory / "package/native.so").read_text() == launcher.WANTED
     for name in ("package/tool.sh", "wrk/wrk"):
         assert (directory / name).stat().st_mode & 0o777 == 0o755
     assert (directory / "wrk/packages").stat().st_mode & 0o777 == 0o644
@@ -234,7 +229,6 @@ def test_an_interrupted_unpack_leaves_no_directory_to_be_taken_for_whole(
     step: str,
     error: type[BaseException],
     launcher: Any,
-    wanted: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -246,7 +240,7 @@ def test_an_interrupted_unpack_leaves_no_directory_to_be_taken_for_whole(
     monkeypatch.setattr(names.get(step, "os.rename"), interrupted)
     (tmp_path / "cache").mkdir()
     with pytest.raises(error):
-        launcher.unpack(wanted, str(tmp_path / "cache/unpacked"))
+        launcher.unpack(launcher.WANTED, str(tmp_path / "cache/unpacked"))
     assert below(tmp_path / "cache") == []
 
 
@@ -262,25 +256,20 @@ FAULTS: dict[str, Callable[[Path], object]] = {
 @pytest.mark.usefixtures("pyz")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_is_not_whole_any_more_is_told_and_unpacked_anew(
-    fault: str, launcher: Any, wanted: str, tmp_path: Path
+    fault: str, launcher: Any, tmp_path: Path
 ) -> None:
     directory = tmp_path / "unpacked"
-    launcher.unpack(wanted, str(directory))
+    launcher.unpack(launcher.WANTED, str(directory))
     assert launcher.is_whole(str(directory))
     FAULTS[fault](directory)
     assert not launcher.is_whole(str(directory))
-    launcher.unpack(wanted, str(directory))
+    launcher.unpack(launcher.WANTED, str(directory))
     assert launcher.is_whole(str(directory))
 
 
 @pytest.mark.parametrize("member", ["common.zip", "wrk"])
 def test_a_file_that_was_damaged_on_its_way_is_told_in_one_line(
-    member: str,
-    pyz: Path,
-    launcher: Any,
-    wanted: str,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    member: str, pyz: Path, launcher: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with zipfile.ZipFile(pyz) as archive:
         (info,) = [each for each in archive.infolist() if each.filename.startswith(member)]
@@ -288,7 +277,7 @@ def test_a_file_that_was_damaged_on_its_way_is_told_in_one_line(
     content[info.header_offset + len(info.filename) + 100] ^= 1
     pyz.write_bytes(content)
     with pytest.raises(SystemExit) as stopped:
-        launcher.unpack(wanted, str(tmp_path / "unpacked"))
+        launcher.unpack(launcher.WANTED, str(tmp_path / "unpacked"))
     assert stopped.value.code == 1
     message = rf"micropie_bench: {pyz} is damaged \(.+\): copy it again\n"
     assert re.fullmatch(message, capsys.readouterr().err)
@@ -299,15 +288,12 @@ def test_a_file_that_was_damaged_on_its_way_is_told_in_one_line(
 def test_sighup_is_as_sigterm_unless_nohup_ignores_it(
     setting: signal.Handlers, launcher: Any
 ) -> None:
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        for number in before:
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    with kept_signals():
+        for number in numbers:
             signal.signal(number, setting)
         launcher.handle_signals()
-        handled = [signal.getsignal(number) for number in before]
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        handled = [signal.getsignal(number) for number in numbers]
     wanted = signal.SIG_IGN if setting is signal.SIG_IGN else signal.default_int_handler
     assert handled == [wanted, wanted]
 
@@ -341,9 +327,9 @@ def cache(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start(launcher: Any, wanted: str, pyz: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
+def start(launcher: Any, pyz: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
     """Return what starts the launcher with that cache, and returns where it started from."""
-    launcher.INSIDE = [wanted]
+    launcher.INSIDE = [launcher.WANTED]
     launcher.BUILD = "build"
 
     def start(cache: Path | None, entry_point: Callable[[], None] = lambda: None) -> str:
@@ -361,9 +347,9 @@ def start(launcher: Any, wanted: str, pyz: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_second_start_takes_what_the_first_unpacked(
-    start: Start, wanted: str, launcher: Any, places: list[Path], cache: Path
+    start: Start, launcher: Any, places: list[Path], cache: Path
 ) -> None:
-    unpacked = str(cache / f"build-{wanted}")
+    unpacked = str(cache / f"build-{launcher.WANTED}")
     assert start(cache) == unpacked
     launcher.unpack = pytest.fail
     assert start(cache) == unpacked
@@ -495,7 +481,7 @@ def test_two_builds_of_the_same_files_are_the_same_bytes(
     assemble: Any,
     trees: Path,
     checkout: Path,
-    wanted: str,
+    launcher: Any,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -506,9 +492,9 @@ def test_two_builds_of_the_same_files_are_the_same_bytes(
             target = copy / path.relative_to(trees)
             write(target, path.read_text(), path.stat().st_mode)
             os.utime(target, (1, 1))
-    write(copy / wanted / "bin/tool", "#!/another/path\n", 0o755)
-    write(copy / wanted / "package.dist-info/RECORD", "")
-    write(copy / wanted / "package/__pycache__/shared.pyc", "")
+    write(copy / launcher.WANTED / "bin/tool", "#!/another/path\n", 0o755)
+    write(copy / launcher.WANTED / "package.dist-info/RECORD", "")
+    write(copy / launcher.WANTED / "package/__pycache__/shared.pyc", "")
     members = assemble.assembled(trees, checkout)
     first = assemble.zipped(members, zipfile.ZIP_STORED, assemble.SHEBANG)
 
@@ -541,25 +527,25 @@ def test_cache_of_an_older_build_is_never_used(
 
 
 def test_files_that_all_pythons_share_with_their_modes_are_stored_once(
-    assemble: Any, trees: Path, checkout: Path, wanted: str
+    assemble: Any, trees: Path, checkout: Path, launcher: Any
 ) -> None:
     other = "cp396-linux-x86_64"
-    (trees / wanted / "package/mode.py").touch(0o755)
+    (trees / launcher.WANTED / "package/mode.py").touch(0o755)
     (trees / other / "package/mode.py").touch(0o644)
     members = assemble.assembled(trees, checkout)
     common = inner(members["common.zip"]).namelist()
     assert common[:3] == ["package/shared.py", "package/tool.sh", "LICENSE"]
-    for name in (wanted, other):
+    for name in (launcher.WANTED, other):
         own = ["package/mode.py", "package/native.so"]
         assert inner(members[f"{name}.zip"]).namelist() == own
         assert inner(members[f"{name}.zip"]).read("package/native.so") == name.encode()
 
 
 def test_members_are_few_and_the_bundle_names_what_is_inside(
-    assemble: Any, launcher: Any, trees: Path, checkout: Path, wanted: str, tmp_path: Path
+    assemble: Any, launcher: Any, trees: Path, checkout: Path, tmp_path: Path
 ) -> None:
-    platform = wanted.partition("-")[2]
-    pythons = sorted([wanted, "cp396-linux-x86_64"])
+    platform = launcher.WANTED.partition("-")[2]
+    pythons = sorted([launcher.WANTED, "cp396-linux-x86_64"])
     members = assemble.assembled(trees, checkout)
     zips = [f"{name}.zip" for name in ("common", *pythons, f"wrk-{platform}")]
     copied = ["trusted_cache.py", "temporary_files.py", launcher.CLEANUP]
