@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from conftest import HUNDRED, SETTINGS, Typed, measured, results_of
+from conftest import HUNDRED, SETTINGS, Tool, Typed, measured, results_of
 
 from micropie_benchlib.cli.versions import releases_of
 from micropie_benchlib.core.bisection import Bisection, Side, Step
@@ -430,3 +430,22 @@ def test_what_bisect_cannot_do_is_refused(
     done = typed("bisect", "fastapi@0.110..0.113", *options)
     assert done.returncode == 2
     assert complaint in done.stderr
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(1800)
+def test_real_releases_of_fastapi_are_searched(tool: Tool, tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    args = ("bisect", "fastapi@0.112.0..0.115.0", f"--export-json={file}")
+    done = tool.run(*args, timeout=1790)
+    found = from_json(file.read_text()).bisection
+    assert found, done.stderr
+    assert done.returncode == (3 if found.step is Step.FOUND else 0)
+    assert len(found.versions) == 10
+    assert {visit.side for visit in found.visits} <= {Side.BEFORE, Side.AFTER, Side.INCONCLUSIVE}
+    costs = [visit.cost for visit in found.visits]
+    assert all(cost and cost.half_width < 0.1 for cost in costs)
+    if found.step is Step.FOUND:
+        assert found.change
+        assert not found.change.interval.contains(1)
+        assert found.newer in done.stdout.splitlines()[-1]

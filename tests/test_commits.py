@@ -189,13 +189,13 @@ BISECT = ("bisect", "app:app", "-w", "1", "-c", "20", "-r", "3")
 
 
 def test_bisect_finds_a_step_beside_a_commit_that_does_not_start(
-    repository: Repository, tool: Tool
+    in_process: InProcess, repository: Repository
 ) -> None:
     older = repository.commit("good", app_py=BURNING.format(us=100))
     repository.commit("broken", app_py="app = ")
     newer = repository.commit("slow", app_py=BURNING.format(us=600))
     before = repository.state()
-    done = tool.run(*BISECT, "--git", "main~2..main", cwd=repository.top)
+    done = in_process.run(*BISECT, "--git", "main~2..main", "-r", "2")
     assert done.returncode == 3, done.stderr
     *_, which, answer = done.stdout.splitlines()
     assert which == "Which of the last 2 versions did it, is not decided."
