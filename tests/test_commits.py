@@ -647,29 +647,27 @@ async def app(scope, receive, send):
 ROUND = ("-r", "1", "-d", "1s", "-c", "4", "-t", "1", "-w", "1", "--warm-up", "0s")
 
 
-def test_each_commit_is_measured_with_its_own_code(repository: Repository, tool: Tool) -> None:
+def test_each_commit_is_measured_with_its_own_code(
+    repository: Repository, in_process: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The package in src/ is the commit's, and `prepare` runs where the commit's files are."""
     first = repository.commit(app_py=LAYOUT.format(package="own"), src__own_py='answer = b"old"')
     second = repository.commit(src__own_py='answer = b"newer"')
     repository.write(src__own_py='answer = b"changed"')
     before = repository.state()
-    prepare = "a.prepare=test -d src && touch prepared"
-    for git, bodies, clean in (
-        ("HEAD~1..HEAD", [3, 5], [True, True]),
-        ("HEAD", [5, 7], [True, False]),
-    ):
-        options = ("--git", git, "a=app:app", "--set", prepare, *ROUND, "--export-json", "-")
-        done = tool.run("compare", *options, cwd=repository.top)
-        assert done.returncode == 0, done.stderr
-        data = loaded(done.stdout)
-        targets = data["targets"]
-        assert [each["responses"]["hello"]["body_bytes"] for each in targets] == bodies
-        commits = [first, second] if git != "HEAD" else [second, second]
-        assert [each["source"]["commit"] for each in targets] == commits
-        assert [each["source"]["is_clean"] for each in targets] == clean
-        assert targets[0]["worker"]["module_file"] == "app.py"
-        assert "--app-dir . " in targets[0]["server_command"]
-        assert (repository.top / "prepared").exists() == (git == "HEAD")
+    monkeypatch.chdir(repository.top)
+    prepare = ("--set", "HEAD.prepare=test -d src && touch prepared")
+    done = in_process.run("compare", *BOTH, *prepare, *ROUND, "--export-json", "-")
+    assert done.returncode == 0, done.stderr
+    old, new, now = loaded(done.stdout)["targets"]
+    bodies = [each["responses"]["hello"]["body_bytes"] for each in (old, new, now)]
+    assert bodies == [len("old"), len("newer"), len("changed")]
+    assert old["source"] == {"commit": first, "ref": "HEAD~1", "is_clean": True}
+    assert new["source"] == {"commit": second, "ref": "HEAD", "is_clean": True}
+    assert now["source"] == {"commit": second, "ref": "", "is_clean": False}
+    assert (old["worker"]["module_file"], old["worker"]["directory"]) == ("app.py", ".")
+    assert "--app-dir . " in old["server_command"]
+    assert not (repository.top / "prepared").exists()
     assert repository.state() == before
 
 
@@ -713,4 +711,4 @@ def test_ctrl_c_at_any_moment_leaves_nothing(
         tool.await_running(lambda running: not running, seconds=30)
         assert list(scratch.iterdir()) == [], moment
         assert repository.state() == before, moment
-        assert repository.git("status", "--porcelain") == "", moment
+    assert repository.git("status", "--porcelain") == ""
