@@ -207,7 +207,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "micropie_bench"
 
 
-def refuse_install(*_: object) -> None:
+def refuse_install(*_: object, **__: object) -> None:
     raise AssertionError("pip was asked")
 
 
@@ -217,7 +217,7 @@ def test_a_release_is_fetched_once_into_the_users_cache(
 ) -> None:
     notes: list[str] = []
     monkeypatch.setattr(
-        "micropie_benchlib.serve.packages.install", lambda _, directory: directory.mkdir()
+        "micropie_benchlib.serve.packages.install", lambda *given, **_: given[-1].mkdir()
     )
     fetched = fetch(WANTED, notes.append)
     assert notes == ["starlette@0.45.3: fetching starlette==0.45.3, uvicorn==0.34.0 (once)"]
