@@ -95,7 +95,10 @@ class ThisHost:
         for server in servers:
             if isinstance(server, LocalServer):
                 meters.append(self._meter_of(server))
-        others = [each for each in self._meters if each.is_running and each not in meters]
+        others = []
+        for meter in self._meters:
+            if meter.is_running and meter not in meters:
+                others.append(meter)
         cores = core_halves()[0] if halves else []
         return ServerGroup(meters, others=others, cores=cores, link=self._link)
 
@@ -121,7 +124,9 @@ def core_halves() -> tuple[list[int], list[int]]:
     if len(groups) == 1:
         groups = [[core] for core in groups[0]]
     half = len(groups) // 2
-    return list(itertools.chain(*groups[:half])), list(itertools.chain(*groups[half:]))
+    servers = itertools.chain(*groups[:half])
+    loads = itertools.chain(*groups[half:])
+    return list(servers), list(loads)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +186,7 @@ def all_here(wrk: str, work_dir: Path, secrets: Secrets = NO_SECRETS) -> Hosts:
 
 
 def share_out(load: Load, machines: int) -> list[Load]:
-    """The shares are as even as threads of wrk can be; at a rate each has its own schedule."""
+    """As even as threads of wrk can be; at a rate each has its own schedule."""
     if machines == 1:
         return [load]
     threads = 1 if load.rate_per_s else load.wrk_threads
