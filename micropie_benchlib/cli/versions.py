@@ -37,7 +37,8 @@ def commits_of(newest: Target, git: str) -> tuple[Target, ...]:
     """Return a target for each of the commits A..B, as the one at B."""
     first, _, last = git.partition("..")
     if not isinstance(newest, StartedTarget) or not last:
-        raise UsageError(f"{git!r}: bisect needs two commits, such as v1..main", option="--git")
+        reason = f"{git!r}: bisect needs two commits, such as v1..main"
+        raise UsageError(reason, option="--git")
     targets: list[Target] = []
     for commit in commits_between(newest.directory, first, last):
         subject = textwrap.shorten(printable(commit.subject), MAX_SUBJECT, placeholder=" ...")
@@ -63,7 +64,8 @@ def releases_of(text: str) -> list[str]:
     key, first, last = match.groups()
     if key not in BUILT_INS or not BUILT_INS[key].packages:
         known = [name for name, built_in in BUILT_INS.items() if built_in.packages]
-        raise UsageError(f"{key!r} has no releases{did_you_mean(key, known)}: {', '.join(known)}")
+        hint = did_you_mean(key, known)
+        raise UsageError(f"{key!r} has no releases{hint}: {', '.join(known)}")
     package = BUILT_INS[key].packages[0]
     if is_day(first) and is_day(last):
         found = releases_between_days(package, first, last)
@@ -83,7 +85,9 @@ def releases_between_days(package: str, first: str, last: str) -> list[str]:
 
 def releases_between(package: str, first: str, last: str) -> list[str]:
     known = releases(package)
-    return known[position_of(first, known, package) : position_of(last, known, package) + 1]
+    start = position_of(first, known, package)
+    end = position_of(last, known, package) + 1
+    return known[start:end]
 
 
 def position_of(version: str, known: Sequence[str], package: str) -> int:

@@ -16,6 +16,7 @@ SETTINGS = {
     "core.sparseCheckout": "false",
     "core.splitIndex": "false",
 }
+VARIABLES = {"GIT_LFS_SKIP_SMUDGE": "1", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
 # A hook of git's has these, which would go before the directory.
 INHERITED = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_WORK_TREE")
 SUBMODULE = "160000"  # its mode in a tree
@@ -27,7 +28,7 @@ def ask_git(directory: Path, *words: str, **variables: str) -> Finished:
     argv = ["git", "-C", str(directory)]
     for name, value in SETTINGS.items():
         argv += ["-c", f"{name}={value}"]
-    environment = dict(os.environ, GIT_OPTIONAL_LOCKS="0", GIT_LFS_SKIP_SMUDGE="1", LC_ALL="C")
+    environment = os.environ | VARIABLES
     for name in INHERITED:
         environment.pop(name, None)
     return run_guarded([*argv, *words], timeout_s=DEADLINE_S, env=environment | variables)
