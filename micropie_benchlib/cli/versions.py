@@ -1,4 +1,4 @@
-"""The versions that `bisect` searches, the oldest first: releases of a built-in, or commits."""
+"""The versions that `bisect` searches, the oldest first: releases, or commits."""
 
 import dataclasses
 import re
