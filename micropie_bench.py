@@ -187,7 +187,8 @@ def compare(
     loads = planned_loads(load, timing, request, preset, file, rate=rate)
     limit_s = limit.limit_s(loads[0].duration_s) if rate.rate else None
     if limit.p99_limit and not rate.rate:
-        say("warning: --p99-limit needs a --rate; `capacity` finds the highest one")
+        reason = "needs a --rate; `capacity` finds the highest one that keeps it"
+        raise UsageError(reason, option="--p99-limit")
     plan = make_plan(
         parsed,
         loads=loads,

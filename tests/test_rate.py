@@ -50,6 +50,7 @@ from micropie_benchlib.report.verdict_lines import verdict_sentence
 from micropie_benchlib.report.warnings import lines_of, text_of
 from micropie_benchlib.run.experiment import run_experiment
 from micropie_benchlib.run.schedule import schedule
+from micropie_benchlib.stats.comparisons import with_derived
 from micropie_benchlib.stats.search import Outcome, Tally, rate_not_kept, tally_of
 from micropie_benchlib.stats.verdicts import decisive_comparisons
 from micropie_benchlib.stats.warnings import few_for_p99, waiting
@@ -281,6 +282,18 @@ def test_a_capacity_is_the_highest_rate_that_keeps_the_limit() -> None:
     assert "the line is the limit of 50.00ms" in page
     assert page.count('<g class="reference">') == 2, "at a speed of 1, and at the limit"
     assert "capacity with p99 up to 50.00ms" in to_markdown(report_of(again))
+
+
+def test_a_capacity_of_some_launches_does_not_hide_those_in_which_no_rate_kept_the_limit() -> None:
+    results = run(queues(1000.0, 2000.0), capacity_plan())
+    first, *others = results.capacities
+    missed = BenchWarning.of(Kind.LIMIT_MISSED, share=0.02, requests=600, rate_per_s=300.0)
+    first = replace(first, rate_per_s=None, reasons=(missed,))
+    results = with_derived(replace(results, capacities=(first, *others)))
+    told = conclude(results).sentences
+    label = results.label(first.target)
+    part = f"{label} keeps a p99 of 50.00ms at no rate in 1 of 3 launches; in the others it answers"
+    assert any(sentence.startswith(part) for sentence in told), told
 
 
 def test_capacities_of_two_files_stand_side_by_side() -> None:

@@ -40,7 +40,13 @@ from micropie_benchlib.report.verdict_lines import verdict_lines_of, verdict_sen
 from micropie_benchlib.report.warnings import lines_of, templates, text_of
 from micropie_benchlib.stats.gate import Gate
 from micropie_benchlib.stats.verdicts import judge
-from micropie_benchlib.stats.warnings import reconnecting, shared_cores, unfinished, waiting
+from micropie_benchlib.stats.warnings import (
+    reconnecting,
+    shared_cores,
+    trials_alone,
+    unfinished,
+    waiting,
+)
 
 REQUESTS, P99, CPU = Metric.REQUESTS, Metric.P99, Metric.CPU
 SINGLE, PAIRED = Method.SINGLE, Method.PAIRED
@@ -253,6 +259,14 @@ def opened_run(
     return results_of(rounds, targets=tuple(targets))
 
 
+def test_tables_of_one_trial_each_are_no_comparison() -> None:
+    paired = run_of(FASTER, partners=True, cpu_s=(1, 0.8))
+    once = [*run_of(SLOWER, cpu_s=(1, 0.8))[:2], *paired]
+    twice = [*run_of(SLOWER, cpu_s=(1, 0.8))[:4], *paired]
+    assert [each.warning.kind for each in trials_alone(results_of(once))] == [Kind.ONE_TRIAL]
+    assert list(trials_alone(results_of(twice))) == []
+
+
 def test_wrks_own_reports_stand_under_the_target_and_the_rate() -> None:
     measurements: list[Measurement] = []
     for rate_per_s, text in ((None, "fast\n"), (500.0, "slow 1\n"), (500.0, "slow 2\n")):
@@ -271,8 +285,9 @@ OPENED = {
     "those of wrk's start": (opened_run(100, 100), None),
     "one each": (opened_run(60_100, 60_100, **OLD), "every request,"),
     "one for five": (opened_run(12_100, **OLD), "every 5 requests,"),
-    "one for five, though the responses keep theirs": (opened_run(12_100), COUNTED),
-    "1.0 that promises too much": (opened_run(12_100, **OLD, **KEEP), "every 5 requests,"),
+    "one for five, though the responses keep theirs": (opened_run(12_100, 12_100), COUNTED),
+    "one trial, in which others may have opened them": (opened_run(12_100), None),
+    "1.0 that promises too much": (opened_run(12_100, 12_100, **OLD, **KEEP), "every 5 requests,"),
     "others opened some in one round": (opened_run(60_100, 101), None),
     "1.0 that was kept open": (opened_run(100, **OLD), None),
     "1.0, not counted": (opened_run(None, **OLD), "every request,"),

@@ -370,9 +370,14 @@ def at_both_commits(git: str, asked: Sequence[NamedTable], file: BenchFile) -> l
     before, dots, after = git.partition("..")
     if dots and (not before or not after or after.startswith(".")):
         raise UsageError(f"{git!r}: use A..B, or A to compare it with your files", option="--git")
+    if before == after:
+        raise UsageError(f"{git!r}: both are one commit, with nothing to compare", option="--git")
     if len(asked) != 1:
         raise UsageError("compares one target at two commits: name it", option="--git")
     (target,) = asked
+    if target.table.spec.partition("@")[0] in BUILT_INS:
+        reason = f"{target.table.spec} is built in: use an app of yours, such as app:app"
+        raise UsageError(reason, option="--git")
     sides = []
     for ref in (before, after or None):
         name = file.hide(ref) if ref else WORKING_TREE

@@ -256,6 +256,14 @@ class Results:
                 known[each.round] = each.rate_per_s
         return known
 
+    def p99s_s(self, name: str, load: LoadId) -> list[float]:
+        """Return the p99 latency of each valid trial that the tables of a load are of."""
+        found = []
+        for trial in self.reported_trials(name, load):
+            if trial.valid and trial.latency_p99_s:
+                found.append(trial.latency_p99_s)
+        return found
+
     @property
     def workloads(self) -> list[str]:
         return list(dict.fromkeys(load.workload for load in self.loads))

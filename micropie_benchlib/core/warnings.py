@@ -95,8 +95,10 @@ class Kind(StrEnum):
     P99_INCONCLUSIVE = auto()
     ONE_TARGET = auto()
     ONE_ROUND = auto()
+    ONE_TRIAL = auto()
     CAPACITY = auto()
     CAPACITY_OF_ONE = auto()  # launch: it has no interval
+    CAPACITY_IN_PART = auto()  # of the launches
     KNEE = auto()
     OVERLAPPING_RANKS = auto()
     FEW_FOR_P99 = auto()

@@ -22,10 +22,13 @@ RESOLUTION_STEPS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 
 
 def conclude(results: Results) -> Conclusion:
+    sentences = []
+    for finding in findings_of(results):
+        sentences += lines_of(results, [finding])
     conclusion = Conclusion(
         heading=heading_of(results),
         verdict_lines=tuple(verdict_lines_of(results)),
-        sentences=tuple(lines_of(results, findings_of(results))),
+        sentences=tuple(sentences),
         warnings=tuple(lines_of(results, warnings_of(results))),
         run_warnings=tuple(map(text_of, results.warnings)),
     )

@@ -9,7 +9,7 @@ from typing import Any
 from micropie_benchlib.core.paths import packaged_text
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.text import UNKNOWN, format_latency, format_precision, format_rate
-from micropie_benchlib.core.warnings import BenchWarning, Kind
+from micropie_benchlib.core.warnings import BenchWarning
 from micropie_benchlib.stats.warnings import Sighting
 
 FORMATS: Mapping[str, Callable[[float], str]] = {
@@ -81,14 +81,17 @@ def lines_of(results: Results, sightings: Iterable[Sighting]) -> list[str]:
     """Return a line for each kind of warning with the same words.
 
     What invalidates is told by target, load and method; what was odd about somebody else's
-    report, by its row; and each target has its own knee.
+    report, by its row.
     """
     launched = {None, *(facts.name for facts in results.targets)}
     groups: dict[tuple[object, ...], list[Sighting]] = {}
     for each in sightings:
-        kind = each.warning.kind
-        group: tuple[object, ...] = (kind, *each.warning.words.items(), each.is_invalid)
-        if each.is_invalid or kind is Kind.KNEE or each.target not in launched:
+        group: tuple[object, ...] = (
+            each.warning.kind,
+            *each.warning.words.items(),
+            each.is_invalid,
+        )
+        if each.is_invalid or each.target not in launched:
             group = (*group, each.target, each.load, each.method)
         groups.setdefault(group, []).append(each)
     lines = []

@@ -7,6 +7,7 @@ from micropie_benchlib.core.choices import Decisive, Method, Verdict
 from micropie_benchlib.core.estimates import Comparison, Estimate, Interval
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.metrics import Metric
+from micropie_benchlib.core.plan import USEFUL_ROUNDS
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.stats.deciding import chosen_metric, deciding_metrics, may_decide_all
 from micropie_benchlib.stats.intervals import rounds_needed, stein_rounds, student_t
@@ -56,7 +57,7 @@ def rounds_to_decide(results: Results, comparison: Comparison) -> int | None:
     rounds = rounds_needed(stdev, enough, estimate.confidence)
     if rounds is None:
         return None
-    return in_all_rounds(results, comparison, max(rounds, comparison.rounds + 1))
+    return in_all_rounds(results, comparison, max(rounds, comparison.rounds + 1, USEFUL_ROUNDS))
 
 
 def verdict_comparison(

@@ -3,6 +3,7 @@
 import itertools
 import math
 import statistics
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -74,11 +75,24 @@ def known_capacities(results: Results) -> Iterator[Sighting]:
         kind = Kind.CAPACITY_OF_ONE
         limit_s = results.capacities[0].p99_limit_s
         data = {"rate_per_s": mean, "limit_s": limit_s}
-        if len(rates_per_s) > 1 and not is_wide(mean, half):
+        missed = launches_that_missed(results, name, load)
+        if missed:
+            kind = Kind.CAPACITY_IN_PART
+            data |= {"missed": missed, "launches": missed + len(rates_per_s)}
+        elif len(rates_per_s) > 1 and not is_wide(mean, half):
             kind = Kind.CAPACITY
             data["interval_per_s_min"] = mean - half
             data["interval_per_s_max"] = mean + half
         yield seen(kind, None, load, target=results.label(name), **data)
+
+
+def launches_that_missed(results: Results, name: str, load: LoadId) -> int:
+    """Return in how many launches no rate kept the limit: the others alone would flatter."""
+    missed = 0
+    for each in results.capacities:
+        if (each.target, each.load) == (name, load):
+            missed += any(reason.kind is Kind.LIMIT_MISSED for reason in each.reasons)
+    return missed
 
 
 def kept_limits(results: Results) -> Iterator[Sighting]:
@@ -86,11 +100,7 @@ def kept_limits(results: Results) -> Iterator[Sighting]:
     if not limit_s or results.seeks_capacity:
         return
     for load, name in itertools.product(results.reported_loads, results.names):
-        p99s_s = []
-        for trial in results.reported_trials(name, load):
-            if trial.valid and trial.latency_p99_s:
-                p99s_s.append(trial.latency_p99_s)
-        p99 = estimate_ratio(p99s_s, confidence=0.95)
+        p99 = estimate_ratio(results.p99s_s(name, load), confidence=0.95)
         if p99 is None:
             continue
         kind = Kind.P99_INCONCLUSIVE
@@ -108,6 +118,7 @@ def warnings_of(results: Results) -> list[Sighting]:
         *unsteady(results),
         *overlapping_ranks(results),
         *few_for_p99(results),
+        *trials_alone(results),
         *waiting(results),
         *unequal_work(results),
         *measured_warnings(results),
@@ -233,7 +244,7 @@ def requests_per_connection(results: Results, facts: TargetFacts) -> float:
     """Return how many requests each new connection of a target's single trials served.
 
     Only beyond those that wrk opened at first. Other programs open connections too, so it is
-    the most of any trial. Where it was not counted, it is what the responses say.
+    the most of any trial, of two or more. Otherwise it is what the responses say.
     """
     served = []
     for trial in results.measurements:
@@ -249,10 +260,21 @@ def requests_per_connection(results: Results, facts: TargetFacts) -> float:
         # With few requests the few connections that others open would be many.
         elif trial.load.rate_per_s or not has_few_responses(wrk, trial.open_connections):
             served.append(wrk.requests / others)
-    if served:
-        return max(served)
     closes = any(response.says_close for response in facts.responses.values())
+    if len(served) > 1 or (served and closes):
+        return max(served)
     return 1.0 if closes else math.inf
+
+
+def trials_alone(results: Results) -> Iterator[Sighting]:
+    """Of a short run: the paired trials have a verdict, and the tables are of one trial each."""
+    counts: Counter[tuple[str, LoadId]] = Counter()
+    for trial in results.measurements:
+        if trial.method is Method.SINGLE:
+            counts[trial.target, trial.load] += 1
+    are_paired = [each.method is Method.PAIRED for each in decisive_comparisons(results)]
+    if any(are_paired) and set(counts.values()) == {1}:
+        yield seen(Kind.ONE_TRIAL)
 
 
 def reconnecting(results: Results) -> Iterator[Sighting]:
