@@ -185,7 +185,6 @@ def compare(
         targets, serving, server=server, file=file, reference=reference, git=git
     )
     loads = planned_loads(load, timing, request, preset, file, rate=rate)
-    limit_s = limit.limit_s(loads[0].duration_s) if rate.rate else None
     if limit.p99_limit and not rate.rate:
         reason = "needs a --rate; `capacity` finds the highest one that keeps it"
         raise UsageError(reason, option="--p99-limit")
@@ -199,7 +198,7 @@ def compare(
         strict=gate_options.strict,
         machines=machines,
         rate_share=rate.share,
-        p99_limit_s=limit_s,
+        p99_limit_s=limit.limit_s(loads[0].duration_s),
     )
     baseline, new_baseline = gate_options.baseline, gate_options.new_baseline
     inputs = [baseline] if baseline and not new_baseline else []

@@ -642,9 +642,8 @@ def kept_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-PATIENCE_S = {
-    name: getattr(cpu_accounts, name) for name in ("FIRST_IDLE_S", "IDLE_S", "FIRST_REST_S")
-}
+IMPATIENCE_S = {"FIRST_IDLE_S": 0.25, "IDLE_S": 0.25, "FIRST_REST_S": cpu_accounts.STEP_S}
+PATIENCE_S = {name: getattr(cpu_accounts, name) for name in IMPATIENCE_S}
 
 
 @pytest.fixture
@@ -655,9 +654,8 @@ def in_process(
 
     Work that is put off is watched for only in tests of that: see `patient`.
     """
-    monkeypatch.setattr(cpu_accounts, "FIRST_IDLE_S", 0.25)
-    monkeypatch.setattr(cpu_accounts, "IDLE_S", 0.25)
-    monkeypatch.setattr(cpu_accounts, "FIRST_REST_S", cpu_accounts.STEP_S)
+    for name, seconds in IMPATIENCE_S.items():
+        monkeypatch.setattr(cpu_accounts, name, seconds)
     in_process = InProcess(capture=capsys)
     monkeypatch.chdir(TARGETS)
     monkeypatch.delenv("FORCE_COLOR", raising=False)

@@ -3,7 +3,6 @@
 import itertools
 import math
 import statistics
-from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -268,12 +267,11 @@ def requests_per_connection(results: Results, facts: TargetFacts) -> float:
 
 def trials_alone(results: Results) -> Iterator[Sighting]:
     """Of a short run: the paired trials have a verdict, and the tables are of one trial each."""
-    counts: Counter[tuple[str, LoadId]] = Counter()
-    for trial in results.measurements:
-        if trial.method is Method.SINGLE:
-            counts[trial.target, trial.load] += 1
+    counts = set()
+    for load, name in itertools.product(results.loads, results.names):
+        counts.add(len(results.single_trials(name, load)))
     are_paired = [each.method is Method.PAIRED for each in decisive_comparisons(results)]
-    if any(are_paired) and set(counts.values()) == {1}:
+    if any(are_paired) and counts - {0} == {1}:
         yield seen(Kind.ONE_TRIAL)
 
 
