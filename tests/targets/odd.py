@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import random
 import sys
-import time
 
 BODY = b"hello" * 40
 
@@ -28,7 +27,6 @@ class Odd(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         self.number = next(connections)
-        self.opened = time.monotonic()
         self.answered = 0
 
     def data_received(self, data: bytes) -> None:
@@ -108,8 +106,7 @@ class Odd(asyncio.Protocol):
         return answer() if number < 400 else None
 
     def falls_silent(self, number: int) -> bytes | None:
-        """Each connection gets no answer once it is 0.4 s old."""
-        return answer() if time.monotonic() - self.opened < 0.4 else None
+        return None if self.is_worn else answer()
 
     def ignores_some(self, number: int) -> bytes | None:
         """Of a hundred connections, eight never get an answer."""
