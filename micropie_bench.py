@@ -413,6 +413,7 @@ def doctor(
 ) -> int:
     """Show what would spoil a measurement on this machine, with remedies."""
     from micropie_benchlib.cli.machines import examine_machines
+    from micropie_benchlib.cli.screen import show_findings
     from micropie_benchlib.system.processes import require_proc
 
     require_proc()
@@ -429,12 +430,7 @@ def doctor(
         data = [dataclasses.asdict(finding) for finding in findings]
         sys.stdout.write(json.dumps(data, indent=2) + "\n")
         return 0
-    rows = []
-    for finding in findings:
-        advice = f"{finding.why}: {finding.remedy}" if finding.warns else finding.why
-        rows.append((finding.check, finding.state.value, finding.found, advice))
-    titles = ("Check", "State", "Found", "Why it matters, and the remedy")
-    show_table(table_of_texts(titles, rows), console_on(sys.stdout))
+    show_findings(findings, console_on(sys.stdout))
     return 0
 
 
@@ -583,11 +579,11 @@ def print_error(
             from micropie_benchlib.report.warnings import texts_of
 
             logs_by_text = {texts_of(reason.warnings): reason.log for reason in error.reasons}
-        for text, log in logs_by_text.items():
-            say(f"micropie_bench: {without_url_secrets(' '.join(text.split()))}")
+        for text, log in logs_by_text.items():  # a log before its error, which stays on the screen
             with contextlib.suppress(OSError):  # as say() does; but its lines stay as they are
                 lines = [f"    {without_url_secrets(line)}" for line in log]
                 show_lines(lines, console_on(sys.stderr))
+            say(f"micropie_bench: {without_url_secrets(' '.join(text.split()))}")
     return getattr(error, "exit_code", 1)
 
 

@@ -113,6 +113,9 @@ def test_the_limit_of_a_capacity_is_the_files(here: Path, asked: Asked) -> None:
     capacity = ("capacity", "asgi", "--config", file)
     assert asked.plan_of(*capacity).p99_limit_s == 0.08
     assert asked.plan_of(*capacity, "--p99-limit", "20ms").p99_limit_s == 0.02
+    assert asked.plan_of("compare", "asgi", "--config", file).p99_limit_s is None
+    at_a_rate = asked.plan_of("compare", "asgi", "--config", file, "--rate", "100")
+    assert at_a_rate.p99_limit_s == 0.08
 
 
 @pytest.mark.parametrize(

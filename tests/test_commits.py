@@ -245,7 +245,7 @@ def test_a_directory_in_no_repository_is_told(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    with pytest.raises(BenchError, match="not a git repository"):
+    with pytest.raises(UsageError, match="git reads no repository here: run it inside of one"):
         parse_target("app:app@git:main")
 
 

@@ -291,8 +291,10 @@ def test_doctor_reports_every_check(in_process: InProcess) -> None:
     ]
     assert states["cores"] == "warning"
     assert all(finding["why"] and finding["remedy"] for finding in findings)
-    table = in_process.run("doctor", "-w", "500").stdout
-    assert "| cores           | warning | " in table
+    shown = in_process.run("doctor", "-w", "500").stdout
+    assert "| cores           | warning | " in shown
+    assert "  - cores: they wait for each other; " in shown
+    assert re.search(r"\d+ ok, \d+ warning, \d+ unknown$", shown)
 
 
 def examined() -> dict[str, Finding]:
@@ -311,6 +313,6 @@ def test_doctor_sees_a_busy_process_and_few_open_files(monkeypatch: pytest.Monke
             found = await_that(examined, "it has not got enough of this machine")
         finally:
             busy.kill()
-    assert f"(pid {busy.pid})" in found["other processes"].found
+    assert re.fullmatch(r"python[\d.]* \d+%", found["other processes"].found)
     assert found["open files"].warns
     assert found["open files"].remedy == "ulimit -n 1114"

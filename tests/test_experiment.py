@@ -522,7 +522,10 @@ def test_what_fails_invalidates_its_own_trials_alone(
 ) -> None:
     world.faults = [Fault(error, action, subject=subject, round=2)]
     results = run(world, plan_of(**changes))
-    assert reasons(results) == {f"2 {trial}": str(error) for trial in trials}
+    told = {f"2 {trial}": str(error) for trial in trials}
+    if subject == "more" and trials[1:] == OF_PAIR:  # it has no trial, and so no partner's either
+        told["2 paired base hello"] = "its partner failed: more"
+    assert reasons(results) == told
     assert len(results.measurements) == 12
     invalid = [m for m in results.measurements if not m.valid]
     assert {(m.wrk, m.use, m.limited_by) for m in invalid} == {(None, None, None)}
@@ -610,6 +613,7 @@ def redirect(location: str) -> dict[str, Any]:
     return {"status": 307, "headers": (("location", location),)}
 
 
+NO_PAGE = {"status": 404, "excerpt": "none"}
 LACKS = {"status": 422, "excerpt": '{"detail": "item: field required"}'}
 
 
@@ -620,7 +624,12 @@ LACKS = {"status": 422, "excerpt": '{"detail": "item: field required"}'}
         (redirect("http://127.0.0.1:8000/items/"), None, "use --path /items/, or --expect-status"),
         (redirect("https://127.0.0.1:8000/"), None, "use the target https://127.0.0.1:8000/, or "),
         (redirect("//login.example/"), None, "use the target http://login.example/, or --expect"),
-        ({"status": 404, "excerpt": "none"}, 302, "returned 404, not 302 as expected: none"),
+        (NO_PAGE, 302, "returned 404, not 302 as expected: none"),
+        (
+            NO_PAGE,
+            None,
+            "returned 404 (use --path for one that it has, or --expect-status 404): no",
+        ),
         (LACKS, None, 'returned 422: {"detail": "item: field required"}'),
     ],
 )
@@ -656,7 +665,12 @@ def test_one_reason_is_told_once(world: World) -> None:
     assert reasons(run(world, plan_of(rounds=1))) == {"1 single more hello": "more died"}
 
 
-JSON_OF_MORE = ["1 single more json", "1 paired more json", "1 paired base json"]
+def json_of_more(reason: str) -> dict[str, str]:
+    return {
+        "1 single more json": reason,
+        "1 paired more json": reason,
+        "1 paired base json": "its partner failed: more",
+    }
 
 
 def test_of_two_that_are_warmed_up_together_the_one_that_fails_is_found(world: World) -> None:
@@ -664,23 +678,26 @@ def test_of_two_that_are_warmed_up_together_the_one_that_fails_is_found(world: W
     alone = Fault(BenchError("more died"), "warm_up", subject="more json", round=1)
     world.faults = [together, alone]
     results = run(world, plan_of(loads=(HELLO, JSON), paired=True, rounds=1))
-    assert reasons(results) == dict.fromkeys(JSON_OF_MORE, "more died")
+    assert reasons(results) == json_of_more("more died")
     first_failed = BenchWarning.of(Kind.WARM_UP_FAILED, error="one died")
     odd = {m.target for m in results.measurements if first_failed in m.warnings}
     assert odd == {"base", "more"}
 
 
 @pytest.mark.parametrize(
-    ("status", "log"),
-    [(500, "; its last error line: ValueError: the database is on fire"), (404, "")],
+    ("status", "told"),
+    [
+        (500, ": its words; its last error line: ValueError: the database is on fire"),
+        (404, " (use --path for one that it has, or --expect-status 404): its words"),
+    ],
 )
 def test_a_workload_that_is_answered_otherwise_than_2xx_is_invalid_alone(
-    world: World, status: int, log: str
+    world: World, status: int, told: str
 ) -> None:
-    reason = f"more: GET /json returned {status}: its words{log}"
+    reason = f"more: GET /json returned {status}{told}"
     world.responses = {"more json": replace(OK, status=status, excerpt="its words")}
     results = run(world, plan_of(loads=(HELLO, JSON), paired=True, rounds=1))
-    assert reasons(results) == dict.fromkeys(JSON_OF_MORE, reason)
+    assert reasons(results) == json_of_more(reason)
     assert len(results.measurements) == 8
     assert set(world.subjects("warm_up")) == {"base+more hello", "base json"}
     assert {"more json", "base+more json"}.isdisjoint(world.subjects("load"))

@@ -701,7 +701,7 @@ def test_a_real_target_must_respond_as_in_the_baseline_that_a_first_run_wrote(
 
     done = tool.run(*words, MODE="fallen")
     assert (done.returncode, done.stdout) == (1, "")
-    *_, line, excerpt = done.stderr.splitlines()
+    *_, excerpt, line = done.stderr.splitlines()
     assert line == (
         "micropie_bench: mine, hello: body bytes 18, in the baseline 200; "
         "if that is right, use --accept-changed-response"

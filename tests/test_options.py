@@ -933,6 +933,23 @@ def test_the_reference_can_be_named(args: Sequence[str], names: list[str], asked
     assert asked.plan_of("compare", *args).names == names
 
 
+@pytest.mark.parametrize(
+    ("args", "are_twins"),
+    [
+        (("a=fastapi", "b=fastapi"), True),
+        (("a=fastapi", "b=micropie"), False),
+        (("a=fastapi", "b=fastapi", "--set", "b.workers=1"), False),
+    ],
+)
+def test_two_names_of_one_target_are_warned_of(
+    args: Sequence[str], are_twins: bool, typed: Typed, asked: Asked
+) -> None:
+    done = typed("compare", *args)
+    assert asked.plan.names == ["a", "b"]
+    told = "warning: a and b are one target: all differences are noise"
+    assert (told in done.stderr) == are_twins
+
+
 def test_options_have_hyperfines_names_too(typed: Typed, asked: Asked) -> None:
     assert typed("compare", "--runs", "4", "--warmup=1s", "-R", "300").returncode == 0
     assert (asked.plan.rounds, asked.plan.warm_up_s) == (4, 1)

@@ -121,8 +121,8 @@ def test_an_app_that_raises_on_import_is_reported_at_once(
     fault = "RuntimeError: the database is on fire"
     said = rf"micropie_bench: broken:app died while starting( with status 1)?: {fault}"
     lines = [line for line in done.stderr.splitlines() if not line.startswith("warning")]
-    assert re.fullmatch(said, lines[0])
-    assert f"    {fault}" in lines[1:], "the end of its log"
+    assert re.fullmatch(said, lines[-1])
+    assert f"    {fault}" in lines[:-1], "the end of its log"
     assert done.stdout == ""
 
 
@@ -143,7 +143,7 @@ def test_targets_that_cannot_be_measured_end_the_run_with_a_line_each(
 def test_a_worker_that_dies_invalidates_its_trial(in_process: InProcess) -> None:
     done = in_process.run("compare", "faulty:dies_under_load", *FAST, "-w", "2")
     assert done.returncode == 1
-    assert re.search(r"worker \d+ died", done.stdout)
+    assert re.search(r"1 worker of \S+ died", done.stdout)
 
 
 def test_a_wrk_that_hangs_is_given_up(

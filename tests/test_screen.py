@@ -259,19 +259,19 @@ def test_a_target_without_a_result_is_ranked_last_with_the_reason() -> None:
         # t(95%, 2) = 4.30: of 10, 11 and 12 ms it is 8.7 to 13.8.
         (
             (10, 11, 12),
-            "FastAPI meets the limit of 20.00ms: its trials have a p99 of 10.97ms (",
+            "FastAPI meets the limit of 20.00ms: the p99 of its trials is 10.97ms (",
             0,
             0,
         ),
         (
             (30, 31, 32),
-            "FastAPI misses the limit of 20.00ms: its trials have a p99 of 30.99ms (",
+            "FastAPI misses the limit of 20.00ms: the p99 of its trials is 30.99ms (",
             3,
             3,
         ),
         (
             (15, 20, 25),
-            "Whether FastAPI meets the limit of 20.00ms is inconclusive: its trials",
+            "Whether FastAPI meets the limit of 20.00ms is inconclusive: the p99 of",
             0,
             4,
         ),
@@ -292,7 +292,7 @@ def test_a_limit_at_a_rate_is_met_missed_or_inconclusive(
     lines = screen(brief(results))
     first = position(lines, told)
     assert first < position(
-        lines, "MicroPie meets the limit of 20.00ms: its trials have a p99 of 1.00ms ("
+        lines, "MicroPie meets the limit of 20.00ms: the p99 of its trials is 1.00ms ("
     )
     assert all(position(lines, line.strip()) > first for line in lines if "per CPU second" in line)
     assert status_of(results) == status

@@ -45,6 +45,7 @@ OVERRIDES: Mapping[str, Sequence[str]] = {
     "workload": REQUEST_NAMES,
     **dict.fromkeys(REQUEST_NAMES, ("workload",)),
 }  # what bench.toml says of these does not count beside such an option
+NEEDS = {"p99_limit": "rate"}  # what bench.toml says of it counts only with the other
 
 
 OTHER_NAMES = {
@@ -92,6 +93,10 @@ class GroupedCommand(TyperCommand):
             for other in overridden:
                 if came_from(ctx, other) == "DEFAULT_MAP":
                     ctx.params[other] = defaults[other]
+        for name, needed in NEEDS.items():
+            is_in_vain = needed in defaults and not ctx.params[needed]
+            if is_in_vain and came_from(ctx, name) == "DEFAULT_MAP":
+                ctx.params[name] = defaults[name]
         try:
             return super().invoke(ctx)
         except UsageError as error:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from micropie_benchlib.cli.exports import Exports
-from micropie_benchlib.cli.terminal import show_lines, show_table, show_text, wrapped
+from micropie_benchlib.cli.terminal import (
+    show_lines,
+    show_table,
+    show_text,
+    table_of_texts,
+    wrapped,
+)
 from micropie_benchlib.core.choices import Verdict
 from micropie_benchlib.core.errors import BenchError
 from micropie_benchlib.report.about import machine_tables
@@ -17,6 +24,7 @@ from micropie_benchlib.report.markdown import wrk_reports
 from micropie_benchlib.report.printing import printable_lines
 from micropie_benchlib.report.tables import result_tables, work_tables
 from micropie_benchlib.report.terminal import INDENT
+from micropie_benchlib.system.checks import Finding, State
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -91,6 +99,17 @@ def show_warnings(warnings: Sequence[str], console: Console, *, verbose: bool) -
             show_lines([f"  - {len(warnings) - number} more (-v)"], console)
             break
         show_lines(lines, console)
+
+
+def show_findings(findings: Sequence[Finding], console: Console) -> None:
+    """Print what each check found, the remedies of what warns, and how many do."""
+    rows = [(finding.check, finding.state.value, finding.found) for finding in findings]
+    show_table(table_of_texts(("Check", "State", "Found"), rows), console)
+    warnings = [f"{each.check}: {each.why}; {each.remedy}" for each in findings if each.warns]
+    show_warnings(warnings, console, verbose=True)
+    counts = Counter(finding.state for finding in findings)
+    console.print()
+    show_text(console, ", ".join(f"{counts[state]} {state}" for state in State))
 
 
 def finish(report: Report, exports: Exports, *, was_run: bool = False) -> BenchError | None:

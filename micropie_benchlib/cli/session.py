@@ -42,12 +42,15 @@ def run_plan(
         plan, hosts = connected.plan, connected.hosts
         plan = dataclasses.replace(plan, targets=hosts.fetch(plan.targets, say))
         warnings = [*connected.warnings]
-        for finding in examine_hosts(plan, hosts):
-            if finding.warns:
-                data = {"check": finding.check, "found": finding.found, "remedy": finding.remedy}
-                warnings.append(BenchWarning.of(Kind.MACHINE, **data))
         for warning in warnings:
             warn(f"warning: {text_of(warning)}")
+        findings = [finding for finding in examine_hosts(plan, hosts) if finding.warns]
+        for finding in findings:
+            data = {"check": finding.check, "found": finding.found, "remedy": finding.remedy}
+            warnings.append(BenchWarning.of(Kind.MACHINE, **data))
+        if findings:
+            found = "; ".join(f"{finding.check}: {finding.found}" for finding in findings)
+            warn(f"warning: {found} (remedies: doctor)")
         results = new_results(
             seed=plan.seed,
             settings=settings_of(plan),

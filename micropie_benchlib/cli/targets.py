@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import itertools
 import re
 import shlex
 import shutil
@@ -428,6 +429,14 @@ def parse_targets(
     return tuple(targets.values())
 
 
+def warn_of_twins(targets: Sequence[Target]) -> None:
+    for first, second in itertools.combinations(targets, 2):
+        if dataclasses.replace(first, name=second.name, label=second.label) == second:
+            say(
+                f"warning: {first.name} and {second.name} are one target: all differences are noise"
+            )
+
+
 def compared_targets(
     texts: Sequence[str] | None,
     serving: ServingOptions,
@@ -443,6 +452,7 @@ def compared_targets(
     """
     wanted = texts or [*file.targets] or ["fastapi", "micropie"]
     targets = parse_targets(wanted, serving, server=server, file=file, git=git)
+    warn_of_twins(targets)
     names = [target.name for target in targets]
     if reference is None:
         return targets

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     # A target or trial failed; the error is told in words.
     FAILED = auto()
     FAILED_AFTER_LOAD = auto()
+    PARTNER_FAILED = auto()  # of a paired trial, which so was none
     TOO_SLOW = auto()
     CHANGES_ON_CONNECTION = auto()
     WARM_UP_FAILED = auto()
@@ -97,6 +98,7 @@ class Kind(StrEnum):
     ONE_ROUND = auto()
     ONE_TRIAL = auto()
     CAPACITY = auto()
+    CAPACITY_SPREAD = auto()  # over launches that differ too much for an interval
     CAPACITY_OF_ONE = auto()  # launch: it has no interval
     CAPACITY_IN_PART = auto()  # of the launches
     KNEE = auto()

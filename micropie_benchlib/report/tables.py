@@ -151,7 +151,7 @@ def detail_table(results: Results, load: LoadId) -> Table:
         figures.append(f"{statistics.fmean(idle_cores) * 1000:.1f}" if idle_cores else "")
         if any(figures):
             rows.append((results.label(name), *figures, str(errors)))
-    title = f"{title_of(results, load)}, details"
+    title = f"{title_of(results, load)}, details (percentiles of all requests)"
     return Table(title=title, titles=DETAIL_TITLES, rows=tuple(rows))
 
 

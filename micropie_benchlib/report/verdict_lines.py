@@ -1,5 +1,7 @@
 """What is said of each target's speed."""
 
+import statistics
+
 from micropie_benchlib.core import text
 from micropie_benchlib.core.choices import Limit, Method, Verdict
 from micropie_benchlib.core.estimates import Comparison
@@ -69,17 +71,21 @@ def beside_remark(results: Results, comparison: Comparison) -> str:
     beside = comparison_beside(results.comparisons, comparison, method, metric)
     if not beside or beside is comparison or not beside.speed:
         return ""
-    shown = speed_in_words(beside.speed)
+    ratio = speed_in_words(beside.speed)
     if metric is Metric.P99:
-        shown = f"{pooled_p99s(results, beside)}, {shown}"
-    return f"{metric.short_name} here {shown}"
+        return f"p99 of trials here {trials_p99s(results, beside)}, {ratio}"
+    return f"{metric.short_name} here {ratio}"
 
 
-def pooled_p99s(results: Results, comparison: Comparison) -> str:
+def trials_p99s(results: Results, comparison: Comparison) -> str:
+    """Return the geometric means of the trials' p99 latencies, whose ratio the comparison has.
+
+    The tables' percentiles are of the requests of all trials together.
+    """
     shown = []
     for name in (comparison.target, comparison.reference):
-        p99_s = results.latencies(name, comparison.load).get(99)
-        shown.append(text.UNKNOWN if p99_s is None else text.format_latency(p99_s))
+        mean_s = statistics.geometric_mean(results.p99s_s(name, comparison.load))
+        shown.append(text.format_latency(mean_s))
     return " against ".join(shown)
 
 

@@ -4,7 +4,8 @@ import contextlib
 import dataclasses
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
 
 from micropie_benchlib.core.choices import Limit
 from micropie_benchlib.core.errors import BenchError, CannotGoOnError, Reason
@@ -34,6 +35,24 @@ PROBES_S = 1.0  # for all of these, except the first two
 
 def failure(error: str) -> BenchWarning:
     return BenchWarning.of(Kind.FAILED, error=error)
+
+
+def why_invalid(
+    name: str,
+    failures: Mapping[str, BenchWarning | None],
+    reason: BenchWarning | None,
+    *,
+    is_measured: bool,
+) -> list[BenchWarning]:
+    """Return why a target's trial is invalid; the failure of its partner is told of that one.
+
+    `failures` are those of each target, `reason` is that of the trial.
+    """
+    failed = [each for each, error in failures.items() if error]
+    if failed and not failures[name] and not is_measured:
+        return [BenchWarning.of(Kind.PARTNER_FAILED, partner=failed[0])]
+    own = failures[name]
+    return list(filter(None, [reason, own if own != reason else None]))
 
 
 class LaunchRun:
@@ -200,6 +219,8 @@ class LaunchRun:
             complaint += f" as response {number} of a connection"
         if workload.expect_status:
             complaint += f", not {workload.expect_status} as expected"
+        elif response.status == HTTPStatus.NOT_FOUND:
+            complaint += " (use --path for one that it has, or --expect-status 404)"
         complaint += redirect_advice(url, response)
         if response.excerpt:
             complaint += f": {response.excerpt}"
@@ -251,27 +272,30 @@ class LaunchRun:
         return self._broken.get(name) or self._failed.get((name, workload.name))
 
     def measure(self, trial: Trial) -> Iterator[Measurement]:
-        """If only one target of a paired trial fails, the other is valid."""
+        """If only one target of a paired trial fails under load, the other is valid."""
         self._announce(trial.targets, trial.load.id, trial.load.duration_s)
         names = [target.name for target in trial.targets]
         observations: list[Observation] = []
         cores = None
-        failures = [self._failure(name, trial.load.workload) for name in names]
-        reason = next(filter(None, failures), None)
-        if not reason:
+        reason = None
+        failures = {name: self._failure(name, trial.load.workload) for name in names}
+        if not any(failures.values()):
+            servers = [self._servers[name] for name in names]
             try:
-                servers = [self._servers[name] for name in names]
                 observations = self._actions.load(servers, trial.load)
                 cores = core_use(observations, trial.load, self._workers(trial))
                 reason = wrong_load(observations, trial.load, cores)
             except TRIAL_ERRORS as error:
                 reason = failure(reason_of(error))
+            for name, server in zip(names, servers, strict=True):
+                lost = server.lost_workers()
+                failures[name] = failure(lost) if lost else None
         for position, target in enumerate(trial.targets):
             yield self._measurement(
                 trial,
                 target,
                 observations[position] if observations else None,
-                reason=reason,
+                invalid=why_invalid(target.name, failures, reason, is_measured=bool(observations)),
                 limited_by=cores.limited_by if cores else None,
             )
 
@@ -295,19 +319,15 @@ class LaunchRun:
         target: Target,
         seen: Observation | None,
         *,
-        reason: BenchWarning | None,
+        invalid: list[BenchWarning],
         limited_by: Limit | None,
     ) -> Measurement:
         load, name = trial.load, target.name
-        invalid = [reason] if reason else []
         partners = [each.name for each in trial.targets if each.name != name]
         warnings: list[BenchWarning] = []
         if name in self._odd_warm_ups:
             warnings.append(self._odd_warm_ups[name])
         if name not in self._broken:
-            lost = self._servers[name].lost_workers()
-            if lost and failure(lost) not in invalid:
-                invalid.append(failure(lost))
             warnings += self._servers[name].warnings
         if seen:
             sizes = ResponseSizes.of(self._responses[name, load.workload.name])

@@ -337,7 +337,8 @@ class LaunchedServer(LocalServer):
         python = self.target.python
         if python and not examine_python(python).python:
             reason += f" ({python} does not run as a Python: use another --python)"
-        if end and not end.code:
+        has_lost_a_worker = self._loaded_app and self._loaded_app.has_lost_a_worker()
+        if end and not end.code and not has_lost_a_worker:
             return f"{self.target.name}: it ended at once with exit status 0: {reason}"
         status = end.sentence if end else ""
         return f"{self.target.name} died while starting{status}: {reason}"
@@ -349,9 +350,10 @@ class LaunchedServer(LocalServer):
             self.check_port()
         except BenchError as error:
             return str(error)
-        lost = [process.pid for process in self.workers if not processes.is_alive(process)]
+        lost = sum(not processes.is_alive(process) for process in self.workers)
         if lost:
-            return self._with_last_error(f"worker {', '.join(map(str, lost))} died")
+            name, workers = self.target.name, pluralize(lost, "worker")
+            return self._with_last_error(f"{workers} of {name} died")
         if sys.platform == "linux" and self.readiness.has_fixed_workers:
             others = set(self.processes()) - self.workers
             more = sum(processes.accepts(process, self.port) for process in others)

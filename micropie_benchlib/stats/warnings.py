@@ -78,7 +78,9 @@ def known_capacities(results: Results) -> Iterator[Sighting]:
         if missed:
             kind = Kind.CAPACITY_IN_PART
             data |= {"missed": missed, "launches": missed + len(rates_per_s)}
-        elif len(rates_per_s) > 1 and not is_wide(mean, half):
+        elif len(rates_per_s) > 1 and is_wide(mean, half):
+            kind = Kind.CAPACITY_SPREAD
+        elif len(rates_per_s) > 1:
             kind = Kind.CAPACITY
             data["interval_per_s_min"] = mean - half
             data["interval_per_s_max"] = mean + half

@@ -255,5 +255,5 @@ def sample_busy_processes(seconds: float) -> list[str]:
     for process in sorted(shares, key=lambda each: -shares[each]):
         if shares[process] > 0.1:
             with contextlib.suppress(psutil.Error):
-                busy.append(f"{process.name()} (pid {process.pid}) {shares[process]:.0%}")
+                busy.append(f"{process.name()} {shares[process]:.0%}")
     return busy

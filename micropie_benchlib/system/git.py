@@ -54,9 +54,11 @@ class Repository:
 
 
 def find_repository(directory: Path) -> Repository:
-    """Raises BenchError if the directory is in none."""
-    output = git_output(directory, "rev-parse", "--show-toplevel", "--show-prefix")
-    top, prefix, *_ = output.split("\n")
+    """Raises UsageError if the directory is in none."""
+    done = ask_git(directory, "rev-parse", "--show-toplevel", "--show-prefix")
+    if done.status:
+        raise UsageError(f"{directory}: git reads no repository here: run it inside of one")
+    top, prefix, *_ = done.output.split("\n")
     return Repository(top=Path(top), prefix=Path(prefix))
 
 
