@@ -11,6 +11,7 @@ from conftest import ROOT, TARGETS, Asked, Tool, run_command
 
 from micropie_benchlib.cli.bench_file import read_bench_file
 from micropie_benchlib.core.choices import AsgiServer
+from micropie_benchlib.core.errors import UsageError
 from micropie_benchlib.core.requests import Workload
 from micropie_benchlib.core.secrets import Secrets
 from micropie_benchlib.core.targets import (
@@ -106,6 +107,14 @@ def test_options_of_the_file_are_defaults(here: Path, asked: Asked) -> None:
     assert (plan.rounds, [load.connections for load in plan.loads]) == (2, [9])
     assert plan.loads[0].workload.path == "/a"
     assert plan.loads[0].workload.headers == (("X-Kind", "file"),), "as in the file"
+
+
+def test_a_target_that_is_not_there_is_told_beside_those_of_the_file(
+    here: Path, asked: Asked
+) -> None:
+    told = r"^unknown target 'befor' \(did you mean before\?\): use before, go, there, micropie, "
+    with pytest.raises(UsageError, match=told):
+        asked.plan_of("compare", "--config", write(here, FILE), "befor")
 
 
 def test_the_limit_of_a_capacity_is_the_files(here: Path, asked: Asked) -> None:

@@ -933,6 +933,15 @@ def test_the_reference_can_be_named(args: Sequence[str], names: list[str], asked
     assert asked.plan_of("compare", *args).names == names
 
 
+def test_the_name_of_a_module_is_told_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shop.py").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"name the app in the module, as in shop:app$"):
+        parse_target("shop")
+
+
 @pytest.mark.parametrize(
     ("args", "are_twins"),
     [

@@ -265,6 +265,8 @@ def test_tables_of_one_trial_each_are_no_comparison() -> None:
     twice = [*run_of(SLOWER, cpu_s=(1, 0.8))[:4], *paired]
     assert [each.warning.kind for each in trials_alone(results_of(once))] == [Kind.ONE_TRIAL]
     assert list(trials_alone(results_of(twice))) == []
+    at_a_rate = [replace(each, load=replace(each.load, rate_per_s=500.0)) for each in once]
+    assert list(trials_alone(results_of(at_a_rate))) == [], "there the tables are of paired ones"
 
 
 def test_wrks_own_reports_stand_under_the_target_and_the_rate() -> None:

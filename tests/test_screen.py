@@ -24,16 +24,19 @@ from rich.console import Console
 
 from micropie_benchlib.cli.plans import find_published
 from micropie_benchlib.cli.screen import show_report
-from micropie_benchlib.cli.session import status_of
+from micropie_benchlib.cli.session import limit_lines, status_of
 from micropie_benchlib.core.choices import Inconclusive
+from micropie_benchlib.core.estimates import Estimate
 from micropie_benchlib.core.loads import LoadId
 from micropie_benchlib.core.measurements import Latency, Measurement
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.report.conclusions import calibration_conclusion, conclude
+from micropie_benchlib.report.drawing import draw_ratios
 from micropie_benchlib.report.github import to_github_comment
 from micropie_benchlib.report.layout import Report
 from micropie_benchlib.report.markdown import to_markdown
 from micropie_benchlib.report.published import reproduction_conclusion
+from micropie_benchlib.stats.gate import Gate
 
 LOADS = (HUNDRED, replace(HUNDRED, connections=200))
 LABELS = {"base": "FastAPI", "more": "MicroPie"}
@@ -234,6 +237,14 @@ def test_markdown_on_standard_output_stands_alone(compared: Compared) -> None:
     assert "100 Connections" in done.stderr
 
 
+def test_the_chart_marks_intervals_that_run_off_it() -> None:
+    wide = Estimate(ratio=33.0, low=16.0, high=68.0, confidence=0.95)
+    narrow = Estimate(ratio=1.2, low=1.1, high=1.3, confidence=0.95)
+    _, first, second = draw_ratios({"wide": wide, "narrow": narrow}, width=80)
+    assert (">" in first, "<" in first) == (True, False)
+    assert ">" not in second
+
+
 def test_a_target_without_a_result_is_ranked_last_with_the_reason() -> None:
     measurements = []
     for number in range(1, 5):
@@ -257,24 +268,9 @@ def test_a_target_without_a_result_is_ranked_last_with_the_reason() -> None:
     ("p99s_ms", "told", "status", "strict_status"),
     [
         # t(95%, 2) = 4.30: of 10, 11 and 12 ms it is 8.7 to 13.8.
-        (
-            (10, 11, 12),
-            "FastAPI meets the limit of 20.00ms: the p99 of its trials is 10.97ms (",
-            0,
-            0,
-        ),
-        (
-            (30, 31, 32),
-            "FastAPI misses the limit of 20.00ms: the p99 of its trials is 30.99ms (",
-            3,
-            3,
-        ),
-        (
-            (15, 20, 25),
-            "Whether FastAPI meets the limit of 20.00ms is inconclusive: the p99 of",
-            0,
-            4,
-        ),
+        ((10, 11, 12), "limit met: the p99 of FastAPI's trials is 10.97ms (", 0, 0),
+        ((30, 31, 32), "limit missed: the p99 of FastAPI's trials is 30.99ms (", 3, 3),
+        ((15, 20, 25), "limit inconclusive: the p99 of FastAPI's trials is 19.57ms (", 0, 4),
     ],
 )
 def test_a_limit_at_a_rate_is_met_missed_or_inconclusive(
@@ -291,12 +287,17 @@ def test_a_limit_at_a_rate_is_met_missed_or_inconclusive(
     results = results_of(measurements, labels=LABELS, settings=settings)
     lines = screen(brief(results))
     first = position(lines, told)
-    assert first < position(
-        lines, "MicroPie meets the limit of 20.00ms: the p99 of its trials is 1.00ms ("
-    )
+    assert first < position(lines, "limit met: the p99 of MicroPie's trials is 1.00ms (")
     assert all(position(lines, line.strip()) > first for line in lines if "per CPU second" in line)
     assert status_of(results) == status
     assert status_of(results, None, Inconclusive.FAIL) == strict_status
+    decision = Gate(margin=0.05).decide(results)
+    assert status_of(results, decision, Inconclusive.FAIL) == 0, "the reference may miss it"
+    assert limit_lines(results, decision, Inconclusive.FAIL) == []
+    ends = replace(results, targets=results.targets[::-1])  # now it is compared with the other
+    decision = Gate(margin=0.05).decide(ends)
+    lines = [line.text for line in limit_lines(ends, decision, Inconclusive.FAIL)]
+    assert [line.startswith(told) for line in lines] == [True] * (strict_status > 0)
 
 
 def test_a_limit_needs_a_rate_and_then_no_rate_is_searched(typed: Typed, asked: Asked) -> None:

@@ -53,9 +53,10 @@ def parse_headers(texts: Iterable[str]) -> Headers:
         name = match[1].lower() if match else ""
         if not match or name in headers or name in RESERVED_HEADERS:
             before, colon, _ = text.partition(":")
-            shown = repr(f"{before}: {HIDDEN}") if colon else "it has no colon"  # or a secret
+            # All of it may be a secret.
+            shown = repr(f"{before}: {HIDDEN}") if colon else f"{HIDDEN!r} has no colon"
             raise UsageError(
-                f"{shown}: use 'Name: value'; each name once; "
+                f"{shown}: use 'Name: value', one line of ASCII; each name once; "
                 f"not allowed: {', '.join(RESERVED_HEADERS)}",
                 option="--header",
             )

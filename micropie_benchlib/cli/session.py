@@ -17,12 +17,12 @@ from micropie_benchlib.core.plan import Plan
 from micropie_benchlib.core.results import Results
 from micropie_benchlib.core.warnings import BenchWarning, Kind
 from micropie_benchlib.report.conclusions import conclude
-from micropie_benchlib.report.gate import gate_lines
+from micropie_benchlib.report.gate import GateLine, gate_lines
 from micropie_benchlib.report.layout import Conclusion, Report
-from micropie_benchlib.report.warnings import text_of
+from micropie_benchlib.report.warnings import lines_of, text_of
 from micropie_benchlib.run.experiment import run_experiment
 from micropie_benchlib.stats.gate import Gate, GateDecision, GateOutcome, is_whole
-from micropie_benchlib.stats.warnings import findings_of
+from micropie_benchlib.stats.warnings import Sighting, kept_limits
 from micropie_benchlib.system.processes import require_proc
 from micropie_benchlib.system.temporary import temporary_directory
 
@@ -64,6 +64,26 @@ def run_plan(
             return run_experiment(plan, results, actions)
 
 
+def limits(results: Results, decision: GateDecision | None) -> list[Sighting]:
+    """Return what is found of the p99's limit; a gate lets the reference be as it is."""
+    return list(kept_limits(results, results.names[1:] if decision else None))
+
+
+def limit_lines(
+    results: Results, decision: GateDecision, inconclusive: Inconclusive
+) -> list[GateLine]:
+    """Return a line for each limit that decides on the exit status, whatever the gate says."""
+    outcomes = {Kind.P99_MISSED: GateOutcome.FAILED}
+    if inconclusive is Inconclusive.FAIL:
+        outcomes[Kind.P99_INCONCLUSIVE] = GateOutcome.INCONCLUSIVE
+    lines = []
+    for finding in limits(results, decision):
+        if finding.warning.kind in outcomes:
+            (text,) = lines_of(results, [finding])
+            lines.append(GateLine(outcome=outcomes[finding.warning.kind], text=text))
+    return lines
+
+
 def status_of(
     results: Results,
     decision: GateDecision | None = None,
@@ -73,7 +93,7 @@ def status_of(
     if results.early_end:
         return 130 if results.early_end.kind is Kind.INTERRUPTED else 1
     outcome = decision.outcome if decision else GateOutcome.PASSED
-    found = {finding.warning.kind for finding in findings_of(results)}
+    found = {finding.warning.kind for finding in limits(results, decision)}
     if outcome is GateOutcome.FAILED or Kind.P99_MISSED in found:
         return 3
     if outcome is GateOutcome.NOT_MEASURED or not is_whole(results):
@@ -102,7 +122,7 @@ def run_and_report(
     decision, told = None, []
     if gate:
         decision = gate.decide(results)
-        told = gate_lines(results, decision)
+        told = gate_lines(results, decision) + limit_lines(results, decision, inconclusive)
         changes = map(text_of, gate.changes_since_baseline(results))
         conclusion = dataclasses.replace(
             conclusion,

@@ -8,7 +8,7 @@ import itertools
 import re
 import shlex
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -107,7 +107,8 @@ def is_day(text: str) -> bool:
     return True
 
 
-def unknown_target(spec: str) -> UsageError:
+def unknown_target(spec: str, tables: Iterable[str] = ()) -> UsageError:
+    """`tables` are the names of a file's targets."""
     shown = f"unknown target {without_url_secrets(spec)!r}"
     if re.fullmatch(r"[\w.-]+:\d+(/\S*)?|\[[\da-f:]+\](:\d+)?(/\S*)?", spec):
         return UsageError(f"{shown}: a URL begins with http://, as in http://{spec}")
@@ -118,8 +119,11 @@ def unknown_target(spec: str) -> UsageError:
             module = Path(path).stem
         meant = f"{module}:{attribute or 'app'}"
         return UsageError(f"{shown}: name the module, not its file, as in {meant}")
+    if spec.isidentifier() and Path(f"{spec}.py").exists():
+        return UsageError(f"{shown}: name the app in the module, as in {spec}:app")
+    names = [*tables, *BUILT_INS]
     return UsageError(
-        f"{shown}{did_you_mean(spec, BUILT_INS)}: use {', '.join(BUILT_INS)}, "
+        f"{shown}{did_you_mean(spec, names)}: use {', '.join(names)}, "
         "one of these @VERSION or @DAY, module:attribute for an ASGI app in this directory, "
         "cmd:COMMAND, or http://HOST:PORT/"
     )
@@ -157,7 +161,8 @@ class TargetSpec:
     """A target as asked for, and what decides how it is served.
 
     `table` has what it sets itself, `server` what all do. Without a directory of its own it
-    runs in `directory`, and without a Python apps of the user's by `python`.
+    runs in `directory`, and without a Python apps of the user's by `python`. The file has
+    `tables` of targets.
     """
 
     name: str
@@ -165,6 +170,7 @@ class TargetSpec:
     directory: Path
     server: ServerSettings
     python: str | None
+    tables: tuple[str, ...] = ()
 
     def target(self) -> Target:
         table = self.table
@@ -179,7 +185,7 @@ class TargetSpec:
         if built_in in BUILT_INS:
             return self._built_in_target(built_in)
         if not re.fullmatch(r"[^\W\d][\w.]*:[^\W\d][\w.]*", app) or ".py:" in app:
-            raise unknown_target(table.spec)
+            raise unknown_target(table.spec, self.tables)
         target = AsgiTarget(
             app=app,
             label=self._label,
@@ -412,7 +418,12 @@ def parse_targets(
     targets: dict[str, Target] = {}
     for name, table, directory in asked:
         target = TargetSpec(
-            name=name, table=table, directory=directory, server=server, python=serving.python
+            name=name,
+            table=table,
+            directory=directory,
+            server=server,
+            python=serving.python,
+            tables=tuple(file.targets),
         ).target()
         for other in targets.values():
             if target.name == other.name or target.label == other.label:

@@ -76,7 +76,8 @@ def table_of_texts(titles: Sequence[str], rows: Iterable[tuple[str, ...]]) -> Ta
 def show_table(table: Table, console: Console) -> None:
     console.print()
     if table.title:
-        console.print(printable_lines(table.title), style="bold")
+        title = "\n".join(wrapped(table.title, console))
+        console.print(printable_lines(title), style="bold")
     if console.is_terminal:
         lines = terminal_lines(table, width=console.width)
     else:

@@ -98,6 +98,7 @@ class Kind(StrEnum):
     ONE_ROUND = auto()
     ONE_TRIAL = auto()
     CAPACITY = auto()
+    CAPACITY_NONE = auto()
     CAPACITY_SPREAD = auto()  # over launches that differ too much for an interval
     CAPACITY_OF_ONE = auto()  # launch: it has no interval
     CAPACITY_IN_PART = auto()  # of the launches

@@ -60,6 +60,10 @@ def line_of_speed(axis: Axis, cells: int, speed: Estimate) -> str:
     characters = [" "] * cells
     low, high = (cell_of(end, axis, cells) for end in speed.interval)
     characters[low : high + 1] = "─" * (high + 1 - low)
+    if speed.low < axis.low:
+        characters[low] = "<"  # it runs off the chart
+    if speed.high > axis.high:
+        characters[high] = ">"
     characters[cell_of(1, axis, cells)] = "|"
     characters[cell_of(speed.ratio, axis, cells)] = "◆"
     return "".join(characters).rstrip()

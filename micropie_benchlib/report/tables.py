@@ -102,8 +102,11 @@ def gist_table(results: Results, load: LoadId) -> Table:
 
 
 def title_of(results: Results, load: LoadId) -> str:
-    is_paired = results.reported_method(load) is Method.PAIRED
-    return f"{load.title}, paired trials" if is_paired else load.title
+    if results.reported_method(load) is Method.PAIRED:
+        return f"{load.title}, paired trials"
+    counts = {len(results.reported_trials(name, load)) for name in results.names}
+    are_rounds = results.settings is not None and results.settings.rounds > 1
+    return f"{load.title}, one trial each" if are_rounds and counts == {1} else load.title
 
 
 def cpu_methods(results: Results, load: LoadId) -> list[Method]:
@@ -151,7 +154,7 @@ def detail_table(results: Results, load: LoadId) -> Table:
         figures.append(f"{statistics.fmean(idle_cores) * 1000:.1f}" if idle_cores else "")
         if any(figures):
             rows.append((results.label(name), *figures, str(errors)))
-    title = f"{title_of(results, load)}, details (percentiles of all requests)"
+    title = f"{title_of(results, load)}, details of all requests"
     return Table(title=title, titles=DETAIL_TITLES, rows=tuple(rows))
 
 

@@ -3,7 +3,7 @@
 import itertools
 import math
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from micropie_benchlib.core.built_ins import BUILT_INS
@@ -19,11 +19,18 @@ from micropie_benchlib.stats import deciding
 from micropie_benchlib.stats.compare import has_few_responses
 from micropie_benchlib.stats.comparisons import speeds_by_round
 from micropie_benchlib.stats.equal_work import BODY_HASH, WORKERS, differing_responses, work_of
-from micropie_benchlib.stats.intervals import estimate_ratio, is_wide, mean_and_half_width
+from micropie_benchlib.stats.intervals import (
+    estimate_ratio,
+    is_wide,
+    mean_and_half_width,
+    rounds_needed,
+)
 from micropie_benchlib.stats.ranking import rankings_of
 from micropie_benchlib.stats.steadiness import unsteadiness
 from micropie_benchlib.stats.verdicts import decisive_comparisons
 from micropie_benchlib.stats.warming import warming
+
+MANY_ROUNDS = 1000  # that would hardly decide
 
 
 class Sighting(NamedTuple):
@@ -68,13 +75,17 @@ def findings_of(results: Results) -> Iterator[Sighting]:
 def known_capacities(results: Results) -> Iterator[Sighting]:
     for load, name in itertools.product(results.reported_loads, results.names):
         rates_per_s = list(results.capacities_of(name, load).values())
+        missed = launches_that_missed(results, name, load)
+        label = results.label(name)
         if not rates_per_s:
+            if missed:
+                limit_s = results.capacities[0].p99_limit_s
+                yield seen(Kind.CAPACITY_NONE, None, load, target=label, limit_s=limit_s)
             continue
         mean, half = mean_and_half_width(rates_per_s)
         kind = Kind.CAPACITY_OF_ONE
         limit_s = results.capacities[0].p99_limit_s
         data = {"rate_per_s": mean, "limit_s": limit_s}
-        missed = launches_that_missed(results, name, load)
         if missed:
             kind = Kind.CAPACITY_IN_PART
             data |= {"missed": missed, "launches": missed + len(rates_per_s)}
@@ -84,7 +95,7 @@ def known_capacities(results: Results) -> Iterator[Sighting]:
             kind = Kind.CAPACITY
             data["interval_per_s_min"] = mean - half
             data["interval_per_s_max"] = mean + half
-        yield seen(kind, None, load, target=results.label(name), **data)
+        yield seen(kind, None, load, target=label, **data)
 
 
 def launches_that_missed(results: Results, name: str, load: LoadId) -> int:
@@ -96,19 +107,31 @@ def launches_that_missed(results: Results, name: str, load: LoadId) -> int:
     return missed
 
 
-def kept_limits(results: Results) -> Iterator[Sighting]:
+def kept_limits(results: Results, names: Sequence[str] | None = None) -> Iterator[Sighting]:
+    """Yield whether the targets, all if none are named, keep the limit of a comparison's p99."""
     limit_s = results.settings.p99_limit_s if results.settings else None
     if not limit_s or results.seeks_capacity:
         return
-    for load, name in itertools.product(results.reported_loads, results.names):
-        p99 = estimate_ratio(results.p99s_s(name, load), confidence=0.95)
+    for load, name in itertools.product(results.reported_loads, names or results.names):
+        p99s_s = results.p99s_s(name, load)
+        p99 = estimate_ratio(p99s_s, confidence=0.95)
         if p99 is None:
             continue
-        kind = Kind.P99_INCONCLUSIVE
-        if not p99.interval.contains(limit_s):
-            kind = Kind.P99_MET if p99.high < limit_s else Kind.P99_MISSED
         data = {"p99_s": p99.ratio, "interval_s_min": p99.low, "interval_s_max": p99.high}
+        kind = Kind.P99_MET if p99.high < limit_s else Kind.P99_MISSED
+        if p99.interval.contains(limit_s):
+            kind = Kind.P99_INCONCLUSIVE
+            data["rounds"] = rounds_for_limit(results, p99s_s, limit_s)
         yield seen(kind, None, load, target=results.label(name), limit_s=limit_s, **data)
+
+
+def rounds_for_limit(results: Results, p99s_s: Sequence[float], limit_s: float) -> int:
+    """Return how many rounds would decide, if means and spread stay."""
+    logs = [math.log(p99_s) for p99_s in p99s_s]
+    distance = abs(math.log(limit_s) - statistics.fmean(logs))
+    trials = rounds_needed(statistics.stdev(logs), distance) if distance else None
+    rounds = results.settings.rounds if results.settings else len(logs)
+    return math.ceil((trials or MANY_ROUNDS) * rounds / len(logs))
 
 
 def warnings_of(results: Results) -> list[Sighting]:
@@ -232,10 +255,8 @@ def wide_spreads(results: Results) -> Iterator[Sighting]:
     """Yield whose mean requests/s stand without an interval, since that is wider than they."""
     for load, name in itertools.product(results.reported_loads, results.names):
         throughputs = results.throughputs(name, load)
-        capacities = list(results.capacities_of(name, load).values())
-        for rates_per_s in (throughputs, capacities):
-            if rates_per_s and is_wide(*mean_and_half_width(rates_per_s)):
-                yield seen(Kind.WIDE_SPREAD, name, load)
+        if throughputs and is_wide(*mean_and_half_width(throughputs)):
+            yield seen(Kind.WIDE_SPREAD, name, load)
 
 
 MAX_FOR_ONE_CONNECTION = 20  # requests; with more, new connections cost little
@@ -270,8 +291,8 @@ def requests_per_connection(results: Results, facts: TargetFacts) -> float:
 def trials_alone(results: Results) -> Iterator[Sighting]:
     """Of a short run: the paired trials have a verdict, and the tables are of one trial each."""
     counts = set()
-    for load, name in itertools.product(results.loads, results.names):
-        counts.add(len(results.single_trials(name, load)))
+    for load, name in itertools.product(results.reported_loads, results.names):
+        counts.add(len(results.reported_trials(name, load)))
     are_paired = [each.method is Method.PAIRED for each in decisive_comparisons(results)]
     if any(are_paired) and counts - {0} == {1}:
         yield seen(Kind.ONE_TRIAL)
