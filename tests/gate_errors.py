@@ -3,7 +3,7 @@
 python tests/gate_errors.py record DIR [ROUNDS]
     on a repository made for it, with the app of tests/targets/gated.py: so many rounds (90) of
     equal commits, and of one that needs 5% more CPU per request by the app's own clock; in the
-    default form and in the short one. It takes 50 minutes, on a machine left alone, and writes
+    default form and in the short one. It takes 70 minutes, on a machine left alone, and writes
     four results files, and what the clock said.
 python tests/gate_errors.py draw FILE...
     10,000 gates of rounds drawn from each file, with the number of rounds of its form: how many

@@ -103,11 +103,16 @@ def show_warnings(warnings: Sequence[str], console: Console, *, verbose: bool) -
 
 def show_findings(findings: Sequence[Finding], console: Console) -> None:
     """Print what each check found, the remedies of what warns, and how many do."""
-    rows = [(finding.check, finding.state.value, finding.found) for finding in findings]
+    rows = []
+    warnings = []
+    counts: Counter[State] = Counter()
+    for finding in findings:
+        rows.append((finding.check, finding.state.value, finding.found))
+        counts[finding.state] += 1
+        if finding.warns:
+            warnings.append(f"{finding.check}: {finding.why}; {finding.remedy}")
     show_table(table_of_texts(("Check", "State", "Found"), rows), console)
-    warnings = [f"{each.check}: {each.why}; {each.remedy}" for each in findings if each.warns]
     show_warnings(warnings, console, verbose=True)
-    counts = Counter(finding.state for finding in findings)
     console.print()
     show_text(console, ", ".join(f"{counts[state]} {state}" for state in State))
 

@@ -56,10 +56,10 @@ def first_failure(results: Results, comparison: Comparison) -> str:
         if capacity.reasons and capacity.load == comparison.load and capacity.target in pair:
             return f" ({results.label(capacity.target)}: {texts_of(capacity.reasons)})"
     for trial in results.measurements:
-        is_saturated = trial.limited_by is Limit.LOAD_GENERATOR  # it is the reason itself
-        if trial.load != comparison.load or trial.target not in pair or is_saturated:
+        if trial.load != comparison.load or trial.target not in pair:
             continue
-        if trial.invalid:
+        is_the_reason = trial.limited_by is Limit.LOAD_GENERATOR
+        if trial.invalid and not is_the_reason:
             return f" ({results.label(trial.target)}: {texts_of(trial.invalid)})"
     return ""
 
@@ -78,13 +78,14 @@ def beside_remark(results: Results, comparison: Comparison) -> str:
 
 
 def trials_p99s(results: Results, comparison: Comparison) -> str:
-    """Return the geometric means of the trials' p99 latencies, whose ratio the comparison has.
+    """Return the trials' geometric means, whose ratio the comparison has.
 
-    The tables' percentiles are of the requests of all trials together.
+    Tables have the p99 of all requests together.
     """
     shown = []
     for name in (comparison.target, comparison.reference):
-        mean_s = statistics.geometric_mean(results.p99s_s(name, comparison.load))
+        p99s_s = results.p99s_s(name, comparison.load)
+        mean_s = statistics.geometric_mean(p99s_s)
         shown.append(text.format_latency(mean_s))
     return " against ".join(shown)
 
@@ -96,4 +97,7 @@ def excluded_remark(results: Results, comparison: Comparison) -> str:
         if (trial.target, trial.partner) == (comparison.target, partner):
             rounds.add(trial.round)
     excluded = len(rounds) - comparison.rounds
-    return f"{excluded} of {text.pluralize(len(rounds), 'round')} excluded" if excluded > 0 else ""
+    if excluded <= 0:
+        return ""
+    made = text.pluralize(len(rounds), "round")
+    return f"{excluded} of {made} excluded"
