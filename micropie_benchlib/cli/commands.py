@@ -87,15 +87,15 @@ class GroupedCommand(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         defaults = {parameter.name: parameter.default for parameter in self.params}
+        in_vain: list[str] = []
         for name, overridden in OVERRIDES.items():
-            if came_from(ctx, name) != "COMMANDLINE":
-                continue
-            for other in overridden:
-                if came_from(ctx, other) == "DEFAULT_MAP":
-                    ctx.params[other] = defaults[other]
+            if came_from(ctx, name) == "COMMANDLINE":
+                in_vain += overridden
         for name, needed in NEEDS.items():
-            is_in_vain = needed in defaults and not ctx.params[needed]
-            if is_in_vain and came_from(ctx, name) == "DEFAULT_MAP":
+            if needed in defaults and not ctx.params[needed]:
+                in_vain.append(name)
+        for name in in_vain:
+            if came_from(ctx, name) == "DEFAULT_MAP":
                 ctx.params[name] = defaults[name]
         try:
             return super().invoke(ctx)

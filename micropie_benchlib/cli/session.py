@@ -44,13 +44,14 @@ def run_plan(
         warnings = [*connected.warnings]
         for warning in warnings:
             warn(f"warning: {text_of(warning)}")
-        findings = [finding for finding in examine_hosts(plan, hosts) if finding.warns]
-        for finding in findings:
-            data = {"check": finding.check, "found": finding.found, "remedy": finding.remedy}
-            warnings.append(BenchWarning.of(Kind.MACHINE, **data))
-        if findings:
-            found = "; ".join(f"{finding.check}: {finding.found}" for finding in findings)
-            warn(f"warning: {found} (remedies: doctor)")
+        found = []
+        for finding in examine_hosts(plan, hosts):
+            if finding.warns:
+                data = {"check": finding.check, "found": finding.found, "remedy": finding.remedy}
+                warnings.append(BenchWarning.of(Kind.MACHINE, **data))
+                found.append(f"{finding.check}: {finding.found}")
+        if found:
+            warn(f"warning: {'; '.join(found)} (remedies: doctor)")
         results = new_results(
             seed=plan.seed,
             settings=settings_of(plan),
@@ -64,6 +65,13 @@ def run_plan(
             return run_experiment(plan, results, actions)
 
 
+LIMIT_OUTCOMES = {
+    Kind.P99_MET: GateOutcome.PASSED,
+    Kind.P99_MISSED: GateOutcome.FAILED,
+    Kind.P99_INCONCLUSIVE: GateOutcome.INCONCLUSIVE,
+}
+
+
 def limits(results: Results, decision: GateDecision | None) -> list[Sighting]:
     """Return what is found of the p99's limit; a gate lets the reference be as it is."""
     return list(kept_limits(results, results.names[1:] if decision else None))
@@ -73,14 +81,15 @@ def limit_lines(
     results: Results, decision: GateDecision, inconclusive: Inconclusive
 ) -> list[GateLine]:
     """Return a line for each limit that decides on the exit status, whatever the gate says."""
-    outcomes = {Kind.P99_MISSED: GateOutcome.FAILED}
+    failing = {GateOutcome.FAILED}
     if inconclusive is Inconclusive.FAIL:
-        outcomes[Kind.P99_INCONCLUSIVE] = GateOutcome.INCONCLUSIVE
+        failing.add(GateOutcome.INCONCLUSIVE)
     lines = []
     for finding in limits(results, decision):
-        if finding.warning.kind in outcomes:
+        outcome = LIMIT_OUTCOMES[finding.warning.kind]
+        if outcome in failing:
             (text,) = lines_of(results, [finding])
-            lines.append(GateLine(outcome=outcomes[finding.warning.kind], text=text))
+            lines.append(GateLine(outcome=outcome, text=text))
     return lines
 
 
@@ -92,13 +101,14 @@ def status_of(
     """1: something was not measured. 3: the gate failed, or a limit of the p99 was missed."""
     if results.early_end:
         return 130 if results.early_end.kind is Kind.INTERRUPTED else 1
-    outcome = decision.outcome if decision else GateOutcome.PASSED
-    found = {finding.warning.kind for finding in limits(results, decision)}
-    if outcome is GateOutcome.FAILED or Kind.P99_MISSED in found:
+    outcomes = {LIMIT_OUTCOMES[finding.warning.kind] for finding in limits(results, decision)}
+    if decision:
+        outcomes.add(decision.outcome)
+    if GateOutcome.FAILED in outcomes:
         return 3
-    if outcome is GateOutcome.NOT_MEASURED or not is_whole(results):
+    if GateOutcome.NOT_MEASURED in outcomes or not is_whole(results):
         return 1
-    is_unclear = outcome is GateOutcome.INCONCLUSIVE or Kind.P99_INCONCLUSIVE in found
+    is_unclear = GateOutcome.INCONCLUSIVE in outcomes
     return 4 if is_unclear and inconclusive is Inconclusive.FAIL else 0
 
 

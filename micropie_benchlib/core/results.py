@@ -287,6 +287,10 @@ class Results:
     def reported_trials(self, name: str, load: LoadId) -> list[Measurement]:
         return self.trials_of(name, load, self.reported_method(load))
 
+    def reported_counts(self, load: LoadId) -> set[int]:
+        """Return of how many trials of a target the tables of a load are."""
+        return {len(self.reported_trials(name, load)) for name in self.names}
+
     def throughputs(self, name: str, load: LoadId) -> list[float]:
         return [run.requests_per_s for run in valid_runs(self.single_trials(name, load))]
 

@@ -104,9 +104,10 @@ def gist_table(results: Results, load: LoadId) -> Table:
 def title_of(results: Results, load: LoadId) -> str:
     if results.reported_method(load) is Method.PAIRED:
         return f"{load.title}, paired trials"
-    counts = {len(results.reported_trials(name, load)) for name in results.names}
     are_rounds = results.settings is not None and results.settings.rounds > 1
-    return f"{load.title}, one trial each" if are_rounds and counts == {1} else load.title
+    if are_rounds and results.reported_counts(load) == {1}:
+        return f"{load.title}, one trial each"
+    return load.title
 
 
 def cpu_methods(results: Results, load: LoadId) -> list[Method]:

@@ -46,14 +46,16 @@ def verdict_sentence(results: Results, comparison: Comparison) -> str:
         rounds = rounds_to_decide(results, comparison)
         if rounds:
             sentence += f"; try -r {rounds}"
-    remarks = [sentence, beside_remark(results, comparison), excluded_remark(results, comparison)]
-    return "; ".join(filter(None, remarks))
+    beside = beside_remark(results, comparison)
+    excluded = excluded_remark(results, comparison)
+    return "; ".join(filter(None, [sentence, beside, excluded]))
 
 
 def first_failure(results: Results, comparison: Comparison) -> str:
     pair = (comparison.target, comparison.reference)
     for capacity in results.capacities:
-        if capacity.reasons and capacity.load == comparison.load and capacity.target in pair:
+        is_meant = capacity.load == comparison.load and capacity.target in pair
+        if is_meant and capacity.reasons:
             return f" ({results.label(capacity.target)}: {texts_of(capacity.reasons)})"
     for trial in results.measurements:
         if trial.load != comparison.load or trial.target not in pair:
@@ -78,7 +80,7 @@ def beside_remark(results: Results, comparison: Comparison) -> str:
 
 
 def trials_p99s(results: Results, comparison: Comparison) -> str:
-    """Return the trials' geometric means, whose ratio the comparison has.
+    """Return the trials' geometric means, the reference's over all its pairs.
 
     Tables have the p99 of all requests together.
     """

@@ -48,10 +48,10 @@ def why_invalid(
 
     `failures` are those of each target, `reason` is that of the trial.
     """
-    failed = [each for each, error in failures.items() if error]
-    if failed and not failures[name] and not is_measured:
-        return [BenchWarning.of(Kind.PARTNER_FAILED, partner=failed[0])]
     own = failures[name]
+    failed = [each for each, error in failures.items() if error]
+    if failed and not own and not is_measured:
+        return [BenchWarning.of(Kind.PARTNER_FAILED, partner=failed[0])]
     return list(filter(None, [reason, own if own != reason else None]))
 
 

@@ -136,8 +136,7 @@ class LaunchedServer(LocalServer):
         """Raises BenchError if a process dies, another one has its port too, or at the deadline."""
         limit_s = self.settings.start_timeout_s if deadline_s is None else deadline_s
         start = time.monotonic()
-        app = self._loaded_app
-        while not self.child.exit and not (app and app.has_lost_a_worker()):
+        while not self.child.exit and not self._has_lost_a_worker():
             children.await_any([self.child], children.POLL_S)
             tick()
             if self._is_ready():
@@ -326,6 +325,9 @@ class LaunchedServer(LocalServer):
                 f"a process outside {self.target.name} listens on port {self.port} too: stop it"
             )
 
+    def _has_lost_a_worker(self) -> bool:
+        return self._loaded_app is not None and self._loaded_app.has_lost_a_worker()
+
     def _start_failure(self) -> str:
         end = self.child.exit
         if end and end.survivors and not end.code and not self.readiness.has_fixed_workers:
@@ -337,8 +339,7 @@ class LaunchedServer(LocalServer):
         python = self.target.python
         if python and not examine_python(python).python:
             reason += f" ({python} does not run as a Python: use another --python)"
-        has_lost_a_worker = self._loaded_app and self._loaded_app.has_lost_a_worker()
-        if end and not end.code and not has_lost_a_worker:
+        if end and not end.code and not self._has_lost_a_worker():
             return f"{self.target.name}: it ended at once with exit status 0: {reason}"
         status = end.sentence if end else ""
         return f"{self.target.name} died while starting{status}: {reason}"

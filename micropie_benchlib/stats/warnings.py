@@ -73,29 +73,36 @@ def findings_of(results: Results) -> Iterator[Sighting]:
 
 
 def known_capacities(results: Results) -> Iterator[Sighting]:
+    if not results.capacities:
+        return
+    limit_s = results.capacities[0].p99_limit_s
     for load, name in itertools.product(results.reported_loads, results.names):
         rates_per_s = list(results.capacities_of(name, load).values())
         missed = launches_that_missed(results, name, load)
-        label = results.label(name)
-        if not rates_per_s:
-            if missed:
-                limit_s = results.capacities[0].p99_limit_s
-                yield seen(Kind.CAPACITY_NONE, None, load, target=label, limit_s=limit_s)
+        data = {"limit_s": limit_s}
+        if rates_per_s:
+            kind, figures = known_capacity(rates_per_s, missed)
+            data |= figures
+        elif missed:
+            kind = Kind.CAPACITY_NONE
+        else:
             continue
-        mean, half = mean_and_half_width(rates_per_s)
-        kind = Kind.CAPACITY_OF_ONE
-        limit_s = results.capacities[0].p99_limit_s
-        data = {"rate_per_s": mean, "limit_s": limit_s}
-        if missed:
-            kind = Kind.CAPACITY_IN_PART
-            data |= {"missed": missed, "launches": missed + len(rates_per_s)}
-        elif len(rates_per_s) > 1 and is_wide(mean, half):
-            kind = Kind.CAPACITY_SPREAD
-        elif len(rates_per_s) > 1:
-            kind = Kind.CAPACITY
-            data["interval_per_s_min"] = mean - half
-            data["interval_per_s_max"] = mean + half
-        yield seen(kind, None, load, target=label, **data)
+        yield seen(kind, None, load, target=results.label(name), **data)
+
+
+def known_capacity(rates_per_s: Sequence[float], missed: int) -> tuple[Kind, dict[str, float]]:
+    """Return what is told of the launches that kept the limit, beside those that missed it."""
+    mean, half = mean_and_half_width(rates_per_s)
+    figures = {"rate_per_s": mean}
+    if missed:
+        figures |= {"missed": missed, "launches": missed + len(rates_per_s)}
+        return Kind.CAPACITY_IN_PART, figures
+    if len(rates_per_s) == 1:
+        return Kind.CAPACITY_OF_ONE, figures
+    if is_wide(mean, half):
+        return Kind.CAPACITY_SPREAD, figures
+    figures |= {"interval_per_s_min": mean - half, "interval_per_s_max": mean + half}
+    return Kind.CAPACITY, figures
 
 
 def launches_that_missed(results: Results, name: str, load: LoadId) -> int:
@@ -290,9 +297,7 @@ def requests_per_connection(results: Results, facts: TargetFacts) -> float:
 
 def trials_alone(results: Results) -> Iterator[Sighting]:
     """Of a short run: the paired trials have a verdict, and the tables are of one trial each."""
-    counts = set()
-    for load, name in itertools.product(results.reported_loads, results.names):
-        counts.add(len(results.reported_trials(name, load)))
+    counts = set[int]().union(*map(results.reported_counts, results.reported_loads))
     are_paired = [each.method is Method.PAIRED for each in decisive_comparisons(results)]
     if any(are_paired) and counts - {0} == {1}:
         yield seen(Kind.ONE_TRIAL)
